@@ -1,0 +1,5 @@
+"""`python -m outbound`."""
+
+from outbound.cli import main
+
+main()

@@ -1,0 +1,141 @@
+"""The tenants: who they are, which numbers are theirs, and what they say on the phone."""
+
+import zoneinfo
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+from xml.etree import ElementTree as ET
+
+from outbound import db, phone_numbers
+
+sql = db.statements("business")
+
+TWIML_MAX = 4000  # characters; Twilio's limit for Twiml of a call
+
+
+class BadBusiness(ValueError):
+    """What was given of a business is wrong; the message says what, and nothing was changed."""
+
+
+def add(
+    name: str,
+    *,
+    time_zone: str = "UTC",
+    default_region: str | None = None,
+    voice_url: str | None = None,
+    twiml: str | None = None,
+    phones: Sequence[str] = (),
+) -> int:
+    """
+    Add a business and return its id.
+
+    Args:
+        time_zone: an IANA name, like Asia/Jerusalem.
+        default_region: two letters (IL, US): the country of numbers that are written without a country code.
+        voice_url, twiml: what a call plays; one of them.
+        phones: its own numbers.
+
+    Raises:
+        BadBusiness: names everything that is wrong at once.
+    """
+    if not voice_url and not twiml:
+        raise BadBusiness("a call must play something: give a voice URL or TwiML")
+    values = _checked(name, time_zone, default_region, voice_url, twiml, phones)
+    return int(_write(sql.add_business, **values))
+
+
+def change(
+    business_id: int,
+    *,
+    name: str | None = None,
+    time_zone: str | None = None,
+    default_region: str | None = None,
+    voice_url: str | None = None,
+    twiml: str | None = None,
+    phones: Sequence[str] = (),
+) -> None:
+    """Change what is given of a business; numbers are added.  Raises BadBusiness as `add` does."""
+    values = _checked(name, time_zone, default_region, voice_url, twiml, phones)
+    if _write(sql.set_business, business_id=business_id, **values) is None:
+        raise BadBusiness(f"there is no business {business_id}: see `outbound business list`")
+
+
+def every() -> list[db.Row]:
+    """All businesses with their numbers."""
+    return list(db.run(sql.list_businesses))
+
+
+def _write(statement: object, **values: object) -> db.Row:
+    try:
+        return db.run(statement, **values)
+    except db.Conflict:
+        raise BadBusiness("one of the numbers belongs to a business already") from None
+
+
+def _checked(
+    name: str | None,
+    time_zone: str | None,
+    default_region: str | None,
+    voice_url: str | None,
+    twiml: str | None,
+    phones: Sequence[str],
+) -> dict[str, object]:
+    region = default_region.upper() if default_region else None
+    faults = [
+        fault
+        for fault in (
+            "a business needs a name" if name is not None and not name.strip() else None,
+            _time_zone_fault(time_zone),
+            _region_fault(region),
+            "a call plays a voice URL or TwiML, not both" if voice_url and twiml else None,
+            _voice_url_fault(voice_url),
+            _twiml_fault(twiml),
+        )
+        if fault
+    ]
+    numbers = []
+    for phone in phones:
+        number = phone_numbers.normalize(phone, region)
+        if number is None:
+            faults.append("an own number is not a phone number: write it like +97231234567")
+        else:
+            numbers.append(number)
+    if faults:
+        raise BadBusiness("; ".join(faults))
+    return {
+        "name": name,
+        "time_zone": time_zone,
+        "default_region": region,
+        "voice_url": voice_url,
+        "twiml": twiml,
+        "phones": sorted(set(numbers)),
+    }
+
+
+def _time_zone_fault(time_zone: str | None) -> str | None:
+    if time_zone is None or time_zone in zoneinfo.available_timezones():
+        return None
+    return f"{time_zone} is not an IANA time zone, like Asia/Jerusalem"
+
+
+def _region_fault(region: str | None) -> str | None:
+    if region is None or phone_numbers.is_region(region):
+        return None
+    return f"{region} is not a region: two letters, like IL"
+
+
+def _voice_url_fault(voice_url: str | None) -> str | None:
+    if voice_url is None or (urlsplit(voice_url).scheme in ("http", "https") and urlsplit(voice_url).hostname):
+        return None
+    return "the voice URL must start with https:// or http://"
+
+
+def _twiml_fault(twiml: str | None) -> str | None:
+    if twiml is None:
+        return None
+    if len(twiml) > TWIML_MAX:
+        return f"the TwiML has {len(twiml)} characters, and {TWIML_MAX} are allowed"
+    try:
+        root = ET.fromstring(twiml)  # noqa: S314 (an operator's own text; expat refuses entity bombs)
+    except ET.ParseError as error:
+        return f"the TwiML is not XML: {error}"
+    return None if root.tag == "Response" else "the TwiML must be one <Response> element"

@@ -1,0 +1,58 @@
+"""What a call is: its statuses, which of them are final, and what a carrier needs in order to ring it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal
+
+# In the order of a call's life.  The same words, in the same order, rank in SQL (call_status_rank); tests compare them.
+WAITING: Final = ("queued", "claimed")
+IN_THE_AIR: Final = ("initiated", "ringing", "in-progress")
+FINAL: Final = ("completed", "busy", "no-answer", "failed", "canceled")
+STATUSES: Final = WAITING + IN_THE_AIR + FINAL
+
+
+@dataclass(frozen=True)
+class DialOrder:
+    """
+    One attempt to ring one phone.
+
+    Attributes:
+        call_id: our id; it travels in the status-callback URL and comes back with every callback.
+        from_number, to_number: E.164.
+        voice_url, twiml: what the call plays; exactly one of them is set.
+    """
+
+    call_id: int
+    from_number: str
+    to_number: str
+    voice_url: str | None
+    twiml: str | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """
+    What the carrier told us of one call, whichever way it reached us.
+
+    Attributes:
+        call_sid: the carrier's id of the call.
+        status: one of STATUSES, or the carrier's own word where we do not know it.
+        source: `create` (the answer to our request), `callback`, or `lookup` (we asked).
+        sequence_number: the carrier's count of the events of this call, from 0.
+        occurred_at: when it happened, by the carrier's clock.
+        duration_s: how long the call lasted, whole seconds.
+        answered_by: who picked up, in the carrier's words.
+        sip_code: the last SIP answer, three digits.
+        payload: everything that was said, as it was said.
+    """
+
+    call_sid: str
+    status: str
+    source: Literal["create", "callback", "lookup"]
+    sequence_number: int | None = None
+    occurred_at: datetime | None = None
+    duration_s: int | None = None
+    answered_by: str | None = None
+    sip_code: int | None = None
+    payload: Mapping[str, object] = field(default_factory=dict)

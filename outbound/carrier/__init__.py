@@ -1,0 +1,58 @@
+"""What any carrier must do, and the ways it may fail: each error is named for what the caller may do next."""
+
+from datetime import datetime
+from typing import Protocol
+
+from outbound.call import DialOrder, Report
+
+
+class CallRefused(Exception):
+    """The carrier said no, and nothing rang: asking again won't help."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class CallNotSent(Exception):
+    """Nothing was sent, or the carrier said that it did nothing (429): the call may go back to the queue."""
+
+
+class CallUnsure(Exception):
+    """A phone may be ringing and we cannot know: never dial this call again, ask the carrier."""
+
+
+class CarrierSilent(Exception):
+    """The carrier did not answer a question; ask again later.  Its state is as it was."""
+
+
+class Carrier(Protocol):
+    """Whoever rings phones for us."""
+
+    def place_call(self, order: DialOrder) -> str:
+        """
+        Ring a phone and return the call_sid that the carrier gave the call.
+
+        Returns once the carrier accepts the call, not when somebody answers; how it ends arrives later, by callback.
+
+        Raises:
+            CallRefused: the carrier said no.  Nothing rang.
+            CallNotSent: nothing was sent (DNS, refused connection) or nothing was done (429).
+            CallUnsure: it was sent and no usable answer came (timeout, 5xx, cut connection).
+        """
+
+    def fetch_call(self, call_sid: str) -> Report | None:
+        """
+        Ask how a call is; None where the carrier knows no such call.
+
+        Raises:
+            CarrierSilent: no usable answer came.
+        """
+
+    def find_calls(self, order: DialOrder, dialed_at: datetime) -> list[Report]:
+        """
+        Ask for the calls that *order*, dialed at *dialed_at*, may have become: same numbers, made around that time.
+
+        Raises:
+            CarrierSilent: no usable answer came.
+        """

@@ -1,0 +1,243 @@
+"""
+What becomes of a call to the simulator: what is refused, and what the phone does.
+
+Pure rules, no sockets and no clock: `simulator.py` plays them out.
+Every time is in seconds of a life at speed 1.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Literal
+
+from multidict import MultiMapping
+from yarl import URL
+
+Form = MultiMapping[str]
+Status = Literal[
+    "queued", "initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer", "canceled"
+]
+
+OVER: frozenset[Status] = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
+SIP_CODES: dict[Status, int] = {"completed": 200, "failed": 404, "busy": 486, "no-answer": 487, "canceled": 487}
+EVENTS: dict[Status, str] = {"initiated": "initiated", "ringing": "ringing", "in-progress": "answered"}
+EVENTS |= dict.fromkeys(OVER, "completed")
+
+STAYS_S: dict[Status, float] = {"queued": 0.3, "initiated": 1.7, "ringing": 2.0, "in-progress": 5.0}
+LONG_TALK_S = 60.0
+RINGS_OUT_S = 10.0  # a no-answer rings its whole Timeout or this long, so that nobody waits a minute to see one
+RING_MAX_S = 600  # Twilio's own bound on Timeout
+RING_UNASKED_S = 60  # and its default
+CALLBACK_MAX_CHARS = 4000
+E164 = re.compile(r"\+[1-9]\d{6,14}")
+SEND_DIGITS = re.compile(r"[0-9*#wW]{0,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An error as Twilio words it: the HTTP status, and the code that says more."""
+
+    status: int
+    code: int
+    message: str
+
+    def body(self) -> dict[str, object]:
+        return {**asdict(self), "more_info": f"https://www.twilio.com/docs/errors/{self.code}"}
+
+
+WRONG_KEY = Fault(401, 20003, "Authenticate")
+NOT_FOUND = Fault(404, 20404, "There is nothing at this address.")
+BAD_PARAMETER = Fault(400, 20001, "A parameter of this request makes no sense here.")
+CALL_IS_OVER = Fault(400, 21220, "The call is over.")
+NOT_IN_PROGRESS = Fault(400, 21220, "Only a call in progress can be redirected.")
+NO_SUCH_NUMBER = Fault(400, 21211, "'To' is not a phone number.")
+NO_PERMISSION = Fault(400, 21215, "This account may not call that country.")
+TOO_MANY_REQUESTS = Fault(429, 20429, "Too many requests at once; this one was not processed.")
+SERVER_ERROR = Fault(500, 20500, "Something broke here.")
+UNAVAILABLE = Fault(503, 20503, "Not available just now.")
+
+
+class Reply(Enum):
+    """How a create request is answered, whatever the phone does."""
+
+    CREATED = "201 with the call"
+    FAULT = "an error"
+    STALLED = "201, long after anybody waits for it"
+    CUT = "the connection drops"
+    GARBLED = "201 with a body that is not JSON"
+    OVERTAKEN = "201, after the first callback"
+
+
+class Post(Enum):
+    """What happens to the callbacks."""
+
+    EACH = "each is sent as it happens"
+    NONE = "none is sent"
+    NOT_LAST = "the terminal one is lost"
+    SHUFFLED = "all after the end, last first, each twice"
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """
+    What a number does when it is called.
+
+    Attributes:
+        ends: the terminal status, or None for a phone that rings until somebody cancels.
+        accepted: whether there is a call at all.
+        throttled: how many creates to one number get a 429 first.
+    """
+
+    tells: str
+    ends: Status | None = "completed"
+    talk_s: float = STAYS_S["in-progress"]
+    machine: bool = False
+    accepted: bool = True
+    throttled: int = 0
+    reply: Reply = Reply.CREATED
+    fault: Fault | None = None
+    post: Post = Post.EACH
+
+
+def _refused(fault: Fault, tells: str) -> Fate:
+    return Fate(tells, ends=None, accepted=False, reply=Reply.FAULT, fault=fault)
+
+
+ANSWERED = Fate("answers, talks a moment, hangs up: completed")
+
+FATES: dict[str, Fate] = {
+    "11": Fate("rings, then busy", ends="busy"),
+    "12": Fate("nobody answers: no-answer", ends="no-answer"),
+    "13": Fate("cannot be reached: failed, and nothing rings", ends="failed"),
+    "14": Fate("a machine answers (AnsweredBy, when MachineDetection was asked for): completed", machine=True),
+    "15": _refused(NO_SUCH_NUMBER, "refused with 400/21211, not a number"),
+    "16": _refused(NO_PERMISSION, "refused with 400/21215, country not permitted"),
+    "17": Fate("429/20429 for the first two requests, then answers", throttled=2),
+    "18": Fate("HTTP 500/20500, yet the phone rings and callbacks come", reply=Reply.FAULT, fault=SERVER_ERROR),
+    "19": Fate("the response stalls, yet the phone rings and callbacks come", reply=Reply.STALLED),
+    "20": Fate("the connection drops and nothing rings", ends=None, accepted=False, reply=Reply.CUT),
+    "21": Fate("the connection drops, yet the phone rings and callbacks come", reply=Reply.CUT),
+    "22": Fate("accepted, then not one callback; only the REST API tells", post=Post.NONE),
+    "23": Fate("every callback comes after the end, last first, twice", post=Post.SHUFFLED),
+    "24": _refused(SERVER_ERROR, "HTTP 500/20500 and nothing rings"),
+    "25": Fate("the first callback comes before the response", reply=Reply.OVERTAKEN),
+    "26": Fate("201 with a body that is not JSON; the phone rings and callbacks come", reply=Reply.GARBLED),
+    "27": Fate("the connection drops, the phone rings, no callback", reply=Reply.CUT, post=Post.NONE),
+    "28": Fate("answers, and the last callback is lost", post=Post.NOT_LAST),
+    "29": Fate("answers and talks for long (60 s)", talk_s=LONG_TALK_S),
+    "30": _refused(UNAVAILABLE, "HTTP 503/20503 and nothing rings"),
+    "31": Fate("rings until it is canceled", ends=None),
+}
+
+
+def fate_of(to: str) -> Fate:
+    """The fate of a number: its last two digits decide."""
+    return FATES.get(to[-2:], ANSWERED)
+
+
+def fate_rows() -> list[dict[str, object]]:
+    """The table for people: digits, what happens, and whether a phone rings."""
+    table = {"": ANSWERED, **FATES}
+    return [
+        {"digits": digits or "any other", "tells": fate.tells, "accepted": fate.accepted, "rings": rings(fate)}
+        for digits, fate in table.items()
+    ]
+
+
+def rings(fate: Fate) -> bool:
+    """Whether somebody's phone makes a sound."""
+    return fate.accepted and fate.ends != "failed"
+
+
+def life(fate: Fate, *, ring_s: int, talk_max_s: int | None = None) -> list[tuple[float, Status]]:
+    """
+    All that happens to a queued call: after how many seconds, and what it becomes then.
+
+    Args:
+        ring_s: how long it may ring, whole seconds (`Timeout`).
+        talk_max_s: how long anybody may talk, whole seconds (`TimeLimit`), or None for no bound.
+    """
+    dialed: list[tuple[float, Status]] = [(STAYS_S["queued"], "initiated")]
+    if fate.ends == "failed":
+        return [*dialed, (STAYS_S["initiated"], "failed")]
+
+    rung = [*dialed, (STAYS_S["initiated"], "ringing")]
+    if fate.ends is None:
+        return rung
+    if fate.ends == "no-answer" or ring_s < STAYS_S["ringing"]:
+        return [*rung, (min(ring_s, RINGS_OUT_S), "no-answer")]
+    if fate.ends == "busy":
+        return [*rung, (STAYS_S["ringing"], "busy")]
+
+    talk_s = fate.talk_s if talk_max_s is None else min(fate.talk_s, talk_max_s)
+    return [*rung, (STAYS_S["ringing"], "in-progress"), (talk_s, "completed")]
+
+
+def callback_of(form: Form) -> str | None:
+    """Where callbacks go. With an ApplicationSid Twilio ignores the StatusCallback parameters."""
+    return None if form.get("ApplicationSid") else form.get("StatusCallback") or None
+
+
+def events_of(form: Form) -> frozenset[str]:
+    """The events asked for; unasked, only the end is told."""
+    return frozenset(form.getall("StatusCallbackEvent", [])) or frozenset({"completed"})
+
+
+def seconds(text: str | None) -> int | None:
+    """Whole seconds, or None when it says anything else."""
+    return int(text) if text and text.isascii() and text.isdecimal() else None
+
+
+def _lacks_instructions(form: Form) -> bool:
+    if form.get("Url"):
+        return not _is_web_address(form["Url"])
+    return not (form.get("Twiml") or form.get("ApplicationSid"))
+
+
+def _rings_too_long(form: Form) -> bool:
+    ring_s = seconds(form.get("Timeout", str(RING_UNASKED_S)))
+    return ring_s is None or not 1 <= ring_s <= RING_MAX_S
+
+
+def _calls_back_elsewhere(form: Form) -> bool:
+    """Whether a callback would leave this machine, or could not be sent at all."""
+    url = callback_of(form)
+    return url is not None and (len(url) > CALLBACK_MAX_CHARS or not _is_web_address(url) or not _is_here(url))
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = URL(url, encoded=True)
+        return parts.scheme in ("http", "https") and bool(parts.host) and parts.port is not None
+    except ValueError:
+        return False
+
+
+def _is_here(url: str) -> bool:
+    host = URL(url, encoded=True).host or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+FAULTS: tuple[tuple[Callable[[Form], bool], Fault], ...] = (
+    (lambda form: not form.get("To"), Fault(400, 21201, "'To' is missing.")),
+    (lambda form: not form.get("From"), Fault(400, 21213, "'From' is missing.")),
+    (lambda form: not E164.fullmatch(form["To"]), NO_SUCH_NUMBER),
+    (lambda form: not E164.fullmatch(form["From"]), Fault(400, 21212, "'From' is not a phone number.")),
+    (_lacks_instructions, Fault(400, 21205, "A Url that is one, a Twiml or an ApplicationSid is needed.")),
+    (lambda form: not SEND_DIGITS.fullmatch(form.get("SendDigits", "")), Fault(400, 21206, "Bad 'SendDigits'.")),
+    (_rings_too_long, Fault(400, 21208, "'Timeout' is whole seconds, at most 600.")),
+    (lambda form: not events_of(form) <= set(EVENTS.values()), Fault(400, 21626, "Unknown 'StatusCallbackEvent'.")),
+    (_calls_back_elsewhere, Fault(400, 21609, "'StatusCallback' must be an address on this machine.")),
+)
+
+
+def fault_in(form: Form) -> Fault | None:
+    """The first thing Twilio would object to in a create request, or None."""
+    return next((fault for objects, fault in FAULTS if objects(form)), None)

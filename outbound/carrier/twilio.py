@@ -1,0 +1,240 @@
+"""Twilio, or anyone who speaks its Calls API at TWILIO_API_URL; the only file that knows the twilio client."""
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.request_validator import RequestValidator
+from twilio.rest import Client
+from twilio.twiml.voice_response import VoiceResponse
+
+from outbound.call import FINAL, DialOrder, Report
+from outbound.carrier import CallNotSent, CallRefused, CallUnsure, CarrierSilent
+from outbound.config import Settings, settings
+
+EVENTS = ["initiated", "ringing", "answered", "completed"]  # `completed` covers every final status
+
+# Retries of a status callback, within the 15 s that Twilio gives it in all; by default it tries again only when it
+# could not connect (connection-overrides page).  A fragment is neither sent nor signed.
+RETRY_OVERRIDES = "#ct=2000&rt=5000&tt=15000&rc=5&rp=5xx,ct,rt"
+
+# The account cannot call at all (wrong token, suspended, too many calls at once): nothing rang, and burning the queue
+# on it would be our fault.  Codes from Twilio's error dictionary.
+_NOT_NOW_CODES = {10001, 10004, 20003, 20005, 20429, 86008}
+
+_EARLY = timedelta(minutes=1)  # the carrier's clock may differ from ours by this much
+_LATE = timedelta(minutes=2)
+
+T = TypeVar("T")
+
+
+class SignedForm(Protocol):
+    """A callback's form: every value of a name, repeated ones too."""
+
+    def getlist(self, key: Any) -> list[str]: ...
+    def keys(self) -> Any: ...
+
+
+class Twilio:
+    """The carrier, for one thread: the client's connection pool is not promised to be safe for several."""
+
+    def __init__(self, config: Settings) -> None:
+        token = config.twilio_auth_token.get_secret_value() if config.twilio_auth_token else ""
+        http = TwilioHttpClient(timeout=config.carrier_timeout_s)  # its own default is to wait for ever
+        self._client = Client(config.twilio_account_sid, token, http_client=http)
+        self._client.api.base_url = config.api_url
+        self._config = config
+
+    def place_call(self, order: DialOrder) -> str:
+        """See `Carrier.place_call`."""
+        content = {"url": order.voice_url} if order.voice_url else {"twiml": order.twiml}
+        try:
+            call = self._client.calls.create(
+                to=order.to_number,
+                from_=order.from_number,
+                status_callback=f"{self._config.callback_base}/callbacks/{order.call_id}{RETRY_OVERRIDES}",
+                status_callback_event=EVENTS,
+                status_callback_method="POST",
+                timeout=self._config.ring_s,
+                time_limit=self._config.time_limit_s,
+                **content,
+            )
+        except TwilioRestException as error:
+            raise _outcome(error) from error
+        except Exception as error:
+            if _never_left(error):
+                raise CallNotSent(type(error).__name__) from error
+            raise CallUnsure(type(error).__name__) from error
+        if not call.sid:
+            raise CallUnsure("an answer without a call_sid")
+        return str(call.sid)
+
+    def fetch_call(self, call_sid: str) -> Report | None:
+        """See `Carrier.fetch_call`."""
+        try:
+            return _report(_ask(lambda: self._client.calls(call_sid).fetch()))
+        except _NoSuchCall:
+            return None
+
+    def find_calls(self, order: DialOrder, dialed_at: datetime) -> list[Report]:
+        """See `Carrier.find_calls`.  Queued calls have no start time, so they are asked for apart."""
+        day = dialed_at - timedelta(days=1)  # the filter is documented by the day; we look closer ourselves
+        try:
+            calls = _ask(
+                lambda: [
+                    *self._client.calls.list(to=order.to_number, status="queued", limit=100),
+                    *self._client.calls.list(to=order.to_number, start_time_after=day, limit=100),
+                ]
+            )
+        except _NoSuchCall:
+            raise CarrierSilent("the carrier knows no such account") from None
+        near = {
+            call.sid: _report(call)
+            for call in calls
+            if call.direction == "outbound-api"
+            and call._from == order.from_number  # noqa: SLF001 (`from` is a keyword; this is its public name there)
+            and call.date_created is not None
+            and dialed_at - _EARLY <= call.date_created <= dialed_at + _LATE
+        }
+        return list(near.values())
+
+
+_local = threading.local()
+
+
+def carrier() -> Twilio:
+    """The carrier of this thread."""
+    if not hasattr(_local, "carrier"):
+        _local.carrier = Twilio(settings())
+    twilio: Twilio = _local.carrier
+    return twilio
+
+
+def is_genuine(url: str, form: SignedForm, signature: str | None) -> bool:
+    """
+    Did the carrier sign this callback?
+
+    *url* is the public one, rebuilt from our own setting and never from headers (Twilio, webhooks security).
+    """
+    token = settings().twilio_auth_token
+    if not signature or token is None:
+        return False
+    try:
+        return bool(RequestValidator(token.get_secret_value()).validate(url, form, signature))
+    except Exception:  # noqa: BLE001 (the validator raises TypeError on odd input: that is a no)
+        return False
+
+
+def read_callback(form: Mapping[str, str]) -> Report:
+    """
+    A status callback in our words.
+
+    Raises:
+        ValueError: a parameter is missing or malformed; the message names it.
+    """
+    call_sid = form.get("CallSid", "")
+    if not (len(call_sid) == 34 and call_sid.startswith("CA") and call_sid[2:].isalnum()):
+        raise ValueError("CallSid is missing or malformed")
+    if not form.get("CallStatus"):
+        raise ValueError("CallStatus is missing")
+    return Report(
+        call_sid=call_sid,
+        status=our_status(form["CallStatus"]),
+        source="callback",
+        sequence_number=_whole(form, "SequenceNumber"),
+        occurred_at=_moment(form.get("Timestamp")),
+        duration_s=_whole(form, "CallDuration"),
+        answered_by=form.get("AnsweredBy") or None,
+        sip_code=_whole(form, "SipResponseCode"),
+        payload=dict(form),
+    )
+
+
+def our_status(word: str) -> str:
+    """Twilio's word for a status, in ours: its `queued` means that it has taken the call."""
+    return "initiated" if word == "queued" else word[:32]
+
+
+def answer_inbound(voice_url: str | None, twiml: str | None) -> str:
+    """The TwiML with which a business answers its phone."""
+    if twiml is not None:
+        return twiml
+    response = VoiceResponse()
+    response.redirect(voice_url)
+    return str(response)
+
+
+class _NoSuchCall(Exception):
+    """404 to a question."""
+
+
+def _ask(question: Callable[[], T]) -> T:
+    try:
+        return question()
+    except TwilioRestException as error:
+        if error.status == 404:
+            raise _NoSuchCall from error
+        raise CarrierSilent(f"HTTP {error.status}") from error
+    except (TwilioException, requests.RequestException, ValueError) as error:
+        raise CarrierSilent(type(error).__name__) from error
+
+
+def _outcome(error: TwilioRestException) -> Exception:
+    """What an error answer to a create means; the table is in Twilio's error dictionary and its outcome classes."""
+    if error.status == 429 or error.code in _NOT_NOW_CODES:
+        return CallNotSent(f"HTTP {error.status}, code {error.code}")
+    if 400 <= error.status < 500:
+        return CallRefused(str(error.code), error.msg)
+    return CallUnsure(f"HTTP {error.status}")
+
+
+def _never_left(error: BaseException) -> bool:
+    """Is it certain that the request was not sent?  Only where no connection was made; everything else is unknown."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return True
+    cause = error.args[0] if isinstance(error, requests.exceptions.ConnectionError) and error.args else None
+    if isinstance(cause, urllib3.exceptions.MaxRetryError):
+        return isinstance(cause.reason, urllib3.exceptions.NewConnectionError)
+    return False
+
+
+def _report(call: Any) -> Report:
+    return Report(
+        call_sid=call.sid,
+        status=our_status(call.status),
+        source="lookup",
+        occurred_at=call.end_time if our_status(call.status) in FINAL else None,
+        duration_s=int(call.duration) if call.duration else None,
+        answered_by=call.answered_by or None,
+        payload={"CallStatus": call.status},
+    )
+
+
+def _whole(form: Mapping[str, str], name: str) -> int | None:
+    """A whole number that may be missing or empty (Twilio sends an empty CallDuration now and then)."""
+    value = form.get(name, "")
+    if not value:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) <= 9):
+        raise ValueError(f"{name} is not a whole number")
+    return int(value)
+
+
+def _moment(value: str | None) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(value) if value else None
+    except ValueError:
+        raise ValueError("Timestamp is not an RFC 2822 date") from None
+    return moment if moment is None or moment.tzinfo else None
+
+
+def host_of(url: str) -> str:
+    """The host of a URL, for a message that must not show its secrets."""
+    return urlsplit(url).hostname or "?"

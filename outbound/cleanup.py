@@ -1,0 +1,65 @@
+"""Close or take back whatever is overdue: each rule its own statement, its own transaction, its own counter."""
+
+from collections.abc import Callable
+from typing import Any
+
+from outbound import db, lead, logs
+from outbound.config import settings
+
+sql = db.statements("cleanup")
+log = logs.get("cleanup")
+
+_BATCHES_MAX = 50  # per rule and round; what is left waits for the next tick
+
+
+def cleanup_stuck_dialing_jobs() -> dict[str, int | None]:
+    """
+    One round of every rule; safe on many hosts at once.
+
+    A rule that fails stops no other rule.
+
+    Returns:
+        how many calls each rule moved, None where it failed (and said so in the log).
+    """
+    return {rule: _apply(rule, once) for rule, once in RULES.items()}
+
+
+def _apply(rule: str, once: Callable[[int], list[Any]]) -> int | None:
+    batch_max = settings().batch_max
+    total = 0
+    try:
+        for _ in range(_BATCHES_MAX):
+            moved = len(once(batch_max))
+            total += moved
+            if moved < batch_max:
+                break
+    except Exception:
+        log.exception("cleanup.failed", rule=rule)
+        return None
+    if total:
+        log.info("cleanup.done", rule=rule, calls=total)
+    return total
+
+
+def _release_overdue_claims(batch_max: int) -> list[Any]:
+    return list(db.run(sql.release_overdue_claims, batch_max=batch_max))
+
+
+def _close_without_call_sid(batch_max: int) -> list[Any]:
+    grace_s = settings().close_s - settings().ask_s
+    return list(db.run(sql.close_without_call_sid, batch_max=batch_max, grace_s=grace_s))
+
+
+def _renew_lead_nudges(batch_max: int) -> list[Any]:
+    renewed = db.run(sql.renew_lead_nudges, batch_max=batch_max, lead_s=settings().lead_s)
+    for call in renewed:
+        if not lead.nudge(call.call_sid):
+            break  # the broker is away; the next deadline brings them back
+    return list(renewed)
+
+
+RULES: dict[str, Callable[[int], list[Any]]] = {
+    "claimed": _release_overdue_claims,
+    "no_call_sid": _close_without_call_sid,
+    "no_lead": _renew_lead_nudges,
+}

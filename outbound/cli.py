@@ -1,0 +1,386 @@
+"""The `outbound` command: each subcommand is one call to one step."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from outbound import __version__, config, logs
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # a local may be a phone number or a token
+    help="An outbound call queue: PostgreSQL is the truth, workers dial through Twilio, no phone rings twice.",
+)
+business_app = typer.Typer(no_args_is_help=True, help="The tenants.")
+app.add_typer(business_app, name="business")
+out = Console()
+err = Console(stderr=True)
+
+BusinessOption = Annotated[
+    int, typer.Option("--business", help="Whose call this is: its id in `outbound business list`.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
+
+
+def main() -> None:
+    """Run the command; an error that the user can mend is one clear line, and exit status 2."""
+    from outbound import business, embedded, enqueue, schema
+
+    clear = (
+        config.SettingsError,
+        embedded.EmbeddedError,
+        schema.SchemaTooOld,
+        schema.MigrationLocked,
+        business.BadBusiness,
+        enqueue.BadCall,
+        enqueue.BadFile,
+        _Misuse,
+    )
+    try:
+        app()
+    except clear as error:
+        for line in str(error).splitlines():
+            err.print(f"outbound: {line}", style="red", markup=False, highlight=False)
+        sys.exit(2)
+
+
+class _Misuse(RuntimeError):
+    """The command cannot do that here; the message says what can."""
+
+
+@contextmanager
+def _ready(*, check_schema: bool = True) -> Iterator[bool]:
+    """Settings checked, servers there, schema new enough; the processes' and the operator's commands all start so."""
+    from outbound import db, schema
+    from outbound.home import at_home
+
+    logs.set_up()
+    with at_home() as owned:
+        try:
+            if check_schema:
+                schema.require()
+            yield owned
+        except db.Unavailable as error:
+            raise _Misuse(f"the database does not answer: {str(error).splitlines()[0]}; check DATABASE_URL") from None
+        finally:
+            db.close()
+
+
+def _until_told_to_stop() -> Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)  # noqa: T201
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's schema up to date; safe to run twice, and after a kill."""
+    from outbound import schema
+
+    with _ready(check_schema=False):
+        applied = schema.migrate()
+    out.print("\n".join(f"applied {name}" for name in applied) or "nothing to apply", highlight=False)
+
+
+@business_app.command("add")
+def business_add(
+    name: Annotated[str, typer.Option(help="What people call it.")],
+    voice_url: Annotated[str | None, typer.Option(help="Where the carrier asks what a call plays.")] = None,
+    twiml: Annotated[str | None, typer.Option(help="What a call plays, as TwiML.")] = None,
+    time_zone: Annotated[str, typer.Option(help="IANA name.")] = "UTC",
+    region: Annotated[str | None, typer.Option(help="Country of numbers without a code, like IL.")] = None,
+    number: Annotated[list[str] | None, typer.Option(help="A number of its own; may be repeated.")] = None,
+) -> None:
+    """Add a business and print its id."""
+    from outbound import business
+
+    with _ready():
+        added = business.add(
+            name, time_zone=time_zone, default_region=region, voice_url=voice_url, twiml=twiml, phones=number or []
+        )
+    out.print(added)
+
+
+@business_app.command("set")
+def business_set(
+    business_id: int,
+    name: str | None = None,
+    voice_url: str | None = None,
+    twiml: str | None = None,
+    time_zone: str | None = None,
+    region: str | None = None,
+    number: Annotated[list[str] | None, typer.Option(help="One more number; may be repeated.")] = None,
+) -> None:
+    """Change what is given of a business."""
+    from outbound import business
+
+    with _ready():
+        business.change(
+            business_id,
+            name=name,
+            voice_url=voice_url,
+            twiml=twiml,
+            time_zone=time_zone,
+            default_region=region,
+            phones=number or [],
+        )
+
+
+@business_app.command("list")
+def business_list(as_json: AsJson = False) -> None:
+    """Show the businesses."""
+    from outbound import business
+
+    with _ready():
+        rows = business.every()
+    if as_json:
+        out.print_json(data=[row._asdict() for row in rows])
+        return
+    table = Table("id", "name", "time zone", "region", "own numbers", "plays")
+    for row in rows:
+        plays = row.voice_url or ("TwiML" if row.has_twiml else "nothing: it cannot call")
+        table.add_row(str(row.id), row.name, row.time_zone, row.default_region or "", " ".join(row.phones), plays)
+    out.print(table)
+
+
+@app.command()
+def enqueue(
+    business: BusinessOption,
+    to: Annotated[str, typer.Option(help="The number to call.")],
+    from_: Annotated[str | None, typer.Option("--from", help="The number that calls; the business's first.")] = None,
+    at: Annotated[str | None, typer.Option(help="Not before this moment, like 2026-11-30T09:00.")] = None,
+    key: Annotated[str | None, typer.Option(help="Your name for this call: one key never makes two calls.")] = None,
+) -> None:
+    """Put one call in the queue."""
+    from outbound import enqueue as step
+
+    with _ready():
+        call = step.enqueue(business_id=business, to_number=to, from_number=from_, due_at=at, key=key)
+    state = "queued" if call.created else f"was there already, {call.status}"
+    out.print(f"call {call.call_id} {state}", highlight=False)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV; its first line names the columns: to, from, at, key, business.")],
+    business: Annotated[
+        int | None, typer.Option("--business", help="Whose calls, without a column `business`.")
+    ] = None,
+    batch: Annotated[str | None, typer.Option(help="Name of this set of calls; by default the file's content.")] = None,
+) -> None:
+    """Put a file of calls in the queue; a second time adds nothing.  Exit status 1 where lines were refused."""
+    from outbound.enqueue import import_calls
+
+    columns = (TextColumn("importing"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn())
+    with _ready(), Progress(*columns, console=err, transient=True) as progress:
+        bar = progress.add_task("import", total=file.stat().st_size if file.is_file() else None)
+        report = import_calls(
+            file, business_id=business, batch=batch, progress=lambda done: progress.update(bar, completed=done)
+        )
+    for line, reason in report.rejected_lines:
+        err.print(f"line {line}: {reason}", highlight=False, markup=False)
+    out.print(
+        f"{report.created} queued, {report.already_there} there already, {report.rejected} refused", highlight=False
+    )
+    if report.rejected:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """What the queue looks like right now."""
+    from outbound import metrics
+
+    with _ready():
+        numbers = metrics.read()
+    summary = {
+        "queue_len": int(metrics.queue_len(numbers)),
+        "calls": numbers["calls"],
+        "oldest_due_seconds": numbers["oldest_due_seconds"][None],
+        "stale": numbers["stale"],
+        "pending_without_call_sid": int(numbers["pending_without_call_sid"][None]),
+        "worker_threads": int(numbers["worker_threads"][None]),
+        "ended": numbers.get("ended", {}),
+    }
+    if as_json:
+        print(json.dumps(summary))  # noqa: T201
+        return
+    table = Table("", "", show_header=False)
+    for name, value in summary.items():
+        text = "  ".join(f"{label} {count:g}" for label, count in value.items()) if isinstance(value, dict) else value
+        table.add_row(name.replace("_", " "), str(text))
+    out.print(table)
+
+
+@app.command()
+def cleanup() -> None:
+    """Close or take back whatever is overdue, now."""
+    with _ready():
+        from outbound.cleanup import cleanup_stuck_dialing_jobs
+
+        moved = cleanup_stuck_dialing_jobs()
+    for rule, calls in moved.items():
+        out.print(f"{rule}: {'failed, see the log' if calls is None else calls}", highlight=False)
+    if None in moved.values():
+        raise typer.Exit(1)
+
+
+@app.command()
+def worker(with_web: Annotated[bool, typer.Option(hidden=True)] = False) -> None:
+    """Run the Dramatiq workers that dial and make leads."""
+    with _ready() as owned:
+        if (config.settings().redis_url or "").startswith("memory://"):
+            _everything_in_this_process(with_web=with_web)
+            return
+        settings = config.settings()
+        command = [sys.executable, "-m", "dramatiq", "outbound.worker"]
+        command += ["--processes", str(settings.worker_processes), "--threads", str(settings.worker_threads)]
+        # What is in flight ends within the carrier's timeout; then its outcome is written.
+        command += ["--worker-shutdown-timeout", str(int((settings.carrier_timeout_s + 15) * 1000))]
+        os.environ["dramatiq_queue_prefetch"] = "1"  # noqa: SIM112 (its name): a nudge held back could be dialed elsewhere
+        if not owned:
+            from outbound import db
+
+            db.close()
+            os.execv(sys.executable, command)  # noqa: S606 (systemd sees the master itself)
+        from outbound.up import Processes
+
+        with Processes({"worker": ["worker"]}) as processes:
+            stop = _until_told_to_stop()
+            while not stop.wait(1):
+                processes.tend()
+
+
+def _everything_in_this_process(*, with_web: bool) -> None:
+    """For REDIS_URL=memory://: the nudges never leave this process, so all who send or take them live in it."""
+    from outbound import scheduler, web
+    from outbound.worker import in_this_process
+
+    settings = config.settings()
+    stop = _until_told_to_stop()
+    workers = in_this_process(settings.worker_threads)
+    server = web.server(settings.web_host, settings.web_port)
+    listener = Thread(target=server.run, name="web", daemon=True)
+    if with_web:
+        listener.start()
+    try:
+        scheduler.run(stop)
+    finally:
+        server.should_exit = True
+        workers.stop(timeout=int((settings.carrier_timeout_s + 15) * 1000))
+        if with_web:
+            listener.join(20)
+
+
+def _needs_shared_broker(door: str) -> None:
+    if (config.settings().redis_url or "").startswith("memory://"):
+        raise _Misuse(f"with REDIS_URL=memory:// one process does everything: run `outbound up`, not `outbound {door}`")
+
+
+@app.command()
+def scheduler() -> None:
+    """Run dispatch, reconcile and clean-up; safe on every host at once."""
+    with _ready():
+        _needs_shared_broker("scheduler")
+        from outbound import scheduler as door
+
+        door.run(_until_told_to_stop())
+
+
+@app.command()
+def web() -> None:
+    """Serve the carrier's callbacks, /metrics and /healthz."""
+    with _ready():
+        _needs_shared_broker("web")
+        from outbound import web as door
+
+        settings = config.settings()
+        server = door.server(settings.web_host, settings.web_port)
+        server.run()
+        if not server.started:
+            raise _Misuse(f"port {settings.web_port} cannot be had: set OUTBOUND_WEB_PORT")
+
+
+@app.command()
+def simulator(
+    port: Annotated[int | None, typer.Option(help="Port on loopback; OUTBOUND_SIMULATOR_PORT by default.")] = None,
+    speed: Annotated[float | None, typer.Option(help="How many times faster than life phones ring.")] = None,
+) -> None:
+    """Run a carrier that speaks Twilio's Calls API and rings no phone; a number's last two digits choose its fate."""
+    from outbound.carrier import simulator as door
+    from outbound.home import invent_account
+
+    logs.set_up()
+    settings = config.load()
+    invent_account(settings)
+    settings = config.settings()
+    if not (settings.twilio_account_sid and settings.twilio_auth_token):
+        raise _Misuse("set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN (any will do), or OUTBOUND_CARRIER=simulator")
+    door.run(
+        "127.0.0.1",
+        settings.simulator_port if port is None else port,
+        account_sid=settings.twilio_account_sid,
+        auth_token=settings.twilio_auth_token.get_secret_value(),
+        speed=speed or settings.simulator_speed,
+    )
+
+
+@app.command()
+def up() -> None:
+    """Run everything on this machine until Ctrl-C: servers where none are configured, simulator unless Twilio is."""
+    from outbound.up import Processes, doors
+
+    with _ready():
+        settings = config.settings()
+        stop = _until_told_to_stop()
+        simulated = settings.carrier == "simulator" and settings.twilio_api_url is None
+        in_process = (settings.redis_url or "").startswith("memory://")
+        err.print(f"database   {settings.database_url}\nweb        {settings.callback_base}", highlight=False)
+        err.print(f"carrier    {'simulator, no phone rings' if simulated else settings.api_url}", highlight=False)
+        with Processes(doors(simulator=simulated, in_process=in_process)) as processes:
+            while not stop.wait(1):
+                processes.tend()
+
+
+@app.command()
+def demo(
+    as_json: AsJson = False,
+    keep: Annotated[bool, typer.Option(help="Leave the servers running afterwards, until Ctrl-C.")] = False,
+) -> None:
+    """Watch 25 calls live and die on a simulated carrier; exit status 0 only if every promise was kept."""
+    from outbound.demo import run
+
+    if not run(out, err, as_json=as_json, keep=keep):
+        raise typer.Exit(1)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(context: typer.Context) -> None:
+    """Open psql on the configured database, or on our own; further arguments are psql's."""
+    import subprocess
+
+    from outbound.embedded import psql_path
+
+    with _ready(check_schema=False):
+        finished = subprocess.run([psql_path(), config.settings().database_url or "", *context.args], check=False)
+    raise typer.Exit(finished.returncode)

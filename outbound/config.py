@@ -1,0 +1,200 @@
+"""Every setting, with its unit, bound and reason; a wrong set of them is refused whole, with all its faults at once."""
+
+import difflib
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+TWILIO_API_URL = "https://api.twilio.com"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class SettingsError(ValueError):
+    """The settings are wrong; each line of the message names one of them and what it should be."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def _env(name: str, default: Any = None, **bounds: Any) -> Any:
+    return Field(default, validation_alias=AliasChoices(name), **bounds)
+
+
+class Settings(BaseSettings):
+    """All settings.  The README's table is compared with this class by a test."""
+
+    model_config = SettingsConfigDict(env_prefix="OUTBOUND_", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    # Where things are
+    database_url: str | None = _env("DATABASE_URL")  # PostgreSQL 14 or newer; embedded when not set
+    redis_url: str | None = _env("REDIS_URL")  # Redis 6.2+ or Valkey; memory:// for one process; embedded when not set
+    broker_namespace: str = Field("outbound", pattern=r"^[a-z0-9_-]{1,40}$")  # one per database that shares a broker
+    data_dir: Path | None = None  # where embedded servers keep their data
+    public_url: str | None = None  # where the carrier reaches the web process; signatures are checked against it
+
+    # The carrier
+    carrier: Literal["simulator", "twilio"] = "simulator"  # no phone rings unless this says twilio
+    twilio_account_sid: str | None = _env("TWILIO_ACCOUNT_SID", pattern=r"^AC[0-9a-fA-F]{32}$")
+    twilio_auth_token: SecretStr | None = _env("TWILIO_AUTH_TOKEN")  # the primary one: it signs the callbacks
+    twilio_api_url: str | None = _env("TWILIO_API_URL")  # anyone who speaks Twilio's Calls API
+    carrier_timeout_s: float = Field(15, ge=1, le=45)  # an answer that takes longer is an unknown outcome
+
+    # The life of a call
+    ring_s: int = Field(30, ge=15, le=600)  # how long a phone may ring; under 15 s is not allowed in the UK and US
+    time_limit_s: int = Field(3600, ge=10, le=86_400)  # the carrier hangs up after this
+    claim_s: Seconds = 30  # a claim older than this is taken back; must exceed the slowest broker hop
+    ask_s: Seconds = 60  # without a call_sid for this long, the carrier is asked; it gives up itself after about 26 s
+    close_s: float = Field(105, gt=0, le=115)  # without a call_sid for this long, a call is closed; 120 s is promised
+    relook_s: Seconds = 10  # between two looks at the carrier for one call
+    margin_s: Seconds = 30  # on top of ring_s and time_limit_s before a silent call is asked about
+    lead_s: Seconds = 30  # an ended call without a lead for this long gets its nudge again
+    put_back_s: Seconds = 2  # first wait of a call that was not sent; doubles up to 5 minutes
+
+    # The processes
+    worker_processes: int = Field(1, ge=1, le=64)
+    worker_threads: int = Field(8, ge=1, le=256)  # calls that one process can dial at once
+    claims_per_thread: int = Field(2, ge=1, le=100)  # claims outstanding per living worker thread
+    batch_max: int = Field(200, ge=1, le=10_000)  # rows that one statement moves at most
+    poll_s: Seconds = 1  # dispatch looks at least this often, notified or not
+    tick_s: float = Field(5, gt=0, le=10)  # between two rounds of clean-up, and of reconcile
+    lookups_per_minute: int = Field(120, ge=1)  # questions that one scheduler asks the carrier at most
+    web_host: str = "127.0.0.1"  # off loopback, OUTBOUND_METRICS_TOKEN must be set
+    web_port: int = Field(8080, ge=0, le=65_535)
+    metrics_token: SecretStr | None = Field(None, min_length=16)  # a scrape shows it as a bearer token
+    simulator_port: int = Field(8081, ge=0, le=65_535)  # on loopback only
+    simulator_speed: float = Field(1, gt=0, le=1000)  # how many times faster than life simulated phones ring
+
+    @property
+    def api_url(self) -> str:
+        """Where the carrier is asked; the simulator's address unless the carrier is twilio."""
+        if self.twilio_api_url:
+            return self.twilio_api_url.rstrip("/")
+        return TWILIO_API_URL if self.carrier == "twilio" else f"http://127.0.0.1:{self.simulator_port}"
+
+    @property
+    def callback_base(self) -> str:
+        """The public URL without a trailing slash."""
+        return (self.public_url or f"http://127.0.0.1:{self.web_port}").rstrip("/")
+
+
+def load() -> Settings:
+    """
+    Read the settings from the environment.
+
+    Raises:
+        SettingsError: names every fault at once.
+    """
+    faults = _unknown_names()
+    try:
+        settings = Settings()
+    except ValidationError as errors:
+        wrong = {_env_name(error["loc"]): error["msg"] for error in errors.errors()}
+        faults += [f"{name}: {message}" for name, message in wrong.items()]
+        settings = _without(wrong)
+    faults += _contradictions(settings)
+    if faults:
+        raise SettingsError(faults)
+    return settings
+
+
+@lru_cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return load()
+
+
+def env_names() -> dict[str, str]:
+    """The environment variable of each setting, by field name."""
+    return {field: _field_env_name(field) for field in Settings.model_fields}
+
+
+def _field_env_name(field: str) -> str:
+    alias = Settings.model_fields[field].validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else f"OUTBOUND_{field.upper()}"
+
+
+def _env_name(location: tuple[int | str, ...]) -> str:
+    name = str(location[0])
+    return _field_env_name(name) if name in Settings.model_fields else name.upper()
+
+
+def _without(wrong: dict[str, str]) -> Settings:
+    """The settings with defaults in place of the wrong ones, so that the rest can be checked too."""
+    kept = {name: os.environ.pop(name) for name in wrong if name in os.environ}
+    try:
+        return Settings()
+    finally:
+        os.environ.update(kept)
+
+
+def _unknown_names() -> list[str]:
+    known = sorted(env_names().values())
+    faults = []
+    for name in sorted(os.environ):
+        if name.startswith("OUTBOUND_") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            faults.append(f"{name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else ""))
+    return faults
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    return _url_faults(settings) + _carrier_faults(settings) + _deadline_faults(settings)
+
+
+def _url_faults(settings: Settings) -> list[str]:
+    faults = []
+    schemes = {
+        "DATABASE_URL": (settings.database_url, ("postgresql", "postgres")),
+        "REDIS_URL": (settings.redis_url, ("redis", "rediss", "unix", "memory")),
+        "TWILIO_API_URL": (settings.twilio_api_url, ("http", "https")),
+        "OUTBOUND_PUBLIC_URL": (settings.public_url, ("http", "https")),
+    }
+    for name, (url, allowed) in schemes.items():
+        if url and urlsplit(url).scheme not in allowed:
+            faults.append(f"{name}: must start with {' or '.join(f'{scheme}://' for scheme in allowed)}")
+    if settings.web_host not in LOOPBACK and settings.metrics_token is None:
+        faults.append(
+            "OUTBOUND_METRICS_TOKEN: must be set (16 characters or more) when OUTBOUND_WEB_HOST is not loopback"
+        )
+    return faults
+
+
+def _carrier_faults(settings: Settings) -> list[str]:
+    faults = []
+    api_host = urlsplit(settings.api_url).hostname
+    if settings.carrier == "simulator":
+        if api_host not in LOOPBACK:
+            faults.append("TWILIO_API_URL: the simulator lives on loopback; set OUTBOUND_CARRIER=twilio to ring phones")
+        return faults
+    for name, value in (
+        ("TWILIO_ACCOUNT_SID", settings.twilio_account_sid),
+        ("TWILIO_AUTH_TOKEN", settings.twilio_auth_token),
+        ("OUTBOUND_PUBLIC_URL", settings.public_url),
+    ):
+        if not value:
+            faults.append(f"{name}: must be set when OUTBOUND_CARRIER is twilio")
+    public = urlsplit(settings.public_url or "https://ok")
+    if api_host not in LOOPBACK and public.scheme != "https":
+        faults.append("OUTBOUND_PUBLIC_URL: must be https, or callbacks could be forged on their way")
+    if "_" in (public.hostname or ""):
+        faults.append("OUTBOUND_PUBLIC_URL: Twilio calls no host with an underscore in its name")
+    return faults
+
+
+def _deadline_faults(settings: Settings) -> list[str]:
+    faults = []
+    if settings.carrier_timeout_s >= settings.ask_s:
+        faults.append(
+            "OUTBOUND_CARRIER_TIMEOUT_S: must be less than OUTBOUND_ASK_S, or we would ask while we still dial"
+        )
+    if settings.close_s <= settings.ask_s:
+        faults.append("OUTBOUND_CLOSE_S: must be more than OUTBOUND_ASK_S: the carrier is asked first")
+    return faults

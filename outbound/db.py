@@ -1,0 +1,154 @@
+"""PostgreSQL: the only file that knows psycopg and aiosql."""
+
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosql
+import psycopg
+from aiosql.adapters.pyformat import PyFormatAdapter
+from psycopg.rows import namedtuple_row
+from psycopg.types.json import Jsonb
+from psycopg_pool import ConnectionPool
+
+from outbound.config import settings
+
+T = TypeVar("T")
+Connection = psycopg.Connection[Any]
+Conflict = psycopg.errors.UniqueViolation
+Unavailable = psycopg.OperationalError  # the database is away, or coming back: try again later
+NoSuchTable = psycopg.errors.UndefinedTable
+json = Jsonb
+Row = Any  # a named tuple whose fields are the statement's columns
+
+_TIMEOUT_MS = 30_000  # nothing that we do takes seconds; a lock that is held that long is somebody's accident
+_CONNECT_OPTIONS: dict[str, Any] = {
+    "autocommit": True,  # one move = one statement = one transaction = one round trip
+    "application_name": "outbound",
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # milliseconds; a half-open socket never raises by itself
+    "options": f"-c statement_timeout={_TIMEOUT_MS} -c idle_in_transaction_session_timeout={_TIMEOUT_MS}",
+}
+
+
+def sql_dir() -> Path:
+    """Where the statements are: inside an installed package, or beside it in a checkout."""
+    here = Path(__file__).parent
+    inside = here / "sql"
+    return inside if inside.is_dir() else here.parent / "sql"
+
+
+class _Adapter(PyFormatAdapter):
+    """Fetches at once (aiosql's own select runs only when somebody iterates) and names each statement to the server."""
+
+    def __init__(self, step: str) -> None:
+        super().__init__(row_factory=namedtuple_row)  # type: ignore[no-untyped-call]
+        self._step = step
+
+    def process_sql(self, query_name: str, op_type: Any, sql: str) -> str:
+        plain = sql.replace("%", "%%")  # the statements are plain SQL; psycopg would take their % for a parameter
+        with_parameters = super().process_sql(query_name, op_type, plain)  # type: ignore[no-untyped-call]
+        return f"/* {self._step}.{query_name} */ {with_parameters}"
+
+    def select(self, *args: Any, **kwargs: Any) -> list[Any]:  # type: ignore[override]
+        return list(super().select(*args, **kwargs))
+
+
+@cache
+def statements(step: str) -> Any:
+    """The named statements of one step: `statements("dial").begin_dial`."""
+    return aiosql.from_path(sql_dir() / f"{step}.sql", lambda: _Adapter(step), kwargs_only=True)
+
+
+def run(statement: Any, **parameters: Any) -> Any:
+    """
+    Run one statement in a transaction of its own.
+
+    Returns what the statement's name says: `^` one row or None, `$` one value or None, `!` how many rows were moved,
+    nothing a list of rows.
+
+    Raises:
+        Unavailable: the database cannot be reached; whether the statement was applied is then unknown.
+    """
+    with _pool().connection() as connection:
+        return statement(connection, **parameters)
+
+
+def with_connection(work: Callable[[Connection], T]) -> T:
+    """Let *work* use a connection of the pool; each statement is a transaction of its own."""
+    with _pool().connection() as connection:
+        return work(connection)
+
+
+@contextmanager
+def connect(url: str | None = None, **options: Any) -> Iterator[Connection]:
+    """A connection of one's own, outside the pool, for LISTEN and for locks that live as long as it does."""
+    with psycopg.connect(url or _url(), **(_CONNECT_OPTIONS | options)) as connection:
+        yield connection
+
+
+def wait_for_notice(connection: Connection, timeout_s: float) -> bool:
+    """Wait until somebody notifies a channel that *connection* listens to, at most *timeout_s*; was there a notice?"""
+    return any(True for _ in connection.notifies(timeout=timeout_s, stop_after=1))
+
+
+def listen(connection: Connection, channel: str) -> None:
+    """Begin to listen to *channel*."""
+    connection.execute(psycopg.sql.SQL("listen {}").format(psycopg.sql.Identifier(channel)))
+
+
+def recreate_database(name: str, template: str | None = None) -> str:
+    """Make a database *name* on the configured server, empty or a copy, in place of an older one; return its URL."""
+    identifier = psycopg.sql.Identifier(name)
+    original = psycopg.sql.Identifier(template or "template1")
+    with connect() as connection:
+        connection.execute(psycopg.sql.SQL("drop database if exists {} with (force)").format(identifier))
+        connection.execute(psycopg.sql.SQL("create database {} template {}").format(identifier, original))
+    return re.sub(r"^(\w+://[^/?]*)(/[^?]*)?", rf"\1/{name}", _url())
+
+
+def close() -> None:
+    """Close this process's pool; the next statement opens another."""
+    pool = _pools.pop(os.getpid(), None)
+    if pool is not None:
+        pool.close()
+
+
+def _url() -> str:
+    url = settings().database_url
+    if url is None:
+        raise RuntimeError("DATABASE_URL is not set, and no embedded server was started")
+    return url
+
+
+# One pool per process: a forked child must never speak through its parent's sockets.
+_pools: dict[int, ConnectionPool[Connection]] = {}
+_opening = threading.Lock()
+
+
+def _pool() -> ConnectionPool[Connection]:
+    with _opening:
+        pool = _pools.get(os.getpid())
+        if pool is None:
+            pool = _pools[os.getpid()] = _open_pool()
+    return pool
+
+
+def _open_pool() -> ConnectionPool[Connection]:
+    return ConnectionPool(
+        _url(),
+        kwargs=_CONNECT_OPTIONS,
+        min_size=1,
+        max_size=settings().worker_threads + 4,
+        open=True,
+        timeout=10,
+        check=ConnectionPool.check_connection,  # one round trip, and a restarted server costs nobody a failure
+    )

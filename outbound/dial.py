@@ -1,0 +1,46 @@
+"""Ring one claimed call, at most once, and write down what came of it."""
+
+import dramatiq
+
+from outbound import broker as nudges
+from outbound import callback, db, logs
+from outbound.broker import broker
+from outbound.call import DialOrder, Report
+from outbound.carrier import CallNotSent, CallRefused, CallUnsure
+from outbound.carrier.twilio import carrier
+from outbound.config import settings
+
+sql = db.statements("dial")
+log = logs.get("dial")
+
+
+@dramatiq.actor(broker=broker, queue_name="dial", max_retries=0)  # Dramatiq's default, 20, would ring a phone 21 times
+def dial_call(call_id: int) -> None:
+    """Ring one claimed call, at most once, and write down what the carrier said."""
+    call = db.run(sql.begin_dial, call_id=call_id, ask_s=settings().ask_s)
+    if call is None:
+        log.info("dial.not_my_turn", call=call_id)  # another worker has it, or clean-up took it back
+        return
+
+    order = DialOrder(call.id, call.from_number, call.to_number, call.voice_url, call.twiml)
+    try:  # no transaction is open here: a phone is slow, and a lock must not be
+        call_sid = carrier().place_call(order)
+    except CallRefused as refusal:
+        db.run(
+            sql.record_refusal, call_id=call.id, fence=call.fence, error_code=refusal.code, error_message=str(refusal)
+        )
+        log.warning("dial.refused", call=call.id, code=refusal.code)
+    except CallNotSent as reason:
+        db.run(sql.put_back, call_id=call.id, fence=call.fence, wait_s=settings().put_back_s)
+        log.warning("dial.not_sent", call=call.id, reason=str(reason))
+    except CallUnsure as reason:
+        # The row says 'initiated' and has a deadline: reconcile asks the carrier, and nobody dials it again.
+        db.run(sql.record_unsure)
+        log.warning("dial.unsure", call=call.id, reason=str(reason))
+    else:
+        callback.record(call.id, Report(call_sid=call_sid, status="initiated", source="create"))
+
+
+def nudge(call_id: int) -> bool:
+    """Ask a worker to dial a claimed call; should the nudge get lost, clean-up takes the claim back."""
+    return nudges.nudge(dial_call, call_id)

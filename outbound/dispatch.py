@@ -1,0 +1,70 @@
+"""Take what is due, within every limit, and nudge a worker for each."""
+
+from threading import Event
+from uuid import UUID
+
+from outbound import db, dial, logs
+from outbound.config import settings
+
+sql = db.statements("dispatch")
+log = logs.get("dispatch")
+
+HEARTBEAT_S = 2
+WORKER_SILENT_S = 10  # a worker that was not heard of for this long gets no more calls
+
+_BUSY_WAIT_S = 0.05  # between two turns while there is work: a worker thread is never idle for long
+_AWAY_WAIT_S = 2  # after the database or the broker was away
+
+
+def dispatch_once() -> int:
+    """
+    One turn: claim what is due and nudge a worker for each call; return how many were claimed.
+
+    Claims whose nudge could not be sent are given back.
+    """
+    config = settings()
+    claimed = [
+        row.id
+        for row in db.run(
+            sql.claim_due_calls,
+            batch_max=config.batch_max,
+            claims_per_thread=config.claims_per_thread,
+            claim_s=config.claim_s,
+            worker_silent_s=WORKER_SILENT_S,
+        )
+    ]
+    for position, call_id in enumerate(claimed):
+        if not dial.nudge(call_id):
+            db.run(sql.release_claims, call_ids=claimed[position:])
+            raise BrokerAway
+    if claimed:
+        log.info("dispatch.claimed", calls=len(claimed))
+    return len(claimed)
+
+
+class BrokerAway(Exception):
+    """The broker took no nudge; the claims were given back."""
+
+
+def dispatch_until(stop: Event) -> None:
+    """Dispatch until *stop* is set: woken by a notice, and by a poll that finds everything anyway."""
+    while not stop.is_set():
+        try:
+            with db.connect() as connection:
+                db.listen(connection, "outbound_due")
+                while not stop.is_set():
+                    busy = dispatch_once() > 0
+                    db.wait_for_notice(connection, _BUSY_WAIT_S if busy else settings().poll_s)
+        except (db.Unavailable, BrokerAway) as error:
+            log.warning("dispatch.waiting", error=type(error).__name__)
+            stop.wait(_AWAY_WAIT_S)
+
+
+def heartbeat(worker_id: UUID, threads: int) -> None:
+    """Say that a worker process is alive and can dial *threads* calls at once."""
+    db.run(sql.worker_seen, worker_id=worker_id, threads=threads)
+
+
+def farewell(worker_id: UUID) -> None:
+    """Say that a worker process stops, so that nothing more is claimed for it."""
+    db.run(sql.worker_gone, worker_id=worker_id)

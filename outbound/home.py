@@ -1,0 +1,58 @@
+"""What a process needs when nothing is configured: embedded servers, and a made-up account for the simulator."""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from outbound import config, embedded, schema
+
+
+@contextmanager
+def at_home() -> Iterator[bool]:
+    """
+    Complete the environment of this process and of its children; True where servers were started for it.
+
+    What is configured is left alone.  A database of our own is brought up to date; a configured one is not, that is
+    its operator's move.
+
+    Raises:
+        config.SettingsError, embedded.EmbeddedError: say what to do.
+    """
+    settings = config.load()
+    wants_postgres, wants_broker = settings.database_url is None, settings.redis_url is None
+    invent_account(settings)
+    if not (wants_postgres or wants_broker):
+        yield False
+        return
+    with embedded.servers(_data_dir(settings), postgres=wants_postgres, broker=wants_broker) as servers:
+        for name, url in (("DATABASE_URL", servers.database_url), ("REDIS_URL", servers.redis_url)):
+            if url is not None and not os.environ.get(name):
+                os.environ[name] = url
+        config.settings.cache_clear()
+        if wants_postgres and servers.owned:
+            schema.migrate()
+        yield servers.owned
+
+
+def _data_dir(settings: config.Settings) -> Path:
+    return settings.data_dir or embedded.default_data_dir()
+
+
+def invent_account(settings: config.Settings) -> None:
+    """An account for the simulator, made once per data directory, so that all our processes agree on it."""
+    if settings.carrier != "simulator" or (settings.twilio_account_sid and settings.twilio_auth_token):
+        return
+    path = _data_dir(settings) / "simulator.json"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+            json.dump({"account_sid": "AC" + secrets.token_hex(16), "auth_token": secrets.token_hex(16)}, file)
+        draft.replace(path)
+    account = json.loads(path.read_text())
+    os.environ["TWILIO_ACCOUNT_SID"] = account["account_sid"]
+    os.environ["TWILIO_AUTH_TOKEN"] = account["auth_token"]
+    config.settings.cache_clear()

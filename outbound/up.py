@@ -1,0 +1,102 @@
+"""Keep the processes of one machine running: start them, start again what dies, stop them all and lose nothing."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO
+
+from outbound import logs
+
+log = logs.get("up")
+
+STOP_S = 40  # a worker finishes the dials that it has begun; each ends within the carrier's timeout
+_LONG_LIFE_S = 10  # a process that lived this long is started again at once
+_WAIT_MAX_S = 30
+
+_PR_SET_PDEATHSIG = 1
+
+
+class _Child:
+    def __init__(self, name: str, arguments: list[str], output: IO[bytes] | None) -> None:
+        self.name = name
+        self._arguments = arguments
+        self._output = output
+        self._wait_s = 0.5
+        self.start()
+
+    def start(self) -> None:
+        self._started_at = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "outbound", *self._arguments],
+            stdout=self._output,
+            stderr=self._output,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C reaches us alone: a second signal would make Dramatiq drop its dials
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 (no threads yet)
+        )
+
+    def restart_if_dead(self) -> None:
+        if self.process.poll() is None:
+            return
+        lived_s = time.monotonic() - self._started_at
+        self._wait_s = 0.5 if lived_s > _LONG_LIFE_S else self._wait_s
+        if lived_s < self._wait_s:
+            return
+        self._wait_s = min(self._wait_s * 2, _WAIT_MAX_S)
+        log.warning("up.restart", process=self.name, exit_status=self.process.returncode)
+        self.start()
+
+
+class Processes:
+    """Our own doors as child processes, by name: `{"web": ["web"]}`.  Use as a context: leaving it stops them all."""
+
+    def __init__(self, doors: dict[str, list[str]], log_dir: Path | None = None) -> None:
+        self._files = [(log_dir / f"{name}.log").open("ab") for name in doors] if log_dir else []
+        outputs: list[IO[bytes] | None] = [*self._files] or [None] * len(doors)
+        self._children = [
+            _Child(name, arguments, output) for (name, arguments), output in zip(doors.items(), outputs, strict=True)
+        ]
+
+    def pids(self) -> dict[str, int]:
+        """The process id of each door."""
+        return {child.name: child.process.pid for child in self._children}
+
+    def tend(self) -> None:
+        """Start again what has died; call it every second or so, from the main thread."""
+        for child in self._children:
+            child.restart_if_dead()
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._children:
+            child.process.terminate()
+        deadline = time.monotonic() + STOP_S
+        for child in self._children:
+            try:
+                child.process.wait(max(0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                log.error("up.killed", process=child.name)
+                child.process.kill()
+                child.process.wait()
+        for file in self._files:
+            file.close()
+
+
+def doors(*, simulator: bool, in_process: bool) -> dict[str, list[str]]:
+    """Which processes one machine runs; with the in-process broker, one of them does everything but simulate."""
+    ours = (
+        {"all": ["worker", "--with-web"]} if in_process else {name: [name] for name in ("worker", "scheduler", "web")}
+    )
+    return {"simulator": ["simulator"]} | ours if simulator else ours
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() == 1 and os.getpid() != 1:
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,146 @@
+"""What the carrier sends: read within bounds, its signature checked before anything else, then handed to a step."""
+
+from collections import Counter
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import ImmutableMultiDict
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from outbound import callback, db, logs, metrics
+from outbound.call import Report
+from outbound.carrier import twilio
+from outbound.config import settings
+
+log = logs.get("web")
+
+BODY_MAX = 65_536  # bytes; a callback has some hundred
+FIELDS_MAX = 200
+
+Form = ImmutableMultiDict[str, str]
+
+_ANSWERS = {
+    "moved": 204,
+    "unchanged": 204,
+    "unknown_status": 204,
+    "unknown_call": 404,
+    "other_call_sid": 409,
+}
+
+
+@dataclass
+class Refused(Exception):
+    """The request changes nothing; `reason` is a label of outbound_callbacks_refused_total."""
+
+    status: int
+    reason: str
+    text: str
+
+    def response(self) -> Response:
+        """Count the refusal and say it."""
+        metrics.refused_callbacks.labels(self.reason).inc()
+        log.warning("web.refused", reason=self.reason)
+        return PlainTextResponse(self.text + "\n", self.status)
+
+
+async def status_callback(request: Request) -> Response:
+    """POST /callbacks/{call_id}: a status of one of our outbound calls."""
+    try:
+        form = await _signed_form(request)
+        report = _read_report(form)
+        result = await run_in_threadpool(callback.record, request.path_params["call_id"], report)
+        return _answer(result)
+    except Refused as refused:
+        return refused.response()
+    except db.Unavailable:
+        return _try_again()
+
+
+async def inbound_status(request: Request) -> Response:
+    """POST /callbacks/inbound: a status of an inbound call; set it as the number's status callback URL."""
+    try:
+        report = _read_report(await _signed_form(request))
+        return _answer(await run_in_threadpool(callback.record_by_call_sid, report))
+    except Refused as refused:
+        return refused.response()
+    except db.Unavailable:
+        return _try_again()
+
+
+async def voice_inbound(request: Request) -> Response:
+    """POST /voice/inbound: somebody calls one of our numbers; answer what its business says."""
+    try:
+        form = await _signed_form(request)
+        report = _read_report(form)
+        answer = await run_in_threadpool(
+            callback.record_inbound_call, report.call_sid, form.get("From", ""), form.get("To", "")
+        )
+        if answer is None:
+            raise Refused(404, "unknown_number", "no business has this number: `outbound business set ID --number …`")
+        return Response(twilio.answer_inbound(*answer), media_type="text/xml")
+    except Refused as refused:
+        return refused.response()
+    except db.Unavailable:
+        return _try_again()
+
+
+async def _signed_form(request: Request) -> Form:
+    """The form of a request that the carrier signed for our account; nothing is believed before that."""
+    form = _parse(request.headers.get("content-type", ""), await _body(request))
+    url = settings().callback_base + request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if not twilio.is_genuine(url, form, request.headers.get("x-twilio-signature")):
+        raise Refused(403, "forged", "the signature does not fit: check OUTBOUND_PUBLIC_URL and TWILIO_AUTH_TOKEN")
+    if form.get("AccountSid") != settings().twilio_account_sid:
+        raise Refused(403, "other_account", "this is another account's call")
+    return form
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > BODY_MAX:
+            raise Refused(413, "too_large", f"a callback has at most {BODY_MAX} bytes")
+    return body
+
+
+def _parse(content_type: str, body: bytes) -> Form:
+    if content_type.split(";", maxsplit=1)[0].strip().lower() != "application/x-www-form-urlencoded":
+        raise Refused(415, "malformed", "a callback is a form")
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=FIELDS_MAX,
+        )
+    except ValueError:
+        raise Refused(400, "malformed", "this is not a form that we can read") from None
+    if any("\0" in name + value for name, value in pairs):
+        raise Refused(400, "malformed", "a callback has no NUL in it")
+    return ImmutableMultiDict(pairs)
+
+
+def _read_report(form: Form) -> Report:
+    repeated = [name for name, times in Counter(name for name, _ in form.multi_items()).items() if times > 1]
+    if repeated:
+        raise Refused(400, "malformed", f"{repeated[0][:40]} is given more than once")
+    try:
+        return twilio.read_callback(dict(form))
+    except ValueError as error:
+        raise Refused(400, "malformed", str(error)) from None
+
+
+def _answer(result: str) -> Response:
+    status = _ANSWERS[result]
+    if status == 204:
+        return Response(status_code=204)
+    raise Refused(status, result, "there is no such call" if status == 404 else "this call has another call_sid")
+
+
+def _try_again() -> Response:
+    """The database is away: 5xx makes the carrier try again, for 15 s at most; reconcile asks for what is lost then."""
+    return PlainTextResponse("try again\n", 503)

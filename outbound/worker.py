@@ -1,0 +1,75 @@
+"""What `dramatiq outbound.worker` loads: the actors, and the heartbeat that lets dispatch claim calls for them."""
+
+import ctypes
+import signal
+import sys
+import threading
+import uuid
+from typing import Any
+
+import dramatiq
+
+from outbound import db, dial, dispatch, lead, logs, schema
+from outbound.broker import broker
+
+__all__ = ["broker", "dial", "in_this_process", "lead"]
+
+log = logs.get("worker")
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Heartbeat(dramatiq.Middleware):
+    """Says every few seconds that this process is alive; without it nothing is claimed."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+        self._id = uuid.uuid4()
+
+    def after_process_boot(self, _broker: dramatiq.Broker) -> None:
+        """In a process that Dramatiq's command forked: refuse an old schema, and stop when the master is killed."""
+        logs.set_up()
+        try:
+            schema.require()
+        except schema.SchemaTooOld as error:
+            raise SystemExit(f"outbound worker: {error}") from None
+        _die_with_parent()
+
+    def after_worker_boot(self, _broker: dramatiq.Broker, worker: Any) -> None:
+        """Begin, once the threads can take messages."""
+        self._id = uuid.uuid4()  # a process of its own: forks must not share an id
+        threading.Thread(target=self._beat, args=(worker,), name="heartbeat", daemon=True).start()
+
+    def before_worker_shutdown(self, _broker: dramatiq.Broker, _worker: Any) -> None:
+        """Stop before the threads do, so that nothing more is claimed for them."""
+        self._stopped.set()
+        try:
+            dispatch.farewell(self._id)
+        except db.Unavailable:
+            log.warning("worker.farewell_unheard")
+
+    def _beat(self, worker: Any) -> None:
+        while not self._stopped.is_set():
+            alive = sum(thread.is_alive() for thread in worker.workers)
+            try:
+                if alive:
+                    dispatch.heartbeat(self._id, alive)
+            except db.Unavailable as error:
+                log.warning("worker.heartbeat_unheard", error=type(error).__name__)
+            self._stopped.wait(dispatch.HEARTBEAT_S)
+
+
+def in_this_process(threads: int) -> dramatiq.Worker:
+    """Start worker threads inside this process, for a broker that lives in it too."""
+    worker = dramatiq.Worker(broker, worker_threads=threads)
+    worker.start()
+    return worker
+
+
+def _die_with_parent() -> None:
+    """On Linux, be told when Dramatiq's master is killed: workers without it would go on unseen."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+broker.add_middleware(Heartbeat())

@@ -1,0 +1,39 @@
+-- business.sql: the tenants, their numbers and what they say.  Read by outbound/business.py alone.
+
+-- name: add_business(name, time_zone, default_region, voice_url, twiml, phones)$
+-- Returns  the id of the new business; fails where a phone is somebody's already
+with added as (
+    insert into business (name, time_zone, default_region, voice_url, twiml)
+    values (:name, :time_zone, :default_region, :voice_url, :twiml)
+    returning id
+), numbered as (
+    insert into business_number (phone, business_id)
+    select phone, added.id from added, unnest(:phones::text[]) as phone
+)
+select id from added;
+
+-- name: set_business(business_id, name, time_zone, default_region, voice_url, twiml, phones)$
+-- Change what is given and keep what is NULL; numbers are added, never taken away.  A voice URL replaces TwiML and
+-- the other way round.
+--
+-- Returns  the id, or nothing where there is no such business
+with changed as (
+    update business
+       set name = coalesce(:name, name),
+           time_zone = coalesce(:time_zone, time_zone),
+           default_region = coalesce(:default_region, default_region),
+           voice_url = case when :twiml::text is null then coalesce(:voice_url, voice_url) end,
+           twiml = case when :voice_url::text is null then coalesce(:twiml, twiml) end
+     where id = :business_id
+    returning id
+), numbered as (
+    insert into business_number (phone, business_id)
+    select phone, changed.id from changed, unnest(:phones::text[]) as phone
+)
+select id from changed;
+
+-- name: list_businesses()
+select business.id, name, time_zone, default_region, voice_url, twiml is not null as has_twiml,
+       array(select phone from business_number where business_id = business.id order by created_at, phone) as phones
+  from business
+ order by id;

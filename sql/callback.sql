@@ -1,0 +1,113 @@
+-- callback.sql: write down what the carrier says, in any order.  Read by outbound/callback.py alone.
+
+-- name: record_report(call_id, call_sid, status, source, sequence_number, occurred_at, duration_s, answered_by, sip_code, payload, ring_s, talk_s, lead_s, relook_s)^
+-- Keep what the carrier reported of a call, and move the call forward if this is news.  The create answer, callbacks
+-- and look-ups all come through here, so it does not matter which of them is first.
+--
+-- Moves    any live status -> a later one; failed for want of a call_sid -> its true status, but to a live one only
+--          where no other live call holds the number.  The first report gives the row its call_sid (adoption).
+-- Returns  `result`: moved, unchanged, unknown_status, other_call_sid or unknown_call; the status; is a lead due
+-- Races    the dial that waits for its answer, other callbacks, clean-up: all take the row lock, rank decides
+with report as (
+    select case when call_status_rank(:status) is null then 'initiated' else :status end as status
+), call as (
+    select call_log.id, report.status as reported,
+           call_status_rank(report.status) > call_status_rank(call_log.status)
+           or call_awaits_truth(call_log.status, error_code)
+              and (call_status_rank(report.status) = 5
+                   or not exists (select
+                                    from call_log as other
+                                   where other.business_id = call_log.business_id
+                                     and other.to_number = call_log.to_number
+                                     and other.direction = 'outbound'
+                                     and other.status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')
+                                     and other.id <> call_log.id)) as is_news
+      from call_log, report
+     where call_log.id = :call_id and (call_sid is null or call_sid = :call_sid)
+       for update of call_log
+), event as (
+    insert into call_event (call_id, call_sid, source, status, sequence_number, occurred_at, payload)
+    select id, :call_sid, :source, :status, :sequence_number, :occurred_at, :payload from call
+    on conflict do nothing
+), moved as (
+    update call_log
+       set call_sid = :call_sid,
+           status = case when is_news then reported else status end,
+           answered_at = case
+               when is_news and reported = 'in-progress' then coalesce(:occurred_at, now())
+               else answered_at
+           end,
+           ended_at = case
+               when not is_news then ended_at
+               when call_status_rank(reported) = 5 then coalesce(:occurred_at, now())
+           end,
+           duration_s = coalesce(:duration_s, duration_s),
+           answered_by = coalesce(:answered_by, answered_by),
+           error_code = case
+               when not is_news then error_code
+               when reported = 'failed' then coalesce('sip_' || :sip_code::text, 'carrier_failed')
+           end,
+           error_message = case
+               when not is_news then error_message
+               when reported = 'failed' then 'The carrier could not complete the call.'
+           end,
+           overdue_at = case
+               when call_status_rank(case when is_news then reported else status end) = 5
+                   then case when lead_id is null then now() + make_interval(secs => :lead_s) end
+               when is_news and reported = 'in-progress' then now() + make_interval(secs => :talk_s)
+               when is_news or call_log.call_sid is null then now() + make_interval(secs => :ring_s)
+               when :source = 'lookup' then now() + make_interval(secs => :relook_s)
+               else overdue_at
+           end
+      from call
+     where call_log.id = call.id
+    returning call_log.status, lead_id, is_news
+), result as (
+    select case
+               when is_news then 'moved'
+               when call_status_rank(:status) is null then 'unknown_status'
+               else 'unchanged'
+           end as result,
+           status,
+           lead_id is null and status not in ('initiated', 'ringing') as lead_due
+      from moved
+    union all
+    select 'other_call_sid', null, false
+     where not exists (select from call) and exists (select from call_log where id = :call_id)
+    union all
+    select 'unknown_call', null, false
+     where not exists (select from call_log where id = :call_id)
+), counted as (
+    insert into counter (name, label, slot, value)
+    select name, label, pg_backend_pid() % 8, 1
+      from (select 'report.' || :source as name, result as label from result
+            union all
+            select 'ended', status from moved where is_news and call_status_rank(status) = 5) as news
+     where label not in ('other_call_sid', 'unknown_call')
+     order by name, label
+    on conflict (name, label, slot) do update set value = counter.value + 1
+)
+select result, status, lead_due from result;
+
+-- name: find_call(call_sid)$
+-- Returns  the id of the call that has this call_sid, or nothing
+select id from call_log where call_sid = :call_sid;
+
+-- name: record_inbound_call(call_sid, from_number, to_number, ring_s)^
+-- Write down a call that came in to one of our numbers.
+--
+-- Moves    (nothing) -> ringing
+-- Returns  what its business says, or nothing: the number is nobody's, and is never given to some business
+-- Races    the carrier asks twice: the second time finds the row
+with owner as (
+    select business.id, business.voice_url, business.twiml
+      from business_number
+     inner join business on business.id = business_number.business_id
+     where business_number.phone = :to_number
+), inserted as (
+    insert into call_log (business_id, direction, from_number, to_number, call_sid, status, overdue_at)
+    select id, 'inbound', :from_number, :to_number, :call_sid, 'ringing', now() + make_interval(secs => :ring_s)
+      from owner
+    on conflict do nothing
+)
+select voice_url, twiml from owner;

@@ -1,0 +1,46 @@
+-- lead.sql: a lead from a call_sid and nothing else.  Read by outbound/lead.py alone.
+
+-- name: create_lead(call_sid)^
+-- Make the lead of a call, or find the one that its caller has, and link it to the call.  Never writes a status.
+--
+-- Returns  `result`: created, existing, no_phone or unknown_call; and the lead
+-- Races    other jobs for the same caller: the unique index on (business_id, phone) lets one make the lead
+with call as (
+    select id, business_id, phone
+      from call_log
+     cross join lateral (
+           select case direction when 'outbound' then to_number when 'inbound' then from_number end as phone
+     ) as caller
+     where call_sid = :call_sid
+), lead as (
+    insert into leads (business_id, phone)
+    select business_id, phone from call where phone ~ '[0-9]{5}'
+    on conflict (business_id, phone) where duplicate_of is null do update set updated_at = now()
+    returning id, xmax = 0 as is_new
+), linked as (
+    -- Nothing is overdue any more at a call that has ended; one that is in the air keeps its deadline.
+    update call_log
+       set lead_id = coalesce(call_log.lead_id, lead.id),
+           overdue_at = case when call_status_rank(status) < 5 then overdue_at end
+      from call
+      left join lead on true
+     where call_log.id = call.id
+), result as (
+    select case
+               when not exists (select from call) then 'unknown_call'
+               when not exists (select from lead) then 'no_phone'
+               when (select is_new from lead) then 'created'
+               else 'existing'
+           end as result
+), counted as (
+    insert into counter (name, label, slot, value)
+    select 'lead', result, pg_backend_pid() % 8, 1 from result
+    on conflict (name, label, slot) do update set value = counter.value + 1
+)
+select result, (select id from lead) as lead_id from result;
+
+-- name: count_set_aside()!
+-- A message without a call_sid was set aside.
+insert into counter (name, label, slot, value)
+values ('lead', 'set_aside', pg_backend_pid() % 8, 1)
+on conflict (name, label, slot) do update set value = counter.value + 1;

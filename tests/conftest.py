@@ -1,0 +1,246 @@
+"""
+Real PostgreSQL and a real Redis-compatible broker for every test; only the carrier is simulated.
+
+DATABASE_URL and REDIS_URL are used when they are set (each test gets a database and a namespace of its own there);
+else the servers come out of the wheels.
+"""
+
+import itertools
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dramatiq
+import psycopg
+import pytest
+from psycopg.rows import namedtuple_row
+
+# The actors bind to a broker when they are imported: here to one inside this process, until a test gives them its own.
+CONFIGURED = {name: os.environ.get(name) for name in ("DATABASE_URL", "REDIS_URL")}
+os.environ["REDIS_URL"] = "memory://"
+
+from outbound import broker, config, db, dial, embedded, lead, schema
+from outbound.carrier import simulator as simulated
+from outbound.carrier import twilio
+
+ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
+AUTH_TOKEN = "a-token-that-signs-nothing-real"
+PUBLIC_URL = "https://calls.example.com"
+
+# A unit of the tests' own: nothing here waits for a deadline, rows are aged.
+SETTINGS = {
+    "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+    "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+    "OUTBOUND_PUBLIC_URL": PUBLIC_URL,
+    "OUTBOUND_CARRIER_TIMEOUT_S": "2",
+}
+
+
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where the servers of this test session are."""
+
+    database_url: str
+    redis_url: str
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    database_url, redis_url = CONFIGURED["DATABASE_URL"], CONFIGURED["REDIS_URL"]
+    data_dir = Path(tempfile.mkdtemp(prefix="outbound-tests-"))
+    data_dir.chmod(0o755)  # as root, PostgreSQL runs as nobody, who must get there
+    try:
+        with embedded.servers(data_dir, postgres=not database_url, broker=not redis_url, durable=False) as own:
+            yield Servers(database_url or own.database_url or "", redis_url or own.redis_url or "")
+    finally:
+        shutil.rmtree(data_dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def template(servers: Servers) -> Iterator[str]:
+    """A migrated database, to be cloned for each test."""
+    with Environment(DATABASE_URL=servers.database_url, REDIS_URL=servers.redis_url):
+        name = f"outbound_test_template_{os.getpid()}"
+        with Environment(DATABASE_URL=db.recreate_database(name)):
+            schema.migrate()
+        yield name
+        with db.connect() as connection:
+            connection.execute(f"drop database {name} with (force)".encode())
+
+
+@pytest.fixture
+def empty_database(servers: Servers) -> Iterator[str]:
+    """An empty database, and the settings of a process that uses it."""
+    yield from _database(servers, template=None)
+
+
+@pytest.fixture
+def database(servers: Servers, template: str) -> Iterator[str]:
+    """A migrated database, and the settings of a process that uses it."""
+    yield from _database(servers, template=template)
+
+
+def _database(servers: Servers, template: str | None) -> Iterator[str]:
+    name = f"outbound_test_{os.getpid()}_{next(_numbers)}"
+    base = SETTINGS | {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
+    with Environment(**base, OUTBOUND_BROKER_NAMESPACE=name):
+        url = db.recreate_database(name, template=template)
+        with Environment(DATABASE_URL=url):
+            yield url
+        with db.connect() as connection:
+            connection.execute(f"drop database {name} with (force)".encode())
+
+
+class World:
+    """The rows of one test, read and aged by hand."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.connection = psycopg.connect(url, autocommit=True, row_factory=namedtuple_row)
+
+    def rows(self, query: str, *parameters: object) -> list[Any]:
+        return self.connection.execute(query.encode(), parameters).fetchall()
+
+    def do(self, query: str, *parameters: object) -> None:
+        self.connection.execute(query.encode(), parameters)
+
+    def value(self, query: str, *parameters: object) -> Any:
+        return self.rows(query, *parameters)[0][0]
+
+    def call(self, call_id: int) -> Any:
+        return self.rows("select * from call_log where id = %s", call_id)[0]
+
+    def statuses(self) -> list[str]:
+        return [row.status for row in self.rows("select status from call_log order by id")]
+
+    def business(self, name: str = "Acme", phone: str | None = None) -> int:
+        phone = phone or f"+1500555{next(_numbers) % 10_000:04d}"
+        found = self.value("insert into business (name, twiml) values (%s, '<Response/>') returning id", name)
+        self.do("insert into business_number (phone, business_id) values (%s, %s)", phone, found)
+        return int(found)
+
+    def queued(self, business_id: int | None = None, to: str = "+15005550101") -> int:
+        """One call that waits to be dialed now."""
+        business_id = self.business() if business_id is None else business_id
+        insert = (
+            "insert into call_log (business_id, from_number, to_number) values (%s, '+15005550006', %s) returning id"
+        )
+        return int(self.value(insert, business_id, to))
+
+    def claimed(self, business_id: int | None = None, to: str = "+15005550101") -> int:
+        call_id = self.queued(business_id, to)
+        claim = "update call_log set status = 'claimed', fence = 1, overdue_at = now() + interval '30 s' where id = %s"
+        self.do(claim, call_id)
+        return call_id
+
+    def initiated(self, business_id: int | None = None, to: str = "+15005550101", call_sid: str | None = None) -> int:
+        """A call whose dial has begun; with a call_sid, one that the carrier took."""
+        call_id = self.claimed(business_id, to)
+        self.do(
+            "update call_log set status = 'initiated', dialed_at = now(), overdue_at = now() + interval '60 s',"
+            " call_sid = %s where id = %s",
+            call_sid,
+            call_id,
+        )
+        return call_id
+
+    def age(self, call_id: int, seconds: float) -> None:
+        """Let *seconds* pass for one call."""
+        self.do(
+            "update call_log set due_at = due_at - make_interval(secs => %(s)s),"
+            " overdue_at = overdue_at - make_interval(secs => %(s)s),"
+            " dialed_at = dialed_at - make_interval(secs => %(s)s),"
+            " looked_at = looked_at - make_interval(secs => %(s)s),"
+            " created_at = created_at - make_interval(secs => %(s)s)"
+            " where id = %(id)s".replace("%(s)s", str(float(seconds))).replace("%(id)s", str(int(call_id)))
+        )
+
+    def worker(self, threads: int = 8) -> None:
+        """A worker that is alive."""
+        self.do("insert into worker (id, threads) values (gen_random_uuid(), %s)", threads)
+
+    def count(self, name: str, label: str) -> int:
+        return int(
+            self.value("select coalesce(sum(value), 0) from counter where name = %s and label = %s", name, label)
+        )
+
+
+@pytest.fixture
+def world(database: str) -> Iterator[World]:
+    world = World(database)
+    yield world
+    world.connection.close()
+
+
+@pytest.fixture
+def nudges(database: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[Any, ...]]]:
+    """The messages that a real in-process broker was given, in order, and that no worker takes."""
+    quiet = broker.make(broker.IN_PROCESS)
+    sent: list[tuple[str, tuple[Any, ...]]] = []
+
+    class Recorder(dramatiq.Middleware):
+        def after_enqueue(self, _broker: dramatiq.Broker, message: dramatiq.Message[Any], _delay: int | None) -> None:
+            sent.append((message.actor_name, message.args))
+
+    quiet.add_middleware(Recorder())
+    for actor in (dial.dial_call, lead.create_lead_from_call_job):
+        quiet.declare_actor(actor)
+        monkeypatch.setattr(actor, "broker", quiet)
+    return sent
+
+
+def until(condition: Callable[[], object], timeout_s: float = 20) -> None:
+    """Wait for a condition, and fail where it does not come true."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def phones() -> Iterator[simulated.RunningSimulator]:
+    """The simulated carrier, with phones that ring fast."""
+    with simulated.in_thread(account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, speed=100, stall_s=4) as running:
+        yield running
+
+
+@pytest.fixture
+def carrier(phones: simulated.RunningSimulator, monkeypatch: pytest.MonkeyPatch) -> simulated.RunningSimulator:
+    """The simulator as this process's carrier, with an empty log."""
+    monkeypatch.setenv("TWILIO_API_URL", phones.url)
+    forget_settings()
+    phones.reset()
+    return phones
+
+
+def forget_settings() -> None:
+    """Let the next look at the settings read the environment again."""
+    config.settings.cache_clear()
+    twilio._local.__dict__.clear()
+
+
+class Environment:
+    """Settings for as long as the block lasts; the pool and the settings are read anew before and after."""
+
+    def __init__(self, **values: str) -> None:
+        self._values = values
+        self._patch = pytest.MonkeyPatch()
+
+    def __enter__(self) -> None:
+        for name, value in self._values.items():
+            self._patch.setenv(name, value)
+        db.close()
+        forget_settings()
+
+    def __exit__(self, *_: object) -> None:
+        db.close()
+        self._patch.undo()
+        forget_settings()

@@ -1,0 +1,163 @@
+"""Take what is due, within every limit, and nudge a worker for each."""
+
+import uuid
+from threading import Event, Thread
+
+import pytest
+
+from outbound import broker, db, dispatch, enqueue
+from tests.conftest import World, until
+
+
+def test_a_due_call_is_claimed_and_a_worker_is_nudged(world: World, nudges: list[object]) -> None:
+    call_id = world.queued()
+    world.worker()
+
+    assert dispatch.dispatch_once() == 1
+
+    call = world.call(call_id)
+    assert (call.status, call.fence) == ("claimed", 1)
+    assert call.overdue_at is not None
+    assert nudges == [("dial_call", (call_id,))]
+
+
+def test_nothing_is_claimed_while_no_worker_is_alive(world: World, nudges: list[object]) -> None:
+    world.queued()
+    world.worker()
+    world.do("update worker set seen_at = now() - interval '11 s'")
+
+    assert dispatch.dispatch_once() == 0
+
+    assert world.statuses() == ["queued"]
+    assert nudges == []
+
+
+def test_a_call_is_not_claimed_before_it_is_due(world: World, nudges: list[object]) -> None:
+    call_id = world.queued()
+    world.worker()
+    world.do("update call_log set due_at = now() + interval '1 s'")
+
+    assert dispatch.dispatch_once() == 0
+
+    world.age(call_id, 2)
+    assert dispatch.dispatch_once() == 1
+
+
+def test_a_business_that_has_nothing_to_say_calls_nobody(world: World, nudges: list[object]) -> None:
+    world.queued()
+    world.worker()
+    world.do("update business set twiml = null")
+
+    assert dispatch.dispatch_once() == 0
+
+
+def test_no_more_is_claimed_than_the_living_threads_can_soon_dial(world: World, nudges: list[object]) -> None:
+    business_id = world.business()
+    for number in range(9):
+        world.queued(business_id, f"+1500555020{number}")
+    world.worker(threads=2)  # and two claims per thread
+
+    assert dispatch.dispatch_once() == 4
+    assert dispatch.dispatch_once() == 0
+
+    world.do("update call_log set status = 'initiated' where id = (select min(id) from call_log)")
+    assert dispatch.dispatch_once() == 1
+
+
+def test_businesses_take_turns_whoever_has_more(world: World, nudges: list[object]) -> None:
+    big, small = world.business("big"), world.business("small")
+    for number in range(30):
+        world.queued(big, f"+150055502{number:02d}")
+    late = world.queued(small, "+15005550301")
+    world.worker(threads=1)
+
+    dispatch.dispatch_once()
+
+    claimed = world.rows("select id, business_id from call_log where status = 'claimed'")
+    assert len(claimed) == 2
+    assert (late, small) in claimed
+
+
+def test_claims_whose_nudge_cannot_be_sent_are_given_back_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    business_id = world.business()
+    for number in range(3):
+        world.queued(business_id, f"+1500555020{number}")
+    world.worker()
+    monkeypatch.setattr(dispatch.dial.dial_call, "broker", _unreachable_broker())
+
+    with pytest.raises(dispatch.BrokerAway):
+        dispatch.dispatch_once()
+
+    assert world.statuses() == ["queued"] * 3
+
+
+def test_dispatch_wakes_up_when_a_call_is_enqueued(
+    world: World, nudges: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTBOUND_POLL_S", "3600")  # only a notice can wake it
+    dispatch.settings.cache_clear()
+    business_id = world.business()
+    world.worker()
+    stop = Event()
+    thread = Thread(target=dispatch.dispatch_until, args=(stop,))
+    thread.start()
+    try:
+        until(lambda: world.value("select count(*) from pg_stat_activity where query ilike 'listen%%'") == 1)
+        enqueue.enqueue(business_id=business_id, to_number="+15005550101")
+        until(lambda: world.statuses() == ["claimed"])
+    finally:
+        stop.set()
+        world.do("select pg_notify('outbound_due', '')")
+        thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_claim_reads_a_few_rows_of_each_business_however_many_wait(world: World) -> None:
+    big, small = world.business("big"), world.business("small")
+    world.do(
+        "insert into call_log (business_id, from_number, to_number)"
+        " select %s, '+15005550006', '+1500' || (1000000 + n) from generate_series(1, 20000) as n",
+        big,
+    )
+    world.queued(small)
+    world.worker(threads=4)
+    world.do("analyze call_log")
+    statement = dispatch.sql.claim_due_calls.sql % {
+        "batch_max": 200,
+        "claims_per_thread": 2,
+        "claim_s": 30,
+        "worker_silent_s": 10,
+    }
+
+    plan = world.value(f"explain (analyze, buffers, format json) {statement}")
+
+    assert _rows_read(plan[0]["Plan"], "call_log_due") <= 2 * 8
+    assert "call_log" not in _scanned_whole(plan[0]["Plan"])
+
+
+def _rows_read(node: dict[str, object], index: str) -> float:
+    own = float(node["Actual Rows"] * node["Actual Loops"]) if node.get("Index Name") == index else 0.0  # type: ignore[operator]
+    return own + sum(_rows_read(child, index) for child in node.get("Plans", []))  # type: ignore[attr-defined]
+
+
+def _scanned_whole(node: dict[str, object]) -> list[str]:
+    own = [str(node["Relation Name"])] if node["Node Type"] == "Seq Scan" else []
+    return own + [name for child in node.get("Plans", []) for name in _scanned_whole(child)]  # type: ignore[attr-defined]
+
+
+def _unreachable_broker() -> object:
+    unreachable = broker.make("redis://127.0.0.1:1")
+    unreachable.declare_actor(dispatch.dial.dial_call)
+    return unreachable
+
+
+def test_a_worker_that_says_farewell_gets_no_more_calls(world: World, nudges: list[object]) -> None:
+    worker_id = uuid.uuid4()
+    dispatch.heartbeat(worker_id, 8)
+    world.queued()
+    dispatch.farewell(worker_id)
+
+    assert dispatch.dispatch_once() == 0
+    assert db.run(dispatch.sql.release_claims, call_ids=[]) == 0
