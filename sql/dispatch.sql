@@ -33,15 +33,15 @@ with room as (
 ), chosen as (
     select id from due order by turn, random() limit (select free from room)
 ), locked as (
-    select id from call_log where id in (select id from chosen) and status = 'queued' for update skip locked
+    -- As arrays: the planner takes these for few, and reads the table by its key however large it is.
+    select id from call_log where id = any(array(select id from chosen)) and status = 'queued' for update skip locked
 )
 update call_log
    set status = 'claimed',
        fence = fence + 1,
        overdue_at = now() + make_interval(secs => :claim_s)
-  from locked
- where call_log.id = locked.id and call_log.status = 'queued'
-returning call_log.id;
+ where id = any(array(select id from locked)) and status = 'queued'
+returning id;
 
 -- name: release_claims(call_ids)!
 -- Give back claims whose nudge could not be sent.

@@ -1,12 +1,15 @@
 """Take what is due, within every limit, and nudge a worker for each."""
 
 import uuid
+from collections.abc import Iterator
 from threading import Event, Thread
+from typing import Any
 
+import dramatiq
 import pytest
 
-from outbound import broker, db, dispatch, enqueue
-from tests.conftest import World, until
+from outbound import broker, db, dial, dispatch, enqueue
+from tests.conftest import World, forget_settings, until
 
 
 def test_a_due_call_is_claimed_and_a_worker_is_nudged(world: World, nudges: list[object]) -> None:
@@ -85,7 +88,7 @@ def test_claims_whose_nudge_cannot_be_sent_are_given_back_at_once(
     for number in range(3):
         world.queued(business_id, f"+1500555020{number}")
     world.worker()
-    monkeypatch.setattr(dispatch.dial.dial_call, "broker", _unreachable_broker())
+    monkeypatch.setattr(dial.dial_call, "broker", _unreachable_broker())
 
     with pytest.raises(dispatch.BrokerAway):
         dispatch.dispatch_once()
@@ -97,7 +100,7 @@ def test_dispatch_wakes_up_when_a_call_is_enqueued(
     world: World, nudges: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OUTBOUND_POLL_S", "3600")  # only a notice can wake it
-    dispatch.settings.cache_clear()
+    forget_settings()
     business_id = world.business()
     world.worker()
     stop = Event()
@@ -137,19 +140,24 @@ def test_a_claim_reads_a_few_rows_of_each_business_however_many_wait(world: Worl
     assert "call_log" not in _scanned_whole(plan[0]["Plan"])
 
 
-def _rows_read(node: dict[str, object], index: str) -> float:
-    own = float(node["Actual Rows"] * node["Actual Loops"]) if node.get("Index Name") == index else 0.0  # type: ignore[operator]
-    return own + sum(_rows_read(child, index) for child in node.get("Plans", []))  # type: ignore[attr-defined]
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", []):
+        yield from _nodes(child)
 
 
-def _scanned_whole(node: dict[str, object]) -> list[str]:
-    own = [str(node["Relation Name"])] if node["Node Type"] == "Seq Scan" else []
-    return own + [name for child in node.get("Plans", []) for name in _scanned_whole(child)]  # type: ignore[attr-defined]
+def _rows_read(plan: dict[str, Any], index: str) -> float:
+    reads = [node for node in _nodes(plan) if node.get("Index Name") == index]
+    return float(sum(node["Actual Rows"] * node["Actual Loops"] for node in reads))
 
 
-def _unreachable_broker() -> object:
+def _scanned_whole(plan: dict[str, Any]) -> list[str]:
+    return [node["Relation Name"] for node in _nodes(plan) if node["Node Type"] == "Seq Scan"]
+
+
+def _unreachable_broker() -> dramatiq.Broker:
     unreachable = broker.make("redis://127.0.0.1:1")
-    unreachable.declare_actor(dispatch.dial.dial_call)
+    unreachable.declare_actor(dial.dial_call)
     return unreachable
 
 
