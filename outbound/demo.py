@@ -10,7 +10,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ _FAST = {
     "OUTBOUND_LEAD_S": "3",
     "OUTBOUND_PUT_BACK_S": "1",
     "OUTBOUND_POLL_S": "0.5",
+    "OUTBOUND_WORKER_THREADS": "3",  # few, so that the queue can be seen to fall
     "OUTBOUND_TICK_S": "1",
     "OUTBOUND_LOOKUPS_PER_MINUTE": "600",
     "OUTBOUND_SIMULATOR_SPEED": "2",
@@ -57,7 +58,7 @@ def run(out: Console, err: Console, *, as_json: bool, keep: bool) -> bool:
     os.environ.update(_FAST | {"OUTBOUND_DATA_DIR": str(data_dir)})
     for name in ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_API_URL", "OUTBOUND_PUBLIC_URL"):
         os.environ.pop(name, None)  # whatever is configured, the demo rings no phone
-    os.environ["OUTBOUND_WEB_PORT"], os.environ["OUTBOUND_SIMULATOR_PORT"] = map(str, _free_ports(2))
+    os.environ["OUTBOUND_WEB_PORT"], os.environ["OUTBOUND_SIMULATOR_PORT"] = map(str, free_ports(2))
     config.settings.cache_clear()
 
     with at_home():
@@ -77,6 +78,7 @@ def _play(out: Console, err: Console, log_dir: Path, *, as_json: bool, keep: boo
     _say_where(err, settings, log_dir)
     with Processes(doors(simulator=True, in_process=in_process), log_dir) as processes:
         err.print(f"processes  {' '.join(f'{name}={pid}' for name, pid in processes.pids().items())}", highlight=False)
+        _wait_for_web(processes, settings)
         _seed(err)
         summary = _watch(processes, None if as_json else out)
         summary["rung_more_than_once"] = _rung_more_than_once(settings)
@@ -93,6 +95,16 @@ def _say_where(err: Console, settings: config.Settings, log_dir: Path) -> None:
     err.print(f"metrics    {settings.callback_base}/metrics", soft_wrap=True, highlight=False)
     err.print(f"carrier    a simulator at {settings.api_url}: no phone rings", soft_wrap=True, highlight=False)
     err.print(f"logs       {log_dir}", soft_wrap=True, highlight=False)
+
+
+def _wait_for_web(processes: Processes, settings: config.Settings) -> None:
+    """Callbacks and scrapes find somebody in from the first call on."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", settings.web_port), timeout=1):
+            return
+        processes.tend()
+        time.sleep(0.1)
 
 
 def _seed(err: Console) -> None:
@@ -195,7 +207,8 @@ def _log_dir(data_dir: Path) -> Path:
     return log_dir
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports on loopback that nobody listens to at this moment."""
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [listener.getsockname()[1] for listener in listeners]
     for listener in listeners:

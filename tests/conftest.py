@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import dramatiq
 import psycopg
 import pytest
+import requests
 from psycopg.rows import namedtuple_row
 
 # The actors bind to a broker when they are imported: here to one inside this process, until a test gives them its own.
@@ -30,7 +32,7 @@ from outbound.carrier import twilio
 
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
 AUTH_TOKEN = "a-token-that-signs-nothing-real"
-PUBLIC_URL = "https://calls.example.com"
+PUBLIC_URL = "http://127.0.0.1:9"  # nobody listens there: a test that wants callbacks says where
 
 # A unit of the tests' own: nothing here waits for a deadline, rows are aged.
 SETTINGS = {
@@ -79,16 +81,20 @@ def template(servers: Servers) -> Iterator[str]:
 @pytest.fixture
 def empty_database(servers: Servers) -> Iterator[str]:
     """An empty database, and the settings of a process that uses it."""
-    yield from _database(servers, template=None)
+    with open_database(servers, template=None) as url:
+        yield url
 
 
 @pytest.fixture
 def database(servers: Servers, template: str) -> Iterator[str]:
     """A migrated database, and the settings of a process that uses it."""
-    yield from _database(servers, template=template)
+    with open_database(servers, template) as url:
+        yield url
 
 
-def _database(servers: Servers, template: str | None) -> Iterator[str]:
+@contextmanager
+def open_database(servers: Servers, template: str | None) -> Iterator[str]:
+    """A database of one's own, a copy of *template* or empty, for as long as the block lasts."""
     name = f"outbound_test_{os.getpid()}_{next(_numbers)}"
     base = SETTINGS | {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
     with Environment(**base, OUTBOUND_BROKER_NAMESPACE=name):
@@ -219,6 +225,13 @@ def carrier(phones: simulated.RunningSimulator, monkeypatch: pytest.MonkeyPatch)
     forget_settings()
     phones.reset()
     return phones
+
+
+def let_it_end(carrier: simulated.RunningSimulator, entry: dict[str, Any]) -> None:
+    """Wait until a simulated call, given by its entry in the log, is over at the carrier."""
+    url = f"{carrier.url}/2010-04-01/Accounts/{ACCOUNT_SID}/Calls/{entry['call_sid']}.json"
+    auth = (ACCOUNT_SID, AUTH_TOKEN)
+    until(lambda: requests.get(url, auth=auth, timeout=5).json()["status"] == "completed")
 
 
 def forget_settings() -> None:

@@ -1,0 +1,169 @@
+"""Ring one claimed call, at most once, and write down what came of it."""
+
+from threading import Barrier, Thread
+
+import pytest
+
+from outbound import db, dial, dispatch
+from outbound.carrier.simulator import RunningSimulator
+from tests.conftest import World, forget_settings, until
+
+
+def test_the_intent_to_dial_is_committed_before_the_carrier_is_asked(world: World, carrier: RunningSimulator) -> None:
+    call_id = world.claimed(to="+15005550119")  # the carrier accepts and holds its answer
+    dialing = Thread(target=dial.dial_call, args=(call_id,))
+    dialing.start()
+
+    until(lambda: len(carrier.log()) == 1)
+
+    call = world.call(call_id)
+    assert (call.status, call.call_sid) == ("initiated", None)
+    assert call.dialed_at is not None
+    assert call.overdue_at is not None
+    dialing.join(10)
+
+
+def test_an_accepted_call_keeps_its_call_sid_and_gets_a_new_deadline(world: World, carrier: RunningSimulator) -> None:
+    call_id = world.claimed()
+
+    dial.dial_call(call_id)
+
+    call = world.call(call_id)
+    assert call.status == "initiated"
+    assert call.call_sid == carrier.log()[0]["call_sid"]
+    assert call.overdue_at > call.dialed_at
+    assert world.count("report.create", "moved") + world.count("report.create", "unchanged") == 1
+
+
+def test_a_refused_call_fails_with_the_carriers_code_and_words(world: World, carrier: RunningSimulator) -> None:
+    call_id = world.claimed(to="+15005550115")
+
+    dial.dial_call(call_id)
+
+    call = world.call(call_id)
+    assert (call.status, call.error_code, call.overdue_at) == ("failed", "21211", None)
+    assert "phone number" in call.error_message
+    assert call.ended_at is not None
+    assert world.count("dial", "refused") == 1
+    assert world.count("ended", "failed") == 1
+
+
+def test_a_call_that_was_not_sent_goes_back_and_no_attempt_is_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_id = world.claimed()
+    monkeypatch.setenv("TWILIO_API_URL", "http://127.0.0.1:1")
+    forget_settings()
+
+    dial.dial_call(call_id)
+
+    call = world.call(call_id)
+    assert (call.status, call.call_sid, call.dialed_at, call.overdue_at) == ("queued", None, None, None)
+    assert call.put_backs == 1
+    assert call.due_at > world.value("select now()")
+    assert world.count("dial", "not_sent") == 1
+
+
+def test_a_call_that_is_put_back_waits_longer_each_time_and_never_more_than_six_minutes(world: World) -> None:
+    call_id = world.claimed()
+    waits = []
+    for _ in range(12):
+        world.do("update call_log set status = 'initiated', overdue_at = now() where id = %s", call_id)
+        db.run(dial.sql.put_back, call_id=call_id, fence=1, wait_s=2)
+        waits.append(world.value("select extract(epoch from due_at - now())::float from call_log"))
+        world.do("update call_log set status = 'claimed', overdue_at = now() where id = %s", call_id)
+
+    assert 1 < waits[0] < 3
+    assert 2 < waits[1] < 6
+    assert 200 < waits[-1] < 376
+
+
+@pytest.mark.parametrize("fate", ["18", "19", "20", "21", "24", "26", "30"])
+def test_a_dial_of_unknown_outcome_is_never_put_back_in_the_queue(
+    world: World, carrier: RunningSimulator, fate: str
+) -> None:
+    call_id = world.claimed(to=f"+150055501{fate}")
+
+    dial.dial_call(call_id)
+    dial.dial_call(call_id)  # and a repeated nudge changes nothing
+
+    call = world.call(call_id)
+    assert (call.status, call.call_sid, call.error_code) == ("initiated", None, None)
+    assert call.overdue_at > world.value("select now()")
+    assert world.count("dial", "unknown") == 1
+    assert len(carrier.log()) == 1
+
+
+def test_a_phone_rings_once_whatever_is_redelivered(world: World, carrier: RunningSimulator) -> None:
+    call_id = world.claimed()
+    together = Barrier(8)
+
+    def redelivered() -> None:
+        together.wait()
+        for _ in range(5):
+            dial.dial_call(call_id)
+
+    threads = [Thread(target=redelivered) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert len(carrier.log()) == 1
+
+
+@pytest.mark.parametrize("status", ["queued", "initiated", "ringing", "in-progress", "completed", "failed", "canceled"])
+def test_only_a_claimed_call_is_dialed(world: World, carrier: RunningSimulator, status: str) -> None:
+    call_id = world.claimed()
+    world.do("update call_log set status = %s where id = %s", status, call_id)
+
+    dial.dial_call(call_id)
+
+    assert world.call(call_id).status == status
+    assert carrier.log() == []
+
+
+def test_a_call_that_does_not_exist_rings_nobody(world: World, carrier: RunningSimulator) -> None:
+    dial.dial_call(4711)
+
+    assert carrier.log() == []
+
+
+def test_a_stale_put_back_cannot_move_a_dial_that_somebody_else_began(world: World) -> None:
+    call_id = world.claimed()
+    world.worker()
+    db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60)
+    db.run(dial.sql.put_back, call_id=call_id, fence=1, wait_s=2)  # its answer gets lost on the way to the worker
+    world.age(call_id, 600)
+    db.run(dispatch.sql.claim_due_calls, batch_max=1, claims_per_thread=1, claim_s=30, worker_silent_s=10)
+    second = db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60)
+
+    moved = db.run(dial.sql.put_back, call_id=call_id, fence=1, wait_s=2)
+
+    assert moved == 0
+    assert world.call(call_id).status == "initiated"
+    assert second.fence == 2
+
+
+def test_a_refusal_that_comes_after_a_callback_adopted_the_call_changes_nothing(world: World) -> None:
+    call_id = world.initiated(call_sid="CA" + "1" * 32)
+
+    moved = db.run(dial.sql.record_refusal, call_id=call_id, fence=1, error_code="21211", error_message="no")
+
+    assert moved == 0
+    assert world.call(call_id).status == "initiated"
+
+
+def test_no_transaction_is_open_while_a_phone_is_asked_for(world: World, carrier: RunningSimulator) -> None:
+    call_id = world.claimed(to="+15005550119")
+    dialing = Thread(target=dial.dial_call, args=(call_id,))
+    dialing.start()
+    until(lambda: len(carrier.log()) == 1)
+
+    open_transactions = world.value(
+        "select count(*) from pg_stat_activity"
+        " where datname = current_database() and state like 'idle in transaction%%' and pid <> pg_backend_pid()"
+    )
+
+    assert open_transactions == 0
+    dialing.join(10)

@@ -1,0 +1,182 @@
+"""
+One call through every step, with a crash between every two: real workers, a real scheduler, a real web process.
+
+Each test puts a call into the state that a crash leaves behind, and watches the living system bring it to its end.
+"""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from outbound import enqueue
+from outbound.call import DialOrder
+from outbound.carrier import CallUnsure
+from outbound.carrier.simulator import RunningSimulator
+from outbound.carrier.twilio import Twilio
+from outbound.config import settings
+from outbound.demo import free_ports
+from outbound.up import Processes, doors
+from tests.conftest import Environment, Servers, World, let_it_end, open_database, until
+
+FAST = {
+    "OUTBOUND_TICK_S": "0.5",
+    "OUTBOUND_RELOOK_S": "1",
+    "OUTBOUND_POLL_S": "0.5",
+    "OUTBOUND_LOOKUPS_PER_MINUTE": "6000",
+    "OUTBOUND_WORKER_PROCESSES": "2",
+    "OUTBOUND_WORKER_THREADS": "4",
+}
+
+
+class House(World):
+    """The rows, and the processes that live off them."""
+
+    processes: Processes
+    carrier: RunningSimulator
+
+    def settles(self, call_id: int, status: str) -> None:
+        """Wait until a call has its final status, and a lead if it has a call_sid."""
+
+        def settled() -> bool:
+            self.processes.tend()
+            call = self.call(call_id)
+            return call.status == status and (call.call_sid is None or call.lead_id is not None)
+
+        until(settled, timeout_s=30)
+
+    def rings(self) -> Counter[str]:
+        """How often each of our calls made a phone ring."""
+        return Counter(entry["status_callback"].split("#")[0] for entry in self.carrier.log() if entry["rang"])
+
+
+@pytest.fixture(scope="module", params=["redis", "memory"])
+def house(request: pytest.FixtureRequest, servers: Servers, template: str, phones: RunningSimulator) -> Iterator[House]:
+    in_process = request.param == "memory"
+    port = free_ports(1)[0]
+    environment = FAST | {"OUTBOUND_WEB_PORT": str(port), "OUTBOUND_PUBLIC_URL": f"http://127.0.0.1:{port}"}
+    environment |= {"TWILIO_API_URL": phones.url} | ({"REDIS_URL": "memory://"} if in_process else {})
+    with open_database(servers, template) as url, Environment(**environment):
+        house = House(url)
+        house.carrier = phones
+        phones.reset()
+        with Processes(doors(simulator=False, in_process=in_process)) as processes:
+            house.processes = processes
+            until(lambda: processes.tend() or house.value("select count(*) from worker") > 0, timeout_s=30)
+            yield house
+        house.connection.close()
+
+
+def test_a_call_lives_from_enqueue_to_lead(house: House) -> None:
+    business_id = house.business()
+
+    call_id = enqueue.enqueue(business_id=business_id, to_number="+1 500 555 0101").call_id
+
+    house.settles(call_id, "completed")
+    call = house.call(call_id)
+    told = [row.status for row in house.rows("select status from call_event where source = 'callback' order by id")]
+    assert sorted(told) == ["completed", "in-progress", "initiated", "ringing"]
+    assert house.value("select phone from leads where id = %s", call.lead_id) == "+15005550101"
+    assert (call.duration_s is not None, call.answered_at is not None) == (True, True)
+    assert house.rings()[_callback(call_id)] == 1
+
+
+def test_a_crash_after_the_claim_loses_the_nudge_and_the_call_is_dialed_all_the_same(house: House) -> None:
+    call_id = house.claimed(to="+15005550102")
+    house.age(call_id, 31)
+
+    house.settles(call_id, "completed")
+
+    assert house.rings()[_callback(call_id)] == 1
+
+
+def test_a_crash_before_the_request_left_closes_the_call_and_nobody_dials_it(house: House) -> None:
+    call_id = house.initiated(to="+15005550103")
+    house.age(call_id, 61)
+
+    house.settles(call_id, "failed")
+
+    assert house.call(call_id).error_code == "no_call_sid"
+    assert house.rings()[_callback(call_id)] == 0
+
+
+def test_a_crash_after_the_request_left_lets_the_first_callback_adopt_the_call(house: House) -> None:
+    call_id = house.initiated(to="+15005550104")
+
+    Twilio(settings()).place_call(_order(house, call_id))  # and the worker dies before it stores the answer
+
+    house.settles(call_id, "completed")
+    assert house.rings()[_callback(call_id)] == 1
+
+
+def test_a_crash_after_the_request_left_and_no_callback_either_lets_reconcile_find_the_call(house: House) -> None:
+    call_id = house.initiated(to="+15005550127")
+    with pytest.raises(CallUnsure):
+        Twilio(settings()).place_call(_order(house, call_id))
+    let_it_end(house.carrier, house.carrier.log()[-1])
+    house.age(call_id, 61)
+    house.do("update call_log set dialed_at = now() where id = %s", call_id)
+
+    house.settles(call_id, "completed")
+
+    assert house.rings()[_callback(call_id)] == 1
+
+
+def test_a_crash_of_the_web_process_loses_callbacks_and_reconcile_asks_for_them(house: House) -> None:
+    business_id = house.business()
+    call_id = enqueue.enqueue(business_id=business_id, to_number="+15005550128").call_id  # the last callback is lost
+    until(lambda: house.call(call_id).status == "in-progress")
+
+    house.age(call_id, 3700)
+
+    house.settles(call_id, "completed")
+
+
+def test_a_crash_before_the_lead_job_ran_gets_the_lead_its_nudge_again(house: House) -> None:
+    call_id = house.initiated(to="+15005550105", call_sid="CA" + "5" * 32)
+    house.do(
+        "update call_log set status = 'busy', ended_at = now(), overdue_at = now() - interval '1 s' where id = %s",
+        call_id,
+    )
+
+    house.settles(call_id, "busy")
+
+
+def test_killing_every_worker_in_mid_dial_rings_no_phone_twice_and_loses_no_call(house: House) -> None:
+    business_id = house.business()
+    calls = [
+        enqueue.enqueue(business_id=business_id, to_number=f"+1500555{number}{fate}").call_id
+        for number, fate in enumerate(["01", "18", "19", "19", "20", "21", "24", "26", "01", "01"], start=21)
+    ]
+    until(lambda: house.value("select count(*) from call_log where id = any(%s) and status = 'initiated'", calls) >= 2)
+
+    for pid in _worker_pids(house):
+        os.kill(pid, signal.SIGKILL)
+
+    def settled() -> bool:
+        house.processes.tend()
+        overdue = "update call_log set overdue_at = now() - interval '1 s' where id = any(%s) and overdue_at > now()"
+        house.do(overdue, calls)  # every deadline passes at once
+        alive = "select count(*) from call_log where id = any(%s) and (call_status_rank(status) < 5"
+        return house.value(f"{alive} or call_sid is not null and lead_id is null)", calls) == 0
+
+    until(settled, timeout_s=60)
+    assert max(house.rings().values()) == 1
+
+
+def _worker_pids(house: House) -> list[int]:
+    pids = house.processes.pids()
+    master = psutil.Process(pids.get("worker") or pids["all"])
+    return [process.pid for process in (*master.children(recursive=True), master)]
+
+
+def _order(house: House, call_id: int) -> DialOrder:
+    call = house.call(call_id)
+    return DialOrder(call_id, call.from_number, call.to_number, None, "<Response/>")
+
+
+def _callback(call_id: int) -> str:
+    return f"{settings().callback_base}/callbacks/{call_id}"

@@ -1,0 +1,119 @@
+"""Many dispatchers and many workers on one table."""
+
+import random
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+from outbound import callback, cleanup, db, dial, dispatch
+from outbound.call import Report
+from outbound.carrier.simulator import RunningSimulator
+from tests.conftest import World
+
+
+def test_two_dispatchers_never_take_the_same_call(world: World) -> None:
+    businesses = [world.business(f"business {number}") for number in range(4)]
+    for number in range(200):
+        world.queued(businesses[number % 4], f"+1500556{number:04d}")
+    world.worker(threads=200)
+    together = Barrier(8)
+
+    def dispatcher(_: int) -> list[int]:
+        together.wait()
+        taken = []
+        for _turn in range(20):
+            taken += [row.id for row in _claim(batch_max=17)]
+        return taken
+
+    with ThreadPoolExecutor(8) as threads:
+        taken = [call_id for calls in threads.map(dispatcher, range(8)) for call_id in calls]
+
+    assert len(taken) == len(set(taken)) == 200
+    assert {row.fence for row in world.rows("select fence from call_log")} == {1}
+
+
+def test_many_workers_that_get_every_nudge_ring_each_phone_once(world: World, carrier: RunningSimulator) -> None:
+    business_id = world.business()
+    calls = [world.claimed(business_id, f"+15005570{number:02d}01") for number in range(30)]
+    nudges = calls * 8
+    random.Random(7).shuffle(nudges)
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(dial.dial_call, nudges))
+
+    rings = Counter(entry["status_callback"] for entry in carrier.log())
+    assert len(rings) == 30
+    assert set(rings.values()) == {1}
+
+
+def test_a_worker_and_clean_up_that_meet_at_an_overdue_claim_do_not_both_have_it(world: World) -> None:
+    business_id = world.business()
+    calls = [world.claimed(business_id, f"+15005580{number:03d}") for number in range(60)]
+    for call_id in calls:
+        world.age(call_id, 31)
+    together = Barrier(2)
+
+    def begin() -> set[int]:
+        together.wait()
+        begun = [db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60) for call_id in calls]
+        return {call.id for call in begun if call is not None}
+
+    def clean() -> set[int]:
+        together.wait()
+        return {row.id for _ in range(12) for row in db.run(cleanup.sql.release_overdue_claims, batch_max=5)}
+
+    with ThreadPoolExecutor(2) as threads:
+        begun, cleaned = (future.result() for future in (threads.submit(begin), threads.submit(clean)))
+
+    assert begun | cleaned == set(calls)
+    assert begun & cleaned == set()
+
+
+def test_the_create_answer_and_the_callbacks_may_come_in_any_order_at_once(world: World, nudges: list[object]) -> None:
+    business_id = world.business()
+    for number in range(20):
+        call_id = world.initiated(business_id, f"+15005590{number:03d}")
+        call_sid = f"CA{number:032d}"
+        reports = [
+            Report(call_sid, "initiated", "create"),
+            *(
+                Report(call_sid, status, "callback", sequence_number=sequence)
+                for sequence, status in enumerate(["initiated", "ringing", "in-progress", "completed"])
+            ),
+        ]
+
+        with ThreadPoolExecutor(5) as threads:
+            results = list(threads.map(lambda report, call_id=call_id: callback.record(call_id, report), reports))
+
+        call = world.call(call_id)
+        assert (call.status, call.call_sid) == ("completed", call_sid)
+        assert set(results) <= {"moved", "unchanged"}
+    assert world.value("select count(*) from call_event") == 100
+
+
+def test_an_enqueue_and_a_dispatch_at_once_lose_nothing(world: World) -> None:
+    business_id = world.business()
+    world.worker(threads=100)
+
+    def enqueue(number: int) -> None:
+        world_of_its_own.do(
+            "insert into call_log (business_id, from_number, to_number) values (%s, '+15005550006', %s)",
+            business_id,
+            f"+15005600{number:03d}",
+        )
+
+    world_of_its_own = World(world.url)
+    with ThreadPoolExecutor(2) as threads:
+        inserting = threads.submit(lambda: [enqueue(number) for number in range(100)])
+        taken = []
+        while not inserting.done() or "queued" in world.statuses():
+            taken += [row.id for row in _claim(batch_max=7)]
+    world_of_its_own.connection.close()
+
+    assert len(taken) == len(set(taken)) == 100
+
+
+def _claim(batch_max: int) -> list[db.Row]:
+    return list(
+        db.run(dispatch.sql.claim_due_calls, batch_max=batch_max, claims_per_thread=2, claim_s=30, worker_silent_s=10)
+    )

@@ -1,0 +1,104 @@
+"""Every statement runs against a migrated database, and Python and SQL mean the same by a status."""
+
+import ast
+import re
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from outbound import db
+from outbound.call import FINAL, IN_THE_AIR, STATUSES, WAITING
+from tests.conftest import World
+
+FILES = sorted(db.sql_dir().glob("*.sql"))
+STATEMENTS = [(file.stem, name) for file in FILES for name in re.findall(r"^-- name: (\w+)", file.read_text(), re.M)]
+PACKAGE = Path(db.__file__).parent
+
+
+@pytest.mark.parametrize(("step", "name"), STATEMENTS)
+def test_every_statement_runs_on_the_schema_that_the_migrations_make(world: World, step: str, name: str) -> None:
+    statement = getattr(db.statements(step), name)
+    parameters = re.findall(r"%\((\w+)\)s", statement.sql)
+
+    with psycopg.connect(world.url) as connection:
+        try:
+            statement(connection, **dict.fromkeys(parameters))
+        except psycopg.IntegrityError:
+            pass  # NULLs where there may be none; the statement itself was understood
+        connection.rollback()
+
+
+def test_every_statement_is_used_and_every_used_statement_exists() -> None:
+    used = set()
+    for module in PACKAGE.rglob("*.py"):
+        text = module.read_text()
+        loaded = re.search(r'^sql = db\.statements\("(\w+)"\)', text, re.M)
+        if loaded:
+            used |= {(loaded[1], name) for name in re.findall(r"\bsql\.([a-z_]+)\b", text) if name != "sql"}
+
+    assert used - {("schema", "SQL"), ("db", "sql")} == set(STATEMENTS)
+
+
+def test_each_sql_file_belongs_to_the_module_of_its_name() -> None:
+    for file in FILES:
+        assert (PACKAGE / f"{file.stem}.py").exists(), file.name
+        assert f"Read by outbound/{file.stem}.py alone." in file.read_text(), file.name
+
+
+def test_python_and_sql_know_the_same_statuses_in_the_same_order(world: World) -> None:
+    check = world.value("select pg_get_constraintdef(oid) from pg_constraint where conname = 'call_log_status'")
+    in_sql = re.findall(r"'([a-z-]+)'::text", check)
+
+    ranks = [world.value("select call_status_rank(%s)", status) for status in STATUSES]
+
+    assert sorted(in_sql) == sorted(STATUSES)
+    assert ranks == [*range(len(WAITING + IN_THE_AIR)), *[5] * len(FINAL)]
+    assert world.value("select call_status_rank('ended')") is None
+
+
+def test_the_live_index_holds_the_statuses_that_are_not_final(world: World) -> None:
+    index = world.value(
+        "select pg_get_expr(indpred, indrelid) from pg_index where indexrelid = 'call_log_one_live'::regclass"
+    )
+
+    assert sorted(re.findall(r"'([a-z-]+)'::text", index)) == sorted(["outbound", *WAITING, *IN_THE_AIR])
+
+
+def test_no_statement_holds_what_aiosql_would_mistake_for_a_parameter() -> None:
+    for file in FILES:
+        for number, line in enumerate(file.read_text().splitlines(), 1):
+            code, _, comment = line.partition("--")
+            assert not (code.strip() and re.search(r":\w", comment)), (
+                f"{file.name}:{number} a colon in a trailing comment"
+            )
+            assert not re.search(r"\[\d+:\d+\]", line), f"{file.name}:{number} an array slice"
+            assert "$$" not in line, f"{file.name}:{number} a function belongs in a migration"
+            assert not re.search(r"^-- name: \w+.*<!", line), f"{file.name}:{number} <! gives back one row of many"
+
+
+def test_only_one_file_knows_each_foreign_library() -> None:
+    homes = {
+        "psycopg": {"db.py"},
+        "psycopg_pool": {"db.py"},
+        "aiosql": {"db.py"},
+        "yoyo": {"schema.py"},
+        "twilio": {"carrier/twilio.py", "carrier/simulator.py"},
+        "apscheduler": {"scheduler.py"},
+        "prometheus_client": {"metrics.py"},
+        "starlette": {"web/__init__.py", "web/callbacks.py"},
+        "uvicorn": {"web/__init__.py"},
+        "dramatiq": {"broker.py", "dial.py", "lead.py", "worker.py"},
+        "redis": {"broker.py"},
+        "phonenumbers": {"phone_numbers.py"},
+    }
+    found: dict[str, set[str]] = {library: set() for library in homes}
+    for module in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            for name in names:
+                if name.split(".")[0] in found:
+                    found[name.split(".")[0]].add(module.relative_to(PACKAGE).as_posix())
+
+    assert found == homes
