@@ -2,18 +2,22 @@
 
 import difflib
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 TWILIO_API_URL = "https://api.twilio.com"
+CLOSED_WITHIN_S = 120  # a call without a call_sid
+HEARTBEAT_S = 2  # a worker process says this often that it is alive
+WORKER_SILENT_S = 10  # and one that was not heard of for this long gets no more calls
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class SettingsError(ValueError):
@@ -34,8 +38,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OUTBOUND_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     # Where things are
-    database_url: str | None = _env("DATABASE_URL")  # PostgreSQL 14 or newer; embedded when not set
-    redis_url: str | None = _env("REDIS_URL")  # Redis 6.2+ or Valkey; memory:// for one process; embedded when not set
+    database_url: str | None = _env("DATABASE_URL", repr=False)  # PostgreSQL 14 or newer; embedded when not set
+    redis_url: str | None = _env("REDIS_URL", repr=False)  # Redis 6.2+; memory:// for one process; else embedded
     broker_namespace: str = Field("outbound", pattern=r"^[a-z0-9_-]{1,40}$")  # one per database that shares a broker
     data_dir: Path | None = None  # where embedded servers keep their data
     public_url: str | None = None  # where the carrier reaches the web process; signatures are checked against it
@@ -111,6 +115,11 @@ def settings() -> Settings:
     return load()
 
 
+def without_password(url: str) -> str:
+    """An address as it may be shown."""
+    return re.sub(r"(://[^:/@]*:)[^@]*(?=@)|([?&]password=)[^&]*", r"\1\2…", url)
+
+
 def env_names() -> dict[str, str]:
     """The environment variable of each setting, by field name."""
     return {field: _field_env_name(field) for field in Settings.model_fields}
@@ -128,7 +137,7 @@ def _env_name(location: tuple[int | str, ...]) -> str:
 
 def _without(wrong: dict[str, str]) -> Settings:
     """The settings with defaults in place of the wrong ones, so that the rest can be checked too."""
-    kept = {name: os.environ.pop(name) for name in wrong if name in os.environ}
+    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.upper() in wrong}
     try:
         return Settings()
     finally:
@@ -139,8 +148,8 @@ def _unknown_names() -> list[str]:
     known = sorted(env_names().values())
     faults = []
     for name in sorted(os.environ):
-        if name.startswith("OUTBOUND_") and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+        if name.upper().startswith("OUTBOUND_") and name.upper() not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1)
             faults.append(f"{name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else ""))
     return faults
 
@@ -158,8 +167,8 @@ def _url_faults(settings: Settings) -> list[str]:
         "OUTBOUND_PUBLIC_URL": (settings.public_url, ("http", "https")),
     }
     for name, (url, allowed) in schemes.items():
-        if url and urlsplit(url).scheme not in allowed:
-            faults.append(f"{name}: must start with {' or '.join(f'{scheme}://' for scheme in allowed)}")
+        if url and (fault := _url_fault(url, allowed)):
+            faults.append(f"{name}: {fault}")
     if settings.web_host not in LOOPBACK and settings.metrics_token is None:
         faults.append(
             "OUTBOUND_METRICS_TOKEN: must be set (16 characters or more) when OUTBOUND_WEB_HOST is not loopback"
@@ -167,9 +176,31 @@ def _url_faults(settings: Settings) -> list[str]:
     return faults
 
 
+def _url_fault(url: str, allowed: tuple[str, ...]) -> str | None:
+    if not url.startswith(tuple(f"{scheme}://" for scheme in allowed)):
+        return f"must start with {' or '.join(f'{scheme}://' for scheme in allowed)}"
+    if "https" not in allowed:
+        return None  # PostgreSQL's may name several hosts, which no parser here knows
+    parts = _parts(url)
+    if not (parts and parts.hostname) or parts.query or parts.fragment or " " in url or not url.isascii():
+        return "must name a host, and have no space, ? or #"
+    return None
+
+
+def _parts(url: str) -> SplitResult | None:
+    """The parts of an address; None where it is none.  The error of urlsplit may repeat a password."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
 def _carrier_faults(settings: Settings) -> list[str]:
     faults = []
-    api_host = urlsplit(settings.api_url).hostname
+    api = _parts(settings.api_url)
+    api_host = api.hostname if api else None
     if settings.carrier == "simulator":
         if api_host not in LOOPBACK:
             faults.append("TWILIO_API_URL: the simulator lives on loopback; set OUTBOUND_CARRIER=twilio to ring phones")
@@ -181,8 +212,8 @@ def _carrier_faults(settings: Settings) -> list[str]:
     ):
         if not value:
             faults.append(f"{name}: must be set when OUTBOUND_CARRIER is twilio")
-    public = urlsplit(settings.public_url or "https://ok")
-    if api_host not in LOOPBACK and public.scheme != "https":
+    public = _parts(settings.public_url or "") or urlsplit("https://named.already")
+    if settings.public_url and api_host not in LOOPBACK and public.scheme != "https":
         faults.append("OUTBOUND_PUBLIC_URL: must be https, or callbacks could be forged on their way")
     if "_" in (public.hostname or ""):
         faults.append("OUTBOUND_PUBLIC_URL: Twilio calls no host with an underscore in its name")
@@ -197,4 +228,6 @@ def _deadline_faults(settings: Settings) -> list[str]:
         )
     if settings.close_s <= settings.ask_s:
         faults.append("OUTBOUND_CLOSE_S: must be more than OUTBOUND_ASK_S: the carrier is asked first")
+    if settings.close_s + settings.tick_s > CLOSED_WITHIN_S:
+        faults.append(f"OUTBOUND_CLOSE_S: with OUTBOUND_TICK_S, must be {CLOSED_WITHIN_S} at most: that is promised")
     return faults

@@ -4,13 +4,10 @@ from threading import Event
 from uuid import UUID
 
 from outbound import db, dial, logs
-from outbound.config import settings
+from outbound.config import WORKER_SILENT_S, settings
 
 sql = db.statements("dispatch")
 log = logs.get("dispatch")
-
-HEARTBEAT_S = 2
-WORKER_SILENT_S = 10  # a worker that was not heard of for this long gets no more calls
 
 _BUSY_WAIT_S = 0.05  # between two turns while there is work: a worker thread is never idle for long
 _AWAY_WAIT_S = 2  # after the database or the broker was away

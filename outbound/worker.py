@@ -11,6 +11,7 @@ import dramatiq
 
 from outbound import db, dial, dispatch, lead, logs, schema
 from outbound.broker import broker
+from outbound.config import HEARTBEAT_S
 
 __all__ = ["broker", "dial", "in_this_process", "lead"]
 
@@ -56,7 +57,7 @@ class Heartbeat(dramatiq.Middleware):
                     dispatch.heartbeat(self._id, alive)
             except db.Unavailable as error:
                 log.warning("worker.heartbeat_unheard", error=type(error).__name__)
-            self._stopped.wait(dispatch.HEARTBEAT_S)
+            self._stopped.wait(HEARTBEAT_S)
 
 
 def in_this_process(threads: int) -> dramatiq.Worker:
