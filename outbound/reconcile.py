@@ -2,7 +2,7 @@
 
 from outbound import callback, db, logs
 from outbound.call import DialOrder, Report
-from outbound.carrier import Carrier, CarrierSilent
+from outbound.carrier import CarrierSilent
 from outbound.carrier.twilio import carrier
 from outbound.config import settings
 
@@ -16,47 +16,45 @@ def reconcile_overdue_calls() -> int:
     """
     One round: ask the carrier about overdue calls, as many as the limit per minute allows; return how many.
 
-    A carrier that does not answer ends the round: nothing moves, and clean-up closes what has waited too long.
+    A carrier that does not answer ends the round, so that a carrier in trouble (429) gets one question per round.
+    Nothing moves then, and clean-up closes what has waited too long.
     """
     config = settings()
-    batch_max = max(1, int(config.lookups_per_minute * config.tick_s / 60))
-    calls = db.run(sql.take_calls_to_ask_about, batch_max=batch_max, relook_s=config.relook_s)
-    for asked, call in enumerate(calls):
+    questions_max = max(1, int(config.lookups_per_minute * config.tick_s / 60))
+    for asked in range(questions_max):
+        call = db.run(sql.take_call_to_ask_about, relook_s=config.relook_s)
+        if call is None:
+            break
         try:
             _look_up(call)
         except CarrierSilent as reason:
             log.warning("reconcile.carrier_silent", call=call.id, reason=str(reason))
             return asked
+    else:
+        asked = questions_max
     db.run(sql.reconcile_done)
-    return len(calls)
+    return asked
 
 
 def _look_up(call: db.Row) -> None:
-    ask: Carrier = carrier()
-    if call.call_sid is None:
-        _look_for(call, ask)
-        return
-    report = ask.fetch_call(call.call_sid)
-    if report is not None:
-        callback.record(call.id, report)
-    elif db.run(sql.close_disowned, call_id=call.id, looks_min=LOOKS_MIN):
-        log.error("reconcile.disowned", call=call.id, call_sid=call.call_sid)
+    reports = _reports(call)
+    if len(reports) == 1:
+        callback.record(call.id, reports[0])
+    elif reports:
+        db.run(sql.close_for_a_human, call_id=call.id, call_sids=[report.call_sid for report in reports])
+        log.error("reconcile.several_candidates", call=call.id, candidates=len(reports))
+    else:
+        absent = db.run(sql.record_absence, call_id=call.id, call_sid=call.call_sid, looks_min=LOOKS_MIN)
+        log.warning("reconcile.absent", call=call.id, status=absent and absent.status)
 
 
-def _look_for(call: db.Row, ask: Carrier) -> None:
-    """Look for a call that has no call_sid among those that the carrier made of its numbers at that time."""
-    found = _unbound(ask.find_calls(DialOrder(call.id, call.from_number, call.to_number, None, None), call.dialed_at))
-    if len(found) == 1:
-        log.info("reconcile.found", call=call.id, call_sid=found[0].call_sid)
-        callback.record(call.id, found[0])
-    elif found:
-        db.run(sql.close_for_a_human, call_id=call.id, call_sids=[report.call_sid for report in found])
-        log.error("reconcile.several_candidates", call=call.id, candidates=len(found))
-    elif db.run(sql.close_unfound, call_id=call.id, looks_min=LOOKS_MIN):
-        log.warning("reconcile.unfound", call=call.id)
-
-
-def _unbound(reports: list[Report]) -> list[Report]:
-    rows = db.run(sql.still_unbound, call_sids=[report.call_sid for report in reports])
-    free = {row.call_sid for row in rows}
-    return [report for report in reports if report.call_sid in free]
+def _reports(call: db.Row) -> list[Report]:
+    """What the carrier says of a call, or of each that this one may have become: same numbers, same time, unbound."""
+    if call.call_sid is not None:
+        report = carrier().fetch_call(call.call_sid)
+        return [] if report is None else [report]
+    order = DialOrder(call.id, call.from_number, call.to_number, None, None)
+    found = carrier().find_calls(order, call.dialed_at)
+    rows = db.run(sql.still_unbound, call_sids=[report.call_sid for report in found])
+    unbound = {row.call_sid for row in rows}
+    return [report for report in found if report.call_sid in unbound]

@@ -43,7 +43,7 @@ def test_absence_is_believed_only_at_the_second_look(world: World, carrier: Runn
     assert between.looks == 1
     assert (call.status, call.error_code) == ("failed", "no_call_sid")
     assert "asked 2 times" in call.error_message
-    assert world.count("reconcile", "unfound") == 1
+    assert world.count("reconcile", "no_call_sid") == 1
 
 
 def test_two_candidates_are_left_to_a_human(world: World, carrier: RunningSimulator) -> None:
@@ -120,7 +120,8 @@ def test_a_carrier_that_cannot_be_reached_closes_nothing(
         world.age(call_id, 100)
         assert reconcile.reconcile_overdue_calls() == 0
 
-    assert world.call(call_id).status == "initiated"
+    call = world.call(call_id)
+    assert (call.status, call.looks) == ("initiated", 0)  # a question without an answer is no look
 
 
 def test_no_more_is_asked_in_a_round_than_the_limit_per_minute_allows(
@@ -133,6 +134,18 @@ def test_no_more_is_asked_in_a_round_than_the_limit_per_minute_allows(
         world.age(world.initiated(business_id, f"+1500555020{number}"), 61)
 
     assert [reconcile.reconcile_overdue_calls() for _ in range(3)] == [3, 3, 1]
+
+
+def test_a_carrier_in_trouble_gets_one_question_per_round(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWILIO_API_URL", "http://127.0.0.1:1")
+    forget_settings()
+    business_id = world.business()
+    for number in range(3):
+        world.age(world.initiated(business_id, f"+1500555020{number}"), 61)
+
+    reconcile.reconcile_overdue_calls()
+
+    assert world.value("select count(*) from call_log where looked_at is not null") == 1
 
 
 def test_two_hosts_ask_about_a_call_once(world: World, carrier: RunningSimulator) -> None:

@@ -1,0 +1,81 @@
+"""What `dramatiq outbound.worker` loads, as real processes."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from outbound import dispatch
+from outbound.carrier.simulator import RunningSimulator
+from tests.conftest import Servers, World, until
+
+
+@contextmanager
+def _worker(servers: Servers, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "outbound", "worker"],
+        env=os.environ | environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+
+
+def _dispatch(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    from outbound import broker, dial
+
+    shared = broker.make(servers.redis_url)
+    shared.declare_actor(dial.dial_call)
+    monkeypatch.setattr(dial.dial_call, "broker", shared)
+    assert dispatch.dispatch_once() == 1
+
+
+def test_a_worker_says_that_it_is_alive_and_says_farewell(world: World, servers: Servers) -> None:
+    with _worker(servers, OUTBOUND_WORKER_PROCESSES="2", OUTBOUND_WORKER_THREADS="3"):
+        until(lambda: world.value("select sum(threads) from worker") == 6)
+
+    assert world.value("select count(*) from worker") == 0
+
+
+def test_a_worker_that_is_told_to_stop_finishes_the_dial_that_it_has_begun(
+    world: World, servers: Servers, carrier: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTBOUND_CARRIER_TIMEOUT_S", "20")
+    call_id = world.queued(to="+15005550119")  # the carrier accepts, and answers four seconds later
+    with _worker(servers):
+        until(lambda: world.value("select count(*) from worker") == 1)
+        _dispatch(servers, monkeypatch)
+        until(lambda: len(carrier.log()) == 1)
+
+    assert world.call(call_id).call_sid == carrier.log()[0]["call_sid"]
+
+
+def test_a_worker_that_is_killed_leaves_nothing_running(world: World, servers: Servers) -> None:
+    import psutil
+
+    with _worker(servers, OUTBOUND_WORKER_PROCESSES="2") as master:
+        until(lambda: world.value("select count(*) from worker") == 2)
+        family = psutil.Process(master.pid).children(recursive=True)
+
+        master.kill()
+
+        until(lambda: not any(process.is_running() and process.status() != "zombie" for process in family))
+
+
+def test_a_worker_refuses_a_schema_older_than_it_needs(world: World, servers: Servers) -> None:
+    world.do("delete from _yoyo_migration where migration_id = '0007_counter_and_worker'")
+
+    dramatiq = [sys.executable, "-m", "dramatiq", "outbound.worker", "--processes", "1", "--threads", "1"]
+    finished = subprocess.run(dramatiq, capture_output=True, text=True, timeout=60, check=False)
+
+    assert finished.returncode != 0
+    assert "the database lacks 0007_counter_and_worker: run `outbound migrate`" in finished.stderr + finished.stdout
