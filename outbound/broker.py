@@ -1,12 +1,15 @@
 """The only file that chooses a broker and its middleware.  A message is a nudge: losing one costs a little time."""
 
+import time
+from collections.abc import MutableMapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import dramatiq
 import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
-from dramatiq.errors import BrokerConnectionError
+from dramatiq.errors import BrokerConnectionError, DecodeError
 from dramatiq.middleware import Retries
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -18,6 +21,7 @@ IN_PROCESS = "memory://"
 
 _SOCKET_TIMEOUT_S = 5  # Dramatiq's scripts take milliseconds; a broker that is slower is away
 _CONNECT_TIMEOUT_S = 2
+_AWAY_S = 2  # after a failure nobody waits for the broker again for this long: a callback must not hang on a nudge
 
 log = logs.get("broker")
 
@@ -38,14 +42,45 @@ def make(url: str) -> dramatiq.Broker:
         socket_connect_timeout=_CONNECT_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),  # redis-py would try for 15 s; we look again at the next tick
     )
-    return RedisBroker(client=client, namespace=settings().broker_namespace, middleware=middleware)  # type: ignore[no-untyped-call]
+    return _Redis(client=client, namespace=settings().broker_namespace, middleware=middleware)  # type: ignore[no-untyped-call]
+
+
+class _Redis(RedisBroker):
+    """Sets a message aside that nobody can read; Dramatiq would stop for 3 s, and give it to every next worker."""
+
+    def do_fetch(self, queue_name: str, prefetch: int) -> list[bytes | None]:
+        """Take messages from the queue, those that can be read."""
+        fetched: list[bytes | None] = self._dispatch("fetch")(queue_name, prefetch)  # type: ignore[no-untyped-call]
+        return [data for data in fetched if data is None or self._is_readable(queue_name, data)]
+
+    def _is_readable(self, queue_name: str, data: bytes) -> bool:
+        try:
+            if "redis_message_id" in dramatiq.Message.decode(data).options:
+                return True
+        except (DecodeError, TypeError):
+            pass
+        log.error("broker.set_aside", queue=queue_name, reason="not a message")
+        for message_id, content in self.client.hscan_iter(f"{self.namespace}:{queue_name}.msgs"):
+            if content == data:
+                self.do_nack(queue_name, message_id)
+        return False
+
+
+_away_until: MutableMapping[dramatiq.Broker, float] = WeakKeyDictionary()
 
 
 def nudge(actor: dramatiq.Actor[..., Any], *args: int | str) -> bool:
-    """Tell a worker that there is something to do; False, after a log line, where the broker is away."""
+    """
+    Tell a worker that there is something to do; False, after a log line, where the broker is away.
+
+    The first failure may take _SOCKET_TIMEOUT_S; for _AWAY_S after it the broker is not even asked.
+    """
+    if time.monotonic() < _away_until.get(actor.broker, 0):
+        return False
     try:
         actor.send(*args)
     except (BrokerConnectionError, redis.RedisError) as error:
+        _away_until[actor.broker] = time.monotonic() + _AWAY_S
         log.warning("broker.unavailable", actor=actor.actor_name, error=type(error).__name__)
         return False
     return True

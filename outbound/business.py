@@ -37,9 +37,8 @@ def add(
     Raises:
         BadBusiness: names everything that is wrong at once.
     """
-    if not voice_url and not twiml:
-        raise BadBusiness("a call must play something: give a voice URL or TwiML")
-    values = _checked(name, time_zone, default_region, voice_url, twiml, phones)
+    silent = voice_url is None and twiml is None
+    values = _checked(name, time_zone, default_region, voice_url, twiml, phones, silent=silent)
     return int(_write(sql.add_business, **values))
 
 
@@ -53,7 +52,11 @@ def change(
     twiml: str | None = None,
     phones: Sequence[str] = (),
 ) -> None:
-    """Change what is given of a business; numbers are added.  Raises BadBusiness as `add` does."""
+    """
+    Change what is given of a business; numbers are added, and one that is its own already is no fault.
+
+    Raises BadBusiness as `add` does.
+    """
     values = _checked(name, time_zone, default_region, voice_url, twiml, phones)
     if _write(sql.set_business, business_id=business_id, **values) is None:
         raise BadBusiness(f"there is no business {business_id}: see `outbound business list`")
@@ -78,14 +81,17 @@ def _checked(
     voice_url: str | None,
     twiml: str | None,
     phones: Sequence[str],
+    *,
+    silent: bool = False,
 ) -> dict[str, object]:
     region = default_region.upper() if default_region else None
     faults = [
         fault
         for fault in (
-            "a business needs a name" if name is not None and not name.strip() else None,
+            _name_fault(name),
             _time_zone_fault(time_zone),
             _region_fault(region),
+            "a call must play something: give a voice URL or TwiML" if silent else None,
             "a call plays a voice URL or TwiML, not both" if voice_url and twiml else None,
             _voice_url_fault(voice_url),
             _twiml_fault(twiml),
@@ -93,10 +99,10 @@ def _checked(
         if fault
     ]
     numbers = []
-    for phone in phones:
+    for place, phone in enumerate(phones, start=1):
         number = phone_numbers.normalize(phone, region)
         if number is None:
-            faults.append("an own number is not a phone number: write it like +97231234567")
+            faults.append(f"own number {place} is not a phone number: write it like +97231234567")
         else:
             numbers.append(number)
     if faults:
@@ -109,6 +115,12 @@ def _checked(
         "twiml": twiml,
         "phones": sorted(set(numbers)),
     }
+
+
+def _name_fault(name: str | None) -> str | None:
+    if name is None or (name.strip() and name.isprintable()):
+        return None
+    return "a business needs a name, in one line"
 
 
 def _time_zone_fault(time_zone: str | None) -> str | None:
@@ -124,9 +136,16 @@ def _region_fault(region: str | None) -> str | None:
 
 
 def _voice_url_fault(voice_url: str | None) -> str | None:
-    if voice_url is None or (urlsplit(voice_url).scheme in ("http", "https") and urlsplit(voice_url).hostname):
+    if voice_url is None:
         return None
-    return "the voice URL must start with https:// or http://"
+    try:
+        parts = urlsplit(voice_url)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is none, brackets that hold no address
+        good = False
+    if good and voice_url.isascii() and voice_url.isprintable() and " " not in voice_url:
+        return None
+    return "the voice URL must be an https:// or http:// address, without spaces"
 
 
 def _twiml_fault(twiml: str | None) -> str | None:
@@ -136,6 +155,6 @@ def _twiml_fault(twiml: str | None) -> str | None:
         return f"the TwiML has {len(twiml)} characters, and {TWIML_MAX} are allowed"
     try:
         root = ET.fromstring(twiml)  # noqa: S314 (an operator's own text; expat refuses entity bombs)
-    except ET.ParseError as error:
-        return f"the TwiML is not XML: {error}"
+    except (ET.ParseError, UnicodeEncodeError) as error:
+        return f"the TwiML is not XML: {getattr(error, 'reason', error)}"
     return None if root.tag == "Response" else "the TwiML must be one <Response> element"

@@ -37,7 +37,7 @@ class Report:
 
     Attributes:
         call_sid: the carrier's id of the call.
-        status: one of STATUSES, or the carrier's own word where we do not know it.
+        status: one of IN_THE_AIR and FINAL, or the carrier's own word where we do not know it.
         source: `create` (the answer to our request), `callback`, or `lookup` (we asked).
         sequence_number: the carrier's count of the events of this call, from 0.
         occurred_at: when it happened, by the carrier's clock.

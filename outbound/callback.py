@@ -3,6 +3,7 @@
 from outbound import db, lead, logs
 from outbound.call import Report
 from outbound.config import settings
+from outbound.failpoint import crash_here
 
 sql = db.statements("callback")
 log = logs.get("callback")
@@ -22,10 +23,12 @@ def record(call_id: int, report: Report) -> str:
         try:
             row = _record(call_id, report)
         except db.Conflict:
+            log.error(f"{report.source}.call_sid_of_another_call", call=call_id, call_sid=report.call_sid)
             return "other_call_sid"
     log.info(
         f"{report.source}.{row.result}", call=call_id, call_sid=report.call_sid, status=row.status, told=report.status
     )
+    crash_here("callback.recorded")
     if row.lead_due:
         lead.nudge(report.call_sid)
     return str(row.result)

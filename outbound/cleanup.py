@@ -5,6 +5,7 @@ from typing import Any
 
 from outbound import db, lead, logs
 from outbound.config import settings
+from outbound.failpoint import crash_here
 
 sql = db.statements("cleanup")
 log = logs.get("cleanup")
@@ -31,6 +32,8 @@ def _apply(rule: str, once: Callable[[int], list[Any]]) -> int | None:
         for _ in range(_BATCHES_MAX):
             moved = len(once(batch_max))
             total += moved
+            if moved:
+                crash_here("cleanup.applied")
             if moved < batch_max:
                 break
     except Exception:

@@ -48,11 +48,12 @@ def main() -> None:
         enqueue.BadFile,
         _Misuse,
     )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an end like any other: what was started is stopped
     try:
         app()
     except clear as error:
         for line in str(error).splitlines():
-            err.print(f"outbound: {line}", style="red", markup=False, highlight=False)
+            err.print(f"outbound: {line}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
 
 
@@ -198,7 +199,7 @@ def import_(
             file, business_id=business, batch=batch, progress=lambda done: progress.update(bar, completed=done)
         )
     for line, reason in report.rejected_lines:
-        err.print(f"line {line}: {reason}", highlight=False, markup=False)
+        err.print(f"line {line}: {reason}", highlight=False, markup=False, soft_wrap=True)
     out.print(
         f"{report.created} queued, {report.already_there} there already, {report.rejected} refused", highlight=False
     )
@@ -355,8 +356,12 @@ def up() -> None:
         stop = _until_told_to_stop()
         simulated = settings.carrier == "simulator" and settings.twilio_api_url is None
         in_process = (settings.redis_url or "").startswith("memory://")
-        err.print(f"database   {settings.database_url}\nweb        {settings.callback_base}", highlight=False)
-        err.print(f"carrier    {'simulator, no phone rings' if simulated else settings.api_url}", highlight=False)
+        for name, where in (
+            ("database", config.without_password(settings.database_url or "")),
+            ("web", settings.callback_base),
+            ("carrier", "simulator, no phone rings" if simulated else settings.api_url),
+        ):
+            err.print(f"{name:10} {where}", highlight=False, markup=False, soft_wrap=True)
         with Processes(doors(simulator=simulated, in_process=in_process)) as processes:
             while not stop.wait(1):
                 processes.tend()

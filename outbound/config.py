@@ -179,6 +179,8 @@ def _url_faults(settings: Settings) -> list[str]:
 def _url_fault(url: str, allowed: tuple[str, ...]) -> str | None:
     if not url.startswith(tuple(f"{scheme}://" for scheme in allowed)):
         return f"must start with {' or '.join(f'{scheme}://' for scheme in allowed)}"
+    if re.search(r"%(?![0-9A-Fa-f]{2})", url):  # libpq's own error would repeat the password
+        return "has a % that is not followed by two hex digits: write %25 for a percent sign"
     if "https" not in allowed:
         return None  # PostgreSQL's may name several hosts, which no parser here knows
     parts = _parts(url)
@@ -212,6 +214,8 @@ def _carrier_faults(settings: Settings) -> list[str]:
     ):
         if not value:
             faults.append(f"{name}: must be set when OUTBOUND_CARRIER is twilio")
+    if api and api.scheme != "https" and api_host not in LOOPBACK:
+        faults.append("TWILIO_API_URL: must be https, or the auth token travels in clear")
     public = _parts(settings.public_url or "") or urlsplit("https://named.already")
     if settings.public_url and api_host not in LOOPBACK and public.scheme != "https":
         faults.append("OUTBOUND_PUBLIC_URL: must be https, or callbacks could be forged on their way")

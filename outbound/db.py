@@ -3,6 +3,7 @@
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -21,11 +22,15 @@ from outbound.config import settings
 T = TypeVar("T")
 Connection = psycopg.Connection[Any]
 Conflict = psycopg.errors.UniqueViolation
-Unavailable = psycopg.OperationalError  # the database is away, or coming back: try again later
+_ReadOnly = psycopg.errors.ReadOnlySqlTransaction  # a standby, or a primary that was told not to write
+Unavailable = (psycopg.OperationalError, _ReadOnly)  # the database is away, or coming back: try again later
 NoSuchTable = psycopg.errors.UndefinedTable
 json = Jsonb
 Row = Any  # a named tuple whose fields are the statement's columns
 
+_AGAIN_S = 0.5
+_WAIT_S = 5  # for a connection of the pool
+_RECONNECT_S = 3  # the pool waits twice as long after each failure: after that it begins anew when somebody asks
 _TIMEOUT_MS = 30_000  # nothing that we do takes seconds; a lock that is held that long is somebody's accident
 _CONNECT_OPTIONS: dict[str, Any] = {
     "autocommit": True,  # one move = one statement = one transaction = one round trip
@@ -78,13 +83,33 @@ def run(statement: Any, **parameters: Any) -> Any:
     Raises:
         Unavailable: the database cannot be reached; whether the statement was applied is then unknown.
     """
-    with _pool().connection() as connection:
+    with _lent_connection() as connection:
         return statement(connection, **parameters)
+
+
+def persist(write: Callable[[], object], for_s: float) -> None:
+    """
+    Write down what must not be forgotten: while the database is away, try again for *for_s* seconds.
+
+    *write* must restate what it moves from, since an attempt that was not answered may have been applied.
+
+    Raises:
+        Unavailable: the database did not come back in time.
+    """
+    deadline = time.monotonic() + for_s
+    while True:
+        try:
+            write()
+            return
+        except Unavailable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_AGAIN_S)
 
 
 def with_connection(work: Callable[[Connection], T]) -> T:
     """Let *work* use a connection of the pool; each statement is a transaction of its own."""
-    with _pool().connection() as connection:
+    with _lent_connection() as connection:
         return work(connection)
 
 
@@ -142,6 +167,17 @@ def _pool() -> ConnectionPool[Connection]:
     return pool
 
 
+@contextmanager
+def _lent_connection() -> Iterator[Connection]:
+    """A connection of the pool; one that may not write is closed, for the next one may lead to a server that may."""
+    with _pool().connection() as connection:
+        try:
+            yield connection
+        except _ReadOnly:
+            connection.close()
+            raise
+
+
 def _open_pool() -> ConnectionPool[Connection]:
     return ConnectionPool(
         _url(),
@@ -149,6 +185,7 @@ def _open_pool() -> ConnectionPool[Connection]:
         min_size=1,
         max_size=settings().worker_threads + 4,
         open=True,
-        timeout=10,
+        timeout=_WAIT_S,
+        reconnect_timeout=_RECONNECT_S,
         check=ConnectionPool.check_connection,  # one round trip, and a restarted server costs nobody a failure
     )

@@ -91,7 +91,7 @@ def _play(out: Console, err: Console, log_dir: Path, *, as_json: bool, keep: boo
 
 
 def _say_where(err: Console, settings: config.Settings, log_dir: Path) -> None:
-    err.print(f"database   {settings.database_url}", soft_wrap=True, highlight=False)
+    err.print(f"database   {config.without_password(settings.database_url or '')}", soft_wrap=True, highlight=False)
     err.print(f"metrics    {settings.callback_base}/metrics", soft_wrap=True, highlight=False)
     err.print(f"carrier    a simulator at {settings.api_url}: no phone rings", soft_wrap=True, highlight=False)
     err.print(f"logs       {log_dir}", soft_wrap=True, highlight=False)

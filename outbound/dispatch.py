@@ -5,6 +5,7 @@ from uuid import UUID
 
 from outbound import db, dial, logs
 from outbound.config import WORKER_SILENT_S, settings
+from outbound.failpoint import crash_here
 
 sql = db.statements("dispatch")
 log = logs.get("dispatch")
@@ -30,10 +31,12 @@ def dispatch_once() -> int:
             worker_silent_s=WORKER_SILENT_S,
         )
     ]
+    crash_here("dispatch.claimed")
     for position, call_id in enumerate(claimed):
         if not dial.nudge(call_id):
             db.run(sql.release_claims, call_ids=claimed[position:])
             raise BrokerAway
+    crash_here("dispatch.nudged")
     if claimed:
         log.info("dispatch.claimed", calls=len(claimed))
     return len(claimed)
@@ -52,7 +55,7 @@ def dispatch_until(stop: Event) -> None:
                 while not stop.is_set():
                     busy = dispatch_once() > 0
                     db.wait_for_notice(connection, _BUSY_WAIT_S if busy else settings().poll_s)
-        except (db.Unavailable, BrokerAway) as error:
+        except (*db.Unavailable, BrokerAway) as error:
             log.warning("dispatch.waiting", error=type(error).__name__)
             stop.wait(_AWAY_WAIT_S)
 

@@ -1,41 +1,35 @@
 """Put calls in the queue, once each: one, or a file of them."""
 
-import csv
-import hashlib
-import io
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
-from outbound import db, phone_numbers
+from outbound import calls_file, db, new_call
+from outbound.calls_file import REJECTED_SHOWN_MAX, BadFile, ImportReport
+from outbound.new_call import KEY_MAX, BadCall, NewCall
+
+__all__ = [
+    "KEY_MAX",
+    "REJECTED_SHOWN_MAX",
+    "BadCall",
+    "BadFile",
+    "EnqueuedCall",
+    "ImportReport",
+    "enqueue",
+    "enqueue_call",
+    "import_calls",
+]
 
 sql = db.statements("enqueue")
 
 CHUNK_ROWS = 1000  # one transaction each: an import that is interrupted keeps what it has, and is repeated whole
-REJECTED_SHOWN_MAX = 1000  # the report names this many bad rows and counts the others
+BATCH_MAX = 200  # characters; a batch's key is its name and a number
 
-_COLUMNS = {
-    "to": "to",
-    "to_number": "to",
-    "phone": "to",
-    "from": "from",
-    "from_number": "from",
-    "at": "at",
-    "due_at": "at",
-    "key": "key",
-    "business": "business",
-    "business_id": "business",
-}
+BORROWED = "the from number belongs to another business: give one of its own, see `outbound business list`"
 
-
-class BadCall(ValueError):
-    """The call cannot be put in the queue; the message says why and what to do, and nothing was changed."""
-
-
-class BadFile(ValueError):
-    """The file cannot be imported at all; nothing was changed."""
+_Find = Callable[[int], db.Row | None]  # a business by its id
 
 
 @dataclass(frozen=True)
@@ -45,22 +39,6 @@ class EnqueuedCall:
     call_id: int
     status: str
     created: bool
-
-
-@dataclass
-class ImportReport:
-    """What came of a file: how many calls are new, how many were there already, and which lines were refused."""
-
-    created: int = 0
-    already_there: int = 0
-    rejected: int = 0
-    rejected_lines: list[tuple[int, str]] = field(default_factory=list)
-
-    def reject(self, line: int, reason: str) -> None:
-        """Refuse one line of the file."""
-        self.rejected += 1
-        if len(self.rejected_lines) < REJECTED_SHOWN_MAX:
-            self.rejected_lines.append((line, reason))
 
 
 def enqueue_call(
@@ -88,22 +66,16 @@ def enqueue_call(
     Raises:
         BadCall: says what is wrong and what to do.
     """
-    business = _business(connection, business_id)
-    call = {
-        "business_id": business_id,
-        "to_number": _number(to_number, business, "to"),
-        "from_number": _caller(from_number, business),
-        "due_at": _moment(due_at, business),
-        "idempotency_key": key or None,
-    }
+    business = _able(sql.find_business(connection, business_id=business_id))
+    call = new_call.read(business, to_number, from_number, due_at, key)
     for _ in range(5):  # a twin that was committed in this instant is seen at the second look
-        row = sql.enqueue_call(connection, **call)
+        row = sql.enqueue_call(connection, **call._asdict())
         if row is not None:
             break
     else:
         raise BadCall("another call to this number is being written at this moment: try again")
     if row.borrowed:
-        raise BadCall("the from number belongs to another business")
+        raise BadCall(BORROWED)
     return EnqueuedCall(row.id, row.status, row.created)
 
 
@@ -131,140 +103,60 @@ def import_calls(
         progress: called with the number of bytes read so far.
 
     Raises:
-        BadFile: the file cannot be read, or has no column `to`.  A bad line is no reason: it is reported.
+        BadFile: the file cannot be read, or has no column `to`, or is nobody's.  A bad line is no reason: it is
+            reported.
     """
+    if batch and (len(batch) > BATCH_MAX or not calls_file.is_text(batch)):
+        raise BadFile(f"the name of the batch must be text of {BATCH_MAX} characters at most")
+    find = cache(lambda business_id: db.run(sql.find_business, business_id=business_id))
     report = ImportReport()
-    with _open(path) as file:
-        batch = batch or _digest(file)
-        reader = _Rows(file, report)
-        if business_id is None and "business" not in reader.columns:
-            raise BadFile("say whose calls these are: give --business, or a column named business")
-        businesses = _Businesses()
-        for chunk in _chunks(reader):
-            calls = [
-                call
-                for line, row in chunk
-                if (call := _parse(line, row, business_id, batch, businesses, report)) is not None
-            ]
+    with calls_file.open_file(path) as file:
+        batch = batch or calls_file.digest(file)
+        rows = calls_file.Rows(file, report)
+        if "business" not in rows.columns:
+            _check_owner(business_id, find)
+        for chunk in rows.chunks(CHUNK_ROWS):
+            calls = []
+            for line, row in chunk:
+                try:
+                    calls.append((line, _read(row, business_id, batch, find)))
+                except BadCall as refusal:
+                    report.reject(line, str(refusal))
             _insert(calls, report)
             progress(file.tell())
     return report
 
 
-@dataclass(frozen=True)
-class _NewCall:
-    line: int
-    business_id: int
-    from_number: str
-    to_number: str
-    due_at: datetime | None
-    key: str
-
-
-class _Businesses:
-    """The businesses of a file, each asked for once."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, db.Row] = {}
-
-    def __getitem__(self, business_id: int) -> db.Row:
-        if business_id not in self._known:
-            self._known[business_id] = db.with_connection(lambda connection: _business(connection, business_id))
-        return self._known[business_id]
-
-
-class _Rows:
-    """The rows of a CSV file with their line numbers; what is not CSV is rejected line by line."""
-
-    def __init__(self, file: io.BufferedReader, report: ImportReport) -> None:
-        # What is not UTF-8 stays recognizable, so that one bad line does not cost the others.
-        self._reader = csv.reader(io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline=""))
-        self._report = report
-        try:
-            header = next(self._reader)
-        except StopIteration:
-            raise BadFile("the file is empty: its first line must name the columns, `to` among them") from None
-        except csv.Error as error:
-            raise BadFile(f"the first line is not CSV: {error}") from None
-        self.columns = [_COLUMNS.get(name.strip().lower(), "") for name in header]
-        if "to" not in self.columns:
-            raise BadFile(f"no column is named `to`; the first line names {', '.join(header)[:200] or 'nothing'}")
-
-    def __iter__(self) -> Iterator[tuple[int, dict[str, str]]]:
-        while True:
-            try:
-                values = next(self._reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                self._report.reject(self._reader.line_num, f"not CSV: {error}")
-                continue
-            if not any(values):
-                continue
-            if any("\udc80" <= character <= "\udcff" for value in values for character in value):
-                self._report.reject(self._reader.line_num, "not UTF-8")
-                continue
-            yield self._reader.line_num, dict(zip(self.columns, (value.strip() for value in values), strict=False))
-
-
-def _open(path: Path) -> io.BufferedReader:
+def _check_owner(business_id: int | None, find: _Find) -> None:
+    if business_id is None:
+        raise BadFile("say whose calls these are: give --business, or a column named business")
     try:
-        return path.open("rb")
-    except OSError as error:
-        raise BadFile(f"{path}: {error.strerror}") from None
+        _able(find(business_id))
+    except BadCall as refusal:
+        raise BadFile(str(refusal)) from None
 
 
-def _digest(file: io.BufferedReader) -> str:
-    digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
-    file.seek(0)
-    return digest
+def _read(row: dict[str, str], business_id: int | None, batch: str, find: _Find) -> NewCall:
+    """The call that a row of the file means; without a key of its own it has its batch's and its number's."""
+    whose = new_call.business_id(row.get("business") or business_id)
+    call = new_call.read(_able(find(whose)), row.get("to", ""), row.get("from"), row.get("at"), row.get("key"))
+    return call if call.idempotency_key else call._replace(idempotency_key=f"{batch}:{call.to_number}")
 
 
-def _chunks(rows: _Rows) -> Iterator[list[tuple[int, dict[str, str]]]]:
-    chunk = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == CHUNK_ROWS:
-            yield chunk
-            chunk = []
-    yield chunk
-
-
-def _parse(
-    line: int, row: dict[str, str], business_id: int | None, batch: str, businesses: _Businesses, report: ImportReport
-) -> _NewCall | None:
-    try:
-        whose = _whole(row.get("business") or business_id)
-        business = businesses[whose]
-        to_number = _number(row.get("to", ""), business, "to")
-        return _NewCall(
-            line,
-            whose,
-            _caller(row.get("from"), business),
-            to_number,
-            _moment(row.get("at"), business),
-            row.get("key") or f"{batch}:{to_number}",
-        )
-    except BadCall as error:
-        report.reject(line, str(error))
-        return None
-
-
-def _insert(calls: list[_NewCall], report: ImportReport) -> None:
+def _insert(calls: list[tuple[int, NewCall]], report: ImportReport) -> None:
     if not calls:
         return
-    borrowed = {
-        (row.business_id, row.from_number)
-        for row in db.run(
+    borrowed = set(
+        db.run(
             sql.numbers_of_others,
-            business_ids=[call.business_id for call in calls],
-            from_numbers=[call.from_number for call in calls],
+            business_ids=[call.business_id for _, call in calls],
+            from_numbers=[call.from_number for _, call in calls],
         )
-    }
+    )
     own = []
-    for call in calls:
+    for line, call in calls:
         if (call.business_id, call.from_number) in borrowed:
-            report.reject(call.line, "the from number belongs to another business")
+            report.reject(line, BORROWED)
         else:
             own.append(call)
     created = db.run(
@@ -273,50 +165,17 @@ def _insert(calls: list[_NewCall], report: ImportReport) -> None:
         from_numbers=[call.from_number for call in own],
         to_numbers=[call.to_number for call in own],
         due_ats=[call.due_at for call in own],
-        idempotency_keys=[call.key for call in own],
+        idempotency_keys=[call.idempotency_key for call in own],
     ).created
     report.created += created
     report.already_there += len(own) - created
 
 
-def _business(connection: db.Connection, business_id: int) -> db.Row:
-    business = sql.find_business(connection, business_id=business_id)
+def _able(business: db.Row | None) -> db.Row:
+    """The business that was found, if it can call."""
     if business is None:
-        raise BadCall(f"there is no business {business_id}: see `outbound business list`")
+        # In a file whose columns are mixed up the id is a phone number: it is not repeated here.
+        raise BadCall("there is no such business: see `outbound business list`")
     if not business.can_speak:
-        raise BadCall(f"business {business_id} has nothing to say: `outbound business set {business_id} --twiml …`")
+        raise BadCall(f"business {business.id} has nothing to say: `outbound business set {business.id} --twiml …`")
     return business
-
-
-def _whole(value: str | int | None) -> int:
-    try:
-        return int(value or "")
-    except ValueError:
-        raise BadCall("business is not a number: see `outbound business list`") from None
-
-
-def _number(text: str, business: db.Row, column: str) -> str:
-    number = phone_numbers.normalize(text, business.default_region)
-    if number is not None:
-        return number
-    hint = "" if business.default_region else " (with its country code: the business has no default region)"
-    raise BadCall(f"`{column}` is not a phone number{hint}" if text else f"`{column}` is empty")
-
-
-def _caller(text: str | None, business: db.Row) -> str:
-    if text:
-        return _number(text, business, "from")
-    if business.own_number is None:
-        raise BadCall(f"business {business.id} has no number of its own: give a from number")
-    return str(business.own_number)
-
-
-def _moment(value: datetime | str | None, business: db.Row) -> datetime | None:
-    if not value:
-        return None
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise BadCall("`at` is not a date and time: write it like 2026-11-30T09:00") from None
-    return value if value.tzinfo else value.replace(tzinfo=ZoneInfo(business.time_zone))

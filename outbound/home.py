@@ -3,8 +3,9 @@
 import json
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from outbound import config, embedded, schema
@@ -23,11 +24,12 @@ def at_home() -> Iterator[bool]:
     """
     settings = config.load()
     wants_postgres, wants_broker = settings.database_url is None, settings.redis_url is None
-    invent_account(settings)
     if not (wants_postgres or wants_broker):
+        invent_account(settings)
         yield False
         return
     with embedded.servers(_data_dir(settings), postgres=wants_postgres, broker=wants_broker) as servers:
+        invent_account(settings)  # after them: they make the directory so that their users can enter it
         for name, url in (("DATABASE_URL", servers.database_url), ("REDIS_URL", servers.redis_url)):
             if url is not None and not os.environ.get(name):
                 os.environ[name] = url
@@ -42,17 +44,32 @@ def _data_dir(settings: config.Settings) -> Path:
 
 
 def invent_account(settings: config.Settings) -> None:
-    """An account for the simulator, made once per data directory, so that all our processes agree on it."""
+    """
+    An account for the simulator, made once per data directory, so that all our processes agree on it.
+
+    Raises:
+        embedded.EmbeddedError: the data directory cannot be written.
+    """
     if settings.carrier != "simulator" or (settings.twilio_account_sid and settings.twilio_auth_token):
         return
     path = _data_dir(settings) / "simulator.json"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}")
-        with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
-            json.dump({"account_sid": "AC" + secrets.token_hex(16), "auth_token": secrets.token_hex(16)}, file)
-        draft.replace(path)
-    account = json.loads(path.read_text())
+    try:
+        account = _made_once(path)
+    except OSError as error:
+        raise embedded.EmbeddedError(f"the simulator's account cannot be kept: {error}; {embedded.ELSEWHERE}") from None
     os.environ["TWILIO_ACCOUNT_SID"] = account["account_sid"]
     os.environ["TWILIO_AUTH_TOKEN"] = account["auth_token"]
     config.settings.cache_clear()
+
+
+def _made_once(path: Path) -> dict[str, str]:
+    """The account in *path*; of several processes that make it at once, one succeeds and all read the same."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix="simulator.") as draft:  # 0600
+            json.dump({"account_sid": "AC" + secrets.token_hex(16), "auth_token": secrets.token_hex(16)}, draft)
+            draft.flush()
+            with suppress(FileExistsError):
+                os.link(draft.name, path)
+    account: dict[str, str] = json.loads(path.read_text())
+    return account

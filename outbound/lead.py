@@ -5,6 +5,7 @@ import dramatiq
 from outbound import broker as nudges
 from outbound import db, logs
 from outbound.broker import broker
+from outbound.failpoint import crash_here
 
 sql = db.statements("lead")
 log = logs.get("lead")
@@ -27,6 +28,7 @@ def create_lead_from_call_job(call_sid: str | None = None, *_old: object, **_ext
         log.error("lead.set_aside", reason="the message has no call_sid")
         raise MessageSetAside
     lead = db.run(sql.create_lead, call_sid=call_sid)
+    crash_here("lead.made")
     log.info(f"lead.{lead.result}", call_sid=call_sid, lead=lead.lead_id)
 
 

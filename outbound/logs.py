@@ -7,15 +7,25 @@ from typing import Any
 
 import structlog
 
-# Twilio's error texts, and the arguments of old messages, carry numbers.
-_PHONE = re.compile(r"\+\d{3,15}|(?<![\w.-])0\d{1,2}-?\d{7}(?![\w.-])")
+# Twilio's error texts, URLs of failed requests, and the arguments of old messages, carry numbers.
+_PHONE = re.compile(
+    r"""
+    (?: \+ | %2[Bb] ) [1-9] (?: [ ().-]{0,2} \d ){6,14}                               # +15005550101, +1 (500) 555-0101
+    | (?<![\w.-]) 0 \d (?: -? \d ){7,9} (?! \w | [.-]\w )                            # 0501234567, 050-123-4567
+    | (?<![\w.-]) (?: \(\d{3}\)[ ]? | \d{3}[ .-] ) \d{3}[ .-]\d{4} (?! \w | [.-]\w )  # (500) 555-0101
+    | (?<= ['"] ) \d{7,15} (?= \\? ['"] )                # an argument in quotes; ids are not, or begin with letters
+    | (?P<said> (?i: \b (?: (?: from | to | phone ) (?: _number )? | caller | called | number ) ['"]? \s* [=:] \s* ) )
+      \d{7,15} (?! \w )
+    """,
+    re.VERBOSE,
+)
 
 
 class _Masked(structlog.stdlib.ProcessorFormatter):
     """The last word on every line of every library: what looks like a phone number does not leave the process."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return _PHONE.sub("+…", super().format(record))
+        return _PHONE.sub(r"\g<said>+…", super().format(record))
 
 
 def set_up(level: str = "INFO") -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from outbound import __version__, db, dispatch, logs, schema
+from outbound import __version__, db, logs, schema
+from outbound.config import WORKER_SILENT_S
 
 sql = db.statements("metrics")
 log = logs.get("metrics")
@@ -42,7 +43,7 @@ Numbers = dict[str, dict[str | None, float]]
 def read() -> Numbers:
     """The queue in numbers, straight from the table: {name: {label: value}}; the label is None where there is none."""
     numbers: Numbers = {}
-    for row in db.run(sql.read_metrics, worker_silent_s=dispatch.WORKER_SILENT_S):
+    for row in db.run(sql.read_metrics, worker_silent_s=WORKER_SILENT_S):
         numbers.setdefault(row.name, {})[row.label] = float(row.value)
     return numbers
 
@@ -131,14 +132,16 @@ class _Queue:
 
     def _read(self) -> list[Metric]:
         info = _gauge("outbound_build_info", "Always 1; the version is the label.", {__version__: 1}, "version")
-        try:
-            found = list(families(read()))
-            failed = 0
-        except (db.Unavailable, db.NoSuchTable) as error:
-            log.warning("metrics.unreadable", error=type(error).__name__)
-            found, failed = [], 1
         schema_text = "Migrations that this version needs and the database lacks."
-        missing: dict[str | None, float] = {} if failed else {None: len(schema.missing_migrations())}
+        missing: dict[str | None, float] = {}
+        found: list[Metric] = []
+        failed = 0
+        try:
+            missing = {None: len(schema.missing_migrations())}
+            found = list(families(read()))
+        except Exception as error:  # noqa: BLE001 (an old schema has a dozen ways to fail; the scrape must say so)
+            log.warning("metrics.unreadable", error=type(error).__name__)
+            failed = 1
         return [
             *found,
             info,

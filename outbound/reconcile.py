@@ -5,6 +5,7 @@ from outbound.call import DialOrder, Report
 from outbound.carrier import CarrierSilent
 from outbound.carrier.twilio import carrier
 from outbound.config import settings
+from outbound.failpoint import crash_here
 
 sql = db.statements("reconcile")
 log = logs.get("reconcile")
@@ -25,6 +26,7 @@ def reconcile_overdue_calls() -> int:
         call = db.run(sql.take_call_to_ask_about, relook_s=config.relook_s)
         if call is None:
             break
+        crash_here("reconcile.taken")
         try:
             _look_up(call)
         except CarrierSilent as reason:
@@ -38,6 +40,7 @@ def reconcile_overdue_calls() -> int:
 
 def _look_up(call: db.Row) -> None:
     reports = _reports(call)
+    crash_here("reconcile.answered")
     if len(reports) == 1:
         callback.record(call.id, reports[0])
     elif reports:
@@ -46,6 +49,7 @@ def _look_up(call: db.Row) -> None:
     else:
         absent = db.run(sql.record_absence, call_id=call.id, call_sid=call.call_sid, looks_min=LOOKS_MIN)
         log.warning("reconcile.absent", call=call.id, status=absent and absent.status)
+    crash_here("reconcile.written")
 
 
 def _reports(call: db.Row) -> list[Report]:

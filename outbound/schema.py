@@ -1,10 +1,15 @@
 """How far the database is migrated, and bringing it up to date; the only file that knows yoyo."""
 
 import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from yoyo import get_backend, read_migrations
 from yoyo.backends import DatabaseBackend
 from yoyo.exceptions import LockTimeout
+from yoyo.migrations import MigrationList
 
 from outbound import db
 from outbound.config import settings
@@ -33,8 +38,12 @@ def known_migrations() -> list[str]:
 
 def missing_migrations() -> list[str]:
     """The ids of the migrations that the database lacks, oldest first."""
+    return db.with_connection(_missing)
+
+
+def _missing(connection: db.Connection) -> list[str]:
     try:
-        applied = {row.migration_id for row in db.run(sql.applied_migrations)}
+        applied = {row.migration_id for row in sql.applied_migrations(connection)}
     except db.NoSuchTable:
         applied = set()
     return [name for name in known_migrations() if name not in applied]
@@ -46,72 +55,77 @@ def require() -> None:
 
     Raises:
         SchemaTooOld: says what is missing and which command to run.
+        db.Unavailable: the database does not answer, and why; a pool would try again in silence.
     """
-    missing = missing_migrations()
+    with db.connect() as connection:
+        missing = _missing(connection)
     if missing:
         raise SchemaTooOld(f"the database lacks {', '.join(missing)}: run `outbound migrate`")
 
 
-def migrate() -> list[str]:
+def migrate(wait_s: float = 10) -> list[str]:
     """
     Apply what is missing and return the ids of what was applied.
 
     Safe to run twice at once (the second waits) and after a kill at any point.
 
+    Args:
+        wait_s: how long a `yoyo` by hand may hold yoyo's lock before we give up.
+
     Raises:
         MigrationLocked: a `yoyo apply` by hand holds yoyo's lock, or died with it.
     """
+    with _alone(wait_s) as backend:
+        pending = backend.to_apply(_migrations())
+        backend.apply_migrations(pending)
+        return [migration.id for migration in pending]
+
+
+def rollback(down_to: str, wait_s: float = 10) -> list[str]:
+    """Take back every migration newer than *down_to* (an id), newest first; return the ids of what was taken back."""
+    with _alone(wait_s) as backend:
+        newer = backend.to_rollback(_migrations()).filter(lambda migration: migration.id > down_to)
+        backend.rollback_migrations(newer)
+        return [migration.id for migration in newer]
+
+
+def _migrations() -> MigrationList:
+    return read_migrations(str(db.sql_dir() / "migrations"))
+
+
+@contextmanager
+def _alone(wait_s: float) -> Iterator[DatabaseBackend]:
+    """yoyo, with our lock and its own, under our pid."""
     with db.connect(options="") as connection:
         sql.take_migration_lock(connection)
         if sql.has_yoyo_lock(connection):
             sql.break_own_yoyo_lock(connection, own_pid=_OWN_PID)
-        return _apply()
-
-
-def _apply() -> list[str]:
-    backend = _backend()
-    try:
-        with _lock(backend):
-            pending = backend.to_apply(read_migrations(str(db.sql_dir() / "migrations")))
-            backend.apply_migrations(pending)
-            return [migration.id for migration in pending]
-    finally:
-        backend.connection.close()
-
-
-def rollback(down_to: str) -> list[str]:
-    """Take back every migration newer than *down_to* (an id), newest first; return the ids of what was taken back."""
-    backend = _backend()
-    try:
-        with _lock(backend):
-            applied = backend.to_rollback(read_migrations(str(db.sql_dir() / "migrations")))
-            newer = applied.filter(lambda migration: migration.id > down_to)
-            backend.rollback_migrations(newer)
-            return [migration.id for migration in newer]
-    finally:
-        backend.connection.close()
-
-
-class _lock:  # noqa: N801 (reads as a verb where it is used)
-    """yoyo's own lock, under our pid."""
-
-    def __init__(self, backend: DatabaseBackend) -> None:
-        self._backend = backend
-
-    def __enter__(self) -> None:
+        backend = _backend()
         try:
-            self._backend._insert_lock_row(_OWN_PID, timeout=10)  # noqa: SLF001 (yoyo has no other way)
-        except LockTimeout as held:
-            raise MigrationLocked(f"{held}; if no `yoyo` is running, run `yoyo break-lock`") from None
-        self._backend._is_locked = True  # noqa: SLF001
+            with _yoyo_lock(backend, wait_s):
+                yield backend
+        finally:
+            backend.connection.close()
 
-    def __exit__(self, *_: object) -> None:
-        self._backend._is_locked = False  # noqa: SLF001
-        self._backend._delete_lock_row(_OWN_PID)  # noqa: SLF001
+
+@contextmanager
+def _yoyo_lock(backend: DatabaseBackend, wait_s: float) -> Iterator[None]:
+    # Its own `lock()` would write our true pid.
+    try:
+        backend._insert_lock_row(_OWN_PID, timeout=wait_s)  # noqa: SLF001
+    except LockTimeout as held:
+        raise MigrationLocked(f"{held}; if that is no `yoyo` at work, run `yoyo break-lock`") from None
+    backend._is_locked = True  # noqa: SLF001
+    try:
+        yield
+    finally:
+        backend._is_locked = False  # noqa: SLF001
+        backend._delete_lock_row(_OWN_PID)  # noqa: SLF001
 
 
 def _backend() -> DatabaseBackend:
     logging.getLogger("yoyo").setLevel(logging.CRITICAL)  # it logs two errors per run even when there is nothing to do
+    os.environ.setdefault("USERNAME", "outbound")  # yoyo notes who migrated; in a container the uid may have no name
     return get_backend(yoyo_url(db_url()))
 
 
@@ -126,5 +140,13 @@ def db_url() -> str:
 def yoyo_url(url: str) -> str:
     """The same address as yoyo wants it: plain `postgresql://` would mean psycopg 2."""
     # A migration that waits behind somebody's open transaction makes everybody wait behind it: it gives up instead.
-    separator = "&" if "?" in url else "?"
-    return f"postgresql+psycopg{url[url.index('://') :]}{separator}options=-c%20lock_timeout%3D{_LOCK_TIMEOUT_MS}"
+    parts = urlsplit(url)
+    login, at, hosts = parts.netloc.rpartition("@")
+    query = [parts.query] if parts.query else []
+    if "," in hosts:  # yoyo knows one host; what is in the query it hands to libpq as it is
+        pairs = [host.partition(":") for host in hosts.split(",")]
+        query.append("host=" + ",".join(name for name, _, _ in pairs))
+        query.append("port=" + ",".join(port or "5432" for _, _, port in pairs))
+        hosts = ""
+    query.append(f"options=-c%20lock_timeout%3D{_LOCK_TIMEOUT_MS}")
+    return f"postgresql+psycopg://{login}{at}{hosts}{parts.path}?{'&'.join(query)}"

@@ -57,6 +57,8 @@ class Heartbeat(dramatiq.Middleware):
                     dispatch.heartbeat(self._id, alive)
             except db.Unavailable as error:
                 log.warning("worker.heartbeat_unheard", error=type(error).__name__)
+            except Exception:
+                log.exception("worker.heartbeat_failed")  # without the next one, nothing would be claimed for us again
             self._stopped.wait(HEARTBEAT_S)
 
 

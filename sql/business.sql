@@ -16,7 +16,7 @@ select id from added;
 -- Change what is given and keep what is NULL; numbers are added, never taken away.  A voice URL replaces TwiML and
 -- the other way round.
 --
--- Returns  the id, or nothing where there is no such business
+-- Returns  the id, or nothing where there is no such business; fails where a phone is another's already
 with changed as (
     update business
        set name = coalesce(:name, name),
@@ -28,7 +28,9 @@ with changed as (
     returning id
 ), numbered as (
     insert into business_number (phone, business_id)
-    select phone, changed.id from changed, unnest(:phones::text[]) as phone
+    select given.phone, changed.id
+      from changed, unnest(:phones::text[]) as given (phone)
+     where not exists (select from business_number where phone = given.phone and business_id = changed.id)
 )
 select id from changed;
 

@@ -6,10 +6,11 @@
 --
 -- Moves    any live status -> a later one; failed for want of a call_sid -> its true status, but to a live one only
 --          where no other live call holds the number.  The first report gives the row its call_sid (adoption).
+--          A word that no carrier may say of its call (an unknown one, or one of our queue) counts as `initiated`.
 -- Returns  `result`: moved, unchanged, unknown_status, other_call_sid or unknown_call; the status; is a lead due
 -- Races    the dial that waits for its answer, other callbacks, clean-up: all take the row lock, rank decides
 with report as (
-    select case when call_status_rank(:status) is null then 'initiated' else :status end as status
+    select case when coalesce(call_status_rank(:status), 0) < 2 then 'initiated' else :status end as status
 ), call as (
     select call_log.id, report.status as reported,
            call_status_rank(report.status) > call_status_rank(call_log.status)
@@ -34,12 +35,13 @@ with report as (
        set call_sid = :call_sid,
            status = case when is_news then reported else status end,
            answered_at = case
-               when is_news and reported = 'in-progress' then coalesce(:occurred_at, now())
+               when reported = 'in-progress' and (is_news or :occurred_at::timestamptz is not null)
+                   then least(answered_at, coalesce(:occurred_at::timestamptz, now()))
                else answered_at
            end,
            ended_at = case
                when not is_news then ended_at
-               when call_status_rank(reported) = 5 then coalesce(:occurred_at, now())
+               when call_status_rank(reported) = 5 then coalesce(:occurred_at::timestamptz, now())
            end,
            duration_s = coalesce(:duration_s, duration_s),
            answered_by = coalesce(:answered_by, answered_by),
@@ -53,7 +55,11 @@ with report as (
            end,
            overdue_at = case
                when call_status_rank(case when is_news then reported else status end) = 5
-                   then case when lead_id is null then now() + make_interval(secs => :lead_s) end
+                   then case
+                       when lead_id is not null then null
+                       when is_news or call_log.call_sid is null then now() + make_interval(secs => :lead_s)
+                       else overdue_at
+                   end
                when is_news and reported = 'in-progress' then now() + make_interval(secs => :talk_s)
                when is_news or call_log.call_sid is null then now() + make_interval(secs => :ring_s)
                when :source = 'lookup' then now() + make_interval(secs => :relook_s)
@@ -65,7 +71,7 @@ with report as (
 ), result as (
     select case
                when is_news then 'moved'
-               when call_status_rank(:status) is null then 'unknown_status'
+               when coalesce(call_status_rank(:status), 0) < 2 then 'unknown_status'
                else 'unchanged'
            end as result,
            status,

@@ -23,7 +23,11 @@ import requests
 from psycopg.rows import namedtuple_row
 
 # The actors bind to a broker when they are imported: here to one inside this process, until a test gives them its own.
-CONFIGURED = {name: os.environ.get(name) for name in ("DATABASE_URL", "REDIS_URL")}
+# What the caller configured is kept beside it, for the test processes that this one starts.
+CONFIGURED = {
+    name: os.environ.setdefault(f"CONFIGURED_{name}", os.environ.get(name, ""))
+    for name in ("DATABASE_URL", "REDIS_URL")
+}
 os.environ["REDIS_URL"] = "memory://"
 
 from outbound import broker, config, db, dial, embedded, lead, schema

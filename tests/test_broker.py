@@ -29,7 +29,7 @@ def shared(world: World, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> I
 
 def _push(servers: Servers, queue: str, data: bytes, message_id: str) -> redis.Redis:
     client = redis.Redis.from_url(servers.redis_url)
-    client.hset(f"{settings().broker_namespace}:{queue}.msgs", message_id, data)  # type: ignore[arg-type]
+    client.hset(f"{settings().broker_namespace}:{queue}.msgs", message_id, data)
     client.rpush(f"{settings().broker_namespace}:{queue}", message_id)
     return client
 
@@ -72,5 +72,27 @@ def test_a_broker_that_is_away_is_said_to_be_away_and_nothing_is_raised(
     away = broker.make("redis://127.0.0.1:1")
     away.declare_actor(lead.create_lead_from_call_job)
     monkeypatch.setattr(lead.create_lead_from_call_job, "broker", away)
+
+    assert lead.nudge("CA" + "c" * 32) is False
+
+
+def test_a_message_that_is_none_goes_to_the_dead_letters_once(
+    world: World, servers: Servers, shared: dramatiq.Broker
+) -> None:
+    client = _push(servers, "dial", b"\xff not a message", "poison")
+    queue = f"{settings().broker_namespace}:dial"
+
+    until(lambda: client.hexists(f"{queue}.XQ.msgs", "poison"))
+
+    assert not client.hexists(f"{queue}.msgs", "poison")
+
+
+def test_nobody_waits_twice_for_a_broker_that_does_not_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = broker.make("redis://127.0.0.1:1")
+    away.declare_actor(lead.create_lead_from_call_job)
+    monkeypatch.setattr(lead.create_lead_from_call_job, "broker", away)
+    assert lead.nudge("CA" + "c" * 32) is False
+
+    monkeypatch.setattr(away, "enqueue", lambda *_, **__: pytest.fail("it was asked"))
 
     assert lead.nudge("CA" + "c" * 32) is False

@@ -8,6 +8,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -19,6 +20,7 @@ from outbound.carrier.simulator import RunningSimulator
 from outbound.carrier.twilio import Twilio
 from outbound.config import settings
 from outbound.demo import free_ports
+from outbound.failpoint import POINTS
 from outbound.up import Processes, doors
 from tests.conftest import Environment, Servers, World, let_it_end, open_database, until
 
@@ -54,18 +56,25 @@ class House(World):
 
 
 @pytest.fixture(scope="module", params=["redis", "memory"])
-def house(request: pytest.FixtureRequest, servers: Servers, template: str, phones: RunningSimulator) -> Iterator[House]:
+def house(
+    request: pytest.FixtureRequest,
+    servers: Servers,
+    template: str,
+    phones: RunningSimulator,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[House]:
     in_process = request.param == "memory"
     port = free_ports(1)[0]
     environment = FAST | {"OUTBOUND_WEB_PORT": str(port), "OUTBOUND_PUBLIC_URL": f"http://127.0.0.1:{port}"}
-    environment |= {"TWILIO_API_URL": phones.url} | ({"REDIS_URL": "memory://"} if in_process else {})
+    environment |= {"TWILIO_API_URL": phones.url, "CRASH_OUTBOUND_AT": str(tmp_path_factory.mktemp("crashes"))}
+    environment |= {"REDIS_URL": "memory://"} if in_process else {}
     with open_database(servers, template) as url, Environment(**environment):
         house = House(url)
         house.carrier = phones
         phones.reset()
         with Processes(doors(simulator=False, in_process=in_process)) as processes:
             house.processes = processes
-            until(lambda: processes.tend() or house.value("select count(*) from worker") > 0, timeout_s=30)
+            until(lambda: house.value("select count(*) from worker") > 0, timeout_s=30)
             yield house
         house.connection.close()
 
@@ -161,10 +170,45 @@ def test_killing_every_worker_in_mid_dial_rings_no_phone_twice_and_loses_no_call
         overdue = "update call_log set overdue_at = now() - interval '1 s' where id = any(%s) and overdue_at > now()"
         house.do(overdue, calls)  # every deadline passes at once
         alive = "select count(*) from call_log where id = any(%s) and (call_status_rank(status) < 5"
-        return house.value(f"{alive} or call_sid is not null and lead_id is null)", calls) == 0
+        return bool(house.value(f"{alive} or call_sid is not null and lead_id is null)", calls) == 0)
 
     until(settled, timeout_s=60)
     assert max(house.rings().values()) == 1
+
+
+@pytest.mark.parametrize("house", ["redis"], indirect=True)
+@pytest.mark.parametrize("point", [point for point in POINTS if point != "enqueue.chunk_written"])
+def test_a_crash_at_any_commit_boundary_loses_no_call_and_rings_no_phone_twice(house: House, point: str) -> None:
+    request = Path(os.environ["CRASH_OUTBOUND_AT"]) / point
+    number = POINTS.index(point)
+    business_id = house.business()
+    answers, silent, lost = (f"+150056{number:02d}{digits}" for digits in ("001", "027", "024"))
+    request.touch()
+
+    calls = [enqueue.enqueue(business_id=business_id, to_number=to).call_id for to in (answers, silent, lost)]
+    forgotten = house.claimed(business_id, f"+150056{number:02d}002")
+    house.age(forgotten, 31)
+    calls.append(forgotten)
+
+    def settled() -> bool:
+        house.processes.tend()
+        if not _begun(house, calls):
+            return False
+        overdue = "update call_log set overdue_at = now() - interval '1 s' where id = any(%s) and overdue_at > now()"
+        house.do(overdue, calls)
+        alive = "select count(*) from call_log where id = any(%s) and (call_status_rank(status) < 5"
+        return bool(house.value(f"{alive} or call_sid is not null and lead_id is null)", calls) == 0)
+
+    until(settled, timeout_s=60)
+    assert not request.exists(), "nobody came by that point"
+    rings = house.rings()
+    assert max(rings[_callback(call_id)] for call_id in calls) <= 1
+    assert all(call.error_code for call in map(house.call, calls) if call.status == "failed")
+
+
+def _begun(house: House, calls: list[int]) -> bool:
+    """Has the carrier been asked for every call, or has a crash before that been found out?"""
+    return bool(house.value("select count(*) from call_log where id = any(%s) and status = 'queued'", calls) == 0)
 
 
 def _worker_pids(house: House) -> list[int]:

@@ -104,7 +104,7 @@ def test_an_enqueue_and_a_dispatch_at_once_lose_nothing(world: World) -> None:
 
     world_of_its_own = World(world.url)
     with ThreadPoolExecutor(2) as threads:
-        inserting = threads.submit(lambda: [enqueue(number) for number in range(100)])
+        inserting = threads.submit(lambda: list(map(enqueue, range(100))))
         taken = []
         while not inserting.done() or "queued" in world.statuses():
             taken += [row.id for row in _claim(batch_max=7)]

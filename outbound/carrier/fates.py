@@ -1,64 +1,26 @@
 """
-What becomes of a call to the simulator: what is refused, and what the phone does.
+What becomes of a call to the simulator: whether it is taken, how that is answered, and what the phone does.
 
-Pure rules, no sockets and no clock: `simulator.py` plays them out.
+Pure rules, no sockets and no clock: `exchange.py` plays them out.
 Every time is in seconds of a life at speed 1.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-from multidict import MultiMapping
-from yarl import URL
+from outbound.carrier.faults import NO_PERMISSION, NO_SUCH_NUMBER, SERVER_ERROR, UNAVAILABLE, Fault
 
-Form = MultiMapping[str]
 Status = Literal[
     "queued", "initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer", "canceled"
 ]
 
-OVER: frozenset[Status] = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
-SIP_CODES: dict[Status, int] = {"completed": 200, "failed": 404, "busy": 486, "no-answer": 487, "canceled": 487}
-EVENTS: dict[Status, str] = {"initiated": "initiated", "ringing": "ringing", "in-progress": "answered"}
-EVENTS |= dict.fromkeys(OVER, "completed")
-
 STAYS_S: dict[Status, float] = {"queued": 0.3, "initiated": 1.7, "ringing": 2.0, "in-progress": 5.0}
 LONG_TALK_S = 60.0
+RING_UNASKED_S = 60  # Twilio's default of Timeout
 RINGS_OUT_S = 10.0  # a no-answer rings its whole Timeout or this long, so that nobody waits a minute to see one
-RING_MAX_S = 600  # Twilio's own bound on Timeout
-RING_UNASKED_S = 60  # and its default
-CALLBACK_MAX_CHARS = 4000
-E164 = re.compile(r"\+[1-9]\d{6,14}")
-SEND_DIGITS = re.compile(r"[0-9*#wW]{0,32}")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """An error as Twilio words it: the HTTP status, and the code that says more."""
-
-    status: int
-    code: int
-    message: str
-
-    def body(self) -> dict[str, object]:
-        return {**asdict(self), "more_info": f"https://www.twilio.com/docs/errors/{self.code}"}
-
-
-WRONG_KEY = Fault(401, 20003, "Authenticate")
-NOT_FOUND = Fault(404, 20404, "There is nothing at this address.")
-BAD_PARAMETER = Fault(400, 20001, "A parameter of this request makes no sense here.")
-CALL_IS_OVER = Fault(400, 21220, "The call is over.")
-NOT_IN_PROGRESS = Fault(400, 21220, "Only a call in progress can be redirected.")
-NO_SUCH_NUMBER = Fault(400, 21211, "'To' is not a phone number.")
-NO_PERMISSION = Fault(400, 21215, "This account may not call that country.")
-TOO_MANY_REQUESTS = Fault(429, 20429, "Too many requests at once; this one was not processed.")
-SERVER_ERROR = Fault(500, 20500, "Something broke here.")
-UNAVAILABLE = Fault(503, 20503, "Not available just now.")
 
 
 class Reply(Enum):
@@ -175,69 +137,3 @@ def life(fate: Fate, *, ring_s: int, talk_max_s: int | None = None) -> list[tupl
 
     talk_s = fate.talk_s if talk_max_s is None else min(fate.talk_s, talk_max_s)
     return [*rung, (STAYS_S["ringing"], "in-progress"), (talk_s, "completed")]
-
-
-def callback_of(form: Form) -> str | None:
-    """Where callbacks go. With an ApplicationSid Twilio ignores the StatusCallback parameters."""
-    return None if form.get("ApplicationSid") else form.get("StatusCallback") or None
-
-
-def events_of(form: Form) -> frozenset[str]:
-    """The events asked for; unasked, only the end is told."""
-    return frozenset(form.getall("StatusCallbackEvent", [])) or frozenset({"completed"})
-
-
-def seconds(text: str | None) -> int | None:
-    """Whole seconds, or None when it says anything else."""
-    return int(text) if text and text.isascii() and text.isdecimal() else None
-
-
-def _lacks_instructions(form: Form) -> bool:
-    if form.get("Url"):
-        return not _is_web_address(form["Url"])
-    return not (form.get("Twiml") or form.get("ApplicationSid"))
-
-
-def _rings_too_long(form: Form) -> bool:
-    ring_s = seconds(form.get("Timeout", str(RING_UNASKED_S)))
-    return ring_s is None or not 1 <= ring_s <= RING_MAX_S
-
-
-def _calls_back_elsewhere(form: Form) -> bool:
-    """Whether a callback would leave this machine, or could not be sent at all."""
-    url = callback_of(form)
-    return url is not None and (len(url) > CALLBACK_MAX_CHARS or not _is_web_address(url) or not _is_here(url))
-
-
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = URL(url, encoded=True)
-        return parts.scheme in ("http", "https") and bool(parts.host) and parts.port is not None
-    except ValueError:
-        return False
-
-
-def _is_here(url: str) -> bool:
-    host = URL(url, encoded=True).host or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-FAULTS: tuple[tuple[Callable[[Form], bool], Fault], ...] = (
-    (lambda form: not form.get("To"), Fault(400, 21201, "'To' is missing.")),
-    (lambda form: not form.get("From"), Fault(400, 21213, "'From' is missing.")),
-    (lambda form: not E164.fullmatch(form["To"]), NO_SUCH_NUMBER),
-    (lambda form: not E164.fullmatch(form["From"]), Fault(400, 21212, "'From' is not a phone number.")),
-    (_lacks_instructions, Fault(400, 21205, "A Url that is one, a Twiml or an ApplicationSid is needed.")),
-    (lambda form: not SEND_DIGITS.fullmatch(form.get("SendDigits", "")), Fault(400, 21206, "Bad 'SendDigits'.")),
-    (_rings_too_long, Fault(400, 21208, "'Timeout' is whole seconds, at most 600.")),
-    (lambda form: not events_of(form) <= set(EVENTS.values()), Fault(400, 21626, "Unknown 'StatusCallbackEvent'.")),
-    (_calls_back_elsewhere, Fault(400, 21609, "'StatusCallback' must be an address on this machine.")),
-)
-
-
-def fault_in(form: Form) -> Fault | None:
-    """The first thing Twilio would object to in a create request, or None."""
-    return next((fault for objects, fault in FAULTS if objects(form)), None)

@@ -1,5 +1,6 @@
 """Twilio, or anyone who speaks its Calls API at TWILIO_API_URL; the only file that knows the twilio client."""
 
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
@@ -25,14 +26,23 @@ EVENTS = ["initiated", "ringing", "answered", "completed"]  # `completed` covers
 # could not connect (connection-overrides page).  A fragment is neither sent nor signed.
 RETRY_OVERRIDES = "#ct=2000&rt=5000&tt=15000&rc=5&rp=5xx,ct,rt"
 
-# The account cannot call at all (wrong token, suspended, too many calls at once): nothing rang, and burning the queue
-# on it would be our fault.  Codes from Twilio's error dictionary.
+# The account cannot call at all (wrong token, no such account, suspended, too many calls at once): nothing rang, and
+# burning the queue on it would be our fault.  Codes from Twilio's error dictionary.
 _NOT_NOW_CODES = {10001, 10004, 20003, 20005, 20429, 86008}
+_NOT_NOW_STATUSES = {401, 404, 429}
+
+# What Twilio says in place of a number that the caller withholds: ANONYMOUS, BLOCKED, RESTRICTED, UNAVAILABLE and
+# UNKNOWN on a telephone's keys.  They look like numbers, and would make one lead of all who withhold theirs.
+_WITHHELD = {"+266696687", "+2562533", "+7378742833", "+86282452253", "+8656696"}
+
+CODE_CHARS_MAX = 64  # call_log.error_code holds no more
 
 _EARLY = timedelta(minutes=1)  # the carrier's clock may differ from ours by this much
 _LATE = timedelta(minutes=2)
 
 T = TypeVar("T")
+
+_ErrorAnswer = (TwilioRestException, TwilioServiceException)  # the second is the newer form, RFC 9457
 
 
 class SignedForm(Protocol):
@@ -66,7 +76,7 @@ class Twilio:
                 time_limit=self._config.time_limit_s,
                 **content,
             )
-        except TwilioRestException as error:
+        except _ErrorAnswer as error:
             raise _outcome(error) from error
         except Exception as error:
             if _never_left(error):
@@ -79,31 +89,32 @@ class Twilio:
     def fetch_call(self, call_sid: str) -> Report | None:
         """See `Carrier.fetch_call`."""
         try:
-            return _report(_ask(lambda: self._client.calls(call_sid).fetch()))
+            return _ask(lambda: _report(self._client.calls(call_sid).fetch()))
         except _NoSuchCall:
             return None
 
     def find_calls(self, order: DialOrder, dialed_at: datetime) -> list[Report]:
         """See `Carrier.find_calls`.  Queued calls have no start time, so they are asked for apart."""
         day = dialed_at - timedelta(days=1)  # the filter is documented by the day; we look closer ourselves
+
+        def near() -> dict[str, Report]:
+            calls = [
+                *self._client.calls.list(to=order.to_number, status="queued", limit=100),
+                *self._client.calls.list(to=order.to_number, start_time_after=day, limit=100),
+            ]
+            return {
+                call.sid: _report(call)
+                for call in calls
+                if call.direction == "outbound-api"
+                and call._from == order.from_number  # noqa: SLF001 (`from` is a keyword; this is its public name there)
+                and call.date_created is not None
+                and dialed_at - _EARLY <= call.date_created <= dialed_at + _LATE
+            }
+
         try:
-            calls = _ask(
-                lambda: [
-                    *self._client.calls.list(to=order.to_number, status="queued", limit=100),
-                    *self._client.calls.list(to=order.to_number, start_time_after=day, limit=100),
-                ]
-            )
+            return list(_ask(near).values())
         except _NoSuchCall:
             raise CarrierSilent("the carrier knows no such account") from None
-        near = {
-            call.sid: _report(call)
-            for call in calls
-            if call.direction == "outbound-api"
-            and call._from == order.from_number  # noqa: SLF001 (`from` is a keyword; this is its public name there)
-            and call.date_created is not None
-            and dialed_at - _EARLY <= call.date_created <= dialed_at + _LATE
-        }
-        return list(near.values())
 
 
 _local = threading.local()
@@ -121,13 +132,16 @@ def is_genuine(url: str, form: SignedForm, signature: str | None) -> bool:
     """
     Did the carrier sign this callback?
 
-    *url* is the public one, rebuilt from our own setting and never from headers (Twilio, webhooks security).
+    *url* is the public one, rebuilt from our own setting and never from headers (Twilio, webhooks security).  Twilio
+    logs in with a user and password of the URL, and signs it without them.
     """
     token = settings().twilio_auth_token
     if not signature or token is None:
         return False
     try:
-        return bool(RequestValidator(token.get_secret_value()).validate(url, form, signature))
+        parts = urlsplit(url)
+        signed = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return bool(RequestValidator(token.get_secret_value()).validate(signed, form, signature))
     except Exception:  # noqa: BLE001 (the validator raises TypeError on odd input: that is a no)
         return False
 
@@ -140,7 +154,7 @@ def read_callback(form: Mapping[str, str]) -> Report:
         ValueError: a parameter is missing or malformed; the message names it.
     """
     call_sid = form.get("CallSid", "")
-    if not (len(call_sid) == 34 and call_sid.startswith("CA") and call_sid[2:].isalnum()):
+    if not (len(call_sid) == 34 and call_sid.startswith("CA") and call_sid.isascii() and call_sid.isalnum()):
         raise ValueError("CallSid is missing or malformed")
     if not form.get("CallStatus"):
         raise ValueError("CallStatus is missing")
@@ -162,12 +176,21 @@ def our_status(word: str) -> str:
     return "initiated" if word == "queued" else word[:32]
 
 
+def caller_of(form: Mapping[str, str]) -> str:
+    """Who calls, as the carrier says it; `anonymous` for who withholds their number."""
+    caller = form.get("From", "")
+    return "anonymous" if caller in _WITHHELD else caller
+
+
 def answer_inbound(voice_url: str | None, twiml: str | None) -> str:
-    """The TwiML with which a business answers its phone."""
+    """The TwiML with which a business answers its phone; one that has nothing to say lets nobody in."""
     if twiml is not None:
         return twiml
     response = VoiceResponse()
-    response.redirect(voice_url)
+    if voice_url is None:
+        response.reject()
+    else:
+        response.redirect(voice_url)
     return str(response)
 
 
@@ -178,31 +201,33 @@ class _NoSuchCall(Exception):
 def _ask(question: Callable[[], T]) -> T:
     try:
         return question()
-    except TwilioRestException as error:
+    except _ErrorAnswer as error:
         if error.status == 404:
             raise _NoSuchCall from error
         raise CarrierSilent(f"HTTP {error.status}") from error
-    except (TwilioException, requests.RequestException, ValueError) as error:
-        raise CarrierSilent(type(error).__name__) from error
+    except (TwilioException, requests.RequestException, ValueError, TypeError, AttributeError) as error:
+        raise CarrierSilent(type(error).__name__) from error  # the last three: an answer that is no call
 
 
-def _outcome(error: TwilioRestException) -> Exception:
+def _outcome(error: TwilioRestException | TwilioServiceException) -> Exception:
     """What an error answer to a create means; the table is in Twilio's error dictionary and its outcome classes."""
-    if error.status == 429 or error.code in _NOT_NOW_CODES:
+    if not 400 <= error.status < 500:
+        return CallUnsure(f"HTTP {error.status}")
+    if error.status in _NOT_NOW_STATUSES or error.code in _NOT_NOW_CODES:
         return CallNotSent(f"HTTP {error.status}, code {error.code}")
-    if 400 <= error.status < 500:
-        return CallRefused(str(error.code), error.msg)
-    return CallUnsure(f"HTTP {error.status}")
+    said = error.msg if isinstance(error, TwilioRestException) else error.detail or error.title
+    return CallRefused(str(error.code or error.status)[:CODE_CHARS_MAX], str(said))
 
 
 def _never_left(error: BaseException) -> bool:
     """Is it certain that the request was not sent?  Only where no connection was made; everything else is unknown."""
-    if isinstance(error, requests.exceptions.ConnectTimeout):
+    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.InvalidURL):
         return True
     cause = error.args[0] if isinstance(error, requests.exceptions.ConnectionError) and error.args else None
-    if isinstance(cause, urllib3.exceptions.MaxRetryError):
-        return isinstance(cause.reason, urllib3.exceptions.NewConnectionError)
-    return False
+    reason = cause.reason if isinstance(cause, urllib3.exceptions.MaxRetryError) else None
+    if isinstance(reason, urllib3.exceptions.SSLError):  # of these, only a bad certificate is always before the request
+        return bool(reason.args) and isinstance(reason.args[0], ssl.SSLCertVerificationError)
+    return isinstance(reason, urllib3.exceptions.NewConnectionError)
 
 
 def _report(call: Any) -> Report:
@@ -230,7 +255,7 @@ def _whole(form: Mapping[str, str], name: str) -> int | None:
 def _moment(value: str | None) -> datetime | None:
     try:
         moment = parsedate_to_datetime(value) if value else None
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError("Timestamp is not an RFC 2822 date") from None
     return moment if moment is None or moment.tzinfo else None
 

@@ -16,15 +16,17 @@ from outbound.web.callbacks import inbound_status, status_callback, voice_inboun
 
 def app() -> Starlette:
     """The ASGI application."""
-    return Starlette(
+    doors = Starlette(
         routes=[
             Route("/callbacks/inbound", inbound_status, methods=["POST"]),
-            Route("/callbacks/{call_id:int}", status_callback, methods=["POST"]),
+            Route("/callbacks/{call_id}", status_callback, methods=["POST"]),
             Route("/voice/inbound", voice_inbound, methods=["POST"]),
             Route("/metrics", show_metrics),
             Route("/healthz", healthz),
         ]
     )
+    doors.router.redirect_slashes = False  # such a redirect would lead to whatever host the request names
+    return doors
 
 
 def server(host: str, port: int) -> uvicorn.Server:
@@ -48,7 +50,8 @@ async def show_metrics(request: Request) -> Response:
     if token is not None:
         wanted = f"Bearer {token.get_secret_value()}"
         if not hmac.compare_digest(request.headers.get("authorization", "").encode(), wanted.encode()):
-            return PlainTextResponse("give OUTBOUND_METRICS_TOKEN as a bearer token\n", 401)
+            how = {"www-authenticate": "Bearer"}
+            return PlainTextResponse("give OUTBOUND_METRICS_TOKEN as a bearer token\n", 401, headers=how)
     return Response(await run_in_threadpool(metrics.exposition), headers={"content-type": metrics.CONTENT_TYPE})
 
 

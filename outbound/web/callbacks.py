@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import ImmutableMultiDict
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from outbound import callback, db, logs, metrics
@@ -18,6 +18,7 @@ log = logs.get("web")
 
 BODY_MAX = 65_536  # bytes; a callback has some hundred
 FIELDS_MAX = 200
+CALL_ID_DIGITS_MAX = 18  # more do not fit into a bigint
 
 Form = ImmutableMultiDict[str, str]
 
@@ -50,8 +51,7 @@ async def status_callback(request: Request) -> Response:
     try:
         form = await _signed_form(request)
         report = _read_report(form)
-        result = await run_in_threadpool(callback.record, request.path_params["call_id"], report)
-        return _answer(result)
+        return _answer(await run_in_threadpool(callback.record, _call_id(request), report))
     except Refused as refused:
         return refused.response()
     except db.Unavailable:
@@ -75,7 +75,7 @@ async def voice_inbound(request: Request) -> Response:
         form = await _signed_form(request)
         report = _read_report(form)
         answer = await run_in_threadpool(
-            callback.record_inbound_call, report.call_sid, form.get("From", ""), form.get("To", "")
+            callback.record_inbound_call, report.call_sid, twilio.caller_of(form), form.get("To", "")
         )
         if answer is None:
             raise Refused(404, "unknown_number", "no business has this number: `outbound business set ID --number …`")
@@ -89,20 +89,35 @@ async def voice_inbound(request: Request) -> Response:
 async def _signed_form(request: Request) -> Form:
     """The form of a request that the carrier signed for our account; nothing is believed before that."""
     form = _parse(request.headers.get("content-type", ""), await _body(request))
-    url = settings().callback_base + request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    if not twilio.is_genuine(url, form, request.headers.get("x-twilio-signature")):
+    if not twilio.is_genuine(_public_url(request), form, request.headers.get("x-twilio-signature")):
         raise Refused(403, "forged", "the signature does not fit: check OUTBOUND_PUBLIC_URL and TWILIO_AUTH_TOKEN")
     if form.get("AccountSid") != settings().twilio_account_sid:
         raise Refused(403, "other_account", "this is another account's call")
     return form
 
 
+def _public_url(request: Request) -> str:
+    """The URL that the carrier asked for: our own setting and the raw path, nothing that a header says."""
+    path, query = (bytes(request.scope[part]).decode("latin-1") for part in ("raw_path", "query_string"))
+    return settings().callback_base + path + (f"?{query}" if query else "")
+
+
+def _call_id(request: Request) -> int:
+    digits: str = request.path_params["call_id"]
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= CALL_ID_DIGITS_MAX):
+        raise Refused(404, "unknown_call", "there is no such call")
+    return int(digits)
+
+
 async def _body(request: Request) -> bytes:
     body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > BODY_MAX:
-            raise Refused(413, "too_large", f"a callback has at most {BODY_MAX} bytes")
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > BODY_MAX:
+                raise Refused(413, "too_large", f"a callback has at most {BODY_MAX} bytes")
+    except ClientDisconnect:
+        raise Refused(400, "malformed", "the callback broke off") from None
     return body
 
 

@@ -75,6 +75,11 @@ begin
      where status is null
         or status not in ('initiated', 'ringing', 'in-progress', 'completed', 'busy', 'no-answer', 'failed', 'canceled');
 
+    -- An empty call_sid is none.
+    update call_log
+       set call_sid = null
+     where call_sid = '';
+
     -- A call_sid belongs to one row: the newest keeps it, the others keep it in words.
     update call_log
        set call_sid = null,
@@ -132,10 +137,10 @@ alter table call_log add constraint call_log_deadline check (
 alter table call_log drop constraint if exists call_log_dialable;
 alter table call_log add constraint call_log_dialable check (
     status not in ('queued', 'claimed')
-    or (direction = 'outbound'
-        and call_sid is null
-        and from_number ~ '^\+[1-9][0-9]{6,14}$'
-        and to_number ~ '^\+[1-9][0-9]{6,14}$')
+    or coalesce(direction = 'outbound'
+                and call_sid is null
+                and from_number ~ '^\+[1-9][0-9]{6,14}$'
+                and to_number ~ '^\+[1-9][0-9]{6,14}$', false)
 );
 
 create unique index if not exists call_log_call_sid on call_log (call_sid) where call_sid is not null;

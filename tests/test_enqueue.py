@@ -1,0 +1,654 @@
+"""Put calls in the queue, once each: one, or a file of them."""
+
+import csv
+import io
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg.rows import dict_row
+
+import outbound
+from outbound import BadCall, BadFile, ImportReport, db, enqueue, import_calls
+from outbound.enqueue import EnqueuedCall
+from tests.conftest import Servers, World, open_database, until
+
+OWN, OTHER = "+15005550006", "+15005550007"
+TO = "+15005550101"
+
+
+@pytest.fixture
+def acme(world: World) -> int:
+    return world.business("Acme", OWN)
+
+
+@pytest.fixture
+def other(world: World) -> int:
+    return world.business("Other", OTHER)
+
+
+@pytest.fixture(scope="module")
+def unchanged(servers: Servers, template: str) -> Iterator[World]:
+    """One world for all the refusals: businesses 1, with OWN, and 2, with OTHER."""
+    with open_database(servers, template) as url:
+        world = World(url)
+        world.business("Acme", OWN)
+        world.business("Other", OTHER)
+        yield world
+        world.connection.close()
+
+
+# One call.
+
+
+def test_a_call_is_put_in_the_queue_due_now_from_the_first_own_number(world: World, acme: int) -> None:
+    made = enqueue.enqueue(business_id=acme, to_number="+1 (500) 555-0101")
+
+    call = world.call(made.call_id)
+    assert made == EnqueuedCall(call.id, "queued", created=True)
+    assert (call.business_id, call.from_number, call.to_number) == (acme, OWN, TO)
+    assert (call.direction, call.status, call.call_sid) == ("outbound", "queued", None)
+    assert world.value("select due_at <= now() from call_log")
+
+
+def test_the_same_key_never_makes_a_second_call_even_after_the_first_has_ended(world: World, acme: int) -> None:
+    first = enqueue.enqueue(business_id=acme, to_number=TO, key="invoice 12")
+    world.do("update call_log set status = 'canceled'")
+
+    second = enqueue.enqueue(business_id=acme, to_number="+15005550102", key="invoice 12")
+
+    assert second == EnqueuedCall(first.call_id, "canceled", created=False)
+    assert world.value("select count(*) from call_log") == 1
+
+
+def test_a_key_is_its_business_s_own(world: World, acme: int, other: int) -> None:
+    enqueue.enqueue(business_id=acme, to_number=TO, key="invoice 12")
+
+    assert enqueue.enqueue(business_id=other, to_number=TO, key="invoice 12").created
+
+
+def test_a_live_call_to_the_number_answers_for_a_new_one(world: World, acme: int) -> None:
+    first = enqueue.enqueue(business_id=acme, to_number=TO)
+
+    for status in ("queued", "claimed", "initiated", "ringing", "in-progress"):
+        world.do("update call_log set status = %s, overdue_at = now()", status)
+        second = enqueue.enqueue(business_id=acme, to_number="+1-500-555-0101", key=status)
+        assert second == EnqueuedCall(first.call_id, status, created=False)
+
+
+def test_after_a_call_has_ended_the_number_may_be_called_again(world: World, acme: int) -> None:
+    for status in ("completed", "busy", "no-answer", "failed", "canceled"):
+        made = enqueue.enqueue(business_id=acme, to_number=TO)
+        assert made.created
+        world.do("update call_log set status = %s where id = %s", status, made.call_id)
+
+
+def test_another_business_may_call_the_same_number(world: World, acme: int, other: int) -> None:
+    enqueue.enqueue(business_id=acme, to_number=TO)
+
+    assert enqueue.enqueue(business_id=other, to_number=TO).created
+
+
+def test_a_live_inbound_call_does_not_keep_us_from_calling(world: World, acme: int) -> None:
+    world.do(
+        "insert into call_log (business_id, direction, from_number, to_number, status, overdue_at)"
+        " values (%s, 'inbound', %s, %s, 'in-progress', now())",
+        acme,
+        TO,
+        TO,
+    )
+
+    assert enqueue.enqueue(business_id=acme, to_number=TO).created
+
+
+# Two at once, and the caller's own transaction.
+
+
+class Rival:
+    """Another enqueue of the same call, in a thread of its own, once it waits for the first."""
+
+    def __init__(self, world: World, business_id: int) -> None:
+        self.result: EnqueuedCall | None = None
+        self._thread = threading.Thread(target=self._run, args=(business_id,))
+        self._thread.start()
+        until(lambda: world.value("select count(*) from pg_locks where not granted") == 1)
+
+    def _run(self, business_id: int) -> None:
+        self.result = enqueue.enqueue(business_id=business_id, to_number=TO)
+
+    def outcome(self) -> EnqueuedCall:
+        self._thread.join(10)
+        assert self.result is not None
+        return self.result
+
+
+@pytest.fixture
+def mine(database: str) -> Iterator[psycopg.Connection[Any]]:
+    """The caller's own connection, with whatever row factory the caller likes."""
+    with psycopg.connect(database, row_factory=dict_row) as connection:
+        yield connection
+
+
+def test_a_rival_that_waited_for_a_commit_answers_with_the_committed_call(
+    world: World, acme: int, mine: psycopg.Connection[Any]
+) -> None:
+    first = outbound.enqueue_call(mine, business_id=acme, to_number=TO)
+    rival = Rival(world, acme)
+
+    mine.commit()
+
+    assert rival.outcome() == EnqueuedCall(first.call_id, "queued", created=False)
+    assert world.value("select count(*) from call_log") == 1
+
+
+def test_a_rival_that_waited_for_a_rollback_puts_its_own_call_in_the_queue(
+    world: World, acme: int, mine: psycopg.Connection[Any]
+) -> None:
+    outbound.enqueue_call(mine, business_id=acme, to_number=TO)
+    rival = Rival(world, acme)
+
+    mine.rollback()
+
+    assert rival.outcome().created
+    assert world.statuses() == ["queued"]
+
+
+def test_many_at_once_make_one_call_and_all_get_its_id(world: World, acme: int) -> None:
+    results: list[EnqueuedCall] = []
+    start = threading.Barrier(8)
+
+    def rush() -> None:
+        start.wait()
+        results.append(enqueue.enqueue(business_id=acme, to_number=TO))
+
+    threads = [threading.Thread(target=rush) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+
+    assert len({result.call_id for result in results}) == 1
+    assert sorted(result.created for result in results) == [False] * 7 + [True]
+
+
+def test_the_callers_rollback_takes_the_call_back(world: World, acme: int, mine: psycopg.Connection[Any]) -> None:
+    mine.execute("create table invoice (id int)")
+    outbound.enqueue_call(mine, business_id=acme, to_number=TO)
+
+    mine.rollback()
+
+    assert world.statuses() == []
+    assert world.value("select to_regclass('invoice') is null")
+
+
+def test_the_dispatchers_are_woken_by_the_callers_commit_and_not_before(
+    world: World, acme: int, mine: psycopg.Connection[Any]
+) -> None:
+    with db.connect() as dispatcher:
+        db.listen(dispatcher, "outbound_due")
+        outbound.enqueue_call(mine, business_id=acme, to_number=TO)
+        woken_early = db.wait_for_notice(dispatcher, 0.05)
+
+        mine.commit()
+
+        assert db.wait_for_notice(dispatcher, 5)
+        assert not woken_early
+
+
+def test_nobody_is_woken_for_a_call_that_was_there_already(world: World, acme: int) -> None:
+    enqueue.enqueue(business_id=acme, to_number=TO)
+
+    with db.connect() as dispatcher:
+        db.listen(dispatcher, "outbound_due")
+        enqueue.enqueue(business_id=acme, to_number=TO)
+
+        assert not db.wait_for_notice(dispatcher, 0.05)
+
+
+def test_after_a_refusal_the_callers_transaction_goes_on(
+    world: World, acme: int, mine: psycopg.Connection[Any]
+) -> None:
+    for number in ("+49110", "+49" + "1" * 15, "nobody"):
+        with pytest.raises(BadCall):
+            outbound.enqueue_call(mine, business_id=acme, to_number=number)
+
+    outbound.enqueue_call(mine, business_id=acme, to_number=TO)
+    mine.commit()
+
+    assert world.statuses() == ["queued"]
+
+
+# Bad input: what to do is said, and nothing is changed.
+
+
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        ({"business_id": 4711}, "outbound business list"),
+        ({"business_id": 10**30}, "outbound business list"),
+        ({"to_number": ""}, "give a phone number"),
+        ({"to_number": "nobody"}, "write it like +97231234567"),
+        ({"to_number": "+1500555"}, "write it like"),  # short
+        ({"to_number": "500-555-0101"}, "with its country code"),  # the business has no region
+        ({"to_number": "+15005550101 ext. 7"}, "write it like"),
+        ({"to_number": "+15005550101/02"}, "write it like"),
+        ({"to_number": "+150055501O1"}, "write it like"),  # a letter O
+        ({"to_number": "+972501234567.0"}, "write it like"),  # a spreadsheet's number
+        ({"to_number": "+4911"}, "write it like"),  # shorter than call_log takes
+        ({"to_number": "+49" + "1" * 15}, "write it like"),  # longer
+        ({"to_number": "1" * 1000}, "write it like"),
+        ({"from_number": "nobody"}, "`from` is not a phone number"),
+        ({"from_number": OTHER}, "one of its own"),
+        ({"due_at": "tomorrow"}, "write it like 2026-11-30T09:00"),
+        ({"due_at": "2026-13-01T09:00"}, "write it like"),
+        ({"due_at": "9999-12-31T23:59"}, "between 1970 and 2199"),
+        ({"due_at": "0001-01-01T00:00+14:00"}, "between 1970"),
+        ({"due_at": datetime(3000, 1, 1, tzinfo=UTC)}, "between 1970"),
+        ({"key": "nul\0"}, "`key` must be text"),
+        ({"key": "\udcff"}, "`key` must be text"),
+        ({"key": "k" * 256}, "255 characters"),
+    ],
+)
+def test_a_bad_call_is_refused_with_what_to_do(unchanged: World, change: dict[str, Any], hint: str) -> None:
+    call = {"business_id": 1, "to_number": TO} | change
+
+    with pytest.raises(BadCall) as refusal:
+        enqueue.enqueue(**call)
+
+    assert hint in str(refusal.value)
+    assert not re.search(r"\d{7}", str(refusal.value).replace("+97231234567", ""))
+    assert unchanged.statuses() == []
+
+
+def test_a_business_with_nothing_to_say_calls_nobody(world: World, acme: int) -> None:
+    world.do("update business set twiml = null")
+
+    with pytest.raises(BadCall, match=f"outbound business set {acme} --twiml"):
+        enqueue.enqueue(business_id=acme, to_number=TO)
+
+    assert world.statuses() == []
+
+
+def test_without_a_number_of_its_own_a_business_must_say_who_calls(world: World, acme: int) -> None:
+    world.do("delete from business_number")
+
+    with pytest.raises(BadCall, match="give a from number"):
+        enqueue.enqueue(business_id=acme, to_number=TO)
+
+    assert enqueue.enqueue(business_id=acme, to_number=TO, from_number=OWN).created
+
+
+def test_a_business_whose_time_zone_nobody_knows_is_told_so(world: World, acme: int) -> None:
+    world.do("update business set time_zone = 'Mars/Olympus'")
+
+    with pytest.raises(BadCall, match=f"outbound business set {acme} --time-zone"):
+        enqueue.enqueue(business_id=acme, to_number=TO, due_at="2026-11-30T09:00")
+
+    assert enqueue.enqueue(business_id=acme, to_number=TO, due_at="2026-11-30T09:00Z").created
+
+
+def test_a_longest_key_of_any_letters_fits(world: World, acme: int) -> None:
+    key = "".join(chr(0x1F300 + n) for n in range(enqueue.KEY_MAX))
+
+    assert enqueue.enqueue(business_id=acme, to_number=TO, key=key).created
+    assert not enqueue.enqueue(business_id=acme, to_number=TO, key=key).created
+
+
+def test_a_moment_without_an_offset_is_in_the_time_zone_of_the_business(world: World, acme: int) -> None:
+    world.do("update business set time_zone = 'Asia/Jerusalem'")
+    moments: list[tuple[str | datetime, str]] = [
+        ("2026-01-15T09:00", "2026-01-15T07:00"),  # winter, +2
+        ("2026-07-15T09:00", "2026-07-15T06:00"),  # summer, +3
+        ("2026-03-27T02:30", "2026-03-27T00:30"),  # an hour that never is: as if the clock had not gone forward
+        ("2026-10-25T01:30", "2026-10-24T22:30"),  # an hour that comes twice: the first
+        ("2026-07-15T09:00+00:00", "2026-07-15T09:00"),
+        ("2026-07-15T09:00+23:00", "2026-07-14T10:00"),  # an offset that PostgreSQL does not know
+        ("2026-07-15", "2026-07-14T21:00"),
+        (datetime(2026, 7, 15, 9, 0), "2026-07-15T06:00"),  # noqa: DTZ001 (naive on purpose)
+        (datetime(2026, 7, 15, 9, 0, tzinfo=UTC), "2026-07-15T09:00"),
+    ]
+
+    for place, (at, utc) in enumerate(moments):
+        made = enqueue.enqueue(business_id=acme, to_number=f"+150055502{place:02d}", due_at=at)
+        assert world.call(made.call_id).due_at == datetime.fromisoformat(utc + "+00:00"), at
+
+
+def test_a_number_may_be_written_as_people_write_it(world: World, acme: int) -> None:
+    ways = [
+        ("050-123-4567", "IL"),
+        ("00972 50 1234567", "IL"),
+        ("\u202a+972 50-123-4567\u202c", None),  # copied out of Hebrew text
+        ("'+972501234567", None),  # a spreadsheet's text
+        ("tel:+972-50-1234567", None),
+        ("٠٥٠١٢٣٤٥٦٧", "IL"),
+        ("(050) 1234567", "IL"),
+    ]
+
+    for written, region in ways:
+        world.do("update business set default_region = %s", region)
+        made = enqueue.enqueue(business_id=acme, to_number=written)
+        assert world.call(made.call_id).to_number == "+972501234567", written
+
+
+def test_a_slip_of_the_pen_rings_no_stranger(world: World, acme: int) -> None:
+    world.do("update business set default_region = 'IL'")
+
+    for written in ("050-123456O", "1-800-FLOWERS", "100", "972501234567.0", "+1 555-0101"):
+        with pytest.raises(BadCall):
+            enqueue.enqueue(business_id=acme, to_number=written)
+
+    world.do("update business set default_region = 'US'")
+    with pytest.raises(BadCall):
+        enqueue.enqueue(business_id=acme, to_number="555-0101")  # it lacks the area code
+    assert world.statuses() == []
+
+
+# A file of calls.
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[str | bytes], Path]:
+    def write(content: str | bytes) -> Path:
+        path = tmp_path / "calls.csv"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+Written = Callable[[str | bytes], Path]
+
+
+def counts(report: ImportReport) -> tuple[int, int, int]:
+    return report.created, report.already_there, report.rejected
+
+
+def test_a_file_is_put_in_the_queue_and_a_second_time_adds_nothing(world: World, acme: int, written: Written) -> None:
+    file = written(f"to,from,at,key\n{TO},,,\n+15005550102,+15005550099,2026-11-30T09:00,mine\n")
+
+    first, second = (import_calls(file, business_id=acme) for _ in range(2))
+
+    assert (counts(first), counts(second)) == ((2, 0, 0), (0, 2, 0))
+    a, b = world.rows("select * from call_log order by to_number")
+    assert (a.from_number, a.to_number, b.from_number, b.to_number) == (OWN, TO, "+15005550099", "+15005550102")
+    assert (b.due_at, b.idempotency_key) == (datetime(2026, 11, 30, 9, tzinfo=UTC), "mine")
+
+
+def test_a_second_import_adds_nothing_even_after_the_calls_have_ended(
+    world: World, acme: int, written: Written
+) -> None:
+    file = written(f"to\n{TO}\n")
+    import_calls(file, business_id=acme)
+    world.do("update call_log set status = 'canceled'")
+
+    assert counts(import_calls(file, business_id=acme)) == (0, 1, 0)
+
+
+def test_an_import_that_was_interrupted_is_repeated_whole_and_each_call_is_there_once(
+    world: World, acme: int, written: Written
+) -> None:
+    rows = enqueue.CHUNK_ROWS * 2 + 7
+    file = written("to\n" + "".join(f"+1500{5_000_000 + n}\n" for n in range(rows)))
+
+    with pytest.raises(KeyboardInterrupt):
+        import_calls(file, business_id=acme, progress=_interrupt)
+    kept = world.value("select count(*) from call_log")
+    report = import_calls(file, business_id=acme)
+
+    assert kept == enqueue.CHUNK_ROWS
+    assert counts(report) == (rows - kept, kept, 0)
+    assert world.value("select count(distinct to_number) from call_log") == rows
+    assert world.value("select count(*) from call_log") == rows
+
+
+def _interrupt(_: int) -> None:
+    raise KeyboardInterrupt
+
+
+def test_progress_ends_at_the_size_of_the_file(world: World, acme: int, written: Written) -> None:
+    file = written("to\n" + "".join(f"+1500{5_000_000 + n}\n" for n in range(2500)))
+    seen: list[int] = []
+
+    import_calls(file, business_id=acme, progress=seen.append)
+
+    assert len(seen) == 3
+    assert seen == sorted(seen)
+    assert seen[-1] == file.stat().st_size
+
+
+def test_bad_lines_are_named_with_their_reason_and_the_good_ones_go_in(
+    world: World, acme: int, other: int, written: Written
+) -> None:
+    lines: list[tuple[bytes, str | None]] = [
+        (b"+15005550101,,,,", None),
+        (b"12,,,,", "`to` is not a phone number"),
+        (b",,,,only a key", "`to` is empty"),
+        (b"+15005550102", None),  # too few columns, and all that it needs
+        (b"+15005550103,,someday,,", "`at` is not a date and time"),
+        (b"+15005550104,,,4711,", "no such business"),
+        (b"+15005550105,,,+15005550105,", "`business` is not the id"),
+        (b"+15005550106,,,5550106,", "no such business"),  # a phone number perhaps, not repeated
+        (b"+15005550107,,,,\xe9\xff", "not UTF-8"),
+        (b"+15005550108,,,," + b"x" * 131_073, "field larger than field limit"),
+        (b"+15005550109,,,,nul\0", "not UTF-8 text"),
+        (b"+15005550110,,,," + b"k" * 256, "`key` must be text of 255"),
+        (b'+15005550111,,,,"broken"key', "not CSV"),
+        (b"", None),  # blank, and no row
+        (b"+15005550112," + OTHER.encode() + b",,,", "belongs to another business"),
+        (b"+15005550113,,2026-11-30T09:00+20:00,,", None),
+        (b"+49110,,,,", "`to` is not a phone number"),
+        (b"+15005550114,,,,,,,too many columns", None),
+        (b'+15005550115,,,,"never closed', "not CSV"),
+    ]
+    file = written(b"\n".join([b"to,from,at,business,key", *(line for line, _ in lines)]))
+
+    report = import_calls(file, business_id=acme)
+
+    expected = {place: reason for place, (_, reason) in enumerate(lines, start=2) if reason}
+    reasons = dict(report.rejected_lines)
+    assert set(reasons) == set(expected)
+    for place, reason in expected.items():
+        assert reason in reasons[place]
+    assert counts(report) == (4, 0, len(expected))
+    assert not re.search(r"\d{7}", " ".join(reasons.values()).replace("+97231234567", ""))
+    assert [row.to_number for row in world.rows("select to_number from call_log order by 1")] == [
+        "+15005550101",
+        "+15005550102",
+        "+15005550113",
+        "+15005550114",
+    ]
+
+
+def test_only_so_many_bad_lines_are_named_and_all_are_counted(world: World, acme: int, written: Written) -> None:
+    file = written("to\n" + "x\n" * (enqueue.REJECTED_SHOWN_MAX + 5))
+
+    report = import_calls(file, business_id=acme)
+
+    assert report.rejected == enqueue.REJECTED_SHOWN_MAX + 5
+    assert len(report.rejected_lines) == enqueue.REJECTED_SHOWN_MAX
+
+
+def test_a_header_may_be_written_in_many_ways(world: World, acme: int, written: Written) -> None:
+    headers = [
+        "to,key",
+        "\ufeffto,key",
+        "TO,Key",
+        " to , key ",
+        "to_number,key",
+        "phone,key",
+        "Phone,KEY",
+        '"to","key"',
+    ]
+    ways = [(header, newline) for header in headers for newline in ("\n", "\r\n", "\r")]
+
+    for place, (header, newline) in enumerate(ways):
+        file = written(newline.join([header, f"+150055502{place:02d},key {place}", ""]))
+        assert counts(import_calls(file, business_id=acme)) == (1, 0, 0), (header, newline)
+
+    keys = {row.idempotency_key for row in world.rows("select idempotency_key from call_log")}
+    assert keys == {f"key {place}" for place in range(len(ways))}
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", "the file is empty"),
+        ("\n", "no column is named `to`"),
+        (f"{TO},2026-11-30\n", "no column is named `to`"),  # no header
+        (f"to;key\n{TO};a\n", "with commas"),
+        (f"to,phone\n{TO},{TO}\n", "two columns mean `to`"),
+        (f"to\n{TO}\n".encode("utf-16"), "not UTF-8"),
+        (b"\x7fELF\x01\0\0\0", "not UTF-8 text"),
+        ("t" * 131_073, "not CSV"),
+        ('"to', "not CSV"),
+    ],
+)
+def test_a_file_that_is_no_list_of_calls_is_refused_whole(
+    unchanged: World, written: Written, content: str | bytes, why: str
+) -> None:
+    with pytest.raises(BadFile) as refusal:
+        import_calls(written(content), business_id=1)
+
+    assert why in str(refusal.value)
+    assert TO not in str(refusal.value)
+    assert unchanged.statuses() == []
+
+
+def test_what_cannot_be_read_is_refused(world: World, acme: int, tmp_path: Path) -> None:
+    for path, why in ((tmp_path / "missing.csv", "No such file"), (tmp_path, "directory")):
+        with pytest.raises(BadFile, match=why):
+            import_calls(path, business_id=acme)
+
+    reading, writing = os.pipe()
+    os.close(writing)
+    try:
+        with pytest.raises(BadFile, match="save it as a file first"):
+            import_calls(Path(f"/dev/fd/{reading}"), business_id=acme)
+    finally:
+        os.close(reading)
+
+
+def test_a_file_of_nobodys_calls_is_refused_whole(world: World, acme: int, written: Written) -> None:
+    file = written(f"to\n{TO}\n")
+
+    with pytest.raises(BadFile, match="give --business"):
+        import_calls(file)
+    with pytest.raises(BadFile, match="no such business"):
+        import_calls(file, business_id=4711)
+
+
+def test_a_number_that_is_twice_in_a_file_is_called_once(world: World, acme: int, written: Written) -> None:
+    file = written(f"to\n{TO}\n+1 500 555 0101\n")
+
+    assert counts(import_calls(file, business_id=acme)) == (1, 1, 0)
+
+
+def test_one_number_is_called_once_in_a_batch_and_again_in_the_next(world: World, acme: int, written: Written) -> None:
+    file, grown = written(f"to\n{TO}\n"), f"to\n{TO}\n+15005550102\n"
+    import_calls(file, business_id=acme, batch="may")
+    world.do("update call_log set status = 'canceled'")
+
+    same = import_calls(written(grown), business_id=acme, batch="may")
+    next_ = import_calls(written(grown), business_id=acme, batch="june")
+
+    assert counts(same) == (1, 1, 0)
+    assert counts(next_) == (1, 1, 0)  # the one that ended; the other still waits
+    with pytest.raises(BadFile, match="200 characters"):
+        import_calls(file, business_id=acme, batch="b" * 201)
+
+
+def test_each_row_is_read_with_the_region_of_its_business(
+    world: World, acme: int, other: int, written: Written
+) -> None:
+    world.do("update business set default_region = 'IL' where id = %s", acme)
+    world.do("update business set default_region = 'US' where id = %s", other)
+    file = written(f"business_id,to\n{acme},050-1234567\n{other},(500) 555-0101\n")
+
+    report = import_calls(file)
+
+    assert counts(report) == (2, 0, 0)
+    assert world.rows("select business_id, to_number from call_log order by 1") == [
+        (acme, "+972501234567"),
+        (other, TO),
+    ]
+
+
+def test_two_imports_of_the_same_numbers_at_once_call_each_number_once(world: World, acme: int, tmp_path: Path) -> None:
+    numbers = [f"+1500{5_000_000 + n}" for n in range(3000)]
+    (tmp_path / "a.csv").write_text("\n".join(["to", *numbers]))
+    (tmp_path / "b.csv").write_text("\n".join(["to", *reversed(numbers)]))
+    reports: list[ImportReport] = []
+
+    threads = [
+        threading.Thread(target=lambda name=name: reports.append(import_calls(tmp_path / name, business_id=acme)))
+        for name in ("a.csv", "b.csv")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert sum(report.created for report in reports) == 3000
+    assert sum(report.already_there for report in reports) == 3000
+
+
+# Whatever a file holds.
+
+# Texts that come near to something, and any text at all.
+NUMBERS = st.sampled_from([TO, "+15005550102", "050-1234567", "+49110", "+4911111111111111", "12", "", "0501234567.0"])
+CELLS = st.one_of(
+    NUMBERS,
+    st.sampled_from(["1", "2", "4711", "2026-11-30T09:00", "2026-11-30T09:00+23:59", "9999-12-31", OTHER, " ", "\0"]),
+    st.text(st.characters(codec="utf-8"), max_size=20),
+)
+ANY_FILE = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+@ANY_FILE
+@given(rows=st.lists(st.lists(CELLS, min_size=1, max_size=7), max_size=12))
+def test_every_row_of_any_file_is_created_or_there_already_or_rejected(
+    rows: list[list[str]], world: World, acme: int, tmp_path: Path
+) -> None:
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerows([["to", "from", "at", "key", "business"], *rows])
+    (tmp_path / "any.csv").write_bytes(text.getvalue().encode())
+    before = world.value("select count(*) from call_log")
+
+    report = import_calls(tmp_path / "any.csv", business_id=acme)
+
+    assert sum(counts(report)) == sum(any(cell for cell in row) for row in rows)
+    assert world.value("select count(*) from call_log") - before == report.created
+    assert len(report.rejected_lines) == report.rejected
+
+
+@ANY_FILE
+@given(
+    content=st.one_of(
+        st.binary(max_size=200),
+        st.text(st.sampled_from('to,"\n\r\0+15005\ufeff\x85\u2028x'), max_size=60).map(str.encode),
+    ),
+    headed=st.booleans(),
+)
+def test_no_file_whatever_its_bytes_breaks_an_import(
+    content: bytes, headed: bool, world: World, acme: int, tmp_path: Path
+) -> None:
+    (tmp_path / "any.csv").write_bytes(b"to,key\n" * headed + content)
+    before = world.value("select count(*) from call_log")
+
+    try:
+        report = import_calls(tmp_path / "any.csv", business_id=acme)
+    except BadFile:
+        assert not headed or content.startswith(b"\xff")
+        return
+
+    assert world.value("select count(*) from call_log") - before == report.created
