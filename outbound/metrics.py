@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, g
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from outbound import __version__, db, logs, schema
+from outbound.call import FINAL
 from outbound.config import WORKER_SILENT_S
 
 sql = db.statements("metrics")
@@ -79,29 +80,40 @@ def families(numbers: Numbers) -> Iterable[Metric]:
         numbers.get("duty", {}),
         "duty",
     )
-    yield _counter("outbound_dials", "Requests to the carrier, by outcome.", _dials(numbers), "result")
-    yield _counter("outbound_callbacks", "Callbacks taken, by effect.", numbers.get("report.callback", {}), "result")
-    yield _counter(
-        "outbound_lookups", "Answers to our questions, by effect.", numbers.get("report.lookup", {}), "result"
-    )
-    yield _counter("outbound_calls_ended", "Calls that reached a final status.", numbers.get("ended", {}), "status")
-    yield _counter("outbound_leads", "Lead jobs, by result.", numbers.get("lead", {}), "result")
-    yield _counter("outbound_cleanup_calls", "Calls moved by clean-up, by rule.", numbers.get("cleanup", {}), "rule")
-    yield _counter("outbound_reconcile_closed", "Calls closed by reconcile.", numbers.get("reconcile", {}), "reason")
+    accepted = {"accepted": sum(numbers.get("report.create", {}).values())}
+    for name, text, counter, label, known in _TOTALS:
+        values = dict.fromkeys(known, 0.0) | numbers.get(counter, {}) | (accepted if counter == "dial" else {})
+        yield _fill(CounterMetricFamily(name, text, labels=[label]), values)
 
 
-def _dials(numbers: Numbers) -> dict[str | None, float]:
-    results: dict[str | None, float] = {"accepted": 0, "refused": 0, "not_sent": 0, "unknown": 0}
-    results["accepted"] = sum(numbers.get("report.create", {}).values())
-    return results | numbers.get("dial", {})
+# Name, help, counter in the database, label, and the values that are shown from the start: a series that begins with
+# its first event hides that event from increase().
+_EFFECTS = ("moved", "unchanged", "unknown_status")
+_TOTALS = (
+    ("outbound_dials", "Requests to the carrier, by outcome.", "dial", "result", ("refused", "not_sent", "unknown")),
+    ("outbound_callbacks", "Callbacks taken, by effect.", "report.callback", "result", _EFFECTS),
+    ("outbound_lookups", "Answers to our questions, by effect.", "report.lookup", "result", _EFFECTS),
+    ("outbound_calls_ended", "Calls that ended; one whose late truth differs counts again.", "ended", "status", FINAL),
+    (
+        "outbound_leads",
+        "Lead jobs, by result.",
+        "lead",
+        "result",
+        ("created", "existing", "no_phone", "unknown_call", "set_aside"),
+    ),
+    ("outbound_cleanup_calls", "Calls moved by clean-up.", "cleanup", "rule", ("claimed", "no_call_sid", "no_lead")),
+    (
+        "outbound_reconcile_closed",
+        "Calls closed by reconcile.",
+        "reconcile",
+        "reason",
+        ("no_call_sid", "several_candidates", "unknown_to_carrier"),
+    ),
+)
 
 
 def _gauge(name: str, text: str, values: dict[str | None, float], label: str | None = None) -> Metric:
     return _fill(GaugeMetricFamily(name, text, labels=[label] if label else []), values)
-
-
-def _counter(name: str, text: str, values: dict[str | None, float], label: str) -> Metric:
-    return _fill(CounterMetricFamily(name, text, labels=[label]), values)
 
 
 def _fill(family: Metric, values: dict[str | None, float]) -> Metric:

@@ -719,8 +719,3 @@ def test_a_business_answers_with_its_twiml_or_its_url_or_lets_nobody_in() -> Non
         "https://voice.example/a?b=1&c=2", None
     )
     assert "<Reject" in twilio.answer_inbound(None, None)
-
-
-def test_the_host_of_a_url_shows_no_secret() -> None:
-    assert twilio.host_of("https://user:secret@calls.example:8443/path") == "calls.example"
-    assert twilio.host_of("nonsense") == "?"

@@ -135,7 +135,7 @@ def test_totals_are_the_sums_of_their_counters(world: World) -> None:
         ("ended", "completed", 0, 10),
         ("lead", "created", 0, 11),
         ("cleanup", "no_call_sid", 0, 12),
-        ("reconcile", "unfound", 0, 13),
+        ("reconcile", "no_call_sid", 0, 13),
     ):
         world.do("insert into counter (name, label, slot, value) values (%s, %s, %s, %s)", name, label, slot, value)
     world.do("insert into duty values ('reconcile', '2026-11-01 12:00+00')")
@@ -149,10 +149,19 @@ def test_totals_are_the_sums_of_their_counters(world: World) -> None:
         ("calls_ended", {"completed": 10}),
         ("leads", {"created": 11}),
         ("cleanup_calls", {"no_call_sid": 12}),
-        ("reconcile_closed", {"unfound": 13}),
+        ("reconcile_closed", {"no_call_sid": 13}),
     ):
-        assert _shown(samples, f"outbound_{name}_total") == shown
+        told = _shown(samples, f"outbound_{name}_total")
+        assert {label: value for label, value in told.items() if value} == shown
     assert samples["outbound_duty_last_success_timestamp_seconds", "reconcile"] == 1793534400
+
+
+def test_every_total_is_there_before_its_first_event(world: World) -> None:
+    samples = _samples(_scrape())
+
+    assert _shown(samples, "outbound_calls_ended_total") == dict.fromkeys(FINAL, 0)
+    assert _shown(samples, "outbound_leads_total")["created"] == 0
+    assert _shown(samples, "outbound_callbacks_total")["moved"] == 0
 
 
 def test_a_life_shows_in_the_totals(world: World, nudges: list[object]) -> None:

@@ -258,8 +258,3 @@ def _moment(value: str | None) -> datetime | None:
     except (ValueError, OverflowError):
         raise ValueError("Timestamp is not an RFC 2822 date") from None
     return moment if moment is None or moment.tzinfo else None
-
-
-def host_of(url: str) -> str:
-    """The host of a URL, for a message that must not show its secrets."""
-    return urlsplit(url).hostname or "?"

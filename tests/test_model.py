@@ -1,0 +1,247 @@
+"""
+The real SQL against a small model of a call's life: whatever comes in whatever order, both agree.
+
+The model knows five things of a call: where it stands, its call_sid, why it failed, whether its deadline has passed,
+and what the carrier really did with it.
+"""
+
+from dataclasses import dataclass, field
+
+import hypothesis.strategies as st
+import psycopg
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
+
+from outbound import callback, cleanup, db, dial, dispatch, lead, reconcile
+from outbound.call import FINAL, STATUSES, Report
+from tests.conftest import World
+
+RANK = {status: min(position, 5) for position, status in enumerate(STATUSES)}
+PHONES = ("+15005550101", "+15005550102")
+AWAITS_TRUTH = ("no_call_sid", "several_candidates")
+
+
+@dataclass
+class Modelled:
+    """One call as the model sees it."""
+
+    phone: str
+    status: str = "queued"
+    call_sid: str | None = None
+    error_code: str | None = None
+    fence: int = 0
+    overdue: bool = False
+    looks: int = 0
+    told: set[tuple[str, str]] = field(default_factory=set)
+    creates: int = 0
+
+    @property
+    def is_live(self) -> bool:
+        return self.status not in FINAL
+
+
+class Life(RuleBasedStateMachine):
+    """Enqueue, claim, dial, callbacks, clean-up, reconcile and leads, in any order."""
+
+    calls = Bundle("calls")
+    dials = Bundle("dials")
+    world: World
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world.do("truncate call_log, call_event, leads, counter, duty, worker, business, business_number cascade")
+        self.business = self.world.business(phone="+15005550006")
+        self.world.worker(threads=100)
+        self.model: dict[int, Modelled] = {}
+        self.sids = 0
+
+    def _holder(self, phone: str) -> int | None:
+        return next((number for number, call in self.model.items() if call.phone == phone and call.is_live), None)
+
+    @rule(target=calls, phone=st.sampled_from(PHONES))
+    def enqueue(self, phone: str) -> int:
+        from outbound import enqueue
+
+        answer = enqueue.enqueue(business_id=self.business, to_number=phone)
+        holder = self._holder(phone)
+        assert answer.created == (holder is None)
+        if holder is not None:
+            assert answer.call_id == holder
+        self.model.setdefault(answer.call_id, Modelled(phone))
+        return answer.call_id
+
+    @rule()
+    def claim(self) -> None:
+        self.world.do("update call_log set due_at = now() - interval '1 s' where status = 'queued'")
+        claimed = {
+            row.id
+            for row in db.run(
+                dispatch.sql.claim_due_calls, batch_max=100, claims_per_thread=1, claim_s=30, worker_silent_s=10
+            )
+        }
+        assert claimed == {number for number, call in self.model.items() if call.status == "queued"}
+        for number in claimed:
+            call = self.model[number]
+            call.status, call.overdue, call.fence = "claimed", False, call.fence + 1
+
+    @rule(target=dials, call_id=calls)
+    def begin_dial(self, call_id: int) -> tuple[int, int]:
+        begun = db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60)
+        call = self.model[call_id]
+        assert (begun is not None) == (call.status == "claimed")
+        if begun is None:
+            return (call_id, -1)
+        call.status, call.overdue, call.looks, call.creates = "initiated", False, 0, call.creates + 1
+        assert begun.fence == call.fence
+        return (call_id, begun.fence)
+
+    @rule(begun=consumes(dials))
+    def accepted(self, begun: tuple[int, int]) -> None:
+        call_id, fence = begun
+        if fence >= 0:
+            self._report(call_id, "initiated", "create", self._sid_of(call_id))
+
+    @rule(begun=dials)
+    def refused(self, begun: tuple[int, int]) -> None:
+        call_id, fence = begun
+        db.run(dial.sql.record_refusal, call_id=call_id, fence=fence, error_code="21211", error_message="no")
+        call = self.model[call_id]
+        if call.status == "initiated" and call.call_sid is None and call.fence == fence:
+            call.status, call.error_code, call.overdue = "failed", "21211", False
+
+    @rule(begun=dials)
+    def not_sent(self, begun: tuple[int, int]) -> None:
+        call_id, fence = begun
+        db.run(dial.sql.put_back, call_id=call_id, fence=fence, wait_s=2)
+        call = self.model[call_id]
+        if call.status == "initiated" and call.call_sid is None and call.fence == fence:
+            call.status, call.overdue, call.creates = "queued", False, call.creates - 1
+
+    @rule(call_id=calls, status=st.sampled_from(["initiated", "ringing", "in-progress", *FINAL]))
+    def callback(self, call_id: int, status: str) -> None:
+        self._report(call_id, status, "callback", self._sid_of(call_id))
+
+    @rule(call_id=calls, status=st.sampled_from(["ringing", "completed"]))
+    def callback_of_another_call(self, call_id: int, status: str) -> None:
+        if self.model[call_id].call_sid is not None:
+            report = Report("CA" + "f" * 32, status, "callback")
+            assert callback.record(call_id, report) == "other_call_sid"
+
+    @rule(call_id=calls)
+    def time_passes(self, call_id: int) -> None:
+        """Every deadline that the call has passes."""
+        overdue = "update call_log set overdue_at = now() - interval '100 s', looked_at = null where id = %s"
+        call = self.model[call_id]
+        if self.world.call(call_id).overdue_at is not None:
+            self.world.do(overdue, call_id)
+            call.overdue = True
+
+    @rule()
+    def clean_up(self) -> None:
+        cleanup.cleanup_stuck_dialing_jobs()
+        for call in self.model.values():
+            if not call.overdue:
+                continue
+            if call.status == "claimed":
+                call.status, call.overdue = "queued", False
+            elif call.is_live and call.call_sid is None:
+                call.status, call.error_code, call.overdue = "failed", "no_call_sid", False
+            elif not call.is_live:
+                call.overdue = False
+
+    @rule(call_id=calls)
+    def absent_at_the_carrier(self, call_id: int) -> None:
+        call = self.model[call_id]
+        row = db.run(reconcile.sql.record_absence, call_id=call_id, call_sid=call.call_sid, looks_min=2)
+        if call.status not in ("initiated", "ringing", "in-progress"):
+            assert row is None
+            return
+        call.looks += 1
+        if call.looks >= 2:
+            call.status, call.overdue = "failed", call.call_sid is not None
+            call.error_code = "no_call_sid" if call.call_sid is None else "unknown_to_carrier"
+
+    @rule(call_id=calls)
+    def several_at_the_carrier(self, call_id: int) -> None:
+        call = self.model[call_id]
+        db.run(reconcile.sql.close_for_a_human, call_id=call_id, call_sids=["CA1", "CA2"])
+        if call.status in ("initiated", "ringing", "in-progress") and call.call_sid is None:
+            call.status, call.error_code, call.overdue = "failed", "several_candidates", False
+
+    @rule(call_id=calls)
+    def make_the_lead(self, call_id: int) -> None:
+        call = self.model[call_id]
+        if call.call_sid is not None:
+            lead.create_lead_from_call_job(call.call_sid)
+            if not call.is_live:
+                call.overdue = False
+
+    @rule(call_id=calls, status=st.sampled_from(STATUSES))
+    def an_illegal_move_by_hand_is_refused(self, call_id: int, status: str) -> None:
+        call = self.model[call_id]
+        legal = (
+            RANK[status] > RANK[call.status]
+            or status == call.status
+            or (status == "queued" and call.status in ("claimed", "initiated") and call.call_sid is None)
+        )
+        if not legal:
+            with pytest.raises(psycopg.errors.CheckViolation):
+                self.world.do("update call_log set status = %s, overdue_at = now() where id = %s", status, call_id)
+
+    def _sid_of(self, call_id: int) -> str:
+        """The carrier gives one attempt one call_sid, whoever hears of it first."""
+        return f"CA{call_id:032d}"
+
+    def _report(self, call_id: int, status: str, source: str, call_sid: str) -> None:
+        call = self.model[call_id]
+        result = callback.record(call_id, Report(call_sid, status, source))  # type: ignore[arg-type]
+        holder = self._holder(call.phone)
+        awaits = call.status == "failed" and call.error_code in AWAITS_TRUTH
+        news = RANK[status] > RANK[call.status] or (awaits and (status in FINAL or holder is None))
+        assert result == ("moved" if news else "unchanged")
+        adopted = call.call_sid is None
+        call.call_sid = call_sid
+        if news:
+            call.status, call.overdue = status, False
+            call.error_code = "carrier_failed" if status == "failed" else None
+        elif adopted:
+            call.overdue = False
+        call.told.add((source, status))
+
+    @invariant()
+    def the_rows_say_what_the_model_says(self) -> None:
+        rows = {row.id: row for row in self.world.rows("select *, overdue_at < now() as overdue from call_log")}
+        assert rows.keys() == self.model.keys()
+        for number, call in self.model.items():
+            row = rows[number]
+            assert (row.status, row.call_sid, row.error_code) == (call.status, call.call_sid, call.error_code)
+            assert row.fence == call.fence
+            assert call.creates <= 1 or row.put_backs >= call.creates - 1
+            if call.is_live and call.status != "queued":
+                assert row.overdue_at is not None
+
+    @invariant()
+    def one_live_call_holds_a_number(self) -> None:
+        live = [call.phone for call in self.model.values() if call.is_live]
+        assert len(live) == len(set(live))
+
+    @invariant()
+    def one_lead_per_caller(self) -> None:
+        assert self.world.value("select count(*) = count(distinct phone) from leads")
+
+    @invariant()
+    def events_are_kept_once(self) -> None:
+        told = sum(len(call.told) for call in self.model.values())
+        assert self.world.value("select count(*) from call_event") == told
+
+
+def test_the_sql_and_the_model_agree_whatever_comes_in_whatever_order(world: World, nudges: list[object]) -> None:
+    Life.world = world
+
+    run_state_machine_as_test(
+        Life,
+        settings=settings(
+            max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
