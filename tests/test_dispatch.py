@@ -6,6 +6,7 @@ from threading import Event, Thread
 from typing import Any
 
 import dramatiq
+import psycopg
 import pytest
 
 from outbound import broker, db, dial, dispatch, enqueue
@@ -169,3 +170,18 @@ def test_a_worker_that_says_farewell_gets_no_more_calls(world: World, nudges: li
 
     assert dispatch.dispatch_once() == 0
     assert db.run(dispatch.sql.release_claims, call_ids=[]) == 0
+
+
+def test_a_row_that_somebody_holds_does_not_stop_the_claim(world: World, nudges: list[object]) -> None:
+    business_id = world.business()
+    held, free = world.queued(business_id, "+15005550201"), world.queued(business_id, "+15005550202")
+    world.worker()
+    with psycopg.connect(world.url) as somebody:
+        somebody.execute("select from call_log where id = %s for update", (held,))
+        turn = Thread(target=dispatch.dispatch_once)
+        turn.start()
+
+        until(lambda: world.call(free).status == "claimed", timeout_s=5)
+
+    turn.join(10)
+    assert world.call(held).status == "queued"
