@@ -4,12 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo up test check bench build clean
+.PHONY: help demo up test chaos check bench guards build clean
 
 help:
 	@echo "make demo    watch 25 calls live and die, on servers of our own, without ringing a phone (ARGS=--json)"
 	@echo "make up      run everything on this machine until Ctrl-C"
 	@echo "make test    run the tests against real servers"
+	@echo "make chaos   break things at random while calls run, and check that none is lost or rung twice (ARGS=\"--calls N --seed S\")"
+	@echo "make guards  take out each guard alone and see its test fail"
 	@echo "make check   lint, types, layers, SQL"
 
 $(READY): pyproject.toml constraints.txt
@@ -28,6 +30,9 @@ up: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest $(ARGS)
 
+chaos: $(READY)
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,6 +40,9 @@ check: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/squawk --config .squawk.toml $(filter-out %.rollback.sql,$(wildcard sql/migrations/*.sql))
 	$(BIN)/sqlfluff lint sql
+
+guards: $(READY)
+	$(BIN)/python -m tests.guards $(ARGS)
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench $(ARGS)

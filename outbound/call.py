@@ -39,6 +39,7 @@ class Report:
         call_sid: the carrier's id of the call.
         status: one of IN_THE_AIR and FINAL, or the carrier's own word where we do not know it.
         source: `create` (the answer to our request), `callback`, or `lookup` (we asked).
+        to_number: whom the carrier called, where it says so.
         sequence_number: the carrier's count of the events of this call, from 0.
         occurred_at: when it happened, by the carrier's clock.
         duration_s: how long the call lasted, whole seconds.
@@ -50,6 +51,7 @@ class Report:
     call_sid: str
     status: str
     source: Literal["create", "callback", "lookup"]
+    to_number: str | None = None
     sequence_number: int | None = None
     occurred_at: datetime | None = None
     duration_s: int | None = None

@@ -62,6 +62,7 @@ def _record(call_id: int, report: Report) -> db.Row:
         sql.record_report,
         call_id=call_id,
         call_sid=report.call_sid,
+        to_number=report.to_number,
         status=report.status,
         source=report.source,
         sequence_number=report.sequence_number,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from outbound import db, lead, logs
-from outbound.config import settings
+from outbound.config import LOOKS_MIN, settings
 from outbound.failpoint import crash_here
 
 sql = db.statements("cleanup")
@@ -50,7 +50,7 @@ def _release_overdue_claims(batch_max: int) -> list[Any]:
 
 def _close_without_call_sid(batch_max: int) -> list[Any]:
     grace_s = settings().close_s - settings().ask_s
-    return list(db.run(sql.close_without_call_sid, batch_max=batch_max, grace_s=grace_s))
+    return list(db.run(sql.close_without_call_sid, batch_max=batch_max, grace_s=grace_s, looks_min=LOOKS_MIN))
 
 
 def _renew_lead_nudges(batch_max: int) -> list[Any]:

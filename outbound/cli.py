@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ business_app = typer.Typer(no_args_is_help=True, help="The tenants.")
 app.add_typer(business_app, name="business")
 out = Console()
 err = Console(stderr=True)
+
+LISTEN_S = 10  # a port that cannot be had is refused at once
 
 BusinessOption = Annotated[
     int, typer.Option("--business", help="Whose call this is: its id in `outbound business list`.")
@@ -62,13 +65,17 @@ class _Misuse(RuntimeError):
 
 
 @contextmanager
-def _ready(*, check_schema: bool = True) -> Iterator[bool]:
-    """Settings checked, servers there, schema new enough; the processes' and the operator's commands all start so."""
+def _ready(*, check_schema: bool = True, broker: bool = False, lasting: bool = False) -> Iterator[bool]:
+    """
+    Settings checked, servers there, schema new enough; the processes' and the operator's commands all start so.
+
+    The doors, which are there to stay, say `lasting`; who sends or takes nudges, `broker`.
+    """
     from outbound import db, schema
     from outbound.home import at_home
 
     logs.set_up()
-    with at_home() as owned:
+    with at_home(broker=broker, lasting=lasting) as owned:
         try:
             if check_schema:
                 schema.require()
@@ -236,7 +243,7 @@ def status(as_json: AsJson = False) -> None:
 @app.command()
 def cleanup() -> None:
     """Close or take back whatever is overdue, now."""
-    with _ready():
+    with _ready(broker=True):
         from outbound.cleanup import cleanup_stuck_dialing_jobs
 
         moved = cleanup_stuck_dialing_jobs()
@@ -249,7 +256,7 @@ def cleanup() -> None:
 @app.command()
 def worker(with_web: Annotated[bool, typer.Option(hidden=True)] = False) -> None:
     """Run the Dramatiq workers that dial and make leads."""
-    with _ready() as owned:
+    with _ready(broker=True, lasting=True) as owned:
         if (config.settings().redis_url or "").startswith("memory://"):
             _everything_in_this_process(with_web=with_web)
             return
@@ -258,7 +265,8 @@ def worker(with_web: Annotated[bool, typer.Option(hidden=True)] = False) -> None
         command += ["--processes", str(settings.worker_processes), "--threads", str(settings.worker_threads)]
         # What is in flight ends within the carrier's timeout; then its outcome is written.
         command += ["--worker-shutdown-timeout", str(int((settings.carrier_timeout_s + 15) * 1000))]
-        os.environ["dramatiq_queue_prefetch"] = "1"  # noqa: SIM112 (its name): a nudge held back could be dialed elsewhere
+        # What is at work counts: with fewer, threads stand idle; with more, a nudge waits here that another could dial.
+        os.environ["dramatiq_queue_prefetch"] = str(settings.worker_threads)  # noqa: SIM112 (its name)
         if not owned:
             from outbound import db
 
@@ -279,11 +287,16 @@ def _everything_in_this_process(*, with_web: bool) -> None:
 
     settings = config.settings()
     stop = _until_told_to_stop()
-    workers = in_this_process(settings.worker_threads)
     server = web.server(settings.web_host, settings.web_port)
     listener = Thread(target=server.run, name="web", daemon=True)
     if with_web:
         listener.start()
+        deadline = time.monotonic() + LISTEN_S
+        while not server.started:  # Nobody is rung before the carrier can call back.
+            if not listener.is_alive() or time.monotonic() > deadline:
+                raise _no_port(settings)
+            time.sleep(0.02)
+    workers = in_this_process(settings.worker_threads)
     try:
         scheduler.run(stop)
     finally:
@@ -291,6 +304,10 @@ def _everything_in_this_process(*, with_web: bool) -> None:
         workers.stop(timeout=int((settings.carrier_timeout_s + 15) * 1000))
         if with_web:
             listener.join(20)
+
+
+def _no_port(settings: config.Settings) -> _Misuse:
+    return _Misuse(f"port {settings.web_port} cannot be had: set OUTBOUND_WEB_PORT")
 
 
 def _needs_shared_broker(door: str) -> None:
@@ -301,7 +318,7 @@ def _needs_shared_broker(door: str) -> None:
 @app.command()
 def scheduler() -> None:
     """Run dispatch, reconcile and clean-up; safe on every host at once."""
-    with _ready():
+    with _ready(broker=True, lasting=True):
         _needs_shared_broker("scheduler")
         from outbound import scheduler as door
 
@@ -311,15 +328,18 @@ def scheduler() -> None:
 @app.command()
 def web() -> None:
     """Serve the carrier's callbacks, /metrics and /healthz."""
-    with _ready():
+    with _ready(broker=True, lasting=True):
         _needs_shared_broker("web")
         from outbound import web as door
 
         settings = config.settings()
         server = door.server(settings.web_host, settings.web_port)
-        server.run()
-        if not server.started:
-            raise _Misuse(f"port {settings.web_port} cannot be had: set OUTBOUND_WEB_PORT")
+        try:
+            server.run()
+        except SystemExit:  # uvicorn's way to say that it cannot listen
+            if server.started or server.should_exit:
+                raise
+            raise _no_port(settings) from None
 
 
 @app.command()
@@ -351,7 +371,7 @@ def up() -> None:
     """Run everything on this machine until Ctrl-C: servers where none are configured, simulator unless Twilio is."""
     from outbound.up import Processes, doors
 
-    with _ready():
+    with _ready(broker=True, lasting=True):
         settings = config.settings()
         stop = _until_told_to_stop()
         simulated = settings.carrier == "simulator" and settings.twilio_api_url is None

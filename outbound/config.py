@@ -15,6 +15,7 @@ TWILIO_API_URL = "https://api.twilio.com"
 CLOSED_WITHIN_S = 120  # a call without a call_sid
 HEARTBEAT_S = 2  # a worker process says this often that it is alive
 WORKER_SILENT_S = 10  # and one that was not heard of for this long gets no more calls
+LOOKS_MIN = 2  # the carrier's lists lag behind: absence is believed when it was seen twice, some seconds apart
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]

@@ -87,9 +87,10 @@ def run(statement: Any, **parameters: Any) -> Any:
         return statement(connection, **parameters)
 
 
-def persist(write: Callable[[], object], for_s: float) -> None:
+def persist(write: Callable[[], T], for_s: float) -> T:
     """
-    Write down what must not be forgotten: while the database is away, try again for *for_s* seconds.
+    Write down what must not be forgotten, and return what *write* does: while the database is away, or where two
+    transactions waited for each other and ours was given up, try again for *for_s* seconds.
 
     *write* must restate what it moves from, since an attempt that was not answered may have been applied.
 
@@ -99,8 +100,7 @@ def persist(write: Callable[[], object], for_s: float) -> None:
     deadline = time.monotonic() + for_s
     while True:
         try:
-            write()
-            return
+            return write()
         except Unavailable:
             if time.monotonic() > deadline:
                 raise
@@ -110,6 +110,12 @@ def persist(write: Callable[[], object], for_s: float) -> None:
 def with_connection(work: Callable[[Connection], T]) -> T:
     """Let *work* use a connection of the pool; each statement is a transaction of its own."""
     with _lent_connection() as connection:
+        return work(connection)
+
+
+def transact(work: Callable[[Connection], T]) -> T:
+    """Let *work* use a connection of the pool, all its statements in one transaction."""
+    with _lent_connection() as connection, connection.transaction():
         return work(connection)
 
 
@@ -178,6 +184,19 @@ def _lent_connection() -> Iterator[Connection]:
             raise
 
 
+def _check(connection: Connection) -> None:
+    """
+    One round trip before a connection is lent, so that a restarted server costs nobody a failure.
+
+    Where one is dead, so are the others: the pool would find that out one by one, with ever longer waits between.
+    """
+    try:
+        ConnectionPool.check_connection(connection)
+    except psycopg.OperationalError:
+        _pool().drain()
+        raise
+
+
 def _open_pool() -> ConnectionPool[Connection]:
     return ConnectionPool(
         _url(),
@@ -187,5 +206,5 @@ def _open_pool() -> ConnectionPool[Connection]:
         open=True,
         timeout=_WAIT_S,
         reconnect_timeout=_RECONNECT_S,
-        check=ConnectionPool.check_connection,  # one round trip, and a restarted server costs nobody a failure
+        check=_check,
     )

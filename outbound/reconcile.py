@@ -4,13 +4,11 @@ from outbound import callback, db, logs
 from outbound.call import DialOrder, Report
 from outbound.carrier import CarrierSilent
 from outbound.carrier.twilio import carrier
-from outbound.config import settings
+from outbound.config import LOOKS_MIN, settings
 from outbound.failpoint import crash_here
 
 sql = db.statements("reconcile")
 log = logs.get("reconcile")
-
-LOOKS_MIN = 2  # the carrier's lists lag behind: absence is believed when it was seen twice, some seconds apart
 
 
 def reconcile_overdue_calls() -> int:

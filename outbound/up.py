@@ -1,6 +1,5 @@
 """Keep the processes of one machine running: start them, start again what dies, stop them all and lose nothing."""
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -10,14 +9,13 @@ from pathlib import Path
 from typing import IO
 
 from outbound import logs
+from outbound.parent import die_with
 
 log = logs.get("up")
 
-STOP_S = 40  # a worker finishes the dials that it has begun; each ends within the carrier's timeout
+STOP_S = 65  # a worker finishes the dials that it has begun: 45 s at most, and what it takes to write them down
 _LONG_LIFE_S = 10  # a process that lived this long is started again at once
 _WAIT_MAX_S = 30
-
-_PR_SET_PDEATHSIG = 1
 
 
 class _Child:
@@ -36,7 +34,7 @@ class _Child:
             stderr=self._output,
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C reaches us alone: a second signal would make Dramatiq drop its dials
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 (no threads yet)
+            preexec_fn=die_with(os.getpid(), signal.SIGTERM),  # noqa: PLW1509 (no threads yet)
         )
 
     def restart_if_dead(self) -> None:
@@ -94,9 +92,3 @@ def doors(*, simulator: bool, in_process: bool) -> dict[str, list[str]]:
         {"all": ["worker", "--with-web"]} if in_process else {name: [name] for name in ("worker", "scheduler", "web")}
     )
     return {"simulator": ["simulator"]} | ours if simulator else ours
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() == 1 and os.getpid() != 1:
-        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,8 +1,7 @@
 """What `dramatiq outbound.worker` loads: the actors, and the heartbeat that lets dispatch claim calls for them."""
 
-import ctypes
+import multiprocessing
 import signal
-import sys
 import threading
 import uuid
 from typing import Any
@@ -12,12 +11,11 @@ import dramatiq
 from outbound import db, dial, dispatch, lead, logs, schema
 from outbound.broker import broker
 from outbound.config import HEARTBEAT_S
+from outbound.parent import die_with
 
 __all__ = ["broker", "dial", "in_this_process", "lead"]
 
 log = logs.get("worker")
-
-_PR_SET_PDEATHSIG = 1
 
 
 class Heartbeat(dramatiq.Middleware):
@@ -34,7 +32,7 @@ class Heartbeat(dramatiq.Middleware):
             schema.require()
         except schema.SchemaTooOld as error:
             raise SystemExit(f"outbound worker: {error}") from None
-        _die_with_parent()
+        _die_with_master()
 
     def after_worker_boot(self, _broker: dramatiq.Broker, worker: Any) -> None:
         """Begin, once the threads can take messages."""
@@ -69,10 +67,16 @@ def in_this_process(threads: int) -> dramatiq.Worker:
     return worker
 
 
-def _die_with_parent() -> None:
-    """On Linux, be told when Dramatiq's master is killed: workers without it would go on unseen."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _die_with_master() -> None:
+    """
+    Without the master a worker's log has no reader, and the first full pipe would stop it for ever, unseen.
+
+    So it dies at once, and what it held is found out as after any crash.
+    """
+    master = multiprocessing.parent_process()
+    ask = die_with(master.pid, signal.SIGKILL) if master is not None and master.pid else None
+    if ask is not None:
+        ask()
 
 
 broker.add_middleware(Heartbeat())

@@ -1,11 +1,12 @@
 -- callback.sql: write down what the carrier says, in any order.  Read by outbound/callback.py alone.
 
--- name: record_report(call_id, call_sid, status, source, sequence_number, occurred_at, duration_s, answered_by, sip_code, payload, ring_s, talk_s, lead_s, relook_s)^
+-- name: record_report(call_id, call_sid, to_number, status, source, sequence_number, occurred_at, duration_s, answered_by, sip_code, payload, ring_s, talk_s, lead_s, relook_s)^
 -- Keep what the carrier reported of a call, and move the call forward if this is news.  The create answer, callbacks
 -- and look-ups all come through here, so it does not matter which of them is first.
 --
 -- Moves    any live status -> a later one; failed for want of a call_sid -> its true status, but to a live one only
 --          where no other live call holds the number.  The first report gives the row its call_sid (adoption).
+--          Only a report that names our number may do so: ids repeat after a restore, and another call is not ours.
 --          A word that no carrier may say of its call (an unknown one, or one of our queue) counts as `initiated`.
 -- Returns  `result`: moved, unchanged, unknown_status, other_call_sid or unknown_call; the status; is a lead due
 -- Races    the dial that waits for its answer, other callbacks, clean-up: all take the row lock, rank decides
@@ -24,7 +25,9 @@ with report as (
                                      and other.status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')
                                      and other.id <> call_log.id)) as is_news
       from call_log, report
-     where call_log.id = :call_id and (call_sid is null or call_sid = :call_sid)
+     where call_log.id = :call_id
+       and (call_sid = :call_sid
+            or call_sid is null and coalesce(:to_number::text, to_number) is not distinct from to_number)
        for update of call_log
 ), event as (
     insert into call_event (call_id, call_sid, source, status, sequence_number, occurred_at, payload)
@@ -50,10 +53,18 @@ with report as (
                when reported = 'failed' then coalesce('sip_' || :sip_code::text, 'carrier_failed')
            end,
            error_message = case
+               when not is_news and call_log.call_sid is null and call_awaits_truth(status, error_code)
+                   then 'Its call_sid came late, while another call held the number; its end is awaited.'
                when not is_news then error_message
                when reported = 'failed' then 'The carrier could not complete the call.'
            end,
            overdue_at = case
+               when not is_news and call_is_in_doubt(status, error_code)
+                   then case
+                       when call_log.call_sid is null then now() + make_interval(secs => :ring_s)
+                       when :source = 'lookup' then now() + make_interval(secs => :relook_s)
+                       else overdue_at
+                   end
                when call_status_rank(case when is_news then reported else status end) = 5
                    then case
                        when lead_id is not null then null

@@ -30,9 +30,9 @@ with overdue as (
 )
 select id from moved;
 
--- name: close_without_call_sid(batch_max, grace_s)
+-- name: close_without_call_sid(batch_max, grace_s, looks_min)
 -- Close calls that never got a call_sid, whatever the carrier does: grace_s after their deadline, in which reconcile
--- has asked for them.
+-- has asked for them.  Where it got fewer than looks_min answers it goes on asking, and may still learn the truth.
 --
 -- Moves    initiated, ringing, in-progress -> failed
 -- Returns  one row per call closed
@@ -55,7 +55,7 @@ with overdue as (
                            || coalesce(round(extract(epoch from now() - dialed_at))::text || ' s', 'its deadline')
                            || '; whether the phone rang is unknown.',
            ended_at = now(),
-           overdue_at = null
+           overdue_at = case when looks < :looks_min then now() end
       from overdue
      where call_log.id = overdue.id and call_sid is null and status in ('initiated', 'ringing', 'in-progress')
     returning call_log.id
@@ -80,6 +80,7 @@ with overdue as (
       from call_log
      where overdue_at < now()
        and status in ('completed', 'busy', 'no-answer', 'failed', 'canceled')
+       and not call_is_in_doubt(status, error_code)  -- reconcile asks how it ended
      order by overdue_at
      limit :batch_max
        for update skip locked

@@ -11,6 +11,7 @@
 update call_log
    set status = 'initiated',
        dialed_at = now(),
+       error_message = null,
        looks = 0,
        looked_at = null,
        overdue_at = now() + make_interval(secs => :ask_s)
@@ -19,42 +20,60 @@ update call_log
 returning call_log.id, call_log.fence, call_log.from_number, call_log.to_number, business.voice_url, business.twiml;
 
 -- name: record_refusal(call_id, fence, error_code, error_message)!
--- The carrier said no; nothing rang.
+-- The carrier said no; nothing rang.  A refusal that comes after the call was closed is the better reason.
 --
--- Moves    initiated -> failed
+-- Moves    initiated, or failed for want of a call_sid -> failed
 -- Races    a callback that adopted the call first wins: the row has its call_sid
-with moved as (
+with call as (
+    select id, status
+      from call_log
+     where id = :call_id and fence = :fence and call_sid is null
+       and (status = 'initiated' or call_awaits_truth(status, error_code))
+       for update
+), moved as (
     update call_log
        set status = 'failed',
            error_code = :error_code,
            error_message = :error_message,
-           ended_at = now(),
+           ended_at = coalesce(ended_at, now()),
            overdue_at = null
-     where id = :call_id and fence = :fence and status = 'initiated' and call_sid is null
-    returning status
+      from call
+     where call_log.id = call.id
+    returning call.status as was
 )
 insert into counter (name, label, slot, value)
 select counted.name, counted.label, pg_backend_pid() % 8, 1
   from moved
- cross join lateral (values ('dial', 'refused'), ('ended', moved.status)) as counted (name, label)
+ cross join lateral (values ('dial', 'refused'), ('ended', 'failed')) as counted (name, label)
+ where counted.name = 'dial' or was = 'initiated'
 on conflict (name, label, slot) do update set value = counter.value + 1;
 
--- name: put_back(call_id, fence, wait_s)!
+-- name: put_back(call_id, fence, wait_s, reason)!
 -- The request never left: the call goes back to the queue and no attempt is counted.  It waits twice as long each
--- time, from wait_s up to five minutes, and a little more or less so that a crowd does not return as one.
+-- time, from wait_s up to five minutes, and a little more or less so that a crowd does not return as one.  A call that
+-- was closed meanwhile stays closed, and says that nothing was sent.
 --
 -- Moves    initiated -> queued
 -- Races    the fence: repeated after somebody else began to dial, this finds another fence and moves nothing
-with moved as (
+with call as (
+    select id, status
+      from call_log
+     where id = :call_id and fence = :fence and call_sid is null
+       and (status = 'initiated' or call_awaits_truth(status, error_code))
+       for update
+), moved as (
     update call_log
-       set status = 'queued',
+       set status = case when call.status = 'initiated' then 'queued' else call_log.status end,
+           error_code = case when call.status = 'initiated' then null else 'not_sent' end,
+           error_message = 'Not sent: ' || :reason || '.',
            overdue_at = null,
-           dialed_at = null,
+           dialed_at = case when call.status = 'initiated' then null else dialed_at end,
            put_backs = put_backs + 1,
            due_at = now()
                + make_interval(secs => least(300, :wait_s * 2 ^ least(put_backs, 10)) * (0.75 + random() / 2))
-     where id = :call_id and fence = :fence and status = 'initiated' and call_sid is null
-    returning id
+      from call
+     where call_log.id = call.id
+    returning call_log.id
 )
 insert into counter (name, label, slot, value)
 select 'dial', 'not_sent', pg_backend_pid() % 8, 1 from moved

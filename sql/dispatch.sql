@@ -1,5 +1,11 @@
 -- dispatch.sql: take what is due, within every limit.  Read by outbound/dispatch.py alone.
 
+-- name: take_turn()$
+-- One dispatcher claims at a time, until its transaction ends: a bound that several count and then act upon is none.
+--
+-- Returns  false where another dispatcher has its turn
+select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'));
+
 -- name: claim_due_calls(batch_max, claims_per_thread, claim_s, worker_silent_s)
 -- Take what is due, business by business in turn, as many as the living worker threads can soon begin to dial.
 -- Few claims are outstanding at any time: order and limits are decided late, and no claim grows old in the broker.
@@ -7,7 +13,7 @@
 --
 -- Moves    queued -> claimed
 -- Returns  one row per call taken; none where no worker is alive
--- Races    other dispatchers: a row that one of them holds is skipped
+-- Races    other dispatchers wait for their turn (take_turn); a row that somebody holds is skipped
 -- Undo     release_claims; release_overdue_claims in cleanup.sql
 with room as (
     select greatest(0, least(

@@ -18,10 +18,12 @@ with call as (
     on conflict (business_id, phone) where duplicate_of is null do update set updated_at = now()
     returning id, xmax = 0 as is_new
 ), linked as (
-    -- Nothing is overdue any more at a call that has ended; one that is in the air keeps its deadline.
+    -- Nothing is overdue any more at a call that has ended; one whose end is open keeps its deadline.
     update call_log
        set lead_id = coalesce(call_log.lead_id, lead.id),
-           overdue_at = case when call_status_rank(status) < 5 then overdue_at end
+           overdue_at = case
+               when call_status_rank(status) < 5 or call_is_in_doubt(status, error_code) then overdue_at
+           end
       from call
       left join lead on true
      where call_log.id = call.id

@@ -25,6 +25,7 @@ select 'stale', rule.rule, count(overdue.rule)
   from (values ('claimed'), ('no_call_sid'), ('silent'), ('no_lead')) as rule (rule)
   left join (select case
                         when status = 'claimed' then 'claimed'
+                        when call_is_in_doubt(status, error_code) then 'silent'
                         when call_status_rank(status) = 5 then 'no_lead'
                         when call_sid is null then 'no_call_sid'
                         else 'silent'

@@ -1,7 +1,9 @@
 -- reconcile.sql: calls that we are unsure of.  Read by outbound/reconcile.py alone.
 
 -- name: take_call_to_ask_about(relook_s)^
--- Choose the most overdue call about which the carrier is to be asked now, and mark it so that nobody else asks at once.
+-- Choose the overdue call about which the carrier is to be asked now, and mark it so that nobody else asks at once:
+-- first those that have no call_sid, which will soon be closed; then whom nobody has asked about for longest, so that
+-- one that cannot be answered keeps nobody waiting; last, those that are closed and in doubt.
 --
 -- Moves    nothing
 -- Returns  what is known of it, or nothing
@@ -10,9 +12,9 @@ with overdue as (
     select id
       from call_log
      where overdue_at < now()
-       and status in ('initiated', 'ringing', 'in-progress')
+       and (status in ('initiated', 'ringing', 'in-progress') or call_is_in_doubt(status, error_code))
        and (looked_at is null or looked_at < now() - make_interval(secs => :relook_s))
-     order by overdue_at
+     order by status = 'failed', call_sid is not null, looked_at nulls first, overdue_at
      limit 1
        for update skip locked
 )
@@ -36,36 +38,42 @@ select call_sid
 -- Returns  the status; nothing where the row has moved on
 -- Races    a callback that adopts the call first wins: the row's call_sid is no longer the one that was asked about
 -- Undo     a signed callback that comes after all adopts a call that was closed without a call_sid
-with moved as (
+with call as (
+    select id, status, looks + 1 >= :looks_min as is_last_look
+      from call_log
+     where id = :call_id
+       and call_sid is not distinct from :call_sid
+       and (status in ('initiated', 'ringing', 'in-progress') or call_is_in_doubt(status, error_code))
+       for update
+), moved as (
     update call_log
        set looks = looks + 1,
-           status = case when looks + 1 >= :looks_min then 'failed' else status end,
+           status = case when is_last_look then 'failed' else call_log.status end,
            error_code = case
-               when looks + 1 < :looks_min then error_code
+               when not is_last_look then error_code
                when call_sid is null then 'no_call_sid'
                else 'unknown_to_carrier'
            end,
            error_message = case
-               when looks + 1 < :looks_min then error_message
+               when not is_last_look then error_message
                when call_sid is null
                    then 'No call_sid came, and the carrier, asked ' || looks + 1 || ' times, knows of no such call.'
                else 'The carrier, asked ' || looks + 1 || ' times, knows of no call with this call_sid.'
            end,
-           ended_at = case when looks + 1 >= :looks_min then now() end,
+           ended_at = case when is_last_look then coalesce(ended_at, now()) else ended_at end,
            overdue_at = case
-               when looks + 1 < :looks_min then overdue_at
+               when not is_last_look then overdue_at
                when call_sid is not null and lead_id is null then now()
            end
-     where id = :call_id
-       and call_sid is not distinct from :call_sid
-       and status in ('initiated', 'ringing', 'in-progress')
-    returning status, error_code
+      from call
+     where call_log.id = call.id
+    returning call_log.status, error_code, call.status <> call_log.status as is_news
 ), counted as (
     insert into counter (name, label, slot, value)
     select counted.name, counted.label, pg_backend_pid() % 8, 1
       from moved
      cross join lateral (values ('ended', moved.status), ('reconcile', moved.error_code)) as counted (name, label)
-     where moved.status = 'failed'
+     where is_news
     on conflict (name, label, slot) do update set value = counter.value + 1
 )
 select status, error_code from moved;

@@ -448,7 +448,7 @@ def test_calls_that_do_not_hold_the_number_do_not_keep_a_closed_one_from_living(
 
 def test_a_call_that_failed_for_any_other_reason_stays_failed(world: World, nudges: Nudges) -> None:
     business_id = world.business()
-    for number, code in enumerate(("21211", "sip_404", "carrier_failed", "unknown_to_carrier")):
+    for number, code in enumerate(("21211", "sip_404", "carrier_failed", "not_sent")):
         for call_sid in (_sid(2 * number), None):
             call_id = _closed(world, code, business_id, number, call_sid)
 
@@ -614,3 +614,22 @@ def test_an_inbound_call_is_moved_on_by_its_call_sid_alone(world: World, nudges:
 
     assert results == ["moved", "moved", "unchanged"]
     assert world.statuses() == ["completed"]
+
+
+def test_a_report_that_names_another_number_adopts_no_call(world: World, nudges: list[object]) -> None:
+    call_id = world.queued(to="+15005550101")
+
+    result = callback.record(call_id, Report("CA" + "9" * 32, "completed", "callback", to_number="+15005550999"))
+
+    assert result == "other_call_sid"
+    assert (world.call(call_id).status, world.call(call_id).call_sid) == ("queued", None)
+
+
+def test_a_late_truth_overrules_a_carrier_that_denied_the_call(world: World, nudges: list[object]) -> None:
+    call_sid = "CA" + "8" * 32
+    call_id = world.initiated(call_sid=call_sid)
+    world.do("update call_log set status = 'failed', error_code = 'unknown_to_carrier' where id = %s", call_id)
+
+    callback.record(call_id, Report(call_sid, "completed", "callback", duration_s=42))
+
+    assert (world.call(call_id).status, world.call(call_id).error_code) == ("completed", None)

@@ -36,7 +36,7 @@ def test_a_call_that_never_got_a_call_sid_is_closed_with_its_reason(
 
     call = world.call(stuck)
     assert moved["no_call_sid"] == 1
-    assert (call.status, call.error_code, call.overdue_at) == ("failed", "no_call_sid", None)
+    assert (call.status, call.error_code) == ("failed", "no_call_sid")
     assert "No call_sid came within 106 s" in call.error_message
     assert call.ended_at is not None
     assert (world.count("cleanup", "no_call_sid"), world.count("ended", "failed")) == (1, 1)

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -56,3 +58,36 @@ def test_a_database_that_is_away_is_said_to_be_unavailable(world: World, monkeyp
 
 def test_every_statement_names_itself_to_the_server(world: World) -> None:
     assert sql.release_overdue_claims.sql.startswith("/* cleanup.release_overdue_claims */")
+
+
+def test_a_database_that_may_not_be_written_is_unavailable_until_it_may(world: World) -> None:
+    name = world.value("select current_database()")
+    world.do(f"alter database {name} set default_transaction_read_only = on")
+    db.close()
+    with pytest.raises(db.Unavailable):
+        db.run(sql.release_overdue_claims, batch_max=10)
+
+    world.do("set default_transaction_read_only = off")
+    world.do(f"alter database {name} reset default_transaction_read_only")
+
+    db.persist(lambda: db.run(sql.release_overdue_claims, batch_max=10), for_s=5)  # by a connection that was made since
+
+
+def test_a_server_that_ended_many_connections_costs_nobody_a_wait(world: World) -> None:
+    def sleep(connection: db.Connection) -> None:
+        connection.execute("select pg_sleep(0.2)")
+
+    many = [threading.Thread(target=db.with_connection, args=(sleep,)) for _ in range(8)]
+    for thread in many:
+        thread.start()
+    for thread in many:
+        thread.join()
+    world.do(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and pid <> pg_backend_pid()"
+    )
+
+    began_at = time.monotonic()
+    db.run(sql.release_overdue_claims, batch_max=10)
+
+    assert time.monotonic() - began_at < 2  # the pool, left alone, finds one dead connection per wait

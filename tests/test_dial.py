@@ -4,7 +4,7 @@ from threading import Barrier, Thread
 
 import pytest
 
-from outbound import db, dial, dispatch
+from outbound import cleanup, db, dial, dispatch
 from outbound.carrier.simulator import RunningSimulator
 from tests.conftest import World, forget_settings, until
 
@@ -69,7 +69,7 @@ def test_a_call_that_is_put_back_waits_longer_each_time_and_never_more_than_six_
     waits = []
     for _ in range(12):
         world.do("update call_log set status = 'initiated', overdue_at = now() where id = %s", call_id)
-        db.run(dial.sql.put_back, call_id=call_id, fence=1, wait_s=2)
+        _put_back(call_id)
         waits.append(world.value("select extract(epoch from due_at - now())::float from call_log"))
         world.do("update call_log set status = 'claimed', overdue_at = now() where id = %s", call_id)
 
@@ -133,12 +133,14 @@ def test_a_stale_put_back_cannot_move_a_dial_that_somebody_else_began(world: Wor
     call_id = world.claimed()
     world.worker()
     db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60)
-    db.run(dial.sql.put_back, call_id=call_id, fence=1, wait_s=2)  # its answer gets lost on the way to the worker
+    db.run(
+        dial.sql.put_back, call_id=call_id, fence=1, wait_s=2, reason="ConnectTimeout"
+    )  # its answer gets lost on the way to the worker
     world.age(call_id, 600)
     db.run(dispatch.sql.claim_due_calls, batch_max=1, claims_per_thread=1, claim_s=30, worker_silent_s=10)
     second = db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60)
 
-    moved = db.run(dial.sql.put_back, call_id=call_id, fence=1, wait_s=2)
+    moved = _put_back(call_id)
 
     assert moved == 0
     assert world.call(call_id).status == "initiated"
@@ -167,3 +169,45 @@ def test_no_transaction_is_open_while_a_phone_is_asked_for(world: World, carrier
 
     assert open_transactions == 0
     dialing.join(10)
+
+
+def test_a_refusal_that_comes_after_the_call_was_closed_is_the_better_reason(
+    world: World, nudges: list[object]
+) -> None:
+    call_id = world.initiated()
+    world.age(call_id, 200)
+    cleanup.cleanup_stuck_dialing_jobs()
+
+    db.run(dial.sql.record_refusal, call_id=call_id, fence=1, error_code="21211", error_message="no such number")
+
+    call = world.call(call_id)
+    assert (call.status, call.error_code, call.overdue_at) == ("failed", "21211", None)
+    assert (world.count("dial", "refused"), world.count("ended", "failed")) == (1, 1)
+
+
+def test_a_call_that_was_closed_before_we_knew_that_nothing_was_sent_says_so_and_stays_closed(
+    world: World, nudges: list[object]
+) -> None:
+    call_id = world.initiated()
+    world.age(call_id, 200)
+    cleanup.cleanup_stuck_dialing_jobs()
+
+    _put_back(call_id)
+
+    call = world.call(call_id)
+    assert (call.status, call.error_code, call.error_message) == ("failed", "not_sent", "Not sent: ConnectTimeout.")
+
+
+def test_a_call_that_waits_after_it_was_not_sent_says_why(world: World) -> None:
+    call_id = world.initiated()
+
+    _put_back(call_id)
+
+    assert world.call(call_id).error_message == "Not sent: ConnectTimeout."
+    world.do("update call_log set status = 'claimed', overdue_at = now() where id = %s", call_id)
+    db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60)
+    assert world.call(call_id).error_message is None
+
+
+def _put_back(call_id: int) -> int:
+    return int(db.run(dial.sql.put_back, call_id=call_id, fence=1, wait_s=2, reason="ConnectTimeout"))

@@ -15,11 +15,12 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from outbound import callback, cleanup, db, dial, dispatch, lead, reconcile
 from outbound.call import FINAL, STATUSES, Report
+from outbound.config import LOOKS_MIN
 from tests.conftest import World
 
 RANK = {status: min(position, 5) for position, status in enumerate(STATUSES)}
 PHONES = ("+15005550101", "+15005550102")
-AWAITS_TRUTH = ("no_call_sid", "several_candidates")
+AWAITS_TRUTH = ("no_call_sid", "several_candidates", "unknown_to_carrier")
 
 
 @dataclass
@@ -35,6 +36,16 @@ class Modelled:
     looks: int = 0
     told: set[tuple[str, str]] = field(default_factory=set)
     creates: int = 0
+
+    @property
+    def awaits_truth(self) -> bool:
+        """May a later word of the carrier still change it?"""
+        return self.status == "failed" and self.error_code in AWAITS_TRUTH
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Is the carrier still asked how it ended?"""
+        return self.status == "failed" and self.error_code in AWAITS_TRUTH[:2]
 
     @property
     def is_live(self) -> bool:
@@ -107,16 +118,18 @@ class Life(RuleBasedStateMachine):
         call_id, fence = begun
         db.run(dial.sql.record_refusal, call_id=call_id, fence=fence, error_code="21211", error_message="no")
         call = self.model[call_id]
-        if call.status == "initiated" and call.call_sid is None and call.fence == fence:
+        if call.fence == fence and call.call_sid is None and (call.status == "initiated" or call.awaits_truth):
             call.status, call.error_code, call.overdue = "failed", "21211", False
 
     @rule(begun=dials)
     def not_sent(self, begun: tuple[int, int]) -> None:
         call_id, fence = begun
-        db.run(dial.sql.put_back, call_id=call_id, fence=fence, wait_s=2)
+        db.run(dial.sql.put_back, call_id=call_id, fence=fence, wait_s=2, reason="test")
         call = self.model[call_id]
-        if call.status == "initiated" and call.call_sid is None and call.fence == fence:
+        if call.fence == fence and call.call_sid is None and call.status == "initiated":
             call.status, call.overdue, call.creates = "queued", False, call.creates - 1
+        elif call.fence == fence and call.call_sid is None and call.awaits_truth:
+            call.error_code, call.overdue = "not_sent", False
 
     @rule(call_id=calls, status=st.sampled_from(["initiated", "ringing", "in-progress", *FINAL]))
     def callback(self, call_id: int, status: str) -> None:
@@ -146,19 +159,20 @@ class Life(RuleBasedStateMachine):
             if call.status == "claimed":
                 call.status, call.overdue = "queued", False
             elif call.is_live and call.call_sid is None:
-                call.status, call.error_code, call.overdue = "failed", "no_call_sid", False
-            elif not call.is_live:
+                call.status, call.error_code = "failed", "no_call_sid"
+                call.overdue = call.looks < LOOKS_MIN
+            elif not call.is_live and not call.is_in_doubt:
                 call.overdue = False
 
     @rule(call_id=calls)
     def absent_at_the_carrier(self, call_id: int) -> None:
         call = self.model[call_id]
-        row = db.run(reconcile.sql.record_absence, call_id=call_id, call_sid=call.call_sid, looks_min=2)
-        if call.status not in ("initiated", "ringing", "in-progress"):
+        row = db.run(reconcile.sql.record_absence, call_id=call_id, call_sid=call.call_sid, looks_min=LOOKS_MIN)
+        if call.status not in ("initiated", "ringing", "in-progress") and not call.is_in_doubt:
             assert row is None
             return
         call.looks += 1
-        if call.looks >= 2:
+        if call.looks >= LOOKS_MIN:
             call.status, call.overdue = "failed", call.call_sid is not None
             call.error_code = "no_call_sid" if call.call_sid is None else "unknown_to_carrier"
 
@@ -174,7 +188,7 @@ class Life(RuleBasedStateMachine):
         call = self.model[call_id]
         if call.call_sid is not None:
             lead.create_lead_from_call_job(call.call_sid)
-            if not call.is_live:
+            if not call.is_live and not call.is_in_doubt:
                 call.overdue = False
 
     @rule(call_id=calls, status=st.sampled_from(STATUSES))
@@ -197,8 +211,7 @@ class Life(RuleBasedStateMachine):
         call = self.model[call_id]
         result = callback.record(call_id, Report(call_sid, status, source))  # type: ignore[arg-type]
         holder = self._holder(call.phone)
-        awaits = call.status == "failed" and call.error_code in AWAITS_TRUTH
-        news = RANK[status] > RANK[call.status] or (awaits and (status in FINAL or holder is None))
+        news = RANK[status] > RANK[call.status] or (call.awaits_truth and (status in FINAL or holder is None))
         assert result == ("moved" if news else "unchanged")
         adopted = call.call_sid is None
         call.call_sid = call_sid

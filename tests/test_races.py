@@ -32,6 +32,17 @@ def test_two_dispatchers_never_take_the_same_call(world: World) -> None:
     assert {row.fence for row in world.rows("select fence from call_log")} == {1}
 
 
+def test_the_bound_on_claims_holds_for_all_dispatchers_together(world: World, nudges: list[object]) -> None:
+    for number in range(40):
+        world.queued(world.business(f"business {number}"), f"+1500559{number:04d}")
+    world.worker(threads=2)  # and two claims per thread
+
+    with ThreadPoolExecutor(8) as threads:
+        claimed = sum(threads.map(lambda _: dispatch.dispatch_once(), range(32)))
+
+    assert claimed == 4
+
+
 def test_many_workers_that_get_every_nudge_ring_each_phone_once(world: World, carrier: RunningSimulator) -> None:
     business_id = world.business()
     calls = [world.claimed(business_id, f"+15005570{number:02d}01") for number in range(30)]

@@ -5,7 +5,8 @@ from threading import Thread
 import pytest
 import requests
 
-from outbound import dial, reconcile
+from outbound import callback, cleanup, dial, reconcile
+from outbound.call import Report
 from outbound.carrier.simulator import RunningSimulator
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, World, forget_settings, let_it_end
 
@@ -159,6 +160,74 @@ def test_two_hosts_ask_about_a_call_once(world: World, carrier: RunningSimulator
         thread.join(30)
 
     assert world.call(call_id).looks == 1
+
+
+def test_a_call_without_a_call_sid_is_asked_about_before_those_that_have_one(
+    world: World, carrier: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTBOUND_LOOKUPS_PER_MINUTE", "12")  # one per round
+    forget_settings()
+    business_id = world.business()
+    for number in range(3):
+        world.age(world.initiated(business_id, f"+1500555020{number}", f"CA{number:032d}"), 1000)
+    unsure = world.initiated(business_id, "+15005550210")
+    world.age(unsure, 61)
+
+    reconcile.reconcile_overdue_calls()
+
+    assert world.call(unsure).looks == 1
+
+
+def test_calls_about_which_nobody_can_answer_keep_no_other_call_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWILIO_API_URL", "http://127.0.0.1:1")
+    forget_settings()
+    business_id = world.business()
+    for number in range(4):
+        world.age(world.initiated(business_id, f"+1500555020{number}", f"CA{number:032d}"), 1000 - number)
+
+    for _ in range(4):
+        reconcile.reconcile_overdue_calls()
+        world.do("update call_log set looked_at = looked_at - interval '11 s'")
+
+    assert world.value("select count(*) from call_log where looked_at is not null") == 4
+
+
+def test_a_call_that_was_closed_while_nobody_could_be_asked_is_asked_about_afterwards(
+    world: World, carrier: RunningSimulator, nudges: list[object]
+) -> None:
+    call_id = world.claimed(to="+15005550127")
+    dial.dial_call(call_id)
+    let_it_end(carrier, carrier.log()[0])
+    world.do("update call_log set overdue_at = now() - interval '60 s'")
+    cleanup.cleanup_stuck_dialing_jobs()
+    assert world.call(call_id).error_code == "no_call_sid"
+
+    reconcile.reconcile_overdue_calls()
+
+    call = world.call(call_id)
+    assert (call.status, call.call_sid) == ("completed", carrier.log()[0]["call_sid"])
+
+
+def test_a_call_that_was_adopted_while_another_held_its_number_is_asked_about_until_its_end_is_known(
+    world: World, carrier: RunningSimulator, nudges: list[object]
+) -> None:
+    call_id = world.claimed(to="+15005550122")
+    dial.dial_call(call_id)
+    call_sid = carrier.log()[0]["call_sid"]
+    world.do("alter table call_log disable trigger call_log_guard")
+    world.do("update call_log set status = 'failed', error_code = 'no_call_sid', call_sid = null, overdue_at = null")
+    world.do("alter table call_log enable trigger call_log_guard")
+    world.queued(world.call(call_id).business_id, "+15005550122")
+    callback.record(call_id, Report(call_sid, "ringing", "callback"))
+    assert world.call(call_id).status == "failed"
+    let_it_end(carrier, carrier.log()[0])
+    world.age(call_id, 61)
+
+    reconcile.reconcile_overdue_calls()
+
+    assert (world.call(call_id).status, world.call(call_id).error_code) == ("completed", None)
 
 
 def _create_by_hand(carrier: RunningSimulator, to: str) -> None:

@@ -35,12 +35,12 @@ def test_with_the_in_process_broker_one_process_does_everything_but_simulate() -
 
 def test_when_the_supervisor_is_killed_its_processes_stop(world: World) -> None:
     supervisor = subprocess.Popen([sys.executable, "-m", "outbound", "up"], env=os.environ | {"OUTBOUND_WEB_PORT": "0"})
-    parent = psutil.Process(supervisor.pid)
-    until(lambda: world.value("select count(*) from worker") > 0, timeout_s=30)
-    family = parent.children(recursive=True)
+    try:
+        until(lambda: world.value("select count(*) from worker") > 0, timeout_s=30)
+        family = psutil.Process(supervisor.pid).children(recursive=True)
+    finally:
+        supervisor.kill()
+        supervisor.wait(10)
+
     assert len(family) >= 4
-
-    supervisor.kill()
-    supervisor.wait(10)
-
     until(lambda: not any(process.is_running() and process.status() != "zombie" for process in family), timeout_s=60)

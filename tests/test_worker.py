@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 import pytest
 
 from outbound import dispatch
@@ -30,13 +31,13 @@ def _worker(servers: Servers, **environment: str) -> Iterator[subprocess.Popen[s
         process.communicate(timeout=60)
 
 
-def _dispatch(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+def _dispatch(servers: Servers, monkeypatch: pytest.MonkeyPatch, calls: int = 1) -> None:
     from outbound import broker, dial
 
     shared = broker.make(servers.redis_url)
     shared.declare_actor(dial.dial_call)
     monkeypatch.setattr(dial.dial_call, "broker", shared)
-    assert dispatch.dispatch_once() == 1
+    assert dispatch.dispatch_once() == calls
 
 
 def test_a_worker_says_that_it_is_alive_and_says_farewell(world: World, servers: Servers) -> None:
@@ -59,9 +60,23 @@ def test_a_worker_that_is_told_to_stop_finishes_the_dial_that_it_has_begun(
     assert world.call(call_id).call_sid == carrier.log()[0]["call_sid"]
 
 
-def test_a_worker_that_is_killed_leaves_nothing_running(world: World, servers: Servers) -> None:
-    import psutil
+def test_a_call_whose_carrier_is_slow_keeps_no_other_thread_from_dialing(
+    world: World, servers: Servers, carrier: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTBOUND_CARRIER_TIMEOUT_S", "20")
+    business_id = world.business()
+    slow = [world.queued(business_id, f"+150055502{number}19") for number in range(3)]
+    quick = world.queued(business_id, "+15005550301")
+    with _worker(servers):
+        until(lambda: world.value("select count(*) from worker") == 1)
+        _dispatch(servers, monkeypatch, calls=4)
 
+        until(lambda: world.call(quick).call_sid is not None)
+
+        assert {world.call(call_id).call_sid for call_id in slow} == {None}
+
+
+def test_a_worker_that_is_killed_leaves_nothing_running(world: World, servers: Servers) -> None:
     with _worker(servers, OUTBOUND_WORKER_PROCESSES="2") as master:
         until(lambda: world.value("select count(*) from worker") == 2)
         family = psutil.Process(master.pid).children(recursive=True)
@@ -69,6 +84,17 @@ def test_a_worker_that_is_killed_leaves_nothing_running(world: World, servers: S
         master.kill()
 
         until(lambda: not any(process.is_running() and process.status() != "zombie" for process in family))
+
+
+def test_a_worker_that_is_killed_before_it_is_up_leaves_nothing_running(world: World, servers: Servers) -> None:
+    with _worker(servers, OUTBOUND_WORKER_PROCESSES="2") as master:
+        family = psutil.Process(master.pid)
+        until(lambda: len(family.children()) >= 2)
+        children = family.children(recursive=True)
+
+        master.kill()
+
+        until(lambda: not any(process.is_running() and process.status() != "zombie" for process in children))
 
 
 def test_a_worker_refuses_a_schema_older_than_it_needs(world: World, servers: Servers) -> None:

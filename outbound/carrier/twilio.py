@@ -18,7 +18,7 @@ from twilio.twiml.voice_response import VoiceResponse
 
 from outbound.call import FINAL, DialOrder, Report
 from outbound.carrier import CallNotSent, CallRefused, CallUnsure, CarrierSilent
-from outbound.config import Settings, settings
+from outbound.config import LOOPBACK, Settings, settings
 
 EVENTS = ["initiated", "ringing", "answered", "completed"]  # `completed` covers every final status
 
@@ -35,6 +35,7 @@ _NOT_NOW_STATUSES = {401, 404, 429}
 # UNKNOWN on a telephone's keys.  They look like numbers, and would make one lead of all who withhold theirs.
 _WITHHELD = {"+266696687", "+2562533", "+7378742833", "+86282452253", "+8656696"}
 
+CONNECT_S = 3  # per address: a dial that never left must be known as such before its call is closed
 CODE_CHARS_MAX = 64  # call_log.error_code holds no more
 
 _EARLY = timedelta(minutes=1)  # the carrier's clock may differ from ours by this much
@@ -57,7 +58,10 @@ class Twilio:
 
     def __init__(self, config: Settings) -> None:
         token = config.twilio_auth_token.get_secret_value() if config.twilio_auth_token else ""
-        http = TwilioHttpClient(timeout=config.carrier_timeout_s)  # its own default is to wait for ever
+        # A connection that lay idle may have been forgotten on its way; what is sent on it gets a reset, and nobody
+        # could say whether the call was made.  A new one either comes about or it does not.
+        http = TwilioHttpClient(pool_connections=False, proxy=_proxies(config))
+        http.timeout = (min(CONNECT_S, config.carrier_timeout_s), config.carrier_timeout_s)  # default: for ever
         self._client = Client(config.twilio_account_sid, token, http_client=http)
         self._client.api.base_url = config.api_url
         self._config = config
@@ -117,6 +121,11 @@ class Twilio:
             raise CarrierSilent("the carrier knows no such account") from None
 
 
+def _proxies(config: Settings) -> dict[str, str] | None:
+    """None: what the environment says; but what is on loopback is not behind a proxy."""
+    return {"http": "", "https": ""} if urlsplit(config.api_url).hostname in LOOPBACK else None
+
+
 _local = threading.local()
 
 
@@ -162,6 +171,7 @@ def read_callback(form: Mapping[str, str]) -> Report:
         call_sid=call_sid,
         status=our_status(form["CallStatus"]),
         source="callback",
+        to_number=form.get("To") or None,
         sequence_number=_whole(form, "SequenceNumber"),
         occurred_at=_moment(form.get("Timestamp")),
         duration_s=_whole(form, "CallDuration"),
@@ -224,9 +234,11 @@ def _never_left(error: BaseException) -> bool:
     if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.InvalidURL):
         return True
     cause = error.args[0] if isinstance(error, requests.exceptions.ConnectionError) and error.args else None
-    reason = cause.reason if isinstance(cause, urllib3.exceptions.MaxRetryError) else None
+    reason: BaseException | None = cause.reason if isinstance(cause, urllib3.exceptions.MaxRetryError) else None
     if isinstance(reason, urllib3.exceptions.SSLError):  # of these, only a bad certificate is always before the request
         return bool(reason.args) and isinstance(reason.args[0], ssl.SSLCertVerificationError)
+    if isinstance(reason, urllib3.exceptions.ProxyError):  # the proxy itself could not be reached
+        reason = reason.original_error
     return isinstance(reason, urllib3.exceptions.NewConnectionError)
 
 

@@ -13,6 +13,7 @@ alter table call_log drop constraint if exists call_log_status;
 alter table call_log alter column status drop not null;
 alter table call_log alter column status drop default;
 alter table call_log alter column direction drop default;
+drop function if exists call_is_in_doubt(text, text);
 drop function if exists call_awaits_truth(text, text);
 drop function if exists call_status_rank(text);
 alter table call_log drop column if exists lead_id;

@@ -30,8 +30,15 @@ return case
     when status in ('completed', 'busy', 'no-answer', 'failed', 'canceled') then 5
 end;
 
--- A call that we closed without a call_sid: the one final status that a later word from the carrier may still change.
+-- A call that we closed for want of knowledge: the one final status that a later word of the carrier may change.
 create or replace function call_awaits_truth(status text, error_code text) returns boolean
+language sql immutable parallel safe
+return status = 'failed'
+    and coalesce(error_code in ('no_call_sid', 'several_candidates', 'unknown_to_carrier', 'superseded'), false);
+
+-- Such a call whose end the carrier may still tell us when asked: nobody could answer before it was closed, or it was
+-- adopted while another live call held its number.  It has a deadline as long as it is worth asking.
+create or replace function call_is_in_doubt(status text, error_code text) returns boolean
 language sql immutable parallel safe
 return status = 'failed' and coalesce(error_code in ('no_call_sid', 'several_candidates'), false);
 
@@ -88,15 +95,15 @@ begin
       from (select call_sid, max(id) as id from call_log where call_sid is not null group by call_sid) as newest
      where call_log.call_sid = newest.call_sid and call_log.id <> newest.id;
 
-    -- One live call per business and number: the newest stays live.
+    -- One live call per business and number: the newest that has a call_sid stays live, else the newest.
     update call_log
        set status = 'failed',
            error_code = 'superseded',
-           error_message = 'Upgrade: call ' || newest.id || ' to the same number was newer.'
-      from (select business_id, to_number, max(id) as id
+           error_message = 'Upgrade: call ' || newest.id || ' to the same number is kept live.'
+      from (select distinct on (business_id, to_number) business_id, to_number, id
               from call_log
              where direction = 'outbound' and call_status_rank(status) < 5
-             group by business_id, to_number) as newest
+             order by business_id, to_number, call_sid is null, id desc) as newest
      where call_log.direction = 'outbound'
        and call_status_rank(call_log.status) < 5
        and call_log.business_id = newest.business_id

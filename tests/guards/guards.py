@@ -88,6 +88,18 @@ GUARDS = (
         "tests/test_dispatch.py::test_no_more_is_claimed_than_the_living_threads_can_soon_dial",
     ),
     Guard(
+        "one dispatcher claims at a time",
+        "outbound/dispatch.py",
+        (("if not sql.take_turn(connection):", "if sql.take_turn is None:"),),
+        "tests/test_races.py::test_the_bound_on_claims_holds_for_all_dispatchers_together",
+    ),
+    Guard(
+        "a report of another number adopts no call",
+        "sql/callback.sql",
+X
+        "tests/test_callback.py::test_a_report_that_names_another_number_adopts_no_call",
+    ),
+    Guard(
         "businesses take turns",
         "sql/dispatch.sql",
         (("order by turn, random()", "order by id"),),
@@ -205,7 +217,7 @@ GUARDS = (
     ),
     Guard(
         "absence is believed at the second look",
-        "outbound/reconcile.py",
+        "outbound/config.py",
         (("LOOKS_MIN = 2", "LOOKS_MIN = 1"),),
         "tests/test_reconcile.py::test_absence_is_believed_only_at_the_second_look",
     ),

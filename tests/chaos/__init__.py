@@ -1,0 +1,1 @@
+"""Real processes, broken at random from a printed seed, and a ledger at the end: `python -m tests.chaos --help`."""
