@@ -39,9 +39,9 @@ class ImportReport:
     rejected: int = 0
     rejected_lines: list[tuple[int, str]] = field(default_factory=list)
 
-    def reject(self, line: int, reason: str) -> None:
-        """Refuse one line of the file."""
-        self.rejected += 1
+    def reject(self, line: int, reason: str, lines: int = 1) -> None:
+        """Refuse one line of the file, or several that were read as one."""
+        self.rejected += lines
         if len(self.rejected_lines) < REJECTED_SHOWN_MAX:
             self.rejected_lines.append((line, reason))
 
@@ -66,7 +66,7 @@ def digest(file: io.BufferedReader) -> str:
 
 
 class Rows:
-    """The rows below the header; a line that is not CSV is rejected in *report*, and costs no other line."""
+    """The rows below the header; a line that is not CSV is rejected in *report*, with all that its quote swallowed."""
 
     def __init__(self, file: io.BufferedReader, report: ImportReport) -> None:
         # What is not UTF-8 stays recognizable, so that one bad line does not cost the others.
@@ -87,17 +87,25 @@ class Rows:
 
     def __iter__(self) -> Iterator[Row]:
         while True:
+            first = self._lines.line_num + 1
             try:
                 values = next(self._lines)
             except StopIteration:
                 return
             except csv.Error as error:
-                self._report.reject(self._lines.line_num, f"not CSV: {error}")
+                self._reject(first, self._lines.line_num, error)
                 continue
             if not all(map(is_text, values)):
                 self._report.reject(self._lines.line_num, "not UTF-8 text")
             elif any(values):
                 yield self._lines.line_num, dict(zip(self.columns, map(str.strip, values), strict=False))
+
+    def _reject(self, first: int, last: int, error: csv.Error) -> None:
+        if first == last:
+            self._report.reject(first, f"not CSV: {error}")
+        else:
+            reason = f"lines {first} to {last} were read as one: a quote is not closed"
+            self._report.reject(first, reason, lines=last - first + 1)
 
 
 def _columns(lines: Iterator[list[str]]) -> list[str]:

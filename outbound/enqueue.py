@@ -25,9 +25,11 @@ __all__ = [
 sql = db.statements("enqueue")
 
 CHUNK_ROWS = 1000  # one transaction each: an import that is interrupted keeps what it has, and is repeated whole
+AGAIN_S = 30  # for a chunk that met another import in the opposite order, or a database that is away
 BATCH_MAX = 200  # characters; a batch's key is its name and a number
 
 BORROWED = "the from number belongs to another business: give one of its own, see `outbound business list`"
+KEY_OF_ANOTHER = "the key belongs to a call of another number: give this call a key of its own, or none"
 
 _Find = Callable[[int], db.Row | None]  # a business by its id
 
@@ -58,7 +60,7 @@ def enqueue_call(
         to_number, from_number: any writing of a number; without a country code, the business's region is taken.
             Without from_number, the business's first own number calls.
         due_at: not before this moment; text is ISO 8601, without an offset in the business's time zone.
-        key: the caller's own name for this call: the same key never makes a second one.
+        key: the caller's own name for this call: the same key never makes a second one, and belongs to one number.
 
     Returns:
         the new call, or the one that is there already: same key, or a live call of this business to this number.
@@ -76,6 +78,8 @@ def enqueue_call(
         raise BadCall("another call to this number is being written at this moment: try again")
     if row.borrowed:
         raise BadCall(BORROWED)
+    if row.key_of_another:
+        raise BadCall(KEY_OF_ANOTHER)
     return EnqueuedCall(row.id, row.status, row.created)
 
 
@@ -92,7 +96,10 @@ def import_calls(
     progress: Callable[[int], None] = lambda _: None,
 ) -> ImportReport:
     """
-    Put the calls of a CSV file in the queue; importing the same file again adds nothing.
+    Put the calls of a CSV file in the queue; importing the same file again adds nothing to what came of it.
+
+    A number that another live call holds counts as there already; importing the file again, once that call has ended,
+    adds the file's own.  A key belongs to one number: a line that gives it another is rejected.
 
     The first line names the columns: `to`, and if wanted `from`, `at`, `key`, `business`.
 
@@ -158,17 +165,20 @@ def _insert(calls: list[tuple[int, NewCall]], report: ImportReport) -> None:
         if (call.business_id, call.from_number) in borrowed:
             report.reject(line, BORROWED)
         else:
-            own.append(call)
-    created = db.run(
-        sql.enqueue_calls,
-        business_ids=[call.business_id for call in own],
-        from_numbers=[call.from_number for call in own],
-        to_numbers=[call.to_number for call in own],
-        due_ats=[call.due_at for call in own],
-        idempotency_keys=[call.idempotency_key for call in own],
-    ).created
+            own.append((line, call))
+    whose = {
+        "business_ids": [call.business_id for _, call in own],
+        "to_numbers": [call.to_number for _, call in own],
+        "idempotency_keys": [call.idempotency_key for _, call in own],
+    }
+    rest = {"from_numbers": [call.from_number for _, call in own], "due_ats": [call.due_at for _, call in own]}
+    created = db.persist(lambda: db.run(sql.enqueue_calls, **whose, **rest).created, for_s=AGAIN_S)
+    taken = set(db.run(sql.keys_of_other_numbers, **whose))
+    mistaken = [line for line, call in own if (call.business_id, call.to_number, call.idempotency_key) in taken]
+    for line in mistaken:
+        report.reject(line, KEY_OF_ANOTHER)
     report.created += created
-    report.already_there += len(own) - created
+    report.already_there += len(own) - created - len(mistaken)
 
 
 def _able(business: db.Row | None) -> db.Row:

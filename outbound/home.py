@@ -12,23 +12,29 @@ from outbound import config, embedded, schema
 
 
 @contextmanager
-def at_home() -> Iterator[bool]:
+def at_home(*, broker: bool, lasting: bool) -> Iterator[bool]:
     """
     Complete the environment of this process and of its children; True where servers were started for it.
 
     What is configured is left alone.  A database of our own is brought up to date; a configured one is not, that is
     its operator's move.
 
+    Args:
+        broker: this process sends or takes nudges; without, it gets along beside an owner that has no broker.
+        lasting: it is there to stay, and so must its servers be; see embedded.servers.
+
     Raises:
         config.SettingsError, embedded.EmbeddedError: say what to do.
     """
     settings = config.load()
-    wants_postgres, wants_broker = settings.database_url is None, settings.redis_url is None
+    wants_postgres, wants_broker = settings.database_url is None, broker and settings.redis_url is None
     if not (wants_postgres or wants_broker):
         invent_account(settings)
         yield False
         return
-    with embedded.servers(_data_dir(settings), postgres=wants_postgres, broker=wants_broker) as servers:
+    with embedded.servers(
+        _data_dir(settings), postgres=wants_postgres, broker=wants_broker, lasting=lasting
+    ) as servers:
         invent_account(settings)  # after them: they make the directory so that their users can enter it
         for name, url in (("DATABASE_URL", servers.database_url), ("REDIS_URL", servers.redis_url)):
             if url is not None and not os.environ.get(name):

@@ -4,15 +4,19 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from outbound import config
+from outbound import cli, config, demo, home, logs
+from outbound.embedded import EmbeddedError
 from tests.conftest import World
 
 Outbound = Callable[..., subprocess.CompletedProcess[str]]
@@ -24,17 +28,21 @@ PHONE = re.compile(r"\+?\d{7,}")
 
 def run(folder: Path, env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """`outbound` in a folder of its own, with nothing configured but *env*."""
-    ours = set(config.env_names().values())
-    inherited = {name: value for name, value in os.environ.items() if name not in ours}
     return subprocess.run(
         [sys.executable, "-m", "outbound", *arguments],
         cwd=folder,
-        env=inherited | {"PYTHONPATH": str(ROOT), "COLUMNS": "80"} | env,
+        env=environment(env),
         capture_output=True,
         text=True,
         timeout=90,
         check=False,
     )
+
+
+def environment(env: dict[str, str]) -> dict[str, str]:
+    ours = set(config.env_names().values())
+    inherited = {name: value for name, value in os.environ.items() if name not in ours}
+    return inherited | {"PYTHONPATH": str(ROOT), "COLUMNS": "80"} | env
 
 
 @pytest.fixture
@@ -239,6 +247,52 @@ def test_without_a_broker_one_process_does_everything(outbound: Outbound, door: 
     refuses(done, f"with REDIS_URL=memory:// one process does everything: run `outbound up`, not `outbound {door}`")
 
 
+@pytest.mark.parametrize("door", [("web",), ("worker", "--with-web")])
+def test_without_its_port_no_process_that_listens_goes_on(world: World, outbound: Outbound, door: list[str]) -> None:
+    world.queued()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        broker = "memory://" if "--with-web" in door else "redis://127.0.0.1:1"
+        done = outbound(*door, OUTBOUND_WEB_PORT=str(port), REDIS_URL=broker)
+
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.splitlines()[-1] == f"outbound: port {port} cannot be had: set OUTBOUND_WEB_PORT"
+    assert world.statuses() == ["queued"]
+    assert world.value("select count(*) from worker") == 0
+
+
+DOORS = {name: {"broker": True, "lasting": True} for name in ("up", "demo", "worker", "scheduler", "web")}
+ONE_SHOTS = (
+    *("migrate", "status", "psql", "business list", "business add --name A", "business set 1"),
+    *("enqueue --business 1 --to 2", "import calls.csv"),
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "needs"),
+    [
+        *DOORS.items(),
+        *((command, {"broker": False, "lasting": False}) for command in ONE_SHOTS),
+        ("cleanup", {"broker": True, "lasting": False}),
+    ],
+)
+def test_only_what_stays_owns_servers_that_stay_and_only_who_nudges_needs_a_broker(
+    monkeypatch: pytest.MonkeyPatch, command: str, needs: dict[str, bool]
+) -> None:
+    def at_home(**asked: bool) -> None:
+        raise EmbeddedError(asked)
+
+    for module in (home, demo):
+        monkeypatch.setattr(module, "at_home", at_home)
+    monkeypatch.setattr(os, "environ", dict(os.environ))  # the demo sets its own
+    monkeypatch.setattr(logs, "set_up", lambda *_: None)  # it would write to the runner's output for ever
+
+    done = CliRunner().invoke(cli.app, command.split())
+
+    assert isinstance(done.exception, EmbeddedError), done.output
+    assert done.exception.args == (needs,)
+
+
 def test_a_data_directory_that_cannot_be_written_is_named_in_one_line(outbound: Outbound, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
@@ -283,6 +337,37 @@ def test_with_nothing_configured_calls_are_kept_from_one_command_to_the_next(rea
     account = reachable / "simulator.json"
     assert account.stat().st_mode & 0o777 == 0o600
     assert not PHONE.search(status.stderr)
+
+
+@contextmanager
+def up(folder: Path, env: dict[str, str]) -> Iterator[None]:
+    """`outbound up` in another terminal, from when it is ready on."""
+    web, simulator = map(str, demo.free_ports(2))
+    env = environment(env | {"OUTBOUND_WEB_PORT": web, "OUTBOUND_SIMULATOR_PORT": simulator})
+    with subprocess.Popen(
+        [sys.executable, "-m", "outbound", "up"], cwd=folder, env=env, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            assert process.stderr
+            assert any(line.startswith(b"carrier") for line in process.stderr)
+            yield
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
+
+
+def test_beside_an_up_without_redis_in_another_terminal_the_commands_work(reachable: Path) -> None:
+    env = {"OUTBOUND_DATA_DIR": str(reachable)}
+
+    with up(reachable, env | {"REDIS_URL": "memory://"}):
+        added = run(reachable, env, "business", "add", "--name", "Acme", "--twiml", HELLO)
+        status = run(reachable, env, "status", "--json")
+        cleanup = run(reachable, env, "cleanup")
+
+    says(added, "1")
+    assert status.returncode == 0, status.stderr
+    (line,) = refuses(cleanup, "the owner of ")  # its nudges would reach nobody
+    assert "does not run all we need" in line
 
 
 def test_a_private_umask_does_not_keep_the_embedded_servers_out(reachable: Path) -> None:

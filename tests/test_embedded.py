@@ -29,7 +29,7 @@ import sys
 from pathlib import Path
 from outbound.embedded import servers
 
-with servers(Path(sys.argv[1]), broker=sys.argv[2] == "broker") as ours:
+with servers(Path(sys.argv[1]), broker=sys.argv[2] == "broker", lasting=sys.argv[3] == "lasting") as ours:
     print(ours.database_url, ours.redis_url, ours.owned, flush=True)
     sys.stdin.read()
 """
@@ -63,8 +63,8 @@ def data_dir() -> Iterator[Path]:
         yield path
 
 
-def launch(data_dir: Path, broker: str = "broker") -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", OWNER, str(data_dir), broker]
+def launch(data_dir: Path, broker: str = "broker", stay: str = "lasting") -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", OWNER, str(data_dir), broker, stay]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
 
 
@@ -75,9 +75,11 @@ def told_by(process: subprocess.Popen[str]) -> Servers:
 
 
 @contextmanager
-def owner(data_dir: Path, broker: str = "broker") -> Iterator[tuple[subprocess.Popen[str], Servers]]:
+def owner(
+    data_dir: Path, broker: str = "broker", stay: str = "lasting"
+) -> Iterator[tuple[subprocess.Popen[str], Servers]]:
     """Run the servers in another process, which stops them when its input ends."""
-    with launch(data_dir, broker) as process:
+    with launch(data_dir, broker, stay) as process:
         yield process, told_by(process)
 
 
@@ -279,6 +281,42 @@ def test_attaching_to_an_owner_without_a_broker_says_so(data_dir: Path) -> None:
 
         with servers(data_dir, broker=False) as ours:
             assert ours.redis_url is None
+
+
+@pytest.mark.parametrize(("broker", "lasting"), [("broker", True), ("no broker", False)])
+def test_who_cannot_use_the_servers_of_a_passing_owner_waits_for_its_end(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, broker: str, lasting: bool
+) -> None:
+    looks = 0
+
+    def locked(lock: int) -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 3 and process.stdin:  # at two looks it was there, and was not attached to
+            process.stdin.close()
+        return try_lock(lock)
+
+    try_lock = embedded._locked
+    with owner(data_dir, broker, "passing") as (process, _):
+        monkeypatch.setattr(embedded, "_locked", locked)
+        with servers(data_dir, lasting=lasting) as ours:
+            assert ours.owned
+            assert both_know(ours, write_down(ours))
+
+
+def test_who_must_last_is_told_which_passing_owner_does_not_end(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "ATTACH_S", 0.1)
+    with owner(data_dir, stay="passing") as (process, theirs):
+        with (
+            pytest.raises(EmbeddedError, match=f"process {process.pid} .* stops them when it ends: end it"),
+            servers(data_dir, lasting=True),
+        ):
+            pass
+
+        with servers(data_dir) as ours:  # who passes too may attach
+            assert (ours.owned, ours.database_url) == (False, theirs.database_url)
 
 
 def test_a_pid_file_that_names_a_stranger_does_not_keep_the_servers_down(data_dir: Path) -> None:

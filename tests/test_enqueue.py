@@ -63,10 +63,22 @@ def test_the_same_key_never_makes_a_second_call_even_after_the_first_has_ended(w
     first = enqueue.enqueue(business_id=acme, to_number=TO, key="invoice 12")
     world.do("update call_log set status = 'canceled'")
 
-    second = enqueue.enqueue(business_id=acme, to_number="+15005550102", key="invoice 12")
+    second = enqueue.enqueue(business_id=acme, to_number=TO, key="invoice 12")
 
     assert second == EnqueuedCall(first.call_id, "canceled", created=False)
     assert world.value("select count(*) from call_log") == 1
+
+
+def test_a_key_that_belongs_to_a_call_of_another_number_is_no_duplicate_but_a_mistake(world: World, acme: int) -> None:
+    enqueue.enqueue(business_id=acme, to_number=TO, key="spring")
+    enqueue.enqueue(business_id=acme, to_number="+15005550103")
+
+    for number in ("+15005550102", "+15005550103"):  # the second has a live call, of no key
+        with pytest.raises(BadCall, match="the key belongs to a call of another number") as refusal:
+            enqueue.enqueue(business_id=acme, to_number=number, key="spring")
+        assert not re.search(r"\d{7}", str(refusal.value))
+
+    assert world.value("select count(*) from call_log") == 2
 
 
 def test_a_key_is_its_business_s_own(world: World, acme: int, other: int) -> None:
@@ -579,6 +591,68 @@ def test_each_row_is_read_with_the_region_of_its_business(
         (acme, "+972501234567"),
         (other, TO),
     ]
+
+
+def test_a_line_whose_key_belongs_to_a_call_of_another_number_is_rejected(
+    world: World, acme: int, written: Written
+) -> None:
+    enqueue.enqueue(business_id=acme, to_number="+15005550999", key="old")
+    numbers = [f"+1500{5_000_000 + n}" for n in range(enqueue.CHUNK_ROWS)]
+    file = written("\n".join(["to,key", "+15005550101,old", *(f"{number},spring" for number in numbers)]))
+
+    first, second = (import_calls(file, business_id=acme) for _ in range(2))
+
+    assert counts(first) == (1, 0, len(numbers))  # nobody is told "there already" of a call that no row stands for
+    assert counts(second) == (0, 1, len(numbers))
+    assert {reason for _, reason in first.rejected_lines} == {enqueue.KEY_OF_ANOTHER}
+    lines = dict(first.rejected_lines)
+    assert 2 in lines
+    assert len(numbers) + 2 in lines  # in the next chunk
+    assert world.value("select count(*) from call_log") == 2
+
+
+def test_lines_that_an_open_quote_swallowed_are_named_and_counted(world: World, acme: int, written: Written) -> None:
+    swallowed = "".join(f"+1500{5_550_200 + n},n\n" for n in range(100))
+    before, after = f'to,name\n{TO},a\n+15005550102,"Bob\n', '+15005550103,"Al"\n+15005550104,z\n'
+
+    open_to_the_end = import_calls(written(before + swallowed), business_id=acme)
+    open_to_the_next = import_calls(written(before + swallowed + after), business_id=acme)
+
+    reason = "lines 3 to {} were read as one: a quote is not closed"
+    assert counts(open_to_the_end) == (1, 0, 101)
+    assert open_to_the_end.rejected_lines == [(3, reason.format(103))]
+    assert counts(open_to_the_next) == (1, 1, 102)
+    assert open_to_the_next.rejected_lines == [(3, reason.format(104))]
+
+
+def test_a_number_that_another_live_call_holds_is_added_by_a_later_import(
+    world: World, acme: int, written: Written
+) -> None:
+    file = written(f"to\n{TO}\n")
+    other_call = enqueue.enqueue(business_id=acme, to_number=TO)
+
+    assert counts(import_calls(file, business_id=acme)) == (0, 1, 0)
+    world.do("update call_log set status = 'canceled' where id = %s", other_call.call_id)
+
+    assert counts(import_calls(file, business_id=acme)) == (1, 0, 0)
+
+
+def test_an_import_that_was_given_up_to_end_a_deadlock_is_tried_again(
+    world: World, acme: int, written: Written, mine: psycopg.Connection[Any]
+) -> None:
+    file = written("to,key\n+15005550101,a\n+15005550102,b\n")
+    reports: list[ImportReport] = []
+    mine.execute("set deadlock_timeout = '1 min'")  # so that PostgreSQL gives up the import, not us
+    outbound.enqueue_call(mine, business_id=acme, to_number="+15005550109", key="b")
+    importing = threading.Thread(target=lambda: reports.append(import_calls(file, business_id=acme)))
+    importing.start()
+    until(lambda: world.value("select count(*) from pg_locks where not granted") == 1)  # it has `a` and waits for `b`
+
+    outbound.enqueue_call(mine, business_id=acme, to_number="+15005550108", key="a")
+    mine.rollback()
+    importing.join(20)
+
+    assert [counts(report) for report in reports] == [(2, 0, 0)]
 
 
 def test_two_imports_of_the_same_numbers_at_once_call_each_number_once(world: World, acme: int, tmp_path: Path) -> None:
