@@ -1,5 +1,6 @@
 """Take what is due, within every limit, and nudge a worker for each."""
 
+import time
 from threading import Event
 from uuid import UUID
 
@@ -10,7 +11,8 @@ from outbound.failpoint import crash_here
 sql = db.statements("dispatch")
 log = logs.get("dispatch")
 
-_BUSY_WAIT_S = 0.05  # between two turns while there is work: a worker thread is never idle for long
+_BUSY_WAIT_S = 0.05  # between two turns while there is work, or was _BUSY_S ago: threads become free at any moment
+_BUSY_S = 2
 _AWAY_WAIT_S = 2  # after the database or the broker was away
 
 
@@ -56,8 +58,11 @@ def dispatch_until(stop: Event) -> None:
         try:
             with db.connect() as connection:
                 db.listen(connection, "outbound_due")
+                busy_until = 0.0
                 while not stop.is_set():
-                    busy = dispatch_once() > 0
+                    if dispatch_once() > 0:
+                        busy_until = time.monotonic() + _BUSY_S
+                    busy = time.monotonic() < busy_until
                     db.wait_for_notice(connection, _BUSY_WAIT_S if busy else settings().poll_s)
         except (*db.Unavailable, BrokerAway) as error:
             log.warning("dispatch.waiting", error=type(error).__name__)

@@ -36,6 +36,7 @@ with report as (
 ), moved as (
     update call_log
        set call_sid = :call_sid,
+           looks = 0,
            status = case when is_news then reported else status end,
            answered_at = case
                when reported = 'in-progress' and (is_news or :occurred_at::timestamptz is not null)

@@ -83,21 +83,30 @@ select status, error_code from moved;
 --
 -- Moves    initiated, ringing, in-progress -> failed
 -- Undo     a signed callback that names this call adopts it
-with moved as (
+with call as (
+    select id, status
+      from call_log
+     where id = :call_id
+       and call_sid is null
+       and (status in ('initiated', 'ringing', 'in-progress') or call_is_in_doubt(status, error_code))
+       for update
+), moved as (
     update call_log
        set status = 'failed',
            error_code = 'several_candidates',
            error_message = 'Several calls at the carrier could be this one: '
                            || array_to_string(:call_sids::text[], ', ') || '.',
-           ended_at = now(),
+           ended_at = coalesce(ended_at, now()),
            overdue_at = null
-     where id = :call_id and call_sid is null and status in ('initiated', 'ringing', 'in-progress')
-    returning status
+      from call
+     where call_log.id = call.id
+    returning call.status as was
 )
 insert into counter (name, label, slot, value)
 select counted.name, counted.label, pg_backend_pid() % 8, 1
   from moved
- cross join lateral (values ('ended', moved.status), ('reconcile', 'several_candidates')) as counted (name, label)
+ cross join lateral (values ('ended', 'failed'), ('reconcile', 'several_candidates')) as counted (name, label)
+ where was <> 'failed'
 on conflict (name, label, slot) do update set value = counter.value + 1;
 
 -- name: reconcile_done()!

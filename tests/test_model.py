@@ -180,7 +180,8 @@ class Life(RuleBasedStateMachine):
     def several_at_the_carrier(self, call_id: int) -> None:
         call = self.model[call_id]
         db.run(reconcile.sql.close_for_a_human, call_id=call_id, call_sids=["CA1", "CA2"])
-        if call.status in ("initiated", "ringing", "in-progress") and call.call_sid is None:
+        asked_about = call.status in ("initiated", "ringing", "in-progress") or call.is_in_doubt
+        if asked_about and call.call_sid is None:
             call.status, call.error_code, call.overdue = "failed", "several_candidates", False
 
     @rule(call_id=calls)
@@ -198,6 +199,7 @@ class Life(RuleBasedStateMachine):
             RANK[status] > RANK[call.status]
             or status == call.status
             or (status == "queued" and call.status in ("claimed", "initiated") and call.call_sid is None)
+            or (call.awaits_truth and call.call_sid is not None)
         )
         if not legal:
             with pytest.raises(psycopg.errors.CheckViolation):
@@ -215,6 +217,7 @@ class Life(RuleBasedStateMachine):
         assert result == ("moved" if news else "unchanged")
         adopted = call.call_sid is None
         call.call_sid = call_sid
+        call.looks = 0
         if news:
             call.status, call.overdue = status, False
             call.error_code = "carrier_failed" if status == "failed" else None
@@ -255,6 +258,6 @@ def test_the_sql_and_the_model_agree_whatever_comes_in_whatever_order(world: Wor
     run_state_machine_as_test(
         Life,
         settings=settings(
-            max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -60,6 +60,34 @@ def test_two_candidates_are_left_to_a_human(world: World, carrier: RunningSimula
     assert all(entry["call_sid"] in call.error_message for entry in carrier.log())
 
 
+def test_two_candidates_for_a_closed_call_are_asked_about_once(
+    world: World, carrier: RunningSimulator, nudges: list[object]
+) -> None:
+    call_id = world.claimed(to="+15005550127")
+    dial.dial_call(call_id)
+    _create_by_hand(carrier, to="+15005550127")
+    world.do("update call_log set overdue_at = now() - interval '60 s'")
+    cleanup.cleanup_stuck_dialing_jobs()
+
+    reconcile.reconcile_overdue_calls()
+
+    call = world.call(call_id)
+    assert (call.error_code, call.overdue_at) == ("several_candidates", None)
+    assert world.count("ended", "failed") == 1
+
+
+def test_only_absences_in_a_row_are_believed(world: World, carrier: RunningSimulator, nudges: list[object]) -> None:
+    call_id = world.initiated(call_sid=SID)
+    world.age(call_id, 61)
+    reconcile.reconcile_overdue_calls()
+    callback.record(call_id, Report(SID, "ringing", "callback"))
+    world.age(call_id, 61)
+
+    reconcile.reconcile_overdue_calls()
+
+    assert world.call(call_id).status == "ringing"
+
+
 def test_a_call_at_the_carrier_that_another_row_has_is_no_candidate(world: World, carrier: RunningSimulator) -> None:
     earlier = world.claimed(to="+15005550101")
     dial.dial_call(earlier)
