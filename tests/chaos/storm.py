@@ -5,6 +5,8 @@ from collections import Counter
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+import psutil
+
 from outbound import logs
 from tests.chaos.city import City, NotNow
 from tests.chaos.kinds import KINDS
@@ -67,12 +69,12 @@ class Storm:
 
     def _begin(self, kind: str) -> None:
         began_at = time.time()
-        context = KINDS[kind].cause(self._city)
-        if kind.startswith("worker"):
-            self._watch.hold_in_mind(kind)
         try:
+            context = KINDS[kind].cause(self._city)
+            if kind.startswith("worker"):
+                self._watch.hold_in_mind(kind)
             context.__enter__()
-        except NotNow:
+        except (NotNow, psutil.NoSuchProcess):  # whom it would hit is just starting, or gone: its turn comes again
             self._deck.append(kind)
             return
         lasts_s = self._city.rng.uniform(*KINDS[kind].lasts_s(self._city))
