@@ -23,7 +23,8 @@ T = TypeVar("T")
 Connection = psycopg.Connection[Any]
 Conflict = psycopg.errors.UniqueViolation
 _ReadOnly = psycopg.errors.ReadOnlySqlTransaction  # a standby, or a primary that was told not to write
-Unavailable = (psycopg.OperationalError, _ReadOnly)  # the database is away, or coming back: try again later
+# The database is away, or coming back, or gave up on us while we were stopped: try again later.
+Unavailable = (psycopg.OperationalError, _ReadOnly, psycopg.errors.IdleInTransactionSessionTimeout)
 NoSuchTable = psycopg.errors.UndefinedTable
 json = Jsonb
 Row = Any  # a named tuple whose fields are the statement's columns

@@ -56,7 +56,7 @@ def _reports(call: db.Row) -> list[Report]:
         report = carrier().fetch_call(call.call_sid)
         return [] if report is None else [report]
     order = DialOrder(call.id, call.from_number, call.to_number, None, None)
-    found = carrier().find_calls(order, call.dialed_at)
+    found = carrier().find_calls(order, call.dialed_at, call.ended_at)
     rows = db.run(sql.still_unbound, call_sids=[report.call_sid for report in found])
     unbound = {row.call_sid for row in rows}
     return [report for report in found if report.call_sid in unbound]

@@ -54,7 +54,7 @@ with report as (
                when reported = 'failed' then coalesce('sip_' || :sip_code::text, 'carrier_failed')
            end,
            error_message = case
-               when not is_news and call_log.call_sid is null and call_awaits_truth(status, error_code)
+               when not is_news and call_log.call_sid is null and call_is_in_doubt(status, error_code)
                    then 'Its call_sid came late, while another call held the number; its end is awaited.'
                when not is_news then error_message
                when reported = 'failed' then 'The carrier could not complete the call.'

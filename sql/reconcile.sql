@@ -12,7 +12,18 @@ with overdue as (
     select id
       from call_log
      where overdue_at < now()
-       and (status in ('initiated', 'ringing', 'in-progress') or call_is_in_doubt(status, error_code))
+       and (status in ('initiated', 'ringing', 'in-progress')
+            -- Its number may have another call by now, whose call_sid must not be taken for this one's.
+            or call_is_in_doubt(status, error_code)
+               and (call_sid is not null
+                    or not exists (
+                        select
+                          from call_log as other
+                         where other.business_id = call_log.business_id
+                           and other.to_number = call_log.to_number
+                           and other.direction = 'outbound'
+                           and other.status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')
+                    )))
        and (looked_at is null or looked_at < now() - make_interval(secs => :relook_s))
      order by status = 'failed', call_sid is not null, looked_at nulls first, overdue_at
      limit 1
@@ -22,7 +33,7 @@ update call_log
    set looked_at = now()
   from overdue
  where call_log.id = overdue.id
-returning call_log.id, call_sid, from_number, to_number, dialed_at;
+returning call_log.id, call_sid, from_number, to_number, dialed_at, ended_at;
 
 -- name: still_unbound(call_sids)
 -- Returns  those of the call_sids that no call has yet

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 
+import psycopg
 import pytest
 
 from outbound import db
@@ -91,3 +92,7 @@ def test_a_server_that_ended_many_connections_costs_nobody_a_wait(world: World) 
     db.run(sql.release_overdue_claims, batch_max=10)
 
     assert time.monotonic() - began_at < 2  # the pool, left alone, finds one dead connection per wait
+
+
+def test_a_session_that_was_ended_while_we_were_stopped_is_unavailable_and_no_surprise() -> None:
+    assert issubclass(psycopg.errors.IdleInTransactionSessionTimeout, db.Unavailable)

@@ -238,6 +238,25 @@ def test_a_call_that_was_closed_while_nobody_could_be_asked_is_asked_about_after
     assert (call.status, call.call_sid) == ("completed", carrier.log()[0]["call_sid"])
 
 
+def test_a_closed_call_never_takes_the_call_sid_of_its_successor(
+    world: World, carrier: RunningSimulator, nudges: list[object]
+) -> None:
+    closed = world.initiated(to="+15005550127")
+    world.do("update call_log set overdue_at = now() - interval '60 s'")
+    cleanup.cleanup_stuck_dialing_jobs()
+    successor = world.claimed(world.call(closed).business_id, "+15005550127")
+    dial.dial_call(successor)  # rings, and nobody hears of it
+    let_it_end(carrier, carrier.log()[0])
+
+    reconcile.reconcile_overdue_calls()  # the closed one's turn
+    world.do("update call_log set overdue_at = now() where id = %s", successor)
+    reconcile.reconcile_overdue_calls()
+    reconcile.reconcile_overdue_calls()
+
+    assert world.call(closed).call_sid is None
+    assert world.call(successor).call_sid == carrier.log()[0]["call_sid"]
+
+
 def test_a_call_that_was_adopted_while_another_held_its_number_is_asked_about_until_its_end_is_known(
     world: World, carrier: RunningSimulator, nudges: list[object]
 ) -> None:

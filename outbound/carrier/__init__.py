@@ -49,9 +49,11 @@ class Carrier(Protocol):
             CarrierSilent: no usable answer came.
         """
 
-    def find_calls(self, order: DialOrder, dialed_at: datetime) -> list[Report]:
+    def find_calls(self, order: DialOrder, dialed_at: datetime, closed_at: datetime | None = None) -> list[Report]:
         """
         Ask for the calls that *order*, dialed at *dialed_at*, may have become: same numbers, made around that time.
+
+        What was made after *closed_at* is another call: the number was free again.
 
         Raises:
             CarrierSilent: no usable answer came.

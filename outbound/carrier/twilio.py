@@ -97,8 +97,9 @@ class Twilio:
         except _NoSuchCall:
             return None
 
-    def find_calls(self, order: DialOrder, dialed_at: datetime) -> list[Report]:
+    def find_calls(self, order: DialOrder, dialed_at: datetime, closed_at: datetime | None = None) -> list[Report]:
         """See `Carrier.find_calls`.  Queued calls have no start time, so they are asked for apart."""
+        latest = min(dialed_at + _LATE, closed_at or dialed_at + _LATE)
         day = dialed_at - timedelta(days=1)  # the filter is documented by the day; we look closer ourselves
 
         def near() -> dict[str, Report]:
@@ -112,7 +113,7 @@ class Twilio:
                 if call.direction == "outbound-api"
                 and call._from == order.from_number  # noqa: SLF001 (`from` is a keyword; this is its public name there)
                 and call.date_created is not None
-                and dialed_at - _EARLY <= call.date_created <= dialed_at + _LATE
+                and dialed_at - _EARLY <= call.date_created <= latest
             }
 
         try:
