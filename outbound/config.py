@@ -15,6 +15,7 @@ TWILIO_API_URL = "https://api.twilio.com"
 CLOSED_WITHIN_S = 120  # a call without a call_sid
 HEARTBEAT_S = 2  # a worker process says this often that it is alive
 WORKER_SILENT_S = 10  # and one that was not heard of for this long gets no more calls
+PACE_LATE_S = 0.15  # a paced call that is begun later goes back: pace_tokens in SQL allows 0.25 s until it is sent
 LOOKS_MIN = 2  # the carrier's lists lag behind: absence is believed when it was seen twice, some seconds apart
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -83,6 +84,11 @@ class Settings(BaseSettings):
         if self.twilio_api_url:
             return self.twilio_api_url.rstrip("/")
         return TWILIO_API_URL if self.carrier == "twilio" else f"http://127.0.0.1:{self.simulator_port}"
+
+    @property
+    def account_rate(self) -> float | None:
+        """Calls per second of the account where `outbound limit` set none: Twilio grants 1 at first."""
+        return 1.0 if self.carrier == "twilio" else None
 
     @property
     def callback_base(self) -> str:

@@ -5,7 +5,7 @@ from threading import Event
 from uuid import UUID
 
 from outbound import db, dial, logs
-from outbound.config import WORKER_SILENT_S, settings
+from outbound.config import PACE_LATE_S, WORKER_SILENT_S, settings
 from outbound.failpoint import crash_here
 
 sql = db.statements("dispatch")
@@ -13,25 +13,28 @@ log = logs.get("dispatch")
 
 _BUSY_WAIT_S = 0.05  # between two turns while there is work, or was _BUSY_S ago: threads become free at any moment
 _BUSY_S = 2
+_HEADS_MIN = 20  # calls looked at per lane and turn at least: what stands in the way is soon out of it
 _AWAY_WAIT_S = 2  # after the database or the broker was away
 
 
 def dispatch_once() -> int:
     """
-    One turn: claim what is due and nudge a worker for each call; return how many were claimed.
+    One turn: claim what is due and nudge a worker for each call; return how many calls were moved.
 
-    Claims whose nudge could not be sent are given back.
+    Moved are also those that stood in the way: closed, or due later.  Claims whose nudge could not be sent are given
+    back.
     """
-    claimed = [row.id for row in db.transact(_claim)]
+    moved = db.transact(_claim)
+    claimed = [row.id for row in moved if row.status == "claimed"]
     crash_here("dispatch.claimed")
     for position, call_id in enumerate(claimed):
         if not dial.nudge(call_id):
             db.run(sql.release_claims, call_ids=claimed[position:])
             raise BrokerAway
     crash_here("dispatch.nudged")
-    if claimed:
-        log.info("dispatch.claimed", calls=len(claimed))
-    return len(claimed)
+    if moved:
+        log.info("dispatch.claimed", calls=len(claimed), put_aside=len(moved) - len(claimed))
+    return len(moved)
 
 
 def _claim(connection: db.Connection) -> list[db.Row]:
@@ -44,6 +47,10 @@ def _claim(connection: db.Connection) -> list[db.Row]:
         claims_per_thread=config.claims_per_thread,
         claim_s=config.claim_s,
         worker_silent_s=WORKER_SILENT_S,
+        ring_s=config.ring_s,
+        late_s=PACE_LATE_S,
+        heads_min=_HEADS_MIN,
+        account_rate=config.account_rate,
     )
     return rows
 

@@ -4,20 +4,46 @@
 -- name: begin_dial(call_id, ask_s)^
 -- Write down that this call is about to be dialed.  Committed before the carrier hears of it.
 --
--- Moves    claimed -> initiated
+-- Moves    claimed -> initiated; claimed -> queued where its moment has passed (dial_by), or where somebody forbade it
+--          since it was claimed: a pause, a do-not-call entry
 -- Returns  what to dial, or nothing: another worker has it, or it was taken back
 -- Races    whoever repeats this nudge finds the row no longer 'claimed'
 -- Undo     none: from here on the phone may be ringing
-update call_log
-   set status = 'initiated',
-       dialed_at = now(),
-       error_message = null,
-       looks = 0,
-       looked_at = null,
-       overdue_at = now() + make_interval(secs => :ask_s)
-  from business
- where call_log.id = :call_id and call_log.status = 'claimed' and business.id = call_log.business_id
-returning call_log.id, call_log.fence, call_log.from_number, call_log.to_number, business.voice_url, business.twiml;
+with call as (
+    select id,
+           coalesce(dial_by >= now(), true)
+           and not is_suppressed(to_number, business_id, campaign_id)
+           and not exists (
+               select
+                 from dial_control
+                where (scope, key) in (('account', ''), ('business', business_id::text),
+                                       ('campaign', campaign_id::text), ('number', from_number))
+                  and (state <> 'running' or hold_until > now())
+           ) as may_begin
+      from call_log
+     where id = :call_id and status = 'claimed'
+       for update
+), begun as (
+    update call_log
+       set status = case when may_begin then 'initiated' else 'queued' end,
+           dialed_at = case when may_begin then now() end,
+           error_message = case when not may_begin then error_message end,
+           looks = 0,
+           looked_at = null,
+           overdue_at = case when may_begin then now() + make_interval(secs => :ask_s) end
+      from call
+     where call_log.id = call.id and status = 'claimed'
+    returning call_log.*
+)
+select begun.id, begun.fence, begun.from_number, begun.to_number, begun.contact, begun.dial_by is not null as is_paced,
+       campaign.machine_detection,
+       case when speaks.campaign then campaign.voice_url else business.voice_url end as voice_url,
+       case when speaks.campaign then campaign.twiml else business.twiml end as twiml
+  from begun
+ inner join business on business.id = begun.business_id
+  left join campaign on campaign.id = begun.campaign_id
+ cross join lateral (select coalesce(campaign.voice_url, campaign.twiml) is not null as campaign) as speaks
+ where begun.status = 'initiated';
 
 -- name: record_refusal(call_id, fence, error_code, error_message)!
 -- The carrier said no; nothing rang.  A refusal that comes after the call was closed is the better reason.

@@ -6,48 +6,179 @@
 -- Returns  false where another dispatcher has its turn
 select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'));
 
--- name: claim_due_calls(batch_max, claims_per_thread, claim_s, worker_silent_s)
--- Take what is due, business by business in turn, as many as the living worker threads can soon begin to dial.
--- Few claims are outstanding at any time: order and limits are decided late, and no claim grows old in the broker.
--- The cost is one short index read per business, whatever waits behind it.
+-- name: claim_due_calls(batch_max, claims_per_thread, claim_s, worker_silent_s, ring_s, late_s, heads_min, account_rate)
+-- Take what is due and may be dialed, as many as the limits and the living worker threads allow.
 --
--- Moves    queued -> claimed
--- Returns  one row per call taken; none where no worker is alive
+-- Calls wait in lanes: one per business, campaign and from-number.  Only lanes that have room are looked at, and of
+-- each only its head, so that the cost does not grow with what waits.  What stands in a head's own way (call_obstacle)
+-- takes it out of the way: closed, or due later.  Of the rest each limit lets its first ones pass, narrow limits first,
+-- so that nobody takes up room that a limit of his own denies him.  Their order is fair by weight: who was served less
+-- comes first, and who was idle begins where the others are.
+--
+-- Moves    queued -> claimed; queued -> canceled where something final stands in the way
+-- Returns  one row per call moved, with its status; none where no worker is alive
 -- Races    other dispatchers wait for their turn (take_turn); a row that somebody holds is skipped
 -- Undo     release_claims; release_overdue_claims in cleanup.sql
-with room as (
-    select greatest(0, least(
+with scope as materialized (
+    select * from dial_scope(:account_rate)
+), room as (
+    select account.served_floor, account.rate,
+           greatest(0, least(
                :batch_max::bigint,
+               account.room,
                :claims_per_thread::bigint
                * (select coalesce(sum(threads), 0)
                     from worker
                    where seen_at > now() - make_interval(secs => :worker_silent_s))
                - (select count(*) from call_log where status = 'claimed')
            ))::bigint as free
-), due as (
-    select next.id, row_number() over (partition by business.id order by next.due_at, next.id) as turn
+      from scope as account
+     where account.scope = 'account'
+), able as (
+    select lane.business_id, lane.campaign_id, lane.campaign_key, lane.from_number, room.free,
+           by_number.key is not null as number_counts,
+           coalesce(room.rate, by_business.rate, by_campaign.rate, by_number.rate) is not null as is_paced,
+           coalesce(by_business.weight, 1) as business_weight,
+           coalesce(by_campaign.weight, 1) as campaign_weight,
+           greatest(coalesce(by_business.served, 0), room.served_floor) as business_served,
+           greatest(coalesce(by_campaign.served, 0), coalesce(by_business.served_floor, 0)) as campaign_served,
+           coalesce(by_business.room, room.free) as business_room,
+           coalesce(by_campaign.room, room.free) as campaign_room,
+           coalesce(by_number.room, room.free) as number_room,
+           call_windows(lane.business_id, lane.campaign_id) as window_ids
       from room
-     cross join business
+     cross join (select lane.*, coalesce(nullif(campaign_id, 0)::text, 'of business ' || business_id) as campaign_key
+                   from lane) as lane
+     inner join business on business.id = lane.business_id
+      left join campaign on campaign.id = lane.campaign_id
+      left join scope as by_business on by_business.scope = 'business' and by_business.key = lane.business_id::text
+      left join scope as by_campaign on by_campaign.scope = 'campaign' and by_campaign.key = lane.campaign_key
+      left join scope as by_number on by_number.scope = 'number' and by_number.key = lane.from_number
+     where room.free > 0
+       and coalesce(by_business.room, 1) > 0
+       and coalesce(by_campaign.room, 1) > 0
+       and coalesce(by_number.room, 1) > 0
+       and coalesce(campaign.voice_url, campaign.twiml, business.voice_url, business.twiml) is not null
+       and coalesce(campaign.starts_at <= now(), true)
+), head as (
+    select able.*, head.call, (head.call).id, (head.call).due_at,
+           case when window_ids <> '{}' then callee_zones((head.call).to_number, (head.call).time_zone) end as zones
+      from able
      cross join lateral (
-           select id, due_at
+           select call_log as call
              from call_log
-            where business_id = business.id and status = 'queued' and due_at <= now()
+            where business_id = able.business_id
+              and coalesce(campaign_id, 0) = able.campaign_id
+              and from_number = able.from_number
+              and status = 'queued'
+              and paused_at is null
+              and due_at <= now()
             order by due_at, id
-            limit room.free
-     ) as next
-     where business.voice_url is not null or business.twiml is not null
+            limit greatest(:heads_min, able.free)
+     ) as head
+), opening as (
+    select window_ids, zones, next_opening(window_ids, zones, now(), :claim_s::float8 + :ring_s::float8) as opens_at
+      from (select distinct window_ids, zones from head where zones is not null) as asked
+), judged as (
+    select head.*, obstacle.code, obstacle.until, coalesce(obstacle.is_final, false) as is_final
+      from head
+      left join opening on opening.window_ids = head.window_ids and opening.zones = head.zones
+      left join lateral call_obstacle(head.call, head.window_ids, coalesce(head.zones, '{}'), opening.opens_at)
+        as obstacle on true
+), ordered as (
+    select in_campaign.*, random() as luck,
+           business_served
+           + (row_number() over (partition by business_id order by campaign_tag, due_at, id) - 1) / business_weight
+           as business_tag
+      from (select judged.*,
+                   campaign_served
+                   + (row_number() over (partition by business_id, campaign_id order by due_at, id) - 1)
+                   / campaign_weight as campaign_tag
+              from judged
+             where code is null) as in_campaign
+), within_number as (
+    select *
+      from (select ordered.*, row_number() over (partition by from_number order by business_tag, luck) as place
+              from ordered) as placed
+     where place <= number_room
+), within_campaign as (
+    select *
+      from (select id, row_number() over (partition by business_id, campaign_id order by business_tag, luck) as place,
+                   campaign_room
+              from within_number) as placed
+     where place <= campaign_room
+), within_business as (
+    select *
+      from (select id, business_room, business_tag, luck,
+                   row_number() over (partition by business_id order by business_tag, luck) as place
+              from within_number
+             inner join within_campaign using (id)) as placed
+     where place <= business_room
 ), chosen as (
-    select id from due order by turn, random() limit (select free from room)
+    select id from within_business order by business_tag, luck limit (select free from room)
 ), locked as (
     -- As arrays: the planner takes these for few, and reads the table by its key however large it is.
-    select id from call_log where id = any(array(select id from chosen)) and status = 'queued' for update skip locked
+    select id
+      from call_log
+     where id = any(array(select id from chosen union all select id from judged where code is not null))
+       and status = 'queued'
+       and paused_at is null
+       for update skip locked
+), moved as (
+    update call_log
+       set status = case when judged.is_final then 'canceled' when code is null then 'claimed' else status end,
+           fence = fence + case when code is null then 1 else 0 end,
+           overdue_at = case when code is null then now() + make_interval(secs => :claim_s) end,
+           dial_by = case when code is null and is_paced then now() + make_interval(secs => :late_s) end,
+           due_at = case when code is null or judged.is_final then call_log.due_at else until end,
+           held_by = case when not judged.is_final then code end,
+           error_code = case when judged.is_final then code else error_code end,
+           error_message = case when judged.is_final then obstacle_sentence(code) else error_message end,
+           ended_at = case when judged.is_final then now() end
+      from judged
+     where call_log.id = any(array(select id from locked)) and call_log.status = 'queued' and judged.id = call_log.id
+    returning call_log.id, call_log.status, code
+), taken as (
+    select ordered.* from moved inner join ordered using (id) where moved.status = 'claimed'
+), spent as (
+    insert into dial_control (scope, key, tokens, refilled_at, served, served_floor)
+    select spending.scope, spending.key, coalesce(scope.tokens - calls, 0), now(), spending.served,
+           spending.served_floor
+      from (select 'account' as scope, '' as key, count(*) as calls, 0 as served, max(business_tag) as served_floor
+              from taken
+            having count(*) > 0
+            union all
+            select 'business', business_id::text, count(*),
+                   max(business_tag) + 1 / min(business_weight), max(campaign_tag)
+              from taken
+             group by business_id
+            union all
+            select 'campaign', campaign_key, count(*), max(campaign_tag) + 1 / min(campaign_weight), 0
+              from taken
+             group by campaign_key
+            union all
+            select 'number', from_number, count(*), 0, 0 from taken where number_counts group by from_number
+           ) as spending
+      left join scope on scope.scope = spending.scope and scope.key = spending.key
+     order by spending.scope, spending.key
+    on conflict (scope, key) do update
+       set tokens = excluded.tokens,
+           refilled_at = excluded.refilled_at,
+           served = greatest(dial_control.served, excluded.served),
+           served_floor = greatest(dial_control.served_floor, excluded.served_floor)
+), counted as (
+    insert into counter (name, label, slot, value)
+    select name, label, pg_backend_pid() % 8, count(*)
+      from (select case when status = 'canceled' then 'refused_by_rule' else 'held' end as name, code as label
+              from moved
+             where code is not null
+            union all
+            select 'ended', 'canceled' from moved where status = 'canceled') as news
+     group by name, label
+     order by name, label
+    on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
-update call_log
-   set status = 'claimed',
-       fence = fence + 1,
-       overdue_at = now() + make_interval(secs => :claim_s)
- where id = any(array(select id from locked)) and status = 'queued'
-returning id;
+select id, status from moved;
 
 -- name: release_claims(call_ids)!
 -- Give back claims whose nudge could not be sent.

@@ -16,10 +16,12 @@ union all
 select 'due', null, count(*) from call_log where status = 'queued' and due_at <= now()
 union all
 select 'oldest_due_seconds', null, coalesce(extract(epoch from now() - min(oldest.due_at)), 0)
-  from business
+  from lane
  cross join lateral (select due_at from call_log
-                      where business_id = business.id and status = 'queued' and due_at <= now()
-                      order by due_at limit 1) as oldest
+                      where business_id = lane.business_id and coalesce(campaign_id, 0) = lane.campaign_id
+                        and from_number = lane.from_number and status = 'queued' and paused_at is null
+                        and due_at <= now()
+                      order by due_at, id limit 1) as oldest
 union all
 select 'stale', rule.rule, count(overdue.rule)
   from (values ('claimed'), ('no_call_sid'), ('silent'), ('no_lead')) as rule (rule)

@@ -47,6 +47,18 @@ SETTINGS = {
 }
 
 
+# What dispatch gives the claim, for tests that call the statement itself.
+CLAIM = {
+    "batch_max": 200,
+    "claims_per_thread": 2,
+    "claim_s": 30,
+    "worker_silent_s": 10,
+    "ring_s": 30,
+    "late_s": 0.15,
+    "heads_min": 20,
+    "account_rate": None,
+}
+
 _numbers = itertools.count()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from outbound import cleanup, db, dial, dispatch
 from outbound.carrier.simulator import RunningSimulator
-from tests.conftest import World, forget_settings, until
+from tests.conftest import CLAIM, World, forget_settings, until
 
 
 def test_the_intent_to_dial_is_committed_before_the_carrier_is_asked(world: World, carrier: RunningSimulator) -> None:
@@ -137,7 +137,7 @@ def test_a_stale_put_back_cannot_move_a_dial_that_somebody_else_began(world: Wor
         dial.sql.put_back, call_id=call_id, fence=1, wait_s=2, reason="ConnectTimeout"
     )  # its answer gets lost on the way to the worker
     world.age(call_id, 600)
-    db.run(dispatch.sql.claim_due_calls, batch_max=1, claims_per_thread=1, claim_s=30, worker_silent_s=10)
+    db.run(dispatch.sql.claim_due_calls, **CLAIM)
     second = db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60)
 
     moved = _put_back(call_id)

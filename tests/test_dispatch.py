@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from outbound import broker, db, dial, dispatch, enqueue
-from tests.conftest import World, forget_settings, until
+from tests.conftest import CLAIM, World, forget_settings, until
 
 
 def test_a_due_call_is_claimed_and_a_worker_is_nudged(world: World, nudges: list[object]) -> None:
@@ -128,16 +128,11 @@ def test_a_claim_reads_a_few_rows_of_each_business_however_many_wait(world: Worl
     world.queued(small)
     world.worker(threads=4)
     world.do("analyze call_log")
-    statement = dispatch.sql.claim_due_calls.sql % {
-        "batch_max": 200,
-        "claims_per_thread": 2,
-        "claim_s": 30,
-        "worker_silent_s": 10,
-    }
+    statement = dispatch.sql.claim_due_calls.sql % (CLAIM | {"account_rate": "null", "heads_min": 5})
 
-    plan = world.value(f"explain (analyze, buffers, format json) {statement}")
+    plan = world.value(f"explain (analyze, buffers, format json) {statement.replace(chr(37), chr(37) * 2)}")
 
-    assert _rows_read(plan[0]["Plan"], "call_log_due") <= 2 * 8
+    assert _rows_read(plan[0]["Plan"], "call_log_lane") <= 2 * 8
     assert "call_log" not in _scanned_whole(plan[0]["Plan"])
 
 

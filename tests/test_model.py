@@ -16,7 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from outbound import callback, cleanup, db, dial, dispatch, lead, reconcile
 from outbound.call import FINAL, STATUSES, Report
 from outbound.config import LOOKS_MIN
-from tests.conftest import World
+from tests.conftest import CLAIM, World
 
 RANK = {status: min(position, 5) for position, status in enumerate(STATUSES)}
 PHONES = ("+15005550101", "+15005550102")
@@ -85,12 +85,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def claim(self) -> None:
         self.world.do("update call_log set due_at = now() - interval '1 s' where status = 'queued'")
-        claimed = {
-            row.id
-            for row in db.run(
-                dispatch.sql.claim_due_calls, batch_max=100, claims_per_thread=1, claim_s=30, worker_silent_s=10
-            )
-        }
+        claimed = {row.id for row in db.run(dispatch.sql.claim_due_calls, **CLAIM)}
         assert claimed == {number for number, call in self.model.items() if call.status == "queued"}
         for number in claimed:
             call = self.model[number]

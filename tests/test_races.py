@@ -8,7 +8,7 @@ from threading import Barrier
 from outbound import callback, cleanup, db, dial, dispatch
 from outbound.call import Report
 from outbound.carrier.simulator import RunningSimulator
-from tests.conftest import World
+from tests.conftest import CLAIM, World
 
 
 def test_two_dispatchers_never_take_the_same_call(world: World) -> None:
@@ -125,6 +125,4 @@ def test_an_enqueue_and_a_dispatch_at_once_lose_nothing(world: World) -> None:
 
 
 def _claim(batch_max: int) -> list[db.Row]:
-    return list(
-        db.run(dispatch.sql.claim_due_calls, batch_max=batch_max, claims_per_thread=2, claim_s=30, worker_silent_s=10)
-    )
+    return list(db.run(dispatch.sql.claim_due_calls, **(CLAIM | {"batch_max": batch_max})))

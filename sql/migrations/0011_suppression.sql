@@ -1,0 +1,52 @@
+-- Whom nobody may call, who has agreed to be called, and when a do-not-call registry was last asked about whom.
+-- squawk-ignore-file adding-foreign-key-constraint, require-concurrent-index-creation
+-- depends: 0010_phone_zone
+
+-- Without a business it holds for everybody; without a campaign, for all of the business's calls.
+create table if not exists suppression (
+    id          bigint generated always as identity primary key,
+    phone       text not null check (phone ~ '^\+[1-9][0-9]{6,14}$'),
+    business_id bigint null references business (id),
+    campaign_id bigint null references campaign (id),
+    reason      text not null default '',
+    created_at  timestamptz not null default now()
+);
+create unique index if not exists suppression_once
+    on suppression (phone, coalesce(business_id, 0), coalesce(campaign_id, 0));
+
+create table if not exists consent (
+    business_id bigint not null references business (id),
+    phone       text not null check (phone ~ '^\+[1-9][0-9]{6,14}$'),
+    given_at    timestamptz not null default now(),
+    expires_at  timestamptz null,
+    revoked_at  timestamptz null,
+    source      text not null default '',
+    primary key (business_id, phone)
+);
+
+create table if not exists registry_check (
+    phone      text primary key check (phone ~ '^\+[1-9][0-9]{6,14}$'),
+    checked_at timestamptz not null,
+    is_listed  boolean not null
+);
+
+create or replace function is_suppressed(phone text, business_id bigint, campaign_id bigint) returns boolean
+language sql stable parallel safe
+return exists (
+    select
+      from suppression
+     where suppression.phone = is_suppressed.phone
+       and coalesce(suppression.business_id, is_suppressed.business_id) = is_suppressed.business_id
+       and (suppression.campaign_id is null or suppression.campaign_id = is_suppressed.campaign_id)
+);
+
+create or replace function has_consent(business_id bigint, phone text) returns boolean
+language sql stable parallel safe
+return exists (
+    select
+      from consent
+     where consent.business_id = has_consent.business_id
+       and consent.phone = has_consent.phone
+       and consent.revoked_at is null
+       and (consent.expires_at is null or consent.expires_at > now())
+);
