@@ -11,9 +11,11 @@ select 'calls' as name, live.status as label, count(call_log.status)::float8 as 
     on call_log.status = live.status and call_log.status in ('claimed', 'initiated', 'ringing', 'in-progress')
  group by live.status
 union all
-select 'calls', 'queued', count(*) from call_log where status = 'queued'
+select 'calls', 'queued',
+       (select count(*) from call_log where status = 'queued' and paused_at is null)
+       + (select count(*) from call_log where status = 'queued' and paused_at is not null)  -- two small indexes
 union all
-select 'due', null, count(*) from call_log where status = 'queued' and due_at <= now()
+select 'due', null, count(*) from call_log where status = 'queued' and paused_at is null and due_at <= now()
 union all
 select 'oldest_due_seconds', null, coalesce(extract(epoch from now() - min(oldest.due_at)), 0)
   from lane

@@ -8,6 +8,7 @@ drop view if exists lane;
 drop index if exists call_log_hang_ups;
 drop index if exists call_log_retries;
 drop index if exists call_log_attempts;
+drop index if exists call_log_paused;
 drop index if exists call_log_lane;
 alter table call_log drop constraint if exists call_log_hang_up;
 alter table call_log drop column if exists dial_by;

@@ -72,6 +72,8 @@ create index if not exists call_log_lane
  where status = 'queued' and paused_at is null;
 drop index if exists call_log_due;
 
+create index if not exists call_log_paused on call_log (id) where status = 'queued' and paused_at is not null;
+
 -- How often somebody was tried lately.
 create index if not exists call_log_attempts
     on call_log (business_id, to_number, dialed_at)
