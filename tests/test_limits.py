@@ -378,7 +378,12 @@ def test_the_carrier_never_sees_more_than_was_granted(servers: Servers, template
             _limit(world, "business", str(business_id), live_max=3)
             _queued(world, business_id, 40)
         with Processes(processes) as running:
-            until(lambda: running.tend() or _all_ended(world), timeout_s=90)
+
+            def settled() -> bool:
+                running.tend()
+                return bool(world.value("select count(*) = 0 from call_log where call_status_rank(status) < 5"))
+
+            until(settled, timeout_s=90)
             log = _log(phones)
         world.connection.close()
 
@@ -387,10 +392,6 @@ def test_the_carrier_never_sees_more_than_was_granted(servers: Servers, template
     assert _most_within_a_second(moments) <= 20
     assert max(entry["live_at_most"] for entry in log) <= 10
     assert moments[-1] - moments[0] < 60, "slow is no way to keep a limit: 15 a second were possible"
-
-
-def _all_ended(world: World) -> bool:
-    return bool(world.value("select count(*) = 0 from call_log where call_status_rank(status) < 5"))
 
 
 def _log(port: int) -> list[dict[str, Any]]:
