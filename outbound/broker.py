@@ -1,5 +1,6 @@
 """The only file that chooses a broker and its middleware.  A message is a nudge: losing one costs a little time."""
 
+import inspect
 import time
 from collections.abc import MutableMapping
 from typing import Any
@@ -33,7 +34,7 @@ def make(url: str) -> dramatiq.Broker:
     Its own retries, delays and priorities are not used: time and order live in SQL, sweepers repeat lost nudges.
     Retries stays as the middleware that sets a failed message aside instead of dropping it.
     """
-    middleware: list[dramatiq.Middleware] = [Retries(max_retries=0)]
+    middleware: list[dramatiq.Middleware] = [_Ids(), Retries(max_retries=0)]
     if url.startswith(IN_PROCESS):
         return StubBroker(middleware=middleware)
     client = redis.Redis.from_url(
@@ -43,6 +44,22 @@ def make(url: str) -> dramatiq.Broker:
         retry=Retry(NoBackoff(), 0),  # redis-py would try for 15 s; we look again at the next tick
     )
     return _Redis(client=client, namespace=settings().broker_namespace, middleware=middleware)  # type: ignore[no-untyped-call]
+
+
+class _Ids(dramatiq.Middleware):
+    """Lets every line that is logged while a message is at work carry its call_id or call_sid, Dramatiq's own too."""
+
+    def before_process_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
+        """Begin."""
+        logs.forget()
+        if message.actor_name in broker.actors:
+            names = inspect.signature(broker.actors[message.actor_name].fn).parameters
+            given = dict(zip(names, message.args, strict=False)) | message.kwargs
+            logs.remember(**{name: given[name] for name in ("call_id", "call_sid") if name in given})
+
+    def after_process_message(self, *_: object, **_outcome: object) -> None:
+        """End."""
+        logs.forget()
 
 
 class _Redis(RedisBroker):
@@ -84,6 +101,22 @@ def nudge(actor: dramatiq.Actor[..., Any], *args: int | str) -> bool:
         log.warning("broker.unavailable", actor=actor.actor_name, error=type(error).__name__)
         return False
     return True
+
+
+def waiting_messages(queue_name: str) -> list[bytes]:
+    """The messages that lie in a queue and that no worker has taken, as they were sent."""
+    client = getattr(broker, "client", None)
+    if client is None:
+        return [bytes(data) for data in list(broker.queues[queue_name].queue)]
+    return [bytes(data) for data in client.hvals(f"{settings().broker_namespace}:{queue_name}.msgs")]
+
+
+def forget_namespace(namespace: str) -> None:
+    """Delete all keys of a namespace that was made up for a while; a broker inside this process has none."""
+    client = getattr(broker, "client", None)
+    if client is not None:
+        for key in client.scan_iter(match=f"{namespace}:*", count=1000):
+            client.delete(key)
 
 
 def _configured() -> dramatiq.Broker:

@@ -2,14 +2,10 @@
 
 import zoneinfo
 from collections.abc import Sequence
-from urllib.parse import urlsplit
-from xml.etree import ElementTree as ET
 
-from outbound import db, phone_numbers
+from outbound import db, phone_numbers, voice
 
 sql = db.statements("business")
-
-TWIML_MAX = 4000  # characters; Twilio's limit for Twiml of a call
 
 
 class BadBusiness(ValueError):
@@ -92,9 +88,7 @@ def _checked(
             _time_zone_fault(time_zone),
             _region_fault(region),
             "a call must play something: give a voice URL or TwiML" if silent else None,
-            "a call plays a voice URL or TwiML, not both" if voice_url and twiml else None,
-            _voice_url_fault(voice_url),
-            _twiml_fault(twiml),
+            *voice.faults(voice_url, twiml),
         )
         if fault
     ]
@@ -133,28 +127,3 @@ def _region_fault(region: str | None) -> str | None:
     if region is None or phone_numbers.is_region(region):
         return None
     return f"{region} is not a region: two letters, like IL"
-
-
-def _voice_url_fault(voice_url: str | None) -> str | None:
-    if voice_url is None:
-        return None
-    try:
-        parts = urlsplit(voice_url)
-        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is none, brackets that hold no address
-        good = False
-    if good and voice_url.isascii() and voice_url.isprintable() and " " not in voice_url:
-        return None
-    return "the voice URL must be an https:// or http:// address, without spaces"
-
-
-def _twiml_fault(twiml: str | None) -> str | None:
-    if twiml is None:
-        return None
-    if len(twiml) > TWIML_MAX:
-        return f"the TwiML has {len(twiml)} characters, and {TWIML_MAX} are allowed"
-    try:
-        root = ET.fromstring(twiml)  # noqa: S314 (an operator's own text; expat refuses entity bombs)
-    except (ET.ParseError, UnicodeEncodeError) as error:
-        return f"the TwiML is not XML: {getattr(error, 'reason', error)}"
-    return None if root.tag == "Response" else "the TwiML must be one <Response> element"

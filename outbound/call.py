@@ -21,6 +21,7 @@ class DialOrder:
         call_id: our id; it travels in the status-callback URL and comes back with every callback.
         from_number, to_number: E.164.
         voice_url, twiml: what the call plays; exactly one of them is set.
+        machine_detection: `Enable` or `DetectMessageEnd` where the carrier is to tell whether a machine picked up.
     """
 
     call_id: int
@@ -28,6 +29,7 @@ class DialOrder:
     to_number: str
     voice_url: str | None
     twiml: str | None
+    machine_detection: str | None = None
 
 
 @dataclass(frozen=True)

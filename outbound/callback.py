@@ -1,6 +1,8 @@
 """Write down what the carrier says happened, in any order."""
 
-from outbound import db, lead, logs
+from collections.abc import Mapping
+
+from outbound import db, lead, logs, voice
 from outbound.call import Report
 from outbound.config import settings
 from outbound.failpoint import crash_here
@@ -16,6 +18,11 @@ def record(call_id: int, report: Report) -> str:
     Returns:
         `moved`, `unchanged`, `unknown_status` (kept, moved nothing), `other_call_sid` or `unknown_call` (refused).
     """
+    with logs.about(call_id=call_id, call_sid=report.call_sid):
+        return _record_and_nudge(call_id, report)
+
+
+def _record_and_nudge(call_id: int, report: Report) -> str:
     try:
         row = _record(call_id, report)
     except db.Conflict:
@@ -23,15 +30,26 @@ def record(call_id: int, report: Report) -> str:
         try:
             row = _record(call_id, report)
         except db.Conflict:
-            log.error(f"{report.source}.call_sid_of_another_call", call=call_id, call_sid=report.call_sid)
+            log.error(f"{report.source}.call_sid_of_another_call")
             return "other_call_sid"
-    log.info(
-        f"{report.source}.{row.result}", call=call_id, call_sid=report.call_sid, status=row.status, told=report.status
-    )
+    log.info(f"{report.source}.{row.result}", status=row.status, told=report.status)
     crash_here("callback.recorded")
     if row.lead_due:
         lead.nudge(report.call_sid)
     return str(row.result)
+
+
+def record_answered_by(call_id: int, call_sid: str, answered_by: str, payload: Mapping[str, object]) -> str:
+    """
+    Keep who answered, in the carrier's words.
+
+    Returns:
+        `kept`; `no_call_sid_yet`, `other_call_sid` or `unknown_call` (refused).
+    """
+    told = {"call_sid": call_sid, "answered_by": answered_by, "payload": db.json(dict(payload))}
+    result = str(db.run(sql.record_answered_by, call_id=call_id, **told))
+    log.info(f"answered_by.{result}", call_id=call_id, call_sid=call_sid, answered_by=answered_by)
+    return result
 
 
 def record_by_call_sid(report: Report) -> str:
@@ -53,7 +71,7 @@ def record_inbound_call(call_sid: str, from_number: str, to_number: str) -> tupl
         log.warning("inbound.number_of_nobody", call_sid=call_sid)
         return None
     lead.nudge(call_sid)
-    return answer.voice_url, answer.twiml
+    return answer.voice_url, voice.render(answer.twiml, None)  # nobody's row says who calls
 
 
 def _record(call_id: int, report: Report) -> db.Row:

@@ -5,18 +5,16 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from outbound import __version__, config, logs
+from outbound import __version__, cli_campaign, cli_control, cli_doctor, cli_suppression, cli_window, config, logs
+from outbound.door import AsJson, Misuse, err, out, ready, until_told_to_stop
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,20 +24,23 @@ app = typer.Typer(
 )
 business_app = typer.Typer(no_args_is_help=True, help="The tenants.")
 app.add_typer(business_app, name="business")
-out = Console()
-err = Console(stderr=True)
+app.add_typer(cli_campaign.campaign_app, name="campaign")
+app.add_typer(cli_campaign.ladder_app, name="ladder")
+app.add_typer(cli_window.app, name="window")
+for group in cli_suppression.groups:
+    app.add_typer(group)
+for command in (*cli_control.commands, *cli_doctor.commands):
+    app.command()(command)
+
+MaybeBusiness = Annotated[int | None, typer.Option("--business", help="Whose: its id in `outbound business list`.")]
+MaybeCampaign = Annotated[int | None, typer.Option("--campaign", help="For which: its id in `outbound campaign list`.")]
 
 LISTEN_S = 10  # a port that cannot be had is refused at once
-
-BusinessOption = Annotated[
-    int, typer.Option("--business", help="Whose call this is: its id in `outbound business list`.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
 
 
 def main() -> None:
     """Run the command; an error that the user can mend is one clear line, and exit status 2."""
-    from outbound import business, embedded, enqueue, schema
+    from outbound import business, campaign, control, embedded, enqueue, ladder, schema, suppression, window
 
     clear = (
         config.SettingsError,
@@ -47,9 +48,14 @@ def main() -> None:
         schema.SchemaTooOld,
         schema.MigrationLocked,
         business.BadBusiness,
+        campaign.BadCampaign,
+        ladder.BadLadder,
+        control.BadControl,
         enqueue.BadCall,
         enqueue.BadFile,
-        _Misuse,
+        suppression.BadSuppression,
+        window.BadWindow,
+        Misuse,
     )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an end like any other: what was started is stopped
     try:
@@ -60,38 +66,15 @@ def main() -> None:
         sys.exit(2)
 
 
-class _Misuse(RuntimeError):
-    """The command cannot do that here; the message says what can."""
-
-
-@contextmanager
-def _ready(*, check_schema: bool = True, broker: bool = False, lasting: bool = False) -> Iterator[bool]:
-    """
-    Settings checked, servers there, schema new enough; the processes' and the operator's commands all start so.
-
-    The doors, which are there to stay, say `lasting`; who sends or takes nudges, `broker`.
-    """
-    from outbound import db, schema
-    from outbound.home import at_home
-
-    logs.set_up()
-    with at_home(broker=broker, lasting=lasting) as owned:
-        try:
-            if check_schema:
-                schema.require()
-            yield owned
-        except db.Unavailable as error:
-            raise _Misuse(f"the database does not answer: {str(error).splitlines()[0]}; check DATABASE_URL") from None
-        finally:
-            db.close()
-
-
-def _until_told_to_stop() -> Event:
-    """An event that SIGTERM and SIGINT set."""
-    stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
+@app.callback()
+def common(
+    log_format: Annotated[
+        str | None, typer.Option("--log-format", help="Form of the log: logfmt, json or console.")
+    ] = None,
+) -> None:
+    """Take what is meant for every command; our child processes inherit it."""
+    if log_format is not None:
+        os.environ[logs.FORMAT_SETTING] = log_format
 
 
 @app.command()
@@ -105,7 +88,7 @@ def migrate() -> None:
     """Bring the database's schema up to date; safe to run twice, and after a kill."""
     from outbound import schema
 
-    with _ready(check_schema=False):
+    with ready(check_schema=False):
         applied = schema.migrate()
     out.print("\n".join(f"applied {name}" for name in applied) or "nothing to apply", highlight=False)
 
@@ -122,7 +105,7 @@ def business_add(
     """Add a business and print its id."""
     from outbound import business
 
-    with _ready():
+    with ready():
         added = business.add(
             name, time_zone=time_zone, default_region=region, voice_url=voice_url, twiml=twiml, phones=number or []
         )
@@ -142,7 +125,7 @@ def business_set(
     """Change what is given of a business."""
     from outbound import business
 
-    with _ready():
+    with ready():
         business.change(
             business_id,
             name=name,
@@ -159,7 +142,7 @@ def business_list(as_json: AsJson = False) -> None:
     """Show the businesses."""
     from outbound import business
 
-    with _ready():
+    with ready():
         rows = business.every()
     if as_json:
         out.print_json(data=[row._asdict() for row in rows])
@@ -173,42 +156,63 @@ def business_list(as_json: AsJson = False) -> None:
 
 @app.command()
 def enqueue(
-    business: BusinessOption,
     to: Annotated[str, typer.Option(help="The number to call.")],
-    from_: Annotated[str | None, typer.Option("--from", help="The number that calls; the business's first.")] = None,
+    business: MaybeBusiness = None,
+    campaign: MaybeCampaign = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="The number that calls; the campaign's choice, the business's first.")
+    ] = None,
     at: Annotated[str | None, typer.Option(help="Not before this moment, like 2026-11-30T09:00.")] = None,
     key: Annotated[str | None, typer.Option(help="Your name for this call: one key never makes two calls.")] = None,
+    time_zone: Annotated[str | None, typer.Option(help="The callee's, like Asia/Jerusalem.")] = None,
 ) -> None:
     """Put one call in the queue."""
     from outbound import enqueue as step
 
-    with _ready():
-        call = step.enqueue(business_id=business, to_number=to, from_number=from_, due_at=at, key=key)
+    whose = {"business_id": business, "campaign_id": campaign}
+    with ready():
+        call = step.enqueue(**whose, to_number=to, from_number=from_, due_at=at, key=key, time_zone=time_zone)
     state = "queued" if call.created else f"was there already, {call.status}"
     out.print(f"call {call.call_id} {state}", highlight=False)
 
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="CSV; its first line names the columns: to, from, at, key, business.")],
-    business: Annotated[
-        int | None, typer.Option("--business", help="Whose calls, without a column `business`.")
-    ] = None,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV; its first line names the columns: to, from, at, key, business, time_zone, and what is known of"
+            " the callee."
+        ),
+    ],
+    business: MaybeBusiness = None,
+    campaign: MaybeCampaign = None,
     batch: Annotated[str | None, typer.Option(help="Name of this set of calls; by default the file's content.")] = None,
 ) -> None:
     """Put a file of calls in the queue; a second time adds nothing.  Exit status 1 where lines were refused."""
     from outbound.enqueue import import_calls
 
     columns = (TextColumn("importing"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn())
-    with _ready(), Progress(*columns, console=err, transient=True) as progress:
+    with ready(), Progress(*columns, console=err, transient=True) as progress:
         bar = progress.add_task("import", total=file.stat().st_size if file.is_file() else None)
         report = import_calls(
-            file, business_id=business, batch=batch, progress=lambda done: progress.update(bar, completed=done)
+            file,
+            business_id=business,
+            campaign_id=campaign,
+            batch=batch,
+            progress=lambda done: progress.update(bar, completed=done),
         )
     for line, reason in report.rejected_lines:
         err.print(f"line {line}: {reason}", highlight=False, markup=False, soft_wrap=True)
+    if report.encoding != "UTF-8":
+        err.print(f"read as {report.encoding}", highlight=False)
+    if report.fields:
+        said = f"kept with each call, for {{{{…}}}} in TwiML: {', '.join(report.fields)}"
+        err.print(said, highlight=False, markup=False, soft_wrap=True)
+    twice = f", {report.duplicates} twice in the file" if report.duplicates else ""
     out.print(
-        f"{report.created} queued, {report.already_there} there already, {report.rejected} refused", highlight=False
+        f"{report.created} queued, {report.already_there} there already{twice}, {report.rejected} refused",
+        highlight=False,
     )
     if report.rejected:
         raise typer.Exit(1)
@@ -219,7 +223,7 @@ def status(as_json: AsJson = False) -> None:
     """What the queue looks like right now."""
     from outbound import metrics
 
-    with _ready():
+    with ready():
         numbers = metrics.read()
     summary = {
         "queue_len": int(metrics.queue_len(numbers)),
@@ -243,7 +247,7 @@ def status(as_json: AsJson = False) -> None:
 @app.command()
 def cleanup() -> None:
     """Close or take back whatever is overdue, now."""
-    with _ready(broker=True):
+    with ready(broker=True):
         from outbound.cleanup import cleanup_stuck_dialing_jobs
 
         moved = cleanup_stuck_dialing_jobs()
@@ -256,12 +260,15 @@ def cleanup() -> None:
 @app.command()
 def worker(with_web: Annotated[bool, typer.Option(hidden=True)] = False) -> None:
     """Run the Dramatiq workers that dial and make leads."""
-    with _ready(broker=True, lasting=True) as owned:
+    from outbound import service
+
+    with ready(check_schema=False, broker=True, lasting=True) as owned:
+        service.require_schema()
         if (config.settings().redis_url or "").startswith("memory://"):
             _everything_in_this_process(with_web=with_web)
             return
         settings = config.settings()
-        command = [sys.executable, "-m", "dramatiq", "outbound.worker"]
+        command = [sys.executable, "-m", "outbound.master", "outbound.worker"]
         command += ["--processes", str(settings.worker_processes), "--threads", str(settings.worker_threads)]
         # What is in flight ends within the carrier's timeout; then its outcome is written.
         command += ["--worker-shutdown-timeout", str(int((settings.carrier_timeout_s + 15) * 1000))]
@@ -275,7 +282,7 @@ def worker(with_web: Annotated[bool, typer.Option(hidden=True)] = False) -> None
         from outbound.up import Processes
 
         with Processes({"worker": ["worker"]}) as processes:
-            stop = _until_told_to_stop()
+            stop = until_told_to_stop()
             while not stop.wait(1):
                 processes.tend()
 
@@ -286,7 +293,7 @@ def _everything_in_this_process(*, with_web: bool) -> None:
     from outbound.worker import in_this_process
 
     settings = config.settings()
-    stop = _until_told_to_stop()
+    stop = until_told_to_stop()
     server = web.server(settings.web_host, settings.web_port)
     listener = Thread(target=server.run, name="web", daemon=True)
     if with_web:
@@ -306,36 +313,43 @@ def _everything_in_this_process(*, with_web: bool) -> None:
             listener.join(20)
 
 
-def _no_port(settings: config.Settings) -> _Misuse:
-    return _Misuse(f"port {settings.web_port} cannot be had: set OUTBOUND_WEB_PORT")
+def _no_port(settings: config.Settings) -> Misuse:
+    return Misuse(f"port {settings.web_port} cannot be had: set OUTBOUND_WEB_PORT")
 
 
 def _needs_shared_broker(door: str) -> None:
     if (config.settings().redis_url or "").startswith("memory://"):
-        raise _Misuse(f"with REDIS_URL=memory:// one process does everything: run `outbound up`, not `outbound {door}`")
+        raise Misuse(f"with REDIS_URL=memory:// one process does everything: run `outbound up`, not `outbound {door}`")
 
 
 @app.command()
 def scheduler() -> None:
     """Run dispatch, reconcile and clean-up; safe on every host at once."""
-    with _ready(broker=True, lasting=True):
+    from outbound import service
+
+    with ready(check_schema=False, broker=True, lasting=True):
+        service.require_schema()
         _needs_shared_broker("scheduler")
         from outbound import scheduler as door
 
-        door.run(_until_told_to_stop())
+        door.run(until_told_to_stop())
 
 
 @app.command()
 def web() -> None:
-    """Serve the carrier's callbacks, /metrics and /healthz."""
-    with _ready(broker=True, lasting=True):
+    """Serve the carrier's callbacks, /metrics, /healthz and /readyz."""
+    from outbound import service
+
+    with ready(check_schema=False, broker=True, lasting=True):
+        service.require_schema()
         _needs_shared_broker("web")
         from outbound import web as door
 
         settings = config.settings()
+        sockets = service.web_sockets()
         server = door.server(settings.web_host, settings.web_port)
         try:
-            server.run()
+            server.run(sockets=sockets)
         except SystemExit:  # uvicorn's way to say that it cannot listen
             if server.started or server.should_exit:
                 raise
@@ -356,7 +370,7 @@ def simulator(
     invent_account(settings)
     settings = config.settings()
     if not (settings.twilio_account_sid and settings.twilio_auth_token):
-        raise _Misuse("set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN (any will do), or OUTBOUND_CARRIER=simulator")
+        raise Misuse("set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN (any will do), or OUTBOUND_CARRIER=simulator")
     door.run(
         "127.0.0.1",
         settings.simulator_port if port is None else port,
@@ -371,9 +385,9 @@ def up() -> None:
     """Run everything on this machine until Ctrl-C: servers where none are configured, simulator unless Twilio is."""
     from outbound.up import Processes, doors
 
-    with _ready(broker=True, lasting=True):
+    with ready(broker=True, lasting=True):
         settings = config.settings()
-        stop = _until_told_to_stop()
+        stop = until_told_to_stop()
         simulated = settings.carrier == "simulator" and settings.twilio_api_url is None
         in_process = (settings.redis_url or "").startswith("memory://")
         for name, where in (
@@ -385,6 +399,45 @@ def up() -> None:
         with Processes(doors(simulator=simulated, in_process=in_process)) as processes:
             while not stop.wait(1):
                 processes.tend()
+
+
+@app.command("ready")
+def ready_(as_json: AsJson = False) -> None:
+    """Can calls be made right now?  Exit status 1, and what is missing, where they cannot."""
+    with ready(check_schema=False, broker=True):
+        from outbound import health
+
+        missing = health.missing()
+    if as_json:
+        print(json.dumps({"ready": not missing, "missing": missing}))  # noqa: T201
+    else:
+        out.print("\n".join(f"{name}: {fault}" for name, fault in missing.items()) or "ready", highlight=False)
+    if missing:
+        raise typer.Exit(1)
+
+
+@app.command("install-service")
+def install_service(
+    to: Annotated[
+        Path | None, typer.Option(help="Directory to write to: /etc/systemd/system; else print them.")
+    ] = None,
+    program: Annotated[Path | None, typer.Option("--bin", help="The `outbound` to run; by default this one.")] = None,
+    user: Annotated[str | None, typer.Option(help="Account to run as; by default systemd makes one up.")] = None,
+) -> None:
+    """Print systemd's units for worker, scheduler, web and migrate, or install them."""
+    from outbound import service
+
+    units = service.units(program or service.this_program(), user)
+    if to is None:
+        print("\n".join(f"# {name}\n{text}" for name, text in units.items()))  # noqa: T201
+        return
+    try:
+        written = service.install(to, units)
+    except OSError as error:
+        raise Misuse(f"the units cannot be written: {error}") from None
+    for path in written:
+        out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    err.print(service.NEXT, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -406,6 +459,6 @@ def psql(context: typer.Context) -> None:
 
     from outbound.embedded import psql_path
 
-    with _ready(check_schema=False):
+    with ready(check_schema=False):
         finished = subprocess.run([psql_path(), config.settings().database_url or "", *context.args], check=False)
     raise typer.Exit(finished.returncode)

@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+from collections.abc import Container
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +17,7 @@ CLOSED_WITHIN_S = 120  # a call without a call_sid
 HEARTBEAT_S = 2  # a worker process says this often that it is alive
 WORKER_SILENT_S = 10  # and one that was not heard of for this long gets no more calls
 PACE_LATE_S = 0.15  # a paced call that is begun later goes back: pace_tokens in SQL allows 0.25 s until it is sent
+RETENTION_DAYS_MIN = 8  # a ladder's cap looks back a week, and a late word of the carrier must still find its call
 LOOKS_MIN = 2  # the carrier's lists lag behind: absence is believed when it was seen twice, some seconds apart
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -62,6 +64,7 @@ class Settings(BaseSettings):
     relook_s: Seconds = 10  # between two looks at the carrier for one call
     margin_s: Seconds = 30  # on top of ring_s and time_limit_s before a silent call is asked about
     lead_s: Seconds = 30  # an ended call without a lead for this long gets its nudge again
+    hold_max_s: Seconds = 60  # while the carrier is in trouble, one call is tried at least this often
     put_back_s: Seconds = 2  # first wait of a call that was not sent; doubles up to 5 minutes
 
     # The processes
@@ -72,6 +75,8 @@ class Settings(BaseSettings):
     poll_s: Seconds = 1  # dispatch looks at least this often, notified or not
     tick_s: float = Field(5, gt=0, le=10)  # between two rounds of clean-up, and of reconcile
     lookups_per_minute: int = Field(120, ge=1)  # questions that one scheduler asks the carrier at most
+    retention_days: int | None = Field(None, ge=0, le=36_500)  # ended calls are deleted after this; 0 or none: never
+    log_format: Literal["logfmt", "json", "console"] = "logfmt"  # logs.py reads it itself, before there are settings
     web_host: str = "127.0.0.1"  # off loopback, OUTBOUND_METRICS_TOKEN must be set
     web_port: int = Field(8080, ge=0, le=65_535)
     metrics_token: SecretStr | None = Field(None, min_length=16)  # a scrape shows it as a bearer token
@@ -98,14 +103,17 @@ class Settings(BaseSettings):
 
 def load() -> Settings:
     """
-    Read the settings from the environment.
+    Read the settings from the environment, and from files where the environment says nothing.
+
+    A file is $CREDENTIALS_DIRECTORY/NAME, as systemd's LoadCredential= makes them: a secret in the environment would be
+    seen by whoever may look at a process.
 
     Raises:
         SettingsError: names every fault at once.
     """
     faults = _unknown_names()
     try:
-        settings = Settings()
+        settings = Settings(**_credentials())
     except ValidationError as errors:
         wrong = {_env_name(error["loc"]): error["msg"] for error in errors.errors()}
         faults += [f"{name}: {message}" for name, message in wrong.items()]
@@ -146,15 +154,38 @@ def _without(wrong: dict[str, str]) -> Settings:
     """The settings with defaults in place of the wrong ones, so that the rest can be checked too."""
     kept = {name: os.environ.pop(name) for name in list(os.environ) if name.upper() in wrong}
     try:
-        return Settings()
+        return Settings(**_credentials(without=wrong))
     finally:
         os.environ.update(kept)
+
+
+def _credentials(without: Container[str] = ()) -> dict[str, Any]:
+    """The settings that come as files, as Settings takes them; the environment wins, an empty file is no setting."""
+    given = {name.upper() for name, value in os.environ.items() if value}
+    files = {path.name: path for path in _credential_files()}
+    found = {}
+    for field, name in env_names().items():
+        if name in files and name not in given and name not in without and (text := _content(files[name])):
+            found[name if Settings.model_fields[field].validation_alias else field] = text
+    return found
+
+
+def _content(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{file.name}: its file cannot be read: {type(error).__name__}"]) from None
+
+
+def _credential_files() -> list[Path]:
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    return sorted(Path(directory).iterdir()) if directory and Path(directory).is_dir() else []
 
 
 def _unknown_names() -> list[str]:
     known = sorted(env_names().values())
     faults = []
-    for name in sorted(os.environ):
+    for name in sorted([*os.environ, *(path.name for path in _credential_files())]):
         if name.upper().startswith("OUTBOUND_") and name.upper() not in known:
             near = difflib.get_close_matches(name.upper(), known, n=1)
             faults.append(f"{name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else ""))
@@ -239,6 +270,8 @@ def _deadline_faults(settings: Settings) -> list[str]:
         )
     if settings.close_s <= settings.ask_s:
         faults.append("OUTBOUND_CLOSE_S: must be more than OUTBOUND_ASK_S: the carrier is asked first")
+    if 0 < (settings.retention_days or 0) < RETENTION_DAYS_MIN:
+        faults.append(f"OUTBOUND_RETENTION_DAYS: must be {RETENTION_DAYS_MIN} or more, or 0 to keep every call")
     if settings.close_s + settings.tick_s > CLOSED_WITHIN_S:
         faults.append(f"OUTBOUND_CLOSE_S: with OUTBOUND_TICK_S, must be {CLOSED_WITHIN_S} at most: that is promised")
     return faults

@@ -26,6 +26,8 @@ _ReadOnly = psycopg.errors.ReadOnlySqlTransaction  # a standby, or a primary tha
 # The database is away, or coming back, or gave up on us while we were stopped: try again later.
 Unavailable = (psycopg.OperationalError, _ReadOnly, psycopg.errors.IdleInTransactionSessionTimeout)
 NoSuchTable = psycopg.errors.UndefinedTable
+NotAllowed = psycopg.errors.InsufficientPrivilege
+Error = psycopg.Error
 json = Jsonb
 Row = Any  # a named tuple whose fields are the statement's columns
 
@@ -123,8 +125,15 @@ def transact(work: Callable[[Connection], T]) -> T:
 @contextmanager
 def connect(url: str | None = None, **options: Any) -> Iterator[Connection]:
     """A connection of one's own, outside the pool, for LISTEN and for locks that live as long as it does."""
-    with psycopg.connect(url or _url(), **(_CONNECT_OPTIONS | options)) as connection:
+    address = url or _url()
+    with psycopg.connect(address, **_with_options_of(address, _CONNECT_OPTIONS | options)) as connection:
         yield connection
+
+
+def _with_options_of(url: str, ours: dict[str, Any]) -> dict[str, Any]:
+    """Our settings of a connection, then those that the address asks for, such as `?options=-csearch_path%3Dcalls`."""
+    theirs = psycopg.conninfo.conninfo_to_dict(url).get("options") or ""
+    return ours | {"options": f"{ours['options']} {theirs}".strip()}
 
 
 def wait_for_notice(connection: Connection, timeout_s: float) -> bool:
@@ -135,6 +144,38 @@ def wait_for_notice(connection: Connection, timeout_s: float) -> bool:
 def listen(connection: Connection, channel: str) -> None:
     """Begin to listen to *channel*."""
     connection.execute(psycopg.sql.SQL("listen {}").format(psycopg.sql.Identifier(channel)))
+
+
+def make_schema(connection: Connection, name: str) -> None:
+    """Make a schema; NotAllowed where this user may not."""
+    connection.execute(psycopg.sql.SQL("create schema {}").format(psycopg.sql.Identifier(name)))
+
+
+def drop_schema(connection: Connection, name: str) -> None:
+    """Drop a schema with all that is in it; nothing where there is none."""
+    connection.execute(psycopg.sql.SQL("drop schema if exists {} cascade").format(psycopg.sql.Identifier(name)))
+
+
+def see_only(connection: Connection, name: str) -> None:
+    """Let the rest of the transaction see nothing but the schema *name*."""
+    connection.execute(psycopg.sql.SQL("set local search_path to {}").format(psycopg.sql.Identifier(name)))
+
+
+def url_of_schema(url: str, name: str) -> str:
+    """The address of the same database, for connections that see nothing but the schema *name*."""
+    base, _, query = url.partition("?")
+    others = [pair for pair in query.split("&") if pair and not pair.startswith("options=")]
+    return f"{base}?{'&'.join([*others, f'options=-csearch_path%3D{name}'])}"
+
+
+def explain(connection: Connection, statement: Any, **parameters: Any) -> None:
+    """Have the server plan a statement, and run nothing; it raises where the tables are not what it needs."""
+    connection.execute(f"explain {statement.sql}".encode(), parameters)
+
+
+def run_script(connection: Connection, text: str) -> None:
+    """Run several statements without parameters, as a migration's file holds them."""
+    connection.execute(text.encode())
 
 
 def recreate_database(name: str, template: str | None = None) -> str:
@@ -199,9 +240,10 @@ def _check(connection: Connection) -> None:
 
 
 def _open_pool() -> ConnectionPool[Connection]:
+    url = _url()
     return ConnectionPool(
-        _url(),
-        kwargs=_CONNECT_OPTIONS,
+        url,
+        kwargs=_with_options_of(url, _CONNECT_OPTIONS),
         min_size=1,
         max_size=settings().worker_threads + 4,
         open=True,

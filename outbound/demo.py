@@ -1,4 +1,4 @@
-"""A short life of 25 calls on real servers and a simulated carrier, and the proof that every promise was kept."""
+"""A short life of 28 calls on real servers and a simulated carrier, and the proof that every promise was kept."""
 
 import base64
 import json
@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from outbound import business, config, db, embedded, enqueue, logs, schema
+from outbound import business, campaign, config, control, db, embedded, enqueue, logs, operator, schema
+from outbound.control import Scope
 from outbound.home import at_home
 from outbound.up import Processes, doors
 
@@ -40,6 +41,7 @@ _FAST = {
     "OUTBOUND_MARGIN_S": "1",
     "OUTBOUND_LEAD_S": "3",
     "OUTBOUND_PUT_BACK_S": "1",
+    "OUTBOUND_HOLD_MAX_S": "1",
     "OUTBOUND_POLL_S": "0.5",
     "OUTBOUND_WORKER_THREADS": "3",  # few, so that the queue can be seen to fall
     "OUTBOUND_TICK_S": "1",
@@ -79,8 +81,9 @@ def _play(out: Console, err: Console, log_dir: Path, *, as_json: bool, keep: boo
     with Processes(doors(simulator=True, in_process=in_process), log_dir) as processes:
         err.print(f"processes  {' '.join(f'{name}={pid}' for name, pid in processes.pids().items())}", highlight=False)
         _wait_for_web(processes, settings)
-        _seed(err)
-        summary = _watch(processes, None if as_json else out)
+        limits, paused = _seed(err)
+        summary = _watch(processes, None if as_json else out, paused)
+        summary["live_max"] = limits
         summary["rung_more_than_once"] = _rung_more_than_once(settings)
         kept = _kept(summary)
         _tell(out, summary, kept=kept, as_json=as_json)
@@ -107,10 +110,23 @@ def _wait_for_web(processes: Processes, settings: config.Settings) -> None:
         time.sleep(0.1)
 
 
-def _seed(err: Console) -> None:
+def _seed(err: Console) -> tuple[dict[str, int], Scope]:
+    """Two businesses with their limits, calls for both, and a paused campaign; return the limits and the campaign."""
     hello = "<Response><Say>Hello from outbound.</Say></Response>"
-    business.add("Acme Dental", time_zone="America/New_York", default_region="US", twiml=hello, phones=["+15005550006"])
-    business.add("מרפאת הדר", time_zone="Asia/Jerusalem", default_region="IL", twiml=hello, phones=["+97235550006"])
+    acme = business.add(
+        "Acme Dental", time_zone="America/New_York", default_region="US", twiml=hello, phones=["+15005550006"]
+    )
+    hadar = business.add(
+        "מרפאת הדר", time_zone="Asia/Jerusalem", default_region="IL", twiml=hello, phones=["+97235550006"]
+    )
+    limits = {acme: 4, hadar: 3}
+    for business_id, live_max in limits.items():
+        control.limit(Scope("business", str(business_id)), live_max=str(live_max))
+    recall = campaign.add(acme, {"name": "Winter recall"}, who=operator.name())
+    paused = Scope("campaign", str(recall))
+    control.pause(paused, reason="until the others are through")
+    for last in (1, 2, 3):
+        enqueue.enqueue(campaign_id=recall, to_number=f"+1500555070{last}", key=f"recall {last}")
     report = enqueue.import_calls(_calls_csv())
     for line, reason in report.rejected_lines:
         err.print(f"calls.csv line {line}: {reason}", highlight=False)
@@ -118,6 +134,8 @@ def _seed(err: Console) -> None:
         f"imported   {report.created} queued, {report.already_there} there already, {report.rejected} refused",
         highlight=False,
     )
+    err.print("limits     4 live calls of Acme Dental and 3 of מרפאת הדר; campaign Winter recall is paused")
+    return {row.name: limits[row.id] for row in business.every()}, paused
 
 
 def _calls_csv() -> Path:
@@ -127,19 +145,24 @@ def _calls_csv() -> Path:
     return inside if inside.exists() else here.parent / "ops" / "demo" / "calls.csv"
 
 
-def _watch(processes: Processes, out: Console | None) -> dict[str, Any]:
-    """Show the calls until all of them are settled, or time is up; return the last summary."""
+def _watch(processes: Processes, out: Console | None, paused: Scope) -> dict[str, Any]:
+    """Show the calls until all of them are settled, or time is up; return the last summary and the most live calls."""
     deadline = time.monotonic() + TIME_MAX_S
+    live_at_most: Counter[str] = Counter()
+    resumed = False
     with Live(console=out, refresh_per_second=4, transient=True) if out else nullcontext() as live:
         while True:
             processes.tend()
             summary: dict[str, Any] = db.run(sql.summary)._asdict()
+            live_at_most |= Counter(summary.pop("live"))
             if live is not None:
                 live.update(_table(db.run(sql.every_call)))
             if summary["unsettled"] == 0 or time.monotonic() > deadline:
                 if out:
                     out.print(_table(db.run(sql.every_call)))
-                return summary
+                return summary | {"live_at_most": dict(live_at_most)}
+            if not resumed and summary["unsettled"] == summary["queue_len"]:  # nobody but the campaign is left
+                resumed = control.resume(paused)
             time.sleep(0.25)
 
 
@@ -153,7 +176,7 @@ def _table(calls: list[db.Row]) -> Table:
             f"[{_STYLES.get(call.status, 'default')}]{call.status}[/]",
             "yes" if call.has_sid else "-",
             str(call.lead_id or "-"),
-            call.error_code or "",
+            call.why or "",
         )
     return table
 
@@ -174,7 +197,8 @@ def _rung_more_than_once(settings: config.Settings) -> int:
 
 def _kept(summary: Mapping[str, Any]) -> bool:
     zero = ("pending_without_call_sid", "rung_more_than_once", "queue_len", "unsettled")
-    return summary["calls"] > 0 and all(summary[name] == 0 for name in zero)
+    within = all(summary["live_at_most"].get(name, 0) <= most for name, most in summary["live_max"].items())
+    return summary["calls"] > 0 and within and all(summary[name] == 0 for name in zero)
 
 
 def _tell(out: Console, summary: dict[str, Any], *, kept: bool, as_json: bool) -> None:
@@ -189,6 +213,10 @@ def _tell(out: Console, summary: dict[str, Any], *, kept: bool, as_json: bool) -
         f"phones rung more than once {summary['rung_more_than_once']}",
         highlight=False,
     )
+    most = ", ".join(
+        f"{name} {summary['live_at_most'].get(name, 0)} of {live_max}" for name, live_max in summary["live_max"].items()
+    )
+    out.print(f"live at once at most: {most}", highlight=False)
     out.print("every promise was kept" if kept else "A PROMISE WAS BROKEN", style="green" if kept else "bold red")
 
 

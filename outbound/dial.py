@@ -3,14 +3,15 @@
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import dramatiq
 
 from outbound import broker as nudges
-from outbound import callback, db, logs
+from outbound import callback, db, logs, voice
 from outbound.broker import broker
 from outbound.call import DialOrder, Report
-from outbound.carrier import CallNotSent, CallRefused, CallUnsure
+from outbound.carrier import CallNotSent, CallRefused, CallUnsure, SlowDown
 from outbound.carrier.twilio import carrier
 from outbound.config import settings
 from outbound.failpoint import crash_here
@@ -23,6 +24,7 @@ log = logs.get("dial")
 OUTCOME_WAIT_S = 10
 
 _SEND_WITHIN_S = 0.05  # of begin_dial, where calls are paced: sent later, they would bunch up at the carrier
+_CARRIER_QUEUE_MAX_S = 5  # a call that waits there longer rings when nobody expects it, and outside its calling hours
 
 
 @dramatiq.actor(broker=broker, queue_name="dial", max_retries=0)  # Dramatiq's default, 20, would ring a phone 21 times
@@ -31,38 +33,56 @@ def dial_call(call_id: int) -> None:
     asked_at = time.monotonic()
     call = db.run(sql.begin_dial, call_id=call_id, ask_s=settings().ask_s)
     if call is None:
-        log.info("dial.not_my_turn", call=call_id)  # another worker has it, or clean-up took it back
+        log.info("dial.not_my_turn", call_id=call_id)  # another worker has it, or clean-up took it back
         return
     crash_here("dial.begun")
     is_late = call.is_paced and time.monotonic() - asked_at > _SEND_WITHIN_S
     # No transaction is open here: a phone is slow, and a lock must not be.
-    write_outcome = _not_sent(call, "its moment had passed") if is_late else _ring(call)
+    outcome = _not_sent(call, "its moment had passed") if is_late else _ring(call)
     crash_here("dial.answered")
-    db.persist(write_outcome, for_s=OUTCOME_WAIT_S)
+    db.persist(outcome.write, for_s=OUTCOME_WAIT_S)
+    if outcome.is_trouble:  # after an acceptance was written, which says that the carrier is well
+        log.warning("dial.slow_down", call_id=call.id)
+        db.persist(partial(db.run, sql.slow_down, hold_max_s=settings().hold_max_s), for_s=OUTCOME_WAIT_S)
     crash_here("dial.written")
 
 
-def _ring(call: db.Row) -> Callable[[], object]:
-    """Ask the carrier, and return how to write down what it said: each way restates what it moves from."""
-    order = DialOrder(call.id, call.from_number, call.to_number, call.voice_url, call.twiml)
+class _Outcome(NamedTuple):
+    """What came of a dial: how to write it down, which restates what it moves from; is the carrier in trouble?"""
+
+    write: Callable[[], object]
+    is_trouble: bool = False
+
+
+def _ring(call: db.Row) -> _Outcome:
+    twiml = voice.render(call.twiml, call.contact)
+    order = DialOrder(call.id, call.from_number, call.to_number, call.voice_url, twiml, call.machine_detection)
     try:
-        call_sid = carrier().place_call(order)
+        accepted = carrier().place_call(order)
     except CallRefused as refusal:
-        log.warning("dial.refused", call=call.id, code=refusal.code)
-        refused = {"error_code": refusal.code, "error_message": str(refusal)}
-        return partial(db.run, sql.record_refusal, call_id=call.id, fence=call.fence, **refused)
+        log.warning("dial.refused", call_id=call.id, code=refusal.code)
+        refused = {"error_code": refusal.code, "error_message": str(refusal), "at_fault": refusal.at_fault}
+        return _Outcome(partial(_record_refusal, call_id=call.id, fence=call.fence, **refused))
     except CallNotSent as reason:
-        return _not_sent(call, str(reason))
+        return _not_sent(call, str(reason), is_trouble=isinstance(reason, SlowDown))
     except CallUnsure as reason:
         # The row says 'initiated' and has a deadline: reconcile asks the carrier, and nobody dials it again.
-        log.warning("dial.unsure", call=call.id, reason=str(reason))
-        return partial(db.run, sql.record_unsure)
-    return partial(callback.record, call.id, Report(call_sid=call_sid, status="initiated", source="create"))
+        log.warning("dial.unsure", call_id=call.id, reason=str(reason))
+        return _Outcome(partial(db.run, sql.record_unsure), is_trouble=True)
+    report = Report(call_sid=accepted.call_sid, status="initiated", source="create")
+    return _Outcome(partial(callback.record, call.id, report), accepted.queue_time_s > _CARRIER_QUEUE_MAX_S)
 
 
-def _not_sent(call: db.Row, reason: str) -> Callable[[], object]:
-    log.warning("dial.not_sent", call=call.id, reason=reason)
-    return partial(db.run, sql.put_back, call_id=call.id, fence=call.fence, wait_s=settings().put_back_s, reason=reason)
+def _not_sent(call: db.Row, reason: str, *, is_trouble: bool = False) -> _Outcome:
+    log.warning("dial.not_sent", call_id=call.id, reason=reason)
+    back = {"call_id": call.id, "fence": call.fence, "wait_s": settings().put_back_s, "reason": reason}
+    return _Outcome(partial(db.run, sql.put_back, **back), is_trouble)
+
+
+def _record_refusal(**refusal: object) -> None:
+    tripped = db.run(sql.record_refusal, **refusal)
+    if tripped is not None:
+        log.error("dial.breaker", scope=tripped.scope, call_id=refusal["call_id"], code=refusal["error_code"])
 
 
 def nudge(call_id: int) -> bool:

@@ -1,14 +1,14 @@
 """Put calls in the queue, once each: one, or a file of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from outbound import calls_file, db, new_call
 from outbound.calls_file import REJECTED_SHOWN_MAX, BadFile, ImportReport
-from outbound.new_call import KEY_MAX, BadCall, NewCall
+from outbound.new_call import FIELD_MAX, FIELDS_MAX, KEY_MAX, BadCall, NewCall
 
 __all__ = [
     "KEY_MAX",
@@ -27,11 +27,18 @@ sql = db.statements("enqueue")
 CHUNK_ROWS = 1000  # one transaction each: an import that is interrupted keeps what it has, and is repeated whole
 AGAIN_S = 30  # for a chunk that met another import in the opposite order, or a database that is away
 BATCH_MAX = 200  # characters; a batch's key is its name and a number
+BUSINESSES_KEPT = 1000  # of a file: a column of nonsense must not fill the memory
 
 BORROWED = "the from number belongs to another business: give one of its own, see `outbound business list`"
 KEY_OF_ANOTHER = "the key belongs to a call of another number: give this call a key of its own, or none"
+_FAULTS = {  # what enqueue_calls leaves out
+    "no_number": "the campaign has no number that may call: `outbound campaign set … --number …`",
+    "borrowed": BORROWED,
+    "no_such_zone": "`time_zone` is one that this PostgreSQL does not know: use an older name of it",
+    "no_zone": "there are calling hours, and the number does not tell the callee's time zone: state `time_zone`",
+}
 
-_Find = Callable[[int], db.Row | None]  # a business by its id
+_Find = Callable[[int | None], db.Row | None]  # who calls, by the id of a business
 
 
 @dataclass(frozen=True)
@@ -46,21 +53,28 @@ class EnqueuedCall:
 def enqueue_call(
     connection: db.Connection,
     *,
-    business_id: int,
     to_number: str,
+    business_id: int | None = None,
+    campaign_id: int | None = None,
     from_number: str | None = None,
     due_at: datetime | str | None = None,
     key: str | None = None,
+    contact: Mapping[str, str] | None = None,
+    time_zone: str | None = None,
 ) -> EnqueuedCall:
     """
     Put one call in the queue, inside the caller's own transaction; it is dialed after that commits.
 
     Args:
         connection: a psycopg 3 connection.
+        business_id, campaign_id: whose call this is; a campaign says its business itself.
         to_number, from_number: any writing of a number; without a country code, the business's region is taken.
-            Without from_number, the business's first own number calls.
+            Without from_number, the campaign's that suits the callee, or else the business's first own number calls.
         due_at: not before this moment; text is ISO 8601, without an offset in the business's time zone.
         key: the caller's own name for this call: the same key never makes a second one, and belongs to one number.
+        contact: what is known of the callee, for `{{field}}` in TwiML and for call_contact(call_sid); at most 50
+            fields of 1,000 characters, 8 KiB in all.
+        time_zone: the callee's, an IANA name; otherwise it is told from the number.
 
     Returns:
         the new call, or the one that is there already: same key, or a live call of this business to this number.
@@ -68,19 +82,21 @@ def enqueue_call(
     Raises:
         BadCall: says what is wrong and what to do.
     """
-    business = _able(sql.find_business(connection, business_id=business_id))
-    call = new_call.read(business, to_number, from_number, due_at, key)
+    if business_id is None and campaign_id is None:
+        raise BadCall("say whose call this is: give a business or a campaign")
+    whose, campaign = _ids(business_id, campaign_id)
+    caller = _able(sql.find_caller(connection, business_id=whose, campaign_id=campaign), campaign)
+    call = new_call.read(caller, to_number, from_number, due_at, key, contact, time_zone)
     for _ in range(5):  # a twin that was committed in this instant is seen at the second look
-        row = sql.enqueue_call(connection, **call._asdict())
-        if row is not None:
-            break
-    else:
-        raise BadCall("another call to this number is being written at this moment: try again")
-    if row.borrowed:
-        raise BadCall(BORROWED)
-    if row.key_of_another:
-        raise BadCall(KEY_OF_ANOTHER)
-    return EnqueuedCall(row.id, row.status, row.created)
+        for row in sql.enqueue_calls(connection, campaign_id=campaign, **_columns([call])):
+            if row.fault:
+                raise BadCall(_FAULTS[row.fault])
+            return EnqueuedCall(row.id, "queued", created=True)
+        for there in sql.find_calls(connection, since=None, **_keys([call])):
+            if there.key_of_another:
+                raise BadCall(KEY_OF_ANOTHER)
+            return EnqueuedCall(there.id, there.status, created=False)
+    raise BadCall("another call to this number is being written at this moment: try again")
 
 
 def enqueue(**call: object) -> EnqueuedCall:
@@ -92,6 +108,7 @@ def import_calls(
     path: Path,
     *,
     business_id: int | None = None,
+    campaign_id: int | None = None,
     batch: str | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> ImportReport:
@@ -101,12 +118,14 @@ def import_calls(
     A number that another live call holds counts as there already; importing the file again, once that call has ended,
     adds the file's own.  A key belongs to one number: a line that gives it another is rejected.
 
-    The first line names the columns: `to`, and if wanted `from`, `at`, `key`, `business`.
+    The first line names the columns: `to`, and if wanted `from`, `at`, `key`, `business`, `time_zone`, in English or
+    Hebrew; every other column is a field of the contact.
 
     Args:
         business_id: whose calls these are, where the file has no column `business`.
+        campaign_id: the campaign they are for, which says its business itself.
         batch: a name for this set of calls; one number is called once per batch.  By default the file's content is its
-            own batch, so a file that has grown must be given the name of its first import.
+            own batch in each campaign, so a file that has grown must be given the name of its first import.
         progress: called with the number of bytes read so far.
 
     Raises:
@@ -115,77 +134,136 @@ def import_calls(
     """
     if batch and (len(batch) > BATCH_MAX or not calls_file.is_text(batch)):
         raise BadFile(f"the name of the batch must be text of {BATCH_MAX} characters at most")
-    find = cache(lambda business_id: db.run(sql.find_business, business_id=business_id))
+    try:
+        whose, campaign = _ids(business_id, campaign_id)
+    except BadCall as refusal:
+        raise BadFile(str(refusal)) from None
+
+    @lru_cache(BUSINESSES_KEPT)
+    def find(business_id: int | None) -> db.Row | None:
+        return db.run(sql.find_caller, business_id=business_id, campaign_id=campaign)
+
     report = ImportReport()
     with calls_file.open_file(path) as file:
-        batch = batch or calls_file.digest(file)
+        batch = batch or calls_file.digest(file) + (f" of campaign {campaign}" if campaign else "")
         rows = calls_file.Rows(file, report)
-        if "business" not in rows.columns:
-            _check_owner(business_id, find)
+        _check_fields(report.fields)
+        if campaign or "business" not in rows.columns:
+            _check_owner(whose, campaign, find)
+        chunks = _Chunks(report, campaign)
         for chunk in rows.chunks(CHUNK_ROWS):
             calls = []
             for line, row in chunk:
                 try:
-                    calls.append((line, _read(row, business_id, batch, find)))
+                    calls.append((line, _read(row, report.fields, whose, campaign, batch, find)))
                 except BadCall as refusal:
                     report.reject(line, str(refusal))
-            _insert(calls, report)
+            chunks.insert(calls)
             progress(file.tell())
     return report
 
 
-def _check_owner(business_id: int | None, find: _Find) -> None:
-    if business_id is None:
-        raise BadFile("say whose calls these are: give --business, or a column named business")
+def _ids(business_id: int | None, campaign_id: int | None) -> tuple[int | None, int | None]:
+    return (
+        None if business_id is None else new_call.row_id(business_id, "business"),
+        None if campaign_id is None else new_call.row_id(campaign_id, "campaign"),
+    )
+
+
+def _check_fields(fields: list[str]) -> None:
+    if len(fields) > FIELDS_MAX:
+        raise BadFile(f"the file has {len(fields)} columns about the callee, and {FIELDS_MAX} are allowed")
+    for name in fields:
+        if len(name) > FIELD_MAX // 10:
+            raise BadFile(f"the name of a column is longer than {FIELD_MAX // 10} characters")
+        if fields.count(name) > 1:
+            raise BadFile(f"two columns are named `{name}`: rename one of them")
+
+
+def _check_owner(business_id: int | None, campaign_id: int | None, find: _Find) -> None:
+    if business_id is None and campaign_id is None:
+        raise BadFile("say whose calls these are: give --business or --campaign, or a column named business")
     try:
-        _able(find(business_id))
+        _able(find(business_id), campaign_id)
     except BadCall as refusal:
         raise BadFile(str(refusal)) from None
 
 
-def _read(row: dict[str, str], business_id: int | None, batch: str, find: _Find) -> NewCall:
+def _read(
+    row: dict[str, str], fields: list[str], business_id: int | None, campaign_id: int | None, batch: str, find: _Find
+) -> NewCall:
     """The call that a row of the file means; without a key of its own it has its batch's and its number's."""
-    whose = new_call.business_id(row.get("business") or business_id)
-    call = new_call.read(_able(find(whose)), row.get("to", ""), row.get("from"), row.get("at"), row.get("key"))
+    whose = new_call.row_id(row["business"], "business") if row.get("business") else business_id
+    if whose is None and campaign_id is None:
+        raise BadCall("`business` is empty: give the id of one, see `outbound business list`")
+    caller = _able(find(whose), campaign_id)
+    contact = {name: row[name] for name in fields if name in row}
+    given = (row.get("to", ""), row.get("from"), row.get("at"), row.get("key"), contact, row.get("time_zone"))
+    call = new_call.read(caller, *given)
     return call if call.idempotency_key else call._replace(idempotency_key=f"{batch}:{call.to_number}")
 
 
-def _insert(calls: list[tuple[int, NewCall]], report: ImportReport) -> None:
-    if not calls:
-        return
-    borrowed = set(
-        db.run(
-            sql.numbers_of_others,
-            business_ids=[call.business_id for _, call in calls],
-            from_numbers=[call.from_number for _, call in calls],
-        )
-    )
-    own = []
-    for line, call in calls:
-        if (call.business_id, call.from_number) in borrowed:
-            report.reject(line, BORROWED)
-        else:
-            own.append((line, call))
-    whose = {
-        "business_ids": [call.business_id for _, call in own],
-        "to_numbers": [call.to_number for _, call in own],
-        "idempotency_keys": [call.idempotency_key for _, call in own],
+class _Chunks:
+    """Writes chunk after chunk, and tells the report what came of each line."""
+
+    def __init__(self, report: ImportReport, campaign_id: int | None) -> None:
+        self._report = report
+        self._campaign_id = campaign_id
+        self._began_at = db.run(sql.moment)
+
+    def insert(self, calls: list[tuple[int, NewCall]]) -> None:
+        if not calls:
+            return
+        given = _columns([call for _, call in calls])
+        rows = db.persist(lambda: db.run(sql.enqueue_calls, campaign_id=self._campaign_id, **given), for_s=AGAIN_S)
+        faults = {row.place: row.fault for row in rows if row.fault}
+        for place, fault in sorted(faults.items()):
+            self._report.reject(calls[place - 1][0], _FAULTS[fault])
+        rest = [call for place, call in enumerate(calls, start=1) if place not in faults]
+        created = len(rows) - len(faults)
+        self._report.created += created
+        if created < len(rest):
+            self._explain(rest, created)
+
+    def _explain(self, calls: list[tuple[int, NewCall]], created: int) -> None:
+        """Say of the calls that were not all created which ones met whom."""
+        found = db.run(sql.find_calls, since=self._began_at, **_keys([call for _, call in calls]))
+        mistaken = sorted(row.place for row in found if row.key_of_another)
+        for place in mistaken:
+            self._report.reject(calls[place - 1][0], KEY_OF_ANOTHER)
+        of_this_import = sum(row.is_twin for row in found if not row.key_of_another)
+        duplicates = max(0, of_this_import - created)
+        self._report.duplicates += duplicates
+        self._report.already_there += len(calls) - created - duplicates - len(mistaken)
+
+
+def _keys(calls: Sequence[NewCall]) -> dict[str, object]:
+    return {
+        "business_ids": [call.business_id for call in calls],
+        "to_numbers": [call.to_number for call in calls],
+        "idempotency_keys": [call.idempotency_key for call in calls],
     }
-    rest = {"from_numbers": [call.from_number for _, call in own], "due_ats": [call.due_at for _, call in own]}
-    created = db.persist(lambda: db.run(sql.enqueue_calls, **whose, **rest).created, for_s=AGAIN_S)
-    taken = set(db.run(sql.keys_of_other_numbers, **whose))
-    mistaken = [line for line, call in own if (call.business_id, call.to_number, call.idempotency_key) in taken]
-    for line in mistaken:
-        report.reject(line, KEY_OF_ANOTHER)
-    report.created += created
-    report.already_there += len(own) - created - len(mistaken)
 
 
-def _able(business: db.Row | None) -> db.Row:
-    """The business that was found, if it can call."""
-    if business is None:
+def _columns(calls: Sequence[NewCall]) -> dict[str, object]:
+    return _keys(calls) | {
+        "from_numbers": [call.from_number for call in calls],
+        "due_ats": [call.due_at for call in calls],
+        "contacts": [call.contact and db.json(call.contact) for call in calls],
+        "time_zones": [call.time_zone for call in calls],
+    }
+
+
+def _able(caller: db.Row | None, campaign_id: int | None) -> db.Row:
+    """The business that was found, if it can call, and for this campaign."""
+    if caller is None:
         # In a file whose columns are mixed up the id is a phone number: it is not repeated here.
-        raise BadCall("there is no such business: see `outbound business list`")
-    if not business.can_speak:
-        raise BadCall(f"business {business.id} has nothing to say: `outbound business set {business.id} --twiml …`")
-    return business
+        what = "business" if campaign_id is None else "campaign"
+        raise BadCall(f"there is no such {what}: see `outbound {what} list`")
+    if campaign_id is not None and caller.campaign_id is None:
+        raise BadCall(f"the campaign is not one of business {caller.id}: see `outbound campaign list`")
+    if caller.has_ended:
+        raise BadCall(f"campaign {campaign_id} has ended: `outbound campaign set {campaign_id} --ends …`")
+    if not caller.can_speak:
+        raise BadCall(f"business {caller.id} has nothing to say: `outbound business set {caller.id} --twiml …`")
+    return caller

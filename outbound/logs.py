@@ -1,11 +1,18 @@
 """One event, one line; never a phone number or a name."""
 
 import logging
+import os
 import re
 import sys
+import threading
+from collections.abc import Mapping, MutableMapping
+from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Any
 
 import structlog
+
+FORMAT_SETTING = "OUTBOUND_LOG_FORMAT"
 
 # Twilio's error texts, URLs of failed requests, and the arguments of old messages, carry numbers.
 _PHONE = re.compile(
@@ -20,16 +27,23 @@ _PHONE = re.compile(
     re.VERBOSE,
 )
 
-
-class _Masked(structlog.stdlib.ProcessorFormatter):
-    """The last word on every line of every library: what looks like a phone number does not leave the process."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return _PHONE.sub(r"\g<said>+…", super().format(record))
+_RENDERERS: dict[str, Any] = {
+    "logfmt": lambda: structlog.processors.LogfmtRenderer(
+        key_order=["timestamp", "level", "event", "call_id", "call_sid"], drop_missing=True, bool_as_flag=False
+    ),
+    "json": structlog.processors.JSONRenderer,
+    "console": lambda: structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+}
+FORMATS = tuple(_RENDERERS)
 
 
 def set_up(level: str = "INFO") -> None:
-    """Send every log line of this process, ours and the libraries', to standard error in one form."""
+    """
+    Send every log line of this process, ours and the libraries', to standard error in one form.
+
+    The form is asked of the environment (OUTBOUND_LOG_FORMAT) and not of the settings: a log must be there before
+    they are read, and a wrong value, which they refuse, must not keep that refusal from being heard.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -41,24 +55,99 @@ def set_up(level: str = "INFO") -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    renderer = _RENDERERS.get(os.environ.get(FORMAT_SETTING, ""), _RENDERERS["logfmt"])
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        _Masked(
+        _Journal(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
-                structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False),
+                _without_numbers,
+                renderer(),
             ],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.captureWarnings(True)
     logging.getLogger("apscheduler").setLevel(logging.WARNING)  # two lines per tick otherwise
     logging.getLogger("twilio").setLevel(logging.WARNING)  # it logs whole requests, numbers included
+    sys.excepthook = _died
+    threading.excepthook = _thread_died
 
 
 def get(step: str) -> Any:
     """The log of one step; name an event `step.what_happened` and give ids, never numbers."""
     return structlog.get_logger(step)
+
+
+def about(**ids: object) -> AbstractContextManager[None]:
+    """Let every line that is logged inside carry these ids, ours and the libraries'; None is no id."""
+    return structlog.contextvars.bound_contextvars(**{name: value for name, value in ids.items() if value is not None})
+
+
+def remember(**ids: object) -> None:
+    """The same until `forget`, in this thread."""
+    structlog.contextvars.bind_contextvars(**ids)
+
+
+def forget() -> None:
+    """Let further lines carry no ids."""
+    structlog.contextvars.clear_contextvars()
+
+
+class _Journal(structlog.stdlib.ProcessorFormatter):
+    """Tells journald the priority of a line in its own way (sd-daemon(3)): it takes `<4>` off and files the rest."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        # A shell that was opened from a unit inherits the variable; what a person reads is no journal.
+        if "JOURNAL_STREAM" not in os.environ or sys.stderr.isatty():
+            return line
+        prefix = f"<{_priority(record.levelno)}>"
+        return "\n".join(prefix + part for part in line.splitlines())  # `console` has tracebacks of several lines
+
+
+def _priority(level: int) -> int:
+    """A level as syslog counts it: 2 critical, 3 error, 4 warning, 6 info, 7 debug."""
+    steps = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+    return next((priority for least, priority in steps if level >= least), 7)
+
+
+def _without_numbers(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """The last word on every line of every library: what looks like a phone number does not leave the process."""
+    return {str(name): _masked(str(name), value) for name, value in event.items()}
+
+
+def _masked(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _masked(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_masked(name, inner) for inner in value]
+    # A number may be known by what it is called alone, as in to=15005550101.
+    said = f"{name}={value}"
+    masked = _PHONE.sub(r"\g<said>+…", said)
+    if masked == said:
+        return value if isinstance(value, int) else said[len(name) + 1 :]
+    return masked[len(name) + 1 :]
+
+
+def _died(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """An error that nobody caught is one line too, and its text may hold a number."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    get("process").critical("process.died", exc_info=(kind, error, trace))
+
+
+def _thread_died(told: threading.ExceptHookArgs) -> None:
+    if told.exc_type is SystemExit or told.exc_value is None:
+        return
+    name = told.thread.name if told.thread else None
+    get("process").critical(
+        "process.thread_died", thread=name, exc_info=(told.exc_type, told.exc_value, told.exc_traceback)
+    )

@@ -2,19 +2,20 @@
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from outbound import __version__, db, logs, schema
 from outbound.call import FINAL
-from outbound.config import WORKER_SILENT_S
+from outbound.config import WORKER_SILENT_S, settings
 
 sql = db.statements("metrics")
 log = logs.get("metrics")
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST  # Prometheus 3 refuses an answer without it
+ROWS_MAX = 50  # businesses, and limited scopes, that a scrape names; who has most to do comes first
 
 _CACHE_S = 2  # several scrapers cost one read
 
@@ -43,8 +44,14 @@ Numbers = dict[str, dict[str | None, float]]
 
 def read() -> Numbers:
     """The queue in numbers, straight from the table: {name: {label: value}}; the label is None where there is none."""
+    rows = db.run(
+        sql.read_metrics,
+        worker_silent_s=WORKER_SILENT_S,
+        account_rate=settings().account_rate,
+        rows_max=ROWS_MAX,
+    )
     numbers: Numbers = {}
-    for row in db.run(sql.read_metrics, worker_silent_s=WORKER_SILENT_S):
+    for row in rows:
         numbers.setdefault(row.name, {})[row.label] = float(row.value)
     return numbers
 
@@ -62,29 +69,86 @@ def exposition() -> bytes:
 def families(numbers: Numbers) -> Iterable[Metric]:
     """The same numbers as Prometheus metrics."""
     yield _gauge("outbound_queue_len", "Calls that wait to be dialed (queued or claimed).", {None: queue_len(numbers)})
-    yield _gauge("outbound_calls", "Calls that are not at their end, by status.", numbers["calls"], "status")
-    yield _gauge("outbound_due_calls", "Queued calls that may be dialed now.", numbers["due"])
-    yield _gauge(
-        "outbound_oldest_due_seconds", "How long the oldest due call has been due.", numbers["oldest_due_seconds"]
-    )
-    yield _gauge("outbound_stale_calls", "Calls whose deadline has passed, by rule.", numbers["stale"], "rule")
-    yield _gauge(
-        "outbound_pending_without_call_sid",
-        "Calls whose dial has begun and that have no call_sid yet.",
-        numbers["pending_without_call_sid"],
-    )
-    yield _gauge("outbound_worker_threads", "Calls that living workers can dial at once.", numbers["worker_threads"])
-    yield _gauge(
-        "outbound_duty_last_success_timestamp_seconds",
-        "When a duty (a clean-up rule, reconcile) last succeeded.",
-        numbers.get("duty", {}),
-        "duty",
-    )
+    duties = dict.fromkeys(_DUTIES, 0.0) | numbers.get("duty", {})
+    for name, text, number, *labels in _GAUGES:
+        yield _gauge(name, text, duties if number == "duty" else numbers.get(number, {}), *labels)
     accepted = {"accepted": sum(numbers.get("report.create", {}).values())}
     for name, text, counter, label, known in _TOTALS:
         values = dict.fromkeys(known, 0.0) | numbers.get(counter, {}) | (accepted if counter == "dial" else {})
         yield _fill(CounterMetricFamily(name, text, labels=[label]), values)
+    for name, text, counter in _HISTOGRAMS:
+        yield _histogram(name, text, numbers.get(counter, {}))
 
+
+# Name, help, the name in metrics.sql, and its labels.  A business or a campaign is named by its id, for people's names
+# and numbers of telephones are nobody's metrics; from-numbers are only counted.
+_GAUGES = (
+    ("outbound_calls", "Calls that are not at their end, by status.", "calls", "status"),
+    ("outbound_due_calls", "Queued calls that may be dialed now, as far as pauses and campaigns go.", "due"),
+    ("outbound_withheld_calls", "Queued calls that are due and that an operator withholds.", "withheld", "reason"),
+    ("outbound_oldest_due_seconds", "How long the oldest of outbound_due_calls has been due.", "oldest_due_seconds"),
+    ("outbound_stale_calls", "Calls whose deadline has passed, by rule.", "stale", "rule"),
+    (
+        "outbound_oldest_stale_seconds",
+        "How long ago the first of these deadlines passed, by rule.",
+        "oldest_stale_seconds",
+        "rule",
+    ),
+    (
+        "outbound_pending_without_call_sid",
+        "Calls whose dial has begun and that have no call_sid yet.",
+        "pending_without_call_sid",
+    ),
+    ("outbound_worker_threads", "Calls that living workers can dial at once.", "worker_threads"),
+    (
+        "outbound_duty_last_success_timestamp_seconds",
+        "When a duty (a clean-up rule, reconcile) last succeeded; 0 where it never did.",
+        "duty",
+        "duty",
+    ),
+    ("outbound_business_live_calls", f"Calls in the air; the {ROWS_MAX} busiest.", "business_live", "business"),
+    ("outbound_business_due_calls", "Its part of outbound_due_calls.", "business_due", "business"),
+    ("outbound_business_queued_calls", "Its calls that wait and are not paused.", "business_queued", "business"),
+    (
+        "outbound_business_oldest_due_seconds",
+        "How long its oldest due call has been due.",
+        "business_oldest_due_seconds",
+        "business",
+    ),
+    (
+        "outbound_dial_limit_calls_per_second",
+        "Calls per second that a scope may begin, where it has such a limit.",
+        "limit_calls_per_second",
+        "scope",
+        "id",
+    ),
+    (
+        "outbound_dial_pace_calls_per_second",
+        "The same at this moment: less than the limit while the carrier is in trouble.",
+        "pace_calls_per_second",
+        "scope",
+        "id",
+    ),
+    ("outbound_dial_limit_live_calls", "Live calls that a scope may have at once.", "limit_live", "scope", "id"),
+    ("outbound_dial_live_calls", "Live calls of a scope that has such a limit.", "limited_live", "scope", "id"),
+    ("outbound_limited_scopes", "Scopes that have a limit.", "limited_scopes", "scope"),
+    ("outbound_paused_scopes", "Scopes that are not running, by who paused them.", "paused_scopes", "scope", "by"),
+    ("outbound_carrier_hold", "1 while nothing is dialed because the carrier is in trouble.", "carrier_hold"),
+    (
+        "outbound_oldest_snapshot_seconds",
+        "Age of the oldest snapshot, which keeps PostgreSQL from cleaning up, by who holds it.",
+        "snapshot_seconds",
+        "holder",
+    ),
+    (
+        "outbound_oldest_snapshot_transactions",
+        "The same, in transactions begun since.",
+        "snapshot_transactions",
+        "holder",
+    ),
+)
+
+_DUTIES = ("claimed", "no_call_sid", "no_lead", "reconcile")
 
 # Name, help, counter in the database, label, and the values that are shown from the start: a series that begins with
 # its first event hides that event from increase().
@@ -94,6 +158,27 @@ _TOTALS = (
     ("outbound_callbacks", "Callbacks taken, by effect.", "report.callback", "result", _EFFECTS),
     ("outbound_lookups", "Answers to our questions, by effect.", "report.lookup", "result", _EFFECTS),
     ("outbound_calls_ended", "Calls that ended; one whose late truth differs counts again.", "ended", "status", FINAL),
+    (
+        "outbound_calls_held",
+        "Due calls that a rule put off to later, each time by reason.",
+        "held",
+        "reason",
+        ("registry_check_old", "attempts_per_week", "attempts_per_day", "outside_window"),
+    ),
+    (
+        "outbound_calls_refused_by_rule",
+        "Calls that a rule canceled before they were dialed, by reason.",
+        "refused_by_rule",
+        "reason",
+        ("campaign_ended", "suppressed", "no_consent", "registry_listed", "no_time_zone"),
+    ),
+    (
+        "outbound_retries",
+        "Calls after which another attempt was queued, by how they ended.",
+        "retry",
+        "status",
+        ("busy", "no-answer", "failed"),
+    ),
     (
         "outbound_leads",
         "Lead jobs, by result.",
@@ -109,16 +194,34 @@ _TOTALS = (
         "reason",
         ("no_call_sid", "several_candidates", "unknown_to_carrier"),
     ),
+    ("outbound_deleted_rows", "Rows that were deleted for their age, by kind.", "retention", "kind", ("calls",)),
 )
 
+# Name, help and counter in the database; each counts a duration in a bucket where it ends (seconds_counted in SQL).
+_HISTOGRAMS = (
+    ("outbound_queue_wait_seconds", "From a call's due time to the begin of its dial.", "queue_wait_seconds"),
+    ("outbound_dial_seconds", "From the begin of a dial to the carrier's yes or no.", "dial_seconds"),
+    ("outbound_callback_lag_seconds", "From an event at the carrier to its callback here.", "callback_lag_seconds"),
+)
+_BOUNDS = ("0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "30", "60", "120", "300", "900", "3600", "+Inf")
 
-def _gauge(name: str, text: str, values: dict[str | None, float], label: str | None = None) -> Metric:
-    return _fill(GaugeMetricFamily(name, text, labels=[label] if label else []), values)
+
+def _gauge(name: str, text: str, values: Mapping[str | None, float], *labels: str) -> Metric:
+    return _fill(GaugeMetricFamily(name, text, labels=labels), values, len(labels))
 
 
-def _fill(family: Metric, values: dict[str | None, float]) -> Metric:
+def _fill(family: Metric, values: Mapping[str | None, float], labels: int = 1) -> Metric:
     for label, value in sorted(values.items(), key=str):
-        family.add_metric([label] if label else [], value)  # type: ignore[attr-defined]
+        family.add_metric([] if label is None else label.split(" ", labels - 1), value)  # type: ignore[attr-defined]
+    return family
+
+
+def _histogram(name: str, text: str, counted: Mapping[str | None, float]) -> Metric:
+    """Every bucket counts what is less than its bound, so what its neighbours counted too."""
+    total = 0.0
+    buckets = [(bound, total := total + counted.get(bound, 0)) for bound in _BOUNDS]
+    family = HistogramMetricFamily(name, text)
+    family.add_metric([], buckets, sum_value=counted.get("sum_ms", 0) / 1000)
     return family
 
 
@@ -144,6 +247,7 @@ class _Queue:
 
     def _read(self) -> list[Metric]:
         info = _gauge("outbound_build_info", "Always 1; the version is the label.", {__version__: 1}, "version")
+        broker: dict[str | None, float] = {None: _broker_answers()}
         schema_text = "Migrations that this version needs and the database lacks."
         missing: dict[str | None, float] = {}
         found: list[Metric] = []
@@ -157,9 +261,23 @@ class _Queue:
         return [
             *found,
             info,
+            _gauge("outbound_broker_up", "1 where the broker answers this web process.", broker),
             _gauge("outbound_schema_missing_migrations", schema_text, missing),
             _gauge("outbound_scrape_error", "1 where the database could not be read for this scrape.", {None: failed}),
         ]
+
+
+def _broker_answers() -> bool:
+    from outbound.broker import broker  # `outbound status` reads the numbers where no broker is configured
+
+    client = getattr(broker, "client", None)
+    if client is None:
+        return True  # it lives in this process
+    try:
+        return bool(client.ping())
+    except Exception as error:  # noqa: BLE001 (away, or it does not let us in: no nudge gets through)
+        log.warning("metrics.broker_away", error=type(error).__name__)
+        return False
 
 
 registry.register(_Queue())

@@ -26,9 +26,10 @@ def reconcile_overdue_calls() -> int:
             break
         crash_here("reconcile.taken")
         try:
-            _look_up(call)
+            with logs.about(call_id=call.id, call_sid=call.call_sid):
+                _look_up(call)
         except CarrierSilent as reason:
-            log.warning("reconcile.carrier_silent", call=call.id, reason=str(reason))
+            log.warning("reconcile.carrier_silent", call_id=call.id, reason=str(reason))
             return asked
     else:
         asked = questions_max
@@ -43,10 +44,10 @@ def _look_up(call: db.Row) -> None:
         callback.record(call.id, reports[0])
     elif reports:
         db.run(sql.close_for_a_human, call_id=call.id, call_sids=[report.call_sid for report in reports])
-        log.error("reconcile.several_candidates", call=call.id, candidates=len(reports))
+        log.error("reconcile.several_candidates", call_id=call.id, candidates=len(reports))
     else:
         absent = db.run(sql.record_absence, call_id=call.id, call_sid=call.call_sid, looks_min=LOOKS_MIN)
-        log.warning("reconcile.absent", call=call.id, status=absent and absent.status)
+        log.warning("reconcile.absent", call_id=call.id, status=absent and absent.status)
     crash_here("reconcile.written")
 
 

@@ -1,27 +1,39 @@
 """Dispatch, reconcile and clean-up, again and again; safe on every host at once.  Nobody else knows APScheduler."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC
 from threading import Event
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from outbound import db, logs
+from outbound import db, logs, notify
 from outbound.cleanup import cleanup_stuck_dialing_jobs
 from outbound.config import settings
 from outbound.dispatch import dispatch_until
+from outbound.hang_up import hang_up_requested_calls
 from outbound.reconcile import reconcile_overdue_calls
+from outbound.retention import delete_old_calls
 
 log = logs.get("scheduler")
+
+_DUTIES: tuple[Callable[[], object], ...] = (
+    cleanup_stuck_dialing_jobs,
+    reconcile_overdue_calls,
+    hang_up_requested_calls,
+    delete_old_calls,
+)
+_ROUND_MAX_S = 600  # ten questions to a carrier that takes its 45 s for each, and more; a longer round hangs
 
 
 def run(stop: Event) -> None:
     """Clean up once, then dispatch in this thread and run the duties beside it, until *stop* is set."""
-    _survive(cleanup_stuck_dialing_jobs)()
+    turns = _Turns(stop)
+    turns.survive(cleanup_stuck_dialing_jobs)()
     duties = BackgroundScheduler(timezone=UTC)
-    for duty in (cleanup_stuck_dialing_jobs, reconcile_overdue_calls):
+    for duty in _DUTIES:
         duties.add_job(
-            _survive(duty),
+            turns.survive(duty),
             "interval",
             seconds=settings().tick_s,
             id=duty.__name__,
@@ -31,20 +43,46 @@ def run(stop: Event) -> None:
         )
     duties.start()
     try:
-        dispatch_until(stop)
+        dispatch_until(turns)
     finally:
+        notify.stopping()
         duties.shutdown(wait=True)
 
 
-def _survive(duty: Callable[[], object]) -> Callable[[], None]:
-    """A round that fails is reported; the next one tries again."""
+class _Turns(Event):
+    """
+    *stop*, as dispatch sees it: dispatch looks at it once per turn, also where it found the database or broker away.
 
-    def round_() -> None:
-        try:
-            duty()
-        except db.Unavailable as error:
-            log.warning("scheduler.database_away", duty=duty.__name__, error=type(error).__name__)
-        except Exception:
-            log.exception("scheduler.failed", duty=duty.__name__)
+    So each look is the end of a turn, and systemd hears of it as long as every duty's rounds come to an end too.  A
+    turn, or a duty, that hangs is heard of no more.
+    """
 
-    return round_
+    def __init__(self, stop: Event) -> None:
+        super().__init__()
+        self._stop = stop
+        self._ended_at = {duty.__name__: time.monotonic() for duty in _DUTIES}
+
+    def is_set(self) -> bool:
+        """Is it time to stop?"""
+        if time.monotonic() - min(self._ended_at.values()) < _ROUND_MAX_S:
+            notify.at_work()
+        return self._stop.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the time to stop, *timeout* seconds at most."""
+        return self._stop.wait(timeout)
+
+    def survive(self, duty: Callable[[], object]) -> Callable[[], None]:
+        """A round that fails is reported; the next one tries again."""
+
+        def round_() -> None:
+            try:
+                duty()
+            except db.Unavailable as error:
+                log.warning("scheduler.database_away", duty=duty.__name__, error=type(error).__name__)
+            except Exception:
+                log.exception("scheduler.failed", duty=duty.__name__)
+            finally:
+                self._ended_at[duty.__name__] = time.monotonic()
+
+        return round_

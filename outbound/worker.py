@@ -8,7 +8,7 @@ from typing import Any
 
 import dramatiq
 
-from outbound import db, dial, dispatch, lead, logs, schema
+from outbound import db, dial, dispatch, lead, logs, notify, schema
 from outbound.broker import broker
 from outbound.config import HEARTBEAT_S
 from outbound.parent import die_with
@@ -42,6 +42,7 @@ class Heartbeat(dramatiq.Middleware):
     def before_worker_shutdown(self, _broker: dramatiq.Broker, _worker: Any) -> None:
         """Stop before the threads do, so that nothing more is claimed for them."""
         self._stopped.set()
+        notify.stopping()
         try:
             dispatch.farewell(self._id)
         except db.Unavailable:
@@ -57,6 +58,8 @@ class Heartbeat(dramatiq.Middleware):
                 log.warning("worker.heartbeat_unheard", error=type(error).__name__)
             except Exception:
                 log.exception("worker.heartbeat_failed")  # without the next one, nothing would be claimed for us again
+            if alive:  # the database answered, or was found away; a process whose threads all died is no use to anybody
+                notify.at_work()
             self._stopped.wait(HEARTBEAT_S)
 
 

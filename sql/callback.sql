@@ -8,6 +8,9 @@
 --          where no other live call holds the number.  The first report gives the row its call_sid (adoption).
 --          Only a report that names our number may do so: ids repeat after a restore, and another call is not ours.
 --          A word that no carrier may say of its call (an unknown one, or one of our queue) counts as `initiated`.
+--          (nothing) -> queued: the next attempt of the ladder that the campaign has, or else the business, where the
+--          carrier says that the call ended busy, unanswered or failed.  What we closed ourselves gets none; nor does
+--          a callee whom another live call has by now.  A key of its own makes each attempt once.
 -- Returns  `result`: moved, unchanged, unknown_status, other_call_sid or unknown_call; the status; is a lead due
 -- Races    the dial that waits for its answer, other callbacks, clean-up: all take the row lock, rank decides
 with report as (
@@ -33,6 +36,7 @@ with report as (
     insert into call_event (call_id, call_sid, source, status, sequence_number, occurred_at, payload)
     select id, :call_sid, :source, :status, :sequence_number, :occurred_at, :payload from call
     on conflict do nothing
+    returning source, occurred_at
 ), moved as (
     update call_log
        set call_sid = :call_sid,
@@ -79,7 +83,46 @@ with report as (
            end
       from call
      where call_log.id = call.id
-    returning call_log.status, lead_id, is_news
+    returning call_log.*, is_news
+), next_attempt as (
+    -- The n-th end of its kind takes the n-th wait of the ladder; past the last one nobody is tried again.
+    insert into call_log (business_id, campaign_id, direction, status, from_number, to_number, due_at, attempt,
+                          retry_of, contact, time_zone, idempotency_key)
+    select moved.business_id, moved.campaign_id, 'outbound', 'queued', next.from_number, moved.to_number, now() + wait,
+           next.attempt, next.retry_of, moved.contact, moved.time_zone, 'retry:' || next.retry_of || ':' || next.attempt
+      from moved
+     inner join business on business.id = moved.business_id
+      left join campaign on campaign.id = moved.campaign_id
+     cross join lateral (
+           select moved.attempt + 1 as attempt, coalesce(moved.retry_of, moved.id) as retry_of,
+                  coalesce(campaign_from_number(moved.campaign_id, moved.to_number, moved.attempt + 1),
+                           moved.from_number) as from_number
+     ) as next
+     inner join retry_step
+        on retry_step.ladder_id = coalesce(campaign.ladder_id, business.ladder_id)
+       and retry_step.outcome = moved.status
+       and retry_step.step = 1 + (select count(*)
+                                    from call_log as earlier
+                                   where (earlier.id = next.retry_of or earlier.retry_of = next.retry_of)
+                                     and earlier.id <> moved.id
+                                     and earlier.status = moved.status)
+     where is_news
+       and moved.direction = 'outbound'
+       and moved.hang_up is null  -- an operator wanted an end of it
+       and coalesce(campaign.ends_at > now(), true)
+       and next.from_number ~ '^\+[1-9][0-9]{6,14}$'  -- rows of the old system may hold anything
+       and moved.to_number ~ '^\+[1-9][0-9]{6,14}$'
+    on conflict do nothing
+    returning id
+), carrier_well as (
+    -- The carrier took this one: nothing is refused or in trouble in a row any more (dial.sql).
+    update dial_control
+       set refused_calls = '{}', troubles = 0
+      from moved
+     where :source = 'create'
+       and (scope, key) in (('account', ''), ('business', business_id::text), ('campaign', campaign_id::text),
+                            ('number', from_number))
+       and (refused_calls <> '{}' or troubles <> 0)
 ), result as (
     select case
                when is_news then 'moved'
@@ -97,15 +140,48 @@ with report as (
      where not exists (select from call_log where id = :call_id)
 ), counted as (
     insert into counter (name, label, slot, value)
-    select name, label, pg_backend_pid() % 8, 1
-      from (select 'report.' || :source as name, result as label from result
+    select name, label, pg_backend_pid() % 8, value
+      from (select 'report.' || :source as name, result as label, 1 as value from result
             union all
-            select 'ended', status from moved where is_news and call_status_rank(status) = 5) as news
+            select 'ended', status, 1 from moved where is_news and call_status_rank(status) = 5
+            union all
+            select 'retry', status, 1 from moved where exists (select from next_attempt)
+            union all
+            select took.*
+              from event, moved
+             cross join lateral seconds_counted('dial_seconds', extract(epoch from now() - dialed_at)::float8) as took
+             where source = 'create'
+            union all
+            select took.*
+              from event
+             cross join lateral seconds_counted('callback_lag_seconds',
+                                                extract(epoch from now() - occurred_at)::float8) as took
+             where source = 'callback') as news
      where label not in ('other_call_sid', 'unknown_call')
      order by name, label
-    on conflict (name, label, slot) do update set value = counter.value + 1
+    on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
 select result, status, lead_due from result;
+
+-- name: record_answered_by(call_id, call_sid, answered_by, payload)$
+-- Keep what machine detection found out: the carrier says it apart from the call's status, and names no number, so that
+-- it cannot adopt a call.
+--
+-- Moves    nothing
+-- Returns  `kept`; `no_call_sid_yet`, and the carrier had better say it again; `other_call_sid` or `unknown_call`
+-- Races    it is told again: one event, and the same word
+with call as (
+    select id, call_log.call_sid = :call_sid as is_meant from call_log where id = :call_id for update
+), event as (
+    insert into call_event (call_id, call_sid, source, status, payload)
+    select id, :call_sid, 'answered-by', :answered_by, :payload from call where is_meant
+    on conflict do nothing
+), kept as (
+    update call_log set answered_by = :answered_by from call where call_log.id = call.id and is_meant
+)
+select case when is_meant then 'kept' when is_meant is null then 'no_call_sid_yet' else 'other_call_sid' end from call
+union all
+select 'unknown_call' where not exists (select from call);
 
 -- name: find_call(call_sid)$
 -- Returns  the id of the call that has this call_sid, or nothing

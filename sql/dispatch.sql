@@ -76,7 +76,7 @@ with scope as materialized (
             order by due_at, id
             limit greatest(:heads_min, able.free)
      ) as head
-), opening as (
+), opening as materialized (
     select window_ids, zones, next_opening(window_ids, zones, now(), :claim_s::float8 + :ring_s::float8) as opens_at
       from (select distinct window_ids, zones from head where zones is not null) as asked
 ), judged as (
@@ -98,24 +98,25 @@ with scope as materialized (
              where code is null) as in_campaign
 ), within_number as (
     select *
-      from (select ordered.*, row_number() over (partition by from_number order by business_tag, luck) as place
+      from (select ordered.*,
+                   row_number() over (partition by from_number order by business_tag, luck) as number_place
               from ordered) as placed
-     where place <= number_room
+     where number_place <= number_room
 ), within_campaign as (
     select *
-      from (select id, row_number() over (partition by business_id, campaign_id order by business_tag, luck) as place,
-                   campaign_room
+      from (select within_number.*,
+                   row_number() over (partition by business_id, campaign_id order by business_tag, luck)
+                   as campaign_place
               from within_number) as placed
-     where place <= campaign_room
+     where campaign_place <= campaign_room
 ), within_business as (
     select *
-      from (select id, business_room, business_tag, luck,
-                   row_number() over (partition by business_id order by business_tag, luck) as place
-              from within_number
-             inner join within_campaign using (id)) as placed
-     where place <= business_room
+      from (select within_campaign.*,
+                   row_number() over (partition by business_id order by business_tag, luck) as business_place
+              from within_campaign) as placed
+     where business_place <= business_room
 ), chosen as (
-    select id from within_business order by business_tag, luck limit (select free from room)
+    select * from within_business order by business_tag, luck limit (select free from room)
 ), locked as (
     -- As arrays: the planner takes these for few, and reads the table by its key however large it is.
     select id
@@ -139,7 +140,7 @@ with scope as materialized (
      where call_log.id = any(array(select id from locked)) and call_log.status = 'queued' and judged.id = call_log.id
     returning call_log.id, call_log.status, code
 ), taken as (
-    select ordered.* from moved inner join ordered using (id) where moved.status = 'claimed'
+    select chosen.* from moved inner join chosen using (id) where moved.status = 'claimed'
 ), spent as (
     insert into dial_control (scope, key, tokens, refilled_at, served, served_floor)
     select spending.scope, spending.key, coalesce(scope.tokens - calls, 0), now(), spending.served,

@@ -1,4 +1,4 @@
--- schema.sql: how far the database has been migrated.  Read by outbound/schema.py alone.
+-- schema.sql: how far the database has been migrated, and what its schema is made of.  Read by outbound/schema.py alone.
 
 -- name: applied_migrations()
 -- Returns  the id of each migration that is applied; fails where yoyo has never run
@@ -17,3 +17,60 @@ select to_regclass('yoyo_lock') is not null;
 --
 -- Races    a `yoyo apply` by hand writes another pid, and keeps its lock
 delete from yoyo_lock where pid = :own_pid;
+
+-- name: parts()
+-- All that the current schema is made of, from the catalog alone.  A partition or an extension's object is no part.
+--
+-- Returns  `kind`; `owner`, the table it belongs to or its own name; `name`; `says`, its definition without the name of
+--          the schema, so that two schemas can be compared
+with here as (
+    select oid, quote_ident(nspname) || '.' as prefix from pg_namespace where nspname = current_schema()
+), relation as (
+    select pg_class.oid, relname::text, relkind, coalesce(array_to_string(reloptions, ', '), '') as options
+      from pg_class
+     inner join here on here.oid = relnamespace
+     where relkind in ('r', 'p', 'v', 'm')
+       and relname not like '%yoyo%'
+), part as (
+    select 'table' as kind, relname as owner, relname as name, options as says from relation where relkind in ('r', 'p')
+    union all
+    select 'view', relname, relname, pg_get_viewdef(oid) from relation where relkind in ('v', 'm')
+    union all
+    select 'column', relname, attname::text,
+           format_type(atttypid, atttypmod)
+           || case when attnotnull then ' not null' else '' end
+           || case when attidentity <> '' then ' identity' else '' end
+           || coalesce(' default ' || pg_get_expr(adbin, adrelid), '')
+      from pg_attribute
+     inner join relation on relation.oid = attrelid
+      left join pg_attrdef on adrelid = attrelid and adnum = attnum
+     where attnum > 0 and not attisdropped and relkind in ('r', 'p')
+    union all
+    select 'constraint', relname, conname::text, pg_get_constraintdef(pg_constraint.oid)
+      from pg_constraint
+     inner join relation on relation.oid = conrelid
+     where contype in ('c', 'f', 'p', 'u', 'x')  -- not-null is the column's
+    union all
+    select 'index', relation.relname, indexed.relname::text, pg_get_indexdef(indexrelid)
+      from pg_index
+     inner join relation on relation.oid = indrelid
+     inner join pg_class as indexed on indexed.oid = indexrelid
+    union all
+    select 'trigger', relname, tgname::text, pg_get_triggerdef(pg_trigger.oid)
+      from pg_trigger
+     inner join relation on relation.oid = tgrelid
+     where not tgisinternal
+    union all
+    select 'function', proname || '(' || pg_get_function_identity_arguments(pg_proc.oid) || ')',
+           proname || '(' || pg_get_function_identity_arguments(pg_proc.oid) || ')',
+           pg_get_functiondef(pg_proc.oid)
+      from pg_proc
+     inner join here on here.oid = pronamespace
+     where prokind in ('f', 'p')
+       and not exists (select from pg_depend where objid = pg_proc.oid and deptype = 'e')
+)
+select kind, owner, name, replace(says, prefix, '') as says from part cross join here;
+
+-- name: current_schema()$
+-- Returns  the schema in which our tables are, or would be made; nothing where there is none
+select current_schema()::text;

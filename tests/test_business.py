@@ -3,7 +3,8 @@
 import pytest
 
 from outbound import business
-from outbound.business import TWIML_MAX, BadBusiness
+from outbound.business import BadBusiness
+from outbound.voice import TWIML_MAX
 from tests.conftest import World
 
 HELLO = "<Response><Say>Hello</Say></Response>"

@@ -558,7 +558,8 @@ def test_every_report_is_counted_by_its_source_and_effect_and_every_end_once(wor
         callback.record(call_id, _report(word))
     callback.record(call_id, replace(_report("completed"), source="lookup"))
 
-    counted = world.rows("select name, label, sum(value)::int as value from counter group by 1, 2 order by 1, 2")
+    events = "select name, label, sum(value)::int as value from counter where right(name, 8) <> '_seconds'"
+    counted = world.rows(f"{events} group by 1, 2 order by 1, 2")
     assert [tuple(row) for row in counted] == [
         ("ended", "completed", 1),
         ("report.callback", "moved", 3),
@@ -633,3 +634,42 @@ def test_a_late_truth_overrules_a_carrier_that_denied_the_call(world: World, nud
     callback.record(call_id, Report(call_sid, "completed", "callback", duration_s=42))
 
     assert (world.call(call_id).status, world.call(call_id).error_code) == ("completed", None)
+
+
+# Machine detection
+
+
+def test_who_answered_is_kept_with_its_event_however_often_it_is_told(world: World, nudges: Nudges) -> None:
+    call_id = world.initiated(call_sid=_sid())
+    before = world.call(call_id)
+
+    results = [callback.record_answered_by(call_id, _sid(), "machine_start", {"Extra": "x"}) for _ in range(3)]
+
+    call = world.call(call_id)
+    assert results == ["kept"] * 3
+    assert (call.answered_by, call.status, call.overdue_at) == ("machine_start", "initiated", before.overdue_at)
+    event = world.rows("select * from call_event")[0]
+    assert (event.source, event.status, event.payload) == ("answered-by", "machine_start", {"Extra": "x"})
+    assert _events(world, call_id) == 1
+
+
+def test_who_answered_may_be_told_after_the_end(world: World, nudges: Nudges) -> None:
+    call_id = world.initiated(call_sid=_sid())
+    callback.record(call_id, _report("completed"))
+
+    callback.record_answered_by(call_id, _sid(), "human", {})
+
+    assert (world.call(call_id).status, world.call(call_id).answered_by) == ("completed", "human")
+
+
+def test_a_verdict_adopts_no_call_and_belongs_to_no_other(world: World, nudges: Nudges) -> None:
+    business_id = world.business()
+    unbound, bound = world.initiated(business_id), world.initiated(business_id, _phone(2), _sid(2))
+    before = _snapshot(world)
+
+    results = [
+        callback.record_answered_by(call_id, _sid(), "human", {"CallSid": _sid()}) for call_id in (unbound, bound, 4711)
+    ]
+
+    assert results == ["no_call_sid_yet", "other_call_sid", "unknown_call"]
+    assert _snapshot(world) == before

@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -153,7 +153,7 @@ def _page(*calls: dict[str, object]) -> str:
 
 
 def test_an_accepted_call_has_its_call_sid_and_rings_once(carrier: RunningSimulator) -> None:
-    call_sid = twilio.carrier().place_call(_order())
+    call_sid = twilio.carrier().place_call(_order()).call_sid
 
     assert [(entry["call_sid"], entry["outcome"]) for entry in carrier.log()] == [(call_sid, "accepted")]
 
@@ -319,7 +319,7 @@ def test_a_connection_that_speaks_no_tls_is_unsure() -> None:
 
 def test_a_create_request_asks_for_every_event_and_has_its_limits() -> None:
     with _anyone((201, json.dumps(_resource()))) as server:
-        assert _at(server.url).place_call(_order()) == SID
+        assert _at(server.url).place_call(_order()).call_sid == SID
 
     (asked,) = server.asked
     assert (asked.method, asked.path) == ("POST", f"/2010-04-01/Accounts/{ACCOUNT_SID}/Calls.json")
@@ -355,6 +355,20 @@ def test_a_callback_comes_to_the_calls_own_address_and_is_repeated_within_the_ca
     assert set(how["rp"].split(",")) == {"5xx", "ct", "rt"}  # a 4xx is our last word
 
 
+def test_machines_are_looked_for_while_the_call_goes_on_and_the_verdict_comes_to_an_address_of_its_own() -> None:
+    with _anyone((201, json.dumps(_resource()))) as server:
+        _at(server.url).place_call(replace(_order(), machine_detection="DetectMessageEnd"))
+
+    form = dict(parse_qsl(server.asked[0].body))
+    assert (form["MachineDetection"], form["AsyncAmd"]) == ("DetectMessageEnd", "true")
+    url, _, overrides = form["AsyncAmdStatusCallback"].partition("#")
+    assert (url, form["AsyncAmdStatusCallbackMethod"]) == (
+        "http://127.0.0.1:9/outbound/callbacks/812/answered-by",
+        "POST",
+    )
+    assert overrides == form["StatusCallback"].partition("#")[2]
+
+
 @pytest.mark.parametrize(
     ("voice_url", "twiml", "sent", "absent"),
     [
@@ -379,7 +393,7 @@ def test_a_call_plays_a_url_or_twiml_never_both(
 
 def test_a_call_is_fetched_to_its_end(carrier: RunningSimulator) -> None:
     before = datetime.now(UTC) - timedelta(seconds=1)
-    call_sid = twilio.carrier().place_call(_order())
+    call_sid = twilio.carrier().place_call(_order()).call_sid
     let_it_end(carrier, carrier.log()[0])
 
     report = twilio.carrier().fetch_call(call_sid)
@@ -427,7 +441,7 @@ def test_a_call_that_the_carrier_does_not_know_is_none(carrier: RunningSimulator
 
 def test_a_call_is_found_by_its_numbers_and_its_time(carrier: RunningSimulator) -> None:
     ask = twilio.carrier()
-    ours = ask.place_call(_order())
+    ours = ask.place_call(_order()).call_sid
     ask.place_call(DialOrder(813, "+15005550007", _order().to_number, None, "<Response/>"))
     ask.place_call(_order("98"))
     now = datetime.now(UTC)

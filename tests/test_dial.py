@@ -150,10 +150,10 @@ def test_a_stale_put_back_cannot_move_a_dial_that_somebody_else_began(world: Wor
 def test_a_refusal_that_comes_after_a_callback_adopted_the_call_changes_nothing(world: World) -> None:
     call_id = world.initiated(call_sid="CA" + "1" * 32)
 
-    moved = db.run(dial.sql.record_refusal, call_id=call_id, fence=1, error_code="21211", error_message="no")
+    _refuse(call_id)
 
-    assert moved == 0
     assert world.call(call_id).status == "initiated"
+    assert world.count("dial", "refused") == 0
 
 
 def test_no_transaction_is_open_while_a_phone_is_asked_for(world: World, carrier: RunningSimulator) -> None:
@@ -178,7 +178,7 @@ def test_a_refusal_that_comes_after_the_call_was_closed_is_the_better_reason(
     world.age(call_id, 200)
     cleanup.cleanup_stuck_dialing_jobs()
 
-    db.run(dial.sql.record_refusal, call_id=call_id, fence=1, error_code="21211", error_message="no such number")
+    _refuse(call_id)
 
     call = world.call(call_id)
     assert (call.status, call.error_code, call.overdue_at) == ("failed", "21211", None)
@@ -207,6 +207,11 @@ def test_a_call_that_waits_after_it_was_not_sent_says_why(world: World) -> None:
     world.do("update call_log set status = 'claimed', overdue_at = now() where id = %s", call_id)
     db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60)
     assert world.call(call_id).error_message is None
+
+
+def _refuse(call_id: int) -> None:
+    refusal = {"error_code": "21211", "error_message": "no such number", "at_fault": None}
+    assert db.run(dial.sql.record_refusal, call_id=call_id, fence=1, **refusal) is None
 
 
 def _put_back(call_id: int) -> int:

@@ -5,6 +5,7 @@ import io
 import os
 import re
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,8 @@ from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
 import outbound
-from outbound import BadCall, BadFile, ImportReport, db, enqueue, import_calls
+from outbound import BadCall, BadFile, ImportReport, db, enqueue, import_calls, new_call
+from outbound.calls_file import ROW_MAX
 from outbound.enqueue import EnqueuedCall
 from tests.conftest import Servers, World, open_database, until
 
@@ -449,7 +451,7 @@ def test_bad_lines_are_named_with_their_reason_and_the_good_ones_go_in(
         (b"+15005550105,,,+15005550105,", "`business` is not the id"),
         (b"+15005550106,,,5550106,", "no such business"),  # a phone number perhaps, not repeated
         (b"+15005550107,,,,\xe9\xff", "not UTF-8"),
-        (b"+15005550108,,,," + b"x" * 131_073, "field larger than field limit"),
+        (b"+15005550108,,,," + b"x" * ROW_MAX, f"more than {ROW_MAX} characters"),
         (b"+15005550109,,,,nul\0", "not UTF-8 text"),
         (b"+15005550110,,,," + b"k" * 256, "`key` must be text of 255"),
         (b'+15005550111,,,,"broken"key', "not CSV"),
@@ -457,7 +459,10 @@ def test_bad_lines_are_named_with_their_reason_and_the_good_ones_go_in(
         (b"+15005550112," + OTHER.encode() + b",,,", "belongs to another business"),
         (b"+15005550113,,2026-11-30T09:00+20:00,,", None),
         (b"+49110,,,,", "`to` is not a phone number"),
-        (b"+15005550114,,,,,,,too many columns", None),
+        (b"+15005550114,,,,,,,too many columns", "more cells than the first line has names"),
+        (b"9.72501E+11,,,,", "rounded by a spreadsheet"),
+        (b"+15005550118,,,,,,,", None),  # a spreadsheet's empty columns
+        (b"+15005550119,,,,retry:1:2", "`key` may not begin with retry:"),
         (b'+15005550115,,,,"never closed', "not CSV"),
     ]
     file = written(b"\n".join([b"to,from,at,business,key", *(line for line, _ in lines)]))
@@ -475,7 +480,7 @@ def test_bad_lines_are_named_with_their_reason_and_the_good_ones_go_in(
         "+15005550101",
         "+15005550102",
         "+15005550113",
-        "+15005550114",
+        "+15005550118",
     ]
 
 
@@ -515,11 +520,15 @@ def test_a_header_may_be_written_in_many_ways(world: World, acme: int, written: 
         ("", "the file is empty"),
         ("\n", "no column is named `to`"),
         (f"{TO},2026-11-30\n", "no column is named `to`"),  # no header
-        (f"to;key\n{TO};a\n", "with commas"),
+        (f"to|key\n{TO}|a\n", "no column is named `to`"),
         (f"to,phone\n{TO},{TO}\n", "two columns mean `to`"),
-        (f"to\n{TO}\n".encode("utf-16"), "not UTF-8"),
+        (f"to,טלפון\n{TO},{TO}\n", "two columns mean `to`"),
+        (f"to,name,Name\n{TO},a,b\n", "two columns are named `name`"),
+        ("to," + ",".join(f"f{n}" for n in range(51)) + f"\n{TO}\n", "51 columns about the callee, and 50 are allowed"),
+        (f"to,{'n' * 101}\n{TO},a\n", "longer than 100 characters"),
+        (f"to\n{TO}\n".encode("utf-16-le"), "not UTF-8"),  # without its mark
         (b"\x7fELF\x01\0\0\0", "not UTF-8 text"),
-        ("t" * 131_073, "not CSV"),
+        ("t" * (ROW_MAX + 1), "not CSV"),
         ('"to', "not CSV"),
     ],
 )
@@ -560,7 +569,20 @@ def test_a_file_of_nobodys_calls_is_refused_whole(world: World, acme: int, writt
 def test_a_number_that_is_twice_in_a_file_is_called_once(world: World, acme: int, written: Written) -> None:
     file = written(f"to\n{TO}\n+1 500 555 0101\n")
 
-    assert counts(import_calls(file, business_id=acme)) == (1, 1, 0)
+    first, second = (import_calls(file, business_id=acme) for _ in range(2))
+
+    assert (counts(first), first.duplicates) == ((1, 0, 0), 1)
+    assert (counts(second), second.duplicates) == ((0, 2, 0), 0)
+
+
+def test_a_number_that_comes_back_in_a_later_chunk_is_a_duplicate_too(
+    world: World, acme: int, written: Written
+) -> None:
+    numbers = [f"+1500{5_000_000 + n}" for n in range(enqueue.CHUNK_ROWS)]
+
+    report = import_calls(written("\n".join(["to", *numbers, *numbers[:7]])), business_id=acme)
+
+    assert (counts(report), report.duplicates) == ((len(numbers), 0, 0), 7)
 
 
 def test_one_number_is_called_once_in_a_batch_and_again_in_the_next(world: World, acme: int, written: Written) -> None:
@@ -674,6 +696,206 @@ def test_two_imports_of_the_same_numbers_at_once_call_each_number_once(world: Wo
     assert sum(report.already_there for report in reports) == 3000
 
 
+# What is known of the callee, and where the callee is.
+
+
+def test_every_other_column_is_kept_with_the_call_and_said_in_the_report(
+    world: World, acme: int, written: Written
+) -> None:
+    file = written(f"to,Name,  Appointment\u200f ,empty,\n{TO},דנה,30/11 09:00,,nameless\n+15005550102,=1+1,,,\n")
+
+    report = import_calls(file, business_id=acme)
+
+    assert report.fields == ["name", "appointment", "empty"]
+    contacts = [row.contact for row in world.rows("select contact from call_log order by to_number")]
+    assert contacts == [{"name": "דנה", "appointment": "30/11 09:00"}, {"name": "=1+1"}]
+
+
+def test_a_contact_has_its_bounds(world: World, acme: int, written: Written) -> None:
+    names = [f"f{n}" for n in range(9)]
+    lines = [
+        [TO, *["x" * 1000] * 8, ""],
+        ["+15005550102", "x" * 1001, *[""] * 8],
+        ["+15005550103", *["x" * 950] * 9],
+    ]
+    report = import_calls(written("\n".join(",".join(line) for line in [["to", *names], *lines])), business_id=acme)
+
+    assert counts(report) == (1, 0, 2)
+    assert report.rejected_lines == [
+        (3, "field 1 of the contact must be text of 1000 characters at most"),
+        (4, "the contact's fields have more than 8192 bytes in all"),
+    ]
+    with pytest.raises(BadCall, match="at most 50 fields"):
+        enqueue.enqueue(business_id=acme, to_number=TO, contact={f"f{n}": "x" for n in range(51)})
+    bad: list[dict[str, Any]] = [{"name": "a\0b"}, {"a\udcff": "b"}, {" ": "b"}, {"name": 7}, {"n" * 101: "b"}]
+    for contact in bad:
+        with pytest.raises(BadCall, match="must be text"):
+            enqueue.enqueue(business_id=acme, to_number=TO, contact=contact)
+
+
+def test_a_contact_with_whom_the_twiml_becomes_too_long_is_refused(world: World, acme: int) -> None:
+    world.do("update business set twiml = '<Response><Say>' || repeat('{{name}}', 5) || '</Say></Response>'")
+
+    with pytest.raises(BadCall, match="the TwiML has 50"):
+        enqueue.enqueue(business_id=acme, to_number=TO, contact={"name": "x" * 1000})
+
+    assert enqueue.enqueue(business_id=acme, to_number=TO, contact={"Name": "x" * 100}).created
+
+
+def test_a_voice_application_finds_the_contact_by_the_call_sid(world: World, acme: int) -> None:
+    made = enqueue.enqueue(business_id=acme, to_number=TO, contact={"name": "Dana"})
+    world.do(
+        "update call_log set status = 'initiated', overdue_at = now(), call_sid = 'CA1' where id = %s", made.call_id
+    )
+
+    assert world.value("select call_contact('CA1')") == {"name": "Dana"}
+    assert world.value("select call_contact('CA2')") is None
+
+
+def test_a_time_zone_is_checked_and_kept(world: World, acme: int, written: Written) -> None:
+    file = written(f"to,tz\n{TO},Asia/Jerusalem\n+15005550102,Israel Standard Time\n+15005550103,\n")
+
+    report = import_calls(file, business_id=acme)
+
+    assert report.rejected_lines == [(3, "`time_zone` is not an IANA time zone, like Asia/Jerusalem")]
+    assert world.rows("select time_zone from call_log order by to_number") == [("Asia/Jerusalem",), (None,)]
+
+
+def test_a_zone_that_only_python_knows_is_refused_and_stops_nobody(
+    world: World, acme: int, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(new_call, "_known_zones", lambda: {"Mars/Olympus", "UTC"})
+
+    report = import_calls(written(f"to,tz\n{TO},Mars/Olympus\n+15005550102,UTC\n"), business_id=acme)
+
+    assert (counts(report), report.rejected_lines[0][0]) == ((1, 0, 1), 2)
+    with pytest.raises(psycopg.errors.InvalidParameterValue):
+        world.do("update call_log set time_zone = 'Mars/Olympus'")
+
+
+def test_where_there_are_calling_hours_the_callee_s_zone_must_be_known(
+    world: World, acme: int, written: Written
+) -> None:
+    world.do(
+        "with hours as (insert into calling_window (name, hours) values ('always', '{[0,10080)}') returning id)"
+        " update business set window_id = hours.id from hours"
+    )
+    nowhere = "+881612345678"  # satellites and the like have no zone
+
+    report = import_calls(written(f"to,tz\n{nowhere},\n+972501234567,\n+881612345679,UTC\n"), business_id=acme)
+
+    assert counts(report) == (2, 0, 1)
+    assert "state `time_zone`" in report.rejected_lines[0][1]
+    with pytest.raises(BadCall, match="state `time_zone`"):
+        enqueue.enqueue(business_id=acme, to_number=nowhere)
+    world.do("update business set window_id = null")
+    assert enqueue.enqueue(business_id=acme, to_number=nowhere).created
+
+
+# Files as spreadsheets write them.
+
+
+def test_a_file_in_hebrew_is_read_whatever_the_spreadsheet_made_of_it(
+    world: World, acme: int, written: Written
+) -> None:
+    world.do("update business set default_region = 'IL'")
+    rows = [["נייד", "שם", "שעה", "מפתח"], ["050-1234567", "דנה כהן", "2026-11-30T09:00", "א1"]]
+    ways = [
+        (encoding, delimiter, said)
+        for encoding, said in (
+            ("utf-8", "UTF-8"),
+            ("utf-8-sig", "UTF-8"),
+            ("utf-16", "UTF-16"),
+            ("cp1255", "windows-1255"),
+        )
+        for delimiter in ",;\t"
+    ]
+
+    for encoding, delimiter, said in ways:
+        world.do("delete from call_log")
+        text = "".join(delimiter.join(row) + "\r\n" for row in rows)
+        report = import_calls(written(text.encode(encoding)), business_id=acme)
+
+        assert (counts(report), report.encoding) == ((1, 0, 0), said), (encoding, delimiter, report)
+        call = world.rows("select to_number, contact, idempotency_key from call_log")[0]
+        assert call == ("+972501234567", {"שם": "דנה כהן"}, "א1"), (encoding, delimiter)
+
+
+def test_a_spreadsheet_s_own_first_line_is_no_header(world: World, acme: int, written: Written) -> None:
+    report = import_calls(written(f"sep=;\r\nto;name\r\n{TO};Dana\r\nx;Al\r\n"), business_id=acme)
+
+    assert counts(report) == (1, 0, 1)
+    assert report.rejected_lines[0][0] == 4
+
+
+def test_other_languages_of_one_byte_a_letter_are_not_read_as_hebrew(world: World, acme: int, written: Written) -> None:
+    for name, encoding in (
+        ("José Ibáñez", "cp1252"),
+        ("Jürgen Müller", "latin-1"),
+        ("Иванов", "cp1251"),
+        ("Παπαδόπουλος", "cp1253"),
+        ("محمد", "cp1256"),
+    ):
+        report = import_calls(written(f"to,name\n{TO},{name}\n".encode(encoding)), business_id=acme)
+
+        assert report.rejected_lines == [(2, "not UTF-8 text")], name
+
+
+def test_one_bad_line_does_not_turn_a_file_of_utf_8_into_another(world: World, acme: int, written: Written) -> None:
+    content = f"to,name\n{TO},דנה\n".encode() + b"+15005550102,\xe0\xe1\n" + "+15005550103,רון\n".encode()
+
+    report = import_calls(written(content), business_id=acme)
+
+    assert (counts(report), report.rejected_lines) == ((2, 0, 1), [(3, "not UTF-8 text")])
+    assert world.rows("select contact ->> 'name' from call_log order by to_number") == [("דנה",), ("רון",)]
+
+
+def test_a_number_that_was_saved_as_a_formula_is_that_number(world: World, acme: int, written: Written) -> None:
+    world.do("update business set default_region = 'IL'")
+    file = written('to,name\n="0501234567",a\n"=""0501234568""",b\n')
+
+    assert counts(import_calls(file, business_id=acme)) == (2, 0, 0)
+    assert world.rows("select to_number from call_log order by 1") == [("+972501234567",), ("+972501234568",)]
+
+
+def test_a_line_of_ten_megabytes_is_refused_and_the_rest_goes_on(world: World, acme: int, written: Written) -> None:
+    huge = b"x" * 10_000_000
+    file = written(b"to,name\n" + huge + b"\n" + TO.encode() + b',"' + huge + b'"\n+15005550102,b\n')
+
+    tracemalloc.start()
+    report = import_calls(file, business_id=acme)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert counts(report) == (1, 0, 2)
+    assert [line for line, _ in report.rejected_lines] == [2, 3]
+    assert peak < 8_000_000
+
+
+def test_a_row_of_many_lines_in_quotes_ends_somewhere(world: World, acme: int, written: Written) -> None:
+    file = written(f"to,name\n{TO}" + ',"a\n"' * ROW_MAX)
+
+    report = import_calls(file, business_id=acme)
+
+    assert report.created == 0
+    assert report.rejected > ROW_MAX / 10
+    assert "were read as one" in report.rejected_lines[0][1]
+
+
+def test_the_memory_does_not_grow_with_the_file(world: World, acme: int, written: Written) -> None:
+    def peak(rows: int) -> int:
+        file = written("to,business,name\n" + "".join(f"x{n},{n},n{n}\n" for n in range(rows)))
+        tracemalloc.start()
+        import_calls(file, business_id=acme)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    small, large = peak(3_000), peak(20_000)
+
+    assert large < small + 2_000_000
+
+
 # Whatever a file holds.
 
 # Texts that come near to something, and any text at all.
@@ -700,7 +922,7 @@ def test_every_row_of_any_file_is_created_or_there_already_or_rejected(
 
     report = import_calls(tmp_path / "any.csv", business_id=acme)
 
-    assert sum(counts(report)) == sum(any(cell for cell in row) for row in rows)
+    assert sum(counts(report)) + report.duplicates == sum(any(cell.strip() for cell in row) for row in rows)
     assert world.value("select count(*) from call_log") - before == report.created
     assert len(report.rejected_lines) == report.rejected
 

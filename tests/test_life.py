@@ -26,6 +26,7 @@ from tests.conftest import Environment, Servers, World, let_it_end, open_databas
 
 FAST = {
     "OUTBOUND_TICK_S": "0.5",
+    "OUTBOUND_HOLD_MAX_S": "0.2",  # most carriers here are in trouble
     "OUTBOUND_RELOOK_S": "1",
     "OUTBOUND_POLL_S": "0.5",
     "OUTBOUND_LOOKUPS_PER_MINUTE": "6000",

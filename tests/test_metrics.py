@@ -3,19 +3,25 @@
 import re
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from outbound import __version__, callback, db, metrics, schema
+from outbound import __version__, broker, callback, db, dial, metrics, schema
 from outbound.call import FINAL, Report
 from tests.conftest import World, forget_settings
 
-# Every label, and how many values it may have at most: no id, no number and no word of a stranger among them.
-LABELS = {"status": 10, "rule": 4, "result": 6, "reason": 7, "duty": 4, "version": 1}
+# Every label, and how many values it may have at most: no number of a telephone and no word of a stranger among them.
+LABELS = {"status": 10, "rule": 4, "result": 6, "reason": 8, "duty": 4, "version": 1, "holder": 3, "by": 2, "le": 15}
+LABELS |= {"kind": 1, "scope": 4, "id": metrics.ROWS_MAX, "business": metrics.ROWS_MAX}
+
+
+SCOPES = ("account", "business", "campaign", "number")
 
 
 def _scrape() -> str:
@@ -26,7 +32,7 @@ def _scrape() -> str:
 
 
 def _samples(text: str) -> dict[tuple[str, ...], float]:
-    """{(name, label's value): value}"""
+    """{(name, the labels' values in the order of the labels' names): value}"""
     return {
         (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(text)
@@ -52,6 +58,13 @@ def test_an_empty_queue_shows_zeros_and_not_nothing(world: World) -> None:
         assert samples[f"outbound_{name}",] == 0
     live = ("queued", "claimed", "initiated", "ringing", "in-progress")
     assert _shown(samples, "outbound_calls") == dict.fromkeys(live, 0)
+    assert _shown(samples, "outbound_withheld_calls") == dict.fromkeys(("paused", "campaign_not_started"), 0)
+    assert _shown(samples, "outbound_oldest_snapshot_transactions").keys() == {"session", "prepared", "slot"}
+    assert _shown(samples, "outbound_duty_last_success_timestamp_seconds").keys() == set(metrics._DUTIES)
+    assert (samples["outbound_carrier_hold",], samples["outbound_broker_up",]) == (0, 1)
+    assert {key[1:]: value for key, value in samples.items() if key[0] == "outbound_paused_scopes"} == {
+        (by, scope): 0 for scope in SCOPES for by in ("operator", "breaker")
+    }
     assert _shown(samples, "outbound_stale_calls") == dict.fromkeys(("claimed", "no_call_sid", "silent", "no_lead"), 0)
     assert _shown(samples, "outbound_dials_total") == dict.fromkeys(("accepted", "refused", "not_sent", "unknown"), 0)
     assert (samples["outbound_scrape_error",], samples["outbound_schema_missing_migrations",]) == (0, 0)
@@ -110,6 +123,9 @@ def test_each_rule_of_what_is_stale_counts_its_own_calls(world: World) -> None:
     samples = _samples(_scrape())
 
     assert _shown(samples, "outbound_stale_calls") == {"claimed": 2, "no_call_sid": 3, "silent": 4, "no_lead": 5}
+    oldest = _shown(samples, "outbound_oldest_stale_seconds")
+    assert oldest["claimed"] == pytest.approx(31, abs=5)
+    assert oldest["no_call_sid"] == pytest.approx(1, abs=5)
     assert samples["outbound_pending_without_call_sid",] == 3
 
 
@@ -177,6 +193,216 @@ def test_a_life_shows_in_the_totals(world: World, nudges: list[object]) -> None:
     assert samples["outbound_calls_ended_total", "completed"] == 1
 
 
+# How long things take
+
+
+def _seconds(name: str) -> dict[str, float]:
+    """The buckets of a histogram, and its count and sum."""
+    return {
+        key[-1].removeprefix(f"{name}_"): value for key, value in _samples(_scrape()).items() if key[0].startswith(name)
+    }
+
+
+def test_python_and_sql_know_the_same_buckets(world: World) -> None:
+    bounds = [float(bound) for bound in metrics._BOUNDS[:-1]]
+
+    def label(seconds: float) -> object:
+        return world.value("select label from seconds_counted('n', %s) where label <> 'sum_ms'", seconds)
+
+    assert [label(bound) for bound in bounds] == list(metrics._BOUNDS[:-1])
+    assert [label(bound + 0.001) for bound in bounds] == list(metrics._BOUNDS[1:])
+    assert label(-1) == metrics._BOUNDS[0]
+    assert world.rows("select from seconds_counted('n', null)") == []
+
+
+def test_a_duration_counts_in_every_bucket_that_holds_it(world: World) -> None:
+    for seconds in (0.2, 0.3, 7, 4000):
+        world.do(
+            "insert into counter (name, label, slot, value)"
+            " select name, label, 0, value from seconds_counted('dial_seconds', %s)"
+            " on conflict (name, label, slot) do update set value = counter.value + excluded.value",
+            seconds,
+        )
+
+    shown = _seconds("outbound_dial_seconds")
+
+    buckets = ("0.05", "0.1", "0.25", "0.5", "1", "5", "10", "3600", "+Inf")
+    assert [shown[bound] for bound in buckets] == [0, 0, 1, 2, 2, 2, 3, 3, 4]
+    assert shown["count"] == 4
+    assert shown["sum"] == pytest.approx(4007.5)
+
+
+def test_a_life_shows_how_long_its_steps_took(world: World, nudges: list[object]) -> None:
+    call_id = world.claimed()
+    world.age(call_id, 20)
+    begun = db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60)
+    world.do("update call_log set dialed_at = dialed_at - interval '3 s' where id = %s", call_id)
+    occurred_at = datetime.now(UTC) - timedelta(seconds=200)
+
+    callback.record(begun.id, Report("CA" + "1" * 32, "initiated", "create"))
+    callback.record(begun.id, Report("CA" + "1" * 32, "ringing", "callback", occurred_at=occurred_at))
+    callback.record(begun.id, Report("CA" + "1" * 32, "in-progress", "callback"))  # it does not say when
+
+    for name, seconds, bound in (("queue_wait", 20, "30"), ("dial", 3, "5"), ("callback_lag", 200, "300")):
+        shown = _seconds(f"outbound_{name}_seconds")
+        assert (shown["count"], shown[bound]) == (1, 1)
+        assert shown["sum"] == pytest.approx(seconds, abs=2)
+
+
+def test_a_refusal_is_an_answer_too(world: World) -> None:
+    call_id = world.initiated()
+    world.do("update call_log set dialed_at = dialed_at - interval '3 s' where id = %s", call_id)
+
+    _refuse(world, call_id)
+
+    assert _seconds("outbound_dial_seconds")["5"] == 1
+
+
+def _refuse(world: World, call_id: int, at_fault: str | None = None) -> None:
+    refusal = {"error_code": "21211", "error_message": "Invalid.", "at_fault": at_fault}
+    db.run(dial.sql.record_refusal, call_id=call_id, fence=world.call(call_id).fence, **refusal)
+
+
+# Who may dial how much
+
+
+def test_due_calls_that_an_operator_withholds_are_counted_apart(world: World) -> None:
+    running, paused = world.business(), world.business()
+    world.age(world.queued(running), 10)
+    world.age(world.queued(paused, _phone(2)), 500)
+    world.do("insert into dial_control (scope, key, state) values ('business', %s, 'paused')", str(paused))
+    campaign = "insert into campaign (business_id, name, starts_at) values (%s, 'later', now() + interval '1 day')"
+    campaign_id = world.value(f"{campaign} returning id", running)
+    call_id = world.queued(running, _phone(3))
+    world.do("update call_log set campaign_id = %s where id = %s", campaign_id, call_id)
+
+    samples = _samples(_scrape())
+
+    assert samples["outbound_due_calls",] == 1
+    assert _shown(samples, "outbound_withheld_calls") == {"paused": 1, "campaign_not_started": 1}
+    assert samples["outbound_oldest_due_seconds",] == pytest.approx(10, abs=5)
+    assert samples["outbound_calls", "queued"] == 3
+
+    world.do("update dial_control set state = 'paused' where scope = 'account'")
+    assert _shown(_samples(_scrape()), "outbound_withheld_calls") == {"paused": 3, "campaign_not_started": 0}
+
+
+@pytest.mark.parametrize("scope", ["campaign", "number"])
+def test_a_pause_of_any_scope_withholds_its_calls(world: World, scope: str) -> None:
+    business_id = world.business()
+    campaign_id = world.value("insert into campaign (business_id, name) values (%s, 'c') returning id", business_id)
+    world.queued(business_id)
+    world.do("update call_log set campaign_id = %s", campaign_id)
+    key = str(campaign_id) if scope == "campaign" else "+15005550006"
+    world.do("insert into dial_control (scope, key, state) values (%s, %s, 'paused')", scope, key)
+
+    assert _shown(_samples(_scrape()), "outbound_withheld_calls")["paused"] == 1
+
+
+def test_each_business_shows_its_own_calls_by_its_id(world: World) -> None:
+    busy, idle = world.business(), world.business()
+    world.age(world.queued(busy, _phone(1)), 30)
+    world.age(world.queued(busy, _phone(2)), -3600)
+    world.claimed(busy, _phone(3))
+    world.initiated(busy, _phone(4), "CA4")
+
+    samples = _samples(_scrape())
+
+    shown = {name: _shown(samples, f"outbound_business_{name}") for name in ("live_calls", "due_calls", "queued_calls")}
+    assert shown == {"live_calls": {str(busy): 2}, "due_calls": {str(busy): 1}, "queued_calls": {str(busy): 2}}
+    assert samples["outbound_business_oldest_due_seconds", str(busy)] == pytest.approx(30, abs=5)
+    assert str(idle) not in shown["live_calls"]
+
+
+def test_of_many_businesses_the_busiest_are_shown(world: World) -> None:
+    businesses = [world.business() for _ in range(metrics.ROWS_MAX + 5)]
+    for number, business_id in enumerate(businesses):
+        world.age(world.queued(business_id, _phone(number)), -60 if number < 5 else 60)
+
+    shown = _shown(_samples(_scrape()), "outbound_business_queued_calls")
+
+    assert shown.keys() == {str(business_id) for business_id in businesses[5:]}
+
+
+def test_the_limits_of_scopes_are_shown_and_no_number_is_named(world: World) -> None:
+    business_id = world.business()
+    world.initiated(business_id, call_sid="CA1")
+    world.do("update dial_control set calls_per_second = 3 where scope = 'account'")
+    for scope, key in (("business", str(business_id)), ("number", "+15005550006"), ("campaign", "of business 7")):
+        insert = "insert into dial_control (scope, key, live_max, calls_per_second) values (%s, %s, 4, 2)"
+        world.do(insert, scope, key)
+
+    text = _scrape()
+    samples = _samples(text)
+
+    assert "+1500" not in text
+    assert samples["outbound_dial_limit_calls_per_second", "", "account"] == 3
+    assert samples["outbound_dial_limit_calls_per_second", str(business_id), "business"] == 2
+    assert samples["outbound_dial_limit_live_calls", str(business_id), "business"] == 4
+    assert samples["outbound_dial_live_calls", str(business_id), "business"] == 1
+    assert _shown(samples, "outbound_limited_scopes") == dict.fromkeys(SCOPES, 1)
+
+
+def test_trouble_with_the_carrier_shows_as_a_hold_and_as_a_slower_pace(world: World) -> None:
+    world.do("update dial_control set calls_per_second = 4 where scope = 'account'")
+    db.run(dial.sql.slow_down)
+
+    samples = _samples(_scrape())
+
+    assert samples["outbound_carrier_hold",] == 1
+    assert samples["outbound_dial_limit_calls_per_second", "", "account"] == 4
+    assert samples["outbound_dial_pace_calls_per_second", "", "account"] == pytest.approx(2, abs=0.3)
+
+
+def test_a_scope_that_the_breaker_paused_is_told_from_one_that_an_operator_paused(world: World) -> None:
+    business_id = world.business()
+    world.do("insert into dial_control (scope, key, state) values ('business', %s, 'paused')", str(business_id))
+    for number in range(5):
+        _refuse(world, world.initiated(business_id, _phone(number)), at_fault="number")
+
+    samples = _samples(_scrape())
+
+    paused = {key[1:] for key, value in samples.items() if key[0] == "outbound_paused_scopes" and value}
+    assert paused == {("operator", "business"), ("breaker", "number")}
+
+
+def test_every_reason_to_hold_or_refuse_a_call_is_shown_from_the_start(world: World) -> None:
+    source = world.value("select pg_get_functiondef('obstacle_sentence(text)'::regprocedure)")
+    samples = _samples(_scrape())
+
+    shown = [_shown(samples, f"outbound_calls_{name}_total") for name in ("held", "refused_by_rule")]
+
+    assert sorted([*shown[0], *shown[1]]) == sorted(re.findall(r"'(\w+)'(?:::text)?\s+then", source, re.I))
+
+
+# What PostgreSQL and the broker feel like
+
+
+def test_a_snapshot_that_is_held_shows_its_age(world: World) -> None:
+    with psycopg.connect(world.url) as holder:
+        holder.execute("set transaction isolation level repeatable read")
+        holder.execute("select 1")
+        for number in range(3):
+            world.queued(to=_phone(number))
+        samples = _samples(_scrape())
+
+        assert samples["outbound_oldest_snapshot_seconds", "session"] > 0
+        assert samples["outbound_oldest_snapshot_transactions", "session"] >= 3
+
+    assert _samples(_scrape())["outbound_oldest_snapshot_transactions", "session"] == 0
+
+
+def test_a_broker_that_is_away_shows_and_hides_no_other_number(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    monkeypatch.setattr(broker, "broker", broker.make(f"redis://127.0.0.1:{port}"))
+
+    samples = _samples(_scrape())
+
+    assert (samples["outbound_broker_up",], samples["outbound_scrape_error",]) == (0, 0)
+    assert samples["outbound_queue_len",] == 0
+
+
 # The form
 
 
@@ -184,7 +410,8 @@ def _everything(world: World) -> list[Metric]:
     """Every metric that there is, each with a value at least."""
     for name in ("dial", "report.create", "report.callback", "report.lookup", "ended", "lead", "cleanup", "reconcile"):
         world.do("insert into counter (name, label, slot, value) values (%s, 'moved', 0, 1)", name)
-    world.do("insert into duty values ('claimed')")
+    world.do("update dial_control set calls_per_second = 3, live_max = 4")
+    world.queued()
     return [
         *text_string_to_metric_families(_scrape()),
         *(each for each in text_string_to_metric_families(metrics.exposition().decode()) if "refused" in each.name),
@@ -194,10 +421,11 @@ def _everything(world: World) -> list[Metric]:
 def test_every_name_says_what_it_counts_and_in_what_unit(world: World) -> None:
     families = _everything(world)
 
-    assert len(families) >= 17
+    assert len(families) >= 36
     for family in families:
         assert re.fullmatch(r"outbound_[a-z]+(_[a-z]+)*", family.name)
         assert not re.search(r"_(ms|milliseconds|minutes|hours|count|sum|bucket|info_total)$", family.name)
+        assert family.type != "histogram" or family.name.endswith("_seconds")
         assert len(family.documentation) > 10
         assert family.documentation.endswith(".") or family.name.endswith("_created")
         for sample in family.samples:
@@ -208,9 +436,9 @@ def test_no_label_can_grow_without_bound(world: World) -> None:
     for family in _everything(world):
         for sample in family.samples:
             assert set(sample.labels) <= set(LABELS)
-            assert len(sample.labels) <= 1
+            assert len(sample.labels) <= 2
         for label in {name for sample in family.samples for name in sample.labels}:
-            assert len({sample.labels[label] for sample in family.samples}) <= LABELS[label]
+            assert len({sample.labels.get(label) for sample in family.samples} - {None}) <= LABELS[label]
 
 
 def test_no_label_is_a_number_or_an_id(world: World) -> None:
@@ -297,7 +525,8 @@ def test_a_scrape_reads_no_history_however_long_it_is(world: World, live: int) -
         live,
     )
     world.do("vacuum analyze call_log")
-    statement = metrics.sql.read_metrics.sql % {"worker_silent_s": 10}
+    given = {"worker_silent_s": 10, "account_rate": "null::float8", "rows_max": metrics.ROWS_MAX}
+    statement = metrics.sql.read_metrics.sql.replace("%%", "%") % given
 
     plan = world.value(f"explain (analyze, format json) {statement}")[0]["Plan"]
 

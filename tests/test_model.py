@@ -5,15 +5,26 @@ The model knows five things of a call: where it stands, its call_sid, why it fai
 and what the carrier really did with it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import hypothesis.strategies as st
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
 
-from outbound import callback, cleanup, db, dial, dispatch, lead, reconcile
+from outbound import callback, cleanup, db, dial, dispatch, ladder, lead, reconcile
 from outbound.call import FINAL, STATUSES, Report
 from outbound.config import LOOKS_MIN
 from tests.conftest import CLAIM, World
@@ -36,6 +47,8 @@ class Modelled:
     looks: int = 0
     told: set[tuple[str, str]] = field(default_factory=set)
     creates: int = 0
+    first: int | None = None  # the first attempt of its chain, where it is not that itself
+    attempt: int = 1
 
     @property
     def awaits_truth(self) -> bool:
@@ -58,6 +71,7 @@ class Life(RuleBasedStateMachine):
     calls = Bundle("calls")
     dials = Bundle("dials")
     world: World
+    waits: ClassVar[Mapping[str, int]] = {}  # of a ladder: how often each end is tried again
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +79,9 @@ class Life(RuleBasedStateMachine):
         self.business = self.world.business(phone="+15005550006")
         self.world.worker(threads=100)
         self.model: dict[int, Modelled] = {}
-        self.sids = 0
+        if self.waits:
+            steps = "; ".join(f"{outcome}: {', '.join(['5m'] * n)}" for outcome, n in self.waits.items())
+            ladder.add(self.business, "usual", steps, per_day=100, per_week=100, is_default=True, who="the model")
 
     def _holder(self, phone: str) -> int | None:
         return next((number for number, call in self.model.items() if call.phone == phone and call.is_live), None)
@@ -111,7 +127,8 @@ class Life(RuleBasedStateMachine):
     @rule(begun=dials)
     def refused(self, begun: tuple[int, int]) -> None:
         call_id, fence = begun
-        db.run(dial.sql.record_refusal, call_id=call_id, fence=fence, error_code="21211", error_message="no")
+        refusal = {"error_code": "21211", "error_message": "no", "at_fault": None}
+        db.run(dial.sql.record_refusal, call_id=call_id, fence=fence, **refusal)
         call = self.model[call_id]
         if call.fence == fence and call.call_sid is None and (call.status == "initiated" or call.awaits_truth):
             call.status, call.error_code, call.overdue = "failed", "21211", False
@@ -216,9 +233,22 @@ class Life(RuleBasedStateMachine):
         if news:
             call.status, call.overdue = status, False
             call.error_code = "carrier_failed" if status == "failed" else None
+            self._try_again(call_id)
         elif adopted:
             call.overdue = False
         call.told.add((source, status))
+
+    def _try_again(self, call_id: int) -> None:
+        """The next attempt, where the ladder has one and nobody else calls that number."""
+        call = self.model[call_id]
+        first = call.first or call_id
+        chain = [other for number, other in self.model.items() if first in (number, other.first)]
+        if sum(other.status == call.status for other in chain) > self.waits.get(call.status, 0):
+            return
+        if self._holder(call.phone) is None:
+            row = self.world.rows("select max(id) as id from call_log")[0]
+            assert row.id not in self.model, "no next attempt was made"
+            self.model[row.id] = Modelled(call.phone, first=first, attempt=call.attempt + 1)
 
     @invariant()
     def the_rows_say_what_the_model_says(self) -> None:
@@ -228,6 +258,7 @@ class Life(RuleBasedStateMachine):
             row = rows[number]
             assert (row.status, row.call_sid, row.error_code) == (call.status, call.call_sid, call.error_code)
             assert row.fence == call.fence
+            assert (row.retry_of, row.attempt) == (call.first, call.attempt)
             assert call.creates <= 1 or row.put_backs >= call.creates - 1
             if call.is_live and call.status != "queued":
                 assert row.overdue_at is not None
@@ -247,11 +278,32 @@ class Life(RuleBasedStateMachine):
         assert self.world.value("select count(*) from call_event") == told
 
 
-def test_the_sql_and_the_model_agree_whatever_comes_in_whatever_order(world: World, nudges: list[object]) -> None:
-    Life.world = world
+class LifeOnALadder(Life):
+    """The same, where some ends are followed by another attempt."""
+
+    waits: ClassVar[Mapping[str, int]] = {"busy": 2, "no-answer": 1, "failed": 1}
+
+    @rule(target=Life.calls, phone=st.sampled_from(PHONES))
+    def look_at_the_last_attempt(self, phone: str) -> MultipleResults[int]:
+        """Let the other rules have it too."""
+        return multiple(*[number for number, call in self.model.items() if call.phone == phone and call.first][-1:])
+
+    @rule(phone=st.sampled_from(PHONES), end=st.sampled_from(["busy", "no-answer", "failed"]))
+    def the_live_attempt_ends(self, phone: str, end: str) -> None:
+        """Often, so that ladders are climbed to their end."""
+        holder = self._holder(phone)
+        if holder is not None:
+            self._report(holder, end, "callback", self._sid_of(holder))
+
+
+@pytest.mark.parametrize("life", [Life, LifeOnALadder])
+def test_the_sql_and_the_model_agree_whatever_comes_in_whatever_order(
+    world: World, nudges: list[object], life: type[Life]
+) -> None:
+    life.world = world
 
     run_state_machine_as_test(
-        Life,
+        life,
         settings=settings(
             max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from outbound import cleanup, db, schema
-from tests.conftest import World
+from tests.conftest import World, forget_settings
 
 MIGRATIONS = db.sql_dir() / "migrations"
 FIRST, SECOND, *_ = ALL = schema.known_migrations()
@@ -331,6 +331,64 @@ def test_a_newer_schema_is_accepted(world: World) -> None:
 )
 def test_yoyo_is_given_the_address_in_its_own_writing(url: str, yoyos: str) -> None:
     assert schema.yoyo_url(url) == f"{yoyos}options=-c%20lock_timeout%3D10000"
+
+
+def test_what_the_address_asks_of_a_connection_is_handed_to_yoyo_too() -> None:
+    url = "postgresql://u@db/calls?options=-csearch_path%3Dcalls&sslmode=require"
+
+    assert schema.yoyo_url(url) == (
+        "postgresql+psycopg://u@db/calls?sslmode=require&options=-c%20lock_timeout%3D10000%20-csearch_path%3Dcalls"
+    )
+
+
+def test_a_schema_of_its_own_that_the_address_names_is_where_everything_is(
+    empty: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty.do("create schema calls")
+    monkeypatch.setenv("DATABASE_URL", db.url_of_schema(empty.url, "calls"))
+    forget_settings()
+
+    assert schema.migrate() == ALL
+
+    schema.require()
+    assert empty.value("select count(*) from pg_class where relnamespace = 'public'::regnamespace") == 0
+    assert db.with_connection(schema.current) == "calls"
+
+
+# What the schema is made of, and what a rollback would cost.
+
+
+def test_what_the_migrations_make_can_be_told_without_making_it(world: World) -> None:
+    with db.connect() as connection:
+        made = schema.parts_of_migrations(connection, "scratch")
+
+        assert made == schema.parts(connection)
+
+    kinds = {part.kind for part in made}
+    assert kinds == {"table", "view", "column", "constraint", "index", "trigger", "function"}
+    assert world.value("select count(*) from pg_namespace where nspname = 'scratch'") == 0
+
+
+def test_a_migration_may_be_named_by_its_number() -> None:
+    assert schema.named("0002") == schema.named(SECOND) == SECOND
+    with pytest.raises(schema.NoSuchMigration, match=FIRST):
+        schema.named("2")
+
+
+def test_a_rollback_tells_before_which_tables_and_columns_it_takes(empty: World) -> None:
+    schema.migrate()
+
+    losses = schema.losses(FIRST)
+
+    assert list(losses) == list(reversed(ALL[1:]))
+    assert losses[SECOND] == ["column call_log.error_code", "column call_log.error_message"]
+    tables = {row.name for row in empty.rows("select tablename as name from pg_tables where schemaname = 'public'")}
+    schema.rollback(FIRST)
+    left = {row.name for row in empty.rows("select tablename as name from pg_tables where schemaname = 'public'")}
+    assert {f"table {name}" for name in tables - left} == {
+        loss for lost in losses.values() for loss in lost if loss.startswith("table")
+    }
+    assert schema.losses(FIRST) == {}
 
 
 # What the schema itself refuses, by whomever.

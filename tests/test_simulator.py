@@ -63,7 +63,7 @@ class Receiver:
     answers: list[int] = field(default_factory=list)
 
     def of(self, to: str) -> list[dict[str, str]]:
-        return [form for form in list(self.heard) if form["To"] == to]
+        return [form for form in list(self.heard) if form.get("To") == to]
 
     def statuses(self, to: str) -> list[str]:
         """What was said about this number, in the order it happened."""
@@ -413,6 +413,24 @@ def test_who_answered_is_told_when_machine_detection_was_asked_for(
 
     last = next(form for form in receiver.of(to) if form["CallStatus"] == "completed")
     assert last.get("AnsweredBy") == answered_by
+    assert call.fetch().answered_by == answered_by
+
+
+@pytest.mark.parametrize(("digits", "answered_by"), [("14", "machine_start"), ("01", "human"), ("12", None)])
+def test_asynchronous_machine_detection_tells_its_verdict_apart_from_the_status(
+    client: Client, receiver: Receiver, digits: str, answered_by: str | None
+) -> None:
+    to = number(digits)
+    verdict_url = receiver.url + "/verdict"
+
+    call = dial(
+        client, to, receiver, machine_detection="Enable", async_amd="true", async_amd_status_callback=verdict_url
+    )
+    wait_for(lambda: receiver.statuses(to)[-1:] in (["completed"], ["no-answer"]), "the end")
+
+    verdicts = [form for form in list(receiver.heard) if form["CallSid"] == call.sid and "CallStatus" not in form]
+    assert [form["AnsweredBy"] for form in verdicts] == ([answered_by] if answered_by else [])
+    assert all("AnsweredBy" not in form for form in receiver.of(to))
     assert call.fetch().answered_by == answered_by
 
 

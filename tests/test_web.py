@@ -684,7 +684,57 @@ def test_no_phone_number_is_in_the_metrics_or_in_the_log(
         shown = requests.get(f"{address}/metrics", timeout=20).text
 
     assert "web.refused" in said.getvalue()
-    assert said.getvalue().count(f" call={call_id} ") == 2
+    told = [line for line in said.getvalue().splitlines() if "event=callback." in line]
+    assert sum(f"call_id={call_id}" in line.split() for line in told) == 2
     for number in ("5005550101", "5005550006", "5005559001", "5005559999"):
         assert number not in shown
         assert number not in said.getvalue()
+
+
+# Machine detection
+
+
+def _verdict(**more: str) -> dict[str, str]:
+    """What asynchronous machine detection tells: no status, no number."""
+    return {"CallSid": SID, "AccountSid": ACCOUNT_SID, "AnsweredBy": "human", "MachineDetectionDuration": "2400"} | more
+
+
+def test_a_signed_verdict_of_machine_detection_is_kept(
+    world: World, address: str, call_id: int, nudges: Nudges
+) -> None:
+    world.do("update call_log set call_sid = %s", SID)
+
+    answer = _post(address, f"/callbacks/{call_id}/answered-by", _verdict(AnsweredBy="machine_end_beep"))
+
+    assert answer.status_code == 204
+    assert world.call(call_id).answered_by == "machine_end_beep"
+
+
+def test_a_verdict_before_the_call_sid_is_asked_for_again(world: World, address: str, call_id: int) -> None:
+    answer = _post(address, f"/callbacks/{call_id}/answered-by", _verdict())
+
+    assert answer.status_code == 503
+    assert world.call(call_id).answered_by is None
+
+
+def test_a_verdict_that_nobody_signed_or_that_is_another_call_s_changes_nothing(
+    world: World, address: str, call_id: int, nudges: Nudges
+) -> None:
+    world.do("update call_log set call_sid = %s", SID)
+    path = f"/callbacks/{call_id}/answered-by"
+    other = _verdict(CallSid="CA" + "6" * 32)
+
+    for form, headers, reason, status in (
+        (_verdict(), {}, "forged", 403),
+        (_verdict(), _sign(f"/callbacks/{call_id}", _verdict()), "forged", 403),  # the signature of another address
+        (_verdict(AccountSid="AC" + "9" * 32), None, "other_account", 403),
+        (_verdict(AnsweredBy=""), None, "malformed", 400),
+        (_verdict(CallSid="CA1"), None, "malformed", 400),
+        ([*_verdict().items(), ("AnsweredBy", "human")], None, "malformed", 400),
+        (other, None, "other_call_sid", 409),
+    ):
+        signed = _sign(path, ImmutableMultiDict(form)) if headers is None else headers
+        with _NoTrace(world, nudges, reason):
+            assert _post(address, path, form, signed).status_code == status, reason
+    with _NoTrace(world, nudges, "unknown_call"):
+        assert _post(address, "/callbacks/4711/answered-by", _verdict()).status_code == 404

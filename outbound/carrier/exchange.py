@@ -123,7 +123,7 @@ class Exchange:
                 call.entry.callbacks_taken += 1
             else:
                 call.entry.callbacks_failed += 1
-                log.info("simulator.callback_failed call_sid=%s status=%s", call.sid, letter.form["CallStatus"])
+                log.info("simulator.callback_failed call_sid=%s status=%s", call.sid, letter.form.get("CallStatus"))
         call.told.set()
 
     @cached_property

@@ -13,6 +13,7 @@ from yarl import URL
 Form = MultiMapping[str]
 
 EVENTS = frozenset({"initiated", "ringing", "answered", "completed"})  # that a callback may tell
+DETECTIONS = ("Enable", "DetectMessageEnd")
 RING_MAX_S = 600  # Twilio's own bound on Timeout
 CALLBACK_MAX_CHARS = 4000
 E164 = re.compile(r"\+[1-9]\d{6,14}")
@@ -53,6 +54,12 @@ def callback_of(form: Form) -> str | None:
     return None if form.get("ApplicationSid") else form.get("StatusCallback") or None
 
 
+def verdict_callback_of(form: Form) -> str | None:
+    """Where asynchronous machine detection tells its verdict."""
+    asked = form.get("MachineDetection") and form.get("AsyncAmd") == "true"
+    return form.get("AsyncAmdStatusCallback") or None if asked else None
+
+
 def events_of(form: Form) -> frozenset[str]:
     """The events asked for; unasked, only the end is told."""
     return frozenset(form.getall("StatusCallbackEvent", ["completed"]))
@@ -73,9 +80,8 @@ def _rings_too_long(form: Form) -> bool:
     return "Timeout" in form and not 1 <= (seconds(form["Timeout"]) or 0) <= RING_MAX_S
 
 
-def _calls_back_elsewhere(form: Form) -> bool:
+def _calls_back_elsewhere(url: str | None) -> bool:
     """Whether a callback would leave this machine, or could not be sent at all."""
-    url = callback_of(form)
     return url is not None and (len(url) > CALLBACK_MAX_CHARS or not _is_web_address(url) or not _is_here(url))
 
 
@@ -104,5 +110,12 @@ _FAULTS: tuple[tuple[Callable[[Form], bool], Fault], ...] = (
     (lambda form: not SEND_DIGITS.fullmatch(form.get("SendDigits", "")), Fault(400, 21206, "Bad 'SendDigits'.")),
     (_rings_too_long, Fault(400, 21208, "'Timeout' is whole seconds, at most 600.")),
     (lambda form: not events_of(form) <= EVENTS, Fault(400, 21626, "Unknown 'StatusCallbackEvent'.")),
-    (_calls_back_elsewhere, Fault(400, 21609, "'StatusCallback' must be an address on this machine.")),
+    (
+        lambda form: _calls_back_elsewhere(callback_of(form)) or _calls_back_elsewhere(verdict_callback_of(form)),
+        Fault(400, 21609, "'StatusCallback' must be an address on this machine."),
+    ),
+    (
+        lambda form: form.get("MachineDetection", "Enable") not in DETECTIONS,
+        Fault(400, 20001, "'MachineDetection' is Enable or DetectMessageEnd."),
+    ),
 )

@@ -13,7 +13,7 @@ from typing import Any
 
 from outbound.carrier.courier import Letter
 from outbound.carrier.fates import Fate, Post, Status
-from outbound.carrier.faults import Form, callback_of, events_of
+from outbound.carrier.faults import Form, callback_of, events_of, verdict_callback_of
 
 API = "2010-04-01"
 PRICED_AFTER_S = 2.0  # the price of a call is not there when it ends
@@ -102,21 +102,24 @@ class Call:
     def news(self) -> list[Letter]:
         """The callbacks to be sent now that the status has changed, in this order."""
         event = "completed" if self.is_over else "answered" if self.status == "in-progress" else self.status
+        letters = []
         url = callback_of(self.form)
-        if url is None or event not in events_of(self.form):
-            return []
-        letter = Letter(url, self._parameters(), str(uuid.uuid4()))
-        self.sequence += 1
+        if url is not None and event in events_of(self.form):
+            letters.append(Letter(url, self._parameters(), str(uuid.uuid4())))
+            self.sequence += 1
+        url = verdict_callback_of(self.form)
+        if url is not None and event == "answered":  # in life some seconds later
+            letters.append(Letter(url, self._verdict(), str(uuid.uuid4())))
         match self.fate.post:
             case Post.NONE:
                 return []
             case Post.NOT_LAST:
-                return [] if self.is_over else [letter]
+                return [] if self.is_over else letters
             case Post.SHUFFLED:
-                self.unsent.append(letter)
+                self.unsent += letters
                 return [late for late in reversed(self.unsent) for _ in range(2)] if self.is_over else []
             case Post.EACH:
-                return [letter]
+                return letters
 
     def resource(self) -> dict[str, object]:
         """The call as the REST API shows it."""
@@ -165,13 +168,22 @@ class Call:
             "Timestamp": format_datetime(self.since[self.status]),
         }
         answered_by = self._answered_by()
-        if answered_by:
+        if answered_by and verdict_callback_of(self.form) is None:
             parameters["AnsweredBy"] = answered_by
         if self.is_over:
             parameters["CallDuration"] = str(self._talked_s())
             parameters["Duration"] = str(math.ceil(self._talked_s() / 60))
             parameters["SipResponseCode"] = str(SIP_CODES[self.status])
         return parameters
+
+    def _verdict(self) -> dict[str, str]:
+        """The parameters of the callback of asynchronous machine detection, which tells no status and no number."""
+        return {
+            "CallSid": self.sid,
+            "AccountSid": self.account_sid,
+            "AnsweredBy": self._answered_by() or "unknown",
+            "MachineDetectionDuration": "2400",
+        }
 
     def _answered_by(self) -> str | None:
         asked = self.form.get("MachineDetection")

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -17,7 +17,7 @@ from twilio.rest import Client
 from twilio.twiml.voice_response import VoiceResponse
 
 from outbound.call import FINAL, DialOrder, Report
-from outbound.carrier import CallNotSent, CallRefused, CallUnsure, CarrierSilent
+from outbound.carrier import Accepted, CallNotSent, CallRefused, CallUnsure, CarrierSilent, SlowDown
 from outbound.config import LOOPBACK, Settings, settings
 
 EVENTS = ["initiated", "ringing", "answered", "completed"]  # `completed` covers every final status
@@ -30,6 +30,21 @@ RETRY_OVERRIDES = "#ct=2000&rt=5000&tt=15000&rc=5&rp=5xx,ct,rt"
 # burning the queue on it would be our fault.  Codes from Twilio's error dictionary.
 _NOT_NOW_CODES = {10001, 10004, 20003, 20005, 20429, 86008}
 _NOT_NOW_STATUSES = {401, 404, 429}
+
+# Refusals that say nothing of the callee: the next call from this number, or of this campaign, gets the same one.
+_NUMBER_CODES = {21210, 21212, 21213, 21606}  # From: not verified, no number, missing, not able to call
+_CAMPAIGN_CODES = {
+    13227,  # no permission for that country
+    21205,  # Url
+    21206,  # SendDigits
+    21208,  # Timeout
+    21215,  # no permission for that country
+    21218,  # ApplicationSid
+    21219,  # a trial account calls a number that is not verified
+    21609,  # StatusCallback
+    21626,  # StatusCallbackEvent
+}
+_NOT_IN_PROGRESS = 21220  # an update of a call that is over
 
 # What Twilio says in place of a number that the caller withholds: ANONYMOUS, BLOCKED, RESTRICTED, UNAVAILABLE and
 # UNKNOWN on a telephone's keys.  They look like numbers, and would make one lead of all who withhold theirs.
@@ -66,14 +81,22 @@ class Twilio:
         self._client.api.base_url = config.api_url
         self._config = config
 
-    def place_call(self, order: DialOrder) -> str:
+    def place_call(self, order: DialOrder) -> Accepted:
         """See `Carrier.place_call`."""
         content = {"url": order.voice_url} if order.voice_url else {"twiml": order.twiml}
+        callback = f"{self._config.callback_base}/callbacks/{order.call_id}"
+        if order.machine_detection:  # asynchronous: nobody who picks up waits in silence for the verdict
+            content |= {
+                "machine_detection": order.machine_detection,
+                "async_amd": "true",
+                "async_amd_status_callback": f"{callback}/answered-by{RETRY_OVERRIDES}",
+                "async_amd_status_callback_method": "POST",
+            }
         try:
             call = self._client.calls.create(
                 to=order.to_number,
                 from_=order.from_number,
-                status_callback=f"{self._config.callback_base}/callbacks/{order.call_id}{RETRY_OVERRIDES}",
+                status_callback=f"{callback}{RETRY_OVERRIDES}",
                 status_callback_event=EVENTS,
                 status_callback_method="POST",
                 timeout=self._config.ring_s,
@@ -88,7 +111,7 @@ class Twilio:
             raise CallUnsure(type(error).__name__) from error
         if not call.sid:
             raise CallUnsure("an answer without a call_sid")
-        return str(call.sid)
+        return Accepted(str(call.sid), _queue_time_s(call.queue_time))
 
     def fetch_call(self, call_sid: str) -> Report | None:
         """See `Carrier.fetch_call`."""
@@ -120,6 +143,23 @@ class Twilio:
             return list(_ask(near).values())
         except _NoSuchCall:
             raise CarrierSilent("the carrier knows no such account") from None
+
+    def hang_up(self, call_sid: str, status: Literal["canceled", "completed"]) -> Report | None:
+        """See `Carrier.hang_up`."""
+        resource = self._client.calls(call_sid)
+
+        def ended() -> Report:
+            try:
+                return _report(resource.update(status=status))
+            except _ErrorAnswer as error:
+                if error.code != _NOT_IN_PROGRESS:
+                    raise
+                return _report(resource.fetch())
+
+        try:
+            return _ask(ended)
+        except _NoSuchCall:
+            return None
 
 
 def _proxies(config: Settings) -> dict[str, str] | None:
@@ -156,6 +196,15 @@ def is_genuine(url: str, form: SignedForm, signature: str | None) -> bool:
         return False
 
 
+def sign(url: str, form: Mapping[str, str]) -> str:
+    """The signature that the carrier puts on a callback to *url*; with it the doctor asks our own web process."""
+    token = settings().twilio_auth_token
+    if token is None:
+        raise RuntimeError("TWILIO_AUTH_TOKEN is not set")
+    signature: str = RequestValidator(token.get_secret_value()).compute_signature(url, dict(form))
+    return signature
+
+
 def read_callback(form: Mapping[str, str]) -> Report:
     """
     A status callback in our words.
@@ -163,9 +212,7 @@ def read_callback(form: Mapping[str, str]) -> Report:
     Raises:
         ValueError: a parameter is missing or malformed; the message names it.
     """
-    call_sid = form.get("CallSid", "")
-    if not (len(call_sid) == 34 and call_sid.startswith("CA") and call_sid.isascii() and call_sid.isalnum()):
-        raise ValueError("CallSid is missing or malformed")
+    call_sid = _call_sid(form)
     if not form.get("CallStatus"):
         raise ValueError("CallStatus is missing")
     return Report(
@@ -180,6 +227,19 @@ def read_callback(form: Mapping[str, str]) -> Report:
         sip_code=_whole(form, "SipResponseCode"),
         payload=dict(form),
     )
+
+
+def read_verdict(form: Mapping[str, str]) -> tuple[str, str]:
+    """
+    What machine detection says after a while, which has no CallStatus: the call_sid, and who answered.
+
+    Raises:
+        ValueError: a parameter is missing or malformed; the message names it.
+    """
+    call_sid, answered_by = _call_sid(form), form.get("AnsweredBy", "")
+    if not answered_by:
+        raise ValueError("AnsweredBy is missing")
+    return call_sid, answered_by[:32]
 
 
 def our_status(word: str) -> str:
@@ -225,9 +285,12 @@ def _outcome(error: TwilioRestException | TwilioServiceException) -> Exception:
     if not 400 <= error.status < 500:
         return CallUnsure(f"HTTP {error.status}")
     if error.status in _NOT_NOW_STATUSES or error.code in _NOT_NOW_CODES:
-        return CallNotSent(f"HTTP {error.status}, code {error.code}")
+        return SlowDown(f"HTTP {error.status}, code {error.code}")
     said = error.msg if isinstance(error, TwilioRestException) else error.detail or error.title
-    return CallRefused(str(error.code or error.status)[:CODE_CHARS_MAX], str(said))
+    code = str(error.code or error.status)[:CODE_CHARS_MAX]
+    if error.code in _NUMBER_CODES:
+        return CallRefused(code, str(said), at_fault="number")
+    return CallRefused(code, str(said), at_fault="campaign" if error.code in _CAMPAIGN_CODES else None)
 
 
 def _never_left(error: BaseException) -> bool:
@@ -253,6 +316,19 @@ def _report(call: Any) -> Report:
         answered_by=call.answered_by or None,
         payload={"CallStatus": call.status},
     )
+
+
+def _queue_time_s(milliseconds: object) -> float:
+    """Twilio writes it as text, and not always: what is no number is no wait."""
+    text = str(milliseconds)
+    return int(text) / 1000 if text.isascii() and text.isdigit() and len(text) <= 9 else 0
+
+
+def _call_sid(form: Mapping[str, str]) -> str:
+    call_sid = form.get("CallSid", "")
+    if not (len(call_sid) == 34 and call_sid.startswith("CA") and call_sid.isascii() and call_sid.isalnum()):
+        raise ValueError("CallSid is missing or malformed")
+    return call_sid
 
 
 def _whole(form: Mapping[str, str], name: str) -> int | None:

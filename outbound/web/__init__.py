@@ -1,17 +1,24 @@
-"""The web process: the carrier's callbacks, /metrics and /healthz.  Doors only; every decision is a step's."""
+"""The web process: the carrier's callbacks, /metrics, /healthz, /readyz.  Doors only; every decision is a step's."""
 
+import asyncio
 import hmac
+import socket
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from outbound import metrics
+from outbound import health, metrics, notify
 from outbound.config import settings
-from outbound.web.callbacks import inbound_status, status_callback, voice_inbound
+from outbound.web.callbacks import answered_by, inbound_status, status_callback, voice_inbound
+
+_SIGN_OF_LIFE_S = 1
+_LAST_REQUESTS_S = 0.5  # who was let in just before we stop has this long to say what he wants
+_READY_S = 8  # a prober gets his answer within this, whatever hangs
 
 
 def app() -> Starlette:
@@ -20,9 +27,11 @@ def app() -> Starlette:
         routes=[
             Route("/callbacks/inbound", inbound_status, methods=["POST"]),
             Route("/callbacks/{call_id}", status_callback, methods=["POST"]),
+            Route("/callbacks/{call_id}/answered-by", answered_by, methods=["POST"]),
             Route("/voice/inbound", voice_inbound, methods=["POST"]),
             Route("/metrics", show_metrics),
             Route("/healthz", healthz),
+            Route("/readyz", _Readiness()),
         ]
     )
     doors.router.redirect_slashes = False  # such a redirect would lead to whatever host the request names
@@ -31,7 +40,7 @@ def app() -> Starlette:
 
 def server(host: str, port: int) -> uvicorn.Server:
     """A server for it; call `run()`."""
-    return uvicorn.Server(
+    return _Server(
         uvicorn.Config(
             app(),
             host=host,
@@ -40,8 +49,31 @@ def server(host: str, port: int) -> uvicorn.Server:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=15,  # no callback takes longer: the carrier gives up after 15 s
+            callback_notify=_Pulse(),
+            timeout_notify=_SIGN_OF_LIFE_S,
         )
     )
+
+
+class _Server(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take nobody new, hear out who is in.  On systemd's own socket, the others wait for our successor."""
+        notify.stopping()
+        for listener in self.servers:
+            listener.close()
+        await asyncio.sleep(_LAST_REQUESTS_S)  # uvicorn would hang up on who has not spoken yet
+        await super().shutdown(sockets)
+
+
+class _Pulse:
+    """A sign of life from where the work is done: the event loop, and one of the threads that ask the table."""
+
+    def __init__(self) -> None:
+        self._beat: asyncio.Task[None] | None = None
+
+    async def __call__(self) -> None:
+        if self._beat is None or self._beat.done():
+            self._beat = asyncio.create_task(run_in_threadpool(notify.at_work))
 
 
 async def show_metrics(request: Request) -> Response:
@@ -56,5 +88,29 @@ async def show_metrics(request: Request) -> Response:
 
 
 async def healthz(_request: Request) -> Response:
-    """The process is alive."""
+    """The process is alive; it says so too while the database is away."""
     return PlainTextResponse("ok\n")
+
+
+class _Readiness:
+    """
+    Calls can be made, or 503 and what is missing.
+
+    There is one look at a time, shared by all who ask meanwhile: probes must not add to the trouble that they find.
+    """
+
+    def __init__(self) -> None:
+        self._look: asyncio.Task[dict[str, str]] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        missing = await self._missing()
+        answer = JSONResponse({"ready": not missing, "missing": missing}, 503 if missing else 200)
+        await answer(scope, receive, send)
+
+    async def _missing(self) -> dict[str, str]:
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(run_in_threadpool(health.missing))
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._look), _READY_S)
+        except TimeoutError:
+            return {"database": f"gave no answer within {_READY_S} s"}

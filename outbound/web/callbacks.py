@@ -1,7 +1,9 @@
 """What the carrier sends: read within bounds, its signature checked before anything else, then handed to a step."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from starlette.concurrency import run_in_threadpool
@@ -21,9 +23,11 @@ FIELDS_MAX = 200
 CALL_ID_DIGITS_MAX = 18  # more do not fit into a bigint
 
 Form = ImmutableMultiDict[str, str]
+T = TypeVar("T")
 
 _ANSWERS = {
     "moved": 204,
+    "kept": 204,
     "unchanged": 204,
     "unknown_status": 204,
     "unknown_call": 404,
@@ -48,14 +52,29 @@ class Refused(Exception):
 
 async def status_callback(request: Request) -> Response:
     """POST /callbacks/{call_id}: a status of one of our outbound calls."""
-    try:
-        form = await _signed_form(request)
-        report = _read_report(form)
-        return _answer(await run_in_threadpool(callback.record, _call_id(request), report))
-    except Refused as refused:
-        return refused.response()
-    except db.Unavailable:
-        return _try_again()
+    with logs.about(call_id=_named_call(request)):
+        try:
+            form = await _signed_form(request)
+            report = _read_report(form)
+            return _answer(await run_in_threadpool(callback.record, _call_id(request), report))
+        except Refused as refused:
+            return refused.response()
+        except db.Unavailable:
+            return _try_again()
+
+
+async def answered_by(request: Request) -> Response:
+    """POST /callbacks/{call_id}/answered-by: what machine detection says of one of our outbound calls."""
+    with logs.about(call_id=_named_call(request)):
+        try:
+            form = await _signed_form(request)
+            call_sid, word = _read(form, twilio.read_verdict)
+            result = await run_in_threadpool(callback.record_answered_by, _call_id(request), call_sid, word, dict(form))
+            return _try_again() if result == "no_call_sid_yet" else _answer(result)
+        except Refused as refused:
+            return refused.response()
+        except db.Unavailable:
+            return _try_again()
 
 
 async def inbound_status(request: Request) -> Response:
@@ -103,10 +122,17 @@ def _public_url(request: Request) -> str:
 
 
 def _call_id(request: Request) -> int:
-    digits: str = request.path_params["call_id"]
-    if not (digits.isascii() and digits.isdecimal() and len(digits) <= CALL_ID_DIGITS_MAX):
+    call_id = _named_call(request)
+    if call_id is None:
         raise Refused(404, "unknown_call", "there is no such call")
-    return int(digits)
+    return call_id
+
+
+def _named_call(request: Request) -> int | None:
+    """The call that the path names, which need not exist; None where it could not."""
+    digits: str = request.path_params["call_id"]
+    fits = digits.isascii() and digits.isdecimal() and len(digits) <= CALL_ID_DIGITS_MAX
+    return int(digits) if fits else None
 
 
 async def _body(request: Request) -> bytes:
@@ -140,11 +166,15 @@ def _parse(content_type: str, body: bytes) -> Form:
 
 
 def _read_report(form: Form) -> Report:
+    return _read(form, twilio.read_callback)
+
+
+def _read(form: Form, reader: Callable[[dict[str, str]], T]) -> T:
     repeated = [name for name, times in Counter(name for name, _ in form.multi_items()).items() if times > 1]
     if repeated:
         raise Refused(400, "malformed", f"{repeated[0][:40]} is given more than once")
     try:
-        return twilio.read_callback(dict(form))
+        return reader(dict(form))
     except ValueError as error:
         raise Refused(400, "malformed", str(error)) from None
 

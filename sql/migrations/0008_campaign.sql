@@ -61,10 +61,20 @@ alter table call_log add column if not exists time_zone text null;  -- the calle
 alter table call_log add column if not exists held_by text null;  -- why due_at was moved, while it waits for that
 alter table call_log add column if not exists paused_at timestamptz null;  -- an operator holds this one call
 alter table call_log add column if not exists hang_up text null;  -- what the carrier is to be told: canceled, completed
+alter table call_log add column if not exists hang_up_asked_at timestamptz null;  -- and when it was last told
 alter table call_log add column if not exists dial_by timestamptz null;  -- a paced claim: begun later, it would bunch up
 
 alter table call_log drop constraint if exists call_log_hang_up;
 alter table call_log add constraint call_log_hang_up check (hang_up in ('canceled', 'completed'));
+
+alter table call_log drop constraint if exists call_log_contact;
+alter table call_log add constraint call_log_contact check (jsonb_typeof(contact) = 'object');
+
+-- A zone that PostgreSQL does not know is refused here, by its own error: met in a claim, it would stop everybody.
+alter table call_log drop constraint if exists call_log_time_zone;
+alter table call_log add constraint call_log_time_zone check (
+    time_zone is null or timestamp '2000-01-01' at time zone time_zone is not null
+);
 
 -- What a claim reads, lane by lane: the calls of one business, campaign and from-number, in the order of their turn.
 create index if not exists call_log_lane
@@ -80,7 +90,11 @@ create index if not exists call_log_attempts
  where direction = 'outbound' and dialed_at is not null;
 
 create index if not exists call_log_retries on call_log (retry_of) where retry_of is not null;
-create index if not exists call_log_hang_ups on call_log (id) where hang_up is not null;
+
+-- How far a campaign has come.
+create index if not exists call_log_campaign on call_log (campaign_id, status) where campaign_id is not null;
+create index if not exists call_log_hang_ups
+    on call_log (id) where hang_up is not null and status in ('initiated', 'ringing', 'in-progress');
 
 -- The lanes in which calls wait, each found by one step through the index, however many calls wait in it.
 create or replace view lane as
@@ -143,7 +157,8 @@ create table if not exists audit (
 );
 
 -- The from-number of an attempt: of the campaign's, with local presence the one that is nearest to the callee; among
--- equals each callee has its own order, and each attempt goes on to the next.
+-- equals each callee has its own order, and each attempt goes on to the next.  A number that has become another
+-- business's own is passed over.
 create or replace function campaign_from_number(campaign_id bigint, to_number text, attempt integer) returns text
 language sql stable parallel safe
 as $$
@@ -156,10 +171,29 @@ as $$
                count(*) over () as numbers
           from campaign_number
          inner join campaign on campaign.id = campaign_number.campaign_id
+          left join business_number using (phone)
          where campaign_number.campaign_id = $1
+           and coalesce(business_number.business_id, campaign.business_id) = campaign.business_id
     )
     select phone from own where place = ($3 - 1) % numbers
 $$;
+
+-- Is this the name of a zone on this server?  Its tables and Python's are not of the same day.
+create or replace function is_time_zone(name text) returns boolean
+language plpgsql stable strict parallel restricted
+as $$
+begin
+    return now() at time zone name is not null;
+exception
+    when invalid_parameter_value then
+        return false;
+end
+$$;
+
+-- What the file of calls said of the callee, for a voice application that knows the call_sid.
+create or replace function call_contact(call_sid text) returns jsonb
+language sql stable parallel safe
+return (select coalesce(contact, '{}') from call_log where call_log.call_sid = call_contact.call_sid);
 
 -- How fast a scope goes while the carrier is in trouble: half as fast after each trouble, whole again within a minute.
 create or replace function pace_now(

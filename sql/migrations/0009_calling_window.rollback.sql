@@ -1,5 +1,9 @@
 drop function if exists next_opening(bigint[], text[], timestamptz, float8);
-drop function if exists earlier_of_twice(timestamp, text);
+drop function if exists first_opening(bigint[], text[], timestamptz, float8);
+drop function if exists next_clock_change(text, timestamptz);
+drop function if exists clock_ahead(text, timestamptz);
+drop function if exists is_surely_open(bigint[], text[], timestamptz, float8);
+drop function if exists window_hours(bigint, date, date);
 alter table campaign drop column if exists window_id;
 alter table business drop column if exists window_id;
 drop table if exists calling_day;

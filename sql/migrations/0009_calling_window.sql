@@ -8,6 +8,7 @@ create table if not exists calling_window (
     name        text not null unique,
     hours       int4multirange not null check (not isempty(hours) and hours <@ '{[0,10080)}'::int4multirange),
     known_until date null,  -- the last day whose days off are known: after it the window is closed
+    preset      text null check (preset in ('us', 'uk', 'il')),  -- whose days off `outbound window refresh` adds
     note        text not null default '',
     created_at  timestamptz not null default now()
 );
@@ -24,59 +25,106 @@ create table if not exists calling_day (
 alter table business add column if not exists window_id bigint null references calling_window (id);
 alter table campaign add column if not exists window_id bigint null references calling_window (id);
 
--- The first of the two moments at which clocks show this local time, on the night when they are set back.
-create or replace function earlier_of_twice(local_time timestamp, zone text) returns timestamptz
+-- The local times at which a window is open on these days; none after the last day that is known.
+create or replace function window_hours(window_id bigint, first_day date, last_day date) returns tsmultirange
 language sql stable parallel safe
 return (
-    select min(local_time at time zone zone - back)
-      from unnest(array[interval '0', interval '30 minutes', interval '1 hour', interval '2 hours']) as back
-     where (local_time at time zone zone - back) at time zone zone = local_time or back = interval '0'
+    select coalesce(range_agg(tsrange(since + make_interval(mins => lower(shift)),
+                                      since + make_interval(mins => upper(shift)))), '{}')
+      from calling_window
+     cross join lateral generate_series(first_day::timestamp, least(last_day, known_until)::timestamp, '1 day')
+        as date (midnight)
+      left join calling_day on calling_day.window_id = calling_window.id and calling_day.day = date.midnight::date
+     cross join lateral (
+           select date.midnight as since, calling_day.hours as shifts where calling_day.day is not null
+            union all
+           select date_trunc('week', date.midnight),
+                  calling_window.hours
+                  * int4multirange(int4range(1440 * (extract(isodow from date.midnight)::integer - 1),
+                                             1440 * extract(isodow from date.midnight)::integer))
+            where calling_day.day is null
+     ) as daily
+     cross join lateral unnest(daily.shifts) as shift
+     where calling_window.id = window_hours.window_id
+);
+
+-- Is every window open in every zone at this moment and for `for_s` seconds from then?  NULL without window or zone.
+-- Says no, too, where clocks are changed meanwhile: next_opening knows better.
+create or replace function is_surely_open(
+    window_ids bigint[], zones text[], at timestamptz, for_s float8
+) returns boolean
+language sql stable parallel safe
+return (
+    select bool_and(clock.ends - clock.begins = make_interval(secs => for_s)
+                    and tsrange(clock.begins, clock.ends, '[]') <@ hours.open)
+      from unnest(window_ids) as window_id
+     cross join window_hours(window_id, (at at time zone 'UTC')::date - 1, (at at time zone 'UTC')::date + 1)
+        as hours (open)
+     cross join (
+           select at at time zone zone as begins, (at + make_interval(secs => for_s)) at time zone zone as ends
+             from unnest(zones) as zone
+     ) as clock
+);
+
+-- How far a zone's clocks are ahead of UTC.
+create or replace function clock_ahead(zone text, at timestamptz) returns interval
+language sql stable parallel safe
+return (at at time zone zone) - (at at time zone 'UTC');
+
+-- When a zone's clocks are next changed, within 16 days; else NULL.  That is always at a quarter of an hour.
+create or replace function next_clock_change(zone text, after timestamptz) returns timestamptz
+language sql stable parallel safe
+return (
+    select min(quarter)
+      from (select min(day) as day
+              from generate_series(after + interval '24 hours', after + interval '384 hours', '24 hours') as day
+             where clock_ahead(zone, day) <> clock_ahead(zone, after)) as changed
+     cross join generate_series(date_bin('15 minutes', day - interval '24 hours', 'epoch'), day, '15 minutes')
+        as quarter
+     where clock_ahead(zone, quarter) <> clock_ahead(zone, after)
+);
+
+-- next_opening, the long way: all hours of 15 days, by what the clocks of each zone show before and after a change.
+create or replace function first_opening(
+    window_ids bigint[], zones text[], after timestamptz, for_s float8
+) returns timestamptz
+language sql stable parallel safe
+return (
+    with clock as (
+        select zone, clock_ahead(zone, since) as ahead, since, until
+          from unnest(zones) as zone
+         cross join next_clock_change(zone, after) as change
+         cross join lateral (
+               values (after, least(change, after + interval '360 hours')), (change, after + interval '360 hours')
+         ) as during (since, until)
+         where since < until
+    ), open_in_one as (
+        select range_agg(tstzrange((lower(shift) - ahead) at time zone 'UTC', (upper(shift) - ahead) at time zone 'UTC')
+                         * tstzrange(since, until))
+               filter (where shift is not null) as open  -- a range without ends would be all of time
+          from unnest(window_ids) as window_id
+         cross join window_hours(window_id, (after at time zone 'UTC')::date - 1,
+                                 (after at time zone 'UTC')::date + 17) as hours (open)
+         cross join clock
+          left join lateral unnest(hours.open) as shift on true
+         group by window_id, zone
+    ), open_in_all as (
+        select range_intersect_agg(coalesce(open, '{}')) as open from open_in_one
+    )
+    select min(lower(shift))
+      from open_in_all
+     cross join unnest(open_in_all.open) as shift
+     where upper(shift) > lower(shift) + make_interval(secs => for_s)
 );
 
 -- The first moment from `after` on at which every window is open in every zone, and stays open for `for_s` seconds.
--- NULL where there is none within 15 days, or where there is no zone: that is closed.
--- A local hour that comes twice counts as open only where both are; one that is skipped is nobody's.
+-- NULL where there is none within 15 days, or where there is no window or no zone: that is closed.
+-- Open is what the clocks at the callee's show: an hour that they show twice is open twice, a skipped one is nobody's.
 create or replace function next_opening(
     window_ids bigint[], zones text[], after timestamptz, for_s float8
 ) returns timestamptz
 language sql stable parallel safe
-as $$
-    with open_in_one as (
-        select range_agg(tstzrange(edges.opens, edges.closes)) filter (where edges.closes > edges.opens) as open
-          from unnest($1) as wanted (window_id)
-         cross join unnest($2) as zone (name)
-          left join calling_window on calling_window.id = wanted.window_id
-          left join lateral (
-               select date_trunc('day', $3 at time zone zone.name)::date + ahead as day
-                 from generate_series(-1, 15) as ahead
-          ) as local on calling_window.known_until is null or local.day <= calling_window.known_until
-          left join calling_day on calling_day.window_id = calling_window.id and calling_day.day = local.day
-          left join lateral unnest(
-               case
-                   when calling_day.day is not null then calling_day.hours
-                   else calling_window.hours
-                        * int4multirange(int4range(1440 * (extract(isodow from local.day)::integer - 1),
-                                                   1440 * extract(isodow from local.day)::integer))
-               end
-          ) as shift on true
-          left join lateral (
-               select lower(shift) - base as from_minute, upper(shift) - base as to_minute
-                 from (select case
-                                  when calling_day.day is not null then 0
-                                  else 1440 * (extract(isodow from local.day)::integer - 1)
-                              end as base) as day_start
-          ) as minute on true
-          left join lateral (
-               select (local.day + make_interval(mins => minute.from_minute)) at time zone zone.name as opens,
-                      earlier_of_twice((local.day + make_interval(mins => minute.to_minute)), zone.name) as closes
-          ) as edges on true
-         group by wanted.window_id, zone.name
-    ), open_in_all as (
-        select range_intersect_agg(coalesce(open, '{}'::tstzmultirange)) as open from open_in_one
-    )
-    select greatest(lower(shift), $3)
-      from open_in_all, unnest(open_in_all.open) as shift
-     where upper(shift) >= greatest(lower(shift), $3) + make_interval(secs => $4)
-     order by lower(shift)
-     limit 1
-$$;
+return case
+    when is_surely_open(window_ids, zones, after, for_s) then after
+    else first_opening(window_ids, zones, after, for_s)
+end;

@@ -2,7 +2,8 @@
 -- depends: 0011_suppression
 
 -- Each scope that has a row of control: how much of its limits is left at this moment.
--- Live is what may be at the carrier, or will be in a moment; a scope without a row has no limit.
+-- Live is what may be at the carrier, or will be in a moment; a scope without a row has no limit.  While the carrier is
+-- in trouble one call at a time is tried, until it takes one.
 create or replace function dial_scope(account_rate float8)
 returns table (
     scope text, key text, weight float8, state text, state_reason text, hold_until timestamptz, rate float8,
@@ -29,6 +30,13 @@ as $$
                end, '') as key,
                calls
           from live
+    ), being_tried as (
+        -- Claims too.  Of those without an answer, the ones since the hold: earlier ones are what the trouble was.
+        select count(*) as calls
+          from call_log, dial_control
+         where scope = 'account' and troubles > 0
+           and call_log.status in ('claimed', 'initiated') and direction = 'outbound' and call_sid is null
+           and (call_log.status = 'claimed' or dialed_at >= hold_until)
     ), paced as (
         select dial_control.*,
                pace_now(coalesce(calls_per_second, case when scope = 'account' then account_rate end),
@@ -36,13 +44,16 @@ as $$
           from dial_control
     )
     select paced.scope, paced.key, weight, state, state_reason, hold_until, rate, filled.tokens, live_max,
-           coalesce(calls, 0),
+           coalesce(live_by_scope.calls, 0),
            case
                when state <> 'running' or hold_until > now() then 0
-               else greatest(0, least(coalesce(live_max, 1000000000) - coalesce(calls, 0), floor(filled.tokens)))
+               else greatest(0, least(coalesce(live_max, 1000000000) - coalesce(live_by_scope.calls, 0),
+                                      floor(filled.tokens),
+                                      case when troubles > 0 then 1 - being_tried.calls end))
            end::bigint,
            served, served_floor
       from paced
+     cross join being_tried
       left join live_by_scope on live_by_scope.scope = paced.scope and live_by_scope.key = paced.key
      cross join lateral (select pace_tokens(rate, paced.tokens, refilled_at) as tokens) as filled
 $$;
@@ -77,7 +88,7 @@ as $$
                  limit 1) as week_until
           from rule
          where attempts_per_day_max is not null
-    ), obstacle as (
+    ), obstacle as materialized (  -- else its look-ups are done again wherever its code is mentioned
         select case
                    when ends_at <= now() then 'campaign_ended'
                    when is_suppressed($1.to_number, $1.business_id, $1.campaign_id) then 'suppressed'
@@ -87,6 +98,7 @@ as $$
                    when registry_max_age_days is not null
                        and not coalesce(registry_check.checked_at
                                         > now() - make_interval(days => registry_max_age_days), false)
+                       and not has_consent($1.business_id, $1.to_number)
                        then 'registry_check_old'
                    when $2 <> '{}' and $3 = '{}' then 'no_time_zone'
                    when week_until > now() then 'attempts_per_week'

@@ -1,0 +1,228 @@
+"""`outbound campaign` and `outbound ladder`: what is called for, and how often somebody is tried again."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from outbound import operator
+from outbound.door import AsJson, BusinessOption, Misuse, out, ready
+
+if TYPE_CHECKING:
+    from outbound.campaign import Given
+
+campaign_app = typer.Typer(no_args_is_help=True, help="What is called for: numbers, words, ladder, pace and days.")
+ladder_app = typer.Typer(no_args_is_help=True, help="How often and when somebody is tried again.")
+
+CampaignId = Annotated[int, typer.Argument(help="Its id in `outbound campaign list`.")]
+Name = Annotated[str | None, typer.Option(help="What people call it.")]
+VoiceUrl = Annotated[str | None, typer.Option(help="Where the carrier asks what a call plays; else the business's.")]
+Twiml = Annotated[str | None, typer.Option(help="What a call plays, as TwiML; {{field}} is the contact's.")]
+Numbers = Annotated[list[str] | None, typer.Option("--number", help="A number that calls; may be repeated.")]
+Ladder = Annotated[str | None, typer.Option(help="The name of one in `outbound ladder list`.")]
+LocalPresence = Annotated[
+    bool | None,
+    typer.Option("--local-presence/--no-local-presence", help="Call from the nearest of the numbers."),
+]
+MachineDetection = Annotated[str | None, typer.Option(help="Enable, or DetectMessageEnd.")]
+ConsentRequired = Annotated[
+    bool | None, typer.Option("--consent-required/--no-consent-required", help="Call only who has given consent.")
+]
+RegistryAge = Annotated[
+    int | None,
+    typer.Option("--registry-max-age-days", help="How old the registry's answer may be, days."),
+]
+CallsPerSecond = Annotated[float | None, typer.Option(help="Up to 1000.")]
+LiveMax = Annotated[int | None, typer.Option(help="Calls at once.")]
+Priority = Annotated[float | None, typer.Option(help="0.01 to 100; one of 2 has two turns for its neighbour's one.")]
+Starts = Annotated[str | None, typer.Option(help="Not before this moment, like 2026-11-30T09:00.")]
+Ends = Annotated[str | None, typer.Option(help="Nobody is called from this moment on.")]
+By = Annotated[str | None, typer.Option("--by", help="Who decided it, for the audit; by default you.")]
+
+_CLEARABLE = (
+    *("voice_url", "twiml", "ladder", "machine_detection", "registry_max_age_days"),
+    *("calls_per_second", "live_max", "priority", "starts", "ends"),
+)
+
+
+@campaign_app.command("add")
+def campaign_add(
+    business: BusinessOption,
+    name: Name = None,
+    voice_url: VoiceUrl = None,
+    twiml: Twiml = None,
+    number: Numbers = None,
+    ladder: Ladder = None,
+    local_presence: LocalPresence = None,
+    machine_detection: MachineDetection = None,
+    consent_required: ConsentRequired = None,
+    registry_max_age_days: RegistryAge = None,
+    calls_per_second: CallsPerSecond = None,
+    live_max: LiveMax = None,
+    priority: Priority = None,
+    starts: Starts = None,
+    ends: Ends = None,
+    by: By = None,
+) -> None:
+    """Add a campaign and print its id."""
+    given = _given(locals())
+    from outbound import campaign
+
+    with ready():
+        added = campaign.add(business, given, phones=number or [], who=by or operator.name())
+    out.print(added)
+
+
+@campaign_app.command("set")
+def campaign_set(
+    campaign_id: CampaignId,
+    name: Name = None,
+    voice_url: VoiceUrl = None,
+    twiml: Twiml = None,
+    number: Numbers = None,
+    drop_number: Annotated[list[str] | None, typer.Option(help="A number that calls no more; may be repeated.")] = None,
+    ladder: Ladder = None,
+    local_presence: LocalPresence = None,
+    machine_detection: MachineDetection = None,
+    consent_required: ConsentRequired = None,
+    registry_max_age_days: RegistryAge = None,
+    calls_per_second: CallsPerSecond = None,
+    live_max: LiveMax = None,
+    priority: Priority = None,
+    starts: Starts = None,
+    ends: Ends = None,
+    clear: Annotated[
+        list[str] | None, typer.Option(help="What to take away, like ends or live-max; may be repeated.")
+    ] = None,
+    by: By = None,
+) -> None:
+    """Change what is given of a campaign; what waits in the queue follows, except for its from-number."""
+    given = _given(locals())
+    from outbound import campaign
+
+    for word in clear or []:
+        name_of = word.replace("-", "_")
+        if name_of not in _CLEARABLE:
+            raise Misuse(f"--clear takes one of: {', '.join(_CLEARABLE).replace('_', '-')}")
+        given[name_of] = None  # type: ignore[literal-required]
+    with ready():
+        campaign.change(campaign_id, given, phones=number or [], dropped=drop_number or [], who=by or operator.name())
+
+
+@campaign_app.command("list")
+def campaign_list(as_json: AsJson = False) -> None:
+    """Show the campaigns."""
+    from outbound import campaign
+
+    with ready():
+        rows = campaign.every()
+    if as_json:
+        out.print_json(data=[row._asdict() for row in rows], default=str)
+        return
+    table = Table("id", "business", "name", "state", "numbers", "ladder", "calls/s", "at once", "priority", "until")
+    for row in rows:
+        table.add_row(
+            str(row.id),
+            f"{row.business_id} {row.business}",
+            row.name,
+            "ended" if row.has_ended else row.state,
+            str(len(row.phones)),
+            row.ladder or "",
+            _text(row.calls_per_second),
+            _text(row.live_max),
+            f"{row.weight:g}",
+            _text(row.ends_at),
+        )
+    out.print(table)
+
+
+@campaign_app.command("show")
+def campaign_show(campaign_id: CampaignId, as_json: AsJson = False) -> None:
+    """Show one campaign, and how many of its calls are in each status."""
+    from outbound import campaign
+
+    with ready():
+        row = campaign.show(campaign_id)
+        shown = row._asdict() | {"calls": campaign.calls(row.id)}
+    if as_json:
+        out.print_json(data=shown, default=str)
+        return
+    table = Table("", "", show_header=False)
+    for name, value in shown.items():
+        table.add_row(name.replace("_", " "), _text(value))
+    out.print(table)
+
+
+@ladder_app.command("add")
+def ladder_add(
+    business: BusinessOption,
+    name: Annotated[str, typer.Option(help="What people call it.")],
+    steps: Annotated[str, typer.Option(help="Like `busy: 5m, 30m; no-answer: 2h, next day; failed: none`.")],
+    per_day: Annotated[int | None, typer.Option(help="How often one callee may be dialed in 24 hours.")] = None,
+    per_week: Annotated[int | None, typer.Option(help="And in 7 days.")] = None,
+    default: Annotated[bool, typer.Option("--default", help="For the business's calls without another.")] = False,
+    by: By = None,
+) -> None:
+    """Add a ladder and print its id."""
+    from outbound import ladder
+
+    with ready():
+        added = ladder.add(
+            business,
+            name,
+            steps,
+            per_day=per_day,
+            per_week=per_week,
+            is_default=default,
+            who=by or operator.name(),
+        )
+    out.print(added)
+
+
+@ladder_app.command("use")
+def ladder_use(
+    business: BusinessOption,
+    name: Annotated[str | None, typer.Argument(help="One of the business's; without one, none.")] = None,
+    by: By = None,
+) -> None:
+    """Give a business's calls that have no other ladder this one, or none."""
+    from outbound import ladder
+
+    with ready():
+        ladder.use(business, name, who=by or operator.name())
+
+
+@ladder_app.command("list")
+def ladder_list(as_json: AsJson = False) -> None:
+    """Show the ladders."""
+    from outbound import ladder
+
+    with ready():
+        rows = ladder.every()
+    if as_json:
+        out.print_json(data=[row._asdict() | {"steps": ladder.written(row)} for row in rows])
+        return
+    table = Table("id", "business", "name", "steps", "per day", "per week", "default")
+    for row in rows:
+        caps = str(row.attempts_per_day_max), str(row.attempts_per_week_max)
+        table.add_row(
+            str(row.id), str(row.business_id), row.name, ladder.written(row), *caps, "yes" if row.is_default else ""
+        )
+    out.print(table)
+
+
+def _given(options: dict[str, object]) -> "Given":
+    """Those of a command's options that are a campaign's, and were given."""
+    from outbound.campaign import Given
+
+    given: Given = {}
+    for name in Given.__annotations__:
+        if options.get(name) is not None:
+            given[name] = options[name]  # type: ignore[literal-required]
+    return given
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return "  ".join(f"{name} {count}" for name, count in value.items())
+    return " ".join(value) if isinstance(value, list) else "" if value is None else str(value)

@@ -1,0 +1,102 @@
+"""`outbound doctor`, `verify`, `rollback` and `purge`: is it sound, and going back, and letting go."""
+
+import json
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from outbound import config, logs
+from outbound.door import AsJson, Misuse, err, out, ready
+
+_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Look at everything that calls depend on, and say how to mend it; exit status 1 where something is broken."""
+    from outbound import db
+    from outbound import doctor as room
+    from outbound.home import at_home
+
+    logs.set_up("CRITICAL")  # what it finds is said below
+    try:
+        with at_home(broker=True, lasting=False):
+            findings = room.examine()
+            db.close()
+    except config.SettingsError as wrong:
+        findings = room.refused(wrong.faults)
+    if as_json:
+        print(json.dumps({"ok": room.is_sound(findings), "checks": [found._asdict() for found in findings]}))  # noqa: T201
+    else:
+        table = Table("check", "", "what was found", "what to do")
+        for found in findings:
+            style = _STYLES[found.state]
+            table.add_row(found.check, f"[{style}]{found.state}[/]", escape(found.said), escape(found.mend))
+        out.print(table)
+    if not room.is_sound(findings):
+        raise typer.Exit(1)
+
+
+def verify() -> None:
+    """Prove on the live servers, in a place of its own, that the old system's faults cannot come back."""
+    from outbound import verify as room
+
+    with ready(check_schema=False, broker=True):
+        logs.set_up("ERROR")
+        try:
+            verdicts = room.verify()
+        except room.CannotVerify as error:
+            raise Misuse(str(error)) from None
+    table = Table("", "check", "", "why")
+    for number, verdict in enumerate(verdicts, 1):
+        state = "[green]passed[/]" if verdict.passed else "[bold red]FAILED[/]"
+        table.add_row(str(number), verdict.name, state, escape(verdict.why))
+    out.print(table)
+    passed = sum(verdict.passed for verdict in verdicts)
+    out.print(f"{passed}/{len(verdicts)} passed", highlight=False)
+    if passed < len(verdicts):
+        raise typer.Exit(1)
+
+
+def rollback(
+    to: Annotated[str, typer.Argument(help="The last migration to keep: its id, or its number.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only say what would be lost.")] = False,
+) -> None:
+    """Take back migrations, newest first; what they added is lost for good.  Stop every process before."""
+    from outbound import schema
+
+    with ready(check_schema=False):
+        try:
+            down_to = schema.named(to)
+        except schema.NoSuchMigration as error:
+            raise Misuse(str(error)) from None
+        losses = schema.losses(down_to)
+        for name, lost in losses.items():
+            out.print(f"{name}: {', '.join(lost) or 'no data'}", highlight=False, soft_wrap=True)
+        if not losses:
+            out.print("nothing to roll back", highlight=False)
+        elif not yes:
+            raise Misuse(
+                f"this would be lost for good: stop every process, back up, then `outbound rollback {to} --yes`"
+            )
+        else:
+            done = schema.rollback(down_to)
+            err.print(f"rolled back {len(done)} migrations; run the version that fits, or `outbound migrate`")
+
+
+def purge(
+    older_than_days: Annotated[int, typer.Option("--older-than-days", help="8 or more.")],
+) -> None:
+    """Delete calls that ended more than so many days ago, with their events; leads stay."""
+    from outbound import retention
+
+    with ready():
+        try:
+            deleted = retention.purge(older_than_days)
+        except retention.KeptTooShortly as error:
+            raise Misuse(str(error)) from None
+    out.print(f"{deleted.calls} calls and {deleted.events} events deleted", highlight=False)
+
+
+commands = (doctor, verify, rollback, purge)

@@ -1,0 +1,218 @@
+"""`outbound suppress`, `outbound consent` and `outbound registry`: each command is one call to one step."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from outbound import operator
+from outbound.calls_file import ImportReport
+from outbound.door import AsJson, Misuse, err, out, ready
+
+suppress = typer.Typer(name="suppress", no_args_is_help=True, help="Whom nobody may call.")
+consent = typer.Typer(name="consent", no_args_is_help=True, help="Who has agreed to be called.")
+registry = typer.Typer(name="registry", no_args_is_help=True, help="What a do-not-call registry said.")
+groups = (suppress, consent, registry)
+
+Phone = Annotated[str, typer.Argument(help="The number, in any writing.")]
+File = Annotated[Path, typer.Argument(help="CSV; its first line names the columns.")]
+Everybody = Annotated[bool, typer.Option("--everybody", help="No business may call it.")]
+Business = Annotated[int | None, typer.Option(help="This business may not call it: its id.")]
+Campaign = Annotated[int | None, typer.Option(help="This campaign may not call it: its id.")]
+Whose = Annotated[int, typer.Option("--business", help="Whose calls it allows: its id.")]
+Region = Annotated[str | None, typer.Option(help="Country of numbers without a code, like IL; else the business's.")]
+By = Annotated[str | None, typer.Option(help="Whose word this is, for the audit; by default the user.")]
+Given = Annotated[str | None, typer.Option(help="When it was given, like 2026-11-30.")]
+
+
+@suppress.command("add")
+def suppress_add(
+    phone: Phone,
+    everybody: Everybody = False,
+    business: Business = None,
+    campaign: Campaign = None,
+    reason: Annotated[str, typer.Option(help="Why; kept with the entry.")] = "",
+    region: Region = None,
+    by: By = None,
+) -> None:
+    """Let nobody call a number from now on, and end its calls that wait."""
+    from outbound import suppression
+
+    _say_for_whom(everybody, business, campaign)
+    with ready():
+        done = suppression.suppress(
+            phone,
+            who=by or operator.name(),
+            business_id=business,
+            campaign_id=campaign,
+            reason=reason,
+            region=region,
+        )
+    state = "added" if done.created else "there already"
+    out.print(f"{state}, {done.canceled} waiting calls canceled", highlight=False)
+
+
+@suppress.command("remove")
+def suppress_remove(
+    phone: Phone,
+    everybody: Everybody = False,
+    business: Business = None,
+    campaign: Campaign = None,
+    region: Region = None,
+    by: By = None,
+) -> None:
+    """Take an entry off the list: the one of exactly this scope.  Exit status 1 where there is none."""
+    from outbound import suppression
+
+    _say_for_whom(everybody, business, campaign)
+    with ready():
+        removed = suppression.unsuppress(
+            phone, who=by or operator.name(), business_id=business, campaign_id=campaign, region=region
+        )
+    out.print("removed" if removed else "there is no such entry: see `outbound suppress check`", highlight=False)
+    if not removed:
+        raise typer.Exit(1)
+
+
+@suppress.command("check")
+def suppress_check(
+    phone: Phone,
+    business: Annotated[int | None, typer.Option(help="Only what holds for this business: its id.")] = None,
+    region: Region = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show all that is known of a number: do-not-call entries, consents, registry checks."""
+    from outbound import suppression
+
+    with ready():
+        rows = suppression.known_of(phone, business_id=business, region=region)
+    if as_json:
+        out.print_json(data=[row._asdict() for row in rows], default=str)
+        return
+    table = Table("", "business", "campaign", "since", "until", "reason or source")
+    for row in rows:
+        words = ("" if value is None else str(value) for value in row[1:])
+        table.add_row(row.fact.replace("_", " "), *words)
+    out.print(table if rows else "nothing is known of it", highlight=False)
+
+
+@suppress.command("import")
+def suppress_import(
+    file: File,
+    everybody: Everybody = False,
+    business: Business = None,
+    campaign: Campaign = None,
+    reason: Annotated[str | None, typer.Option(help="Of lines without one; by default the file's name.")] = None,
+    region: Region = None,
+    by: By = None,
+) -> None:
+    """Put a file of numbers on the list: phone, reason.  A second time adds nothing; exit status 1 if some are bad."""
+    from outbound import suppression
+
+    _say_for_whom(everybody, business, campaign)
+    _import(
+        file,
+        lambda progress: suppression.import_suppressions(
+            file,
+            who=by or operator.name(),
+            business_id=business,
+            campaign_id=campaign,
+            reason=reason,
+            region=region,
+            progress=progress,
+        ),
+    )
+
+
+@consent.command("give")
+def consent_give(
+    phone: Phone,
+    business: Whose,
+    given_at: Given = None,
+    expires: Annotated[str | None, typer.Option(help="From when it no longer counts, like 2027-11-30.")] = None,
+    source: Annotated[str, typer.Option(help="How it can be proved: a form, a recording.")] = "",
+    region: Region = None,
+    by: By = None,
+) -> None:
+    """Write down a consent."""
+    from outbound import suppression
+
+    with ready():
+        new = suppression.give_consent(
+            phone,
+            who=by or operator.name(),
+            business_id=business,
+            given_at=given_at,
+            expires_at=expires,
+            source=source,
+            region=region,
+        )
+    out.print("written" if new else "a word as late or later is on record", highlight=False)
+
+
+@consent.command("revoke")
+def consent_revoke(phone: Phone, business: Whose, region: Region = None, by: By = None) -> None:
+    """Write down that somebody does not agree, or no longer."""
+    from outbound import suppression
+
+    with ready():
+        new = suppression.revoke_consent(phone, who=by or operator.name(), business_id=business, region=region)
+    out.print("revoked" if new else "was revoked already", highlight=False)
+
+
+@consent.command("import")
+def consent_import(file: File, business: Whose, given_at: Given = None, region: Region = None, by: By = None) -> None:
+    """Write down a file of consents: phone, given, expires, source.  Exit status 1 where lines were refused."""
+    from outbound import suppression
+
+    _import(
+        file,
+        lambda progress: suppression.import_consents(
+            file,
+            who=by or operator.name(),
+            business_id=business,
+            given_at=given_at,
+            region=region,
+            progress=progress,
+        ),
+    )
+
+
+@registry.command("import")
+def registry_import(
+    file: File,
+    checked_at: Annotated[str, typer.Option(help="When the registry was asked, like 2026-11-30T09:00+02:00.")],
+    region: Region = None,
+    by: By = None,
+) -> None:
+    """Write down a registry's answers: phone, listed (yes or no).  Exit status 1 where lines were refused."""
+    from outbound import suppression
+
+    _import(
+        file,
+        lambda progress: suppression.import_registry(
+            file, who=by or operator.name(), checked_at=checked_at, region=region, progress=progress
+        ),
+    )
+
+
+def _say_for_whom(everybody: bool, business: int | None, campaign: int | None) -> None:
+    """An option that was forgotten must not keep the neighbours from calling, or let them call again."""
+    if everybody == (business is not None or campaign is not None):
+        raise Misuse("say for whom: --everybody, or --business, or --campaign")
+
+
+def _import(file: Path, work: Callable[[Callable[[int], None]], ImportReport]) -> None:
+    columns = (TextColumn("importing"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn())
+    # Only somebody who looks at a terminal is shown progress.
+    with ready(), Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        bar = progress.add_task("import", total=file.stat().st_size if file.is_file() else None)
+        report = work(lambda done: progress.update(bar, completed=done))
+    for line, reason in report.rejected_lines:
+        err.print(f"line {line}: {reason}", highlight=False, markup=False, soft_wrap=True)
+    out.print(f"{report.created} new, {report.already_there} there already, {report.rejected} refused", highlight=False)
+    if report.rejected:
+        raise typer.Exit(1)

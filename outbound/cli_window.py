@@ -1,0 +1,151 @@
+"""`outbound window`: when callees may be called, and whose calls keep to it."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from outbound import operator
+from outbound.door import AsJson, Misuse, err, out, ready
+
+app = typer.Typer(no_args_is_help=True, help="When callees may be called, by the clocks at their place.")
+
+By = Annotated[str | None, typer.Option("--by", help="Who decided it, for the audit; by default you.")]
+WindowId = Annotated[int, typer.Argument(help="Its id in `outbound window list`.")]
+
+
+@app.command("add")
+def add(
+    name: Annotated[str, typer.Option(help="What people call it.")],
+    hours: Annotated[str, typer.Option(help="Each weekday's, like `sun-thu 09:00-20:00, fri 09:00-13:00`.")],
+    day_off: Annotated[list[str] | None, typer.Option(help="A date, like 2026-12-25; may be repeated.")] = None,
+    half_day: Annotated[
+        list[str] | None, typer.Option(help="A date and its hours, like `2026-12-24 09:00-13:00`; may be repeated.")
+    ] = None,
+    known_until: Annotated[str | None, typer.Option(help="The last day it is good for; closed afterwards.")] = None,
+    note: Annotated[str, typer.Option(help="Where the hours come from.")] = "",
+    by: By = None,
+) -> None:
+    """Add calling hours of one's own and print their id."""
+    from outbound import window
+
+    with ready():
+        added = window.add(
+            name,
+            hours,
+            who=by or operator.name(),
+            days_off=day_off or [],
+            half_days=half_day or [],
+            known_until=known_until,
+            note=note,
+        )
+    out.print(added)
+
+
+@app.command("preset")
+def preset(
+    preset: Annotated[str, typer.Argument(help="us, uk or il.")],
+    name: Annotated[str | None, typer.Option(help="By default the preset's.")] = None,
+    by: By = None,
+) -> None:
+    """Add common calling hours, with the days off of the next years, and print their id.  Policy, not legal advice."""
+    from outbound import window
+
+    with ready():
+        added = window.add_preset(preset, name=name, who=by or operator.name())
+        note = window.one(added)[0].note
+    out.print(added)
+    err.print(note, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List calling hours and who keeps to them."""
+    from outbound import window
+
+    with ready():
+        rows = window.every()
+    if as_json:
+        out.print_json(data=[row._asdict() for row in rows], default=str)
+        return
+    table = Table("id", "name", "hours", "own days", "known until", "businesses", "campaigns")
+    for row in rows:
+        users = (" ".join(map(str, ids)) for ids in (row.businesses, row.campaigns))
+        table.add_row(str(row.id), row.name, row.hours, str(row.days), str(row.known_until or ""), *users)
+    out.print(table)
+
+
+@app.command("show")
+def show(
+    window_id: WindowId,
+    zone: Annotated[str | None, typer.Option(help="Say when it opens there, like Asia/Jerusalem.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show calling hours, their days off and half-days, and what they do not cover."""
+    from outbound import window
+
+    with ready():
+        row, days = window.one(window_id)
+        opening = window.opens_at(window_id, zone) if zone else None
+    if as_json:
+        data = row._asdict() | {"days": [day._asdict() for day in days]} | ({"opens_at": opening} if zone else {})
+        out.print_json(data=data, default=str)
+        return
+    lines = [f"{row.name}: {row.hours}", *([row.note] if row.note else [])]
+    lines += [f"{day.day:%a %Y-%m-%d} {day.hours} {day.note}".rstrip() for day in days]
+    if row.known_until:
+        lines.append(f"closed after {row.known_until}, unless `outbound window refresh` extends it")
+    if zone:
+        lines.append(f"next call in {zone}: {opening.isoformat() if opening else 'never, within 15 days'}")
+    out.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command("day")
+def day(
+    window_id: WindowId,
+    date: Annotated[str, typer.Argument(help="Like 2026-12-25.")],
+    hours: Annotated[str | None, typer.Option(help="Its own hours, like `09:00-13:00`, or `off`.")] = None,
+    usual: Annotated[bool, typer.Option("--usual", help="Make it like its weekday again.")] = False,
+    by: By = None,
+) -> None:
+    """Close one day, give it hours of its own, or make it like its weekday again."""
+    from outbound import window
+
+    if usual == (hours is not None):
+        raise Misuse("give the day's --hours (`off`, or like `09:00-13:00`), or --usual: one of them")
+    with ready():
+        window.set_day(window_id, date, hours, who=by or operator.name())
+
+
+@app.command("assign")
+def assign(
+    window: Annotated[int | None, typer.Option(help="The window's id.")] = None,
+    none: Annotated[bool, typer.Option("--none", help="Take its window away.")] = False,
+    business: Annotated[int | None, typer.Option(help="All calls of this business: its id.")] = None,
+    campaign: Annotated[int | None, typer.Option(help="The calls of this campaign: its id.")] = None,
+    by: By = None,
+) -> None:
+    """Let the calls of a business or a campaign keep to calling hours; a campaign keeps to its business's as well."""
+    from outbound.window import assign
+
+    if none == (window is not None):
+        raise Misuse("give a --window, or --none to take it away: one of them")
+    if (business is None) == (campaign is None):
+        raise Misuse("say whose calls: --business or --campaign, one of them")
+    with ready():
+        if business is not None:
+            waited = assign("business", business, window, who=by or operator.name())
+        elif campaign is not None:
+            waited = assign("campaign", campaign, window, who=by or operator.name())
+    out.print(f"{waited} calls that waited for a window ask anew", highlight=False)
+
+
+@app.command("refresh")
+def refresh(by: By = None) -> None:
+    """Teach the windows of presets the days off of the next years; once a year, and after an upgrade."""
+    from outbound import window
+
+    with ready():
+        learned = window.refresh(who=by or operator.name())
+    lines = [f"{row.name}: {row.days} days more" for row in learned]
+    out.print("\n".join(lines) or "every window knows its days", highlight=False, markup=False)

@@ -1,0 +1,365 @@
+"""Stop, slow and let go: everything, a business, a campaign, a from-number or one call, within one dispatch turn."""
+
+import math
+import time
+from collections.abc import Callable
+from threading import Event
+from typing import NamedTuple
+
+from outbound import db, logs, operator, phone_numbers
+from outbound.call import IN_THE_AIR, WAITING
+from outbound.config import settings
+
+sql = db.statements("control")
+log = logs.get("control")
+
+ID_MAX = 2**63 - 1  # a bigint has no more
+RATE_MAX = 1000  # calls per second
+LIVE_MAX = 1_000_000
+WEIGHT_MIN, WEIGHT_MAX = 0.01, 100
+TEXT_MAX = 200  # characters of a reason, or of a name
+AUDIT_MAX = 10_000  # rows
+
+_BATCH = 1000  # calls that are canceled in one transaction: 200,000 would hold their locks for a minute
+_TURN_WAIT_S = 40  # a dispatcher that was stopped in its turn loses it after 30 s
+_LOOK_S = 1  # between two looks at a scope that is being drained
+
+
+class BadControl(ValueError):
+    """That cannot be done; the message says why and what can, and nothing was changed."""
+
+
+class Scope(NamedTuple):
+    """What is controlled: `account` with key '', `business`, `campaign` or `call` with an id, `number` with E.164."""
+
+    scope: str
+    key: str
+
+    @property
+    def id(self) -> int | None:
+        """The id in its key, if it has one."""
+        return int(self.key) if self.scope in ("business", "campaign", "call") else None
+
+    def __str__(self) -> str:
+        return "everything" if self.scope == "account" else f"{self.scope} {self.key}"
+
+
+class Canceled(NamedTuple):
+    """How many calls were canceled before anybody dialed them, and how many are being canceled at the carrier."""
+
+    waiting: int
+    in_the_air: int
+
+
+def scope_of(what: str, key: str | None = None) -> Scope:
+    """
+    What an operator means: `everything`, or a business, campaign, number or call and which.
+
+    Raises:
+        BadControl: there is no such thing.
+    """
+    scope = _read_scope(what, key)
+    if not db.run(sql.is_known, **scope._asdict(), id=scope.id):
+        if scope.scope == "number":
+            raise BadControl("nobody calls from this number: no business, no campaign and no call that waits")
+        raise BadControl(f"there is no {'outbound ' if scope.scope == 'call' else ''}{scope}")
+    return scope
+
+
+def _read_scope(what: str, key: str | None) -> Scope:
+    if what == "everything":
+        if key is not None:
+            raise BadControl("nothing comes after `everything`")
+        return Scope("account", "")
+    if what == "number":
+        number = phone_numbers.normalize(key or "", None)
+        if number is None:
+            raise BadControl("which number?  Write it like +97231234567")
+        return Scope("number", number)
+    if what not in ("business", "campaign", "call"):
+        raise BadControl("say what: everything, business ID, campaign ID, number +972…, or call ID")
+    if not (key and key.isascii() and key.isdigit() and len(key) <= 19 and int(key) <= ID_MAX):
+        raise BadControl(f"which {what}?  Give its id, a whole number")
+    return Scope(what, str(int(key)))
+
+
+def pause(scope: Scope, *, reason: str | None = None, by: str | None = None) -> int:
+    """
+    Begin nothing new in this scope; what is in the air goes on.  Return how many claims were taken back.
+
+    When this returns no call of the scope is claimed, and none will be; a create that a worker is sending in this
+    instant is the last one.
+
+    Raises:
+        BadControl: it is a call that cannot be held any more, or the reason is no line of text.
+    """
+    return _pause(scope, "pause", reason, by)[0]
+
+
+def stop(scope: Scope, *, reason: str | None = None, by: str | None = None) -> int:
+    """
+    Pause, and ask for an end of whatever is in the air, also of calls in progress.  Return how many calls that are.
+
+    `hang_up_requested_calls` tells the carrier.
+
+    Raises BadControl as `pause` does, but a call that is in the air can be stopped.
+    """
+    return _pause(scope, "stop", reason, by)[1]
+
+
+def _pause(scope: Scope, action: str, reason: str | None, by: str | None) -> tuple[int, int]:
+    reason, who = _line(reason, "the reason"), _who(by)
+
+    def move(connection: db.Connection) -> tuple[int, int]:
+        hold = _hold_call if scope.scope == "call" else _hold_scope
+        claims, hang_ups = hold(connection, scope, action, reason)
+        _audit(connection, who, action, scope, reason=reason, claims_taken_back=claims, hang_ups=hang_ups)
+        return claims, hang_ups
+
+    claims, hang_ups = db.persist(lambda: db.transact(move), for_s=_TURN_WAIT_S)
+    log.warning(f"control.{action}", scope=scope.scope, claims_taken_back=claims, hang_ups=hang_ups)
+    return claims, hang_ups
+
+
+def _hold_scope(connection: db.Connection, scope: Scope, action: str, reason: str | None) -> tuple[int, int]:
+    sql.wait_for_turn(connection)
+    claims = sql.pause_scope(connection, **scope._asdict(), reason=reason)
+    # After it, as a statement of its own: what a worker began to dial before the pause is seen only now.
+    stops = action == "stop"
+    hang_ups = sql.request_hang_ups(connection, **scope._asdict(), hang_up="completed") if stops else 0
+    return claims, hang_ups
+
+
+def _hold_call(connection: db.Connection, scope: Scope, action: str, _reason: str | None) -> tuple[int, int]:
+    was = sql.pause_call(connection, call_id=scope.id)
+    if was in WAITING:
+        return int(was == "claimed"), 0
+    if was in IN_THE_AIR and action == "stop":
+        return 0, sql.request_hang_ups(connection, **scope._asdict(), hang_up="completed")
+    raise _cannot(scope, was)
+
+
+def _cannot(scope: Scope, status: str) -> BadControl:
+    if status in IN_THE_AIR:
+        return BadControl(f"{scope} is {status}: `outbound stop {scope}` hangs up")
+    return BadControl(f"{scope} has ended: {status}")
+
+
+def resume(scope: Scope, *, by: str | None = None) -> bool:
+    """
+    Let a scope go again, whoever paused it (an operator, the breaker), and forget the carrier's refusals and troubles.
+
+    Returns:
+        was it paused?
+    """
+    who = _who(by)
+
+    def move(connection: db.Connection) -> bool:
+        if scope.scope == "call":
+            was_paused = bool(sql.resume_call(connection, call_id=scope.id))
+        else:
+            was_paused = bool(sql.resume_scope(connection, **scope._asdict()))
+        _audit(connection, who, "resume", scope, was_paused=was_paused)
+        sql.wake_dispatch(connection)
+        return was_paused
+
+    was_paused = db.transact(move)
+    log.warning("control.resume", scope=scope.scope, was_paused=was_paused)
+    return was_paused
+
+
+def drain(
+    scope: Scope,
+    *,
+    timeout_s: float | None = None,
+    stopped: Event | None = None,
+    tell: Callable[[int], None] = lambda _: None,
+    reason: str | None = None,
+    by: str | None = None,
+) -> int:
+    """
+    Pause, and wait until none of the scope's calls is in the air; return how many still are.
+
+    That is not 0 where it took longer than *timeout_s*, or *stopped* was set.  The scope stays paused in any case.
+
+    Args:
+        tell: called with the number of calls that are in the air, at every look.
+
+    Raises:
+        BadControl: as `pause` does; and one call is not drained.
+    """
+    if scope.scope == "call":
+        raise BadControl("one call is paused or stopped, not drained")
+    if timeout_s is not None and not 0 < timeout_s < math.inf:
+        raise BadControl("--timeout is a number of seconds, more than 0")
+    _pause(scope, "drain", reason, by)
+    deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
+    stopped = stopped or Event()
+    while True:
+        live: int = db.persist(lambda: db.run(sql.count_live, **scope._asdict()), for_s=_TURN_WAIT_S)
+        tell(live)
+        if live == 0 or stopped.wait(max(0, min(_LOOK_S, deadline - time.monotonic()))) or time.monotonic() >= deadline:
+            return live
+
+
+def cancel(
+    scope: Scope,
+    *,
+    reason: str | None = None,
+    by: str | None = None,
+    tell: Callable[[int], None] = lambda _: None,
+) -> Canceled:
+    """
+    Close every call of the scope that waits, and ask for an end of what rings; who is talking is left alone.
+
+    Nothing of the scope is dialed meanwhile; what is put in the queue later is dialed: canceled is not paused.
+    `hang_up_requested_calls` tells the carrier.
+
+    Args:
+        tell: called with the number of calls that were closed so far.
+
+    Raises:
+        BadControl: it is a call that is in progress or has ended, or the reason is no line of text.
+    """
+    reason, who = _line(reason, "the reason"), _who(by)
+    one_by_one = scope._asdict() | {"id": scope.id, "batch_max": _BATCH, "reason": reason}
+    if scope.scope == "call":
+        canceled = db.persist(lambda: db.transact(lambda c: _cancel_call(c, scope, who, one_by_one)), _TURN_WAIT_S)
+    else:
+        canceled = _cancel_scope(scope, who, one_by_one, tell)
+    log.warning("control.cancel", scope=scope.scope, waiting=canceled.waiting, in_the_air=canceled.in_the_air)
+    return canceled
+
+
+def _cancel_call(connection: db.Connection, scope: Scope, who: str, batch: dict[str, object]) -> Canceled:
+    waiting = sql.cancel_calls(connection, **batch, id_max=ID_MAX)
+    in_the_air = sql.request_hang_ups(connection, **scope._asdict(), hang_up="canceled")
+    if not waiting and not in_the_air:
+        raise _cannot(scope, sql.status_of(connection, call_id=scope.id))
+    _audit(connection, who, "cancel", scope, reason=batch["reason"], waiting=waiting, in_the_air=in_the_air)
+    return Canceled(waiting, in_the_air)
+
+
+def _cancel_scope(scope: Scope, who: str, batch: dict[str, object], tell: Callable[[int], None]) -> Canceled:
+    def begin(connection: db.Connection) -> int:
+        sql.wait_for_turn(connection)  # no claim that is being made escapes
+        _audit(connection, who, "cancel", scope, reason=batch["reason"])
+        return int(sql.hold_scope(connection, **scope._asdict()))
+
+    def one_batch(connection: db.Connection) -> int:
+        sql.hold_scope(connection, **scope._asdict())
+        return int(sql.cancel_calls(connection, **batch, id_max=id_max))
+
+    id_max = db.persist(lambda: db.transact(begin), for_s=_TURN_WAIT_S)
+    waiting = 0
+    while moved := db.persist(lambda: db.transact(one_batch), for_s=_TURN_WAIT_S):
+        waiting += moved
+        tell(waiting)
+    in_the_air = db.run(sql.request_hang_ups, **scope._asdict(), hang_up="canceled")
+    db.run(sql.end_hold, **scope._asdict())
+    return Canceled(waiting, in_the_air)
+
+
+def limit(
+    scope: Scope,
+    *,
+    calls_per_second: str | None = None,
+    live_max: str | None = None,
+    weight: str | None = None,
+    by: str | None = None,
+) -> None:
+    """
+    Limit how fast and how many at once this scope dials, or set its share; what is not given stays.
+
+    Args:
+        calls_per_second: more than 0 and RATE_MAX at most, or `none`.
+        live_max: calls that are claimed or in the air at once, from 0, or `none`.
+        weight: how much a business or a campaign gets beside others, WEIGHT_MIN to WEIGHT_MAX; 1 at first.
+
+    Raises:
+        BadControl: names everything that is wrong at once.
+    """
+    who = _who(by)
+    given = {"calls_per_second": calls_per_second, "live_max": live_max, "weight": weight}
+    values: dict[str, float | None] = {}
+    faults = []
+    for name, text in given.items():
+        if text is not None:
+            read, fault = _LIMITS[name]
+            try:
+                values[name] = read(text)
+            except (ValueError, OverflowError):
+                faults.append(fault)
+    if scope.scope == "call":
+        faults = ["one call has no limits"]
+    elif weight is not None and scope.scope not in ("business", "campaign"):
+        faults.append("only a business or a campaign has a --weight")
+    elif not values and not faults:
+        faults = ["say which: --calls-per-second, --live-max or --weight"]
+    if faults:
+        raise BadControl("; ".join(faults))
+
+    def move(connection: db.Connection) -> None:
+        sets = {"sets_rate": "calls_per_second" in values, "sets_live_max": "live_max" in values}
+        sql.set_limits(connection, **scope._asdict(), **sets, **(dict.fromkeys(_LIMITS) | values))
+        _audit(connection, who, "limit", scope, **values)
+        sql.wake_dispatch(connection)
+
+    db.transact(move)
+    log.warning("control.limit", scope=scope.scope, **values)
+
+
+def rows() -> list[db.Row]:
+    """Every scope that was limited, paused or served: its state and why, its limits, and how much of them is used."""
+    return list(db.run(sql.list_control, account_rate=settings().account_rate))
+
+
+def audit(last: int = 20) -> list[db.Row]:
+    """
+    The latest moves, *last* at most (1 to AUDIT_MAX), oldest first.
+
+    Raises:
+        BadControl: that many cannot be shown.
+    """
+    if not 1 <= last <= AUDIT_MAX:
+        raise BadControl(f"--last is a whole number from 1 to {AUDIT_MAX}")
+    return list(db.run(sql.list_audit, rows_max=last))
+
+
+def _audit(connection: db.Connection, who: str, action: str, scope: Scope, **details: object) -> None:
+    sql.write_audit(connection, who=who, action=action, **scope._asdict(), details=db.json(details))
+
+
+def _who(by: str | None) -> str:
+    return _line(by, "the name after --by") or operator.name()
+
+
+def _line(text: str | None, what: str) -> str | None:
+    if text and not (len(text) <= TEXT_MAX and text.isprintable()):
+        raise BadControl(f"{what} must be one line of {TEXT_MAX} characters at most")
+    return text or None
+
+
+def _rate(text: str) -> float | None:
+    return None if text == "none" else _within(float(text), math.ulp(0), RATE_MAX)
+
+
+def _live(text: str) -> float | None:
+    return None if text == "none" else int(_within(int(text), 0, LIVE_MAX))
+
+
+def _weight(text: str) -> float:
+    return _within(float(text), WEIGHT_MIN, WEIGHT_MAX)
+
+
+def _within(number: float, low: float, high: float) -> float:
+    if not low <= number <= high:
+        raise ValueError(number)
+    return number
+
+
+_LIMITS: dict[str, tuple[Callable[[str], float | None], str]] = {
+    "calls_per_second": (_rate, f"--calls-per-second is a number, more than 0 and {RATE_MAX} at most, or none"),
+    "live_max": (_live, f"--live-max is a whole number from 0 to {LIVE_MAX}, or none"),
+    "weight": (_weight, f"--weight is a number from {WEIGHT_MIN} to {WEIGHT_MAX}"),
+}

@@ -1,0 +1,464 @@
+"""
+Is everything sound that calls depend on, and if not, how is it mended?  Fit for a gate before and after a deployment.
+
+It changes nothing: what it must make in order to compare is rolled back.  One trace is left, since it must ask the web
+process what a forger would: that process counts one refused callback.
+"""
+
+import base64
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable
+from http.client import HTTPException
+from typing import Any, Literal, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+from outbound import config, db, schema
+from outbound.config import settings
+
+sql = db.statements("doctor")
+
+_SCRATCH = "outbound_doctor_scratch"  # in a transaction that is rolled back: two doctors wait for each other
+_POSTGRES_MIN = 140_000
+_REDIS_MIN = (6, 2)
+_SKEW_WARN_S, _SKEW_FAIL_S = 2, 60
+_SNAPSHOT_WARN_S, _SNAPSHOT_FAIL_S = 300, 3600
+_SCHEDULER_SILENT_S = 60  # its rules run every OUTBOUND_TICK_S, 10 s at most
+_HTTP_TIMEOUT_S = 10
+_NO_CALL = 10**18 - 1  # an id that no call will ever have
+_NAMED_MAX = 6  # differences that are told one by one
+_RULES = ("claimed", "no_call_sid", "no_lead")
+
+State = Literal["ok", "warn", "fail", "skip"]
+
+
+class Finding(NamedTuple):
+    """What one check found: `mend` says what to do, in words, unless it is ok."""
+
+    check: str
+    state: State
+    said: str
+    mend: str = ""
+
+
+class _Said(NamedTuple):
+    state: State
+    said: str
+    mend: str = ""
+
+
+def _ok(said: str) -> _Said:
+    return _Said("ok", said)
+
+
+def _warn(said: str, mend: str) -> _Said:
+    return _Said("warn", said, mend)
+
+
+def _fail(said: str, mend: str) -> _Said:
+    return _Said("fail", said, mend)
+
+
+class _Check(NamedTuple):
+    name: str
+    look: Callable[[], _Said]
+    needs: str | None = None  # without that other one, nothing can be said here
+
+
+def examine() -> list[Finding]:
+    """Run every check; one whose ground is missing says so, and none that fails stops another.  Some 30 s at most."""
+    findings = [Finding("settings", "ok", "accepted")]
+    return [*findings, *_examine(_checks())]
+
+
+def refused(faults: Iterable[str]) -> list[Finding]:
+    """What is found where the settings are wrong: nothing else can be looked at."""
+    mend = "set it as the README's table of settings says"
+    wrong = [Finding("settings", "fail", fault, mend) for fault in faults]
+    return [*wrong, *(Finding(check.name, "skip", "needs settings") for check in _checks())]
+
+
+def is_sound(findings: Iterable[Finding]) -> bool:
+    """Does nothing fail?  Warnings alone are no reason to stop a deployment."""
+    return all(found.state != "fail" for found in findings)
+
+
+def _examine(checks: Iterable[_Check]) -> list[Finding]:
+    found: dict[str, Finding] = {}
+    for check in checks:
+        ground = found.get(check.needs or "")
+        if ground is not None and ground.state in ("fail", "skip"):
+            found[check.name] = Finding(check.name, "skip", f"needs {ground.check}")
+        else:
+            found[check.name] = Finding(check.name, *_look(check))
+    return list(found.values())
+
+
+def _look(check: _Check) -> _Said:
+    try:
+        return check.look()
+    except Exception as error:  # noqa: BLE001 (each part may be away in its own way, and the others are still looked at)
+        return _fail(f"{type(error).__name__}: {_words(error)}", "mend what it says; the server's log may say more")
+
+
+def _words(error: Exception) -> str:
+    text = str(error).strip()
+    return config.without_password(text.splitlines()[0] if text else type(error).__name__)
+
+
+def _checks() -> tuple[_Check, ...]:
+    return (
+        _Check("database", _database),
+        _Check("database writable", _writable, "database"),
+        _Check("pooler", _pooler, "database"),
+        _Check("migrations", _migrations, "database"),
+        _Check("schema drift", _drift, "migrations"),
+        _Check("indexes", _indexes, "database"),
+        _Check("autovacuum", _autovacuum, "database"),
+        _Check("snapshots", _snapshots, "database"),
+        _Check("database clock", _database_clock, "database"),
+        _Check("broker", _broker),
+        _Check("broker policy", _broker_policy, "broker"),
+        _Check("broker clock", _broker_clock, "broker"),
+        _Check("carrier", _carrier),
+        _Check("public URL", _public_url),
+        _Check("callbacks", _callbacks, "public URL"),
+        _Check("workers", _workers, "migrations"),
+        _Check("scheduler", _scheduler, "migrations"),
+    )
+
+
+# The database.
+
+
+def _database() -> _Said:
+    try:
+        with db.connect() as connection:
+            server = sql.server(connection)
+    except db.Unavailable as error:
+        return _fail(_words(error), "start PostgreSQL, or correct DATABASE_URL; a pooler must let `options` through")
+    if server.version_num < _POSTGRES_MIN:
+        return _fail(f"PostgreSQL {server.version}", "upgrade it to 14 or newer")
+    return _ok(f"PostgreSQL {server.version}")
+
+
+def _writable() -> _Said:
+    server = _server()
+    if server.is_standby:
+        return _fail(
+            "this server is a standby", "let DATABASE_URL lead to the primary (target_session_attrs=read-write)"
+        )
+    if server.is_read_only:
+        return _fail(
+            "transactions are read-only",
+            "find who set default_transaction_read_only (a full disk? a switch-over?): `alter database … reset …`",
+        )
+    return _ok("yes")
+
+
+def _server() -> Any:
+    with db.connect() as connection:
+        return sql.server(connection)
+
+
+def _pooler() -> _Said:
+    """
+    Who pools by transaction lends one server process to several clients in turn; with a session there is one for each.
+
+    A direct connection also gets told the server's own process id when it begins; a pooler makes one up.
+    """
+    mend = "connect directly, or set pool_mode = session: LISTEN and session locks are lost otherwise"
+    with db.connect() as first, db.connect() as second:
+        pid = sql.backend_pid(first)
+        for _ in range(3):
+            with second.transaction():
+                if sql.backend_pid(second) == pid or sql.backend_pid(first) != pid:
+                    return _fail("a pooler lends connections by the transaction", mend)
+        if first.info.backend_pid != pid:
+            return _warn("a pooler stands between, by session as far as can be seen", f"nothing, or {mend}")
+    return _ok("none")
+
+
+def _migrations() -> _Said:
+    if db.with_connection(schema.current) is None:
+        return _fail("no schema is on the search_path", "`create schema public`, or name one in DATABASE_URL's options")
+    missing, unknown = schema.missing_migrations(), schema.unknown_migrations()
+    if missing:
+        return _fail(f"{len(missing)} are missing: {_some(missing)}", "run `outbound migrate`")
+    if unknown:
+        return _warn(
+            f"{len(unknown)} are of a newer version: {_some(unknown)}",
+            "upgrade this host too, or `outbound rollback` with the newer version",
+        )
+    return _ok(f"{len(schema.known_migrations())} applied")
+
+
+def _drift() -> _Said:
+    with db.connect() as connection:
+        live = schema.parts(connection)
+        try:
+            made = schema.parts_of_migrations(connection, _SCRATCH)
+        except (db.NotAllowed, *db.Unavailable):
+            return _warn(
+                "not compared: this user may not create a schema, even for a moment",
+                "`grant create on database … to …`, or run doctor as the owner of the database",
+            )
+    gone = [_called(part) for part in sorted(made.keys() - live.keys())]
+    if gone:
+        return _fail(f"missing: {_some(gone)}", "restore it as sql/migrations has it; find who took it away")
+    other = [part for part in sorted(made) if live[part] != made[part]]
+    ruling = [_called(part) for part in other if part.kind != "column"]
+    if ruling and not schema.unknown_migrations():
+        return _fail(f"not as the migrations make it: {_some(ruling)}", "alter it back to what sql/migrations says")
+    # Columns may be of the system that this one replaced, whose ids were smaller; what no migration made may be theirs.
+    ours = {part.owner for part in made}
+    more = [part for part in sorted(live.keys() - made.keys()) if part.owner in ours]
+    if other or more:
+        odd = [_called(part) for part in (*other, *more)]
+        return _warn(f"not made by these migrations: {_some(odd)}", "make sure that somebody wants it so")
+    return _ok("none")
+
+
+def _called(part: schema.Part) -> str:
+    own = part.kind in ("table", "view", "function")
+    return f"{part.kind} {part.name}" if own else f"{part.kind} {part.owner}.{part.name}"
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _NAMED_MAX
+    return ", ".join(names[:_NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
+
+
+def _indexes() -> _Said:
+    found = db.run(sql.invalid_indexes)
+    broken = [row for row in found if not row.is_being_built]
+    if broken:
+        mends = [
+            f"`drop index concurrently {row.name}`" if row.is_leftover else f"`reindex index concurrently {row.name}`"
+            for row in broken
+        ]
+        return _fail(f"invalid: {_some([row.name for row in broken])}", "; ".join(mends[:_NAMED_MAX]))
+    if found:
+        return _warn(f"being built: {_some([row.name for row in found])}", "look again when it is done")
+    return _ok("all valid")
+
+
+def _autovacuum() -> _Said:
+    if not _server().is_vacuumed:
+        return _fail("off for the whole server", "`alter system set autovacuum = on` (and track_counts), then reload")
+    off = [row.name for row in db.run(sql.tables_without_autovacuum)]
+    if off:
+        return _fail(f"off for {_some(off)}", f"`alter table {off[0]} reset (autovacuum_enabled)`")
+    return _ok("on")
+
+
+def _snapshots() -> _Said:
+    held = db.run(sql.held_snapshots, age_s=_SNAPSHOT_WARN_S)
+    slots = [row.name for row in db.run(sql.idle_slots)]
+    if held:
+        said = f"{held[0].holder} holds one for {held[0].age_s} s"
+        mend = "end that transaction (`select pg_terminate_backend(…)`): dead rows pile up behind it"
+        return _fail(said, mend) if held[0].age_s > _SNAPSHOT_FAIL_S else _warn(said, mend)
+    if slots:
+        return _warn(f"replication slots hold rows: {_some(slots)}", "`select pg_drop_replication_slot(…)` if unused")
+    return _ok("none is old")
+
+
+# Clocks.
+
+
+def _database_clock() -> _Said:
+    with db.connect() as connection:
+        return _clock("the database", lambda: float(sql.clock(connection)))
+
+
+def _broker_clock() -> _Said:
+    client = _client()
+    if client is None:
+        return _ok("this process's own")
+
+    def read() -> float:
+        seconds, microseconds = client.time()
+        return float(seconds) + float(microseconds) / 1e6
+
+    return _clock("the broker", read)
+
+
+def _clock(whose: str, read: Callable[[], float]) -> _Said:
+    """How far another clock is from this host's, by the quickest of three questions."""
+    asked = []
+    for _ in range(3):
+        before = time.time()
+        theirs = read()
+        took_s = time.time() - before
+        asked.append((took_s, theirs - before - took_s / 2))
+    _, ahead_s = min(asked)
+    said = f"{whose} is {abs(ahead_s):.1f} s {'ahead of' if ahead_s > 0 else 'behind'} this host"
+    mend = "let NTP set the clocks of both (`timedatectl set-ntp true`)"
+    if abs(ahead_s) >= _SKEW_FAIL_S:
+        return _fail(said, mend)
+    return _warn(said, mend) if abs(ahead_s) >= _SKEW_WARN_S else _ok(f"within {_SKEW_WARN_S} s of this host's")
+
+
+# The broker.
+
+
+def _client() -> Any:
+    """The connection to Redis; None for the broker inside a process."""
+    from outbound.broker import broker
+
+    return getattr(broker, "client", None)
+
+
+def _broker() -> _Said:
+    client = _client()
+    if client is None:
+        return _warn("inside one process", "set REDIS_URL to run on more than one process or host")
+    try:
+        info = client.info()
+    except Exception as error:  # noqa: BLE001 (away, or it does not let us in)
+        return _fail(_words(error), "start Redis or Valkey, or correct REDIS_URL")
+    version = str(info.get("redis_version", "0"))
+    number = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if number < _REDIS_MIN:
+        return _fail(f"Redis {version}", "upgrade it to 6.2 or newer, or use Valkey")
+    if info.get("cluster_enabled"):
+        return _fail("a Redis Cluster", "use one server, or Sentinel: Dramatiq's scripts do not work on a cluster")
+    valkey = info.get("valkey_version")
+    return _ok(f"Valkey {valkey}" if valkey else f"Redis {version}")
+
+
+def _broker_policy() -> _Said:
+    client = _client()
+    policy = client.info("memory").get("maxmemory_policy") if client is not None else "noeviction"
+    if policy != "noeviction":
+        return _fail(
+            f"maxmemory-policy is {policy}: nudges can vanish",
+            "`config set maxmemory-policy noeviction`, and in its configuration file too",
+        )
+    return _ok("noeviction")
+
+
+# The carrier, and its way back to us.
+
+
+def _carrier() -> _Said:
+    from outbound.carrier import CarrierSilent
+    from outbound.carrier.twilio import carrier
+
+    simulated = settings().carrier == "simulator"
+    try:
+        carrier().fetch_call("CA" + "0" * 32)  # it knows none of that name, and must let us in to say so
+    except CarrierSilent as silence:
+        if str(silence) in ("HTTP 401", "HTTP 403"):
+            return _fail(
+                f"it does not let us in: {silence}",
+                "set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN to one account's, the token its primary one",
+            )
+        mend = "start `outbound simulator`" if simulated else "look at the carrier's status page, DNS and proxies"
+        return _fail(f"it does not answer: {silence}", mend) if simulated else _warn(f"no answer: {silence}", mend)
+    if simulated:
+        return _warn("a simulator: no phone rings", "set OUTBOUND_CARRIER=twilio when phones shall ring")
+    return _ok("it lets us in")
+
+
+def _public_url() -> _Said:
+    url = f"{settings().callback_base}/healthz"
+    status, body = _ask(url)
+    if status == 200 and body.strip() == "ok":
+        return _ok(_shown(url))
+    if status is None:
+        return _fail(f"{_shown(url)}: {body}", "start `outbound web`, or correct the URL, DNS, TLS or proxy")
+    return _fail(
+        f"{_shown(url)} answers {status}, and not as ours",
+        "let OUTBOUND_PUBLIC_URL lead to `outbound web`; a proxy must strip the path that it adds, and not redirect",
+    )
+
+
+def _callbacks() -> _Said:
+    """A callback about a call that does not exist, once as the carrier would sign it and once forged."""
+    from outbound.carrier import twilio
+
+    url = f"{settings().callback_base}/callbacks/{_NO_CALL}"
+    account_sid = settings().twilio_account_sid or ""
+    form = {"AccountSid": account_sid, "CallSid": "CA" + "0" * 32, "CallStatus": "completed"}
+    signature = twilio.sign(_without_login(url), form)
+    status, body = _ask(url, form, signature)
+    if status == 503:
+        return _fail("the web process cannot reach its database", "look at the log of `outbound web`")
+    if status == 403:
+        return _fail(
+            "what the carrier signs is refused",
+            "give `outbound web` the same TWILIO_AUTH_TOKEN, TWILIO_ACCOUNT_SID and OUTBOUND_PUBLIC_URL, and start"
+            " it again; a proxy must hand on the path as it came",
+        )
+    if status != 404:
+        return _fail(f"a signed callback got {status or body}", "look at the log of `outbound web`, and at proxies")
+    forged, _ = _ask(url, form, signature[::-1])
+    if forged != 403:
+        return _fail(
+            f"a forged callback was answered {forged}",
+            "nothing but `outbound web` may answer there: take out whatever stands between",
+        )
+    return _ok("signed ones are taken, forged ones refused")
+
+
+def _ask(url: str, form: dict[str, str] | None = None, signature: str = "") -> tuple[int | None, str]:
+    """What a URL answers: status and text; (None, why) where it cannot be reached.  Redirects are not followed."""
+    request = urllib.request.Request(_without_login(url), data=urlencode(form).encode() if form else None)  # noqa: S310
+    request.add_header("X-Twilio-Signature", signature)
+    login = urlsplit(url).netloc.rpartition("@")[0]
+    if login:
+        request.add_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
+    on_loopback = urlsplit(url).hostname in config.LOOPBACK
+    proxies = urllib.request.ProxyHandler({} if on_loopback else None)
+    try:
+        with urllib.request.build_opener(_NoRedirect, proxies).open(request, timeout=_HTTP_TIMEOUT_S) as answer:
+            return answer.status, answer.read(200).decode(errors="replace")
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, ""
+    except urllib.error.URLError as error:
+        return None, config.without_password(str(error.reason))
+    except (OSError, HTTPException) as error:
+        return None, _words(error)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """The carrier does not repeat a POST elsewhere; neither do we."""
+
+    def redirect_request(self, *_: object) -> None:
+        """No."""
+
+
+def _without_login(url: str) -> str:
+    """The URL as the carrier signs it: user and password are not part of that."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _shown(url: str) -> str:
+    return config.without_password(url)
+
+
+# Who does the work.
+
+
+def _workers() -> _Said:
+    alive = db.run(sql.consumers, worker_silent_s=config.WORKER_SILENT_S)
+    if not alive.threads:
+        return _fail("none is alive: no call is dialed", "start `outbound worker`; if it runs, look at its log")
+    return _ok(f"{alive.processes} processes, {alive.threads} threads")
+
+
+def _scheduler() -> _Said:
+    ages = {row.name: row.age_s for row in db.run(sql.duties)}
+    silent = [name for name in _RULES if ages.get(name, float("inf")) > _SCHEDULER_SILENT_S]
+    if silent:
+        since = "it has never run" if not ages else f"not within {_SCHEDULER_SILENT_S} s: {', '.join(silent)}"
+        return _fail(since, "start `outbound scheduler`; if it runs, look at its log for what fails")
+    if ages.get("reconcile", float("inf")) > _SCHEDULER_SILENT_S:
+        return _warn("clean-up runs, reconcile comes to no end", "the carrier does not answer: see the check `carrier`")
+    return _ok("its duties are done")

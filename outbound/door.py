@@ -1,0 +1,54 @@
+"""What every operator's command shares: how it starts, what it prints on, and how it says no."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from outbound import logs
+
+out = Console()
+err = Console(stderr=True)
+
+BusinessOption = Annotated[
+    int, typer.Option("--business", help="Whose call this is: its id in `outbound business list`.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
+
+
+class Misuse(RuntimeError):
+    """The command cannot do that here; the message says what can."""
+
+
+@contextmanager
+def ready(*, check_schema: bool = True, broker: bool = False, lasting: bool = False) -> Iterator[bool]:
+    """
+    Settings checked, servers there, schema new enough; the processes' and the operator's commands all start so.
+
+    The doors, which are there to stay, say `lasting`; who sends or takes nudges, `broker`.
+    """
+    from outbound import db, schema
+    from outbound.home import at_home
+
+    logs.set_up()
+    with at_home(broker=broker, lasting=lasting) as owned:
+        try:
+            if check_schema:
+                schema.require()
+            yield owned
+        except db.Unavailable as error:
+            raise Misuse(f"the database does not answer: {str(error).splitlines()[0]}; check DATABASE_URL") from None
+        finally:
+            db.close()
+
+
+def until_told_to_stop() -> Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop

@@ -1,0 +1,44 @@
+"""Tell the carrier to end the calls that an operator stopped or canceled."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from outbound import callback, db, logs
+from outbound.carrier import CarrierSilent
+from outbound.carrier.twilio import carrier
+from outbound.config import settings
+
+sql = db.statements("hang_up")
+log = logs.get("hang_up")
+
+_LINES = 8  # requests to the carrier at once
+_CALLS_MAX = 1000  # per round; what is left waits for the next one
+
+
+def hang_up_requested_calls() -> int:
+    """
+    One round: tell the carrier of each call that is to end; return how many it heard of.
+
+    Safe on many hosts at once.  A carrier that does not answer ends the round; the next one tries again.
+    """
+    told = 0
+    with ThreadPoolExecutor(_LINES) as lines:
+        while told < _CALLS_MAX:
+            calls = db.run(sql.take_hang_ups, batch_max=_LINES, relook_s=settings().relook_s)
+            heard = sum(lines.map(_hang_up, calls))
+            told += heard
+            if not calls or heard < len(calls):
+                break
+    return told
+
+
+def _hang_up(call: db.Row) -> bool:
+    """Tell the carrier, and write down what it says of the call then; False where it did not answer."""
+    try:
+        report = carrier().hang_up(call.call_sid, call.hang_up)
+    except CarrierSilent as reason:
+        log.warning("hang_up.carrier_silent", call=call.id, reason=str(reason))
+        return False
+    log.info("hang_up.told", call=call.id, status=report and report.status)
+    if report is not None:
+        callback.record(call.id, report)
+    return True

@@ -1,0 +1,42 @@
+"""Can calls be made right now, and if not, what is missing; /readyz and `outbound ready` say it."""
+
+from outbound import db, logs, schema
+from outbound.broker import broker
+from outbound.config import WORKER_SILENT_S
+
+sql = db.statements("health")
+log = logs.get("health")
+
+
+def missing() -> dict[str, str]:
+    """
+    What a call needs and is not there, by name: database, schema, broker, consumers; empty where calls can be made.
+
+    Takes some 15 s at most where the database or the broker is away.  Nothing in it is secret: no address, no user, no
+    word of an error.
+    """
+    found = {} if _broker_answers() else {"broker": "does not answer", "consumers": "no nudge reaches them"}
+    try:
+        lacking = schema.missing_migrations()
+        if lacking:
+            return found | {"schema": f"lacks {len(lacking)} migrations: run `outbound migrate`"}
+        threads = db.run(sql.living_worker_threads, worker_silent_s=WORKER_SILENT_S)
+    except db.Unavailable:
+        return found | {"database": "does not answer"}
+    except Exception as error:  # noqa: BLE001 (no permission, a foreign schema: whatever it is, calls cannot be made)
+        log.warning("health.unreadable", error=type(error).__name__)
+        return found | {"database": "cannot be read"}
+    if not threads:
+        found["consumers"] = "no worker is alive"
+    return found
+
+
+def _broker_answers() -> bool:
+    client = getattr(broker, "client", None)
+    if client is None:
+        return True  # it lives in this process
+    try:
+        return bool(client.ping())
+    except Exception as error:  # noqa: BLE001 (away, or it does not let us in: no nudge gets through)
+        log.warning("health.broker_away", error=type(error).__name__)
+        return False

@@ -1,0 +1,137 @@
+"""What is meant by a do-not-call number, a consent or a registry's answer that somebody gives; or why it cannot be."""
+
+from datetime import UTC, datetime, time, tzinfo
+from typing import NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from outbound import phone_numbers
+from outbound.calls_file import COLUMNS, is_text
+from outbound.new_call import YEARS
+
+TEXT_MAX = 500  # characters of a reason, a source, or a name
+
+_PHONE = {name: meaning for name, meaning in COLUMNS.items() if meaning == "to"}
+SUPPRESSION_COLUMNS = _PHONE | {"reason": "reason", "סיבה": "reason"}
+CONSENT_COLUMNS = _PHONE | {
+    "given": "given",
+    "given_at": "given",
+    "תאריך הסכמה": "given",
+    "expires": "expires",
+    "expires_at": "expires",
+    "תוקף": "expires",
+    "בתוקף עד": "expires",
+    "source": "source",
+    "מקור": "source",
+}
+REGISTRY_COLUMNS = _PHONE | {"listed": "listed", "is_listed": "listed", "רשום": "listed", "ברשימה": "listed"}
+_YES, _NO = ("yes", "y", "true", "1", "כן"), ("no", "n", "false", "0", "לא")
+
+
+class BadSuppression(ValueError):
+    """What was given is wrong; the message says what and what to do, and nothing was changed."""
+
+
+class Scope(NamedTuple):
+    """For whom something holds: a campaign, a business, or, with neither, everybody; and how its numbers are read."""
+
+    business_id: int | None
+    campaign_id: int | None
+    region: str | None
+    time_zone: str | None
+
+
+class Consent(NamedTuple):
+    """A consent as the table takes it; the number in E.164, moments in UTC."""
+
+    phone: str
+    given_at: datetime
+    expires_at: datetime | None
+    source: str
+
+
+def consent(
+    given_phone: str,
+    given_at: datetime | str | None,
+    expires_at: datetime | str | None,
+    source: str,
+    scope: Scope,
+    now: datetime,
+) -> Consent:
+    """A consent, given *now* (the database's) where nobody says when; or raise BadSuppression."""
+    given = moment(given_at, "given", scope.time_zone, now) if given_at else now
+    expires = moment(expires_at, "expires", scope.time_zone) if expires_at else None
+    if expires and expires <= given:
+        raise BadSuppression("`expires` is not after the moment the consent was given")
+    return Consent(phone(given_phone, scope), given, expires, text(source, "source"))
+
+
+def phone(written: str, scope: Scope) -> str:
+    """A number in E.164, or raise BadSuppression, which does not repeat it: it may be somebody's all the same."""
+    number = phone_numbers.normalize(written, scope.region)
+    if number is not None:
+        return number
+    if not written.strip():
+        raise BadSuppression("there is no phone number")
+    hint = "" if scope.region else ", with its country code, or give the region of numbers without one"
+    raise BadSuppression(f"not a phone number: write it like +97231234567{hint}")
+
+
+def is_listed(word: str) -> bool:
+    """A registry's yes or no, or raise BadSuppression."""
+    if word.lower() not in _YES + _NO:
+        raise BadSuppression("`listed` must be yes or no")
+    return word.lower() in _YES
+
+
+def moment(value: datetime | str, name: str, time_zone: str | None, now: datetime | None = None) -> datetime:
+    """
+    A moment in UTC, not after *now*; or raise BadSuppression.
+
+    Without an offset it is in *time_zone*; where there is none, only a date alone will do: its beginning in UTC.
+    """
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise BadSuppression(
+                f"`{name}` is not a date: write it like 2026-11-30 or 2026-11-30T09:00+02:00"
+            ) from None
+    if value.year not in YEARS:
+        raise BadSuppression(f"`{name}` is in the year {value.year}: give one between {YEARS[0]} and {YEARS[-1]}")
+    if value.tzinfo is None:
+        if time_zone is None and value.time() != time.min:
+            raise BadSuppression(
+                f"`{name}` has no offset: write it like 2026-11-30T09:00+02:00, or give the date alone"
+            )
+        value = value.replace(tzinfo=_zone(time_zone))
+    if now and value > now:
+        raise BadSuppression(f"`{name}` lies in the future")
+    return value.astimezone(UTC)
+
+
+def _zone(name: str | None) -> tzinfo:
+    try:
+        return ZoneInfo(name) if name else UTC
+    except (ZoneInfoNotFoundError, ValueError):
+        raise BadSuppression(f"the business's time zone, {name}, is unknown: give moments with an offset") from None
+
+
+def region(letters: str | None) -> str | None:
+    """The two letters of a country, or raise BadSuppression."""
+    if letters is None or phone_numbers.is_region(letters.upper()):
+        return letters and letters.upper()
+    raise BadSuppression(f"{letters} is not a region: two letters, like IL")
+
+
+def text(value: str, name: str) -> str:
+    """A text that the table can keep, or raise BadSuppression."""
+    if len(value) > TEXT_MAX or not is_text(value):
+        raise BadSuppression(f"`{name}` must be text of {TEXT_MAX} characters at most")
+    return value
+
+
+def who(name: str) -> str:
+    """Whose word it is, or raise BadSuppression."""
+    if not name.strip():
+        raise BadSuppression("say whose word this is")
+    return text(name, "who")

@@ -1,0 +1,104 @@
+"""Run as a service: systemd's units, and what the processes do otherwise where systemd looks after them."""
+
+import socket
+import sys
+import time
+from pathlib import Path
+
+from outbound import config, db, logs, notify, schema
+
+log = logs.get("service")
+
+PROGRAM = "/usr/local/bin/outbound"  # what the units say until they are installed
+NEXT = """
+next:
+  /etc/outbound/credentials/   a file each, 0600: DATABASE_URL, REDIS_URL, TWILIO_AUTH_TOKEN, OUTBOUND_METRICS_TOKEN
+  /etc/outbound/outbound.env   every other setting, NAME=value
+  systemctl daemon-reload && systemctl start outbound-migrate && systemctl enable --now outbound.target"""
+_AGAIN_S = 2
+_LOOK_S = 60  # for one look at a database, that finds it away or not
+
+
+def require_schema() -> None:
+    """
+    Refuse to work on an old schema; a database that is away is waited for where systemd looks on.
+
+    It would start us again and again, and each of these starts would fail; by hand, one should fail at once.
+
+    Raises:
+        schema.SchemaTooOld: says what is missing and which command to run.
+        db.Unavailable: the database does not answer, and nobody looks after us.
+    """
+    while True:
+        notify.waiting("looking for the database", _LOOK_S)
+        try:
+            return schema.require()
+        except db.Unavailable as error:
+            if not notify.is_supervised():
+                raise
+            log.warning("service.database_away", error=type(error).__name__)
+        notify.waiting("the database does not answer", _LOOK_S)
+        time.sleep(_AGAIN_S)
+
+
+def web_sockets() -> list[socket.socket] | None:
+    """
+    What systemd listens on for the web process; None where nobody does.
+
+    Raises:
+        config.SettingsError: others than this host can get there, and /metrics has no token.
+    """
+    sockets = notify.inherited_sockets()
+    for listener in sockets:
+        host = listener.getsockname()[0] if listener.family != socket.AF_UNIX else "localhost"
+        if host not in config.LOOPBACK and config.settings().metrics_token is None:
+            raise config.SettingsError(["OUTBOUND_METRICS_TOKEN: must be set: systemd's socket is not on loopback"])
+    return sockets or None
+
+
+def this_program() -> Path:
+    """The `outbound` beside the Python that runs."""
+    return Path(sys.executable).parent / "outbound"
+
+
+def units(program: Path, user: str | None = None) -> dict[str, str]:
+    """
+    The unit files, by name.
+
+    Args:
+        program: the `outbound` that they run; a path that the user of the service can enter (not under /home or /root).
+        user: an account that exists; without it, systemd makes up a user `outbound` while something runs.
+    """
+    files = [path for path in sorted(_unit_dir().rglob("outbound*")) if path.is_file()]
+    files += sorted(_unit_dir().glob("outbound-.service.d/*.conf"))
+    texts = {}
+    for path in files:
+        text = path.read_text().replace(PROGRAM, str(program))
+        if user is not None:
+            text = text.replace("User=outbound\nDynamicUser=yes\n", f"User={user}\n")
+        texts[path.relative_to(_unit_dir()).as_posix()] = text
+    return texts
+
+
+def install(to: Path, texts: dict[str, str]) -> list[Path]:
+    """
+    Write the units into the directory *to*, in place of older ones; what is changed by drop-ins stays.
+
+    Raises:
+        OSError: it cannot be written there.
+    """
+    written = []
+    for name, text in texts.items():
+        path = to / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}")
+        draft.write_text(text)
+        draft.replace(path)  # systemd never reads half a unit
+        written.append(path)
+    return written
+
+
+def _unit_dir() -> Path:
+    here = Path(__file__).parent
+    inside = here / "systemd"  # in an installed package; in a checkout they lie beside it
+    return inside if inside.is_dir() else here.parent / "ops" / "systemd"

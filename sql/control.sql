@@ -1,0 +1,262 @@
+-- control.sql: what an operator stops, slows and lets go.  Read by outbound/control.py alone.
+-- A scope is everything (`account`), a business, a campaign, a from-number or a call, and its key.  Only outbound calls
+-- are under control.
+
+-- name: is_known(scope, key, id)$
+-- Returns  is there anything to control
+select case :scope
+           when 'account' then true
+           when 'business' then exists (select from business where id = :id)
+           when 'campaign' then exists (select from campaign where id = :id)
+           when 'number' then exists (select from business_number where phone = :key)
+                              or exists (select from campaign_number where phone = :key)
+                              or exists (select from lane where from_number = :key)
+                              or exists (select from dial_control where scope = 'number' and key = :key)
+           when 'call' then exists (select from call_log where id = :id and direction = 'outbound')
+       end;
+
+-- name: wait_for_turn()!
+-- Keep every dispatcher from claiming until this transaction ends.  A claim that began earlier is committed by then, so
+-- that what follows sees all of its calls.
+select pg_advisory_xact_lock(hashtext('outbound.dispatch'));
+
+-- name: write_audit(who, action, scope, key, details)!
+-- Who moved what; in the transaction that moves it.
+insert into audit (who, action, scope, key, details) values (:who, :action, :scope, :key, :details);
+
+-- name: pause_scope(scope, key, reason)$
+-- Nothing new is begun in this scope.  In the dispatchers' turn.
+--
+-- Moves    claimed -> queued
+-- Returns  how many claims were taken back
+-- Races    a worker that begins to dial first wins, and has begun before this commits; one that comes later finds its
+--          row no longer 'claimed'
+-- Undo     resume_scope
+with paused as (
+    insert into dial_control (scope, key, state, state_reason, state_since)
+    values (:scope, :key, 'paused', :reason, now())
+    on conflict (scope, key) do update
+       set state = excluded.state, state_reason = excluded.state_reason, state_since = excluded.state_since
+), claim as (
+    select id
+      from call_log
+     where status = 'claimed'
+       and case :scope
+               when 'account' then true
+               when 'business' then business_id::text = :key
+               when 'campaign' then campaign_id::text = :key
+               when 'number' then from_number = :key
+           end
+     order by id
+       for update
+), taken_back as (
+    update call_log set status = 'queued', overdue_at = null
+      from claim
+     where call_log.id = claim.id
+    returning call_log.id
+)
+select count(*) from taken_back;
+
+-- name: resume_scope(scope, key)$
+-- Let the scope go again, whoever paused it, and forget what the carrier refused and its troubles.
+--
+-- Returns  was it paused
+with was as (
+    select scope, key, state, troubles from dial_control where scope = :scope and key = :key for update
+), resumed as (
+    update dial_control
+       set state = 'running', state_reason = null, state_since = now(), refused_calls = '{}', troubles = 0,
+           hold_until = null
+      from was
+     where dial_control.scope = was.scope and dial_control.key = was.key
+)
+select coalesce((select state = 'paused' from was), false);
+
+-- name: status_of(call_id)$
+select status from call_log where id = :call_id;
+
+-- name: pause_call(call_id)$
+-- Hold one call that is not in the air.
+--
+-- Moves    claimed -> queued
+-- Returns  its status as it was, or as it is where it cannot be held any more
+-- Races    a worker that begins to dial first wins
+-- Undo     resume_call
+with call as (
+    select id, status from call_log where id = :call_id for update
+), moved as (
+    update call_log
+       set status = 'queued', overdue_at = null, paused_at = now()
+      from call
+     where call_log.id = call.id and call.status in ('queued', 'claimed')
+)
+select status from call;
+
+-- name: resume_call(call_id)$
+-- Returns  was it paused
+with moved as (
+    update call_log
+       set paused_at = null
+     where id = :call_id and status = 'queued' and paused_at is not null
+    returning id
+)
+select exists (select from moved);
+
+-- name: wake_dispatch()!
+-- There may be something to claim, once this transaction commits.
+select pg_notify('outbound_due', '');
+
+-- name: hold_scope(scope, key)$
+-- Nothing new is begun in this scope for half a minute: while its calls are being canceled, batch by batch.  Should that
+-- die half-way, the rest goes on by itself.
+--
+-- Returns  the newest call there is: what comes later is not meant
+-- Undo     end_hold
+with held as (
+    insert into dial_control (scope, key, hold_until)
+    values (:scope, :key, now() + interval '30 s')
+    on conflict (scope, key) do update set hold_until = greatest(dial_control.hold_until, excluded.hold_until)
+)
+select coalesce(max(id), 0) from call_log;
+
+-- name: end_hold(scope, key)!
+-- A hold that is the carrier's goes on.
+update dial_control set hold_until = null where scope = :scope and key = :key and troubles = 0;
+
+-- name: cancel_calls(scope, key, id, id_max, batch_max, reason)$
+-- Close calls of this scope that nobody has begun to dial, up to call id_max.
+--
+-- Moves    queued, claimed -> canceled
+-- Returns  how many; none where nothing is left
+-- Races    a worker that begins to dial first wins: its row is no longer 'claimed'
+with waiting as (
+    -- Lane by lane, or all that is left would be read for each batch.
+    (select head.id
+       from (select * from lane
+              where :scope = 'account'
+                 or :scope = 'business' and business_id::text = :key
+                 or :scope = 'campaign' and campaign_id::text = :key
+                 or :scope = 'number' and from_number = :key) as own
+      cross join lateral (
+            select id
+              from call_log
+             where business_id = own.business_id
+               and coalesce(campaign_id, 0) = own.campaign_id
+               and from_number = own.from_number
+               and status = 'queued'
+               and paused_at is null
+               and id <= :id_max
+             order by due_at, id
+             limit :batch_max
+      ) as head
+      limit :batch_max)
+    union all
+    (select id
+       from call_log
+      where (status = 'claimed' or status = 'queued' and paused_at is not null)
+        and id <= :id_max
+        and case :scope
+                when 'account' then true
+                when 'business' then business_id::text = :key
+                when 'campaign' then campaign_id::text = :key
+                when 'number' then from_number = :key
+            end
+      limit :batch_max)
+    union all
+    select id from call_log where :scope = 'call' and id = :id
+), locked as (
+    select id
+      from call_log
+     where id = any(array(select id from waiting limit :batch_max)) and status in ('queued', 'claimed')
+     order by id
+       for update
+), moved as (
+    update call_log
+       set status = 'canceled',
+           error_code = 'operator_canceled',
+           error_message = 'An operator canceled it' || coalesce(': ' || :reason::text, '') || '.',
+           overdue_at = null,
+           held_by = null,
+           ended_at = now()
+     where id = any(array(select id from locked)) and status in ('queued', 'claimed')
+    returning id
+), counted as (
+    insert into counter (name, label, slot, value)
+    select 'ended', 'canceled', pg_backend_pid() % 8, count(*) from moved having count(*) > 0
+    on conflict (name, label, slot) do update set value = counter.value + excluded.value
+)
+select count(*) from moved;
+
+-- name: request_hang_ups(scope, key, hang_up)$
+-- Have the carrier told to end the calls of this scope that are in the air; `canceled` leaves alone what was answered.
+--
+-- Moves    nothing: the carrier's word does
+-- Returns  how many
+with live as (
+    select id
+      from call_log
+     where status in ('initiated', 'ringing', 'in-progress')
+       and (:hang_up = 'completed' or status <> 'in-progress')
+       and direction = 'outbound'
+       and case :scope
+               when 'account' then true
+               when 'business' then business_id::text = :key
+               when 'campaign' then campaign_id::text = :key
+               when 'number' then from_number = :key
+               when 'call' then id::text = :key
+           end
+     order by id
+       for update
+), moved as (
+    update call_log
+       set hang_up = case when hang_up = 'completed' then hang_up else :hang_up end, hang_up_asked_at = null
+      from live
+     where call_log.id = live.id and status in ('initiated', 'ringing', 'in-progress')
+    returning call_log.id
+)
+select count(*) from moved;
+
+-- name: count_live(scope, key)$
+-- Returns  how many calls of this scope are claimed or in the air
+select count(*)
+  from call_log
+ where status in ('claimed', 'initiated', 'ringing', 'in-progress')
+   and direction = 'outbound'
+   and case :scope
+           when 'account' then true
+           when 'business' then business_id::text = :key
+           when 'campaign' then campaign_id::text = :key
+           when 'number' then from_number = :key
+           when 'call' then id::text = :key
+       end;
+
+-- name: set_limits(scope, key, sets_rate, calls_per_second, sets_live_max, live_max, weight)!
+-- Change what is given of a scope's limits; NULL is no limit.
+insert into dial_control as control (scope, key, calls_per_second, live_max, weight)
+values (:scope, :key, :calls_per_second, :live_max, coalesce(:weight, 1))
+on conflict (scope, key) do update
+   set calls_per_second = case when :sets_rate then excluded.calls_per_second else control.calls_per_second end,
+       live_max = case when :sets_live_max then excluded.live_max else control.live_max end,
+       weight = coalesce(:weight, control.weight);
+
+-- name: list_control(account_rate)
+-- Returns  each scope that is limited, paused, held or weighed, or has calls in the air
+select control.scope, control.key,
+       case control.scope when 'business' then business.name when 'campaign' then campaign.name end as name,
+       control.state, control.state_reason, control.state_since, control.weight, control.calls_per_second,
+       room.rate as rate_now, case when room.rate is not null then room.tokens end as tokens, control.live_max,
+       room.live, cardinality(control.refused_calls) as refused, control.troubles,
+       case when control.hold_until > now() then control.hold_until end as hold_until
+  from dial_control as control
+ inner join dial_scope(:account_rate) as room on room.scope = control.scope and room.key = control.key
+  left join business on control.scope = 'business' and business.id::text = control.key
+  left join campaign on control.scope = 'campaign' and campaign.id::text = control.key
+ where control.scope <> 'campaign' or campaign.id is not null  -- the other ones only share out a business's turns
+ order by array_position(array['account', 'business', 'campaign', 'number'], control.scope), length(control.key),
+       control.key;
+
+-- name: list_audit(rows_max)
+-- Returns  the latest moves, oldest first
+select *
+  from (select id, at, who, action, scope, key, details from audit order by id desc limit :rows_max) as latest
+ order by id;

@@ -1,0 +1,25 @@
+-- hang_up.sql: calls that an operator wants an end of.  Read by outbound/hang_up.py alone.
+
+-- name: take_hang_ups(batch_max, relook_s)
+-- Choose calls that the carrier is to be told to end now, and mark them so that nobody else tells it at once.  One
+-- without a call_sid is taken when that comes; one that lives on is taken again.
+--
+-- Returns  what the carrier must know
+-- Races    other hosts skip the rows that are taken here
+with wanted as (
+    select id
+      from call_log
+     where hang_up is not null
+       and status in ('initiated', 'ringing', 'in-progress')
+       and (hang_up = 'completed' or status <> 'in-progress')
+       and call_sid is not null
+       and coalesce(hang_up_asked_at < now() - make_interval(secs => :relook_s), true)
+     order by id
+     limit :batch_max
+       for update skip locked
+)
+update call_log
+   set hang_up_asked_at = now()
+  from wanted
+ where call_log.id = wanted.id
+returning call_log.id, call_sid, hang_up;

@@ -1,0 +1,9 @@
+-- health.sql: can calls be made right now.  Read by outbound/health.py alone.
+
+-- name: living_worker_threads(worker_silent_s)$
+-- How many calls living workers can dial at once.
+--
+-- Returns  one number, 0 where no worker is alive
+select coalesce(sum(threads), 0)::int
+  from worker
+ where seen_at > now() - make_interval(secs => :worker_silent_s);

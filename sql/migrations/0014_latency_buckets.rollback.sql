@@ -1,0 +1,1 @@
+drop function if exists seconds_counted(text, float8);

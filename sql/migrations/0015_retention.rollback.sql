@@ -1,0 +1,1 @@
+drop index if exists call_log_ended;

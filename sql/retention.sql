@@ -1,0 +1,44 @@
+-- retention.sql: calls that ended long ago are let go.  Read by outbound/retention.py alone.
+
+-- name: delete_ended_calls(keep_days, batch_max)^
+-- Delete the calls that ended longest ago, with their events.  Leads stay.
+--
+-- Kept are: what has a deadline (a lead that is not made yet, an end that is in doubt); a call of a retry ladder as long
+-- as one of its attempts is not over and old, since the ladder counts them; and the first attempt until the others,
+-- which point to it, are gone.  The carrier says when a call ended; that it is old, our own clock must say too.
+--
+-- Moves    completed, busy, no-answer, failed, canceled -> (nothing)
+-- Returns  how many calls and events were deleted
+-- Races    a row that somebody holds (a late callback, a lead job, another host) is skipped, and found the next time
+-- Undo     none
+with past as (
+    select now() - make_interval(days => :keep_days) as moment
+), doomed as (
+    select call_log.id
+      from call_log, past
+     where call_log.ended_at < past.moment
+       and greatest(call_log.created_at, call_log.dialed_at) < past.moment
+       and call_log.status in ('completed', 'busy', 'no-answer', 'failed', 'canceled')
+       and call_log.overdue_at is null
+       and not exists (select from call_log as attempt where attempt.retry_of = call_log.id)
+       and not exists (
+           select
+             from call_log as kin
+            where (kin.id = call_log.retry_of or kin.retry_of = call_log.retry_of)
+              and not (coalesce(kin.ended_at < past.moment, false)
+                       and greatest(kin.created_at, kin.dialed_at) < past.moment
+                       and kin.overdue_at is null)
+       )
+     order by call_log.ended_at
+     limit :batch_max
+       for update of call_log skip locked
+), events as (
+    delete from call_event using doomed where call_id = doomed.id returning call_event.id
+), calls as (
+    delete from call_log using doomed where call_log.id = doomed.id returning call_log.id
+), counted as (
+    insert into counter (name, label, slot, value)
+    select 'retention', 'calls', pg_backend_pid() % 8, count(*) from calls having count(*) > 0
+    on conflict (name, label, slot) do update set value = counter.value + excluded.value
+)
+select (select count(*) from calls) as calls, (select count(*) from events) as events;

@@ -1,0 +1,120 @@
+"""Can calls be made right now; asked of the step, of the web process, and on the command line."""
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+import requests
+
+from outbound import broker, health, service, web
+from tests.conftest import Environment, Servers, World, until
+
+AWAY = "postgresql://outbound:hush@127.0.0.1:1/outbound"
+
+
+@pytest.fixture
+def shared_broker(servers: Servers, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker of a process that shares it with others."""
+    monkeypatch.setattr(health, "broker", broker.make(servers.redis_url))
+
+
+@pytest.fixture
+def address(database: str) -> Iterator[str]:
+    server = web.server("127.0.0.1", 0)
+    thread = threading.Thread(target=server.run, name="web")
+    thread.start()
+    until(lambda: server.started)
+    host, port = server.servers[0].sockets[0].getsockname()
+    yield f"http://{host}:{port}"
+    server.should_exit = True
+    thread.join(20)
+
+
+def test_with_database_schema_broker_and_a_living_worker_nothing_is_missing(world: World, shared_broker: None) -> None:
+    world.worker()
+
+    assert health.missing() == {}
+
+
+def test_without_a_worker_that_is_alive_the_consumers_are_missing(world: World, shared_broker: None) -> None:
+    world.worker()
+    world.do("update worker set seen_at = now() - interval '1 minute'")
+
+    assert health.missing() == {"consumers": "no worker is alive"}
+
+
+def test_without_a_broker_that_answers_no_worker_can_be_reached(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.worker()
+    monkeypatch.setattr(health, "broker", broker.make("redis://outbound:hush@127.0.0.1:1"))
+
+    assert health.missing() == {"broker": "does not answer", "consumers": "no nudge reaches them"}
+
+
+def test_an_old_schema_is_named_with_what_mends_it(world: World, shared_broker: None) -> None:
+    world.do("delete from _yoyo_migration where migration_id = '0007_counter_and_worker'")
+
+    assert health.missing() == {"schema": "lacks 1 migrations: run `outbound migrate`"}
+
+
+def test_a_database_that_does_not_let_us_read_it_is_missing(world: World, shared_broker: None) -> None:
+    world.do("drop table worker cascade")
+
+    assert health.missing() == {"database": "cannot be read"}
+
+
+def test_while_the_database_is_away_the_process_is_alive_and_not_ready_and_says_no_more(
+    world: World, address: str
+) -> None:
+    with Environment(DATABASE_URL=AWAY):
+        ready = requests.get(f"{address}/readyz", timeout=20)
+        alive = requests.get(f"{address}/healthz", timeout=20)
+
+    assert (ready.status_code, ready.json()) == (503, {"ready": False, "missing": {"database": "does not answer"}})
+    assert alive.status_code == 200
+
+
+def test_a_process_is_ready_where_nothing_is_missing(world: World, address: str) -> None:
+    world.worker()
+
+    ready = requests.get(f"{address}/readyz", timeout=20)
+
+    assert (ready.status_code, ready.json()) == (200, {"ready": True, "missing": {}})
+
+
+def test_a_database_that_hangs_keeps_no_prober_waiting_and_is_asked_once(world: World, address: str) -> None:
+    answers: list[requests.Response] = []
+    with psycopg.connect(world.url) as connection:
+        connection.execute("lock table worker in access exclusive mode")
+        began = time.monotonic()
+
+        probers = [
+            threading.Thread(target=lambda: answers.append(requests.get(f"{address}/readyz", timeout=20)))
+            for _ in range(5)
+        ]
+        for prober in probers:
+            prober.start()
+        waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '/* health.%%'"
+        until(lambda: world.value(waiting) == 1)
+        assert requests.get(f"{address}/healthz", timeout=20).elapsed.total_seconds() < 5
+        for prober in probers:
+            prober.join(20)
+
+        assert world.value(waiting) == 1
+        assert time.monotonic() - began < 15
+    assert [answer.status_code for answer in answers] == [503] * 5
+
+
+def test_the_command_says_what_is_missing_and_fails(world: World) -> None:
+    world.worker()
+    environment = os.environ | {"REDIS_URL": "redis://127.0.0.1:1"}
+
+    done = subprocess.run(
+        [service.this_program(), "ready"], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == ["broker: does not answer", "consumers: no nudge reaches them"]

@@ -1,0 +1,296 @@
+"""Calls that ended long ago are let go, and nothing that anybody still needs."""
+
+import subprocess
+import sys
+from threading import Event, Thread
+from typing import Any
+
+import psycopg
+import pytest
+
+from outbound import callback, config, dispatch, retention, scheduler
+from outbound.call import Report
+from tests.conftest import World, forget_settings, until
+
+DAY_S = 86_400
+KEEP_DAYS = 30
+
+
+def sid(number: int) -> str:
+    return f"CA{number:032x}"
+
+
+def ended(world: World, days_ago: float, to: str = "+15005550101", business_id: int | None = None) -> int:
+    """A call that was made, answered, told of by the carrier, and given its lead, that long ago."""
+    number = world.value("select count(*) from call_log") + 1
+    call_id = world.initiated(business_id, to=to, call_sid=sid(number))
+    callback.record(call_id, Report(sid(number), "completed", "callback"))
+    world.do("update call_log set overdue_at = null where id = %s", call_id)
+    grow_old(world, call_id, days_ago)
+    return call_id
+
+
+def grow_old(world: World, call_id: int, days: float) -> None:
+    world.age(call_id, days * DAY_S)
+    world.do("update call_log set ended_at = ended_at - make_interval(secs => %s) where id = %s", days * DAY_S, call_id)
+
+
+def ids(world: World) -> list[int]:
+    return [row.id for row in world.rows("select id from call_log order by id")]
+
+
+def test_what_ended_long_ago_is_deleted_with_its_events_and_its_lead_stays(
+    world: World, nudges: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, recent = ended(world, KEEP_DAYS + 1), ended(world, KEEP_DAYS - 1, "+15005550102")
+    world.do("insert into leads (business_id, phone) select business_id, to_number from call_log where id = %s", old)
+    world.do("update call_log set lead_id = (select max(id) from leads) where id = %s", old)
+    monkeypatch.setenv("OUTBOUND_RETENTION_DAYS", str(KEEP_DAYS))
+    forget_settings()
+
+    assert retention.delete_old_calls() == 1
+
+    assert ids(world) == [recent]
+    assert world.value("select count(*) from call_event where call_id = %s", old) == 0
+    assert world.value("select count(*) from call_event where call_id = %s", recent) == 1
+    assert world.value("select count(*) from leads") == 1
+    assert world.count("retention", "calls") == 1
+
+
+@pytest.mark.parametrize("days", ["", "0"])
+def test_without_the_setting_every_call_is_kept(
+    world: World, nudges: list[Any], monkeypatch: pytest.MonkeyPatch, days: str
+) -> None:
+    call_id = ended(world, 10_000)
+    monkeypatch.setenv("OUTBOUND_RETENTION_DAYS", days)
+    forget_settings()
+
+    assert retention.delete_old_calls() == 0
+
+    assert ids(world) == [call_id]
+
+
+def test_nothing_live_is_touched_however_old(world: World, nudges: list[Any]) -> None:
+    business_id = world.business()
+    waiting = world.queued(business_id, "+15005550201")
+    claimed = world.claimed(business_id, "+15005550202")
+    dialed = world.initiated(business_id, "+15005550203")
+    talking = world.initiated(business_id, "+15005550204", call_sid=sid(900))
+    callback.record(talking, Report(sid(900), "in-progress", "callback"))
+    for call_id in (waiting, claimed, dialed, talking):
+        world.age(call_id, 1000 * DAY_S)
+    before = world.rows("select * from call_log order by id")
+
+    assert retention.purge(8) == (0, 0)
+
+    assert world.rows("select * from call_log order by id") == before
+
+
+def test_a_call_whose_lead_is_not_made_or_whose_end_is_in_doubt_is_kept(world: World, nudges: list[Any]) -> None:
+    without_lead, in_doubt = ended(world, 100), world.initiated(to="+15005550102")
+    world.do("update call_log set overdue_at = now() where id = %s", without_lead)
+    close = "update call_log set status = 'failed', error_code = 'no_call_sid', ended_at = now() where id = %s"
+    world.do(close, in_doubt)
+    grow_old(world, in_doubt, 100)
+
+    assert retention.purge(8).calls == 0
+
+    assert ids(world) == [without_lead, in_doubt]
+
+
+def test_what_the_carrier_calls_old_and_our_clock_does_not_is_kept(world: World, nudges: list[Any]) -> None:
+    call_id = ended(world, 0)
+    world.do("update call_log set ended_at = '2001-01-01' where id = %s", call_id)
+
+    assert retention.purge(8).calls == 0
+
+
+def attempts(world: World, days_ago: list[float]) -> list[int]:
+    """A call and its later attempts, which ended that many days ago."""
+    business_id = world.business()
+    chain: list[int] = []
+    for attempt, days in enumerate(days_ago, 1):
+        call_id = ended(world, days, business_id=business_id)
+        first = chain[0] if chain else None
+        world.do("update call_log set attempt = %s, retry_of = %s where id = %s", attempt, first, call_id)
+        chain.append(call_id)
+    return chain
+
+
+def test_a_ladder_goes_as_a_whole_its_first_attempt_last(
+    world: World, nudges: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *later = attempts(world, [40, 38, 36])
+    monkeypatch.setenv("OUTBOUND_RETENTION_DAYS", str(KEEP_DAYS))
+    forget_settings()
+
+    assert retention.delete_old_calls() == len(later)
+    assert ids(world) == [first]
+
+    assert retention.delete_old_calls() == 1
+    assert ids(world) == []
+
+
+def test_a_ladder_of_which_an_attempt_is_recent_or_waits_keeps_all_of_them(world: World, nudges: list[Any]) -> None:
+    recent, waiting = attempts(world, [40, 38, 2]), attempts(world, [60, 50])
+    last = world.queued(world.call(waiting[0]).business_id)
+    world.do("update call_log set attempt = 3, retry_of = %s where id = %s", waiting[0], last)
+
+    assert retention.purge(KEEP_DAYS).calls == 0
+
+    assert ids(world) == sorted([*recent, *waiting, last])
+
+
+def test_the_days_that_a_ladder_s_caps_look_back_are_never_deleted(world: World, nudges: list[Any]) -> None:
+    call_id = ended(world, 7.5)
+
+    with pytest.raises(retention.KeptTooShortly, match="give 8 or more"):
+        retention.purge(7)
+    assert retention.purge(8).calls == 0
+
+    assert ids(world) == [call_id]
+
+
+def many_ended(world: World, calls: int, days_ago: int = 100) -> None:
+    world.do("insert into business (name) values ('Acme')")
+    world.do(
+        "insert into call_log (business_id, from_number, to_number, status, call_sid, created_at, dialed_at, ended_at)"
+        " select 1, '+15005550006', '+1500' || 5600000 + n, 'completed', 'CA' || n, moment, moment, moment"
+        " from generate_series(1, %s) as n"
+        " cross join lateral (select now() - make_interval(days => %s, secs => n) as moment) as past",
+        calls,
+        days_ago,
+    )
+    world.do(
+        "insert into call_event (call_id, call_sid, source, status)"
+        " select id, call_sid, 'callback', told from call_log cross join unnest(array['ringing', 'completed']) as told"
+    )
+
+
+def test_a_round_deletes_one_batch_and_the_oldest_first(
+    world: World, nudges: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many_ended(world, 50)
+    monkeypatch.setattr(retention, "BATCH_MAX", 20)
+    monkeypatch.setenv("OUTBOUND_RETENTION_DAYS", str(KEEP_DAYS))
+    forget_settings()
+
+    assert retention.delete_old_calls() == 20
+
+    assert ids(world) == list(range(1, 31))  # in this history, the higher the id the older the call
+    assert retention.purge(KEEP_DAYS) == (30, 60)
+
+
+def test_a_row_that_somebody_holds_is_left_for_the_next_round(world: World, nudges: list[Any]) -> None:
+    held, free = ended(world, 100), ended(world, 100, "+15005550102")
+
+    with psycopg.connect(world.url) as somebody:
+        somebody.execute("select from call_log where id = %s for update", (held,))
+        assert retention.purge(KEEP_DAYS).calls == 1
+        assert ids(world) == [held]
+
+    assert free not in ids(world)
+    assert retention.purge(KEEP_DAYS).calls == 1
+
+
+def test_two_hosts_that_delete_at_once_delete_each_call_once(world: World, nudges: list[Any]) -> None:
+    many_ended(world, 3000)
+    deleted: list[int] = []
+    hosts = [Thread(target=lambda: deleted.append(retention.purge(KEEP_DAYS).calls)) for _ in range(3)]
+
+    for host in hosts:
+        host.start()
+    for host in hosts:
+        host.join(60)
+
+    assert sum(deleted) == 3000
+    assert (ids(world), world.value("select count(*) from call_event")) == ([], 0)
+    assert world.count("retention", "calls") == 3000
+
+
+def test_dispatch_goes_on_beside_it(world: World, nudges: list[Any]) -> None:
+    many_ended(world, 5000)
+    business_id = world.business()
+    waiting = [world.queued(business_id, f"+1500557{number:04d}") for number in range(100)]
+    world.worker(threads=100)
+    purging = Thread(target=retention.purge, args=(KEEP_DAYS,))
+
+    purging.start()
+    while purging.is_alive():
+        dispatch.dispatch_once()
+    purging.join()
+    until(lambda: dispatch.dispatch_once() == 0)
+
+    assert ids(world) == waiting
+    assert set(world.statuses()) == {"claimed"}
+    assert len(nudges) == len(waiting)
+
+
+def test_a_batch_costs_the_same_however_long_the_history_is(world: World, nudges: list[Any]) -> None:
+    many_ended(world, 20_000, days_ago=2)
+    ended(world, 100)
+    world.do("analyze call_log")
+    statement = retention.sql.delete_ended_calls.sql
+
+    with psycopg.connect(world.url) as connection:
+        plan = connection.execute(
+            b"explain (analyze, buffers, costs off, timing off) " + statement.encode(),
+            {"keep_days": KEEP_DAYS, "batch_max": 1000},
+        ).fetchall()
+
+    text = "\n".join(line for (line,) in plan)
+    assert "Index Scan using call_log_ended on call_log" in text
+    assert "Seq Scan on call_log" not in text
+
+
+def test_whoever_points_to_a_call_is_known_here(world: World) -> None:
+    # A further table with a foreign key to call_log would stop every batch: decide there what becomes of its rows.
+    pointing = world.rows(
+        "select conrelid::regclass::text as owner from pg_constraint"
+        " where confrelid = 'call_log'::regclass and contype = 'f' order by 1"
+    )
+
+    assert [row.owner for row in pointing] == ["call_event", "call_log"]
+
+
+def test_the_scheduler_deletes_what_the_setting_lets_go(
+    world: World, nudges: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(world, KEEP_DAYS + 1)
+    monkeypatch.setenv("OUTBOUND_RETENTION_DAYS", str(KEEP_DAYS))
+    monkeypatch.setenv("OUTBOUND_TICK_S", "0.1")
+    forget_settings()
+    stop = Event()
+    running = Thread(target=scheduler.run, args=(stop,))
+
+    running.start()
+    until(lambda: ids(world) == [])
+    stop.set()
+    running.join(30)
+
+    assert not running.is_alive()
+
+
+def purge_by_hand(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "outbound", "purge", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_an_operator_deletes_by_hand_and_is_told_how_much(world: World, nudges: list[Any]) -> None:
+    old, recent = ended(world, 100), ended(world, 9, "+15005550102")
+
+    done = purge_by_hand("--older-than-days", "30")
+    refused = purge_by_hand("--older-than-days", "7")
+
+    assert (done.returncode, done.stdout) == (0, "1 calls and 1 events deleted\n"), done.stderr
+    assert refused.returncode == 2
+    assert "give 8 or more" in refused.stderr
+    assert ids(world) == [recent] != [old]
+
+
+@pytest.mark.parametrize("days", ["1", "7", "-1"])
+def test_a_setting_that_would_delete_what_is_needed_is_refused(days: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTBOUND_RETENTION_DAYS", days)
+
+    with pytest.raises(config.SettingsError, match="OUTBOUND_RETENTION_DAYS"):
+        config.load()
