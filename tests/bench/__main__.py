@@ -1,0 +1,75 @@
+"""
+How fast, how cheap, how flat: each figure beside a floor of the same run.
+
+A target that is missed is named; the exit status is 0 all the same, for a figure is no test.
+"""
+
+import dataclasses
+import importlib
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from outbound import logs
+from tests.bench import machine, report, spy
+from tests.bench.house import House, running
+from tests.bench.options import Options, parse
+from tests.bench.report import Line
+
+# In this order; each is a module here, with a function `measure`.
+FIGURES = ("floors", "dialing", "callbacks", "lives", "imports", "wakeup", "flat", "held")
+
+
+def main() -> int:
+    """Measure what was asked for, and tell."""
+    given, options = parse(None, FIGURES)
+    out = Console(width=None if sys.stdout.isatty() else 160)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    logs.set_up("ERROR")
+    given.json.resolve().parent.mkdir(parents=True, exist_ok=True)
+    home = Path(tempfile.mkdtemp(prefix="outbound-bench-"))
+    home.chmod(0o755)  # as root, PostgreSQL runs as nobody, who must get there
+    if given.profile:
+        recordings = given.json.resolve().with_suffix(".profile")
+        recordings.mkdir(exist_ok=True)
+        options = dataclasses.replace(options, profile_dir=recordings)
+    try:
+        with running(home) as house:
+            facts = machine.facts(house.database_url, house.redis_url, home) | {"options": dataclasses.asdict(options)}
+            lines = []
+            for name in given.only or FIGURES:
+                out.print(f"{time.strftime('%H:%M:%S')} {name} …", highlight=False)
+                lines += _measured(name, house, options, out)
+        report.tell(out, lines)
+        report.write(given.json, facts, lines)
+        for name, text in spy.found.items():
+            out.print(f"\n{name}: {text}", highlight=False, soft_wrap=True, markup=False)
+        out.print(f"all of it, with the machine's facts, is in {given.json}", highlight=False, soft_wrap=True)
+    except KeyboardInterrupt:
+        out.print("interrupted: everything is stopped")
+        return 130
+    finally:
+        if given.keep:
+            out.print(f"logs and data are kept in {home}", highlight=False, soft_wrap=True)
+        else:
+            shutil.rmtree(home, ignore_errors=True)
+    return 0
+
+
+def _measured(name: str, house: House, options: Options, out: Console) -> list[Line]:
+    """A figure that cannot be measured must not cost the others."""
+    try:
+        lines: list[Line] = importlib.import_module(f"tests.bench.{name}").measure(house, options)
+    except Exception as error:  # noqa: BLE001 (told, and shown as missed)
+        out.print_exception(width=140, max_frames=6)
+        return [Line(name, 0, "", target=1, details={"could not be measured": f"{type(error).__name__}: {error}"})]
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""A CSV file of calls into the queue, beside a COPY of the same file into a table without index or check."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import psycopg
+
+from tests.bench import spy
+from tests.bench.house import House
+from tests.bench.options import Options
+from tests.bench.report import Line, Round, median
+from tests.bench.world import ROOT, World, world
+
+_LOOK_S = 0.1
+_CHUNK_BYTES = 1 << 16
+
+
+def measure(house: House, options: Options) -> list[Line]:
+    """Rows a second, and how much memory the import takes at its end, in what it took after a tenth."""
+    file = house.home / "calls.csv"
+    _write(file, options.import_rows)
+    ours, copies = [], []
+    for _ in range(options.rounds):
+        with world(house, "copy") as here:
+            copies.append(_copy(here, file))
+        with world(house, "import") as here:
+            ours.append(_import(here, file, options))
+    rows = options.import_rows
+    rate, copied = rows / median(ours, "seconds"), rows / median(copies, "seconds")
+    return [
+        Line("import", rate, "rows/s", copied, "rows/s by COPY", 0.4, details={"rows": rows, "ours": ours[-1]}),
+        Line(
+            "import, memory", median(ours, "most_mb"), "MB", median(ours, "early_mb"), "MB after a tenth", 1.1, "most"
+        ),
+    ]
+
+
+def _write(file: Path, rows: int) -> None:
+    with file.open("w") as out:
+        out.write("to,at,key\n")
+        out.writelines(f"+1201{2_000_000 + row},2026-11-30T09:00:00+00:00,row-{row}\n" for row in range(rows))
+
+
+def _copy(here: World, file: Path) -> Round:
+    here.sql("create table bare (to_number text, due_at timestamptz, key text)")
+    began_at = time.monotonic()
+    with psycopg.connect(here.database_url) as connection, file.open("rb") as source, connection.cursor() as cursor:
+        with cursor.copy("copy bare from stdin (format csv, header true)") as copy:
+            while chunk := source.read(_CHUNK_BYTES):
+                copy.write(chunk)
+        connection.commit()
+    return {"seconds": time.monotonic() - began_at}
+
+
+def _import(here: World, file: Path, options: Options) -> Round:
+    command = [sys.executable, "-m", "outbound", "import", str(file), "--business", "1"]
+    began_at = time.monotonic()
+    before = here.cpu()
+    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    memory, own = [], 0.0
+    with spy.watching(options, "import", {"import": child.pid}):
+        while child.poll() is None:
+            try:
+                process = psutil.Process(child.pid)
+                memory.append((time.monotonic() - began_at, process.memory_info().rss / 1e6))
+                own = sum(process.cpu_times()[:2])
+            except psutil.Error:
+                break
+            time.sleep(_LOOK_S)
+        said, _ = child.communicate()
+    seconds = time.monotonic() - began_at
+    if child.returncode or here.number("select count(*) from call_log") != options.import_rows:
+        raise AssertionError(f"the import failed: {said[-500:]}")
+    early = [size for at, size in memory if at <= seconds / 10 + 1]
+    return {
+        "seconds": seconds,
+        "early_mb": max(early, default=0),
+        "most_mb": max((size for _, size in memory), default=0),
+        "import_cpu_us_per_row": 1e6 * own / options.import_rows,
+        "postgres_cpu_us_per_row": 1e6
+        * (here.cpu().get("postgres", 0) - before.get("postgres", 0))
+        / options.import_rows,
+        "file_mb": os.path.getsize(file) / 1e6,  # noqa: PTH202 (as good as stat)
+    }

@@ -1,0 +1,47 @@
+"""Whole lives: from the queue through the carrier and its four callbacks to a lead, the simulator being the carrier."""
+
+from tests.bench import cpu, spy
+from tests.bench.house import House
+from tests.bench.options import Options
+from tests.bench.report import Line, Round, median
+from tests.bench.world import listens, until, world
+
+_SPEED = "1000"  # a life of half a minute in some hundredths of a second: we are measured, not the phones
+_DOORS = ("web", "worker", "scheduler")
+_DONE = "select count(*) from call_log where status = 'completed' and lead_id is not null"
+_MOST_S = 600
+
+
+def measure(house: House, options: Options) -> list[Line]:
+    """How many calls live and die in a second."""
+    rounds = [_lives(house, options) for _ in range(options.rounds)]
+    details = {
+        "CPU per life": {key: median(rounds, key) for key in rounds[0] if key != "rate"},
+        "counted": "create, four callbacks, lead; the simulator shares the machine, its CPU is told apart",
+    }
+    return [Line("whole lives", median(rounds, "rate"), "calls/s", target=200, details=details)]
+
+
+def _lives(house: House, options: Options) -> Round:
+    shape = {
+        "OUTBOUND_WORKER_PROCESSES": str(options.processes),
+        "OUTBOUND_WORKER_THREADS": str(options.threads),
+        "OUTBOUND_SIMULATOR_SPEED": _SPEED,
+    }
+    with world(house, "lives", **shape) as here:
+        for door in ("simulator", *_DOORS):
+            here.spawn(door, "outbound", door)
+        here.wait_for_workers(options.processes)
+        until(lambda: listens(here.carrier_url) and listens(here.web_url), "simulator and web listen", 30)
+        here.put_calls(options.warm_calls)
+        here.wait(_DONE, at_least=options.warm_calls, most_s=_MOST_S)
+        before = here.cpu()
+        with spy.watching(options, "lives", {door: here.pids[door] for door in _DOORS}):
+            began_at = here.put_calls(options.lives, first=options.warm_calls)
+            here.wait(_DONE, at_least=options.warm_calls + options.lives, most_s=_MOST_S)
+        used = cpu.between(before, here.cpu())
+        ended_at = here.number("select extract(epoch from max(updated_at)) from call_log")
+        return {
+            "rate": options.lives / (ended_at - began_at),
+            **{f"{name}_cpu_ms": 1000 * seconds / options.lives for name, seconds in used.items()},
+        }

@@ -1,0 +1,173 @@
+"""One measurement's own database, and the processes that are measured."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import redis
+
+from outbound import db
+from outbound.demo import free_ports
+from outbound.parent import die_with
+from tests.bench import cpu
+from tests.bench.house import NAMESPACE, TEMPLATE, House
+
+ROOT = Path(__file__).parents[2]
+BUSINESSES = 5
+READY_S = 60
+_STOP_S = 60
+
+
+@dataclass
+class World:
+    """One measurement's database and processes."""
+
+    house: House
+    database_url: str
+    carrier_url: str
+    web_url: str
+    pids: dict[str, int] = field(default_factory=dict)
+    _children: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def spawn(self, name: str, *module_and_arguments: str) -> int:
+        """Start `python -m …` with this world's settings, under the group *name*; return its pid."""
+        with (self.house.home / f"{name}.log").open("ab") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-m", *module_and_arguments],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=die_with(os.getpid(), signal.SIGTERM),  # noqa: PLW1509 (no threads yet)
+            )
+        self._children.append(child)
+        self.pids[name] = child.pid
+        return child.pid
+
+    def sql(self, query: str, *parameters: object) -> list[Any]:
+        """One statement on a connection of its own, without a time limit."""
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            cursor = connection.execute(query.encode(), parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def number(self, query: str, *parameters: object) -> float:
+        """The one number that a statement gives."""
+        return float(self.sql(query, *parameters)[0][0] or 0)
+
+    def cpu(self) -> cpu.Seconds:
+        """CPU seconds so far, by group."""
+        return cpu.spent(self.pids | self.house.server_pids)
+
+    def open_businesses(self) -> None:
+        """BUSINESSES of them, each with a number of its own and something to say."""
+        for number in range(1, BUSINESSES + 1):
+            phone = f"+1500555{number:04}"
+            self.sql("insert into business (name, twiml) values (%s, %s)", f"business {number}", "<Response/>")
+            self.sql("insert into business_number (phone, business_id) values (%s, %s)", phone, number)
+
+    def put_calls(self, calls: int, *, first: int = 0) -> float:
+        """Put so many calls in the queue, shared out over the businesses; return when, by the database's clock."""
+        return self.number(
+            """
+            with calls as (
+                insert into call_log (business_id, from_number, to_number)
+                select 1 + n %% %s, '+1500555' || lpad((1 + n %% %s)::text, 4, '0'),
+                       '+1' || 20000000 + n || '50'
+                  from generate_series(%s::bigint, %s::bigint) as n
+                returning id
+            )
+            select extract(epoch from clock_timestamp()), pg_notify('outbound_due', '') from calls limit 1
+            """,
+            BUSINESSES, BUSINESSES, first, first + calls - 1,
+        )  # fmt: skip
+
+    def wait(self, what: str, *, at_least: float, most_s: float) -> None:
+        """Until a statement's number has come up to *at_least*."""
+        until(lambda: self.number(what) >= at_least, f"{what} >= {at_least}", most_s)
+
+    def wait_for_workers(self, processes: int) -> None:
+        """Until so many worker processes have said that they are alive."""
+        self.wait("select count(*) from worker", at_least=processes, most_s=READY_S)
+
+    def ask_carrier(self, path: str) -> Any:
+        """What the stand-in tells of itself."""
+        with urllib.request.urlopen(self.carrier_url + path, timeout=30) as answer:  # noqa: S310 (our own loopback)
+            return json.load(answer)
+
+    def stop(self) -> None:
+        """Stop every process of this world."""
+        for child in self._children:
+            child.terminate()
+        deadline = time.monotonic() + _STOP_S
+        for child in self._children:
+            try:
+                child.wait(max(0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+@contextmanager
+def world(house: House, name: str, **settings: str) -> Iterator[World]:
+    """A migrated database, and settings for the processes to come; at the end all is stopped and dropped."""
+    carrier_port, web_port = free_ports(2)
+    house.settle(house.database_url, {})
+    url = db.recreate_database(f"outbound_bench_{name}", template=TEMPLATE)
+    carrier_url, web_url = f"http://127.0.0.1:{carrier_port}", f"http://127.0.0.1:{web_port}"
+    ports = {"OUTBOUND_WEB_PORT": str(web_port), "OUTBOUND_SIMULATOR_PORT": str(carrier_port)}
+    house.settle(url, ports | {"TWILIO_API_URL": carrier_url, "OUTBOUND_PUBLIC_URL": web_url} | settings)
+    here = World(house, url, carrier_url, web_url)
+    try:
+        here.open_businesses()
+        yield here
+    finally:
+        here.stop()
+        forget_nudges(house)
+        house.settle(house.database_url, {})
+        with db.connect() as connection:
+            connection.execute(f"drop database if exists outbound_bench_{name} with (force)".encode())
+
+
+@contextmanager
+def carrier(here: World, delay_s: float) -> Iterator[None]:
+    """The stand-in carrier of this world, which answers each create after *delay_s*."""
+    here.spawn("carrier", "tests.bench.carrier", here.carrier_url.rpartition(":")[2], str(delay_s))
+    until(lambda: listens(here.carrier_url), "the carrier listens", READY_S)
+    yield
+
+
+def listens(url: str) -> bool:
+    """Does anybody take connections there?"""
+    where = urlsplit(url)
+    with suppress(OSError), socket.create_connection((where.hostname or "", where.port or 80), timeout=1):
+        return True
+    return False
+
+
+def forget_nudges(house: House) -> None:
+    """Clear away what a world left in the broker."""
+    with redis.Redis.from_url(house.redis_url) as broker:
+        for key in broker.scan_iter(f"{NAMESPACE}:*"):
+            broker.delete(key)
+
+
+def until(is_so: Callable[[], bool], what: str, most_s: float) -> None:
+    """Wait until something is so, looking ten times a second."""
+    deadline = time.monotonic() + most_s
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {most_s:.0f} s: {what}")
+        time.sleep(0.1)
