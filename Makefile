@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 .PHONY: help demo up test chaos check bench guards build clean
 
 help:
-	@echo "make demo    watch 25 calls live and die, on servers of our own, without ringing a phone (ARGS=--json)"
+	@echo "make demo    watch 28 calls live and die, on servers of our own, without ringing a phone (ARGS=--json)"
 	@echo "make up      run everything on this machine until Ctrl-C"
 	@echo "make test    run the tests against real servers"
 	@echo "make chaos   break things at random while calls run, and check that none is lost or rung twice (ARGS=\"--calls N --seed S\")"

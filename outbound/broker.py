@@ -2,15 +2,15 @@
 
 import inspect
 import time
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import dramatiq
 import redis
-from dramatiq.brokers.redis import RedisBroker
+from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.brokers.stub import StubBroker
-from dramatiq.errors import BrokerConnectionError, DecodeError
+from dramatiq.errors import BrokerConnectionError, ConnectionClosed, DecodeError
 from dramatiq.middleware import Retries
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -22,6 +22,9 @@ IN_PROCESS = "memory://"
 
 _SOCKET_TIMEOUT_S = 5  # Dramatiq's scripts take milliseconds; a broker that is slower is away
 _CONNECT_TIMEOUT_S = 2
+_BELL_S = 1  # a bell that was lost costs this much; a worker that is told to stop waits for it
+_BELLS_MAX = 64
+_FULL_WAIT_MS = 20  # between two looks of a worker that has all the messages it may hold
 _AWAY_S = 2  # after a failure nobody waits for the broker again for this long: a callback must not hang on a nudge
 
 log = logs.get("broker")
@@ -62,8 +65,40 @@ class _Ids(dramatiq.Middleware):
         logs.forget()
 
 
+class _Consumer(_RedisConsumer):
+    """Waits at the bell for its next message; Dramatiq's own sleeps, up to a second, between two looks."""
+
+    def __next__(self) -> Any:
+        """The next message, or None after a wait."""
+        try:
+            if not self.message_cache and self.outstanding_message_count < self.prefetch:
+                room = self.prefetch - self.outstanding_message_count
+                self.message_cache = self.broker.do_fetch(self.queue_name, room)
+                if not self.message_cache:
+                    self.broker.client.blpop([self.broker.bell(self.queue_name)], timeout=_BELL_S)
+                    return None
+            return super().__next__()  # type: ignore[no-untyped-call]
+        except redis.ConnectionError as error:
+            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+
+
 class _Redis(RedisBroker):
     """Sets a message aside that nobody can read; Dramatiq would stop for 3 s, and give it to every next worker."""
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 0) -> dramatiq.Consumer:  # noqa: ARG002
+        """See `dramatiq.Broker.consume`; *timeout* is not used: what is new is announced by the bell."""
+        return _Consumer(self, queue_name, prefetch, _FULL_WAIT_MS)  # type: ignore[no-untyped-call]
+
+    def bell(self, queue_name: str) -> str:
+        """The list that is pushed to when there is something to fetch."""
+        return f"{self.namespace}:{queue_name}.bell"
+
+    def ring(self, queue_name: str, messages: int) -> None:
+        """Wake whoever waits, at most one for each message; a bell that nobody hears is kept short."""
+        pipeline = self.client.pipeline(transaction=False)
+        pipeline.lpush(self.bell(queue_name), *["1"] * min(messages, _BELLS_MAX))
+        pipeline.ltrim(self.bell(queue_name), 0, _BELLS_MAX - 1)
+        pipeline.execute()
 
     def do_fetch(self, queue_name: str, prefetch: int) -> list[bytes | None]:
         """Take messages from the queue, those that can be read."""
@@ -92,15 +127,24 @@ def nudge(actor: dramatiq.Actor[..., Any], *args: int | str) -> bool:
 
     The first failure may take _SOCKET_TIMEOUT_S; for _AWAY_S after it the broker is not even asked.
     """
+    return nudge_each(actor, [args]) == 1
+
+
+def nudge_each(actor: dramatiq.Actor[..., Any], all_args: Sequence[tuple[int | str, ...]]) -> int:
+    """The same for several; return how many were sent, which are the first ones."""
+    sent = 0
     if time.monotonic() < _away_until.get(actor.broker, 0):
-        return False
+        return sent
     try:
-        actor.send(*args)
+        for args in all_args:
+            actor.send(*args)
+            sent += 1
+        if isinstance(actor.broker, _Redis) and sent:
+            actor.broker.ring(actor.queue_name, sent)
     except (BrokerConnectionError, redis.RedisError) as error:
         _away_until[actor.broker] = time.monotonic() + _AWAY_S
         log.warning("broker.unavailable", actor=actor.actor_name, error=type(error).__name__)
-        return False
-    return True
+    return sent
 
 
 def waiting_messages(queue_name: str) -> list[bytes]:

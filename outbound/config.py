@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     # The processes
     worker_processes: int = Field(1, ge=1, le=64)
     worker_threads: int = Field(8, ge=1, le=256)  # calls that one process can dial at once
-    claims_per_thread: int = Field(2, ge=1, le=100)  # claims outstanding per living worker thread
+    claims_per_thread: int = Field(4, ge=1, le=100)  # claims outstanding per living worker thread
     batch_max: int = Field(200, ge=1, le=10_000)  # rows that one statement moves at most
     poll_s: Seconds = 1  # dispatch looks at least this often, notified or not
     tick_s: float = Field(5, gt=0, le=10)  # between two rounds of clean-up, and of reconcile

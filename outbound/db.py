@@ -33,6 +33,7 @@ Row = Any  # a named tuple whose fields are the statement's columns
 
 _AGAIN_S = 0.5
 _WAIT_S = 5  # for a connection of the pool
+_FRESH_S = 1  # a connection that was of use so lately is lent unchecked: under load, a check is half of a statement
 _RECONNECT_S = 3  # the pool waits twice as long after each failure: after that it begins anew when somebody asks
 _TIMEOUT_MS = 30_000  # nothing that we do takes seconds; a lock that is held that long is somebody's accident
 _CONNECT_OPTIONS: dict[str, Any] = {
@@ -203,11 +204,11 @@ def _url() -> str:
 
 
 # One pool per process: a forked child must never speak through its parent's sockets.
-_pools: dict[int, ConnectionPool[Connection]] = {}
+_pools: "dict[int, ConnectionPool[_Connection]]" = {}
 _opening = threading.Lock()
 
 
-def _pool() -> ConnectionPool[Connection]:
+def _pool() -> "ConnectionPool[_Connection]":
     with _opening:
         pool = _pools.get(os.getpid())
         if pool is None:
@@ -215,23 +216,36 @@ def _pool() -> ConnectionPool[Connection]:
     return pool
 
 
+class _Connection(psycopg.Connection[Any]):
+    """One of the pool, which remembers when it last was of use (seconds of the monotonic clock)."""
+
+    used_at = float("-inf")
+
+
 @contextmanager
 def _lent_connection() -> Iterator[Connection]:
-    """A connection of the pool; one that may not write is closed, for the next one may lead to a server that may."""
+    """
+    A connection of the pool; one that may not write is closed, for the next one may lead to a server that may.
+
+    Where one is dead, so are the others: the pool would find that out one by one, with ever longer waits between.
+    """
     with _pool().connection() as connection:
         try:
             yield connection
         except _ReadOnly:
             connection.close()
             raise
+        except psycopg.OperationalError:
+            if connection.broken:
+                _pool().drain()
+            raise
+        connection.used_at = time.monotonic()
 
 
-def _check(connection: Connection) -> None:
-    """
-    One round trip before a connection is lent, so that a restarted server costs nobody a failure.
-
-    Where one is dead, so are the others: the pool would find that out one by one, with ever longer waits between.
-    """
+def _check(connection: _Connection) -> None:
+    """One round trip before a connection is lent that lay idle, so that a restarted server costs nobody a failure."""
+    if time.monotonic() - connection.used_at < _FRESH_S:
+        return
     try:
         ConnectionPool.check_connection(connection)
     except psycopg.OperationalError:
@@ -239,10 +253,11 @@ def _check(connection: Connection) -> None:
         raise
 
 
-def _open_pool() -> ConnectionPool[Connection]:
+def _open_pool() -> ConnectionPool[_Connection]:
     url = _url()
     return ConnectionPool(
         url,
+        connection_class=_Connection,
         kwargs=_with_options_of(url, _CONNECT_OPTIONS),
         min_size=1,
         max_size=settings().worker_threads + 4,

@@ -1,7 +1,7 @@
 """Ring one claimed call, at most once, and write down what came of it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -85,6 +85,10 @@ def _record_refusal(**refusal: object) -> None:
         log.error("dial.breaker", scope=tripped.scope, call_id=refusal["call_id"], code=refusal["error_code"])
 
 
-def nudge(call_id: int) -> bool:
-    """Ask a worker to dial a claimed call; should the nudge get lost, clean-up takes the claim back."""
-    return nudges.nudge(dial_call, call_id)
+def nudge(call_ids: Sequence[int]) -> int:
+    """
+    Ask workers to dial claimed calls, one each; return how many were asked, which are the first ones.
+
+    Should a nudge get lost, clean-up takes the claim back.
+    """
+    return nudges.nudge_each(dial_call, [(call_id,) for call_id in call_ids])

@@ -36,9 +36,9 @@ def _hang_up(call: db.Row) -> bool:
     try:
         report = carrier().hang_up(call.call_sid, call.hang_up)
     except CarrierSilent as reason:
-        log.warning("hang_up.carrier_silent", call=call.id, reason=str(reason))
+        log.warning("hang_up.carrier_silent", call_id=call.id, reason=str(reason))
         return False
-    log.info("hang_up.told", call=call.id, status=report and report.status)
+    log.info("hang_up.told", call_id=call.id, status=report and report.status)
     if report is not None:
         callback.record(call.id, report)
     return True

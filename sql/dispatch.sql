@@ -3,8 +3,11 @@
 -- name: take_turn()$
 -- One dispatcher claims at a time, until its transaction ends: a bound that several count and then act upon is none.
 --
+-- A claim that a crash of the server forgets was never begun: its commit need not wait for the disk.
+--
 -- Returns  false where another dispatcher has its turn
-select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'));
+select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'))
+ where set_config('synchronous_commit', 'off', true) is not null;
 
 -- name: claim_due_calls(batch_max, claims_per_thread, claim_s, worker_silent_s, ring_s, late_s, heads_min, account_rate)
 -- Take what is due and may be dialed, as many as the limits and the living worker threads allow.

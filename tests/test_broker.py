@@ -62,7 +62,7 @@ def test_a_poisoned_message_is_set_aside_and_the_worker_goes_on(
 
     until(lambda: world.call(call_id).lead_id is not None)
     until(lambda: client.llen(client_queue) == 0)
-    dial.nudge(4711)  # the same queue still has a reader
+    dial.nudge([4711])  # the same queue still has a reader
     until(lambda: client.llen(client_queue) == 0)
 
 

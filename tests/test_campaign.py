@@ -9,7 +9,21 @@ from typing import Any, cast
 import pytest
 from typer.testing import CliRunner
 
-from outbound import BadCall, BadFile, callback, campaign, cli, db, dial, dispatch, enqueue, import_calls, ladder, voice
+from outbound import (
+    BadCall,
+    BadFile,
+    callback,
+    campaign,
+    cli,
+    db,
+    dial,
+    dispatch,
+    enqueue,
+    import_calls,
+    ladder,
+    logs,
+    voice,
+)
 from outbound.call import Report
 from outbound.campaign import BadCampaign, Given
 from outbound.carrier import CallNotSent
@@ -428,14 +442,23 @@ def test_an_inbound_caller_hears_no_placeholder(world: World, acme: int, nudges:
 # At the command line.
 
 
-def outbound(*words: str) -> str:
-    """What the command says, on both its outputs."""
-    done = CliRunner().invoke(cli.app, words, catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.output
+@pytest.fixture
+def outbound(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Run a command inside this process, and return what it says on both its outputs."""
+    monkeypatch.setattr(logs, "set_up", lambda *_: None)  # it would write to the runner's output for ever
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(cli.app, words, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    return run
 
 
-def test_a_campaign_is_run_from_the_command_line(world: World, acme: int, written: Written) -> None:
+def test_a_campaign_is_run_from_the_command_line(
+    world: World, acme: int, written: Written, outbound: Callable[..., str]
+) -> None:
     caps = ("--per-day", "2", "--per-week", "5")
     outbound("ladder", "add", "--business", str(acme), "--name", "usual", "--steps", "busy: 5m", *caps, "--default")
     outbound("ladder", "use", "--business", str(acme), "usual", "--by", "Ron")
@@ -459,6 +482,6 @@ def test_a_campaign_is_run_from_the_command_line(world: World, acme: int, writte
     assert world.rows("select distinct who from audit where action in ('ladder.use', 'campaign.set')") == [("Ron",)]
 
 
-def test_what_cannot_be_cleared_is_said(world: World, acme: int) -> None:
+def test_what_cannot_be_cleared_is_said(outbound: Callable[..., str]) -> None:
     with pytest.raises(Misuse, match="--clear takes one of: voice-url"):
-        CliRunner().invoke(cli.app, ["campaign", "set", "1", "--clear", "name"], catch_exceptions=False)
+        outbound("campaign", "set", "1", "--clear", "name")

@@ -38,7 +38,10 @@ def test_a_statement_without_a_suffix_runs_even_if_nobody_reads_its_rows(world: 
     assert world.call(call_id).status == "queued"
 
 
-def test_a_connection_that_the_server_ended_costs_nobody_a_failure(world: World) -> None:
+def test_an_idle_connection_that_the_server_ended_costs_nobody_a_failure(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "_FRESH_S", 0)  # every connection lay idle
     db.run(sql.release_overdue_claims, batch_max=10)
     world.do(
         "select pg_terminate_backend(pid) from pg_stat_activity"
@@ -74,7 +77,7 @@ def test_a_database_that_may_not_be_written_is_unavailable_until_it_may(world: W
     db.persist(lambda: db.run(sql.release_overdue_claims, batch_max=10), for_s=5)  # by a connection that was made since
 
 
-def test_a_server_that_ended_many_connections_costs_nobody_a_wait(world: World) -> None:
+def test_a_server_that_ended_many_busy_connections_costs_one_failure_and_nobody_a_wait(world: World) -> None:
     def sleep(connection: db.Connection) -> None:
         connection.execute("select pg_sleep(0.2)")
 
@@ -89,6 +92,8 @@ def test_a_server_that_ended_many_connections_costs_nobody_a_wait(world: World) 
     )
 
     began_at = time.monotonic()
+    with pytest.raises(db.Unavailable):
+        db.run(sql.release_overdue_claims, batch_max=10)
     db.run(sql.release_overdue_claims, batch_max=10)
 
     assert time.monotonic() - began_at < 2  # the pool, left alone, finds one dead connection per wait

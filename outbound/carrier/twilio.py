@@ -1,7 +1,9 @@
 """Twilio, or anyone who speaks its Calls API at TWILIO_API_URL; the only file that knows the twilio client."""
 
+import os
 import ssl
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -51,6 +53,7 @@ _NOT_IN_PROGRESS = 21220  # an update of a call that is over
 _WITHHELD = {"+266696687", "+2562533", "+7378742833", "+86282452253", "+8656696"}
 
 CONNECT_S = 3  # per address: a dial that never left must be known as such before its call is closed
+IDLE_S = 1  # servers and what lies between keep an idle connection for 5 s or more
 CODE_CHARS_MAX = 64  # call_log.error_code holds no more
 
 _EARLY = timedelta(minutes=1)  # the carrier's clock may differ from ours by this much
@@ -73,11 +76,7 @@ class Twilio:
 
     def __init__(self, config: Settings) -> None:
         token = config.twilio_auth_token.get_secret_value() if config.twilio_auth_token else ""
-        # A connection that lay idle may have been forgotten on its way; what is sent on it gets a reset, and nobody
-        # could say whether the call was made.  A new one either comes about or it does not.
-        http = TwilioHttpClient(pool_connections=False, proxy=_proxies(config))
-        http.timeout = (min(CONNECT_S, config.carrier_timeout_s), config.carrier_timeout_s)  # default: for ever
-        self._client = Client(config.twilio_account_sid, token, http_client=http)
+        self._client = Client(config.twilio_account_sid, token, http_client=_Http(config))
         self._client.api.base_url = config.api_url
         self._config = config
 
@@ -162,9 +161,32 @@ class Twilio:
             return None
 
 
-def _proxies(config: Settings) -> dict[str, str] | None:
-    """None: what the environment says; but what is on loopback is not behind a proxy."""
-    return {"http": "", "https": ""} if urlsplit(config.api_url).hostname in LOOPBACK else None
+class _Http(TwilioHttpClient):  # type: ignore[misc]
+    """
+    Keeps its connection from one request to the next, but not an idle one.
+
+    A connection that lay idle may have been forgotten on its way; what is sent on it gets a reset, and nobody could say
+    whether the call was made.  A new one either comes about or it does not.
+    """
+
+    def __init__(self, config: Settings) -> None:
+        # What the environment says, read once; but what is on loopback is not behind a proxy.
+        is_near = urlsplit(config.api_url).hostname in LOOPBACK
+        proxies = {} if is_near else requests.utils.get_environ_proxies(config.api_url)
+        super().__init__(proxy=proxies)
+        self.session.trust_env = False
+        self.session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+        self.timeout = (min(CONNECT_S, config.carrier_timeout_s), config.carrier_timeout_s)  # default: for ever
+        self._used_at = float("-inf")
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        """See `TwilioHttpClient.request`."""
+        if time.monotonic() - self._used_at > IDLE_S:
+            self.session.close()
+        try:
+            return super().request(*args, **kwargs)
+        finally:
+            self._used_at = time.monotonic()
 
 
 _local = threading.local()

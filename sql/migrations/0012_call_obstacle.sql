@@ -31,12 +31,14 @@ as $$
                calls
           from live
     ), being_tried as (
-        -- Claims too.  Of those without an answer, the ones since the hold: earlier ones are what the trouble was.
+        -- Claims too.  Of those without an answer, the ones since the hold: earlier ones are what the trouble was, and
+        -- one that is silent for ten seconds (its worker may be dead) lets the next one try.
         select count(*) as calls
           from call_log, dial_control
          where scope = 'account' and troubles > 0
            and call_log.status in ('claimed', 'initiated') and direction = 'outbound' and call_sid is null
-           and (call_log.status = 'claimed' or dialed_at >= hold_until)
+           and (call_log.status = 'claimed'
+                or dialed_at >= greatest(hold_until, now() - interval '10 s'))
     ), paced as (
         select dial_control.*,
                pace_now(coalesce(calls_per_second, case when scope = 'account' then account_rate end),
