@@ -41,7 +41,8 @@ def dial_call(call_id: int) -> None:
     outcome = _not_sent(call, "its moment had passed") if is_late else _ring(call)
     crash_here("dial.answered")
     db.persist(outcome.write, for_s=OUTCOME_WAIT_S)
-    if outcome.is_trouble:  # after an acceptance was written, which says that the carrier is well
+    # After an acceptance was written, which says that the carrier is well.
+    if outcome.is_trouble and settings().hold_max_s:
         log.warning("dial.slow_down", call_id=call.id)
         db.persist(partial(db.run, sql.slow_down, hold_max_s=settings().hold_max_s), for_s=OUTCOME_WAIT_S)
     crash_here("dial.written")

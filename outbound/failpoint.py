@@ -8,7 +8,6 @@ from pathlib import Path
 _DIRECTORY = "CRASH_OUTBOUND_AT"
 
 POINTS = (
-    "enqueue.chunk_written",
     "dispatch.claimed",
     "dispatch.nudged",
     "dial.begun",

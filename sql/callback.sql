@@ -13,8 +13,11 @@
 --          a callee whom another live call has by now.  A key of its own makes each attempt once.
 -- Returns  `result`: moved, unchanged, unknown_status, other_call_sid or unknown_call; the status; is a lead due
 -- Races    the dial that waits for its answer, other callbacks, clean-up: all take the row lock, rank decides
+-- The create answer does not wait for the disk: a server that crashes and forgets it is a worker that died before it
+-- wrote, and the first callback adopts the call.
 with report as (
     select case when coalesce(call_status_rank(:status), 0) < 2 then 'initiated' else :status end as status
+     where :source <> 'create' or set_config('synchronous_commit', 'off', true) is not null
 ), call as (
     select call_log.id, report.status as reported,
            call_status_rank(report.status) > call_status_rank(call_log.status)

@@ -178,7 +178,7 @@ def test_killing_every_worker_in_mid_dial_rings_no_phone_twice_and_loses_no_call
 
 
 @pytest.mark.parametrize("house", ["redis"], indirect=True)
-@pytest.mark.parametrize("point", [point for point in POINTS if point != "enqueue.chunk_written"])
+@pytest.mark.parametrize("point", POINTS)
 def test_a_crash_at_any_commit_boundary_loses_no_call_and_rings_no_phone_twice(house: House, point: str) -> None:
     request = Path(os.environ["CRASH_OUTBOUND_AT"]) / point
     number = POINTS.index(point)

@@ -15,7 +15,7 @@ return to_char(moment at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"');
 -- the arguments are what the claim is given.
 create or replace function why_not_dialed(
     call_id bigint, claim_s float8 default 30, ring_s float8 default 30, worker_silent_s float8 default 10,
-    claims_per_thread integer default 2, account_rate float8 default null
+    claims_per_thread integer default 4, account_rate float8 default null
 ) returns table (code text, sentence text, until timestamptz, details jsonb)
 language sql stable
 as $$
