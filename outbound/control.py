@@ -14,6 +14,7 @@ sql = db.statements("control")
 log = logs.get("control")
 
 ID_MAX = 2**63 - 1  # a bigint has no more
+RATE_MIN = 0.001  # calls per second: one in some twenty minutes
 RATE_MAX = 1000  # calls per second
 LIVE_MAX = 1_000_000
 WEIGHT_MIN, WEIGHT_MAX = 0.01, 100
@@ -244,7 +245,10 @@ def _cancel_scope(scope: Scope, who: str, batch: dict[str, object], tell: Callab
     def begin(connection: db.Connection) -> int:
         sql.wait_for_turn(connection)  # no claim that is being made escapes
         _audit(connection, who, "cancel", scope, reason=batch["reason"])
-        return int(sql.hold_scope(connection, **scope._asdict()))
+        id_max = int(sql.hold_scope(connection, **scope._asdict()))
+        # Before the batches, too: a call that is marked makes no next attempt, and is not queued again.
+        sql.request_hang_ups(connection, **scope._asdict(), hang_up="canceled")
+        return id_max
 
     def one_batch(connection: db.Connection) -> int:
         sql.hold_scope(connection, **scope._asdict())
@@ -341,7 +345,7 @@ def _line(text: str | None, what: str) -> str | None:
 
 
 def _rate(text: str) -> float | None:
-    return None if text == "none" else _within(float(text), math.ulp(0), RATE_MAX)
+    return None if text == "none" else _within(float(text), RATE_MIN, RATE_MAX)
 
 
 def _live(text: str) -> float | None:

@@ -23,7 +23,8 @@ log = logs.get("dial")
 # After that, callbacks and reconcile find out.
 OUTCOME_WAIT_S = 10
 
-_SEND_WITHIN_S = 0.05  # of begin_dial, where calls are paced: sent later, they would bunch up at the carrier
+_SEND_S = 0.1  # after the last moment to begin: a paced call that is sent later would bunch up at the carrier
+_PATIENT_PUT_BACKS = 3  # a database whose commits take longer than that must not keep a call from being dialed at all
 _CARRIER_QUEUE_MAX_S = 5  # a call that waits there longer rings when nobody expects it, and outside its calling hours
 
 
@@ -31,12 +32,12 @@ _CARRIER_QUEUE_MAX_S = 5  # a call that waits there longer rings when nobody exp
 def dial_call(call_id: int) -> None:
     """Ring one claimed call, at most once, and write down what the carrier said."""
     asked_at = time.monotonic()
-    call = db.run(sql.begin_dial, call_id=call_id, ask_s=settings().ask_s)
+    call = db.run(sql.begin_dial, call_id=call_id, ask_s=settings().ask_s, send_s=_SEND_S)
     if call is None:
         log.info("dial.not_my_turn", call_id=call_id)  # another worker has it, or clean-up took it back
         return
     crash_here("dial.begun")
-    is_late = call.is_paced and time.monotonic() - asked_at > _SEND_WITHIN_S
+    is_late = call.send_within_s is not None and time.monotonic() - asked_at > _patience_s(call)
     # No transaction is open here: a phone is slow, and a lock must not be.
     outcome = _not_sent(call, "its moment had passed") if is_late else _ring(call)
     crash_here("dial.answered")
@@ -46,6 +47,10 @@ def dial_call(call_id: int) -> None:
         log.warning("dial.slow_down", call_id=call.id)
         db.persist(partial(db.run, sql.slow_down, hold_max_s=settings().hold_max_s), for_s=OUTCOME_WAIT_S)
     crash_here("dial.written")
+
+
+def _patience_s(call: db.Row) -> float:
+    return float(call.send_within_s * 2 ** max(0, min(call.put_backs, 10) - _PATIENT_PUT_BACKS))
 
 
 class _Outcome(NamedTuple):

@@ -1,5 +1,6 @@
 """Tell the carrier to end the calls that an operator stopped or canceled."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from outbound import callback, db, logs
@@ -11,7 +12,8 @@ sql = db.statements("hang_up")
 log = logs.get("hang_up")
 
 _LINES = 8  # requests to the carrier at once
-_CALLS_MAX = 1000  # per round; what is left waits for the next one
+_CALLS_MAX = 1000  # per round, and
+_ROUND_S = 60  # what is left waits for the next one: a slow carrier must not keep a duty at work for minutes
 
 
 def hang_up_requested_calls() -> int:
@@ -21,8 +23,9 @@ def hang_up_requested_calls() -> int:
     Safe on many hosts at once.  A carrier that does not answer ends the round; the next one tries again.
     """
     told = 0
+    deadline = time.monotonic() + _ROUND_S
     with ThreadPoolExecutor(_LINES) as lines:
-        while told < _CALLS_MAX:
+        while told < _CALLS_MAX and time.monotonic() < deadline:
             calls = db.run(sql.take_hang_ups, batch_max=_LINES, relook_s=settings().relook_s)
             heard = sum(lines.map(_hang_up, calls))
             told += heard

@@ -154,6 +154,13 @@ _DUTIES = ("claimed", "no_call_sid", "no_lead", "reconcile")
 # its first event hides that event from increase().
 _EFFECTS = ("moved", "unchanged", "unknown_status")
 _TOTALS = (
+    (
+        "outbound_claims",
+        "Claims that a worker gave back: their moment had passed, or they were forbidden since.",
+        "claim",
+        "result",
+        ("given_back",),
+    ),
     ("outbound_dials", "Requests to the carrier, by outcome.", "dial", "result", ("refused", "not_sent", "unknown")),
     ("outbound_callbacks", "Callbacks taken, by effect.", "report.callback", "result", _EFFECTS),
     ("outbound_lookups", "Answers to our questions, by effect.", "report.lookup", "result", _EFFECTS),

@@ -209,7 +209,12 @@ with live as (
        for update
 ), moved as (
     update call_log
-       set hang_up = case when hang_up = 'completed' then hang_up else :hang_up end, hang_up_asked_at = null
+       set hang_up = case when hang_up = 'completed' then hang_up else :hang_up end,
+           hang_up_asked_at = null,
+           paused_at = case  -- should it come back unsent, it stays
+               when :scope = 'call' and :hang_up = 'completed' and call_sid is null then now()
+               else paused_at
+           end
       from live
      where call_log.id = live.id and status in ('initiated', 'ringing', 'in-progress')
     returning call_log.id

@@ -1,18 +1,25 @@
 -- dial.sql: the intent to ring a phone, and what came of it.  Read by outbound/dial.py alone.
 -- An accepted call is written by callback.sql: the carrier's answer is the first of its reports.
 
--- name: begin_dial(call_id, ask_s)^
+-- name: begin_dial(call_id, ask_s, send_s)^
 -- Write down that this call is about to be dialed.  Committed before the carrier hears of it.
 --
--- Moves    claimed -> initiated; claimed -> queued where its moment has passed (dial_by), or where somebody forbade it
---          since it was claimed: a pause, a do-not-call entry
--- Returns  what to dial, or nothing: another worker has it, or it was taken back
+-- Moves    claimed -> initiated; claimed -> queued where its moment has passed (dial_by, or the claim's own deadline), or
+--          where it was forbidden since it was claimed: a pause, a do-not-call entry, consent, the campaign's end
+-- Returns  what to dial, and how long a paced call may take until it is sent; or nothing: another worker has it, or it
+--          was taken back
 -- Races    whoever repeats this nudge finds the row no longer 'claimed'
 -- Undo     none: from here on the phone may be ringing
 with call as (
     select id,
-           coalesce(dial_by >= now(), true)
+           coalesce(dial_by, overdue_at) >= now()
            and not is_suppressed(to_number, business_id, campaign_id)
+           and not exists (
+               select
+                 from campaign
+                where campaign.id = call_log.campaign_id
+                  and (ends_at <= now() or consent_required and not has_consent(call_log.business_id, to_number))
+           )
            and not exists (
                select
                  from dial_control
@@ -37,12 +44,18 @@ with call as (
 ), counted as (
     insert into counter (name, label, slot, value)
     select counted.name, counted.label, pg_backend_pid() % 8, counted.value
-      from begun
-     cross join lateral seconds_counted('queue_wait_seconds', extract(epoch from now() - due_at)::float8) as counted
-     where status = 'initiated'
+      from (select waited.*
+              from begun
+             cross join lateral seconds_counted('queue_wait_seconds', extract(epoch from now() - due_at)::float8)
+                as waited
+             where status = 'initiated'
+            union all
+            select 'claim', 'given_back', 1 from begun where status = 'queued') as counted
+     order by name, label
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
-select begun.id, begun.fence, begun.from_number, begun.to_number, begun.contact, begun.dial_by is not null as is_paced,
+select begun.id, begun.fence, begun.from_number, begun.to_number, begun.contact,
+       begun.put_backs, extract(epoch from begun.dial_by - clock_timestamp())::float8 + :send_s as send_within_s,
        campaign.machine_detection,
        case when speaks.campaign then campaign.voice_url else business.voice_url end as voice_url,
        case when speaks.campaign then campaign.twiml else business.twiml end as twiml
@@ -79,6 +92,8 @@ with call as (
       from call
      where call_log.id = call.id
     returning call_log.id, call.status as was, business_id, campaign_id, from_number, dialed_at
+), carrier_answers as (
+    update dial_control set troubles = 0 from moved where scope = 'account' and troubles <> 0
 ), blamed as (
     insert into dial_control as control (scope, key, refused_calls)
     select case

@@ -77,7 +77,9 @@ with scope as materialized (
               and paused_at is null
               and due_at <= now()
             order by due_at, id
-            limit greatest(:heads_min, able.free)
+            -- Few heads where there are many lanes: a turn looks at some hundred calls at most, and takes milliseconds.
+            limit least(greatest(:heads_min, able.free),
+                        1 + greatest(400, 2 * able.free) / (select count(*) from able))
      ) as head
 ), opening as materialized (
     select window_ids, zones, next_opening(window_ids, zones, now(), :claim_s::float8 + :ring_s::float8) as opens_at
@@ -133,7 +135,9 @@ with scope as materialized (
        set status = case when judged.is_final then 'canceled' when code is null then 'claimed' else status end,
            fence = fence + case when code is null then 1 else 0 end,
            overdue_at = case when code is null then now() + make_interval(secs => :claim_s) end,
-           dial_by = case when code is null and is_paced then now() + make_interval(secs => :late_s) end,
+           dial_by = case
+               when code is null and is_paced then clock_timestamp() + make_interval(secs => :late_s)
+           end,
            due_at = case when code is null or judged.is_final then call_log.due_at else until end,
            held_by = case when not judged.is_final then code end,
            error_code = case when judged.is_final then code else error_code end,
@@ -146,7 +150,8 @@ with scope as materialized (
     select chosen.* from moved inner join chosen using (id) where moved.status = 'claimed'
 ), spent as (
     insert into dial_control (scope, key, tokens, refilled_at, served, served_floor)
-    select spending.scope, spending.key, coalesce(scope.tokens - calls, 0), now(), spending.served,
+    select spending.scope, spending.key, coalesce(scope.tokens - calls, 0),
+           clock_timestamp(), spending.served,
            spending.served_floor
       from (select 'account' as scope, '' as key, count(*) as calls, 0 as served, max(business_tag) as served_floor
               from taken

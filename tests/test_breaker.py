@@ -75,7 +75,10 @@ def refuse(call_id: int, code: str, at_fault: str | None) -> Any:
 
 def initiated(world: World, campaign_id: int | None) -> int:
     (call_id,) = queue(world, campaign_id, 1, "01")
-    world.do("update call_log set status = 'claimed', fence = 1, overdue_at = now() where id = %s", call_id)
+    world.do(
+        "update call_log set status = 'claimed', fence = 1, overdue_at = now() + interval '30 s' where id = %s",
+        call_id,
+    )
     world.do("update call_log set status = 'initiated', dialed_at = now() where id = %s", call_id)
     return call_id
 
@@ -158,7 +161,7 @@ def test_who_is_paused_is_who_is_at_fault(
     world: World, campaign_id: int, at_fault: str | None, in_campaign: bool, scope: tuple[str, str] | None
 ) -> None:
     claims = queue(world, campaign_id if in_campaign else None, 2, "02")
-    world.do("update call_log set status = 'claimed', overdue_at = now()")
+    world.do("update call_log set status = 'claimed', overdue_at = now() + interval '30 s'")
     neighbour = world.claimed(world.business("neighbour"), "+15005550303")
     world.do("update call_log set from_number = '+15005550009' where id = %s", neighbour)
 
@@ -203,7 +206,7 @@ def test_an_accepted_call_writes_no_row_of_control_that_says_so_already(
     world: World, carrier: RunningSimulator, campaign_id: int
 ) -> None:
     (call_id,) = queue(world, campaign_id, 1, "01")
-    world.do("update call_log set status = 'claimed', overdue_at = now()")
+    world.do("update call_log set status = 'claimed', overdue_at = now() + interval '30 s'")
     before = world.rows("select xmin, ctid, scope from dial_control")
 
     dial.dial_call(call_id)
@@ -274,6 +277,14 @@ def test_after_a_trouble_one_call_is_tried_and_the_first_that_is_taken_lets_the_
     assert account(world).troubles == 0
     let_the_hold_end(world)
     assert turn(world, nudges) > 1
+
+
+def test_a_refusal_shows_that_the_carrier_is_well(world: World, campaign_id: int) -> None:
+    world.do("update dial_control set troubles = 3 where scope = 'account'")
+
+    refuse(initiated(world, campaign_id), "21211", None)
+
+    assert account(world).troubles == 0
 
 
 def test_troubles_within_one_second_are_one(world: World) -> None:

@@ -218,6 +218,8 @@ def test_a_wrong_token_burns_no_call(carrier: RunningSimulator, monkeypatch: pyt
         (400, '{"code": 10004, "message": "Call concurrency limit exceeded"}'),
         (400, '{"code": 86008, "message": "concurrency"}'),
         (404, '{"code": 20404, "message": "no such account"}'),
+        (403, "<html>not through this wall"),
+        (407, "<html>not without my leave, says the proxy"),
     ],
 )
 def test_what_is_wrong_with_the_account_burns_no_call(answer: Answer) -> None:

@@ -42,7 +42,10 @@ def queued(world: World, campaign_id: int, to: str = "+15005550101") -> int:
 
 def claimed(world: World, campaign_id: int, to: str = "+15005550101") -> int:
     call_id = queued(world, campaign_id, to)
-    world.do("update call_log set status = 'claimed', fence = 1, overdue_at = now() where id = %s", call_id)
+    world.do(
+        "update call_log set status = 'claimed', fence = 1, overdue_at = now() + interval '30 s' where id = %s",
+        call_id,
+    )
     return call_id
 
 
@@ -165,7 +168,7 @@ def test_a_claim_that_began_before_the_pause_does_not_outlive_it(world: World, c
     call_id = queued(world, campaign_id)
     with psycopg.connect(world.url) as dispatcher:
         dispatcher.execute("select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'))")
-        claim = "update call_log set status = 'claimed', fence = 1, overdue_at = now() where id = %s"
+        claim = "update call_log set status = 'claimed', fence = 1, overdue_at = now() + interval '30 s' where id = %s"
         dispatcher.execute(claim, (call_id,))
         pausing = Thread(target=control.pause, args=(Scope("campaign", str(campaign_id)),))
         pausing.start()
@@ -315,6 +318,21 @@ def test_a_stop_hangs_up_whoever_is_talking_and_keeps_what_waits(
     assert [world.call(call_id).status for call_id in (talking, ringing)] == ["completed", "canceled"]
     assert world.call(waiting).status == "queued"
     assert world.value("select state from dial_control where scope = 'campaign'") == "paused"
+
+
+def test_a_call_that_was_stopped_and_comes_back_unsent_is_not_dialed_again(
+    world: World, nudges: list[object], campaign_id: int
+) -> None:
+    call_id = claimed(world, campaign_id)
+    world.worker()
+    begun = db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1)
+    control.stop(Scope("call", str(call_id)))
+
+    db.run(dial.sql.put_back, call_id=call_id, fence=begun.fence, wait_s=2, reason="HTTP 429")
+
+    world.do("update call_log set due_at = now()")
+    assert dispatch.dispatch_once() == 0
+    assert world.statuses() == ["queued"]
 
 
 def test_a_call_whose_call_sid_comes_after_the_stop_is_hung_up_then(
@@ -515,6 +533,7 @@ def test_a_limit_holds_from_the_next_turn_and_can_be_lifted(
         ({}, "say which"),
         ({"calls_per_second": "0"}, "--calls-per-second is a number, more than 0"),
         ({"calls_per_second": "-1"}, "--calls-per-second is a number, more than 0"),
+        ({"calls_per_second": "5e-324"}, "--calls-per-second is a number, more than 0"),  # PostgreSQL would underflow
         ({"calls_per_second": "nan"}, "--calls-per-second is a number, more than 0"),
         ({"calls_per_second": "1001"}, "--calls-per-second is a number, more than 0"),
         ({"live_max": "-1"}, "--live-max is a whole number"),
@@ -578,7 +597,7 @@ def test_the_commands_of_an_operator(world: World, carrier: RunningSimulator, tm
     assert rows["campaign", str(campaign_id)]["state_reason"] == "a [b] c"
     assert "goes on" in says("resume", *campaign)
     assert "0 calls are in the air" in says("drain", *campaign)
-    world.do("update call_log set status = 'initiated', overdue_at = now() where id = %s", call_id)
+    world.do("update call_log set status = 'initiated', overdue_at = now() + interval '30 s' where id = %s", call_id)
     assert outbound("drain", *campaign, "--timeout", "0.1").returncode == 1
     assert "campaign 1" in outbound("resume", *campaign).stdout
     dialing = dialed(world, campaign_id, "+15005550131")

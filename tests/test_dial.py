@@ -68,10 +68,13 @@ def test_a_call_that_is_put_back_waits_longer_each_time_and_never_more_than_six_
     call_id = world.claimed()
     waits = []
     for _ in range(12):
-        world.do("update call_log set status = 'initiated', overdue_at = now() where id = %s", call_id)
+        world.do(
+            "update call_log set status = 'initiated', overdue_at = now() + interval '30 s' where id = %s",
+            call_id,
+        )
         _put_back(call_id)
         waits.append(world.value("select extract(epoch from due_at - now())::float from call_log"))
-        world.do("update call_log set status = 'claimed', overdue_at = now() where id = %s", call_id)
+        world.do("update call_log set status = 'claimed', overdue_at = now() + interval '30 s' where id = %s", call_id)
 
     assert 1 < waits[0] < 3
     assert 2 < waits[1] < 6
@@ -132,13 +135,13 @@ def test_a_call_that_does_not_exist_rings_nobody(world: World, carrier: RunningS
 def test_a_stale_put_back_cannot_move_a_dial_that_somebody_else_began(world: World) -> None:
     call_id = world.claimed()
     world.worker()
-    db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60)
+    db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1)
     db.run(
         dial.sql.put_back, call_id=call_id, fence=1, wait_s=2, reason="ConnectTimeout"
     )  # its answer gets lost on the way to the worker
     world.age(call_id, 600)
     db.run(dispatch.sql.claim_due_calls, **CLAIM)
-    second = db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60)
+    second = db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1)
 
     moved = _put_back(call_id)
 
@@ -204,9 +207,32 @@ def test_a_call_that_waits_after_it_was_not_sent_says_why(world: World) -> None:
     _put_back(call_id)
 
     assert world.call(call_id).error_message == "Not sent: ConnectTimeout."
-    world.do("update call_log set status = 'claimed', overdue_at = now() where id = %s", call_id)
-    db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60)
+    world.do("update call_log set status = 'claimed', overdue_at = now() + interval '30 s' where id = %s", call_id)
+    db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1)
     assert world.call(call_id).error_message is None
+
+
+def test_a_nudge_that_comes_after_the_claim_s_deadline_rings_nobody(world: World) -> None:
+    call_id = world.claimed()
+    world.age(call_id, 31)
+
+    assert db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1) is None
+
+    assert world.statuses() == ["queued"]
+    assert world.count("claim", "given_back") == 1
+
+
+def test_a_call_whose_campaign_ended_or_whose_consent_is_gone_since_its_claim_is_not_begun(world: World) -> None:
+    business_id = world.business()
+    for place, rule in enumerate(("ends_at = now()", "consent_required = true")):
+        campaign_id = world.value(
+            "insert into campaign (business_id, name) values (%s, %s) returning id", business_id, rule
+        )
+        call_id = world.claimed(business_id, f"+1500555010{place}")
+        world.do("update call_log set campaign_id = %s where id = %s", campaign_id, call_id)
+        world.do(f"update campaign set {rule} where id = %s", campaign_id)  # noqa: S608 (one of the two above)
+
+        assert db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1) is None
 
 
 def _refuse(call_id: int) -> None:

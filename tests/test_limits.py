@@ -13,7 +13,7 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from outbound import db, dispatch
+from outbound import db, dial, dispatch
 from outbound.demo import free_ports
 from outbound.up import Processes, doors
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, CLAIM, Environment, Servers, World, open_database, until
@@ -239,6 +239,21 @@ def test_no_second_that_slides_over_the_creates_sees_more_than_the_rate(
 
 def _most_within_a_second(moments: list[float]) -> int:
     return max((bisect_left(moments, at + 1) - place for place, at in enumerate(moments)), default=0)
+
+
+def test_many_lanes_make_no_claim_too_slow_to_be_begun(world: World) -> None:
+    for _ in range(300):
+        _queued(world, world.business(), 2)
+    world.worker()
+    world.do("analyze call_log")
+    begun = 0
+
+    for _ in range(6):
+        world.do("update dial_control set refilled_at = now() - interval '10 s' where scope = 'account'")
+        (call_id,) = _claim(account_rate=1.0)
+        begun += db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1) is not None
+
+    assert begun == 6
 
 
 # Fair shares

@@ -235,7 +235,7 @@ def test_a_duration_counts_in_every_bucket_that_holds_it(world: World) -> None:
 def test_a_life_shows_how_long_its_steps_took(world: World, nudges: list[object]) -> None:
     call_id = world.claimed()
     world.age(call_id, 20)
-    begun = db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60)
+    begun = db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1)
     world.do("update call_log set dialed_at = dialed_at - interval '3 s' where id = %s", call_id)
     occurred_at = datetime.now(UTC) - timedelta(seconds=200)
 

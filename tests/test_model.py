@@ -109,10 +109,12 @@ class Life(RuleBasedStateMachine):
 
     @rule(target=dials, call_id=calls)
     def begin_dial(self, call_id: int) -> tuple[int, int]:
-        begun = db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60)
+        begun = db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1)
         call = self.model[call_id]
-        assert (begun is not None) == (call.status == "claimed")
+        assert (begun is not None) == (call.status == "claimed" and not call.overdue)
         if begun is None:
+            if call.status == "claimed":  # its nudge comes after its deadline
+                call.status, call.overdue = "queued", False
             return (call_id, -1)
         call.status, call.overdue, call.looks, call.creates = "initiated", False, 0, call.creates + 1
         assert begun.fence == call.fence

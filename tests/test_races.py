@@ -66,7 +66,7 @@ def test_a_worker_and_clean_up_that_meet_at_an_overdue_claim_do_not_both_have_it
 
     def begin() -> set[int]:
         together.wait()
-        begun = [db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60) for call_id in calls]
+        begun = [db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1) for call_id in calls]
         return {call.id for call in begun if call is not None}
 
     def clean() -> set[int]:

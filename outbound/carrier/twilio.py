@@ -31,7 +31,7 @@ RETRY_OVERRIDES = "#ct=2000&rt=5000&tt=15000&rc=5&rp=5xx,ct,rt"
 # The account cannot call at all (wrong token, no such account, suspended, too many calls at once): nothing rang, and
 # burning the queue on it would be our fault.  Codes from Twilio's error dictionary.
 _NOT_NOW_CODES = {10001, 10004, 20003, 20005, 20429, 86008}
-_NOT_NOW_STATUSES = {401, 404, 429}
+_NOT_NOW_STATUSES = {401, 402, 403, 404, 405, 407, 429}
 
 # Refusals that say nothing of the callee: the next call from this number, or of this campaign, gets the same one.
 _NUMBER_CODES = {21210, 21212, 21213, 21606}  # From: not verified, no number, missing, not able to call
@@ -304,15 +304,16 @@ def _ask(question: Callable[[], T]) -> T:
 
 def _outcome(error: TwilioRestException | TwilioServiceException) -> Exception:
     """What an error answer to a create means; the table is in Twilio's error dictionary and its outcome classes."""
-    if not 400 <= error.status < 500:
+    if not 400 <= error.status < 500 or error.status == 408:
         return CallUnsure(f"HTTP {error.status}")
-    if error.status in _NOT_NOW_STATUSES or error.code in _NOT_NOW_CODES:
+    at_fault: Literal["number", "campaign"] | None = (
+        "number" if error.code in _NUMBER_CODES else "campaign" if error.code in _CAMPAIGN_CODES else None
+    )
+    if at_fault is None and (error.status in _NOT_NOW_STATUSES or error.code in _NOT_NOW_CODES):
         return SlowDown(f"HTTP {error.status}, code {error.code}")
     said = error.msg if isinstance(error, TwilioRestException) else error.detail or error.title
     code = str(error.code or error.status)[:CODE_CHARS_MAX]
-    if error.code in _NUMBER_CODES:
-        return CallRefused(code, str(said), at_fault="number")
-    return CallRefused(code, str(said), at_fault="campaign" if error.code in _CAMPAIGN_CODES else None)
+    return CallRefused(code, str(said), at_fault=at_fault)
 
 
 def _never_left(error: BaseException) -> bool:

@@ -13,6 +13,7 @@ drop index if exists call_log_retries;
 drop index if exists call_log_attempts;
 drop index if exists call_log_paused;
 drop index if exists call_log_lane;
+alter table call_log drop constraint if exists call_log_due_at;
 alter table call_log drop constraint if exists call_log_time_zone;
 alter table call_log drop constraint if exists call_log_contact;
 alter table call_log drop constraint if exists call_log_hang_up;

@@ -70,6 +70,10 @@ alter table call_log add constraint call_log_hang_up check (hang_up in ('cancele
 alter table call_log drop constraint if exists call_log_contact;
 alter table call_log add constraint call_log_contact check (jsonb_typeof(contact) = 'object');
 
+-- Nobody waits for ever, or since for ever.
+alter table call_log drop constraint if exists call_log_due_at;
+alter table call_log add constraint call_log_due_at check (isfinite(due_at));
+
 -- A zone that PostgreSQL does not know is refused here, by its own error: met in a claim, it would stop everybody.
 alter table call_log drop constraint if exists call_log_time_zone;
 alter table call_log add constraint call_log_time_zone check (
@@ -126,7 +130,7 @@ create table if not exists dial_control (
     scope            text not null check (scope in ('account', 'business', 'campaign', 'number')),
     key              text not null,  -- '' for the account, else an id or a number in E.164
     weight           float8 not null default 1 check (weight between 0.01 and 100),
-    calls_per_second float8 null check (calls_per_second > 0 and calls_per_second <= 1000),
+    calls_per_second float8 null check (calls_per_second between 0.001 and 1000),
     live_max         integer null check (live_max >= 0),
     state            text not null default 'running' check (state in ('running', 'paused')),
     state_reason     text null,

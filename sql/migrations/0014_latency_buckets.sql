@@ -12,7 +12,7 @@ as $$
      cross join lateral (
            values (coalesce((select min(bound)::text from unnest(bounds) as bound where bound >= greatest(0, $2)), '+Inf'),
                    1::bigint),
-                  ('sum_ms', round(greatest(0, $2) * 1000)::bigint)
+                  ('sum_ms', round(least(1e9, greatest(0, $2)) * 1000)::bigint)
      ) as counted (label, value)
      where $2 is not null
 $$;
