@@ -242,3 +242,36 @@ def _refuse(call_id: int) -> None:
 
 def _put_back(call_id: int) -> int:
     return int(db.run(dial.sql.put_back, call_id=call_id, fence=1, wait_s=2, reason="ConnectTimeout"))
+
+
+def test_a_claim_whose_moment_has_passed_rings_nobody_and_waits_for_its_next_turn(
+    world: World, carrier: RunningSimulator
+) -> None:
+    call_id = world.claimed()
+    world.do("update call_log set dial_by = now() - interval '1 ms'")
+
+    dial.dial_call(call_id)
+
+    assert carrier.log() == []
+    assert (world.call(call_id).status, world.call(call_id).dialed_at) == ("queued", None)
+
+
+@pytest.mark.parametrize("scope", ["account", "business", "campaign", "number"])
+def test_a_claim_of_a_scope_that_is_paused_rings_nobody(world: World, carrier: RunningSimulator, scope: str) -> None:
+    call_id = world.claimed()
+    call = world.call(call_id)
+    campaign_id = world.value(
+        "insert into campaign (business_id, name) values (%s, 'May') returning id", call.business_id
+    )
+    world.do("update call_log set campaign_id = %s", campaign_id)
+    keys = {"account": "", "business": call.business_id, "campaign": campaign_id, "number": call.from_number}
+    pause = (
+        "insert into dial_control (scope, key, state) values (%s, %s, 'paused')"
+        " on conflict (scope, key) do update set state = 'paused'"
+    )
+    world.do(pause, scope, str(keys[scope]))
+
+    dial.dial_call(call_id)
+
+    assert carrier.log() == []
+    assert world.call(call_id).status == "queued"

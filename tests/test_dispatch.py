@@ -180,3 +180,14 @@ def test_a_row_that_somebody_holds_does_not_stop_the_claim(world: World, nudges:
 
     turn.join(10)
     assert world.call(held).status == "queued"
+
+
+def test_a_call_that_is_paused_is_not_claimed_with_the_others_of_its_lane(world: World, nudges: list[object]) -> None:
+    business_id = world.business()
+    paused, other = world.queued(business_id, "+15005550201"), world.queued(business_id, "+15005550202")
+    world.do("update call_log set paused_at = now() where id = %s", paused)
+    world.worker()
+
+    assert dispatch.dispatch_once() == 1
+
+    assert [world.call(each).status for each in (paused, other)] == ["queued", "claimed"]

@@ -133,6 +133,26 @@ def test_a_limit_of_one_scope_takes_no_room_from_another(world: World) -> None:
     assert Counter(row.from_number for row in claimed) == {A_NUMBER: 1, "+15005550007": 4}
 
 
+def test_the_cap_of_the_account_holds_over_all_businesses_and_numbers(world: World) -> None:
+    for place in range(4):
+        business_id = world.business(f"business {place}")
+        _queued(world, business_id, 5)
+        world.do("update call_log set from_number = %s where business_id = %s", f"+1500555000{place}", business_id)
+    _limit(world, "account", "", live_max=3)
+    world.worker()
+
+    assert len(_claim()) == 3
+
+
+def test_who_may_not_be_dialed_takes_up_no_room(world: World) -> None:
+    calls = _queued(world, world.business(), 3)
+    world.do("insert into suppression (phone) select to_number from call_log where id <> %s", calls[2])
+    _limit(world, "account", "", live_max=1)
+    world.worker()
+
+    assert _claim() == [calls[2]]
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     caps=st.lists(st.integers(0, 6), min_size=6, max_size=6),

@@ -294,3 +294,13 @@ def test_a_setting_that_would_delete_what_is_needed_is_refused(days: str, monkey
 
     with pytest.raises(config.SettingsError, match="OUTBOUND_RETENTION_DAYS"):
         config.load()
+
+
+def test_a_call_that_waited_long_and_ended_lately_is_kept(world: World, nudges: list[Any]) -> None:
+    call_id = world.queued()
+    world.age(call_id, 100 * DAY_S)
+    world.do("update call_log set status = 'canceled', ended_at = now()")
+
+    assert retention.purge(KEEP_DAYS).calls == 0
+
+    assert ids(world) == [call_id]

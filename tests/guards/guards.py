@@ -25,13 +25,19 @@ GUARDS = (
     Guard(
         "only a claimed call is dialed",
         "sql/dial.sql",
-        (("call_log.id = :call_id and call_log.status = 'claimed' and", "call_log.id = :call_id and"),),
+        (
+            ("where id = :call_id and status = 'claimed'", "where id = :call_id"),
+            ("where call_log.id = call.id and status = 'claimed'", "where call_log.id = call.id"),
+        ),
         "tests/test_dial.py::test_only_a_claimed_call_is_dialed",
     ),
     Guard(
         "a redelivered nudge rings no phone again",
         "sql/dial.sql",
-        (("call_log.id = :call_id and call_log.status = 'claimed' and", "call_log.id = :call_id and"),),
+        (
+            ("where id = :call_id and status = 'claimed'", "where id = :call_id"),
+            ("where call_log.id = call.id and status = 'claimed'", "where call_log.id = call.id"),
+        ),
         "tests/test_dial.py::test_a_phone_rings_once_whatever_is_redelivered",
     ),
     Guard(
@@ -50,12 +56,8 @@ GUARDS = (
         "the from-state of a claim",
         "sql/dispatch.sql",
         (
-            (" and status = 'queued' for update skip locked", " for update skip locked"),
-            (
-                "where id = any(array(select id from locked)) and status = 'queued'",
-                "where id = any(array(select id from locked))",
-            ),
-            ("status = 'queued' and due_at <= now()", "status in ('queued', 'claimed') and due_at <= now()"),
+            ("       and status = 'queued'\n       and paused_at is null\n       for update", "       for update"),
+            ("(select id from locked)) and call_log.status = 'queued' and", "(select id from locked)) and"),
         ),
         "tests/test_races.py::test_two_dispatchers_never_take_the_same_call",
     ),
@@ -92,7 +94,7 @@ GUARDS = (
     Guard(
         "businesses take turns",
         "sql/dispatch.sql",
-        (("order by turn, random()", "order by id"),),
+        (("order by business_tag, luck", "order by id"),),
         "tests/test_dispatch.py::test_businesses_take_turns_whoever_has_more",
     ),
     Guard(
@@ -280,8 +282,8 @@ GUARDS = (
     Guard(
         "nobody calls with a neighbour's number",
         "sql/enqueue.sql",
-        (("phone = :from_number and business_id <> :business_id", "false"),),
-        "tests/test_enqueue.py",
+        (("phone = given.caller and business_id <> given.business_id", "false"),),
+        "tests/test_enqueue.py::test_a_bad_call_is_refused_with_what_to_do",
     ),
     Guard(
         "a worker refuses an old schema",
@@ -304,7 +306,237 @@ GUARDS = (
     Guard(
         "no number in a log line",
         "outbound/logs.py",
-        (('_PHONE.sub(r"\\g<said>+…", super().format(record))', "super().format(record)"),),
-        "tests/test_logs.py",
+        (('_PHONE.sub(r"\\g<said>+…", said)', "said"),),
+        "tests/test_logs.py::test_whatever_looks_like_a_phone_number_is_masked",
+    ),
+    Guard(
+        "a from-number has no more live calls than it may",
+        "sql/dispatch.sql",
+        (("where number_place <= number_room", "where true"),),
+        "tests/test_limits.py::test_no_more_calls_are_live_at_once_than_the_cap_allows[number]",
+    ),
+    Guard(
+        "a campaign has no more live calls than it may",
+        "sql/dispatch.sql",
+        (("where campaign_place <= campaign_room", "where true"),),
+        "tests/test_limits.py::test_no_more_calls_are_live_at_once_than_the_cap_allows[campaign]",
+    ),
+    Guard(
+        "a business has no more live calls than it may",
+        "sql/dispatch.sql",
+        (("where business_place <= business_room", "where true"),),
+        "tests/test_limits.py::test_no_more_calls_are_live_at_once_than_the_cap_allows[business]",
+    ),
+    Guard(
+        "a call costs its scopes a token",
+        "sql/dispatch.sql",
+        (("coalesce(scope.tokens - calls, 0)", "coalesce(scope.tokens, 0)"),),
+        "tests/test_limits.py::test_tokens_are_spent_in_the_claim_and_come_back_with_time",
+    ),
+    Guard(
+        "what stands in a call's way is looked for",
+        "sql/dispatch.sql",
+        (("        as obstacle on true\n", "        as obstacle on false\n"),),
+        "tests/test_suppression.py::test_a_suppressed_call_says_so_is_counted_and_is_never_nudged",
+    ),
+    Guard(
+        "a call that something stands in the way of is not claimed",
+        "sql/dispatch.sql",
+        (("code is null", "true"),),
+        "tests/test_window.py::test_a_call_outside_its_hours_waits_for_them_and_is_dialed_then",
+    ),
+    Guard(
+        "a window stays open until the phone has stopped ringing",
+        "sql/dispatch.sql",
+        ((":claim_s::float8 + :ring_s::float8", ":claim_s::float8 + 0 * :ring_s::float8"),),
+        "tests/test_window.py::test_a_call_that_would_ring_past_closing_time_is_not_begun",
+    ),
+    Guard(
+        "a number that was suppressed since the claim is not dialed",
+        "sql/dial.sql",
+        (("and not is_suppressed(to_number, business_id, campaign_id)", ""),),
+        "tests/test_suppression.py::test_a_call_that_was_claimed_when_a_file_named_its_number_rings_no_phone",
+    ),
+    Guard(
+        "nothing is begun while the carrier is in trouble",
+        "sql/dial.sql",
+        (("(state <> 'running' or hold_until > now())", "state <> 'running'"),),
+        "tests/test_breaker.py::test_a_carrier_that_throttles_is_given_time_and_nothing_is_lost",
+    ),
+    Guard(
+        "whom an operator hung up on is not tried again",
+        "sql/callback.sql",
+        (("and moved.hang_up is null", "and true"),),
+        "tests/test_ladder.py::test_whom_an_operator_hung_up_on_is_not_tried_again",
+    ),
+    Guard(
+        "a campaign that has ended tries nobody again",
+        "sql/callback.sql",
+        (("and coalesce(campaign.ends_at > now(), true)", "and true"),),
+        "tests/test_ladder.py::test_a_paused_campaign_keeps_its_next_attempt_and_an_ended_one_has_none",
+    ),
+    Guard(
+        "each kind of end has its own place in the ladder",
+        "sql/callback.sql",
+        (("and earlier.status = moved.status)", "and true)"),),
+        "tests/test_ladder.py::test_the_n_th_end_of_its_kind_takes_the_n_th_wait_and_then_nobody_is_tried_again",
+    ),
+    Guard(
+        "consent that was revoked is none",
+        "sql/migrations/0011_suppression.sql",
+        (("and consent.revoked_at is null", "and true"),),
+        "tests/test_suppression.py::test_a_revocation_reaches_a_call_that_waits_already",
+    ),
+    Guard(
+        "consent that has expired is none",
+        "sql/migrations/0011_suppression.sql",
+        (("and (consent.expires_at is null or consent.expires_at > now())", "and true"),),
+        "tests/test_suppression.py::test_a_campaign_that_demands_consent_calls_only_who_has_given_it",
+    ),
+    Guard(
+        "a business's do-not-call entry is its own",
+        "sql/migrations/0011_suppression.sql",
+        (("coalesce(suppression.business_id, is_suppressed.business_id) = is_suppressed.business_id", "true"),),
+        "tests/test_suppression.py::test_an_entry_holds_for_its_own_scope_and_for_nobody_else",
+    ),
+    Guard(
+        "a campaign's do-not-call entry is its own",
+        "sql/migrations/0011_suppression.sql",
+        (("(suppression.campaign_id is null or suppression.campaign_id = is_suppressed.campaign_id)", "true"),),
+        "tests/test_suppression.py::test_an_entry_holds_for_its_own_scope_and_for_nobody_else",
+    ),
+    Guard(
+        "a window stays open for as long as it is asked to",
+        "sql/migrations/0009_calling_window.sql",
+        (
+            (" where upper(shift) > lower(shift) + make_interval(secs => for_s)\n", "\n"),
+            ("tsrange(clock.begins, clock.ends, '[]')", "tsrange(clock.begins, clock.begins, '[]')"),
+        ),
+        "tests/test_window.py::test_a_window_that_would_close_during_the_ring_is_closed",
+    ),
+    Guard(
+        "hours follow a change of clocks",
+        "sql/migrations/0009_calling_window.sql",
+        (("(after, least(change, after + interval '360 hours'))", "(after, after + interval '360 hours')"),),
+        "tests/test_window.py::test_on_the_night_when_clocks_change_the_hours_are_what_the_clocks_show",
+    ),
+    Guard(
+        "no quick answer while clocks are changed",
+        "sql/migrations/0009_calling_window.sql",
+        (
+            (
+                "bool_and(clock.ends - clock.begins = make_interval(secs => for_s)\n                    and ",
+                "bool_and(",
+            ),
+        ),
+        "tests/test_window.py::test_on_the_night_when_clocks_change_the_hours_are_what_the_clocks_show",
+    ),
+    Guard(
+        "a window without hours is closed",
+        "sql/migrations/0009_calling_window.sql",
+        (("filter (where shift is not null) as open", "as open"),),
+        "tests/test_window.py::test_after_the_last_day_that_is_known_a_window_is_closed",
+    ),
+    Guard(
+        "a window is closed after its last known day",
+        "sql/migrations/0009_calling_window.sql",
+        (("least(last_day, known_until)", "last_day"),),
+        "tests/test_window.py::test_after_the_last_day_that_is_known_a_window_is_closed",
+    ),
+    Guard(
+        "who may be in several zones is called when it is open in all of them",
+        "sql/migrations/0009_calling_window.sql",
+        (("range_intersect_agg(coalesce(open, '{}'))", "range_agg(coalesce(open, '{}'))"),),
+        "tests/test_window.py::test_where_a_number_may_be_in_several_zones_it_is_called_when_all_are_open",
+    ),
+    Guard(
+        "a refresh opens no day that an operator closed",
+        "sql/window.sql",
+        (
+            (
+                "on conflict (window_id, day) do nothing",
+                "on conflict (window_id, day) do update set hours = excluded.hours",
+            ),
+        ),
+        "tests/test_window.py"
+        "::test_a_refresh_adds_the_years_that_are_missing_and_opens_nothing_that_an_operator_closed",
+    ),
+    Guard(
+        "a pause waits for the claim that is being made",
+        "outbound/control.py",
+        (("    sql.wait_for_turn(connection)\n    claims = ", "    claims = "),),
+        "tests/test_control.py::test_a_claim_that_began_before_the_pause_does_not_outlive_it",
+    ),
+    Guard(
+        "a call that our own clock calls recent is kept",
+        "sql/retention.sql",
+        (("and greatest(call_log.created_at, call_log.dialed_at) < past.moment", ""),),
+        "tests/test_retention.py::test_what_the_carrier_calls_old_and_our_clock_does_not_is_kept",
+    ),
+    Guard(
+        "a call that somebody has still to look at is kept",
+        "sql/retention.sql",
+        (("and call_log.overdue_at is null", ""),),
+        "tests/test_retention.py::test_a_call_whose_lead_is_not_made_or_whose_end_is_in_doubt_is_kept",
+    ),
+    Guard(
+        "attempts are kept as long as their ladder needs them",
+        "sql/retention.sql",
+        (("where (kin.id = call_log.retry_of or", "where false and (kin.id = call_log.retry_of or"),),
+        "tests/test_retention.py::test_a_ladder_of_which_an_attempt_is_recent_or_waits_keeps_all_of_them",
+    ),
+    Guard(
+        "a first attempt goes last",
+        "sql/retention.sql",
+        (("and not exists (select from call_log as attempt where attempt.retry_of = call_log.id)", ""),),
+        "tests/test_retention.py::test_a_ladder_goes_as_a_whole_its_first_attempt_last",
+    ),
+    Guard(
+        "retention waits for nobody",
+        "sql/retention.sql",
+        (("for update of call_log skip locked", "for update of call_log"),),
+        "tests/test_retention.py::test_a_row_that_somebody_holds_is_left_for_the_next_round",
+    ),
+    Guard(
+        "a contact's field chooses no number and no address",
+        "outbound/voice.py",
+        (("if len(_FIELD.findall(twiml)) !=", "if 0 >"),),
+        "tests/test_campaign.py::test_a_field_may_stand_only_in_what_is_said",
+    ),
+    Guard(
+        "the account has no more live calls than it may",
+        "sql/dispatch.sql",
+        (("luck limit (select free from room)", "luck"),),
+        "tests/test_limits.py::test_the_cap_of_the_account_holds_over_all_businesses_and_numbers",
+    ),
+    Guard(
+        "a call that may not be dialed takes up no room",
+        "sql/dispatch.sql",
+        (("             where code is null) as in_campaign", "             ) as in_campaign"),),
+        "tests/test_limits.py::test_who_may_not_be_dialed_takes_up_no_room",
+    ),
+    Guard(
+        "a call that an operator paused is not claimed",
+        "sql/dispatch.sql",
+        (("and paused_at is null", ""),),
+        "tests/test_dispatch.py::test_a_call_that_is_paused_is_not_claimed_with_the_others_of_its_lane",
+    ),
+    Guard(
+        "a claim of a scope that was paused since is not dialed",
+        "sql/dial.sql",
+        (("(state <> 'running' or hold_until > now())", "hold_until > now()"),),
+        "tests/test_dial.py::test_a_claim_of_a_scope_that_is_paused_rings_nobody",
+    ),
+    Guard(
+        "a paced claim is dialed in its moment or not at all",
+        "sql/dial.sql",
+        (("coalesce(dial_by, overdue_at) >= now()", "true"),),
+        "tests/test_dial.py::test_a_claim_whose_moment_has_passed_rings_nobody_and_waits_for_its_next_turn",
+    ),
+    Guard(
+        "a call that ended lately is kept",
+        "sql/retention.sql",
+        (("where call_log.ended_at < past.moment", "where true"),),
+        "tests/test_retention.py::test_a_call_that_waited_long_and_ended_lately_is_kept",
     ),
 )
