@@ -427,7 +427,8 @@ def install_service(
     """Print systemd's units for worker, scheduler, web and migrate, or install them."""
     from outbound import service
 
-    units = service.units(program or service.this_program(), user)
+    path = (program or service.this_program()).absolute()
+    units = service.units(path, user)
     if to is None:
         print("\n".join(f"# {name}\n{text}" for name, text in units.items()))  # noqa: T201
         return
@@ -437,6 +438,8 @@ def install_service(
         raise Misuse(f"the units cannot be written: {error}") from None
     for path in written:
         out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    if fault := service.why_not_started(path):
+        err.print(f"outbound: {fault}", style="red", highlight=False, markup=False, soft_wrap=True)
     err.print(service.NEXT, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -457,8 +460,11 @@ def psql(context: typer.Context) -> None:
     """Open psql on the configured database, or on our own; further arguments are psql's."""
     import subprocess
 
+    from outbound import db
     from outbound.embedded import psql_path
 
     with ready(check_schema=False):
-        finished = subprocess.run([psql_path(), config.settings().database_url or "", *context.args], check=False)
+        # Not on the command line, which everybody on this machine may read.
+        address, secret = db.without_password(config.settings().database_url or "")
+        finished = subprocess.run([psql_path(), address, *context.args], env=os.environ | secret, check=False)
     raise typer.Exit(finished.returncode)

@@ -179,6 +179,13 @@ def run_script(connection: Connection, text: str) -> None:
     connection.execute(text.encode())
 
 
+def without_password(url: str) -> tuple[str, dict[str, str]]:
+    """An address as libpq takes it, without its password, and the environment that hands libpq the password."""
+    parts = psycopg.conninfo.conninfo_to_dict(url)
+    password = parts.pop("password", None)
+    return psycopg.conninfo.make_conninfo("", **parts), {} if password is None else {"PGPASSWORD": str(password)}
+
+
 def recreate_database(name: str, template: str | None = None) -> str:
     """Make a database *name* on the configured server, empty or a copy, in place of an older one; return its URL."""
     identifier = psycopg.sql.Identifier(name)

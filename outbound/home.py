@@ -10,6 +10,8 @@ from pathlib import Path
 
 from outbound import config, embedded, schema
 
+SERVICE_DIR = Path("/etc/outbound")  # where the units find their settings and secrets
+
 
 @contextmanager
 def at_home(*, broker: bool, lasting: bool) -> Iterator[bool]:
@@ -32,6 +34,7 @@ def at_home(*, broker: bool, lasting: bool) -> Iterator[bool]:
         invent_account(settings)
         yield False
         return
+    _refuse_beside_a_service(settings)
     with embedded.servers(
         _data_dir(settings), postgres=wants_postgres, broker=wants_broker, lasting=lasting
     ) as servers:
@@ -43,6 +46,16 @@ def at_home(*, broker: bool, lasting: bool) -> Iterator[bool]:
         if wants_postgres and servers.owned:
             schema.migrate()
         yield servers.owned
+
+
+def _refuse_beside_a_service(settings: config.Settings) -> None:
+    """Where outbound runs as a service, a forgotten DATABASE_URL must not lead to an empty queue of our own."""
+    if os.environ.get("CREDENTIALS_DIRECTORY") or (settings.data_dir is None and SERVICE_DIR.is_dir()):
+        raise embedded.EmbeddedError(
+            "DATABASE_URL or REDIS_URL is not set, and this host runs outbound as a service: "
+            f"CREDENTIALS_DIRECTORY={SERVICE_DIR}/credentials shows a command where it is; "
+            "OUTBOUND_DATA_DIR means servers of our own all the same"
+        )
 
 
 def _data_dir(settings: config.Settings) -> Path:

@@ -14,6 +14,10 @@ import structlog
 
 FORMAT_SETTING = "OUTBOUND_LOG_FORMAT"
 
+# PostgreSQL shows the whole row that it refuses, with what is known of the callee; and a URL may hold a password.
+_ROW = re.compile(r"\b(DETAIL|CONTEXT):.*?(?=\\n\S|\n\S|\Z)", re.DOTALL)
+_LOGIN = re.compile(r"(://[^:/@\s]*:)[^@\s]*(?=@)")
+
 # Twilio's error texts, URLs of failed requests, and the arguments of old messages, carry numbers.
 _PHONE = re.compile(
     r"""
@@ -130,7 +134,7 @@ def _masked(name: str, value: Any) -> Any:
         return [_masked(name, inner) for inner in value]
     # A number may be known by what it is called alone, as in to=15005550101.
     said = f"{name}={value}"
-    masked = _PHONE.sub(r"\g<said>+…", said)
+    masked = _PHONE.sub(r"\g<said>+…", _LOGIN.sub(r"\1…", _ROW.sub(r"\1: …", said)))
     if masked == said:
         return value if isinstance(value, int) else said[len(name) + 1 :]
     return masked[len(name) + 1 :]

@@ -148,7 +148,7 @@ _GAUGES = (
     ),
 )
 
-_DUTIES = ("claimed", "no_call_sid", "no_lead", "reconcile")
+_DUTIES = ("claimed", "no_call_sid", "no_lead", "reconcile", "hang_up")
 
 # Name, help, counter in the database, label, and the values that are shown from the start: a series that begins with
 # its first event hides that event from increase().

@@ -1,7 +1,9 @@
 """Run as a service: systemd's units, and what the processes do otherwise where systemd looks after them."""
 
+import os
 import socket
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
@@ -57,8 +59,9 @@ def web_sockets() -> list[socket.socket] | None:
 
 
 def this_program() -> Path:
-    """The `outbound` beside the Python that runs."""
-    return Path(sys.executable).parent / "outbound"
+    """The `outbound` beside the Python that runs, or where this Python's pip puts programs."""
+    beside = Path(sys.executable).parent / "outbound"
+    return beside if beside.exists() else Path(sysconfig.get_path("scripts")) / "outbound"
 
 
 def units(program: Path, user: str | None = None) -> dict[str, str]:
@@ -102,3 +105,14 @@ def _unit_dir() -> Path:
     here = Path(__file__).parent
     inside = here / "systemd"  # in an installed package; in a checkout they lie beside it
     return inside if inside.is_dir() else here.parent / "ops" / "systemd"
+
+
+def why_not_started(program: Path) -> str | None:
+    """Why the units could not start this program, and what to do; None where they can."""
+    if not os.access(program, os.X_OK):
+        return f"{program} cannot be run: say with --bin where outbound is"
+    if any(program.is_relative_to(home) for home in ("/home", "/root")):
+        return (
+            f"the units may not enter {program.parent}: install outbound elsewhere, like /opt/outbound, and give --bin"
+        )
+    return None

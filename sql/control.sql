@@ -36,7 +36,9 @@ with paused as (
     insert into dial_control (scope, key, state, state_reason, state_since)
     values (:scope, :key, 'paused', :reason, now())
     on conflict (scope, key) do update
-       set state = excluded.state, state_reason = excluded.state_reason, state_since = excluded.state_since
+       -- Whoever pauses what the breaker had paused has seen it: from now on it is the operator's.
+       set state = excluded.state, state_reason = excluded.state_reason, state_since = excluded.state_since,
+           refused_calls = '{}'
 ), claim as (
     select id
       from call_log

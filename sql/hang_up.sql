@@ -17,9 +17,13 @@ with wanted as (
      order by id
      limit :batch_max
        for update skip locked
+), taken as (
+    update call_log
+       set hang_up_asked_at = now()
+      from wanted
+     where call_log.id = wanted.id
+    returning call_log.id, call_sid, hang_up
+), done as (
+    insert into duty (name) values ('hang_up') on conflict (name) do update set last_success_at = now()
 )
-update call_log
-   set hang_up_asked_at = now()
-  from wanted
- where call_log.id = wanted.id
-returning call_log.id, call_sid, hang_up;
+select id, call_sid, hang_up from taken;

@@ -379,3 +379,10 @@ def test_a_private_umask_does_not_keep_the_embedded_servers_out(reachable: Path)
         os.umask(before)
 
     says(done, "1")
+
+
+def test_where_outbound_is_a_service_no_command_begins_a_queue_of_its_own(tmp_path: Path) -> None:
+    done = run(tmp_path, {"CREDENTIALS_DIRECTORY": str(tmp_path)}, "status")
+
+    assert done.returncode == 2
+    assert "this host runs outbound as a service" in done.stderr

@@ -163,6 +163,19 @@ def test_a_traceback_is_one_line_and_shows_no_number() -> None:
     assert "555010" not in text
 
 
+def test_a_row_that_postgresql_refused_and_a_password_in_a_url_are_not_shown() -> None:
+    detail = 'violates check\nDETAIL:  Failing row contains (7, {"name": "Dana Levi"}).'
+    with heard() as said:
+        try:
+            raise RuntimeError(detail)
+        except RuntimeError:
+            logs.get("step").exception("step.failed", where="postgresql://u:secretpw@host/db")
+
+    assert "violates check" in said.getvalue()
+    assert "Dana" not in said.getvalue()
+    assert "secretpw" not in said.getvalue()
+
+
 def test_line_breaks_in_what_a_stranger_sent_begin_no_new_line() -> None:
     with heard() as said:
         logs.get("web").info("web.told", status="busy\ntimestamp=1 level=info event=dial.accepted\r\n")
