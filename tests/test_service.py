@@ -197,7 +197,7 @@ def test_no_process_finds_secrets_in_its_environment_that_came_as_files(given: S
     assert "DATABASE_URL" not in os.environ
 
 
-@pytest.mark.parametrize("program", ["/opt/nowhere/outbound", "/root/checkout/.venv/bin/outbound"])
+@pytest.mark.parametrize("program", ["/opt/nowhere/outbound", "/home/somebody/outbound"])
 def test_an_installation_that_could_not_start_says_so(tmp_path: Path, program: str) -> None:
     done = _install_service("--to", str(tmp_path), "--bin", program)
 
