@@ -147,6 +147,18 @@ def nudge_each(actor: dramatiq.Actor[..., Any], all_args: Sequence[tuple[int | s
     return sent
 
 
+def answers() -> bool:
+    """Does the broker answer?  One that lives in this process does."""
+    client = getattr(broker, "client", None)
+    if client is None:
+        return True
+    try:
+        return bool(client.ping())
+    except Exception as error:  # noqa: BLE001 (away, or it does not let us in: no nudge gets through)
+        log.warning("broker.silent", error=type(error).__name__)
+        return False
+
+
 def waiting_messages(queue_name: str) -> list[bytes]:
     """The messages that lie in a queue and that no worker has taken, as they were sent."""
     client = getattr(broker, "client", None)

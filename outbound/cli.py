@@ -10,11 +10,10 @@ from threading import Thread
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from outbound import __version__, cli_campaign, cli_control, cli_doctor, cli_suppression, cli_window, config, logs
-from outbound.door import AsJson, Misuse, err, out, ready, until_told_to_stop
+from outbound.door import AsJson, Misuse, err, importing, out, ready, tell_rejected, until_told_to_stop
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -192,18 +191,9 @@ def import_(
     """Put a file of calls in the queue; a second time adds nothing.  Exit status 1 where lines were refused."""
     from outbound.enqueue import import_calls
 
-    columns = (TextColumn("importing"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn())
-    with ready(), Progress(*columns, console=err, transient=True) as progress:
-        bar = progress.add_task("import", total=file.stat().st_size if file.is_file() else None)
-        report = import_calls(
-            file,
-            business_id=business,
-            campaign_id=campaign,
-            batch=batch,
-            progress=lambda done: progress.update(bar, completed=done),
-        )
-    for line, reason in report.rejected_lines:
-        err.print(f"line {line}: {reason}", highlight=False, markup=False, soft_wrap=True)
+    with ready(), importing(file) as progress:
+        report = import_calls(file, business_id=business, campaign_id=campaign, batch=batch, progress=progress)
+    tell_rejected(report.rejected_lines)
     if report.encoding != "UTF-8":
         err.print(f"read as {report.encoding}", highlight=False)
     if report.fields:

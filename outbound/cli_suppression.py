@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from outbound import operator
 from outbound.calls_file import ImportReport
-from outbound.door import AsJson, Misuse, err, out, ready
+from outbound.door import AsJson, Misuse, importing, out, ready, tell_rejected
 
 suppress = typer.Typer(name="suppress", no_args_is_help=True, help="Whom nobody may call.")
 consent = typer.Typer(name="consent", no_args_is_help=True, help="Who has agreed to be called.")
@@ -206,13 +205,9 @@ def _say_for_whom(everybody: bool, business: int | None, campaign: int | None) -
 
 
 def _import(file: Path, work: Callable[[Callable[[int], None]], ImportReport]) -> None:
-    columns = (TextColumn("importing"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn())
-    # Only somebody who looks at a terminal is shown progress.
-    with ready(), Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        bar = progress.add_task("import", total=file.stat().st_size if file.is_file() else None)
-        report = work(lambda done: progress.update(bar, completed=done))
-    for line, reason in report.rejected_lines:
-        err.print(f"line {line}: {reason}", highlight=False, markup=False, soft_wrap=True)
+    with ready(), importing(file) as progress:
+        report = work(progress)
+    tell_rejected(report.rejected_lines)
     out.print(f"{report.created} new, {report.already_there} there already, {report.rejected} refused", highlight=False)
     if report.rejected:
         raise typer.Exit(1)

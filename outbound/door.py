@@ -1,13 +1,15 @@
 """What every operator's command shares: how it starts, what it prints on, and how it says no."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from outbound import logs
 
@@ -52,3 +54,19 @@ def until_told_to_stop() -> Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     return stop
+
+
+@contextmanager
+def importing(file: Path) -> Iterator[Callable[[int], None]]:
+    """Show how far a file has been read; what this gives is to be told the number of bytes."""
+    columns = (TextColumn("importing"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn())
+    # Only somebody who looks at a terminal is shown progress.
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        bar = progress.add_task("import", total=file.stat().st_size if file.is_file() else None)
+        yield lambda done: progress.update(bar, completed=done)
+
+
+def tell_rejected(lines: Iterable[tuple[int, str]]) -> None:
+    """Name each line of a file that was refused, and why."""
+    for line, reason in lines:
+        err.print(f"line {line}: {reason}", highlight=False, markup=False, soft_wrap=True)

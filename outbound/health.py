@@ -1,7 +1,6 @@
 """Can calls be made right now, and if not, what is missing; /readyz and `outbound ready` say it."""
 
-from outbound import db, logs, schema
-from outbound.broker import broker
+from outbound import broker, db, logs, schema
 from outbound.config import WORKER_SILENT_S
 
 sql = db.statements("health")
@@ -15,7 +14,7 @@ def missing() -> dict[str, str]:
     Takes some 15 s at most where the database or the broker is away.  Nothing in it is secret: no address, no user, no
     word of an error.
     """
-    found = {} if _broker_answers() else {"broker": "does not answer", "consumers": "no nudge reaches them"}
+    found = {} if broker.answers() else {"broker": "does not answer", "consumers": "no nudge reaches them"}
     try:
         lacking = schema.missing_migrations()
         if lacking:
@@ -29,14 +28,3 @@ def missing() -> dict[str, str]:
     if not threads:
         found["consumers"] = "no worker is alive"
     return found
-
-
-def _broker_answers() -> bool:
-    client = getattr(broker, "client", None)
-    if client is None:
-        return True  # it lives in this process
-    try:
-        return bool(client.ping())
-    except Exception as error:  # noqa: BLE001 (away, or it does not let us in: no nudge gets through)
-        log.warning("health.broker_away", error=type(error).__name__)
-        return False

@@ -254,7 +254,9 @@ class _Queue:
 
     def _read(self) -> list[Metric]:
         info = _gauge("outbound_build_info", "Always 1; the version is the label.", {__version__: 1}, "version")
-        broker: dict[str | None, float] = {None: _broker_answers()}
+        from outbound import broker  # `outbound status` reads the numbers where no broker is configured
+
+        answers: dict[str | None, float] = {None: broker.answers()}
         schema_text = "Migrations that this version needs and the database lacks."
         missing: dict[str | None, float] = {}
         found: list[Metric] = []
@@ -268,23 +270,10 @@ class _Queue:
         return [
             *found,
             info,
-            _gauge("outbound_broker_up", "1 where the broker answers this web process.", broker),
+            _gauge("outbound_broker_up", "1 where the broker answers this web process.", answers),
             _gauge("outbound_schema_missing_migrations", schema_text, missing),
             _gauge("outbound_scrape_error", "1 where the database could not be read for this scrape.", {None: failed}),
         ]
-
-
-def _broker_answers() -> bool:
-    from outbound.broker import broker  # `outbound status` reads the numbers where no broker is configured
-
-    client = getattr(broker, "client", None)
-    if client is None:
-        return True  # it lives in this process
-    try:
-        return bool(client.ping())
-    except Exception as error:  # noqa: BLE001 (away, or it does not let us in: no nudge gets through)
-        log.warning("metrics.broker_away", error=type(error).__name__)
-        return False
 
 
 registry.register(_Queue())

@@ -19,7 +19,7 @@ AWAY = "postgresql://outbound:hush@127.0.0.1:1/outbound"
 @pytest.fixture
 def shared_broker(servers: Servers, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The broker of a process that shares it with others."""
-    monkeypatch.setattr(health, "broker", broker.make(servers.redis_url))
+    monkeypatch.setattr(broker, "broker", broker.make(servers.redis_url))
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_without_a_worker_that_is_alive_the_consumers_are_missing(world: World, 
 
 def test_without_a_broker_that_answers_no_worker_can_be_reached(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.worker()
-    monkeypatch.setattr(health, "broker", broker.make("redis://outbound:hush@127.0.0.1:1"))
+    monkeypatch.setattr(broker, "broker", broker.make("redis://outbound:hush@127.0.0.1:1"))
 
     assert health.missing() == {"broker": "does not answer", "consumers": "no nudge reaches them"}
 
