@@ -58,6 +58,8 @@ class _Ids(dramatiq.Middleware):
         if message.actor_name in broker.actors:
             names = inspect.signature(broker.actors[message.actor_name].fn).parameters
             given = dict(zip(names, message.args, strict=False)) | message.kwargs
+            if "call_ids" in given and len(message.args) == 1:  # of several, each line names its own
+                given["call_id"] = message.args[0]
             logs.remember(**{name: given[name] for name in ("call_id", "call_sid") if name in given})
 
     def after_process_message(self, *_: object, **_outcome: object) -> None:
@@ -133,7 +135,7 @@ def nudge(actor: dramatiq.Actor[..., Any], *args: int | str) -> bool:
 def nudge_each(actor: dramatiq.Actor[..., Any], all_args: Sequence[tuple[int | str, ...]]) -> int:
     """The same for several; return how many were sent, which are the first ones."""
     sent = 0
-    if time.monotonic() < _away_until.get(actor.broker, 0):
+    if not all_args or time.monotonic() < _away_until.get(actor.broker, 0):
         return sent
     try:
         for args in all_args:

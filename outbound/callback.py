@@ -1,6 +1,6 @@
 """Write down what the carrier says happened, in any order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from outbound import db, lead, logs, voice
 from outbound.call import Report
@@ -12,31 +12,43 @@ log = logs.get("callback")
 
 
 def record(call_id: int, report: Report) -> str:
+    """The same for one report; return its word."""
+    return record_all([(call_id, report)])[0]
+
+
+def record_all(reports: Sequence[tuple[int, Report]]) -> list[str]:
     """
-    Keep *report* and move the call forward if it is news; nudge its lead when there is somebody to make one of.
+    Keep reports, at most one of a call, and move each call forward if that is news; nudge the leads that are due.
 
     Returns:
-        `moved`, `unchanged`, `unknown_status` (kept, moved nothing), `other_call_sid` or `unknown_call` (refused).
+        a word for each: `moved`, `unchanged`, `unknown_status` (kept, moved nothing), `other_call_sid` or
+        `unknown_call` (refused).
     """
-    with logs.about(call_id=call_id, call_sid=report.call_sid):
-        return _record_and_nudge(call_id, report)
-
-
-def _record_and_nudge(call_id: int, report: Report) -> str:
     try:
-        row = _record(call_id, report)
+        rows = _record(reports)
     except db.Conflict:
-        # Another call took the number, or another row this call_sid, between our look and our write.  Look again.
-        try:
-            row = _record(call_id, report)
-        except db.Conflict:
-            log.error(f"{report.source}.call_sid_of_another_call")
-            return "other_call_sid"
-    log.info(f"{report.source}.{row.result}", status=row.status, told=report.status)
+        # Another call took the number, or another row this call_sid, between our look and our write.  Look again, at
+        # each by itself.
+        rows = [row for one in reports for row in _record_alone(one)]
+    told = dict(reports)
+    for row in rows:
+        report = told[row.call_id]
+        with logs.about(call_id=row.call_id, call_sid=report.call_sid):
+            log.info(f"{report.source}.{row.result}", status=row.status, told=report.status)
     crash_here("callback.recorded")
-    if row.lead_due:
-        lead.nudge(report.call_sid)
-    return str(row.result)
+    lead.nudge_all([told[row.call_id].call_sid for row in rows if row.lead_due])
+    words = {row.call_id: str(row.result) for row in rows}
+    return [words.get(call_id, "other_call_sid") for call_id, _ in reports]
+
+
+def _record_alone(one: tuple[int, Report]) -> list[db.Row]:
+    try:
+        return _record([one])
+    except db.Conflict:
+        call_id, report = one
+        with logs.about(call_id=call_id, call_sid=report.call_sid):
+            log.error(f"{report.source}.call_sid_of_another_call")
+        return []
 
 
 def record_answered_by(call_id: int, call_sid: str, answered_by: str, payload: Mapping[str, object]) -> str:
@@ -74,23 +86,19 @@ def record_inbound_call(call_sid: str, from_number: str, to_number: str) -> tupl
     return answer.voice_url, voice.render(answer.twiml, None)  # nobody's row says who calls
 
 
-def _record(call_id: int, report: Report) -> db.Row:
+def _record(reports: Sequence[tuple[int, Report]]) -> list[db.Row]:
     config = settings()
-    return db.run(
-        sql.record_report,
-        call_id=call_id,
-        call_sid=report.call_sid,
-        to_number=report.to_number,
-        status=report.status,
-        source=report.source,
-        sequence_number=report.sequence_number,
-        occurred_at=report.occurred_at,
-        duration_s=report.duration_s,
-        answered_by=report.answered_by,
-        sip_code=report.sip_code,
-        payload=db.json(dict(report.payload)),
+    rows: list[db.Row] = db.run(
+        sql.record_reports,
+        reports=db.json([_fields(call_id, report) for call_id, report in reports]),
         ring_s=config.ring_s + config.margin_s,
         talk_s=config.time_limit_s + config.margin_s,
         lead_s=config.lead_s,
         relook_s=config.relook_s,
     )
+    return rows
+
+
+def _fields(call_id: int, report: Report) -> dict[str, object]:
+    occurred_at = report.occurred_at.isoformat() if report.occurred_at else None
+    return {**vars(report), "call_id": call_id, "occurred_at": occurred_at, "payload": dict(report.payload)}

@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     ring_s: int = Field(30, ge=15, le=600)  # how long a phone may ring; under 15 s is not allowed in the UK and US
     time_limit_s: int = Field(3600, ge=10, le=86_400)  # the carrier hangs up after this
     claim_s: Seconds = 30  # a claim older than this is taken back; must exceed the slowest broker hop
-    ask_s: Seconds = 60  # without a call_sid for this long, the carrier is asked; it gives up itself after about 26 s
+    ask_s: Seconds = 60  # without a call_sid for this long, the carrier is asked; we give up after about 18 s
     close_s: float = Field(105, gt=0, le=115)  # without a call_sid for this long, a call is closed; 120 s is promised
     relook_s: Seconds = 10  # between two looks at the carrier for one call
     margin_s: Seconds = 30  # on top of ring_s and time_limit_s before a silent call is asked about
@@ -69,8 +69,8 @@ class Settings(BaseSettings):
 
     # The processes
     worker_processes: int = Field(1, ge=1, le=64)
-    worker_threads: int = Field(8, ge=1, le=256)  # calls that one process can dial at once
-    claims_per_thread: int = Field(4, ge=1, le=100)  # claims outstanding per living worker thread
+    worker_threads: int = Field(8, ge=1, le=256)  # of one process; each has up to 16 calls at the carrier
+    claims_per_thread: int = Field(16, ge=1, le=100)  # claims outstanding per living worker thread; 16 make one nudge
     batch_max: int = Field(200, ge=1, le=10_000)  # rows that one statement moves at most
     poll_s: Seconds = 1  # dispatch looks at least this often, notified or not
     tick_s: float = Field(5, gt=0, le=10)  # between two rounds of clean-up, and of reconcile

@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,8 +44,13 @@ _CONNECT_OPTIONS: dict[str, Any] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,  # milliseconds; a half-open socket never raises by itself
-    "options": f"-c statement_timeout={_TIMEOUT_MS} -c idle_in_transaction_session_timeout={_TIMEOUT_MS}",
+    # One plan per connection, whatever the parameters: what the tests explain is what runs, and large statements take
+    # longer to plan than to run.
+    "options": "-c jit=off -c plan_cache_mode=force_generic_plan"
+    f" -c statement_timeout={_TIMEOUT_MS} -c idle_in_transaction_session_timeout={_TIMEOUT_MS}",
 }
+
+PREPARED: dict[str, Any] = {"prepare_threshold": 0}  # for a connection that runs the same statements again and again
 
 
 def sql_dir() -> Path:
@@ -73,7 +78,7 @@ class _Adapter(PyFormatAdapter):
 
 @cache
 def statements(step: str) -> Any:
-    """The named statements of one step: `statements("dial").begin_dial`."""
+    """The named statements of one step: `statements("dial").begin_dials`."""
     return aiosql.from_path(sql_dir() / f"{step}.sql", lambda: _Adapter(step), kwargs_only=True)
 
 
@@ -117,9 +122,9 @@ def with_connection(work: Callable[[Connection], T]) -> T:
         return work(connection)
 
 
-def transact(work: Callable[[Connection], T]) -> T:
-    """Let *work* use a connection of the pool, all its statements in one transaction."""
-    with _lent_connection() as connection, connection.transaction():
+def transact(work: Callable[[Connection], T], own: Connection | None = None) -> T:
+    """Let *work* use a connection of the pool, or the caller's *own*, all its statements in one transaction."""
+    with nullcontext(own) if own else _lent_connection() as connection, connection.transaction():
         return work(connection)
 
 
@@ -176,7 +181,7 @@ def explain(connection: Connection, statement: Any, **parameters: Any) -> None:
 
 def run_script(connection: Connection, text: str) -> None:
     """Run several statements without parameters, as a migration's file holds them."""
-    connection.execute(text.encode())
+    connection.execute(text.encode(), prepare=False)
 
 
 def without_password(url: str) -> tuple[str, dict[str, str]]:
@@ -265,7 +270,7 @@ def _open_pool() -> ConnectionPool[_Connection]:
     return ConnectionPool(
         url,
         connection_class=_Connection,
-        kwargs=_with_options_of(url, _CONNECT_OPTIONS),
+        kwargs=_with_options_of(url, _CONNECT_OPTIONS | PREPARED),
         min_size=1,
         max_size=settings().worker_threads + 4,
         open=True,

@@ -1,9 +1,9 @@
-"""Ring one claimed call, at most once, and write down what came of it."""
+"""Ring claimed calls, each at most once, and write down what came of it."""
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import dramatiq
 
@@ -11,7 +11,7 @@ from outbound import broker as nudges
 from outbound import callback, db, logs, voice
 from outbound.broker import broker
 from outbound.call import DialOrder, Report
-from outbound.carrier import CallNotSent, CallRefused, CallUnsure, SlowDown
+from outbound.carrier import Accepted, Answer, Answered, CallNotSent, CallRefused, CallUnsure, SlowDown
 from outbound.carrier.twilio import carrier
 from outbound.config import settings
 from outbound.failpoint import crash_here
@@ -26,63 +26,85 @@ OUTCOME_WAIT_S = 10
 _SEND_S = 0.1  # after the last moment to begin: a paced call that is sent later would bunch up at the carrier
 _PATIENT_PUT_BACKS = 3  # a database whose commits take longer than that must not keep a call from being dialed at all
 _CARRIER_QUEUE_MAX_S = 5  # a call that waits there longer rings when nobody expects it, and outside its calling hours
+_TOGETHER_MAX = 16  # calls of one nudge: they are begun by one commit and at the carrier together, and die together
+_SHARES_MIN = 8  # nudges that a few claims are shared out over, so that no thread has all and others none
 
 
 @dramatiq.actor(broker=broker, queue_name="dial", max_retries=0)  # Dramatiq's default, 20, would ring a phone 21 times
-def dial_call(call_id: int) -> None:
-    """Ring one claimed call, at most once, and write down what the carrier said."""
+def dial_call(*call_ids: int) -> None:
+    """Ring claimed calls, each at most once and all at the same time, and write down what the carrier said."""
     asked_at = time.monotonic()
-    call = db.run(sql.begin_dial, call_id=call_id, ask_s=settings().ask_s, send_s=_SEND_S)
-    if call is None:
-        log.info("dial.not_my_turn", call_id=call_id)  # another worker has it, or clean-up took it back
+    begun = db.run(sql.begin_dials, call_ids=list(call_ids), ask_s=settings().ask_s, send_s=_SEND_S)
+    calls = {call.id: call for call in begun}
+    for call_id in call_ids:
+        if call_id not in calls:
+            log.info("dial.not_my_turn", call_id=call_id)  # another worker has it, or it was taken back
+    if not calls:
         return
     crash_here("dial.begun")
-    is_late = call.send_within_s is not None and time.monotonic() - asked_at > _patience_s(call)
+    took_s = time.monotonic() - asked_at
+    in_time = [call for call in begun if call.send_within_s is None or took_s <= _patience_s(call)]
+    late = calls.keys() - {call.id for call in in_time}
+    failures = [_write_down(calls, [(call_id, CallNotSent("its moment had passed")) for call_id in late])]
     # No transaction is open here: a phone is slow, and a lock must not be.
-    outcome = _not_sent(call, "its moment had passed") if is_late else _ring(call)
-    crash_here("dial.answered")
-    db.persist(outcome.write, for_s=OUTCOME_WAIT_S)
-    # After an acceptance was written, which says that the carrier is well.
-    if outcome.is_trouble and settings().hold_max_s:
-        log.warning("dial.slow_down", call_id=call.id)
-        db.persist(partial(db.run, sql.slow_down, hold_max_s=settings().hold_max_s), for_s=OUTCOME_WAIT_S)
-    crash_here("dial.written")
+    for answers in carrier().place_calls([_order(call) for call in in_time]):
+        crash_here("dial.answered")
+        failures.append(_write_down(calls, answers))
+    for failure in filter(None, failures):
+        raise failure
 
 
 def _patience_s(call: db.Row) -> float:
     return float(call.send_within_s * 2 ** max(0, min(call.put_backs, 10) - _PATIENT_PUT_BACKS))
 
 
-class _Outcome(NamedTuple):
-    """What came of a dial: how to write it down, which restates what it moves from; is the carrier in trouble?"""
-
-    write: Callable[[], object]
-    is_trouble: bool = False
-
-
-def _ring(call: db.Row) -> _Outcome:
+def _order(call: db.Row) -> DialOrder:
     twiml = voice.render(call.twiml, call.contact)
-    order = DialOrder(call.id, call.from_number, call.to_number, call.voice_url, twiml, call.machine_detection)
-    try:
-        accepted = carrier().place_call(order)
-    except CallRefused as refusal:
-        log.warning("dial.refused", call_id=call.id, code=refusal.code)
-        refused = {"error_code": refusal.code, "error_message": str(refusal), "at_fault": refusal.at_fault}
-        return _Outcome(partial(_record_refusal, call_id=call.id, fence=call.fence, **refused))
-    except CallNotSent as reason:
-        return _not_sent(call, str(reason), is_trouble=isinstance(reason, SlowDown))
-    except CallUnsure as reason:
-        # The row says 'initiated' and has a deadline: reconcile asks the carrier, and nobody dials it again.
-        log.warning("dial.unsure", call_id=call.id, reason=str(reason))
-        return _Outcome(partial(db.run, sql.record_unsure), is_trouble=True)
-    report = Report(call_sid=accepted.call_sid, status="initiated", source="create")
-    return _Outcome(partial(callback.record, call.id, report), accepted.queue_time_s > _CARRIER_QUEUE_MAX_S)
+    return DialOrder(call.id, call.from_number, call.to_number, call.voice_url, twiml, call.machine_detection)
 
 
-def _not_sent(call: db.Row, reason: str, *, is_trouble: bool = False) -> _Outcome:
-    log.warning("dial.not_sent", call_id=call.id, reason=reason)
-    back = {"call_id": call.id, "fence": call.fence, "wait_s": settings().put_back_s, "reason": reason}
-    return _Outcome(partial(db.run, sql.put_back, **back), is_trouble)
+def _write_down(calls: Mapping[int, db.Row], answers: Sequence[Answered]) -> Exception | None:
+    """Write what came of some dials; return the failure where the database stayed away."""
+    accepted = [(call_id, answer) for call_id, answer in answers if isinstance(answer, Accepted)]
+    reports = [(call_id, Report(answer.call_sid, "initiated", "create")) for call_id, answer in accepted]
+    writes: list[Callable[[], object]] = [partial(callback.record_all, reports)] if reports else []
+    writes += [_write_of(calls[call_id], answer) for call_id, answer in answers if not isinstance(answer, Accepted)]
+    troubled = [call_id for call_id, answer in answers if _is_trouble(answer)]
+    if troubled and settings().hold_max_s:
+        log.warning("dial.slow_down", call_id=troubled[0])
+        # After the acceptances were written, which say that the carrier is well.
+        writes.append(partial(db.run, sql.slow_down, hold_max_s=settings().hold_max_s))
+    failure: Exception | None = None
+    deadline = time.monotonic() + OUTCOME_WAIT_S
+    for write in writes:
+        try:
+            db.persist(write, for_s=deadline - time.monotonic())
+        except db.Unavailable as error:
+            failure = error
+    crash_here("dial.written")
+    return failure
+
+
+def _write_of(call: db.Row, answer: CallRefused | CallNotSent | CallUnsure) -> Callable[[], object]:
+    """How to write down what is no acceptance; it restates what it moves from."""
+    if isinstance(answer, CallRefused):
+        log.warning("dial.refused", call_id=call.id, code=answer.code)
+        refused = {"error_code": answer.code, "error_message": str(answer), "at_fault": answer.at_fault}
+        return partial(_record_refusal, call_id=call.id, fence=call.fence, **refused)
+    if isinstance(answer, CallNotSent):
+        log.warning("dial.not_sent", call_id=call.id, reason=str(answer))
+        back = {"call_id": call.id, "fence": call.fence, "wait_s": settings().put_back_s, "reason": str(answer)}
+        return partial(db.run, sql.put_back, **back)
+    # The row says 'initiated' and has a deadline: reconcile asks the carrier, and nobody dials it again.
+    log.warning("dial.unsure", call_id=call.id, reason=str(answer))
+    return partial(db.run, sql.record_unsure)
+
+
+def _is_trouble(answer: Answer) -> bool:
+    """Does the answer say that the carrier itself is in trouble, or that we are too fast for it?"""
+    if isinstance(answer, Accepted):
+        return answer.queue_time_s > _CARRIER_QUEUE_MAX_S
+    return isinstance(answer, SlowDown | CallUnsure)
 
 
 def _record_refusal(**refusal: object) -> None:
@@ -93,8 +115,11 @@ def _record_refusal(**refusal: object) -> None:
 
 def nudge(call_ids: Sequence[int]) -> int:
     """
-    Ask workers to dial claimed calls, one each; return how many were asked, which are the first ones.
+    Ask workers to dial claimed calls; return how many were asked for, which are the first ones.
 
-    Should a nudge get lost, clean-up takes the claim back.
+    Should a nudge get lost, clean-up takes its claims back.
     """
-    return nudges.nudge_each(dial_call, [(call_id,) for call_id in call_ids])
+    together = max(1, min(_TOGETHER_MAX, math.ceil(len(call_ids) / _SHARES_MIN)))
+    shares = [tuple(call_ids[first : first + together]) for first in range(0, len(call_ids), together)]
+    sent = nudges.nudge_each(dial_call, shares)
+    return sum(len(share) for share in shares[:sent])

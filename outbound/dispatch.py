@@ -17,14 +17,14 @@ _HEADS_MIN = 20  # calls looked at per lane and turn at least: what stands in th
 _AWAY_WAIT_S = 2  # after the database or the broker was away
 
 
-def dispatch_once() -> int:
+def dispatch_once(line: db.Connection | None = None) -> int:
     """
     One turn: claim what is due and nudge a worker for each call; return how many calls were moved.
 
     Moved are also those that stood in the way: closed, or due later.  Claims whose nudge could not be sent are given
-    back.
+    back.  *line* is the dispatcher's own connection, where the claim has its plan; without one the pool lends another.
     """
-    moved = db.transact(_claim)
+    moved = db.transact(_claim, line)
     claimed = [row.id for row in moved if row.status == "claimed"]
     crash_here("dispatch.claimed")
     nudged = dial.nudge(claimed)
@@ -63,11 +63,11 @@ def dispatch_until(stop: Event) -> None:
     """Dispatch until *stop* is set: woken by a notice, and by a poll that finds everything anyway."""
     while not stop.is_set():
         try:
-            with db.connect() as connection:
+            with db.connect(**db.PREPARED) as connection:
                 db.listen(connection, "outbound_due")
                 busy_until = 0.0
                 while not stop.is_set():
-                    if dispatch_once() > 0:
+                    if dispatch_once(connection) > 0:
                         busy_until = time.monotonic() + _BUSY_S
                     busy = time.monotonic() < busy_until
                     db.wait_for_notice(connection, _BUSY_WAIT_S if busy else settings().poll_s)

@@ -1,5 +1,7 @@
 """Make a lead from a call_sid and nothing else."""
 
+from collections.abc import Sequence
+
 import dramatiq
 
 from outbound import broker as nudges
@@ -34,4 +36,9 @@ def create_lead_from_call_job(call_sid: str | None = None, *_old: object, **_ext
 
 def nudge(call_sid: str) -> bool:
     """Ask a worker to make the lead; should the nudge get lost, clean-up repeats it."""
-    return nudges.nudge(create_lead_from_call_job, call_sid)
+    return nudge_all([call_sid]) == 1
+
+
+def nudge_all(call_sids: Sequence[str]) -> int:
+    """The same for several; return how many were asked for, which are the first ones."""
+    return nudges.nudge_each(create_lead_from_call_job, [(call_sid,) for call_sid in call_sids])

@@ -99,7 +99,11 @@ _GAUGES = (
         "Calls whose dial has begun and that have no call_sid yet.",
         "pending_without_call_sid",
     ),
-    ("outbound_worker_threads", "Calls that living workers can dial at once.", "worker_threads"),
+    (
+        "outbound_worker_threads",
+        "Threads of the living workers; each dials up to 16 calls at once.",
+        "worker_threads",
+    ),
     (
         "outbound_duty_last_success_timestamp_seconds",
         "When a duty (a clean-up rule, reconcile) last succeeded; 0 where it never did.",

@@ -1,8 +1,10 @@
 -- callback.sql: write down what the carrier says, in any order.  Read by outbound/callback.py alone.
 
--- name: record_report(call_id, call_sid, to_number, status, source, sequence_number, occurred_at, duration_s, answered_by, sip_code, payload, ring_s, talk_s, lead_s, relook_s)^
--- Keep what the carrier reported of a call, and move the call forward if this is news.  The create answer, callbacks
--- and look-ups all come through here, so it does not matter which of them is first.
+-- name: record_reports(reports, ring_s, talk_s, lead_s, relook_s)
+-- Keep what the carrier reported of some calls, and move each call forward if this is news.  The create answer,
+-- callbacks and look-ups all come through here, so it does not matter which of them is first.
+--
+-- `reports` is a JSON array, at most one report of a call, with the fields of `told` below.
 --
 -- Moves    any live status -> a later one; failed for want of a call_sid -> its true status, but to a live one only
 --          where no other live call holds the number.  The first report gives the row its call_sid (adoption).
@@ -11,18 +13,28 @@
 --          (nothing) -> queued: the next attempt of the ladder that the campaign has, or else the business, where the
 --          carrier says that the call ended busy, unanswered or failed.  What we closed ourselves gets none; nor does
 --          a callee whom another live call has by now.  A key of its own makes each attempt once.
--- Returns  `result`: moved, unchanged, unknown_status, other_call_sid or unknown_call; the status; is a lead due
+-- Returns  of each report: `result` (moved, unchanged, unknown_status, other_call_sid or unknown_call), the status, and
+--          is a lead due
 -- Races    the dial that waits for its answer, other callbacks, clean-up: all take the row lock, rank decides
--- The create answer does not wait for the disk: a server that crashes and forgets it is a worker that died before it
+-- Create answers do not wait for the disk: a server that crashes and forgets one is a worker that died before it
 -- wrote, and the first callback adopts the call.
-with report as (
-    select case when coalesce(call_status_rank(:status), 0) < 2 then 'initiated' else :status end as status
-     where :source <> 'create' or set_config('synchronous_commit', 'off', true) is not null
+with told as materialized (
+    select told.*, coalesce(call_status_rank(told.status), 0) < 2 as is_strange
+      from jsonb_to_recordset(:reports::jsonb)
+        as told (call_id bigint, call_sid text, to_number text, status text, source text, sequence_number integer,
+                 occurred_at timestamptz, duration_s integer, answered_by text, sip_code integer, payload jsonb)
+), hurry as materialized (
+    select set_config('synchronous_commit',
+                      case when bool_and(source = 'create') then 'off' else current_setting('synchronous_commit') end,
+                      true) as commits
+      from told
 ), call as (
-    select call_log.id, report.status as reported,
-           call_status_rank(report.status) > call_status_rank(call_log.status)
+    select call_log.id, told.call_sid as told_call_sid, told.source, told.occurred_at, told.duration_s as told_duration_s,
+           told.answered_by as told_answered_by, told.sip_code, told.sequence_number, told.payload, told.is_strange,
+           told.status as told_status, reported.status as reported,
+           call_status_rank(reported.status) > call_status_rank(call_log.status)
            or call_awaits_truth(call_log.status, error_code)
-              and (call_status_rank(report.status) = 5
+              and (call_status_rank(reported.status) = 5
                    or not exists (select
                                     from call_log as other
                                    where other.business_id = call_log.business_id
@@ -30,35 +42,39 @@ with report as (
                                      and other.direction = 'outbound'
                                      and other.status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')
                                      and other.id <> call_log.id)) as is_news
-      from call_log, report
-     where call_log.id = :call_id
-       and (call_sid = :call_sid
-            or call_sid is null and coalesce(:to_number::text, to_number) is not distinct from to_number)
+      from hurry
+     cross join told
+     cross join lateral (select case when told.is_strange then 'initiated' else told.status end as status) as reported
+     inner join call_log on call_log.id = told.call_id
+     where call_log.call_sid = told.call_sid
+        or call_log.call_sid is null
+           and coalesce(told.to_number, call_log.to_number) is not distinct from call_log.to_number
+     order by call_log.id
        for update of call_log
 ), event as (
     insert into call_event (call_id, call_sid, source, status, sequence_number, occurred_at, payload)
-    select id, :call_sid, :source, :status, :sequence_number, :occurred_at, :payload from call
+    select id, told_call_sid, source, told_status, sequence_number, occurred_at, payload from call
     on conflict do nothing
-    returning source, occurred_at
+    returning call_id, source, occurred_at
 ), moved as (
     update call_log
-       set call_sid = :call_sid,
+       set call_sid = told_call_sid,
            looks = 0,
            status = case when is_news then reported else status end,
            answered_at = case
-               when reported = 'in-progress' and (is_news or :occurred_at::timestamptz is not null)
-                   then least(answered_at, coalesce(:occurred_at::timestamptz, now()))
+               when reported = 'in-progress' and (is_news or occurred_at is not null)
+                   then least(answered_at, coalesce(occurred_at, now()))
                else answered_at
            end,
            ended_at = case
                when not is_news then ended_at
-               when call_status_rank(reported) = 5 then coalesce(:occurred_at::timestamptz, now())
+               when call_status_rank(reported) = 5 then coalesce(occurred_at, now())
            end,
-           duration_s = coalesce(:duration_s, duration_s),
-           answered_by = coalesce(:answered_by, answered_by),
+           duration_s = coalesce(told_duration_s, duration_s),
+           answered_by = coalesce(told_answered_by, answered_by),
            error_code = case
                when not is_news then error_code
-               when reported = 'failed' then coalesce('sip_' || :sip_code::text, 'carrier_failed')
+               when reported = 'failed' then coalesce('sip_' || sip_code::text, 'carrier_failed')
            end,
            error_message = case
                when not is_news and call_log.call_sid is null and call_is_in_doubt(status, error_code)
@@ -70,7 +86,7 @@ with report as (
                when not is_news and call_is_in_doubt(status, error_code)
                    then case
                        when call_log.call_sid is null then now() + make_interval(secs => :ring_s)
-                       when :source = 'lookup' then now() + make_interval(secs => :relook_s)
+                       when source = 'lookup' then now() + make_interval(secs => :relook_s)
                        else overdue_at
                    end
                when call_status_rank(case when is_news then reported else status end) = 5
@@ -81,12 +97,12 @@ with report as (
                    end
                when is_news and reported = 'in-progress' then now() + make_interval(secs => :talk_s)
                when is_news or call_log.call_sid is null then now() + make_interval(secs => :ring_s)
-               when :source = 'lookup' then now() + make_interval(secs => :relook_s)
+               when source = 'lookup' then now() + make_interval(secs => :relook_s)
                else overdue_at
            end
       from call
      where call_log.id = call.id
-    returning call_log.*, is_news
+    returning call_log.*, is_news, is_strange, source
 ), next_attempt as (
     -- The n-th end of its kind takes the n-th wait of the ladder; past the last one nobody is tried again.
     insert into call_log (business_id, campaign_id, direction, status, from_number, to_number, due_at, attempt,
@@ -116,55 +132,60 @@ with report as (
        and next.from_number ~ '^\+[1-9][0-9]{6,14}$'  -- rows of the old system may hold anything
        and moved.to_number ~ '^\+[1-9][0-9]{6,14}$'
     on conflict do nothing
-    returning id
+    returning retry_of, attempt
 ), carrier_well as (
     -- The carrier took this one: nothing is refused or in trouble in a row any more (dial.sql).
     update dial_control
        set refused_calls = '{}', troubles = 0
       from moved
-     where :source = 'create'
+     where moved.source = 'create'
        and (scope, key) in (('account', ''), ('business', business_id::text), ('campaign', campaign_id::text),
                             ('number', from_number))
        and (refused_calls <> '{}' or troubles <> 0)
 ), result as (
-    select case
+    select told.call_id, told.source,
+           case
                when is_news then 'moved'
-               when coalesce(call_status_rank(:status), 0) < 2 then 'unknown_status'
-               else 'unchanged'
+               when moved.is_strange then 'unknown_status'
+               when moved.id is not null then 'unchanged'
+               when exists (select from call_log where id = told.call_id) then 'other_call_sid'
+               else 'unknown_call'
            end as result,
-           status,
-           lead_id is null and status not in ('initiated', 'ringing') as lead_due
-      from moved
-    union all
-    select 'other_call_sid', null, false
-     where not exists (select from call) and exists (select from call_log where id = :call_id)
-    union all
-    select 'unknown_call', null, false
-     where not exists (select from call_log where id = :call_id)
+           moved.status,
+           coalesce(lead_id is null and moved.status not in ('initiated', 'ringing'), false) as lead_due
+      from told
+      left join moved on moved.id = told.call_id
 ), counted as (
     insert into counter (name, label, slot, value)
-    select name, label, pg_backend_pid() % 8, value
-      from (select 'report.' || :source as name, result as label, 1 as value from result
+    select name, label, pg_backend_pid() % 8, sum(value)
+      from (select 'report.' || source as name, result as label, 1 as value
+              from result
+             where result not in ('other_call_sid', 'unknown_call')
             union all
             select 'ended', status, 1 from moved where is_news and call_status_rank(status) = 5
             union all
-            select 'retry', status, 1 from moved where exists (select from next_attempt)
+            select 'retry', moved.status, 1
+              from moved
+             inner join next_attempt
+                on next_attempt.retry_of = coalesce(moved.retry_of, moved.id)
+               and next_attempt.attempt = moved.attempt + 1
             union all
             select took.*
-              from event, moved
+              from event
+             inner join moved on moved.id = event.call_id
              cross join lateral seconds_counted('dial_seconds', extract(epoch from now() - dialed_at)::float8) as took
-             where source = 'create'
+             where event.source = 'create'
             union all
             select took.*
               from event
              cross join lateral seconds_counted('callback_lag_seconds',
                                                 extract(epoch from now() - occurred_at)::float8) as took
              where source = 'callback') as news
-     where label not in ('other_call_sid', 'unknown_call')
+     group by name, label
      order by name, label
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
-select result, status, lead_due from result;
+select call_id, result, status, lead_due from result;
 
 -- name: record_answered_by(call_id, call_sid, answered_by, payload)$
 -- Keep what machine detection found out: the carrier says it apart from the call's status, and names no number, so that

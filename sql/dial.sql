@@ -1,15 +1,15 @@
 -- dial.sql: the intent to ring a phone, and what came of it.  Read by outbound/dial.py alone.
 -- An accepted call is written by callback.sql: the carrier's answer is the first of its reports.
 
--- name: begin_dial(call_id, ask_s, send_s)^
--- Write down that this call is about to be dialed.  Committed before the carrier hears of it.
+-- name: begin_dials(call_ids, ask_s, send_s)
+-- Write down that these calls are about to be dialed.  Committed before the carrier hears of any.
 --
 -- Moves    claimed -> initiated; claimed -> queued where its moment has passed (dial_by, or the claim's own deadline), or
 --          where it was forbidden since it was claimed: a pause, a do-not-call entry, consent, the campaign's end
--- Returns  what to dial, and how long a paced call may take until it is sent; or nothing: another worker has it, or it
---          was taken back
--- Races    whoever repeats this nudge finds the row no longer 'claimed'
--- Undo     none: from here on the phone may be ringing
+-- Returns  what to dial, and how long a paced call may take until it is sent; nothing of a call that another worker has
+--          or that was taken back
+-- Races    whoever repeats this nudge finds the rows no longer 'claimed'
+-- Undo     none: from here on the phones may be ringing
 with call as (
     select id,
            coalesce(dial_by, overdue_at) >= now()
@@ -28,7 +28,8 @@ with call as (
                   and (state <> 'running' or hold_until > now())
            ) as may_begin
       from call_log
-     where id = :call_id and status = 'claimed'
+     where id = any(:call_ids::bigint[]) and status = 'claimed'
+     order by id
        for update
 ), begun as (
     update call_log
@@ -43,14 +44,15 @@ with call as (
     returning call_log.*
 ), counted as (
     insert into counter (name, label, slot, value)
-    select counted.name, counted.label, pg_backend_pid() % 8, counted.value
+    select name, label, pg_backend_pid() % 8, sum(value)
       from (select waited.*
               from begun
              cross join lateral seconds_counted('queue_wait_seconds', extract(epoch from now() - due_at)::float8)
                 as waited
              where status = 'initiated'
             union all
-            select 'claim', 'given_back', 1 from begun where status = 'queued') as counted
+            select 'claim', 'given_back', 1 from begun where status = 'queued') as news
+     group by name, label
      order by name, label
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
@@ -75,7 +77,7 @@ select begun.id, begun.fence, begun.from_number, begun.to_number, begun.contact,
 -- Moves    initiated, or failed for want of a call_sid -> failed; claimed -> queued, those of a scope that is paused
 -- Returns  the scope that was paused by this, or nothing
 -- Races    a callback that adopted the call first wins: the row has its call_sid.  A claim that began before the pause
---          is put back by begin_dial
+--          is put back by begin_dials
 with call as (
     select id, status
       from call_log
@@ -192,7 +194,7 @@ select counted.name, counted.label, pg_backend_pid() % 8, 1
 on conflict (name, label, slot) do update set value = counter.value + 1;
 
 -- name: record_unsure()!
--- No usable answer came.  The row stays as begin_dial left it: reconcile asks the carrier, nobody dials again.
+-- No usable answer came.  The row stays as begin_dials left it: reconcile asks the carrier, nobody dials again.
 insert into counter (name, label, slot, value)
 values ('dial', 'unknown', pg_backend_pid() % 8, 1)
 on conflict (name, label, slot) do update set value = counter.value + 1;

@@ -23,7 +23,7 @@ select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'))
 -- Races    other dispatchers wait for their turn (take_turn); a row that somebody holds is skipped
 -- Undo     release_claims; release_overdue_claims in cleanup.sql
 with scope as materialized (
-    select * from dial_scope(:account_rate)
+    select * from dial_scope(:account_rate, only_capped => true)
 ), room as (
     select account.served_floor, account.rate,
            greatest(0, least(
@@ -120,34 +120,44 @@ with scope as materialized (
                    row_number() over (partition by business_id order by business_tag, luck) as business_place
               from within_campaign) as placed
      where business_place <= business_room
-), chosen as (
-    select * from within_business order by business_tag, luck limit (select free from room)
+), decided as (
+    (select id, code, until, is_final, is_paced, number_counts, business_id, campaign_key, from_number, business_weight,
+            campaign_weight, business_tag, campaign_tag
+       from within_business
+      order by business_tag, luck
+      limit (select free from room))
+     union all
+    select id, code, until, is_final, is_paced, number_counts, business_id, campaign_key, from_number, business_weight,
+           campaign_weight, null, null
+      from judged
+     where code is not null
 ), locked as (
-    -- As arrays: the planner takes these for few, and reads the table by its key however large it is.
-    select id
-      from call_log
-     where id = any(array(select id from chosen union all select id from judged where code is not null))
-       and status = 'queued'
+    -- Each row carries what was decided for it: the planner takes all of these for few, and a join among them would cost
+    -- the square of their number.
+    select decided.*
+      from decided
+     inner join call_log using (id)
+     where call_log.status = 'queued'
        and paused_at is null
-       for update skip locked
+       for update of call_log skip locked
 ), moved as (
     update call_log
-       set status = case when judged.is_final then 'canceled' when code is null then 'claimed' else status end,
+       set status = case when is_final then 'canceled' when code is null then 'claimed' else status end,
            fence = fence + case when code is null then 1 else 0 end,
            overdue_at = case when code is null then now() + make_interval(secs => :claim_s) end,
            dial_by = case
                when code is null and is_paced then clock_timestamp() + make_interval(secs => :late_s)
            end,
-           due_at = case when code is null or judged.is_final then call_log.due_at else until end,
-           held_by = case when not judged.is_final then code end,
-           error_code = case when judged.is_final then code else error_code end,
-           error_message = case when judged.is_final then obstacle_sentence(code) else error_message end,
-           ended_at = case when judged.is_final then now() end
-      from judged
-     where call_log.id = any(array(select id from locked)) and call_log.status = 'queued' and judged.id = call_log.id
-    returning call_log.id, call_log.status, code
+           due_at = case when code is null or is_final then due_at else until end,
+           held_by = case when not is_final then code end,
+           error_code = case when is_final then code else error_code end,
+           error_message = case when is_final then obstacle_sentence(code) else error_message end,
+           ended_at = case when is_final then now() end
+      from locked
+     where call_log.id = locked.id and status = 'queued'
+    returning locked.*, status
 ), taken as (
-    select chosen.* from moved inner join chosen using (id) where moved.status = 'claimed'
+    select * from moved where status = 'claimed'
 ), spent as (
     insert into dial_control (scope, key, tokens, refilled_at, served, served_floor)
     select spending.scope, spending.key, coalesce(scope.tokens - calls, 0),
@@ -199,7 +209,7 @@ update call_log
  where id = any(:call_ids::bigint[]) and status = 'claimed';
 
 -- name: worker_seen(worker_id, threads)!
--- A worker process says that it is alive, and how many calls it can dial at once.
+-- A worker process says that it is alive, and how many threads it dials with.
 insert into worker (id, threads)
 values (:worker_id, :threads)
 on conflict (id) do update set threads = excluded.threads, seen_at = now();

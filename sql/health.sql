@@ -1,7 +1,7 @@
 -- health.sql: can calls be made right now.  Read by outbound/health.py alone.
 
 -- name: living_worker_threads(worker_silent_s)$
--- How many calls living workers can dial at once.
+-- How many threads the living workers dial with.
 --
 -- Returns  one number, 0 where no worker is alive
 select coalesce(sum(threads), 0)::int

@@ -1,5 +1,5 @@
 -- suppression.sql: whom nobody may call, who has agreed, and what a registry said.  Read by outbound/suppression.py alone.
--- The claim (call_obstacle) and begin_dial ask these tables before each dial.  Whoever moves them is written to audit by
+-- The claim (call_obstacle) and begin_dials ask these tables before each dial.  Whoever moves them is written to audit by
 -- the statement that does: of a file, one row for each chunk that brought something new.
 
 -- name: find_scope(business_id, campaign_id)^

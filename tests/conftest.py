@@ -31,8 +31,9 @@ CONFIGURED = {
 os.environ["REDIS_URL"] = "memory://"
 
 from outbound import broker, config, db, dial, embedded, lead, schema
+from outbound.call import DialOrder
+from outbound.carrier import Accepted, twilio
 from outbound.carrier import simulator as simulated
-from outbound.carrier import twilio
 
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
 AUTH_TOKEN = "a-token-that-signs-nothing-real"
@@ -219,6 +220,20 @@ def nudges(database: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tu
     return sent
 
 
+def place(carrier: twilio.Twilio, order: DialOrder) -> Accepted:
+    """What the carrier says to one order; what is no acceptance is raised."""
+    (((_, answer),),) = carrier.place_calls([order])
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def begin(call_id: int) -> Any:
+    """Begin to dial a claimed call, as a worker does; None where it may not."""
+    begun = db.run(dial.sql.begin_dials, call_ids=[call_id], ask_s=60, send_s=0.1)
+    return begun[0] if begun else None
+
+
 def until(condition: Callable[[], object], timeout_s: float = 20) -> None:
     """Wait for a condition, and fail where it does not come true."""
     deadline = time.monotonic() + timeout_s
@@ -253,7 +268,7 @@ def let_it_end(carrier: simulated.RunningSimulator, entry: dict[str, Any]) -> No
 def forget_settings() -> None:
     """Let the next look at the settings read the environment again."""
     config.settings.cache_clear()
-    twilio._local.__dict__.clear()
+    twilio.close()
 
 
 class Environment:

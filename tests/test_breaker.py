@@ -47,7 +47,7 @@ def turn(world: World, nudges: list[Any]) -> int:
     """One dispatch turn, and a worker that dials all that was claimed; how many calls that were."""
     nudges.clear()
     dispatch.dispatch_once()
-    calls = [args[0] for actor, args in nudges if actor == "dial_call"]
+    calls = [call_id for actor, args in nudges if actor == "dial_call" for call_id in args]
     for call_id in calls:
         dial.dial_call(call_id)
     return len(calls)

@@ -1,7 +1,7 @@
 """What is called for: its numbers, words, ladder, pace and days."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -24,9 +24,9 @@ from outbound import (
     logs,
     voice,
 )
-from outbound.call import Report
+from outbound.call import DialOrder, Report
 from outbound.campaign import BadCampaign, Given
-from outbound.carrier import CallNotSent
+from outbound.carrier import Answered, CallNotSent
 from outbound.door import Misuse
 from tests.conftest import CLAIM, World
 
@@ -409,12 +409,12 @@ def test_a_field_may_stand_only_in_what_is_said() -> None:
 def test_what_is_dialed_says_the_contact_s_fields_and_asks_for_machines(
     world: World, acme: int, monkeypatch: pytest.MonkeyPatch, nudges: list[object]
 ) -> None:
-    orders = []
+    orders: list[DialOrder] = []
 
     class Carrier:
-        def place_call(self, order: Any) -> Any:
-            orders.append(order)
-            raise CallNotSent("only looked at")
+        def place_calls(self, asked: Sequence[DialOrder]) -> Iterator[list[Answered]]:
+            orders.extend(asked)
+            yield [(order.call_id, CallNotSent("only looked at")) for order in asked]
 
     monkeypatch.setattr(dial, "carrier", Carrier)
     added = add(acme, twiml=HELLO, machine_detection="DetectMessageEnd")

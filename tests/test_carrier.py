@@ -18,10 +18,10 @@ import pytest
 from starlette.datastructures import ImmutableMultiDict
 
 from outbound.call import DialOrder
-from outbound.carrier import CallNotSent, CallRefused, CallUnsure, CarrierSilent, twilio
+from outbound.carrier import Accepted, CallNotSent, CallRefused, CallUnsure, CarrierSilent, twilio
 from outbound.carrier.simulator import RunningSimulator
 from outbound.config import Settings
-from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, forget_settings, let_it_end
+from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, forget_settings, let_it_end, place
 
 FROM = "+15005550006"
 SID = "CA" + "5" * 32
@@ -46,6 +46,9 @@ gC27LwCnN9IqLkQCICsTmz/5mnayOy+iBY8qUUZDWYR2PSBqD/C4b96kx7ij
 """
 
 
+_opened: list[twilio.Twilio] = []
+
+
 @pytest.fixture(autouse=True)
 def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The settings of a process that dials; no database is needed here."""
@@ -56,6 +59,8 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     forget_settings()
     yield
     forget_settings()
+    while _opened:
+        _opened.pop().close()
 
 
 def _order(digits: str = "99", voice_url: str | None = None, twiml: str | None = "<Response/>") -> DialOrder:
@@ -67,7 +72,8 @@ def _at(url: str) -> twilio.Twilio:
     """The adapter for whoever lives at *url*, by settings that a real start might refuse."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TWILIO_API_URL", url)
-        return twilio.Twilio(Settings())
+        _opened.append(twilio.Twilio(Settings()))
+        return _opened[-1]
 
 
 @dataclass
@@ -94,6 +100,10 @@ class Anyone:
 Answer = tuple[int, str]
 
 
+class _Listener(ThreadingHTTPServer):
+    request_queue_size = 64  # of 5, its default, a sixth at the same time would wait a second
+
+
 @contextlib.contextmanager
 def _anyone(answer: Answer | Callable[[Asked], Answer], tls: ssl.SSLContext | None = None) -> Iterator[Anyone]:
     class Handler(BaseHTTPRequestHandler):
@@ -113,7 +123,7 @@ def _anyone(answer: Answer | Callable[[Asked], Answer], tls: ssl.SSLContext | No
         def log_message(self, *_: object) -> None:
             pass
 
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    listener = _Listener(("127.0.0.1", 0), Handler)
     if tls is not None:
         listener.socket = tls.wrap_socket(listener.socket, server_side=True)
     server = Anyone(f"{'https' if tls else 'http'}://127.0.0.1:{listener.server_port}")
@@ -153,7 +163,7 @@ def _page(*calls: dict[str, object]) -> str:
 
 
 def test_an_accepted_call_has_its_call_sid_and_rings_once(carrier: RunningSimulator) -> None:
-    call_sid = twilio.carrier().place_call(_order()).call_sid
+    call_sid = place(twilio.carrier(), _order()).call_sid
 
     assert [(entry["call_sid"], entry["outcome"]) for entry in carrier.log()] == [(call_sid, "accepted")]
 
@@ -161,7 +171,7 @@ def test_an_accepted_call_has_its_call_sid_and_rings_once(carrier: RunningSimula
 @pytest.mark.parametrize(("digits", "code"), [("15", "21211"), ("16", "21215")])
 def test_a_refusal_keeps_the_carriers_code_and_words(carrier: RunningSimulator, digits: str, code: str) -> None:
     with pytest.raises(CallRefused, match=r"\w+ .*") as refusal:
-        twilio.carrier().place_call(_order(digits))
+        place(twilio.carrier(), _order(digits))
 
     assert refusal.value.code == code
 
@@ -181,7 +191,7 @@ def test_a_refusal_keeps_the_carriers_code_and_words(carrier: RunningSimulator, 
 )
 def test_every_other_4xx_is_a_refusal(answer: Answer, code: str, message: str) -> None:
     with _anyone(answer) as server, pytest.raises(CallRefused, match=message) as refusal:
-        _at(server.url).place_call(_order())
+        place(_at(server.url), _order())
 
     assert refusal.value.code == code
     assert len(server.asked) == 1
@@ -192,7 +202,7 @@ def test_every_other_4xx_is_a_refusal(answer: Answer, code: str, message: str) -
 
 def test_429_is_not_sent_and_not_tried_again_by_itself(carrier: RunningSimulator) -> None:
     with pytest.raises(CallNotSent):
-        twilio.carrier().place_call(_order("17"))
+        place(twilio.carrier(), _order("17"))
 
     assert [entry["outcome"] for entry in carrier.log()] == ["not_accepted"]
 
@@ -202,7 +212,7 @@ def test_a_wrong_token_burns_no_call(carrier: RunningSimulator, monkeypatch: pyt
     forget_settings()
 
     with pytest.raises(CallNotSent, match="code 20003"):
-        twilio.carrier().place_call(_order())
+        place(twilio.carrier(), _order())
 
 
 @pytest.mark.parametrize(
@@ -224,7 +234,7 @@ def test_a_wrong_token_burns_no_call(carrier: RunningSimulator, monkeypatch: pyt
 )
 def test_what_is_wrong_with_the_account_burns_no_call(answer: Answer) -> None:
     with _anyone(answer) as server, pytest.raises(CallNotSent):
-        _at(server.url).place_call(_order())
+        place(_at(server.url), _order())
 
     assert len(server.asked) == 1
 
@@ -234,17 +244,17 @@ def test_nothing_is_sent_where_nobody_listens() -> None:
         port = closed.getsockname()[1]
 
     with pytest.raises(CallNotSent):
-        _at(f"http://127.0.0.1:{port}").place_call(_order())
+        place(_at(f"http://127.0.0.1:{port}"), _order())
 
 
 def test_nothing_is_sent_to_a_host_that_does_not_exist() -> None:
     with pytest.raises(CallNotSent):
-        _at("https://host.invalid").place_call(_order())
+        place(_at("https://host.invalid"), _order())
 
 
 def test_nothing_is_sent_to_an_address_that_is_none() -> None:
     with pytest.raises(CallNotSent):
-        _at("http://.").place_call(_order())
+        place(_at("http://."), _order())
 
 
 def test_nothing_is_sent_where_no_connection_comes_about_in_time() -> None:
@@ -256,8 +266,8 @@ def test_nothing_is_sent_where_no_connection_comes_about_in_time() -> None:
             each.setblocking(False)
             each.connect_ex(full.getsockname())
         try:
-            with pytest.raises(CallNotSent, match="ConnectTimeout"):
-                _at(f"http://127.0.0.1:{full.getsockname()[1]}").place_call(_order())
+            with pytest.raises(CallNotSent, match="ConnectionTimeoutError"):
+                place(_at(f"http://127.0.0.1:{full.getsockname()[1]}"), _order())
         finally:
             for each in waiting:
                 each.close()
@@ -270,7 +280,7 @@ def test_nothing_is_sent_to_a_host_whose_certificate_is_not_trusted(tmp_path: Pa
     tls.load_cert_chain(pem)
 
     with _anyone((201, json.dumps(_resource())), tls) as server, pytest.raises(CallNotSent):
-        _at(server.url).place_call(_order())
+        place(_at(server.url), _order())
 
     assert server.asked == []
 
@@ -283,7 +293,7 @@ def test_whatever_goes_wrong_after_sending_is_unsure_and_never_sent_again(
     carrier: RunningSimulator, digits: str
 ) -> None:
     with pytest.raises(CallUnsure):
-        twilio.carrier().place_call(_order(digits))
+        place(twilio.carrier(), _order(digits))
 
     assert len(carrier.log()) == 1
 
@@ -306,14 +316,14 @@ def test_whatever_goes_wrong_after_sending_is_unsure_and_never_sent_again(
 )
 def test_an_answer_without_a_call_sid_is_unsure(answer: Answer) -> None:
     with _anyone(answer) as server, pytest.raises(CallUnsure):
-        _at(server.url).place_call(_order())
+        place(_at(server.url), _order())
 
     assert len(server.asked) == 1
 
 
-def test_a_connection_that_speaks_no_tls_is_unsure() -> None:
-    with _anyone((201, json.dumps(_resource()))) as server, pytest.raises(CallUnsure):
-        _at(server.url.replace("http://", "https://")).place_call(_order())
+def test_nothing_is_sent_to_who_speaks_no_tls() -> None:
+    with _anyone((201, json.dumps(_resource()))) as server, pytest.raises(CallNotSent):
+        place(_at(server.url.replace("http://", "https://")), _order())
 
 
 # What is sent
@@ -321,7 +331,7 @@ def test_a_connection_that_speaks_no_tls_is_unsure() -> None:
 
 def test_a_create_request_asks_for_every_event_and_has_its_limits() -> None:
     with _anyone((201, json.dumps(_resource()))) as server:
-        assert _at(server.url).place_call(_order()).call_sid == SID
+        assert place(_at(server.url), _order()).call_sid == SID
 
     (asked,) = server.asked
     assert (asked.method, asked.path) == ("POST", f"/2010-04-01/Accounts/{ACCOUNT_SID}/Calls.json")
@@ -345,7 +355,7 @@ def test_a_create_request_asks_for_every_event_and_has_its_limits() -> None:
 
 def test_a_callback_comes_to_the_calls_own_address_and_is_repeated_within_the_carriers_bounds() -> None:
     with _anyone((201, json.dumps(_resource()))) as server:
-        _at(server.url).place_call(_order())
+        place(_at(server.url), _order())
 
     address = dict(parse_qsl(server.asked[0].body))["StatusCallback"]
     url, _, overrides = address.partition("#")
@@ -359,7 +369,7 @@ def test_a_callback_comes_to_the_calls_own_address_and_is_repeated_within_the_ca
 
 def test_machines_are_looked_for_while_the_call_goes_on_and_the_verdict_comes_to_an_address_of_its_own() -> None:
     with _anyone((201, json.dumps(_resource()))) as server:
-        _at(server.url).place_call(replace(_order(), machine_detection="DetectMessageEnd"))
+        place(_at(server.url), replace(_order(), machine_detection="DetectMessageEnd"))
 
     form = dict(parse_qsl(server.asked[0].body))
     assert (form["MachineDetection"], form["AsyncAmd"]) == ("DetectMessageEnd", "true")
@@ -383,7 +393,7 @@ def test_a_call_plays_a_url_or_twiml_never_both(
     voice_url: str | None, twiml: str | None, sent: str, absent: str
 ) -> None:
     with _anyone((201, json.dumps(_resource()))) as server:
-        _at(server.url).place_call(_order(voice_url=voice_url, twiml=twiml))
+        place(_at(server.url), _order(voice_url=voice_url, twiml=twiml))
 
     form = dict(parse_qsl(server.asked[0].body))
     assert form[sent] in (voice_url, twiml)
@@ -395,7 +405,7 @@ def test_a_call_plays_a_url_or_twiml_never_both(
 
 def test_a_call_is_fetched_to_its_end(carrier: RunningSimulator) -> None:
     before = datetime.now(UTC) - timedelta(seconds=1)
-    call_sid = twilio.carrier().place_call(_order()).call_sid
+    call_sid = place(twilio.carrier(), _order()).call_sid
     let_it_end(carrier, carrier.log()[0])
 
     report = twilio.carrier().fetch_call(call_sid)
@@ -443,9 +453,9 @@ def test_a_call_that_the_carrier_does_not_know_is_none(carrier: RunningSimulator
 
 def test_a_call_is_found_by_its_numbers_and_its_time(carrier: RunningSimulator) -> None:
     ask = twilio.carrier()
-    ours = ask.place_call(_order()).call_sid
-    ask.place_call(DialOrder(813, "+15005550007", _order().to_number, None, "<Response/>"))
-    ask.place_call(_order("98"))
+    ours = place(ask, _order()).call_sid
+    place(ask, DialOrder(813, "+15005550007", _order().to_number, None, "<Response/>"))
+    place(ask, _order("98"))
     now = datetime.now(UTC)
 
     found = ask.find_calls(_order(), now)
@@ -535,14 +545,42 @@ def test_a_carrier_that_is_away_or_slow_is_silent() -> None:
         _at(f"http://127.0.0.1:{port}").find_calls(_order(), datetime.now(UTC))
 
 
-def test_each_thread_has_a_carrier_of_its_own(carrier: RunningSimulator) -> None:
-    seen = [twilio.carrier()]
-    thread = threading.Thread(target=lambda: seen.append(twilio.carrier()))
-    thread.start()
-    thread.join()
+def test_calls_are_at_the_carrier_side_by_side_and_each_has_its_own_answer() -> None:
+    everybody = threading.Barrier(16)  # each answer waits until all have asked
 
-    assert twilio.carrier() is seen[0]
-    assert seen[1] is not seen[0]
+    def answer(asked: Asked) -> Answer:
+        everybody.wait(5)
+        form = dict(parse_qsl(asked.body))
+        number = int(urlsplit(form["StatusCallback"]).path.rpartition("/")[2])
+        return (201, json.dumps(_resource(sid=f"CA{number:032}"))) if number % 2 else (400, '{"code": 21211}')
+
+    orders = [replace(_order(), call_id=number) for number in range(16)]
+    with _anyone(answer) as server:
+        answered = dict(each for group in _at(server.url).place_calls(orders) for each in group)
+
+    sids = {number: said.call_sid for number, said in answered.items() if isinstance(said, Accepted)}
+    assert sids == {number: f"CA{number:032}" for number in range(1, 16, 2)}
+    assert all(isinstance(answered[number], CallRefused) for number in range(0, 16, 2))
+    assert len(server.asked) == 16
+
+
+def test_one_answer_that_does_not_come_holds_nobody_s_up() -> None:
+    over = threading.Event()
+
+    def answer(asked: Asked) -> Answer:
+        if "%2F7%23" in asked.body:
+            over.wait(10)
+        return 201, json.dumps(_resource())
+
+    with _anyone(answer) as server:
+        groups = _at(server.url).place_calls([replace(_order(), call_id=number) for number in range(8)])
+        heard: set[int] = set()
+        while len(heard) < 7:
+            heard |= {call_id for call_id, _ in next(groups)}
+        over.set()
+        heard_last = [call_id for call_id, _ in next(groups)]
+
+    assert (7 in heard, heard_last) == (False, [7])
 
 
 # Signatures: the vectors that Twilio publishes, of a token that is 12345

@@ -19,7 +19,7 @@ from outbound.carrier import twilio
 from outbound.carrier.simulator import RunningSimulator
 from outbound.control import BadControl, Scope, scope_of
 from outbound.hang_up import hang_up_requested_calls
-from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, World, forget_settings, until
+from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, World, begin, forget_settings, place, until
 from tests.test_cli import refuses, run
 
 EVERYTHING = Scope("account", "")
@@ -152,7 +152,7 @@ def test_after_a_pause_in_mid_run_no_create_reaches_the_carrier(
         assert len(carrier.log()) == sent < 2000
         # What a worker was sending at that instant is the last.
         late = [entry for entry in carrier.log() if datetime.fromisoformat(entry["at"]) > paused_at]
-        assert len(late) <= 4
+        assert len(late) <= 4 * 16  # of four threads
         assert set(world.statuses()) == {"queued", "initiated"}
 
         control.resume(EVERYTHING)
@@ -325,7 +325,7 @@ def test_a_call_that_was_stopped_and_comes_back_unsent_is_not_dialed_again(
 ) -> None:
     call_id = claimed(world, campaign_id)
     world.worker()
-    begun = db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1)
+    begun = begin(call_id)
     control.stop(Scope("call", str(call_id)))
 
     db.run(dial.sql.put_back, call_id=call_id, fence=begun.fence, wait_s=2, reason="HTTP 429")
@@ -339,7 +339,7 @@ def test_a_call_whose_call_sid_comes_after_the_stop_is_hung_up_then(
     world: World, carrier: RunningSimulator, nudges: list[object]
 ) -> None:
     call_id = world.initiated(to="+15005550131")
-    placed = twilio.carrier().place_call(DialOrder(call_id, NUMBER, "+15005550131", None, "<Response/>"))
+    placed = place(twilio.carrier(), DialOrder(call_id, NUMBER, "+15005550131", None, "<Response/>"))
 
     control.stop(EVERYTHING)
     assert hang_up_requested_calls() == 0

@@ -100,3 +100,14 @@ def test_a_server_that_ended_many_busy_connections_costs_one_failure_and_nobody_
 
 def test_a_session_that_was_ended_while_we_were_stopped_is_unavailable_and_no_surprise() -> None:
     assert issubclass(psycopg.errors.IdleInTransactionSessionTimeout, db.Unavailable)
+
+
+def test_a_notice_that_comes_while_its_connection_is_at_work_is_not_lost(world: World) -> None:
+    with db.connect() as line:
+        db.listen(line, "outbound_due")
+        with line.transaction():
+            world.do("select pg_notify('outbound_due', '')")
+            line.execute("select 1")
+
+        assert db.wait_for_notice(line, 10)
+        assert not db.wait_for_notice(line, 0.01)

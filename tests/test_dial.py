@@ -6,7 +6,7 @@ import pytest
 
 from outbound import cleanup, db, dial, dispatch
 from outbound.carrier.simulator import RunningSimulator
-from tests.conftest import CLAIM, World, forget_settings, until
+from tests.conftest import CLAIM, World, begin, forget_settings, until
 
 
 def test_the_intent_to_dial_is_committed_before_the_carrier_is_asked(world: World, carrier: RunningSimulator) -> None:
@@ -135,13 +135,13 @@ def test_a_call_that_does_not_exist_rings_nobody(world: World, carrier: RunningS
 def test_a_stale_put_back_cannot_move_a_dial_that_somebody_else_began(world: World) -> None:
     call_id = world.claimed()
     world.worker()
-    db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1)
+    begin(call_id)
     db.run(
         dial.sql.put_back, call_id=call_id, fence=1, wait_s=2, reason="ConnectTimeout"
     )  # its answer gets lost on the way to the worker
     world.age(call_id, 600)
     db.run(dispatch.sql.claim_due_calls, **CLAIM)
-    second = db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1)
+    second = begin(call_id)
 
     moved = _put_back(call_id)
 
@@ -208,7 +208,7 @@ def test_a_call_that_waits_after_it_was_not_sent_says_why(world: World) -> None:
 
     assert world.call(call_id).error_message == "Not sent: ConnectTimeout."
     world.do("update call_log set status = 'claimed', overdue_at = now() + interval '30 s' where id = %s", call_id)
-    db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1)
+    begin(call_id)
     assert world.call(call_id).error_message is None
 
 
@@ -216,7 +216,7 @@ def test_a_nudge_that_comes_after_the_claim_s_deadline_rings_nobody(world: World
     call_id = world.claimed()
     world.age(call_id, 31)
 
-    assert db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1) is None
+    assert begin(call_id) is None
 
     assert world.statuses() == ["queued"]
     assert world.count("claim", "given_back") == 1
@@ -232,7 +232,7 @@ def test_a_call_whose_campaign_ended_or_whose_consent_is_gone_since_its_claim_is
         world.do("update call_log set campaign_id = %s where id = %s", campaign_id, call_id)
         world.do(f"update campaign set {rule} where id = %s", campaign_id)  # noqa: S608 (one of the two above)
 
-        assert db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1) is None
+        assert begin(call_id) is None
 
 
 def _refuse(call_id: int) -> None:

@@ -57,11 +57,11 @@ def test_a_business_that_has_nothing_to_say_calls_nobody(world: World, nudges: l
 
 def test_no_more_is_claimed_than_the_living_threads_can_soon_dial(world: World, nudges: list[object]) -> None:
     business_id = world.business()
-    for number in range(9):
-        world.queued(business_id, f"+1500555020{number}")
-    world.worker(threads=1)  # and four claims per thread
+    for number in range(20):
+        world.queued(business_id, f"+150055502{number:02}")
+    world.worker(threads=1)  # and sixteen claims per thread
 
-    assert dispatch.dispatch_once() == 4
+    assert dispatch.dispatch_once() == 16
     assert dispatch.dispatch_once() == 0
 
     world.do("update call_log set status = 'initiated' where id = (select min(id) from call_log)")
@@ -78,7 +78,7 @@ def test_businesses_take_turns_whoever_has_more(world: World, nudges: list[objec
     dispatch.dispatch_once()
 
     claimed = world.rows("select id, business_id from call_log where status = 'claimed'")
-    assert len(claimed) == 4
+    assert len(claimed) == 16
     assert (late, small) in claimed
 
 
@@ -108,7 +108,8 @@ def test_dispatch_wakes_up_when_a_call_is_enqueued(
     thread = Thread(target=dispatch.dispatch_until, args=(stop,))
     thread.start()
     try:
-        until(lambda: world.value("select count(*) from pg_stat_activity where query ilike 'listen%%'") == 1)
+        looked = "select count(*) from pg_stat_activity where query = 'COMMIT' and application_name = 'outbound'"
+        until(lambda: world.value(looked) == 1)  # and found nothing
         enqueue.enqueue(business_id=business_id, to_number="+15005550101")
         until(lambda: world.statuses() == ["claimed"])
     finally:

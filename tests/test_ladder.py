@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from outbound import callback, cleanup, db, dial, dispatch, enqueue, ladder
 from outbound.call import FINAL, Report
 from outbound.ladder import BadLadder, Step
-from tests.conftest import CLAIM, World
+from tests.conftest import CLAIM, World, begin
 
 Nudges = list[tuple[str, tuple[Any, ...]]]
 
@@ -280,7 +280,7 @@ def test_a_refusal_by_the_carrier_is_never_tried_again(world: World, nudges: Nud
     acme = world.business()
     add(acme, "failed: 5m")
     call_id = world.claimed(acme)
-    fence = db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1).fence
+    fence = begin(call_id).fence
 
     refusal = {"error_code": "21211", "error_message": "no", "at_fault": None}
     db.run(dial.sql.record_refusal, call_id=call_id, fence=fence, **refusal)

@@ -17,12 +17,12 @@ from outbound import enqueue
 from outbound.call import DialOrder
 from outbound.carrier import CallUnsure
 from outbound.carrier.simulator import RunningSimulator
-from outbound.carrier.twilio import Twilio
+from outbound.carrier.twilio import carrier
 from outbound.config import settings
 from outbound.demo import free_ports
 from outbound.failpoint import POINTS
 from outbound.up import Processes, doors
-from tests.conftest import Environment, Servers, World, let_it_end, open_database, until
+from tests.conftest import Environment, Servers, World, let_it_end, open_database, place, until
 
 FAST = {
     "OUTBOUND_TICK_S": "0.5",
@@ -116,7 +116,7 @@ def test_a_crash_before_the_request_left_closes_the_call_and_nobody_dials_it(hou
 def test_a_crash_after_the_request_left_lets_the_first_callback_adopt_the_call(house: House) -> None:
     call_id = house.initiated(to="+15005550104")
 
-    Twilio(settings()).place_call(_order(house, call_id))  # and the worker dies before it stores the answer
+    place(carrier(), _order(house, call_id))  # and the worker dies before it stores the answer
 
     house.settles(call_id, "completed")
     assert house.rings()[_callback(call_id)] == 1
@@ -125,7 +125,7 @@ def test_a_crash_after_the_request_left_lets_the_first_callback_adopt_the_call(h
 def test_a_crash_after_the_request_left_and_no_callback_either_lets_reconcile_find_the_call(house: House) -> None:
     call_id = house.initiated(to="+15005550127")
     with pytest.raises(CallUnsure):
-        Twilio(settings()).place_call(_order(house, call_id))
+        place(carrier(), _order(house, call_id))
     let_it_end(house.carrier, house.carrier.log()[-1])
     house.age(call_id, 61)
     house.do("update call_log set dialed_at = now() where id = %s", call_id)

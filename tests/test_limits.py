@@ -13,10 +13,10 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from outbound import db, dial, dispatch
+from outbound import db, dispatch
 from outbound.demo import free_ports
 from outbound.up import Processes, doors
-from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, CLAIM, Environment, Servers, World, open_database, until
+from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, CLAIM, Environment, Servers, World, begin, open_database, until
 
 SCOPES = ("account", "business", "campaign", "number")
 A_NUMBER = "+15005550006"
@@ -271,7 +271,7 @@ def test_many_lanes_make_no_claim_too_slow_to_be_begun(world: World) -> None:
     for _ in range(6):
         world.do("update dial_control set refilled_at = now() - interval '10 s' where scope = 'account'")
         (call_id,) = _claim(account_rate=1.0)
-        begun += db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1) is not None
+        begun += begin(call_id) is not None
 
     assert begun == 6
 

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from outbound import __version__, broker, callback, db, dial, metrics, schema
 from outbound.call import FINAL, Report
-from tests.conftest import World, forget_settings
+from tests.conftest import World, begin, forget_settings
 
 # Every label, and how many values it may have at most: no number of a telephone and no word of a stranger among them.
 LABELS = {"status": 10, "rule": 4, "result": 6, "reason": 8, "duty": 5, "version": 1, "holder": 3, "by": 2, "le": 15}
@@ -235,7 +235,7 @@ def test_a_duration_counts_in_every_bucket_that_holds_it(world: World) -> None:
 def test_a_life_shows_how_long_its_steps_took(world: World, nudges: list[object]) -> None:
     call_id = world.claimed()
     world.age(call_id, 20)
-    begun = db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1)
+    begun = begin(call_id)
     world.do("update call_log set dialed_at = dialed_at - interval '3 s' where id = %s", call_id)
     occurred_at = datetime.now(UTC) - timedelta(seconds=200)
 

@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 from outbound import callback, cleanup, db, dial, dispatch, ladder, lead, reconcile
 from outbound.call import FINAL, STATUSES, Report
 from outbound.config import LOOKS_MIN
-from tests.conftest import CLAIM, World
+from tests.conftest import CLAIM, World, begin
 
 RANK = {status: min(position, 5) for position, status in enumerate(STATUSES)}
 PHONES = ("+15005550101", "+15005550102")
@@ -108,8 +108,8 @@ class Life(RuleBasedStateMachine):
             call.status, call.overdue, call.fence = "claimed", False, call.fence + 1
 
     @rule(target=dials, call_id=calls)
-    def begin_dial(self, call_id: int) -> tuple[int, int]:
-        begun = db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1)
+    def begins(self, call_id: int) -> tuple[int, int]:
+        begun = begin(call_id)
         call = self.model[call_id]
         assert (begun is not None) == (call.status == "claimed" and not call.overdue)
         if begun is None:

@@ -8,7 +8,7 @@ from threading import Barrier
 from outbound import callback, cleanup, db, dial, dispatch
 from outbound.call import Report
 from outbound.carrier.simulator import RunningSimulator
-from tests.conftest import CLAIM, World
+from tests.conftest import CLAIM, World, begin
 
 
 def test_two_dispatchers_never_take_the_same_call(world: World) -> None:
@@ -35,12 +35,12 @@ def test_two_dispatchers_never_take_the_same_call(world: World) -> None:
 def test_the_bound_on_claims_holds_for_all_dispatchers_together(world: World, nudges: list[object]) -> None:
     for number in range(40):
         world.queued(world.business(f"business {number}"), f"+1500559{number:04d}")
-    world.worker(threads=1)  # and four claims per thread
+    world.worker(threads=1)  # and sixteen claims per thread
 
     with ThreadPoolExecutor(8) as threads:
         claimed = sum(threads.map(lambda _: dispatch.dispatch_once(), range(32)))
 
-    assert claimed == 4
+    assert claimed == 16
 
 
 def test_many_workers_that_get_every_nudge_ring_each_phone_once(world: World, carrier: RunningSimulator) -> None:
@@ -64,9 +64,9 @@ def test_a_worker_and_clean_up_that_meet_at_an_overdue_claim_do_not_both_have_it
         world.age(call_id, 31)
     together = Barrier(2)
 
-    def begin() -> set[int]:
+    def dialed() -> set[int]:
         together.wait()
-        begun = [db.run(dial.sql.begin_dial, call_id=call_id, ask_s=60, send_s=0.1) for call_id in calls]
+        begun = [begin(call_id) for call_id in calls]
         return {call.id for call in begun if call is not None}
 
     def clean() -> set[int]:
@@ -74,7 +74,7 @@ def test_a_worker_and_clean_up_that_meet_at_an_overdue_claim_do_not_both_have_it
         return {row.id for _ in range(12) for row in db.run(cleanup.sql.release_overdue_claims, batch_max=5)}
 
     with ThreadPoolExecutor(2) as threads:
-        begun, cleaned = (future.result() for future in (threads.submit(begin), threads.submit(clean)))
+        begun, cleaned = (future.result() for future in (threads.submit(dialed), threads.submit(clean)))
 
     assert begun | cleaned == set(calls)
     assert begun & cleaned == set()

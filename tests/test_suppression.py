@@ -18,7 +18,7 @@ from outbound import db, dial, dispatch, suppression
 from outbound.calls_file import BadFile, ImportReport
 from outbound.carrier.simulator import RunningSimulator
 from outbound.suppression import CHUNK_ROWS, BadSuppression, Suppressed
-from tests.conftest import CLAIM, World, until
+from tests.conftest import CLAIM, World, begin, until
 from tests.test_cli import Outbound, _outbound, refuses, says
 
 TO = "+15005550101"
@@ -222,7 +222,7 @@ def test_a_dial_that_did_not_see_the_entry_yet_is_waited_for_and_left(world: Wor
     done: list[Suppressed] = []
     suppressing = Thread(target=lambda: done.append(suppression.suppress(TO, who="ann")))
     with psycopg.connect(world.url) as worker:
-        dial.sql.begin_dial(worker, call_id=call_id, ask_s=60, send_s=0.1)
+        dial.sql.begin_dials(worker, call_ids=[call_id], ask_s=60, send_s=0.1)
         suppressing.start()
         until(lambda: world.value("select count(*) from pg_locks where not granted") == 1)
     suppressing.join(10)
@@ -754,11 +754,11 @@ def test_a_chunk_that_is_being_imported_keeps_no_call_from_being_claimed_and_dia
     assert dispatched(world, free) == CLAIMED
     assert world.call(named).status == "claimed"  # the entry is not there yet
     assert world.call(waits).status == "queued"  # it is being given its new turn
-    assert db.run(dial.sql.begin_dial, call_id=free, ask_s=60, send_s=0.1) is not None
+    assert begin(free) is not None
     queued(world, acme, "+15005550107")
 
     importer.commit()
-    assert db.run(dial.sql.begin_dial, call_id=named, ask_s=60, send_s=0.1) is None
+    assert begin(named) is None
     assert dispatched(world, named) == SUPPRESSED
     assert world.call(waits).status == "claimed"
 

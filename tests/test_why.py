@@ -217,10 +217,10 @@ def test_nobody_is_there_to_dial(world: World, call_id: int) -> None:
 
 def test_every_thread_is_busy(world: World, call_id: int) -> None:
     world.do("update worker set threads = 1")
-    for number in (2, 3, 4, 5):
-        world.claimed(to=f"+1500555010{number}")
+    for number in range(16):
+        world.claimed(to=f"+150055502{number:02}")
 
-    told(call_id, "workers_busy", "All 1 worker threads are busy: 4 calls are claimed")
+    told(call_id, "workers_busy", "All 1 worker threads are busy: 16 calls are claimed")
 
 
 def test_a_due_call_says_how_many_are_before_it(world: World, nudges: list[object], campaign_id: int) -> None:

@@ -1,5 +1,6 @@
 """What any carrier must do, and the ways it may fail: each error is named for what the caller may do next."""
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
@@ -45,16 +46,21 @@ class Accepted(NamedTuple):
     queue_time_s: float
 
 
+Answer = Accepted | CallRefused | CallNotSent | CallUnsure
+Answered = tuple[int, Answer]
+
+
 class Carrier(Protocol):
     """Whoever rings phones for us."""
 
-    def place_call(self, order: DialOrder) -> Accepted:
+    def place_calls(self, orders: Sequence[DialOrder]) -> Iterator[Sequence[Answered]]:
         """
-        Ring a phone and return the call_sid that the carrier gave the call, and how long the call waits there.
+        Ring phones, all at the same time; yield what came of each, by its call_id, as the answers come.
 
-        Returns once the carrier accepts the call, not when somebody answers; how it ends arrives later, by callback.
+        An answer is there once the carrier accepts the call, not when somebody picks up; how it ends arrives later, by
+        callback.  Answers that come within some milliseconds are one group.
 
-        Raises:
+            Accepted: the carrier has the call.
             CallRefused: the carrier said no.  Nothing rang.
             CallNotSent: nothing was sent (DNS, refused connection).
             SlowDown: the carrier did nothing (429, too many calls at once, account not active).

@@ -1,25 +1,32 @@
 """Twilio, or anyone who speaks its Calls API at TWILIO_API_URL; the only file that knows the twilio client."""
 
+import asyncio
+import base64
+import logging
 import os
 import ssl
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Literal, Protocol, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-import requests
-import urllib3
+import aiohttp
+import certifi
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
-from twilio.http.http_client import TwilioHttpClient
+from twilio.http import AsyncHttpClient
+from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 from twilio.twiml.voice_response import VoiceResponse
+from yarl import URL
 
 from outbound.call import FINAL, DialOrder, Report
-from outbound.carrier import Accepted, CallNotSent, CallRefused, CallUnsure, CarrierSilent, SlowDown
+from outbound.carrier import Accepted, Answer, Answered, CallNotSent, CallRefused, CallUnsure, CarrierSilent, SlowDown
 from outbound.config import LOOPBACK, Settings, settings
 
 EVENTS = ["initiated", "ringing", "answered", "completed"]  # `completed` covers every final status
@@ -52,7 +59,8 @@ _NOT_IN_PROGRESS = 21220  # an update of a call that is over
 # UNKNOWN on a telephone's keys.  They look like numbers, and would make one lead of all who withhold theirs.
 _WITHHELD = {"+266696687", "+2562533", "+7378742833", "+86282452253", "+8656696"}
 
-CONNECT_S = 3  # per address: a dial that never left must be known as such before its call is closed
+CONNECT_S = 3  # a dial that never left must be known as such before its call is closed
+_TOGETHER_S = 0.003  # answers that come within this time of each other are written down together
 IDLE_S = 1  # servers and what lies between keep an idle connection for 5 s or more
 CODE_CHARS_MAX = 64  # call_log.error_code holds no more
 
@@ -72,16 +80,50 @@ class SignedForm(Protocol):
 
 
 class Twilio:
-    """The carrier, for one thread: the client's connection pool is not promised to be safe for several."""
+    """The carrier, for all threads of a process: what they ask travels side by side, on one thread of its own."""
 
     def __init__(self, config: Settings) -> None:
         token = config.twilio_auth_token.get_secret_value() if config.twilio_auth_token else ""
-        self._client = Client(config.twilio_account_sid, token, http_client=_Http(config))
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="carrier", daemon=True)
+        self._thread.start()
+        self._http = _Http(config)
+        self._client = Client(config.twilio_account_sid, token, http_client=self._http)
         self._client.api.base_url = config.api_url
         self._config = config
 
-    def place_call(self, order: DialOrder) -> Accepted:
-        """See `Carrier.place_call`."""
+    def close(self) -> None:
+        """Close every connection, and end the thread."""
+        self._wait(self._http.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def place_calls(self, orders: Sequence[DialOrder]) -> Iterator[Sequence[Answered]]:
+        """See `Carrier.place_calls`."""
+        groups: SimpleQueue[list[Answered]] = SimpleQueue()
+        asyncio.run_coroutine_threadsafe(self._place_all(orders, groups), self._loop)
+        awaited = len(orders)
+        while awaited:
+            answers = groups.get()
+            while not groups.empty():  # what came while somebody wrote down the group before
+                answers += groups.get()
+            awaited -= len(answers)
+            yield answers
+
+    async def _place_all(self, orders: Sequence[DialOrder], groups: "SimpleQueue[list[Answered]]") -> None:
+        waiting = {asyncio.create_task(self._place(order)) for order in orders}
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if waiting:
+                more, waiting = await asyncio.wait(waiting, timeout=_TOGETHER_S)
+                done |= more
+            groups.put([task.result() for task in done])
+
+    async def _place(self, order: DialOrder) -> Answered:
         content = {"url": order.voice_url} if order.voice_url else {"twiml": order.twiml}
         callback = f"{self._config.callback_base}/callbacks/{order.call_id}"
         if order.machine_detection:  # asynchronous: nobody who picks up waits in silence for the verdict
@@ -92,7 +134,7 @@ class Twilio:
                 "async_amd_status_callback_method": "POST",
             }
         try:
-            call = self._client.calls.create(
+            call = await self._client.calls.create_async(
                 to=order.to_number,
                 from_=order.from_number,
                 status_callback=f"{callback}{RETRY_OVERRIDES}",
@@ -103,31 +145,32 @@ class Twilio:
                 **content,
             )
         except _ErrorAnswer as error:
-            raise _outcome(error) from error
-        except Exception as error:
-            if _never_left(error):
-                raise CallNotSent(type(error).__name__) from error
-            raise CallUnsure(type(error).__name__) from error
+            return order.call_id, _outcome(error)
+        except Exception as error:  # noqa: BLE001 (whatever it is, a phone may be ringing)
+            return order.call_id, (CallNotSent if _never_left(error) else CallUnsure)(type(error).__name__)
         if not call.sid:
-            raise CallUnsure("an answer without a call_sid")
-        return Accepted(str(call.sid), _queue_time_s(call.queue_time))
+            return order.call_id, CallUnsure("an answer without a call_sid")
+        return order.call_id, Accepted(str(call.sid), _queue_time_s(call.queue_time))
 
     def fetch_call(self, call_sid: str) -> Report | None:
         """See `Carrier.fetch_call`."""
         try:
-            return _ask(lambda: _report(self._client.calls(call_sid).fetch()))
+            return self._wait(_ask(self._fetch(call_sid)))
         except _NoSuchCall:
             return None
+
+    async def _fetch(self, call_sid: str) -> Report:
+        return _report(await self._client.calls(call_sid).fetch_async())
 
     def find_calls(self, order: DialOrder, dialed_at: datetime, closed_at: datetime | None = None) -> list[Report]:
         """See `Carrier.find_calls`.  Queued calls have no start time, so they are asked for apart."""
         latest = min(dialed_at + _LATE, closed_at or dialed_at + _LATE)
         day = dialed_at - timedelta(days=1)  # the filter is documented by the day; we look closer ourselves
 
-        def near() -> dict[str, Report]:
+        async def near() -> dict[str, Report]:
             calls = [
-                *self._client.calls.list(to=order.to_number, status="queued", limit=100),
-                *self._client.calls.list(to=order.to_number, start_time_after=day, limit=100),
+                *await self._client.calls.list_async(to=order.to_number, status="queued", limit=100),
+                *await self._client.calls.list_async(to=order.to_number, start_time_after=day, limit=100),
             ]
             return {
                 call.sid: _report(call)
@@ -139,65 +182,120 @@ class Twilio:
             }
 
         try:
-            return list(_ask(near).values())
+            return list(self._wait(_ask(near())).values())
         except _NoSuchCall:
             raise CarrierSilent("the carrier knows no such account") from None
 
     def hang_up(self, call_sid: str, status: Literal["canceled", "completed"]) -> Report | None:
         """See `Carrier.hang_up`."""
-        resource = self._client.calls(call_sid)
 
-        def ended() -> Report:
+        async def ended() -> Report:
             try:
-                return _report(resource.update(status=status))
+                return _report(await self._client.calls(call_sid).update_async(status=status))
             except _ErrorAnswer as error:
                 if error.code != _NOT_IN_PROGRESS:
                     raise
-                return _report(resource.fetch())
+                return await self._fetch(call_sid)
 
         try:
-            return _ask(ended)
+            return self._wait(_ask(ended()))
         except _NoSuchCall:
             return None
 
 
-class _Http(TwilioHttpClient):  # type: ignore[misc]
+class _Http(AsyncHttpClient):  # type: ignore[misc]
     """
-    Keeps its connection from one request to the next, but not an idle one.
+    Keeps connections from one request to the next, but no idle ones; gives up where the client's own waits for ever.
 
     A connection that lay idle may have been forgotten on its way; what is sent on it gets a reset, and nobody could say
-    whether the call was made.  A new one either comes about or it does not.
+    whether the call was made.  A new one either comes about or it does not.  A create is never sent twice (aiohttp
+    repeats only methods that are idempotent).
     """
 
     def __init__(self, config: Settings) -> None:
-        # What the environment says, read once; but what is on loopback is not behind a proxy.
-        is_near = urlsplit(config.api_url).hostname in LOOPBACK
-        proxies = {} if is_near else requests.utils.get_environ_proxies(config.api_url)
-        super().__init__(proxy=proxies)
-        self.session.trust_env = False
-        self.session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-        self.timeout = (min(CONNECT_S, config.carrier_timeout_s), config.carrier_timeout_s)  # default: for ever
-        self._used_at = float("-inf")
+        super().__init__(logging.getLogger("twilio.http"), True, None)
+        self._config = config
+        self._session: aiohttp.ClientSession | None = None
+        self._proxy = _proxy_to(config.api_url)
 
-    def request(self, *args: Any, **kwargs: Any) -> Any:
-        """See `TwilioHttpClient.request`."""
-        if time.monotonic() - self._used_at > IDLE_S:
-            self.session.close()
-        try:
-            return super().request(*args, **kwargs)
-        finally:
-            self._used_at = time.monotonic()
+    async def request(
+        self,
+        method: str,
+        url: str,
+        params: Any = None,
+        data: Any = None,
+        headers: Any = None,
+        auth: Any = None,
+        **_: Any,
+    ) -> Response:
+        """See `AsyncHttpClient.request`."""
+        if self._session is None:
+            self._session = self._open()
+        login = base64.b64encode(":".join(auth).encode()).decode()
+        form = {"Authorization": f"Basic {login}", "Content-Type": "application/x-www-form-urlencoded"}
+        async with self._session.request(
+            method,
+            URL(f"{url}?{_encoded(params)}" if params else url, encoded=True),
+            data=_encoded(data) if data else None,
+            headers=headers | form,
+            proxy=self._proxy,
+            allow_redirects=False,
+        ) as answer:
+            return Response(answer.status, await answer.text(errors="replace"), answer.headers)
+
+    def _open(self) -> aiohttp.ClientSession:
+        connect_s = min(CONNECT_S, self._config.carrier_timeout_s)
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_S, ssl=_tls()),
+            timeout=aiohttp.ClientTimeout(total=connect_s + self._config.carrier_timeout_s, sock_connect=connect_s),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
 
 
-_local = threading.local()
+def _proxy_to(url: str) -> str | None:
+    """What the environment says, read once; but what is on loopback is not behind a proxy."""
+    parts = urlsplit(url)
+    if parts.hostname in LOOPBACK or proxy_bypass(parts.netloc):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
+
+
+def _encoded(fields: Mapping[str, Any]) -> str:
+    return urlencode({name: value for name, value in fields.items() if value is not None}, doseq=True)
+
+
+def _tls() -> ssl.SSLContext:
+    """What the environment says of certificates, as other programs read it; else those that come with the client."""
+    trusted = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
+    is_dir = Path(trusted).is_dir()
+    return ssl.create_default_context(cafile=None if is_dir else trusted, capath=trusted if is_dir else None)
+
+
+# One per process: a forked child has no thread that would answer it.
+_carriers: dict[int, Twilio] = {}
+_opening = threading.Lock()
 
 
 def carrier() -> Twilio:
-    """The carrier of this thread."""
-    if not hasattr(_local, "carrier"):
-        _local.carrier = Twilio(settings())
-    twilio: Twilio = _local.carrier
-    return twilio
+    """The carrier of this process."""
+    with _opening:
+        if os.getpid() not in _carriers:
+            _carriers[os.getpid()] = Twilio(settings())
+        return _carriers[os.getpid()]
+
+
+def close() -> None:
+    """Close this process's carrier; the next question opens another."""
+    with _opening:
+        found = _carriers.pop(os.getpid(), None)
+    if found is not None:
+        found.close()
 
 
 def is_genuine(url: str, form: SignedForm, signature: str | None) -> bool:
@@ -291,18 +389,18 @@ class _NoSuchCall(Exception):
     """404 to a question."""
 
 
-def _ask(question: Callable[[], T]) -> T:
+async def _ask(question: Awaitable[T]) -> T:
     try:
-        return question()
+        return await question
     except _ErrorAnswer as error:
         if error.status == 404:
             raise _NoSuchCall from error
         raise CarrierSilent(f"HTTP {error.status}") from error
-    except (TwilioException, requests.RequestException, ValueError, TypeError, AttributeError) as error:
+    except (TwilioException, aiohttp.ClientError, TimeoutError, ValueError, TypeError, AttributeError) as error:
         raise CarrierSilent(type(error).__name__) from error  # the last three: an answer that is no call
 
 
-def _outcome(error: TwilioRestException | TwilioServiceException) -> Exception:
+def _outcome(error: TwilioRestException | TwilioServiceException) -> Answer:
     """What an error answer to a create means; the table is in Twilio's error dictionary and its outcome classes."""
     if not 400 <= error.status < 500 or error.status == 408:
         return CallUnsure(f"HTTP {error.status}")
@@ -318,15 +416,16 @@ def _outcome(error: TwilioRestException | TwilioServiceException) -> Exception:
 
 def _never_left(error: BaseException) -> bool:
     """Is it certain that the request was not sent?  Only where no connection was made; everything else is unknown."""
-    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.InvalidURL):
-        return True
-    cause = error.args[0] if isinstance(error, requests.exceptions.ConnectionError) and error.args else None
-    reason: BaseException | None = cause.reason if isinstance(cause, urllib3.exceptions.MaxRetryError) else None
-    if isinstance(reason, urllib3.exceptions.SSLError):  # of these, only a bad certificate is always before the request
-        return bool(reason.args) and isinstance(reason.args[0], ssl.SSLCertVerificationError)
-    if isinstance(reason, urllib3.exceptions.ProxyError):  # the proxy itself could not be reached
-        reason = reason.original_error
-    return isinstance(reason, urllib3.exceptions.NewConnectionError)
+    # No such host, no way there, no TLS, no proxy; and a proxy that did not let us through.
+    return isinstance(
+        error,
+        UnicodeError  # a name that cannot be asked for
+        | aiohttp.ClientConnectorError
+        | aiohttp.ClientConnectorCertificateError
+        | aiohttp.ConnectionTimeoutError
+        | aiohttp.InvalidURL
+        | aiohttp.ClientHttpProxyError,
+    )
 
 
 def _report(call: Any) -> Report:

@@ -22,7 +22,7 @@ _WATCHED = {
     "clean-up": ("cleanup.release_overdue_claims", "cleanup.close_without_call_sid", "cleanup.renew_lead_nudges"),
     "reconcile": ("reconcile.take_call_to_ask_about",),
     "metrics": ("metrics.read_metrics",),
-    "callback": ("callback.record_report",),
+    "callback": ("callback.record_reports",),
 }
 _FINISHED = """
 insert into call_log (business_id, direction, from_number, to_number, status, call_sid, created_at, due_at, dialed_at,
@@ -90,7 +90,7 @@ def _acts(here: World) -> list[Callable[[], object]]:
 
     def report() -> None:
         call_id, call_sid = next(waiting)
-        callback._record(call_id, Report(call_sid=call_sid, status="completed", source="callback", sequence_number=3))
+        callback._record([(call_id, Report(call_sid, "completed", "callback", sequence_number=3))])
 
     def look() -> None:
         db.run(reconcile.sql.take_call_to_ask_about, relook_s=0)

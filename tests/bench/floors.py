@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 from unittest import mock
 
 import psycopg
@@ -30,8 +31,8 @@ def measure(house: House, options: Options) -> list[Line]:
         for _ in range(options.rounds)
     ]
     said = {
-        "dial": ("PostgreSQL alone, begin_dial and record_report", "calls/s"),
-        "callback": ("PostgreSQL alone, record_report of a callback", "callbacks/s"),
+        "dial": ("PostgreSQL alone, begin_dials and record_reports, a call at a time", "calls/s"),
+        "callback": ("PostgreSQL alone, record_reports of a callback", "callbacks/s"),
         "noop": ("Dramatiq alone, sent and done", "messages/s"),
         "carrier": ("the stand-in carrier alone, a connection each", "creates/s"),
     }
@@ -139,7 +140,7 @@ class _Asked(Exception):
 
 
 def _statements() -> tuple[str, str, str]:
-    """begin_dial, and record_report of an accepted create and of a callback, with all but the call's id filled in."""
+    """begin_dials, and record_reports of an accepted create and of a callback, with all but the call's id filled in."""
     from outbound import callback, dial
     from outbound.call import Report
 
@@ -160,7 +161,13 @@ def _asked(of: Callable[[], object]) -> str:
     return filled.replace("%%", "%")
 
 
-def _literal(name: str, value: object) -> str:
+def _literal(name: str, value: Any) -> str:
+    if name == "call_ids":
+        return "array[:call_id]"
+    if name == "reports":
+        (report,) = value.obj
+        fields = [f"'{field}', {_literal(field, told)}" for field, told in report.items()]
+        return f"jsonb_build_array(jsonb_build_object({', '.join(fields)}))"
     if name in ("call_id", "call_sid"):
         return ":call_id" if name == "call_id" else _SID
     if value is None or isinstance(value, bool | int | float):

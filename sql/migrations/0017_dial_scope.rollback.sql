@@ -1,0 +1,57 @@
+drop function if exists dial_scope(float8, boolean);
+
+create or replace function dial_scope(account_rate float8)
+returns table (
+    scope text, key text, weight float8, state text, state_reason text, hold_until timestamptz, rate float8,
+    tokens float8, live_max integer, live bigint, room bigint, served float8,
+    served_floor float8
+)
+language sql stable
+as $$
+    with live as (
+        select business_id, campaign_id, from_number, count(*) as calls,
+               grouping(business_id) as no_business, grouping(campaign_id) as no_campaign,
+               grouping(from_number) as no_number
+          from call_log
+         where status in ('claimed', 'initiated', 'ringing', 'in-progress') and direction = 'outbound'
+         group by grouping sets ((), (business_id), (campaign_id), (from_number))
+    ), live_by_scope as (
+        select case
+                   when no_business = 0 then 'business' when no_campaign = 0 then 'campaign'
+                   when no_number = 0 then 'number' else 'account'
+               end as scope,
+               coalesce(case
+                   when no_business = 0 then business_id::text when no_campaign = 0 then campaign_id::text
+                   when no_number = 0 then from_number
+               end, '') as key,
+               calls
+          from live
+    ), being_tried as (
+        -- Claims too.  Of those without an answer, the ones since the hold: earlier ones are what the trouble was, and
+        -- one that is silent for ten seconds (its worker may be dead) lets the next one try.
+        select count(*) as calls
+          from call_log, dial_control
+         where scope = 'account' and troubles > 0
+           and call_log.status in ('claimed', 'initiated') and direction = 'outbound' and call_sid is null
+           and (call_log.status = 'claimed'
+                or dialed_at >= greatest(hold_until, now() - interval '10 s'))
+    ), paced as (
+        select dial_control.*,
+               pace_now(coalesce(calls_per_second, case when scope = 'account' then account_rate end),
+                        slow_factor, slowed_at) as rate
+          from dial_control
+    )
+    select paced.scope, paced.key, weight, state, state_reason, hold_until, rate, filled.tokens, live_max,
+           coalesce(live_by_scope.calls, 0),
+           case
+               when state <> 'running' or hold_until > now() then 0
+               else greatest(0, least(coalesce(live_max, 1000000000) - coalesce(live_by_scope.calls, 0),
+                                      floor(filled.tokens),
+                                      case when troubles > 0 then 1 - being_tried.calls end))
+           end::bigint,
+           served, served_floor
+      from paced
+     cross join being_tried
+      left join live_by_scope on live_by_scope.scope = paced.scope and live_by_scope.key = paced.key
+     cross join lateral (select pace_tokens(rate, paced.tokens, refilled_at) as tokens) as filled
+$$;
