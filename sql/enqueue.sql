@@ -6,8 +6,9 @@
 -- suits the callee calls.
 --
 -- Moves    (nothing) -> queued
--- Returns  the `id` of each new call; and of what was left out, its `place` in what was given, from 1, and the `fault`:
---          no_number, borrowed (from_number is another business's), no_such_zone or no_zone (nobody knows the callee's)
+-- Returns  one row with how many were `created`, and the `id` of the first; then of each that was left out its `place`
+--          in what was given, from 1, and the `fault`: no_number, borrowed (from_number is another business's),
+--          no_such_zone or no_zone (nobody knows the callee's)
 -- Races    other enqueues: the unique indexes let one in.  Sorted by number, so that two imports of the same numbers wait
 --          for each other instead of locking each other out; one order cannot serve both indexes, and where the same
 --          keys come with other numbers PostgreSQL may give one of the two up: run it again
@@ -17,18 +18,25 @@ with given as (
                   :idempotency_keys::text[], :contacts::jsonb[], :time_zones::text[])
         with ordinality
         as given (business_id, from_number, to_number, due_at, idempotency_key, contact, time_zone, place)
+), hours as materialized (
+    select business_id, call_windows(business_id, :campaign_id) as window_ids
+      from (select distinct business_id from given) as whose
+), stated as materialized (
+    select time_zone, is_time_zone(time_zone) as is_known
+      from (select distinct time_zone from given where time_zone is not null) as named
 ), judged as materialized (
     select given.*,
            case
                when caller is null then 'no_number'
-               when exists (select from business_number
-                             where phone = given.caller and business_id <> given.business_id) then 'borrowed'
-               when not is_time_zone(time_zone) then 'no_such_zone'
-               when window_ids <> '{}' and callee_zones(to_number, time_zone) = '{}' then 'no_zone'
+               when business_number.business_id <> given.business_id then 'borrowed'
+               when not stated.is_known then 'no_such_zone'
+               when window_ids <> '{}' and stated.is_known is null and callee_zones(to_number, null) = '{}'
+                   then 'no_zone'
            end as fault
       from given
-     inner join (select business_id, call_windows(business_id, :campaign_id) as window_ids
-                   from (select distinct business_id from given) as whose) as hours using (business_id)
+     inner join hours using (business_id)
+      left join stated using (time_zone)
+      left join business_number on business_number.phone = caller
 ), inserted as (
     insert into call_log (business_id, campaign_id, direction, from_number, to_number, status, due_at, idempotency_key,
                           contact, time_zone)
@@ -36,15 +44,17 @@ with given as (
            contact, time_zone
       from judged
      where fault is null
-     order by business_id, to_number, idempotency_key
+     order by business_id, to_number collate "C", idempotency_key collate "C"
     on conflict do nothing
     returning id
 ), woken as (
     select pg_notify('outbound_due', '') where exists (select from inserted)
 )
-select inserted.id, null::bigint as place, null as fault from inserted left join woken on true
+select created, id, null::bigint as place, null as fault
+  from (select count(*) as created, min(id) as id from inserted) as done
+  left join woken on true
 union all
-select null, place, fault from judged where fault is not null;
+select 0, null, place, fault from judged where fault is not null;
 
 -- name: find_calls(business_ids, to_numbers, idempotency_keys, since)
 -- Look for the calls that keep others out: of the same key, or live and to the same number.

@@ -381,6 +381,12 @@ def written(tmp_path: Path) -> Callable[[str | bytes], Path]:
 Written = Callable[[str | bytes], Path]
 
 
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many rows in a transaction as the report names rejected lines."""
+    monkeypatch.setattr(enqueue, "CHUNK_ROWS", 1000)
+
+
 def counts(report: ImportReport) -> tuple[int, int, int]:
     return report.created, report.already_there, report.rejected
 
@@ -427,7 +433,7 @@ def _interrupt(_: int) -> None:
     raise KeyboardInterrupt
 
 
-def test_progress_ends_at_the_size_of_the_file(world: World, acme: int, written: Written) -> None:
+def test_progress_ends_at_the_size_of_the_file(world: World, acme: int, written: Written, small_chunks: None) -> None:
     file = written("to\n" + "".join(f"+1500{5_000_000 + n}\n" for n in range(2500)))
     seen: list[int] = []
 
@@ -616,7 +622,7 @@ def test_each_row_is_read_with_the_region_of_its_business(
 
 
 def test_a_line_whose_key_belongs_to_a_call_of_another_number_is_rejected(
-    world: World, acme: int, written: Written
+    world: World, acme: int, written: Written, small_chunks: None
 ) -> None:
     enqueue.enqueue(business_id=acme, to_number="+15005550999", key="old")
     numbers = [f"+1500{5_000_000 + n}" for n in range(enqueue.CHUNK_ROWS)]
