@@ -28,8 +28,8 @@ __all__ = [
 
 sql = db.statements("enqueue")
 
-CHUNK_ROWS = 10_000  # one transaction each: an import that is interrupted keeps what it has, and is repeated whole
-CHUNK_CHARS = 4_000_000  # of its contacts, so that long ones do not fill the memory
+CHUNK_ROWS = 5000  # one transaction each: an import that is interrupted keeps what it has, and is repeated whole
+CHUNK_CHARS = 2_000_000  # of its contacts, so that long ones do not fill the memory
 AGAIN_S = 30  # for a chunk that met another import in the opposite order, or a database that is away
 BATCH_MAX = 200  # characters; a batch's key is its name and a number
 BUSINESSES_KEPT = 1000  # of a file: a column of nonsense must not fill the memory
