@@ -78,6 +78,14 @@ class ImportReport:
         if len(self.rejected_lines) < REJECTED_SHOWN_MAX:
             self.rejected_lines.append((line, reason))
 
+    def add(self, other: "ImportReport") -> None:
+        """Count what *other* says of the same file too."""
+        self.created += other.created
+        self.already_there += other.already_there
+        self.duplicates += other.duplicates
+        self.rejected += other.rejected
+        self.rejected_lines = sorted(self.rejected_lines + other.rejected_lines)[:REJECTED_SHOWN_MAX]
+
 
 def open_file(path: Path) -> io.BufferedReader:
     """Open a file that can be read twice, or raise BadFile."""
@@ -127,25 +135,28 @@ class Rows:
                 return
 
     def __iter__(self) -> Iterator[Row]:
+        columns, width = self.columns, len(self.columns)
         while True:
             first = self._lines.number + 1
             self._lines.begin_row()
             try:
-                values = [_plain(cell) for cell in next(self._csv)]
+                cells = next(self._csv)
             except StopIteration:
                 return
             except (csv.Error, _TooLong) as error:
                 self._reject(first, self._lines.number, error)
                 continue
             line = self._lines.number
-            if not all(map(_is_whole, values)):
+            text = "".join(cells)
+            values = list(map(_plain, cells)) if "=" in text else list(map(str.strip, cells))
+            if not _is_whole(text):
                 self._report.reject(line, f"not {self._report.encoding} text")
-            elif any(values[len(self.columns) :]):
+            elif len(values) > width and any(values[width:]):
                 self._report.reject(
                     line, "more cells than the first line has names: put one that holds a comma in quotes"
                 )
             elif any(values):
-                yield line, dict(zip(self.columns, values, strict=False))
+                yield line, dict(zip(columns, values, strict=False))
 
     def _reject(self, first: int, last: int, error: Exception) -> None:
         if first >= last:
@@ -241,6 +252,8 @@ def _encoding(file: io.BufferedReader) -> str:
         return "utf-16"
     is_hebrew = is_foreign = False
     while piece := file.read(1 << 20):
+        if piece.isascii():
+            continue
         is_hebrew = is_hebrew or bool(_HEBREW_WORD.search(piece))
         is_foreign = is_foreign or bool(_NOT_HEBREW.search(piece))
     file.seek(0)
@@ -272,7 +285,7 @@ def _is_whole(cell: str) -> bool:
 
 def is_text(value: str) -> bool:
     """Is this what PostgreSQL can store: no NUL, and no bytes that were not UTF-8?"""
-    return not _NO_TEXT.search(value)
+    return "\0" not in value and (value.isascii() or not _NO_TEXT.search(value))
 
 
-_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+_NO_TEXT = re.compile("[\ud800-\udfff]")

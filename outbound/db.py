@@ -4,7 +4,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
@@ -172,6 +172,21 @@ def url_of_schema(url: str, name: str) -> str:
     base, _, query = url.partition("?")
     others = [pair for pair in query.split("&") if pair and not pair.startswith("options=")]
     return f"{base}?{'&'.join([*others, f'options=-csearch_path%3D{name}'])}"
+
+
+def array(values: Iterable[object]) -> str:
+    """
+    A list as PostgreSQL writes its arrays, for a parameter that the statement casts: `:to_numbers::text[]`.
+
+    psycopg would take a list as it is, and several times as long: it looks at each value twice.
+    """
+    return "{" + ",".join(["NULL" if value is None else _element(str(value)) for value in values]) + "}"
+
+
+def _element(text: str) -> str:
+    if '"' in text or "\\" in text:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
 
 
 def explain(connection: Connection, statement: Any, **parameters: Any) -> None:

@@ -1,10 +1,14 @@
 """Put calls in the queue, once each: one, or a file of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+import io
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from outbound import calls_file, db, new_call
 from outbound.calls_file import REJECTED_SHOWN_MAX, BadFile, ImportReport
@@ -24,7 +28,8 @@ __all__ = [
 
 sql = db.statements("enqueue")
 
-CHUNK_ROWS = 1000  # one transaction each: an import that is interrupted keeps what it has, and is repeated whole
+CHUNK_ROWS = 5000  # one transaction each: an import that is interrupted keeps what it has, and is repeated whole
+CHUNK_CHARS = 2_000_000  # of its contacts, so that long ones do not fill the memory
 AGAIN_S = 30  # for a chunk that met another import in the opposite order, or a database that is away
 BATCH_MAX = 200  # characters; a batch's key is its name and a number
 BUSINESSES_KEPT = 1000  # of a file: a column of nonsense must not fill the memory
@@ -38,6 +43,7 @@ _FAULTS = {  # what enqueue_calls leaves out
     "no_zone": "there are calling hours, and the number does not tell the callee's time zone: state `time_zone`",
 }
 
+T = TypeVar("T")
 _Find = Callable[[int | None], db.Row | None]  # who calls, by the id of a business
 
 
@@ -91,7 +97,8 @@ def enqueue_call(
         for row in sql.enqueue_calls(connection, campaign_id=campaign, **_columns([call])):
             if row.fault:
                 raise BadCall(_FAULTS[row.fault])
-            return EnqueuedCall(row.id, "queued", created=True)
+            if row.created:
+                return EnqueuedCall(row.id, "queued", created=True)
         for there in sql.find_calls(connection, since=None, **_keys([call])):
             if there.key_of_another:
                 raise BadCall(KEY_OF_ANOTHER)
@@ -143,23 +150,22 @@ def import_calls(
     def find(business_id: int | None) -> db.Row | None:
         return db.run(sql.find_caller, business_id=business_id, campaign_id=campaign)
 
-    report = ImportReport()
+    report, writer = ImportReport(), _Writer(campaign)
     with calls_file.open_file(path) as file:
         batch = batch or calls_file.digest(file) + (f" of campaign {campaign}" if campaign else "")
         rows = calls_file.Rows(file, report)
         _check_fields(report.fields)
         if campaign or "business" not in rows.columns:
             _check_owner(whose, campaign, find)
-        chunks = _Chunks(report, campaign)
-        for chunk in rows.chunks(CHUNK_ROWS):
-            calls = []
-            for line, row in chunk:
-                try:
-                    calls.append((line, _read(row, report.fields, whose, campaign, batch, find)))
-                except BadCall as refusal:
-                    report.reject(line, str(refusal))
-            chunks.insert(calls)
-            progress(file.tell())
+
+        def read(row: dict[str, str]) -> NewCall:
+            return _read(row, report.fields, whose, campaign, batch, find)
+
+        with closing(_ahead(_chunks(file, rows, read, report))) as chunks:
+            for chunk in chunks:
+                writer.insert(chunk)
+                progress(chunk.end)
+    report.add(writer.report)
     return report
 
 
@@ -192,65 +198,103 @@ def _check_owner(business_id: int | None, campaign_id: int | None, find: _Find) 
 def _read(
     row: dict[str, str], fields: list[str], business_id: int | None, campaign_id: int | None, batch: str, find: _Find
 ) -> NewCall:
-    """The call that a row of the file means; without a key of its own it has its batch's and its number's."""
+    """The call that a row of the file means, or raise BadCall."""
     whose = new_call.row_id(row["business"], "business") if row.get("business") else business_id
     if whose is None and campaign_id is None:
         raise BadCall("`business` is empty: give the id of one, see `outbound business list`")
     caller = _able(find(whose), campaign_id)
     contact = {name: row[name] for name in fields if name in row}
     given = (row.get("to", ""), row.get("from"), row.get("at"), row.get("key"), contact, row.get("time_zone"))
-    call = new_call.read(caller, *given)
-    return call if call.idempotency_key else call._replace(idempotency_key=f"{batch}:{call.to_number}")
+    return new_call.read(caller, *given, batch=batch)
 
 
-class _Chunks:
-    """Writes chunk after chunk, and tells the report what came of each line."""
+class _Chunk(NamedTuple):
+    calls: list[NewCall]
+    lines: list[int]  # of the file, one for each call
+    given: dict[str, str]  # the same calls, as enqueue_calls takes them
+    end: int  # how many bytes of the file were read
 
-    def __init__(self, report: ImportReport, campaign_id: int | None) -> None:
-        self._report = report
+
+def _chunks(
+    file: io.BufferedReader, rows: calls_file.Rows, read: Callable[[dict[str, str]], NewCall], report: ImportReport
+) -> Iterator[_Chunk]:
+    """The calls that the file's rows mean; the last chunk may be empty.  What is no call is rejected in *report*."""
+    lines: list[int] = []
+    calls: list[NewCall] = []
+    seen = chars = 0
+    for line, row in rows:
+        try:
+            call = read(row)
+        except BadCall as refusal:
+            report.reject(line, str(refusal))
+        else:
+            lines.append(line)
+            calls.append(call)
+            chars += len(call.contact or "")
+        seen += 1
+        if seen == CHUNK_ROWS or chars > CHUNK_CHARS:
+            yield _Chunk(calls, lines, _columns(calls), file.tell())
+            lines, calls = [], []
+            seen = chars = 0
+    yield _Chunk(calls, lines, _columns(calls), file.tell())
+
+
+def _ahead(chunks: Iterator[T]) -> Generator[T]:
+    """The same chunks, each of them read while PostgreSQL is busy with the one before."""
+    with ThreadPoolExecutor(1, "read-ahead") as reader:
+        coming = reader.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = reader.submit(next, chunks, None)
+            yield chunk
+
+
+class _Writer:
+    """Writes chunk after chunk, and reports what came of each line."""
+
+    def __init__(self, campaign_id: int | None) -> None:
+        self.report = ImportReport()
         self._campaign_id = campaign_id
         self._began_at = db.run(sql.moment)
 
-    def insert(self, calls: list[tuple[int, NewCall]]) -> None:
-        if not calls:
+    def insert(self, chunk: _Chunk) -> None:
+        if not chunk.calls:
             return
-        given = _columns([call for _, call in calls])
-        rows = db.persist(lambda: db.run(sql.enqueue_calls, campaign_id=self._campaign_id, **given), for_s=AGAIN_S)
-        faults = {row.place: row.fault for row in rows if row.fault}
+        insert = partial(db.run, sql.enqueue_calls, campaign_id=self._campaign_id, **chunk.given)
+        done, *left_out = db.persist(insert, for_s=AGAIN_S)
+        faults = {row.place: row.fault for row in left_out}
         for place, fault in sorted(faults.items()):
-            self._report.reject(calls[place - 1][0], _FAULTS[fault])
-        rest = [call for place, call in enumerate(calls, start=1) if place not in faults]
-        created = len(rows) - len(faults)
-        self._report.created += created
-        if created < len(rest):
-            self._explain(rest, created)
+            self.report.reject(chunk.lines[place - 1], _FAULTS[fault])
+        self.report.created += done.created
+        if done.created + len(faults) < len(chunk.calls):
+            rest = [place for place in range(1, len(chunk.calls) + 1) if place not in faults]
+            self._explain([(chunk.lines[place - 1], chunk.calls[place - 1]) for place in rest], done.created)
 
     def _explain(self, calls: list[tuple[int, NewCall]], created: int) -> None:
         """Say of the calls that were not all created which ones met whom."""
         found = db.run(sql.find_calls, since=self._began_at, **_keys([call for _, call in calls]))
         mistaken = sorted(row.place for row in found if row.key_of_another)
         for place in mistaken:
-            self._report.reject(calls[place - 1][0], KEY_OF_ANOTHER)
+            self.report.reject(calls[place - 1][0], KEY_OF_ANOTHER)
         of_this_import = sum(row.is_twin for row in found if not row.key_of_another)
         duplicates = max(0, of_this_import - created)
-        self._report.duplicates += duplicates
-        self._report.already_there += len(calls) - created - duplicates - len(mistaken)
+        self.report.duplicates += duplicates
+        self.report.already_there += len(calls) - created - duplicates - len(mistaken)
 
 
-def _keys(calls: Sequence[NewCall]) -> dict[str, object]:
+def _keys(calls: Sequence[NewCall]) -> dict[str, str]:
     return {
-        "business_ids": [call.business_id for call in calls],
-        "to_numbers": [call.to_number for call in calls],
-        "idempotency_keys": [call.idempotency_key for call in calls],
+        "business_ids": db.array(call.business_id for call in calls),
+        "to_numbers": db.array(call.to_number for call in calls),
+        "idempotency_keys": db.array(call.idempotency_key for call in calls),
     }
 
 
-def _columns(calls: Sequence[NewCall]) -> dict[str, object]:
+def _columns(calls: Sequence[NewCall]) -> dict[str, str]:
     return _keys(calls) | {
-        "from_numbers": [call.from_number for call in calls],
-        "due_ats": [call.due_at for call in calls],
-        "contacts": [call.contact and db.json(call.contact) for call in calls],
-        "time_zones": [call.time_zone for call in calls],
+        "from_numbers": db.array(call.from_number for call in calls),
+        "due_ats": db.array(call.due_at for call in calls),
+        "contacts": db.array(call.contact for call in calls),
+        "time_zones": db.array(call.time_zone for call in calls),
     }
 
 

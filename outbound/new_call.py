@@ -5,7 +5,7 @@ import re
 import zoneinfo
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from outbound import phone_numbers, voice
@@ -22,6 +22,7 @@ CONTACT_MAX = 8192  # bytes of all of them as JSON, which each attempt carries w
 
 _ROUNDED = re.compile(r"\d(?:[.,]\d+)?e\+?\d+", re.IGNORECASE)  # 9.72501E+11: the rest of the number is lost
 _OWN_KEYS = "retry:"  # the keys of further attempts
+_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class BadCall(ValueError):
@@ -36,7 +37,7 @@ class NewCall(NamedTuple):
     to_number: str
     due_at: datetime | None
     idempotency_key: str | None
-    contact: dict[str, str] | None
+    contact: str | None  # JSON
     time_zone: str | None
 
 
@@ -48,15 +49,20 @@ def read(
     key: str | None,
     contact: Mapping[str, str] | None,
     time_zone: str | None,
+    batch: str | None = None,
 ) -> NewCall:
-    """A call as who makes it means it, which is a row of find_caller; or raise BadCall."""
+    """
+    A call as who makes it means it, which is a row of find_caller; or raise BadCall.
+
+    Without a key of its own it has its batch's and its number's.
+    """
     to = _number(to_number, caller, "to")
     return NewCall(
         caller.id,
         _caller(from_number, caller),
         to,
         moment(due_at, "at", caller.id, caller.time_zone),
-        _key(key),
+        _key(key) or (f"{batch}:{to}" if batch else None),
         _contact(contact, caller),
         _callees_zone(time_zone),
     )
@@ -98,10 +104,20 @@ def moment(value: datetime | str | None, column: str, business_id: int, time_zon
     if not value:
         return None
     if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise BadCall(f"`{column}` is not a date and time: write it like 2026-11-30T09:00") from None
+        return _written_moment(value, column, business_id, time_zone)
+    return _in_utc(value, column, business_id, time_zone)
+
+
+@lru_cache(1000)  # a file's calls have few moments
+def _written_moment(text: str, column: str, business_id: int, time_zone: str) -> datetime:
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadCall(f"`{column}` is not a date and time: write it like 2026-11-30T09:00") from None
+    return _in_utc(value, column, business_id, time_zone)
+
+
+def _in_utc(value: datetime, column: str, business_id: int, time_zone: str) -> datetime:
     if value.year not in YEARS:
         raise BadCall(f"`{column}` is in the year {value.year}: give one between {YEARS[0]} and {YEARS[-1]}")
     if value.tzinfo is None:
@@ -121,8 +137,8 @@ def _key(key: str | None) -> str | None:
     return key or None
 
 
-def _contact(contact: Mapping[str, str] | None, caller: Row) -> dict[str, str] | None:
-    """What is known of the callee, by the names that placeholders use; nothing where every field is empty."""
+def _contact(contact: Mapping[str, str] | None, caller: Row) -> str | None:
+    """What is known of the callee, by the names that placeholders use, as JSON; nothing where every field is empty."""
     known = {voice.field_name(name): value for name, value in (contact or {}).items() if value}
     if len(known) > FIELDS_MAX:
         raise BadCall(f"a contact has at most {FIELDS_MAX} fields")
@@ -130,12 +146,13 @@ def _contact(contact: Mapping[str, str] | None, caller: Row) -> dict[str, str] |
         is_good = isinstance(value, str) and len(value) <= FIELD_MAX and is_text(value)
         if not (is_good and name and len(name) <= FIELD_MAX // 10 and is_text(name)):
             raise BadCall(f"field {place} of the contact must be text of {FIELD_MAX} characters at most")
-    if len(json.dumps(known, ensure_ascii=False).encode()) > CONTACT_MAX:
+    written = _json(known) if known else ""
+    if len(written.encode()) > CONTACT_MAX:
         raise BadCall(f"the contact's fields have more than {CONTACT_MAX} bytes in all")
     said = len(voice.render(caller.twiml, known) or "")
     if said > voice.TWIML_MAX:
         raise BadCall(f"with this contact's fields the TwiML has {said} characters: {voice.TWIML_MAX} are allowed")
-    return known or None
+    return written or None
 
 
 def _callees_zone(name: str | None) -> str | None:

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
@@ -14,6 +15,7 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _QUOTES = {'"': "&quot;", "'": "&apos;"}
 
 
+@lru_cache(256)  # a file's, or a text's, few names are asked for with each row
 def field_name(text: str) -> str:
     """The name of a contact's field, as a file or a placeholder writes it: case and spacing do not count."""
     seen = "".join(" " if character.isspace() else character for character in text)

@@ -6,29 +6,57 @@
 -- suits the callee calls.
 --
 -- Moves    (nothing) -> queued
--- Returns  the `id` of each new call; and of what was left out, its `place` in what was given, from 1, and the `fault`:
---          no_number, borrowed (from_number is another business's), no_such_zone or no_zone (nobody knows the callee's)
+-- Returns  one row with how many were `created`, and the `id` of the first; then of each that was left out its `place`
+--          in what was given, from 1, and the `fault`: no_number, borrowed (from_number is another business's),
+--          no_such_zone or no_zone (nobody knows the callee's)
 -- Races    other enqueues: the unique indexes let one in.  Sorted by number, so that two imports of the same numbers wait
 --          for each other instead of locking each other out; one order cannot serve both indexes, and where the same
 --          keys come with other numbers PostgreSQL may give one of the two up: run it again
 with given as (
-    select given.*, coalesce(from_number, campaign_from_number(:campaign_id, to_number, 1)) as caller
+    select given.*,
+           coalesce(from_number,
+                    case
+                        when (select count(*) from campaign_number where campaign_id = :campaign_id) > 1
+                            then campaign_from_number(:campaign_id, to_number, 1)
+                        -- One number suits every callee: it is looked up once.
+                        else (select campaign_from_number(:campaign_id, '', 1))
+                    end) as caller
       from unnest(:business_ids::bigint[], :from_numbers::text[], :to_numbers::text[], :due_ats::timestamptz[],
                   :idempotency_keys::text[], :contacts::jsonb[], :time_zones::text[])
         with ordinality
         as given (business_id, from_number, to_number, due_at, idempotency_key, contact, time_zone, place)
+), hours as materialized (
+    select business_id, call_windows(business_id, :campaign_id) as window_ids
+      from (select distinct business_id from given) as whose
+), named as materialized (
+    select distinct time_zone from given where time_zone is not null
+), stated as materialized (
+    select time_zone, is_time_zone(time_zone) as is_known from named
+), placed as materialized (
+    select given.*, case when window_ids <> '{}' and time_zone is null then left(to_number, 5) end as head
+      from given
+     inner join hours using (business_id)
+), heads as materialized (
+    -- Many callees share one.  Materialized, or each callee would be asked for.
+    select distinct head from placed where head is not null
+), doubtful as materialized (
+    -- Behind the others everybody has a zone.
+    select head
+      from heads
+     where callee_zones(head, null) = '{}'
+        or exists (select from phone_zone where zones = '{}' and starts_with('+' || prefix, head))
 ), judged as materialized (
-    select given.*,
+    select placed.*,
            case
                when caller is null then 'no_number'
-               when exists (select from business_number
-                             where phone = given.caller and business_id <> given.business_id) then 'borrowed'
-               when not is_time_zone(time_zone) then 'no_such_zone'
-               when window_ids <> '{}' and callee_zones(to_number, time_zone) = '{}' then 'no_zone'
+               when business_number.business_id <> placed.business_id then 'borrowed'
+               when not stated.is_known then 'no_such_zone'
+               when doubtful.head is not null and callee_zones(to_number, null) = '{}' then 'no_zone'
            end as fault
-      from given
-     inner join (select business_id, call_windows(business_id, :campaign_id) as window_ids
-                   from (select distinct business_id from given) as whose) as hours using (business_id)
+      from placed
+      left join stated using (time_zone)
+      left join doubtful using (head)
+      left join business_number on business_number.phone = caller
 ), inserted as (
     insert into call_log (business_id, campaign_id, direction, from_number, to_number, status, due_at, idempotency_key,
                           contact, time_zone)
@@ -36,15 +64,17 @@ with given as (
            contact, time_zone
       from judged
      where fault is null
-     order by business_id, to_number, idempotency_key
+     order by business_id, to_number collate "C", idempotency_key collate "C"
     on conflict do nothing
     returning id
 ), woken as (
     select pg_notify('outbound_due', '') where exists (select from inserted)
 )
-select inserted.id, null::bigint as place, null as fault from inserted left join woken on true
+select created, id, null::bigint as place, null as fault
+  from (select count(*) as created, min(id) as id from inserted) as done
+  left join woken on true
 union all
-select null, place, fault from judged where fault is not null;
+select 0, null, place, fault from judged where fault is not null;
 
 -- name: find_calls(business_ids, to_numbers, idempotency_keys, since)
 -- Look for the calls that keep others out: of the same key, or live and to the same number.

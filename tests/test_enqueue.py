@@ -381,6 +381,12 @@ def written(tmp_path: Path) -> Callable[[str | bytes], Path]:
 Written = Callable[[str | bytes], Path]
 
 
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many rows in a transaction as the report names rejected lines."""
+    monkeypatch.setattr(enqueue, "CHUNK_ROWS", 1000)
+
+
 def counts(report: ImportReport) -> tuple[int, int, int]:
     return report.created, report.already_there, report.rejected
 
@@ -427,7 +433,7 @@ def _interrupt(_: int) -> None:
     raise KeyboardInterrupt
 
 
-def test_progress_ends_at_the_size_of_the_file(world: World, acme: int, written: Written) -> None:
+def test_progress_ends_at_the_size_of_the_file(world: World, acme: int, written: Written, small_chunks: None) -> None:
     file = written("to\n" + "".join(f"+1500{5_000_000 + n}\n" for n in range(2500)))
     seen: list[int] = []
 
@@ -616,7 +622,7 @@ def test_each_row_is_read_with_the_region_of_its_business(
 
 
 def test_a_line_whose_key_belongs_to_a_call_of_another_number_is_rejected(
-    world: World, acme: int, written: Written
+    world: World, acme: int, written: Written, small_chunks: None
 ) -> None:
     enqueue.enqueue(business_id=acme, to_number="+15005550999", key="old")
     numbers = [f"+1500{5_000_000 + n}" for n in range(enqueue.CHUNK_ROWS)]
@@ -790,6 +796,19 @@ def test_where_there_are_calling_hours_the_callee_s_zone_must_be_known(
         enqueue.enqueue(business_id=acme, to_number=nowhere)
     world.do("update business set window_id = null")
     assert enqueue.enqueue(business_id=acme, to_number=nowhere).created
+
+
+def test_a_zone_that_a_longer_prefix_takes_away_is_missed(world: World, acme: int, written: Written) -> None:
+    world.do(
+        "with hours as (insert into calling_window (name, hours) values ('always', '{[0,10080)}') returning id)"
+        " update business set window_id = hours.id from hours"
+    )
+    world.do("insert into phone_zone (prefix, zones) values ('9725012345', '{}'), ('88161234', '{UTC}')")
+    file = written("to\n+972501234567\n+972501234667\n+881612345678\n+881612355678\n")
+
+    report = import_calls(file, business_id=acme)
+
+    assert [line for line, _ in report.rejected_lines] == [2, 5]
 
 
 # Files as spreadsheets write them.

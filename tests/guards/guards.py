@@ -287,7 +287,7 @@ GUARDS = (
     Guard(
         "nobody calls with a neighbour's number",
         "sql/enqueue.sql",
-        (("phone = given.caller and business_id <> given.business_id", "false"),),
+        (("when business_number.business_id <> placed.business_id then", "when false then"),),
         "tests/test_enqueue.py::test_a_bad_call_is_refused_with_what_to_do",
     ),
     Guard(

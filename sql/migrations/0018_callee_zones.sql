@@ -1,0 +1,18 @@
+-- The zones of a number by nine steps through an index.
+-- depends: 0017_dial_scope
+
+-- The longest prefix that fits decides; none has more than nine digits.  As many look-ups as digits were taken for a
+-- thousand, and the whole table was read for every call that has calling hours.
+create or replace function callee_zones(to_number text, stated text) returns text[]
+language sql stable parallel restricted
+return case
+    -- A zone that the server knew once and does not know any more is none: it must not stop everybody's claim.
+    when stated is not null then case when is_time_zone(stated) then array[stated] else '{}' end
+    else coalesce((select phone_zone.zones
+                     from phone_zone
+                    where prefix = any(array[substr(to_number, 2, 1), substr(to_number, 2, 2), substr(to_number, 2, 3),
+                                             substr(to_number, 2, 4), substr(to_number, 2, 5), substr(to_number, 2, 6),
+                                             substr(to_number, 2, 7), substr(to_number, 2, 8), substr(to_number, 2, 9)])
+                    order by length(prefix) desc
+                    limit 1), '{}')
+end;
