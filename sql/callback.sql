@@ -29,7 +29,8 @@ with told as materialized (
                       true) as commits
       from told
 ), call as (
-    select call_log.id, told.call_sid as told_call_sid, told.source, told.occurred_at, told.duration_s as told_duration_s,
+    select call_log.id, told.call_sid as told_call_sid, told.source, told.occurred_at,
+           told.duration_s as told_duration_s,
            told.answered_by as told_answered_by, told.sip_code, told.sequence_number, told.payload, told.is_strange,
            told.status as told_status, reported.status as reported,
            call_status_rank(reported.status) > call_status_rank(call_log.status)
