@@ -119,9 +119,9 @@ def with_connection(work: Callable[[Connection], T]) -> T:
         return work(connection)
 
 
-def transact(work: Callable[[Connection], T], line: Connection | None = None) -> T:
-    """Let *work* use *line*, or a connection of the pool, all its statements in one transaction."""
-    with nullcontext(line) if line else _lent_connection() as connection, connection.transaction():
+def transact(work: Callable[[Connection], T], own: Connection | None = None) -> T:
+    """Let *work* use a connection of the pool, or the caller's *own*, all its statements in one transaction."""
+    with nullcontext(own) if own else _lent_connection() as connection, connection.transaction():
         return work(connection)
 
 
@@ -145,7 +145,7 @@ def wait_for_notice(connection: Connection, timeout_s: float) -> bool:
 
 
 def _heard(connection: Connection) -> bool:
-    return any(True for _ in connection.notifies(timeout=0, stop_after=1))
+    return bool(list(connection.notifies(timeout=0)))  # all of them: many notices are one reason to look
 
 
 def listen(connection: Connection, channel: str) -> None:

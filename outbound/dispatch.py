@@ -22,10 +22,7 @@ def dispatch_once(line: db.Connection | None = None) -> int:
     One turn: claim what is due and nudge a worker for each call; return how many calls were moved.
 
     Moved are also those that stood in the way: closed, or due later.  Claims whose nudge could not be sent are given
-    back.
-
-    Args:
-        line: a connection for the claim; one of the pool without it.
+    back.  *line* is the dispatcher's own connection, where the claim has its plan; without one the pool lends another.
     """
     moved = db.transact(_claim, line)
     claimed = [row.id for row in moved if row.status == "claimed"]
@@ -66,16 +63,17 @@ def dispatch_until(stop: Event) -> None:
     """
     Dispatch until *stop* is set: woken by a notice, and by a poll that finds everything anyway.
 
-    On one line of its own, where the claim's plan is always warm.  A poll asks first whether anything is due: that is
-    a tenth of a claim.
+    On one line of its own, where the claim's plan is always warm.  A poll asks first whether anything is due, a small
+    part of a claim's work.
     """
     while not stop.is_set():
         try:
             with db.connect() as line:
                 db.listen(line, "outbound_due")
-                busy_until, heard = 0.0, True
+                busy_until, moved, heard = 0.0, 0, True
                 while not stop.is_set():
-                    if (heard or sql.is_anything_due(line)) and dispatch_once(line) > 0:
+                    moved = dispatch_once(line) if heard or moved or sql.is_anything_due(line) else 0
+                    if moved:
                         busy_until = time.monotonic() + _BUSY_S
                     busy = time.monotonic() < busy_until
                     heard = db.wait_for_notice(line, _BUSY_WAIT_S if busy else settings().poll_s)

@@ -110,3 +110,15 @@ def test_a_server_that_ends_a_statement_costs_one_failure_and_nobody_a_wait(worl
 
 def test_a_session_that_was_ended_while_we_were_stopped_is_unavailable_and_no_surprise() -> None:
     assert issubclass(psycopg.errors.IdleInTransactionSessionTimeout, db.Unavailable)
+
+
+def test_notices_that_came_during_other_work_are_heard_as_one(world: World) -> None:
+    with db.connect() as line:
+        db.listen(line, "outbound_due")
+        for _ in range(3):
+            world.do("notify outbound_due")
+        line.execute("select 1")
+
+        heard = [db.wait_for_notice(line, 0) for _ in range(3)]
+
+    assert heard.count(True) == 1
