@@ -2,8 +2,9 @@
 
 import inspect
 import time
-from collections.abc import MutableMapping, Sequence
-from typing import Any
+from collections.abc import Iterable, MutableMapping, Sequence
+from queue import PriorityQueue
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import dramatiq
@@ -22,8 +23,11 @@ IN_PROCESS = "memory://"
 
 _SOCKET_TIMEOUT_S = 5  # Dramatiq's scripts take milliseconds; a broker that is slower is away
 _CONNECT_TIMEOUT_S = 2
-_BELL_S = 1  # a bell that was lost costs this much; a worker that is told to stop waits for it
+_BELL_S = 5  # between two looks of a worker that hears no bell: one that was lost costs this much at most
+_LAST_BELL_S = 1  # and of one that was told to stop, which takes nothing more and says that it is alive
+_STOP_BELL_S = 60  # a bell that calls a worker to its end is forgotten after this, should nobody hear it any more
 _BELLS_MAX = 64
+_LAST_LOOK_S = 0.05  # between two looks of a thread that was told to stop, until Dramatiq lets it
 _FULL_WAIT_MS = 20  # between two looks of a worker that has all the messages it may hold
 _AWAY_S = 2  # after a failure nobody waits for the broker again for this long: a callback must not hang on a nudge
 
@@ -40,13 +44,7 @@ def make(url: str) -> dramatiq.Broker:
     middleware: list[dramatiq.Middleware] = [_Ids(), Retries(max_retries=0)]
     if url.startswith(IN_PROCESS):
         return StubBroker(middleware=middleware)
-    client = redis.Redis.from_url(
-        url,
-        socket_timeout=_SOCKET_TIMEOUT_S,
-        socket_connect_timeout=_CONNECT_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),  # redis-py would try for 15 s; we look again at the next tick
-    )
-    return _Redis(client=client, namespace=settings().broker_namespace, middleware=middleware)  # type: ignore[no-untyped-call]
+    return _Redis(url, settings().broker_namespace, [*middleware, _Quiet()])
 
 
 class _Ids(dramatiq.Middleware):
@@ -67,6 +65,48 @@ class _Ids(dramatiq.Middleware):
         logs.forget()
 
 
+class _Quiet(dramatiq.Middleware):
+    """Lets whoever has nothing to do sleep, until there is something to do or the worker is told to stop."""
+
+    def before_worker_boot(self, broker: dramatiq.Broker, worker: Any) -> None:  # noqa: ARG002
+        """Before there are threads."""
+        worker.work_queue = _WorkQueue()
+
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Any) -> None:
+        """While there still are."""
+        worker.work_queue.close()
+        try:
+            cast("_Redis", broker).stop_fetching()
+        except redis.RedisError as error:
+            log.warning("broker.unavailable", error=type(error).__name__)
+
+
+class _WorkQueue(PriorityQueue[Any]):
+    """Wakes a thread when there is something to do, or an end to it; Dramatiq's own wakes each of them every second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_closed = False
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """
+        The next message; *timeout* is not looked at, for a thread has nothing to do until there is one.
+
+        Raises:
+            Empty: another thread was quicker, or there will be no more.
+        """
+        if block:
+            with self.not_empty:
+                self.not_empty.wait_for(lambda: self._is_closed or self._qsize())
+        return super().get(block, _LAST_LOOK_S if block else timeout)
+
+    def close(self) -> None:
+        """Nobody need wait any longer; what is in it can still be taken."""
+        with self.not_empty:
+            self._is_closed = True
+            self.not_empty.notify_all()
+
+
 class _Consumer(_RedisConsumer):
     """Waits at the bell for its next message; Dramatiq's own sleeps, up to a second, between two looks."""
 
@@ -74,18 +114,53 @@ class _Consumer(_RedisConsumer):
         """The next message, or None after a wait."""
         try:
             if not self.message_cache and self.outstanding_message_count < self.prefetch:
-                room = self.prefetch - self.outstanding_message_count
+                room = 0 if self.broker.is_stopping else self.prefetch - self.outstanding_message_count
                 self.message_cache = self.broker.do_fetch(self.queue_name, room)
                 if not self.message_cache:
-                    self.broker.client.blpop([self.broker.bell(self.queue_name)], timeout=_BELL_S)
+                    self.broker.wait_for_bell(self.queue_name)
                     return None
             return super().__next__()  # type: ignore[no-untyped-call]
-        except redis.ConnectionError as error:
+        except (redis.ConnectionError, redis.TimeoutError) as error:
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+
+    def requeue(self, messages: Iterable[dramatiq.MessageProxy]) -> None:
+        """Give back what was not begun, and wake another worker for it."""
+        given_back = list(messages)
+        super().requeue(given_back)  # type: ignore[no-untyped-call]
+        if given_back:
+            self.broker.ring(self.queue_name, len(given_back))
 
 
 class _Redis(RedisBroker):
-    """Sets a message aside that nobody can read; Dramatiq would stop for 3 s, and give it to every next worker."""
+    """
+    Dramatiq's, with a bell for what is new, and no delay queues: time lives in SQL, so nobody need look at them.
+
+    It sets a message aside that nobody can read; Dramatiq would stop for 3 s, and give it to every next worker.
+    """
+
+    is_stopping = False
+
+    def __init__(self, url: str, namespace: str, middleware: list[dramatiq.Middleware]) -> None:
+        super().__init__(client=_client(url, _SOCKET_TIMEOUT_S), namespace=namespace, middleware=middleware)  # type: ignore[no-untyped-call]
+        self._waiting = _client(url, _BELL_S + _SOCKET_TIMEOUT_S)
+
+    def declare_queue(self, queue_name: str) -> None:
+        """Declare a queue, and no other beside it."""
+        if queue_name not in self.queues:
+            self.emit_before("declare_queue", queue_name)
+            self.queues.add(queue_name)
+            self.emit_after("declare_queue", queue_name)
+
+    def enqueue(self, message: dramatiq.Message[Any], *, delay: int | None = None) -> dramatiq.Message[Any]:
+        """
+        Send a message.
+
+        Raises:
+            ValueError: with a delay; nobody would take it.
+        """
+        if delay is not None:
+            raise ValueError("a nudge has no delay: `due_at` and `overdue_at` say when, in SQL")
+        return super().enqueue(message)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 0) -> dramatiq.Consumer:  # noqa: ARG002
         """See `dramatiq.Broker.consume`; *timeout* is not used: what is new is announced by the bell."""
@@ -101,6 +176,24 @@ class _Redis(RedisBroker):
         pipeline.lpush(self.bell(queue_name), *["1"] * min(messages, _BELLS_MAX))
         pipeline.ltrim(self.bell(queue_name), 0, _BELLS_MAX - 1)
         pipeline.execute()
+
+    def wait_for_bell(self, queue_name: str) -> None:
+        """Wait until there may be something to fetch, or until we are told to stop."""
+        for_s = _LAST_BELL_S if self.is_stopping else _BELL_S
+        self._waiting.blpop([self.bell(queue_name), self._stop_bell(queue_name)], timeout=for_s)
+
+    def stop_fetching(self) -> None:
+        """Leave what is new to others, and wake our own consumers, so that nobody waits for them to end."""
+        self.is_stopping = True
+        pipeline = self.client.pipeline(transaction=False)
+        for queue_name in self.queues:
+            pipeline.lpush(self._stop_bell(queue_name), "1")
+            pipeline.expire(self._stop_bell(queue_name), _STOP_BELL_S)
+        pipeline.execute()
+
+    def _stop_bell(self, queue_name: str) -> str:
+        """Heard by this process alone; one for each consumer, so that none takes the other's."""
+        return f"{self.bell(queue_name)}.{self.broker_id}"
 
     def do_fetch(self, queue_name: str, prefetch: int) -> list[bytes | None]:
         """Take messages from the queue, those that can be read."""
@@ -118,6 +211,15 @@ class _Redis(RedisBroker):
             if content == data:
                 self.do_nack(queue_name, message_id)
         return False
+
+
+def _client(url: str, socket_timeout_s: float) -> redis.Redis:
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=socket_timeout_s,
+        socket_connect_timeout=_CONNECT_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),  # redis-py would try for 15 s; we look again at the next tick
+    )
 
 
 _away_until: MutableMapping[dramatiq.Broker, float] = WeakKeyDictionary()

@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -33,7 +34,8 @@ Row = Any  # a named tuple whose fields are the statement's columns
 
 _AGAIN_S = 0.5
 _WAIT_S = 5  # for a connection of the pool
-_FRESH_S = 1  # a connection that was of use so lately is lent unchecked: under load, a check is half of a statement
+_FRESH_S = 60  # a connection that was of use so lately, and on which nothing was heard since, needs no round trip
+_MAX_IDLE_S = 60  # the pool gives up one connection, of some 5 MB in the server, each time so long that it needs fewer
 _RECONNECT_S = 3  # the pool waits twice as long after each failure: after that it begins anew when somebody asks
 _TIMEOUT_MS = 30_000  # nothing that we do takes seconds; a lock that is held that long is somebody's accident
 _CONNECT_OPTIONS: dict[str, Any] = {
@@ -144,7 +146,11 @@ def _with_options_of(url: str, ours: dict[str, Any]) -> dict[str, Any]:
 
 def wait_for_notice(connection: Connection, timeout_s: float) -> bool:
     """Wait until somebody notifies a channel that *connection* listens to, at most *timeout_s*; was there a notice?"""
-    return any(True for _ in connection.notifies(timeout=timeout_s, stop_after=1))
+    return _heard(connection) or (_readable(connection, timeout_s) and _heard(connection))
+
+
+def _heard(connection: Connection) -> bool:
+    return bool(list(connection.notifies(timeout=0)))  # all of them: many notices are one reason to look
 
 
 def listen(connection: Connection, channel: str) -> None:
@@ -270,14 +276,24 @@ def _lent_connection() -> Iterator[Connection]:
 
 
 def _check(connection: _Connection) -> None:
-    """One round trip before a connection is lent that lay idle, so that a restarted server costs nobody a failure."""
-    if time.monotonic() - connection.used_at < _FRESH_S:
-        return
+    """
+    Before a connection is lent that lay idle, so that a restarted server costs nobody a failure.
+
+    A server that ends a connection says so: one look at the socket tells.  One that vanished is found by a round trip.
+    """
     try:
-        ConnectionPool.check_connection(connection)
+        if time.monotonic() - connection.used_at > _FRESH_S or _readable(connection, 0):
+            ConnectionPool.check_connection(connection)
     except psycopg.OperationalError:
         _pool().drain()
         raise
+
+
+def _readable(connection: Connection, within_s: float) -> bool:
+    """Did the server send something that nobody has read?  psycopg, waiting itself, would wake ten times a second."""
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    return bool(waiting.poll(within_s * 1000))
 
 
 def _open_pool() -> ConnectionPool[_Connection]:
@@ -291,5 +307,6 @@ def _open_pool() -> ConnectionPool[_Connection]:
         open=True,
         timeout=_WAIT_S,
         reconnect_timeout=_RECONNECT_S,
+        max_idle=_MAX_IDLE_S,
         check=_check,
     )

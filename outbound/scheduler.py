@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from threading import Event
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -31,11 +31,14 @@ def run(stop: Event) -> None:
     turns = _Turns(stop)
     turns.survive(cleanup_stuck_dialing_jobs)()
     duties = BackgroundScheduler(timezone=UTC)
-    for duty in _DUTIES:
+    tick_s = settings().tick_s
+    for place, duty in enumerate(_DUTIES, 1):
         duties.add_job(
             turns.survive(duty),
             "interval",
-            seconds=settings().tick_s,
+            seconds=tick_s,
+            # One after the other, not all at the same moment: they share a connection, and keep no dispatch waiting.
+            next_run_time=datetime.now(UTC) + timedelta(seconds=tick_s * place / len(_DUTIES)),
             id=duty.__name__,
             misfire_grace_time=None,  # a late round is still worth running; APScheduler would drop it after 1 s
             coalesce=True,

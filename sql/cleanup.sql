@@ -23,7 +23,7 @@ with overdue as (
     returning call_log.id
 ), counted as (
     insert into counter (name, label, slot, value)
-    select 'cleanup', 'claimed', pg_backend_pid() % 8, count(*) from moved
+    select 'cleanup', 'claimed', pg_backend_pid() % 8, count(*) from moved having count(*) > 0
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 ), done as (
     insert into duty (name) values ('claimed') on conflict (name) do update set last_success_at = now()
@@ -63,6 +63,7 @@ with overdue as (
     insert into counter (name, label, slot, value)
     select name, label, pg_backend_pid() % 8, (select count(*) from moved)
       from (values ('cleanup', 'no_call_sid'), ('ended', 'failed')) as counted (name, label)
+     where exists (select from moved)
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 ), done as (
     insert into duty (name) values ('no_call_sid') on conflict (name) do update set last_success_at = now()
@@ -95,7 +96,7 @@ with overdue as (
     returning call_log.id, call_sid, call_log.overdue_at
 ), counted as (
     insert into counter (name, label, slot, value)
-    select 'cleanup', 'no_lead', pg_backend_pid() % 8, count(*) from renewed
+    select 'cleanup', 'no_lead', pg_backend_pid() % 8, count(*) from renewed having count(*) > 0
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 ), done as (
     insert into duty (name) values ('no_lead') on conflict (name) do update set last_success_at = now()

@@ -1,5 +1,24 @@
 -- dispatch.sql: take what is due, within every limit.  Read by outbound/dispatch.py alone.
 
+-- name: is_anything_due()$
+-- Is there a call that a claim could look at?  One step through the index for each lane, however many calls wait in it.
+select exists (
+           select
+             from lane
+            cross join lateral (
+                  select due_at
+                    from call_log
+                   where business_id = lane.business_id
+                     and coalesce(campaign_id, 0) = lane.campaign_id
+                     and from_number = lane.from_number
+                     and status = 'queued'
+                     and paused_at is null
+                   order by due_at, id
+                   limit 1
+            ) as head
+            where due_at <= now()
+       );
+
 -- name: take_turn()$
 -- One dispatcher claims at a time, until its transaction ends: a bound that several count and then act upon is none.
 --

@@ -3,6 +3,8 @@
 import json
 import time
 from collections.abc import Iterator
+from queue import Empty
+from threading import Thread
 
 import dramatiq
 import pytest
@@ -96,3 +98,107 @@ def test_nobody_waits_twice_for_a_broker_that_does_not_answer(world: World, monk
     monkeypatch.setattr(away, "enqueue", lambda *_, **__: pytest.fail("it was asked"))
 
     assert lead.nudge("CA" + "c" * 32) is False
+
+
+def test_no_thread_looks_for_delayed_messages_and_none_can_be_sent(shared: dramatiq.Broker) -> None:
+    assert shared.get_declared_delay_queues() == set()
+    with pytest.raises(ValueError, match="no delay"):
+        dial.dial_call.send_with_options(args=(4711,), delay=1000)
+
+
+def _consumer(servers: Servers, queue: str = "dial") -> tuple[broker._Redis, dramatiq.Consumer]:
+    made = broker.make(servers.redis_url)
+    assert isinstance(made, broker._Redis)
+    made.declare_queue(queue)
+    return made, made.consume(queue, prefetch=4)
+
+
+def _nudge() -> dramatiq.Message[None]:
+    return dramatiq.Message("dial", "dial_call", (4711,), {}, {})
+
+
+def _look(consumer: dramatiq.Consumer) -> object:
+    message = next(consumer)
+    return message and message.args
+
+
+def test_a_bell_that_rings_between_a_look_and_the_wait_is_heard(
+    world: World, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "_BELL_S", 3600)  # only the bell can wake it
+    made, consumer = _consumer(servers)
+    look = made.do_fetch
+
+    def look_and_miss(queue: str, room: int) -> list[bytes | None]:
+        found = look(queue, room)
+        if not found:
+            made.enqueue(_nudge())
+            made.ring("dial", 1)
+        return found
+
+    monkeypatch.setattr(made, "do_fetch", look_and_miss)
+
+    assert _look(consumer) is None
+    assert _look(consumer) == (4711,)
+
+
+def test_a_worker_that_stops_takes_nothing_more_and_is_waited_for_by_nobody(
+    world: World, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "_BELL_S", 3600)
+    made, consumer = _consumer(servers)
+    waiting = Thread(target=next, args=(consumer,))
+    waiting.start()
+
+    made.stop_fetching()
+
+    waiting.join(20)
+    assert not waiting.is_alive()
+    made.enqueue(_nudge())
+    monkeypatch.setattr(broker, "_LAST_BELL_S", 0.01)
+    assert _look(consumer) is None
+    assert _look(_consumer(servers)[1]) == (4711,)
+
+
+def test_what_a_worker_gives_back_wakes_another_for_it(
+    world: World, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "_BELL_S", 3600)
+    made, consumer = _consumer(servers)
+    made.enqueue(_nudge())
+    taken = next(consumer)
+    assert taken is not None
+    _, another = _consumer(servers)
+    found: list[object] = []
+    waiting = Thread(target=lambda: found.extend((_look(another), _look(another))))
+    waiting.start()
+
+    consumer.requeue([taken])
+
+    waiting.join(20)
+    assert (4711,) in found
+
+
+def test_idle_threads_sleep_until_there_is_something_to_do_or_an_end_to_it() -> None:
+    queue = broker._WorkQueue()
+    took: list[object] = []
+    waiting = Thread(target=lambda: took.append(queue.get(timeout=0)))  # Dramatiq's wait of a second: over
+    waiting.start()
+
+    assert took == []
+    queue.put(1)
+    waiting.join(20)
+    assert took == [1]
+
+    def last_look() -> None:
+        with pytest.raises(Empty):
+            queue.get(timeout=3600)
+        took.append(None)
+
+    waiting = Thread(target=last_look)
+    waiting.start()
+    queue.close()
+    waiting.join(20)
+    assert took == [1, None]
+    queue.put(2)
+    assert queue.get_nowait() == 2  # given back to the broker

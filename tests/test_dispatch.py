@@ -108,8 +108,8 @@ def test_dispatch_wakes_up_when_a_call_is_enqueued(
     thread = Thread(target=dispatch.dispatch_until, args=(stop,))
     thread.start()
     try:
-        looked = "select count(*) from pg_stat_activity where query = 'COMMIT' and application_name = 'outbound'"
-        until(lambda: world.value(looked) == 1)  # and found nothing
+        waits = "select count(*) from pg_stat_activity where query = 'COMMIT' and state = 'idle'"
+        until(lambda: world.value(waits) == 1)
         enqueue.enqueue(business_id=business_id, to_number="+15005550101")
         until(lambda: world.statuses() == ["claimed"])
     finally:
@@ -117,6 +117,23 @@ def test_dispatch_wakes_up_when_a_call_is_enqueued(
         world.do("select pg_notify('outbound_due', '')")
         thread.join(10)
     assert not thread.is_alive()
+
+
+def test_a_poll_asks_first_whether_anything_is_due(world: World) -> None:
+    def is_due() -> bool:
+        return bool(db.run(dispatch.sql.is_anything_due))
+
+    assert not is_due()
+    call_id = world.queued()
+    assert is_due()
+    world.do("update call_log set due_at = now() + interval '1 hour'")
+    assert not is_due()
+    later = world.queued()  # behind, in the same lane or in another
+    assert is_due()
+    world.do("update call_log set paused_at = now() where id = %s", later)
+    assert not is_due()
+    world.age(call_id, 7200)
+    assert is_due()
 
 
 def test_a_claim_reads_a_few_rows_of_each_business_however_many_wait(world: World) -> None:

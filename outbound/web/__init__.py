@@ -3,6 +3,8 @@
 import asyncio
 import hmac
 import socket
+from contextlib import suppress
+from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,7 +18,7 @@ from outbound import health, metrics, notify
 from outbound.config import settings
 from outbound.web.callbacks import answered_by, inbound_status, status_callback, voice_inbound
 
-_SIGN_OF_LIFE_S = 1
+_TICK_S = 1  # between two looks at the clock, for the answers' Date, and at whether it is time to stop
 _LAST_REQUESTS_S = 0.5  # who was let in just before we stop has this long to say what he wants
 _READY_S = 8  # a prober gets his answer within this, whatever hangs
 
@@ -49,13 +51,31 @@ def server(host: str, port: int) -> uvicorn.Server:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=15,  # no callback takes longer: the carrier gives up after 15 s
-            callback_notify=_Pulse(),
-            timeout_notify=_SIGN_OF_LIFE_S,
+            callback_notify=_Pulse() if notify.is_supervised() else None,
+            timeout_notify=_TICK_S,
         )
     )
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._told_to_stop = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def main_loop(self) -> None:
+        """Tick until it is time to stop; uvicorn's own wakes ten times a second."""
+        self._loop = asyncio.get_running_loop()
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._told_to_stop.wait(), _TICK_S)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal: stop at once, not at the next tick."""
+        super().handle_exit(sig, frame)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._told_to_stop.set)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take nobody new, hear out who is in.  On systemd's own socket, the others wait for our successor."""
         notify.stopping()

@@ -16,7 +16,8 @@ from tests.bench.world import World, world
 _EXPLAINED = 10
 _SLICE = 500_000
 _LOST = 100  # overdue calls to ask the carrier about
-_BATCH = 50  # calls that one claim takes
+_BATCH = 50  # calls that one claim takes, for
+_THREADS = 25  # of a worker that is alive
 _WATCHED = {
     "claim": ("dispatch.claim_due_calls",),
     "clean-up": ("cleanup.release_overdue_claims", "cleanup.close_without_call_sid", "cleanup.renew_lead_nudges"),
@@ -44,7 +45,8 @@ select 1 + n %% 5, '+15005550001', '+1' || %s::bigint + n, 'initiated', %s::text
 
 def measure(house: House, options: Options) -> list[Line]:
     """The same statements on the same live rows beside few finished calls and beside many, by turns."""
-    with world(house, "flat_few") as few, world(house, "flat_many") as many:
+    room = {"OUTBOUND_CLAIMS_PER_THREAD": str(_BATCH // _THREADS)}
+    with world(house, "flat_few", **room) as few, world(house, "flat_many", **room) as many:
         began_at = time.monotonic()
         _fill(few, options, options.few_rows)
         _fill(many, options, options.rows)
@@ -119,7 +121,8 @@ def _fill(here: World, options: Options, history: int) -> None:
         for begin in range(0, history, _SLICE):
             connection.execute(_FINISHED, [begin, min(begin + _SLICE, history) - 1])
     here.put_calls(_BATCH * turns)
-    here.sql("insert into worker (id, threads, seen_at) values (gen_random_uuid(), 25, now() + interval '1 day')")
+    alive = "insert into worker (id, threads, seen_at) values (gen_random_uuid(), %s, now() + interval '1 day')"
+    here.sql(alive, _THREADS)
     here.sql(_IN_THE_AIR, 4_000_000_000, "CAlive", 1, turns)
     here.sql(_IN_THE_AIR, 5_000_000_000, "CAlost", -1, _LOST)
     here.sql("vacuum (analyze) call_log")
