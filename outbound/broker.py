@@ -1,8 +1,10 @@
 """The only file that chooses a broker and its middleware.  A message is a nudge: losing one costs a little time."""
 
 import inspect
+import threading
 import time
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from contextlib import contextmanager, nullcontext
 from queue import PriorityQueue
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -143,6 +145,10 @@ class _Redis(RedisBroker):
     def __init__(self, url: str, namespace: str, middleware: list[dramatiq.Middleware]) -> None:
         super().__init__(client=_client(url, _SOCKET_TIMEOUT_S), namespace=namespace, middleware=middleware)  # type: ignore[no-untyped-call]
         self._waiting = _client(url, _BELL_S + _SOCKET_TIMEOUT_S)
+        self._here = threading.local()
+        dispatch = self.scripts["dispatch"]
+        # Dramatiq's own way to Redis, but into this thread's pipeline while it has one.
+        self.scripts["dispatch"] = lambda **said: dispatch(**said, client=getattr(self._here, "pipeline", None))
 
     def declare_queue(self, queue_name: str) -> None:
         """Declare a queue, and no other beside it."""
@@ -173,8 +179,22 @@ class _Redis(RedisBroker):
     def ring(self, queue_name: str, messages: int) -> None:
         """Wake whoever waits, at most one for each message; a bell that nobody hears is kept short."""
         pipeline = self.client.pipeline(transaction=False)
+        self._ring_in(pipeline, queue_name, messages)
+        pipeline.execute()
+
+    def _ring_in(self, pipeline: Any, queue_name: str, messages: int) -> None:
         pipeline.lpush(self.bell(queue_name), *["1"] * min(messages, _BELLS_MAX))
         pipeline.ltrim(self.bell(queue_name), 0, _BELLS_MAX - 1)
+
+    @contextmanager
+    def in_one_go(self, queue_name: str) -> Iterator[None]:
+        """Send what is sent inside, by this thread to this queue, when it is over: in one round trip, with its bell."""
+        pipeline = self._here.pipeline = self.client.pipeline(transaction=False)
+        try:
+            yield
+        finally:
+            self._here.pipeline = None
+        self._ring_in(pipeline, queue_name, len(pipeline))
         pipeline.execute()
 
     def wait_for_bell(self, queue_name: str) -> None:
@@ -231,24 +251,23 @@ def nudge(actor: dramatiq.Actor[..., Any], *args: int | str) -> bool:
 
     The first failure may take _SOCKET_TIMEOUT_S; for _AWAY_S after it the broker is not even asked.
     """
-    return nudge_each(actor, [args]) == 1
+    return nudge_each(actor, [args])
 
 
-def nudge_each(actor: dramatiq.Actor[..., Any], all_args: Sequence[tuple[int | str, ...]]) -> int:
-    """The same for several; return how many were sent, which are the first ones."""
-    sent = 0
+def nudge_each(actor: dramatiq.Actor[..., Any], all_args: Sequence[tuple[int | str, ...]]) -> bool:
+    """The same for several; False where the broker did not take them all, though it may have taken some."""
     if not all_args or time.monotonic() < _away_until.get(actor.broker, 0):
-        return sent
+        return False
+    in_one_go = actor.broker.in_one_go(actor.queue_name) if isinstance(actor.broker, _Redis) else nullcontext()
     try:
-        for args in all_args:
-            actor.send(*args)
-            sent += 1
-        if isinstance(actor.broker, _Redis) and sent:
-            actor.broker.ring(actor.queue_name, sent)
+        with in_one_go:
+            for args in all_args:
+                actor.send(*args)
     except (BrokerConnectionError, redis.RedisError) as error:
         _away_until[actor.broker] = time.monotonic() + _AWAY_S
         log.warning("broker.unavailable", actor=actor.actor_name, error=type(error).__name__)
-    return sent
+        return False
+    return True
 
 
 def answers() -> bool:

@@ -48,7 +48,7 @@ _CONNECT_OPTIONS: dict[str, Any] = {
     "tcp_user_timeout": 30_000,  # milliseconds; a half-open socket never raises by itself
     # One plan per connection, whatever the parameters: what the tests explain is what runs, and large statements take
     # longer to plan than to run.
-    "options": "-c jit=off -c plan_cache_mode=force_generic_plan"
+    "options": "-c jit=off -c plan_cache_mode=force_generic_plan -c enable_seqscan=off"
     f" -c statement_timeout={_TIMEOUT_MS} -c idle_in_transaction_session_timeout={_TIMEOUT_MS}",
 }
 

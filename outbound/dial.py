@@ -113,13 +113,12 @@ def _record_refusal(**refusal: object) -> None:
         log.error("dial.breaker", scope=tripped.scope, call_id=refusal["call_id"], code=refusal["error_code"])
 
 
-def nudge(call_ids: Sequence[int]) -> int:
+def nudge(call_ids: Sequence[int]) -> bool:
     """
-    Ask workers to dial claimed calls; return how many were asked for, which are the first ones.
+    Ask workers to dial claimed calls; False where the broker did not take all nudges, though it may have taken some.
 
     Should a nudge get lost, clean-up takes its claims back.
     """
     together = max(1, min(_TOGETHER_MAX, math.ceil(len(call_ids) / _SHARES_MIN)))
     shares = [tuple(call_ids[first : first + together]) for first in range(0, len(call_ids), together)]
-    sent = nudges.nudge_each(dial_call, shares)
-    return sum(len(share) for share in shares[:sent])
+    return nudges.nudge_each(dial_call, shares)

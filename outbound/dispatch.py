@@ -27,9 +27,8 @@ def dispatch_once(line: db.Connection | None = None) -> int:
     moved = db.transact(_claim, line)
     claimed = [row.id for row in moved if row.status == "claimed"]
     crash_here("dispatch.claimed")
-    nudged = dial.nudge(claimed)
-    if nudged < len(claimed):
-        db.run(sql.release_claims, call_ids=claimed[nudged:])
+    if claimed and not dial.nudge(claimed):
+        db.run(sql.release_claims, call_ids=claimed)  # a nudge that got through all the same finds no claim
         raise BrokerAway
     crash_here("dispatch.nudged")
     if moved:

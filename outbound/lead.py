@@ -36,9 +36,9 @@ def create_lead_from_call_job(call_sid: str | None = None, *_old: object, **_ext
 
 def nudge(call_sid: str) -> bool:
     """Ask a worker to make the lead; should the nudge get lost, clean-up repeats it."""
-    return nudge_all([call_sid]) == 1
+    return nudge_all([call_sid])
 
 
-def nudge_all(call_sids: Sequence[str]) -> int:
-    """The same for several; return how many were asked for, which are the first ones."""
+def nudge_all(call_sids: Sequence[str]) -> bool:
+    """The same for several, each by a message of its own; False where the broker did not take them all."""
     return nudges.nudge_each(create_lead_from_call_job, [(call_sid,) for call_sid in call_sids])

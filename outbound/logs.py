@@ -31,6 +31,10 @@ _PHONE = re.compile(
     re.VERBOSE,
 )
 
+# What none of the above finds anything in has none of these; most values have none, and this is a tenth of the work.
+_SUSPECT = re.compile(r"\d[\d ().-]{5,}\d|DETAIL:|CONTEXT:|://")
+_OURS = ("timestamp", "level")  # the last word on these is our own processors'
+
 _RENDERERS: dict[str, Any] = {
     "logfmt": lambda: structlog.processors.LogfmtRenderer(
         key_order=["timestamp", "level", "event", "call_id", "call_sid"], drop_missing=True, bool_as_flag=False
@@ -126,7 +130,7 @@ def _without_numbers(_logger: object, _method: str, event: MutableMapping[str, A
 
 
 def _masked(name: str, value: Any) -> Any:
-    if value is None or isinstance(value, bool | float):
+    if value is None or isinstance(value, bool | float) or name in _OURS:
         return value
     if isinstance(value, Mapping):
         return {str(key): _masked(str(key), inner) for key, inner in value.items()}
@@ -134,6 +138,8 @@ def _masked(name: str, value: Any) -> Any:
         return [_masked(name, inner) for inner in value]
     # A number may be known by what it is called alone, as in to=15005550101.
     said = f"{name}={value}"
+    if not _SUSPECT.search(said):
+        return value if isinstance(value, int) else said[len(name) + 1 :]
     masked = _PHONE.sub(r"\g<said>+…", _LOGIN.sub(r"\1…", _ROW.sub(r"\1: …", said)))
     if masked == said:
         return value if isinstance(value, int) else said[len(name) + 1 :]

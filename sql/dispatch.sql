@@ -151,14 +151,16 @@ with scope as materialized (
       from judged
      where code is not null
 ), locked as (
-    -- Each row carries what was decided for it: the planner takes all of these for few, and a join among them would cost
-    -- the square of their number.
+    -- One look by the key for each, whatever the planner takes the table's size for.  What was decided travels along: a
+    -- join among these, which the planner takes for few, would cost the square of their number.
     select decided.*
       from decided
-     inner join call_log using (id)
-     where call_log.status = 'queued'
-       and paused_at is null
-       for update of call_log skip locked
+     cross join lateral (
+           select
+             from call_log
+            where call_log.id = decided.id and status = 'queued' and paused_at is null
+              for update skip locked
+     ) as still_queued
 ), moved as (
     update call_log
        set status = case when is_final then 'canceled' when code is null then 'claimed' else status end,

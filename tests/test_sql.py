@@ -85,7 +85,7 @@ def test_only_one_file_knows_each_foreign_library() -> None:
         "twilio": {"carrier/twilio.py", "carrier/courier.py"},
         "apscheduler": {"scheduler.py"},
         "prometheus_client": {"metrics.py"},
-        "starlette": {"web/__init__.py", "web/callbacks.py"},
+        "starlette": {"web/__init__.py", "web/callbacks.py", "web/together.py"},
         "uvicorn": {"web/__init__.py"},
         "dramatiq": {"broker.py", "dial.py", "lead.py", "master.py", "worker.py"},
         "redis": {"broker.py"},

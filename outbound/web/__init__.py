@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from outbound import health, metrics, notify
 from outbound.config import settings
 from outbound.web.callbacks import answered_by, inbound_status, status_callback, voice_inbound
+from outbound.web.together import Together
 
 _TICK_S = 1  # between two looks at the clock, for the answers' Date, and at whether it is time to stop
 _LAST_REQUESTS_S = 0.5  # who was let in just before we stop has this long to say what he wants
@@ -36,6 +37,7 @@ def app() -> Starlette:
             Route("/readyz", _Readiness()),
         ]
     )
+    doors.state.together = Together()
     doors.router.redirect_slashes = False  # such a redirect would lead to whatever host the request names
     return doors
 

@@ -56,7 +56,7 @@ async def status_callback(request: Request) -> Response:
         try:
             form = await _signed_form(request)
             report = _read_report(form)
-            return _answer(await run_in_threadpool(callback.record, _call_id(request), report))
+            return _answer(await request.app.state.together.record(_call_id(request), report))
         except Refused as refused:
             return refused.response()
         except db.Unavailable:

@@ -38,12 +38,14 @@ as $$
     ), being_tried as (
         -- Claims too.  Of those without an answer, the ones since the hold: earlier ones are what the trouble was, and
         -- one that is silent for ten seconds (its worker may be dead) lets the next one try.
-        select count(*) as calls
-          from call_log, dial_control
-         where scope = 'account' and troubles > 0
-           and call_log.status in ('claimed', 'initiated') and direction = 'outbound' and call_sid is null
-           and (call_log.status = 'claimed'
-                or dialed_at >= greatest(hold_until, now() - interval '10 s'))
+        select case when troubles > 0 then (
+                   select count(*)
+                     from call_log
+                    where status in ('claimed', 'initiated') and direction = 'outbound' and call_sid is null
+                      and (status = 'claimed' or dialed_at >= greatest(hold_until, now() - interval '10 s'))
+               ) end as calls
+          from dial_control
+         where scope = 'account'
     ), paced as (
         select dial_control.*,
                pace_now(coalesce(calls_per_second, case when scope = 'account' then account_rate end),
@@ -60,7 +62,7 @@ as $$
            end::bigint,
            served, served_floor
       from paced
-     cross join being_tried
+      left join being_tried on true
       left join live_by_scope on live_by_scope.scope = paced.scope and live_by_scope.key = paced.key
      cross join lateral (select pace_tokens(rate, paced.tokens, refilled_at) as tokens) as filled
 $$;

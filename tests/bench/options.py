@@ -25,7 +25,7 @@ class Options:
     warm_calls: int = 200
     processes: int = 2
     threads: int = 8
-    slow_threads: int = 64
+    slow_threads: int = 24
     noops: int = 20_000
     statements: int = 20_000
     callbacks: int = 15_000

@@ -1,0 +1,87 @@
+"""Callbacks that come at the same time: one statement for many, and nobody suffers for another."""
+
+import asyncio
+from collections.abc import Sequence
+
+import psycopg
+import pytest
+
+from outbound import callback
+from outbound.call import Report
+from outbound.web.together import Together
+from tests.conftest import World, until
+
+
+def _of(call_id: int, status: str = "ringing", sequence_number: int = 1) -> Report:
+    return Report(f"CA{call_id:032}", status, "callback", sequence_number=sequence_number)
+
+
+def _calls(world: World, number: int) -> list[int]:
+    business_id = world.business()
+    return [world.initiated(business_id, f"+15005570{place:02}01") for place in range(number)]
+
+
+def test_what_comes_during_one_write_is_written_by_the_next(world: World, nudges: list[object]) -> None:
+    calls = _calls(world, 40)
+    written: list[int] = []
+
+    async def all_at_once() -> list[str]:
+        together = Together()
+        with pytest.MonkeyPatch.context() as patch:
+            record_all = callback.record_all
+
+            def counted(reports: Sequence[tuple[int, Report]]) -> list[str]:
+                written.append(len(reports))
+                return record_all(reports)
+
+            patch.setattr(callback, "record_all", counted)
+            return await asyncio.gather(*[together.record(call_id, _of(call_id)) for call_id in calls])
+
+    assert asyncio.run(all_at_once()) == ["moved"] * 40
+    assert sum(written) == 40
+    assert len(written) <= 3
+    assert {call.status for call in world.rows("select status from call_log")} == {"ringing"}
+
+
+def test_several_reports_of_one_call_are_all_kept_and_the_furthest_stands(world: World, nudges: list[object]) -> None:
+    (call_id,) = _calls(world, 1)
+    story = ["ringing", "in-progress", "completed"]
+
+    async def all_at_once() -> list[str]:
+        together = Together()
+        told = [together.record(call_id, _of(call_id, word, sequence_number=n)) for n, word in enumerate(story)]
+        return await asyncio.gather(*told)
+
+    assert set(asyncio.run(all_at_once())) <= {"moved", "unchanged"}
+    assert {row.status for row in world.rows("select status from call_event")} == set(story)
+    assert world.call(call_id).status == "completed"
+
+
+def test_a_report_that_the_database_refuses_spoils_nobody_else_s(world: World, nudges: list[object]) -> None:
+    calls = _calls(world, 5)
+
+    async def all_at_once() -> list[object]:
+        together = Together()
+        told = [_of(call_id, sequence_number=2**40 if call_id == calls[2] else 1) for call_id in calls]
+        recording = [together.record(call_id, report) for call_id, report in zip(calls, told, strict=True)]
+        return list(await asyncio.gather(*recording, return_exceptions=True))
+
+    words = asyncio.run(all_at_once())
+
+    assert isinstance(words.pop(2), psycopg.Error)
+    assert words == ["moved"] * 4
+    assert world.call(calls[2]).status == "initiated"
+
+
+def test_whoever_gives_up_waiting_takes_nobody_along(world: World, nudges: list[object]) -> None:
+    calls = _calls(world, 3)
+
+    async def one_leaves() -> list[str]:
+        together = Together()
+        recording = [asyncio.create_task(together.record(call_id, _of(call_id))) for call_id in calls]
+        await asyncio.sleep(0)
+        recording[0].cancel()
+        return await asyncio.gather(*recording[1:])
+
+    assert asyncio.run(one_leaves()) == ["moved"] * 2
+    until(lambda: world.call(calls[0]).status == "ringing")  # the carrier had told it, and it was kept
