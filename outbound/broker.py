@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from queue import PriorityQueue
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -56,8 +57,9 @@ class _Ids(dramatiq.Middleware):
         """Begin."""
         logs.forget()
         if message.actor_name in broker.actors:
-            names = inspect.signature(broker.actors[message.actor_name].fn).parameters
-            given = dict(zip(names, message.args, strict=False)) | message.kwargs
+            given = (
+                dict(zip(_parameters(broker.actors[message.actor_name]), message.args, strict=False)) | message.kwargs
+            )
             if "call_ids" in given and len(message.args) == 1:  # of several, each line names its own
                 given["call_id"] = message.args[0]
             logs.remember(**{name: given[name] for name in ("call_id", "call_sid") if name in given})
@@ -65,6 +67,11 @@ class _Ids(dramatiq.Middleware):
     def after_process_message(self, *_: object, **_outcome: object) -> None:
         """End."""
         logs.forget()
+
+
+@cache
+def _parameters(actor: dramatiq.Actor[..., Any]) -> tuple[str, ...]:
+    return tuple(inspect.signature(actor.fn).parameters)
 
 
 class _Quiet(dramatiq.Middleware):

@@ -29,7 +29,7 @@ with told as materialized (
                       true) as commits
       from told
 ), call as (
-    select call_log.id, told.call_sid as told_call_sid, told.source, told.occurred_at,
+    select call_log.id, call_log.status as was, told.call_sid as told_call_sid, told.source, told.occurred_at,
            told.duration_s as told_duration_s,
            told.answered_by as told_answered_by, told.sip_code, told.sequence_number, told.payload, told.is_strange,
            told.status as told_status, reported.status as reported,
@@ -103,7 +103,7 @@ with told as materialized (
            end
       from call
      where call_log.id = call.id
-    returning call_log.*, is_news, is_strange, source
+    returning call_log.*, is_news, is_strange, source, was
 ), next_attempt as (
     -- The n-th end of its kind takes the n-th wait of the ladder; past the last one nobody is tried again.
     insert into call_log (business_id, campaign_id, direction, status, from_number, to_number, due_at, attempt,
@@ -153,7 +153,9 @@ with told as materialized (
                else 'unknown_call'
            end as result,
            moved.status,
-           coalesce(lead_id is null and moved.status not in ('initiated', 'ringing'), false) as lead_due
+           -- Once: a call that ends after it was answered had its nudge then.
+           coalesce(lead_id is null and moved.status not in ('initiated', 'ringing')
+                    and not (is_news and was = 'in-progress'), false) as lead_due
       from told
       left join moved on moved.id = told.call_id
 ), counted as (

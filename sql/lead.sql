@@ -5,13 +5,14 @@
 --
 -- Returns  `result`: created, existing, no_phone or unknown_call; and the lead
 -- Races    other jobs for the same caller: the unique index on (business_id, phone) lets one make the lead
+-- It does not wait for the disk: a crash of the server forgets the lead and its link together, and clean-up asks again.
 with call as (
     select id, business_id, phone
       from call_log
      cross join lateral (
            select case direction when 'outbound' then to_number when 'inbound' then from_number end as phone
      ) as caller
-     where call_sid = :call_sid
+     where call_sid = :call_sid and set_config('synchronous_commit', 'off', true) is not null
 ), lead as (
     insert into leads (business_id, phone)
     select business_id, phone from call where phone ~ '[0-9]{5}'

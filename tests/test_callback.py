@@ -250,7 +250,7 @@ def test_each_state_gets_the_deadline_that_fits_it(world: World, nudges: Nudges)
     assert seen == [_about(RING_S), _about(RING_S), _about(TALK_S), _about(LEAD_S)]
 
 
-def test_the_lead_is_nudged_when_somebody_answers_and_when_the_call_ends(world: World, nudges: Nudges) -> None:
+def test_the_lead_is_nudged_once_when_somebody_answers(world: World, nudges: Nudges) -> None:
     call_id = world.initiated()
     counts = []
 
@@ -258,8 +258,29 @@ def test_the_lead_is_nudged_when_somebody_answers_and_when_the_call_ends(world: 
         callback.record(call_id, report)
         counts.append(len(nudges))
 
-    assert counts == [0, 0, 0, 1, 2]
-    assert set(nudges) == {("create_lead_from_call_job", (_sid(),))}
+    assert counts == [0, 0, 0, 1, 1]
+    assert nudges == [("create_lead_from_call_job", (_sid(),))]
+
+
+@pytest.mark.parametrize("before", [(), ("ringing",)])
+def test_the_lead_of_a_call_that_nobody_answered_is_nudged_at_its_end(
+    world: World, nudges: Nudges, before: tuple[str, ...]
+) -> None:
+    call_id = world.initiated()
+    for status in before:
+        callback.record(call_id, _report(status))
+
+    callback.record(call_id, _report("no-answer"))
+
+    assert nudges == [("create_lead_from_call_job", (_sid(),))]
+
+
+def test_a_report_that_is_told_again_nudges_again_for_its_first_nudge_may_be_lost(world: World, nudges: Nudges) -> None:
+    call_id = world.initiated()
+    for _ in range(2):
+        callback.record(call_id, _report("completed"))
+
+    assert len(nudges) == 2
 
 
 def test_a_call_that_has_its_lead_needs_no_nudge_and_has_no_deadline_at_its_end(world: World, nudges: Nudges) -> None:

@@ -69,7 +69,7 @@ def _explained(line: db.Connection, asked: _Asked) -> dict[str, Any]:
     with psycopg.ClientCursor(line) as cursor:
         execute = f"execute {name}({', '.join('%s' for _ in order)})" if order else f"execute {name}"
         cursor.execute(f"explain (analyze, buffers, format json) {execute}".encode(), values)
-        (plan,) = cursor.fetchone() or ()
+        ((plan,),) = cursor.fetchall()
     found: dict[str, Any] = plan[0]["Plan"]
     return found
 
