@@ -2,7 +2,7 @@
 A carrier that costs next to nothing: it takes every call, with a call_sid of its own for each, and never calls back.
 
 One loop over plain sockets, since it shares two cores with what is measured.  `GET /count` says how many calls it took;
-`GET /log` says of each, by our call's id, when its connection was accepted, on the machine's monotonic clock.
+`GET /log` says of each, by our call's id, when its first byte came, on the machine's monotonic clock.
 """
 
 import heapq
@@ -47,7 +47,7 @@ _CALL_ID = re.compile(rb"callbacks%2F(\d+)")
 @dataclass(eq=False)
 class _Line:
     sock: socket.socket
-    accepted_at: float
+    asked_at: float = 0
     received: bytes = b""
 
 
@@ -83,7 +83,7 @@ class StandIn:
                 sock, _ = self._listener.accept()
                 sock.setblocking(False)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                line = _Line(sock, time.monotonic())
+                line = _Line(sock)
                 self._selector.register(sock, selectors.EVENT_READ, line)
 
     def _read(self, line: _Line) -> None:
@@ -97,6 +97,8 @@ class StandIn:
             self._selector.unregister(line.sock)
             line.sock.close()
             return
+        if not line.received:
+            line.asked_at = time.monotonic()
         line.received += data
         head, end, body = line.received.partition(b"\r\n\r\n")
         length = re.search(rb"(?i)content-length: *(\d+)", head)
@@ -108,7 +110,7 @@ class StandIn:
     def _answer(self, line: _Line, head: bytes, body: bytes) -> None:
         if head.startswith(b"POST"):
             call_id = _CALL_ID.search(body)
-            self._log.append((int(call_id[1]) if call_id else 0, line.accepted_at))
+            self._log.append((int(call_id[1]) if call_id else 0, line.asked_at))
             heapq.heappush(self._due, (time.monotonic() + self._delay_s, len(self._log), line))
         elif head.startswith(b"GET /count"):
             self._send(line, b"200 OK", str(len(self._log)).encode())

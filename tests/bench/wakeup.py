@@ -46,16 +46,16 @@ def measure(house: House, options: Options) -> list[Line]:
 
 
 def _wakeups(here: World, options: Options) -> list[float]:
-    """Milliseconds from just before the INSERT commits until the carrier accepts a connection, by one clock."""
+    """Milliseconds from just before the INSERT commits until the request's first byte is at the carrier, by one clock."""
     from outbound import enqueue
 
     rng = random.Random(1)
     enqueued_at = {}
     for number in range(options.wakeups):
         time.sleep(rng.uniform(0.3, 1.7))  # long enough for all to be idle again, and never in step with a poll
-        asked_at = time.monotonic()
+        began_at = time.monotonic()
         call = enqueue.enqueue(business_id=1, to_number=f"+1201{3_000_000 + number}")
-        enqueued_at[call.call_id] = asked_at
+        enqueued_at[call.call_id] = began_at
     until(lambda: here.ask_carrier("/count") == 10 + options.wakeups, "all calls at the carrier", 60)
-    accepted_at = dict(here.ask_carrier("/log"))
-    return [1000 * (accepted_at[call_id] - at) for call_id, at in enqueued_at.items()]
+    asked_at = dict(here.ask_carrier("/log"))
+    return [1000 * (asked_at[call_id] - at) for call_id, at in enqueued_at.items()]
