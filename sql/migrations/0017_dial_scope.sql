@@ -16,13 +16,15 @@ returns table (
 )
 language sql stable
 as $$
-    with live as (
+    with control as materialized (
+        select * from dial_control  -- once: while somebody holds a snapshot, every version of every row is passed by
+    ), live as (
         select business_id, campaign_id, from_number, count(*) as calls,
                grouping(business_id) as no_business, grouping(campaign_id) as no_campaign,
                grouping(from_number) as no_number
           from call_log
          where status in ('claimed', 'initiated', 'ringing', 'in-progress') and direction = 'outbound'
-           and (not only_capped or exists (select from dial_control where live_max is not null))
+           and (not only_capped or exists (select from control where live_max is not null))
          group by grouping sets ((), (business_id), (campaign_id), (from_number))
     ), live_by_scope as (
         select case
@@ -44,13 +46,13 @@ as $$
                     where status in ('claimed', 'initiated') and direction = 'outbound' and call_sid is null
                       and (status = 'claimed' or dialed_at >= greatest(hold_until, now() - interval '10 s'))
                ) end as calls
-          from dial_control
+          from control
          where scope = 'account'
     ), paced as (
-        select dial_control.*,
+        select control.*,
                pace_now(coalesce(calls_per_second, case when scope = 'account' then account_rate end),
                         slow_factor, slowed_at) as rate
-          from dial_control
+          from control
     )
     select paced.scope, paced.key, weight, state, state_reason, hold_until, rate, filled.tokens, live_max,
            coalesce(live_by_scope.calls, 0),
