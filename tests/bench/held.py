@@ -2,6 +2,7 @@
 
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import psycopg
@@ -14,6 +15,7 @@ from tests.bench.world import World, listens, until, world
 _SPEED = "1000"
 _CALM_S = 30  # measured before the snapshot, after as much time to warm up
 _TICK_S = 0.2
+_METRIC = 'outbound_oldest_snapshot_seconds{holder="session"}'
 _DONE = "select count(*) from call_log where status = 'completed'"
 
 
@@ -30,12 +32,15 @@ def measure(house: House, options: Options) -> list[Line]:
         until(lambda: listens(here.carrier_url) and listens(here.web_url), "simulator and web listen", 30)
         with _load(here, options.snapshot_rate) as load:
             time.sleep(2 * _CALM_S)
+            pages = [_pages_of_a_claim(here)]
             with psycopg.connect(here.database_url) as snapshot:
                 snapshot.execute("set transaction isolation level repeatable read")
                 snapshot.execute("select count(*) from call_log")
                 held_at = time.monotonic()
                 time.sleep(options.snapshot_s)
                 released_at = time.monotonic()
+                pages.append(_pages_of_a_claim(here))
+                shown = _shown(here)
                 dead = here.number("select n_dead_tup from pg_stat_user_tables where relname = 'call_log'")
         done = here.number(_DONE)
     calm = _claims(times, held_at - _CALM_S, held_at)
@@ -46,10 +51,33 @@ def measure(house: House, options: Options) -> list[Line]:
         "completed": done,
         "claims": [len(calm), len(late)],
         "p50 ms": [percentile(calm, 50), percentile(late, 50)],
+        "pages of one claim": pages,
         "dead rows of call_log at its end": dead,
+        _METRIC: shown,
     }
     before, after = percentile(calm, 99), percentile(late, 99)
     return [Line("held snapshot, claim p99", after, "ms", before, "ms before", 3, "most", details=details)]
+
+
+def _pages_of_a_claim(here: World) -> int:
+    """What a claim reads at this moment, in pages of 8 KiB; it is undone."""
+    from outbound import dispatch
+
+    asked: dict[str, float | None] = {"batch_max": 200, "claims_per_thread": 16, "claim_s": 30, "worker_silent_s": 10}
+    asked |= {"ring_s": 30, "late_s": 0.15, "heads_min": 20, "account_rate": None}
+    with psycopg.connect(here.database_url) as line:
+        line.execute("set enable_seqscan = off")
+        explain = "explain (analyze, buffers, format json) " + dispatch.sql.claim_due_calls.sql
+        ((plan,),) = line.execute(explain.encode(), asked).fetchall()
+        line.rollback()
+    return int(plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"])
+
+
+def _shown(here: World) -> float:
+    """What the metric says that an alert watches."""
+    with urllib.request.urlopen(f"{here.web_url}/metrics", timeout=30) as answer:  # noqa: S310 (our own loopback)
+        lines = answer.read().decode().splitlines()
+    return float(next(line.split()[-1] for line in lines if line.startswith(f"{_METRIC} ")))
 
 
 def _claims(times: Path, since: float, until_: float) -> list[float]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.bench.options import Options
 
 _RATE = 199  # samples a second; a prime, so that it does not beat with whatever runs a hundred times a second
-_TOP = 25
+_TOP = 12
 _ALWAYS = 0.8  # of the samples: what is in more of them is how the process was started
 _LINE = re.compile(r":\d+\)$")
 
@@ -53,6 +53,8 @@ def top(path: Path) -> str:
     for line in path.read_text().splitlines():
         stack, _, count = line.rpartition(" ")
         frames = [_LINE.sub(")", frame) for frame in stack.split(";") if not frame.startswith("process ")]
+        if not frames:
+            continue
         samples += int(count)
         alone[frames[-1]] += int(count)
         for frame in set(frames):

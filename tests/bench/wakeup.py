@@ -46,7 +46,7 @@ def measure(house: House, options: Options) -> list[Line]:
 
 
 def _wakeups(here: World, options: Options) -> list[float]:
-    """Milliseconds from just before the INSERT commits until the request's first byte is at the carrier, by one clock."""
+    """Milliseconds from just before the INSERT until the request's first byte is at the carrier, by one clock."""
     from outbound import enqueue
 
     rng = random.Random(1)
