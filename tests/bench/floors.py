@@ -169,7 +169,7 @@ def _literal(name: str, value: Any) -> str:
         fields = [f"'{field}', {_literal(field, told)}" for field, told in report.items()]
         return f"jsonb_build_array(jsonb_build_object({', '.join(fields)}))"
     if name in ("call_id", "call_sid"):
-        return ":call_id" if name == "call_id" else _SID
+        return ":call_id::bigint" if name == "call_id" else _SID
     if value is None or isinstance(value, bool | int | float):
         return "null" if value is None else str(value)
     return f"'{value}'" if isinstance(value, str) else "'{}'::jsonb"
