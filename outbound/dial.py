@@ -1,6 +1,5 @@
 """Ring claimed calls, each at most once, and write down what came of it."""
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -27,7 +26,6 @@ _SEND_S = 0.1  # after the last moment to begin: a paced call that is sent later
 _PATIENT_PUT_BACKS = 3  # a database whose commits take longer than that must not keep a call from being dialed at all
 _CARRIER_QUEUE_MAX_S = 5  # a call that waits there longer rings when nobody expects it, and outside its calling hours
 _TOGETHER_MAX = 16  # calls of one nudge: they are begun by one commit and at the carrier together, and die together
-_SHARES_MIN = 8  # nudges that a few claims are shared out over, so that no thread has all and others none
 
 
 @dramatiq.actor(broker=broker, queue_name="dial", max_retries=0)  # Dramatiq's default, 20, would ring a phone 21 times
@@ -119,6 +117,6 @@ def nudge(call_ids: Sequence[int]) -> bool:
 
     Should a nudge get lost, clean-up takes its claims back.
     """
-    together = max(1, min(_TOGETHER_MAX, math.ceil(len(call_ids) / _SHARES_MIN)))
-    shares = [tuple(call_ids[first : first + together]) for first in range(0, len(call_ids), together)]
+    # Never shared out: where all threads are busy, claims follow what was begun, and would come in ever smaller nudges.
+    shares = [tuple(call_ids[first : first + _TOGETHER_MAX]) for first in range(0, len(call_ids), _TOGETHER_MAX)]
     return nudges.nudge_each(dial_call, shares)

@@ -209,3 +209,16 @@ def test_a_call_that_is_paused_is_not_claimed_with_the_others_of_its_lane(world:
     assert dispatch.dispatch_once() == 1
 
     assert [world.call(each).status for each in (paused, other)] == ["queued", "claimed"]
+
+
+def test_what_a_thread_began_is_claimed_anew_as_one_nudge_of_the_same_size(world: World, nudges: list[object]) -> None:
+    business_id = world.business()
+    for number in range(20):
+        world.queued(business_id, to=f"+1500555{number:04}")
+    world.worker(threads=1)
+    assert dispatch.dispatch_once() == 16
+
+    world.do("update call_log set status = 'initiated' where status = 'claimed'")
+    assert dispatch.dispatch_once() == 4
+
+    assert [len(nudge[1]) for nudge in nudges] == [16, 4]  # type: ignore[index]
