@@ -16,6 +16,7 @@ class Options:
         processes, threads: of the worker, ours and the naive one's alike.
         slow_threads: of each of our worker processes, where the carrier takes 250 ms.
         rows: of history in call_log, for what must not grow with it.
+        host_calls, host_threads: of each host, where several are measured.
         snapshot_s: how long a snapshot is held, seconds.
         profile_dir: where py-spy's recordings go; None records nothing.
     """
@@ -39,6 +40,8 @@ class Options:
     repeats: int = 500
     snapshot_s: float = 600
     snapshot_rate: float = 50
+    host_calls: int = 1000
+    host_threads: int = 2
     profile_dir: Path | None = None
 
 
@@ -55,6 +58,7 @@ QUICK = {
     "rows": 300_000,
     "repeats": 200,
     "snapshot_s": 60,
+    "host_calls": 600,
 }
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,11 +41,11 @@ class World:
     pids: dict[str, int] = field(default_factory=dict)
     _children: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def spawn(self, name: str, *module_and_arguments: str) -> int:
-        """Start `python -m …` with this world's settings, under the group *name*; return its pid."""
+    def spawn(self, name: str, *module_and_arguments: str, through: Sequence[str] = ()) -> int:
+        """Start `python -m …` with this world's settings, under the group *name*, *through* what execs it; its pid."""
         with (self.house.home / f"{name}.log").open("ab") as log:
             child = subprocess.Popen(
-                [sys.executable, "-m", *module_and_arguments],
+                [*through, sys.executable, "-m", *module_and_arguments],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
