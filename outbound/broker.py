@@ -195,7 +195,7 @@ class _Redis(RedisBroker):
 
     @contextmanager
     def in_one_go(self, queue_name: str) -> Iterator[None]:
-        """Send what is sent inside, by this thread to this queue, when it is over: in one round trip, with its bell."""
+        """Send what is sent inside, by this thread to this queue, when it is over: all in one go, with its bell."""
         pipeline = self._here.pipeline = self.client.pipeline(transaction=False)
         try:
             yield
@@ -206,8 +206,10 @@ class _Redis(RedisBroker):
 
     def wait_for_bell(self, queue_name: str) -> None:
         """Wait until there may be something to fetch, or until we are told to stop."""
-        for_s = _LAST_BELL_S if self.is_stopping else _BELL_S
-        self._waiting.blpop([self.bell(queue_name), self._stop_bell(queue_name)], timeout=for_s)
+        if self.is_stopping:  # the other bell is for those who stay
+            self._waiting.blpop([self._stop_bell(queue_name)], timeout=_LAST_BELL_S)
+        else:
+            self._waiting.blpop([self.bell(queue_name), self._stop_bell(queue_name)], timeout=_BELL_S)
 
     def stop_fetching(self) -> None:
         """Leave what is new to others, and wake our own consumers, so that nobody waits for them to end."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 
 import dramatiq
@@ -31,6 +32,7 @@ _TOGETHER_MAX = 16  # calls of one nudge: they are begun by one commit and at th
 @dramatiq.actor(broker=broker, queue_name="dial", max_retries=0)  # Dramatiq's default, 20, would ring a phone 21 times
 def dial_call(*call_ids: int) -> None:
     """Ring claimed calls, each at most once and all at the same time, and write down what the carrier said."""
+    line = carrier()  # where it cannot be had (a proxy, a certificate), nothing is begun
     asked_at = time.monotonic()
     begun = db.run(sql.begin_dials, call_ids=list(call_ids), ask_s=settings().ask_s, send_s=_SEND_S)
     calls = {call.id: call for call in begun}
@@ -41,15 +43,27 @@ def dial_call(*call_ids: int) -> None:
         return
     crash_here("dial.begun")
     took_s = time.monotonic() - asked_at
-    in_time = [call for call in begun if call.send_within_s is None or took_s <= _patience_s(call)]
-    late = calls.keys() - {call.id for call in in_time}
-    failures = [_write_down(calls, [(call_id, CallNotSent("its moment had passed")) for call_id in late])]
+    prepared = [(call.id, _prepared(call, took_s)) for call in begun]
+    failures = []
     # No transaction is open here: a phone is slow, and a lock must not be.
-    for answers in carrier().place_calls([_order(call) for call in in_time]):
+    for answers in line.place_calls([order for _, order in prepared if isinstance(order, DialOrder)]):
         crash_here("dial.answered")
         failures.append(_write_down(calls, answers))
+    if unsent := [(call_id, reason) for call_id, reason in prepared if isinstance(reason, CallNotSent)]:
+        failures.append(_write_down(calls, unsent))
     for failure in filter(None, failures):
         raise failure
+
+
+def _prepared(call: db.Row, took_s: float) -> DialOrder | CallNotSent:
+    """What to ask of the carrier, or why we do not: one odd call must not keep the others of its nudge from theirs."""
+    if call.send_within_s is not None and took_s > _patience_s(call):
+        return CallNotSent("its moment had passed")
+    try:
+        return _order(call)
+    except Exception as error:
+        log.exception("dial.odd", call_id=call.id)
+        return CallNotSent(type(error).__name__)
 
 
 def _patience_s(call: db.Row) -> float:
@@ -62,11 +76,13 @@ def _order(call: db.Row) -> DialOrder:
 
 
 def _write_down(calls: Mapping[int, db.Row], answers: Sequence[Answered]) -> Exception | None:
-    """Write what came of some dials; return the failure where the database stayed away."""
+    """Write what came of some dials; return the last failure, so that one that cannot be written spoils no other."""
     accepted = [(call_id, answer) for call_id, answer in answers if isinstance(answer, Accepted)]
     reports = [(call_id, Report(answer.call_sid, "initiated", "create")) for call_id, answer in accepted]
-    writes: list[Callable[[], object]] = [partial(callback.record_all, reports)] if reports else []
-    writes += [_write_of(calls[call_id], answer) for call_id, answer in answers if not isinstance(answer, Accepted)]
+    writes: list[Callable[[], object]] = [partial(_record_accepted, reports)] if reports else []
+    others = [(call_id, answer) for call_id, answer in answers if not isinstance(answer, Accepted)]
+    others.sort(key=lambda other: isinstance(other[1], CallUnsure))  # these only count: they come last
+    writes += [_write_of(calls[call_id], answer) for call_id, answer in others]
     troubled = [call_id for call_id, answer in answers if _is_trouble(answer)]
     if troubled and settings().hold_max_s:
         log.warning("dial.slow_down", call_id=troubled[0])
@@ -79,8 +95,25 @@ def _write_down(calls: Mapping[int, db.Row], answers: Sequence[Answered]) -> Exc
             db.persist(write, for_s=deadline - time.monotonic())
         except db.Unavailable as error:
             failure = error
+            break  # it stayed away all the time that there was; callbacks and reconcile find out
+        except Exception as error:
+            log.exception("dial.unwritten")
+            failure = error
     crash_here("dial.written")
     return failure
+
+
+def _record_accepted(reports: Sequence[tuple[int, Report]]) -> None:
+    try:
+        callback.record_all(reports)
+    except db.Unavailable:
+        raise
+    except db.Error:
+        if len(reports) == 1:
+            raise
+        with ExitStack() as each:  # runs all of them, whichever fails
+            for report in reports:
+                each.callback(_record_accepted, [report])
 
 
 def _write_of(call: db.Row, answer: CallRefused | CallNotSent | CallUnsure) -> Callable[[], object]:

@@ -156,7 +156,9 @@ def test_a_worker_that_stops_takes_nothing_more_and_is_waited_for_by_nobody(
     assert not waiting.is_alive()
     made.enqueue(_nudge())
     monkeypatch.setattr(broker, "_LAST_BELL_S", 0.01)
+    made.ring("dial", 1)
     assert _look(consumer) is None
+    assert made.client.llen(made.bell("dial")) == 1  # it is for those who stay
     assert _look(_consumer(servers)[1]) == (4711,)
 
 

@@ -105,7 +105,11 @@ class _Listener(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def _anyone(answer: Answer | Callable[[Asked], Answer], tls: ssl.SSLContext | None = None) -> Iterator[Anyone]:
+def _anyone(
+    answer: Answer | Callable[[Asked], Answer],
+    tls: ssl.SSLContext | None = None,
+    content_type: str = "application/json",
+) -> Iterator[Anyone]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -113,6 +117,7 @@ def _anyone(answer: Answer | Callable[[Asked], Answer], tls: ssl.SSLContext | No
             server.asked.append(asked)
             status, text = answer(asked) if callable(answer) else answer
             self.send_response(status)
+            self.send_header("Content-Type", content_type)
             self.send_header("Location", f"{server.url}/elsewhere")
             self.send_header("Content-Length", str(len(text.encode())))
             self.end_headers()
@@ -319,6 +324,33 @@ def test_an_answer_without_a_call_sid_is_unsure(answer: Answer) -> None:
         place(_at(server.url), _order())
 
     assert len(server.asked) == 1
+
+
+def test_an_answer_whose_charset_cannot_be_read_was_an_answer() -> None:
+    with _anyone((201, json.dumps(_resource())), content_type="application/json; charset=idna") as server:
+        assert place(_at(server.url), _order()).call_sid == SID
+
+
+def test_a_name_that_nobody_resolves_in_time_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(30))
+    with pytest.raises(CallNotSent, match="ConnectionTimeoutError"):
+        place(_at("https://api.example.com"), _order())
+    over.set()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"REQUESTS_CA_BUNDLE": "/nowhere.pem"}, {"https_proxy": "socks5://127.0.0.1:9"}, {"ALL_PROXY": "socks5://a:9"}],
+)
+def test_what_the_environment_says_wrong_of_the_way_is_found_before_anything_is_begun(
+    monkeypatch: pytest.MonkeyPatch, wrong: dict[str, str]
+) -> None:
+    for name, value in wrong.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises((ValueError, OSError)):
+        _at("https://api.example.com")
 
 
 def test_nothing_is_sent_to_who_speaks_no_tls() -> None:

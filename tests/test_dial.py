@@ -1,10 +1,14 @@
 """Ring one claimed call, at most once, and write down what came of it."""
 
+from collections.abc import Iterator, Sequence
 from threading import Barrier, Thread
 
+import psycopg
 import pytest
 
-from outbound import cleanup, db, dial, dispatch
+from outbound import cleanup, db, dial, dispatch, voice
+from outbound.call import DialOrder
+from outbound.carrier import Accepted, Answered, CallNotSent, CallRefused
 from outbound.carrier.simulator import RunningSimulator
 from tests.conftest import CLAIM, World, begin, forget_settings, until
 
@@ -275,3 +279,43 @@ def test_a_claim_of_a_scope_that_is_paused_rings_nobody(world: World, carrier: R
 
     assert carrier.log() == []
     assert world.call(call_id).status == "queued"
+
+
+def test_one_answer_that_cannot_be_written_spoils_none_of_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd, refused, taken, unsent = (world.claimed(to=f"+150055502{number:02}") for number in range(4))
+    answers: list[Answered] = [
+        (odd, CallRefused("21211", "no \0 number")),  # PostgreSQL has no NUL in a text
+        (refused, CallRefused("21211", "no such number")),
+        (taken, Accepted("CA" + "1" * 32, 0)),
+        (unsent, CallNotSent("ConnectionTimeoutError")),
+    ]
+
+    class Carrier:
+        def place_calls(self, _orders: Sequence[DialOrder]) -> Iterator[list[Answered]]:
+            yield answers[:2]
+            yield answers[2:]
+
+    monkeypatch.setattr(dial, "carrier", Carrier)
+
+    with pytest.raises(psycopg.DataError):
+        dial.dial_call(odd, refused, taken, unsent)
+
+    calls = [world.call(call_id) for call_id in (odd, refused, taken, unsent)]
+    assert [call.status for call in calls] == ["initiated", "failed", "initiated", "queued"]
+    assert [call.call_sid for call in calls] == [None, None, "CA" + "1" * 32, None]
+
+
+def test_a_call_whose_text_cannot_be_made_goes_back_and_the_others_are_dialed(
+    world: World, carrier: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd, other = world.claimed(to="+15005550102"), world.claimed(to="+15005550103")
+    render, turns = voice.render, iter([True, False])
+    monkeypatch.setattr(voice, "render", lambda *given: 1 / 0 if next(turns) else render(*given))
+
+    dial.dial_call(odd, other)
+
+    statuses = {world.call(call_id).status for call_id in (odd, other)}
+    assert statuses == {"queued", "initiated"}
+    assert len(carrier.log()) == 1

@@ -85,3 +85,32 @@ def test_whoever_gives_up_waiting_takes_nobody_along(world: World, nudges: list[
 
     assert asyncio.run(one_leaves()) == ["moved"] * 2
     until(lambda: world.call(calls[0]).status == "ringing")  # the carrier had told it, and it was kept
+
+
+def test_who_comes_in_the_moment_when_the_last_writers_end_has_a_writer_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def in_one_turn() -> list[str]:
+        at_the_database: list[asyncio.Future[None]] = []
+
+        async def answered(_: object, reports: list[object]) -> list[str]:
+            at_the_database.append(asyncio.get_running_loop().create_future())
+            await at_the_database[-1]
+            return ["moved"] * len(reports)
+
+        async def writes(number: int) -> None:
+            while len(at_the_database) < number:
+                await asyncio.sleep(0)
+
+        monkeypatch.setattr("outbound.web.together.run_in_threadpool", answered)
+        together = Together()
+        told = []
+        for call_id in (1, 2):
+            told.append(asyncio.create_task(together.record(call_id, _of(call_id))))
+            await asyncio.wait_for(writes(call_id), 10)
+        for answer in at_the_database:
+            answer.set_result(None)
+        told.append(asyncio.create_task(together.record(3, _of(3))))
+        await asyncio.wait_for(writes(3), 10)
+        at_the_database[-1].set_result(None)
+        return await asyncio.gather(*told)
+
+    assert asyncio.run(in_one_turn()) == ["moved"] * 3

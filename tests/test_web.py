@@ -738,3 +738,16 @@ def test_a_verdict_that_nobody_signed_or_that_is_another_call_s_changes_nothing(
             assert _post(address, path, form, signed).status_code == status, reason
     with _NoTrace(world, nudges, "unknown_call"):
         assert _post(address, "/callbacks/4711/answered-by", _verdict()).status_code == 404
+
+
+def test_a_head_without_end_is_refused_before_it_fills_the_memory(address: str) -> None:
+    where = urlsplit(address)
+    with closing(socket.create_connection((where.hostname, where.port), timeout=20)) as line:
+        line.sendall(b"POST /callbacks/1 HTTP/1.1\r\nhost: x\r\nx-much: " + b"a" * 400_000)
+        assert line.recv(1000).startswith(b"HTTP/1.1 400 ")
+
+
+def test_many_requests_on_one_connection_are_no_large_head(address: str) -> None:
+    with requests.Session() as session:
+        for _ in range(30):
+            assert session.get(f"{address}/healthz", headers={"x-much": "a" * 10_000}, timeout=20).ok

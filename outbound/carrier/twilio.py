@@ -60,7 +60,7 @@ _NOT_IN_PROGRESS = 21220  # an update of a call that is over
 # UNKNOWN on a telephone's keys.  They look like numbers, and would make one lead of all who withhold theirs.
 _WITHHELD = {"+266696687", "+2562533", "+7378742833", "+86282452253", "+8656696"}
 
-CONNECT_S = 3  # a dial that never left must be known as such before its call is closed
+CONNECT_S = 3  # per address: a dial that never left must be known as such before its call is closed
 _TOGETHER_S = 0.003  # answers that come within this time of each other are written down together
 IDLE_S = 1  # servers and what lies between keep an idle connection for 5 s or more
 CODE_CHARS_MAX = 64  # call_log.error_code holds no more
@@ -106,13 +106,14 @@ class Twilio:
     def place_calls(self, orders: Sequence[DialOrder]) -> Iterator[Sequence[Answered]]:
         """See `Carrier.place_calls`."""
         groups: SimpleQueue[list[Answered]] = SimpleQueue()
-        asyncio.run_coroutine_threadsafe(self._place_all(orders, groups), self._loop)
-        awaited = len(orders)
+        placing = asyncio.run_coroutine_threadsafe(self._place_all(orders, groups), self._loop)
+        placing.add_done_callback(lambda _: groups.put([]))  # the end, whatever became of it
+        awaited = {order.call_id for order in orders}
         while awaited:
-            answers = groups.get()
+            answers = groups.get() or [(call_id, CallUnsure("it was given up")) for call_id in awaited]
             while not groups.empty():  # what came while somebody wrote down the group before
                 answers += groups.get()
-            awaited -= len(answers)
+            awaited -= {call_id for call_id, _ in answers}
             yield answers
 
     async def _place_all(self, orders: Sequence[DialOrder], groups: "SimpleQueue[list[Answered]]") -> None:
@@ -218,6 +219,7 @@ class _Http(AsyncHttpClient):  # type: ignore[misc]
         self._config = config
         self._session: aiohttp.ClientSession | None = None
         self._proxy = _proxy_to(config.api_url)
+        self._tls = _tls()
 
     async def request(
         self,
@@ -242,13 +244,18 @@ class _Http(AsyncHttpClient):  # type: ignore[misc]
             proxy=self._proxy,
             allow_redirects=False,
         ) as answer:
-            return Response(answer.status, await answer.text(errors="replace"), answer.headers)
+            # Whatever charset the answer claims: that we cannot read it must not look like a request that never left.
+            return Response(answer.status, (await answer.read()).decode(errors="replace"), answer.headers)
 
     def _open(self) -> aiohttp.ClientSession:
-        connect_s = min(CONNECT_S, self._config.carrier_timeout_s)
+        answer_s = self._config.carrier_timeout_s
+        each_s = min(CONNECT_S, answer_s)  # per address; a name server, or more addresses, may take as long again
+        limits = aiohttp.ClientTimeout(
+            connect=2 * each_s, sock_connect=each_s, sock_read=answer_s, total=2 * each_s + answer_s
+        )
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_S, ssl=_tls()),
-            timeout=aiohttp.ClientTimeout(total=connect_s + self._config.carrier_timeout_s, sock_connect=connect_s),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_S, ssl=self._tls),
+            timeout=limits,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
@@ -259,12 +266,20 @@ class _Http(AsyncHttpClient):  # type: ignore[misc]
 
 
 def _proxy_to(url: str) -> str | None:
-    """What the environment says, read once; but what is on loopback is not behind a proxy."""
+    """
+    What the environment says, read once; but what is on loopback is not behind a proxy.
+
+    Raises:
+        ValueError: it names a proxy that we cannot speak to.
+    """
     parts = urlsplit(url)
     if parts.hostname in LOOPBACK or proxy_bypass(parts.netloc):
         return None
     proxies = getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if proxy and urlsplit(proxy).scheme not in ("http", "https"):
+        raise ValueError(f"{parts.scheme}_proxy: must be an http:// or https:// address")
+    return proxy
 
 
 def _encoded(fields: Mapping[str, Any]) -> str:

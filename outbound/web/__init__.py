@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from outbound import health, metrics, notify
 from outbound.config import settings
@@ -21,6 +22,7 @@ from outbound.web.together import Together
 
 _TICK_S = 1  # between two looks at the clock, for the answers' Date, and at whether it is time to stop
 _LAST_REQUESTS_S = 0.5  # who was let in just before we stop has this long to say what he wants
+_HEAD_MAX = 131_072  # bytes, with what came of the body in the same piece (64 KiB); a callback's head has some hundred
 _READY_S = 8  # a prober gets his answer within this, whatever hangs
 
 
@@ -49,6 +51,7 @@ def server(host: str, port: int) -> uvicorn.Server:
             app(),
             host=host,
             port=port,
+            http=_Http,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -57,6 +60,31 @@ def server(host: str, port: int) -> uvicorn.Server:
             timeout_notify=_TICK_S,
         )
     )
+
+
+class _Http(HttpToolsProtocol):
+    """Its parser in C bounds no request's head, which is read before any signature."""
+
+    _head_bytes: int | None = 0  # of the request that is being read; None once its head is over
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, within the bounds."""
+        if self._head_bytes is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > _HEAD_MAX:
+                self.send_400_response("a request's head is too large")
+                return
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        """The head is over."""
+        self._head_bytes = None
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The next one may come."""
+        self._head_bytes = 0
+        super().on_message_complete()
 
 
 class _Server(uvicorn.Server):

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from contextvars import Context
 from typing import NamedTuple
 
 from starlette.concurrency import run_in_threadpool
@@ -24,32 +25,40 @@ class Together:
 
     def __init__(self) -> None:
         self._waiting: list[_Waiting] = []
-        self._writers: set[asyncio.Task[None]] = set()
+        self._writers = 0
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds them but weakly
 
     async def record(self, call_id: int, report: Report) -> str:
         """See `callback.record_all`, which this is for one report."""
         word: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(call_id, report, word))
-        if len(self._writers) < _WRITERS_MAX:
-            writer = asyncio.create_task(self._write())
-            self._writers.add(writer)
-            writer.add_done_callback(self._writers.discard)
+        if self._writers < _WRITERS_MAX:
+            self._writers += 1
+            # It writes for many: the ids of this request would be on the others' lines.
+            task = asyncio.get_running_loop().create_task(self._write(), context=Context())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return await word
 
     async def _write(self) -> None:
-        while self._waiting:
-            batch = self._next()
-            try:
-                words = await run_in_threadpool(callback.record_all, [(one.call_id, one.report) for one in batch])
-            except db.Unavailable as error:
-                for one in batch:
-                    _tell(one, error)
-            except Exception:  # noqa: BLE001 (one of them is odd, and the others must not suffer for it)
-                for one in batch:
-                    await self._write_alone(one)
-            else:
-                for one, word in zip(batch, words, strict=True):
-                    _tell(one, word)
+        try:
+            while self._waiting:
+                await self._write_together(self._next())
+        finally:
+            self._writers -= 1  # nothing is awaited since the last look: who comes after it starts a writer
+
+    async def _write_together(self, batch: list[_Waiting]) -> None:
+        try:
+            words = await run_in_threadpool(callback.record_all, [(one.call_id, one.report) for one in batch])
+        except db.Unavailable as error:
+            for one in batch:
+                _tell(one, error)
+        except Exception:  # noqa: BLE001 (one of them is odd, and the others must not suffer for it)
+            for one in batch:
+                await self._write_alone(one)
+        else:
+            for one, word in zip(batch, words, strict=True):
+                _tell(one, word)
 
     async def _write_alone(self, one: _Waiting) -> None:
         try:
