@@ -311,7 +311,7 @@ GUARDS = (
     Guard(
         "no number in a log line",
         "outbound/logs.py",
-        (('_PHONE.sub(r"\\g<said>+…", said)', "said"),),
+        (("if not _SUSPECT.search(said):", "if said:"),),
         "tests/test_logs.py::test_whatever_looks_like_a_phone_number_is_masked",
     ),
     Guard(
@@ -511,7 +511,7 @@ GUARDS = (
     Guard(
         "the account has no more live calls than it may",
         "sql/dispatch.sql",
-        (("luck limit (select free from room)", "luck"),),
+        (("      limit (select free from room))", "    )"),),
         "tests/test_limits.py::test_the_cap_of_the_account_holds_over_all_businesses_and_numbers",
     ),
     Guard(
