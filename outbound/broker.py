@@ -254,17 +254,12 @@ def _client(url: str, socket_timeout_s: float) -> redis.Redis:
 _away_until: MutableMapping[dramatiq.Broker, float] = WeakKeyDictionary()
 
 
-def nudge(actor: dramatiq.Actor[..., Any], *args: int | str) -> bool:
-    """
-    Tell a worker that there is something to do; False, after a log line, where the broker is away.
-
-    The first failure may take _SOCKET_TIMEOUT_S; for _AWAY_S after it the broker is not even asked.
-    """
-    return nudge_each(actor, [args])
-
-
 def nudge_each(actor: dramatiq.Actor[..., Any], all_args: Sequence[tuple[int | str, ...]]) -> bool:
-    """The same for several; False where the broker did not take them all, though it may have taken some."""
+    """
+    Tell workers of things to do, a message for each; False, after a log line, where the broker did not take them all.
+
+    It may have taken some.  The first failure may take _SOCKET_TIMEOUT_S; for _AWAY_S after it nobody asks it again.
+    """
     if not all_args or time.monotonic() < _away_until.get(actor.broker, 0):
         return False
     in_one_go = actor.broker.in_one_go(actor.queue_name) if isinstance(actor.broker, _Redis) else nullcontext()

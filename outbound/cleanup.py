@@ -55,9 +55,7 @@ def _close_without_call_sid(batch_max: int) -> list[Any]:
 
 def _renew_lead_nudges(batch_max: int) -> list[Any]:
     renewed = db.run(sql.renew_lead_nudges, batch_max=batch_max, lead_s=settings().lead_s)
-    for call in renewed:
-        if not lead.nudge(call.call_sid):
-            break  # the broker is away; the next deadline brings them back
+    lead.nudge_all([call.call_sid for call in renewed])  # where the broker is away, the next deadline brings them back
     return list(renewed)
 
 

@@ -85,13 +85,13 @@ class Twilio:
 
     def __init__(self, config: Settings) -> None:
         token = config.twilio_auth_token.get_secret_value() if config.twilio_auth_token else ""
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="carrier", daemon=True)
-        self._thread.start()
-        self._http = _Http(config)
+        self._http = _Http(config)  # it refuses a wrong environment, before there is a thread
         self._client = Client(config.twilio_account_sid, token, http_client=self._http)
         self._client.api.base_url = config.api_url
         self._config = config
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="carrier", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
         """Close every connection, and end the thread."""
