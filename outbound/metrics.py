@@ -104,6 +104,7 @@ _GAUGES = (
         "Threads of the living workers; each dials up to 16 calls at once.",
         "worker_threads",
     ),
+    ("outbound_dialing_stopped", "1 while this cause stops all dialing.", "dialing_stopped", "cause"),
     (
         "outbound_duty_last_success_timestamp_seconds",
         "When a duty (a clean-up rule, reconcile) last succeeded; 0 where it never did.",

@@ -160,6 +160,11 @@ select measured.name, known.holder, coalesce(max(measured.value), 0)
  ) as measured (name, value)
  group by measured.name, known.holder
 union all
+select 'dialing_stopped', known.cause, count(dialing_stop.cause)
+  from (values ('broker'), ('recovery')) as known (cause)
+  left join dialing_stop on dialing_stop.cause = known.cause
+ group by known.cause
+union all
 select 'duty', name, extract(epoch from last_success_at) from duty
 union all
 select name, label, sum(value) from counter group by name, label;

@@ -1,9 +1,23 @@
 -- why.sql: why a call is not being dialed, and what a campaign will do.  Read by outbound/why.py alone.
 
 -- name: why_not_dialed(call_id, claim_s, ring_s, worker_silent_s, claims_per_thread, account_rate)^
+-- What stops all dialing comes before the call's own reasons, once it waits to be dialed.
+--
 -- Returns  one row, also for a call that does not exist: `unknown_call`
-select code, sentence, until, details
-  from why_not_dialed(:call_id, :claim_s, :ring_s, :worker_silent_s, :claims_per_thread, :account_rate);
+with own as (
+    select code, sentence, until, details
+      from why_not_dialed(:call_id, :claim_s, :ring_s, :worker_silent_s, :claims_per_thread, :account_rate)
+), stop as (
+    select 'stopped_' || cause as code, reason || ' Nothing is dialed since ' || moment_text(since) || '.' as sentence,
+           null::timestamptz as until, jsonb_build_object('since', since) as details
+      from dialing_stop
+     where (select code from own) not in ('unknown_call', 'ended', 'in_the_air', 'claimed')
+     order by cause desc
+     limit 1
+)
+select * from stop
+union all
+select * from own where not exists (select from stop);
 
 -- name: allow_minutes()!
 -- For the rest of this transaction, which reads a whole campaign: a million calls take longer than a statement may, and

@@ -18,7 +18,7 @@ from tests.conftest import World, begin, forget_settings
 
 # Every label, and how many values it may have at most: no number of a telephone and no word of a stranger among them.
 LABELS = {"status": 10, "rule": 4, "result": 6, "reason": 8, "duty": 5, "version": 1, "holder": 3, "by": 2, "le": 15}
-LABELS |= {"kind": 1, "scope": 4, "id": metrics.ROWS_MAX, "business": metrics.ROWS_MAX}
+LABELS |= {"cause": 2, "kind": 1, "scope": 4, "id": metrics.ROWS_MAX, "business": metrics.ROWS_MAX}
 
 
 SCOPES = ("account", "business", "campaign", "number")
@@ -62,6 +62,7 @@ def test_an_empty_queue_shows_zeros_and_not_nothing(world: World) -> None:
     assert _shown(samples, "outbound_oldest_snapshot_transactions").keys() == {"session", "prepared", "slot"}
     assert _shown(samples, "outbound_duty_last_success_timestamp_seconds").keys() == set(metrics._DUTIES)
     assert (samples["outbound_carrier_hold",], samples["outbound_broker_up",]) == (0, 1)
+    assert _shown(samples, "outbound_dialing_stopped") == {"broker": 0, "recovery": 0}
     assert {key[1:]: value for key, value in samples.items() if key[0] == "outbound_paused_scopes"} == {
         (by, scope): 0 for scope in SCOPES for by in ("operator", "breaker")
     }
@@ -352,6 +353,12 @@ def test_trouble_with_the_carrier_shows_as_a_hold_and_as_a_slower_pace(world: Wo
     assert samples["outbound_carrier_hold",] == 1
     assert samples["outbound_dial_limit_calls_per_second", "", "account"] == 4
     assert samples["outbound_dial_pace_calls_per_second", "", "account"] == pytest.approx(2, abs=0.3)
+
+
+def test_what_stops_all_dialing_is_shown_by_its_cause(world: World) -> None:
+    world.do("insert into dialing_stop (cause, reason) values ('recovery', 'Run `outbound recover`.')")
+
+    assert _shown(_samples(_scrape()), "outbound_dialing_stopped") == {"broker": 0, "recovery": 1}
 
 
 def test_a_scope_that_the_breaker_paused_is_told_from_one_that_an_operator_paused(world: World) -> None:

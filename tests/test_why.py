@@ -53,6 +53,20 @@ def test_a_call_that_does_not_exist(world: World, nobody: int) -> None:
     assert why(nobody) == Reason("unknown_call", f"There is no call {nobody}.", None, {})
 
 
+def test_what_stops_all_dialing_comes_before_the_calls_own_reasons(world: World, call_id: int) -> None:
+    world.do("insert into dialing_stop (cause, reason) values ('broker', 'The broker takes no writes: see doctor.')")
+    world.do("update call_log set due_at = now() + interval '1 day'")
+
+    told(call_id, "stopped_broker", "The broker takes no writes: see doctor. Nothing is dialed since ")
+
+
+def test_what_stops_all_dialing_is_no_matter_of_a_call_that_has_ended(world: World, call_id: int) -> None:
+    world.do("insert into dialing_stop (cause, reason) values ('recovery', 'Run `outbound recover`.')")
+    world.do("update call_log set status = 'canceled'")
+
+    told(call_id, "ended")
+
+
 def test_a_call_that_has_ended_says_how(world: World, call_id: int) -> None:
     world.do("update call_log set status = 'failed', error_code = '21211', error_message = 'No such number.'")
 
