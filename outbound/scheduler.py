@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from threading import Event
+from threading import Event, Thread
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -23,6 +23,8 @@ _DUTIES: tuple[Callable[[], object], ...] = (
     hang_up_requested_calls,
     delete_old_calls,
 )
+_CLOCK_LOOK_S = 1  # between two looks at the host's clock
+_CLOCK_SET_S = 1  # a clock that is further than this from where it should be was set
 _ROUND_MAX_S = 600  # ten questions to a carrier that takes its 45 s for each, and more; a longer round hangs
 
 
@@ -45,11 +47,47 @@ def run(stop: Event) -> None:
             max_instances=1,
         )
     duties.start()
+    Thread(target=_follow_clock, args=(duties, stop), name="clock", daemon=True).start()
     try:
         dispatch_until(turns)
     finally:
         notify.stopping()
         duties.shutdown(wait=True)
+
+
+def _follow_clock(duties: BackgroundScheduler, stop: Event) -> None:
+    """
+    Run every duty at once after the host's clock was set, until *stop* is set.
+
+    APScheduler plans by that clock: set back by an hour, it would run nothing for an hour.  Elapsed time says that the
+    clock was set, and after the round that runs at once each duty is planned anew.
+    """
+    clock = HostClock()
+    while not stop.wait(_CLOCK_LOOK_S):
+        if by_s := clock.was_set():
+            log.warning("scheduler.clock_set", by_s=round(by_s))
+            for duty in duties.get_jobs():
+                duty.modify(next_run_time=datetime.now(UTC))
+
+
+class HostClock:
+    """Compares the host's clock with elapsed time."""
+
+    def __init__(self) -> None:
+        self._offset_s = self._offset()
+
+    def was_set(self) -> float:
+        """By how many seconds the clock was set since the last time that this was not 0; 0 for less than a second."""
+        offset_s = self._offset()
+        by_s = offset_s - self._offset_s
+        if abs(by_s) < _CLOCK_SET_S:
+            return 0
+        self._offset_s = offset_s
+        return by_s
+
+    @staticmethod
+    def _offset() -> float:
+        return time.time() - time.monotonic()
 
 
 class _Turns(Event):

@@ -1,0 +1,138 @@
+"""Duties are due by elapsed time: what a host believes the time to be changes nothing, in any process."""
+
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from outbound.carrier.simulator import RunningSimulator
+from outbound.scheduler import HostClock
+from tests.conftest import Servers, World, until
+
+HOUR_S, DAY_S = 3600, 86_400
+STEPS = (-HOUR_S, HOUR_S, 0, -DAY_S, DAY_S, 0)  # from the true time, one after the other
+DUTIES = {"claimed", "no_call_sid", "no_lead", "reconcile"}
+
+
+class Host:
+    """A host whose clock can be set while its processes run; elapsed time goes on as it does."""
+
+    def __init__(self, library: Path, file: Path) -> None:
+        self._file = file
+        file.write_bytes(struct.pack("q", 0))
+        self.environment = {"LD_PRELOAD": str(library), "HOST_CLOCK": str(file)}
+
+    def set_clock(self, off_s: int) -> None:
+        """Let the host's clock be *off_s* seconds ahead of the true time."""
+        with self._file.open("r+b") as opened:
+            opened.write(struct.pack("q", off_s))  # the processes have it mapped
+
+    @contextmanager
+    def process(self, name: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "outbound", name],
+            env=os.environ | self.environment | environment,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The clock that is preloaded, built here."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler here: install gcc")
+    built = tmp_path_factory.mktemp("clock") / "host_clock.so"
+    source = Path(__file__).with_name("host_clock.c")
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", built, source, "-ldl"], check=True)
+    return built
+
+
+@pytest.fixture
+def host(library: Path, tmp_path: Path) -> Host:
+    return Host(library, tmp_path / "clock")
+
+
+def _rounds_since(world: World, moment: object) -> set[str]:
+    rows = world.rows("select name from duty where last_success_at > %s", moment)
+    return {row.name for row in rows}
+
+
+def test_every_duty_goes_on_whatever_the_hosts_clock_is_set_to(world: World, servers: Servers, host: Host) -> None:
+    with host.process("scheduler", OUTBOUND_TICK_S="0.5"):
+        for step in STEPS:
+            host.set_clock(step)
+            now = world.value("select now()")  # PostgreSQL's clock is not the host's
+            until(lambda now=now: _rounds_since(world, now) >= DUTIES)  # type: ignore[misc]
+            now = world.value("select now()")
+            until(lambda now=now: _rounds_since(world, now) >= DUTIES)  # type: ignore[misc]
+
+
+def test_a_call_lives_while_the_clock_of_every_process_is_set(
+    world: World, servers: Servers, carrier: RunningSimulator, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = _free_port()
+    monkeypatch.setenv("OUTBOUND_PUBLIC_URL", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("OUTBOUND_WEB_PORT", str(port))
+    business_id = world.business()
+    with host.process("web"), host.process("worker"), host.process("scheduler", OUTBOUND_TICK_S="0.5"):
+        until(lambda: _answers(f"http://127.0.0.1:{port}/readyz"))
+        for place, step in enumerate(STEPS):
+            host.set_clock(step)
+            call_id = world.queued(business_id, f"+15005550{place}01")
+            until(lambda call_id=call_id: world.call(call_id).lead_id is not None)  # type: ignore[misc]
+
+    assert set(world.statuses()) == {"completed"}
+    assert len(carrier.log()) == len(STEPS)
+
+
+def test_a_clock_that_was_set_is_noticed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    true_time = time.time
+    clock = HostClock()
+    assert clock.was_set() == 0
+
+    monkeypatch.setattr(time, "time", lambda: true_time() - 3600)
+
+    assert clock.was_set() == pytest.approx(-3600, abs=1)
+    assert clock.was_set() == 0
+
+
+def test_a_clock_that_is_slewed_is_noticed_once_it_is_a_second_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    true_time = time.time
+    clock = HostClock()
+
+    for off_s in (0.25, 0.5, 0.75):
+        monkeypatch.setattr(time, "time", lambda off_s=off_s: true_time() + off_s)
+        assert clock.was_set() == 0
+    monkeypatch.setattr(time, "time", lambda: true_time() + 1.5)
+
+    assert clock.was_set() == pytest.approx(1.5, abs=0.5)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).status_code == 200
+    except requests.ConnectionError:
+        return False
