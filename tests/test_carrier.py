@@ -290,6 +290,32 @@ def test_nothing_is_sent_to_a_host_whose_certificate_is_not_trusted(tmp_path: Pa
     assert server.asked == []
 
 
+@pytest.mark.parametrize(
+    ("fault", "order"),
+    [
+        ({"twilio_account_sid": None}, {}),
+        ({}, {"to_number": "+1500555\ud800"}),
+        ({}, {"twiml": "<Response><Say>\udfff</Say></Response>"}),
+    ],
+)
+def test_nothing_is_sent_where_the_request_cannot_be_made(fault: dict[str, Any], order: dict[str, Any]) -> None:
+    with _anyone((201, json.dumps(_resource()))) as server:
+        line = _at(server.url)
+        line._client.auth = (fault.get("twilio_account_sid", ACCOUNT_SID), AUTH_TOKEN)
+
+        with pytest.raises(CallNotSent):
+            place(line, replace(_order(), **order))
+
+    assert server.asked == []
+
+
+def test_nothing_is_sent_where_an_odd_name_server_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: ["no such thing"])
+
+    with pytest.raises(CallNotSent):
+        place(_at("https://api.example.com"), _order())
+
+
 # Create: unsure
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextvars
 import hmac
 import logging
 import os
@@ -73,6 +74,21 @@ T = TypeVar("T")
 _ErrorAnswer = (TwilioRestException, TwilioServiceException)  # the second is the newer form, RFC 9457
 
 
+class _Sending:
+    """Has anything of one request been given to a connection?"""
+
+    has_begun = False
+
+
+# Of the dial that the current task is about; a request that nobody asks about has none.
+_sending: contextvars.ContextVar[_Sending | None] = contextvars.ContextVar("sending", default=None)
+
+
+async def _note_begun(_: object, context: Any, __: object) -> None:
+    if context.trace_request_ctx is not None:
+        context.trace_request_ctx.has_begun = True
+
+
 class SignedForm(Protocol):
     """A callback's form: every value of a name, repeated ones too."""
 
@@ -126,6 +142,8 @@ class Twilio:
             groups.put([task.result() for task in done])
 
     async def _place(self, order: DialOrder) -> Answered:
+        sending = _Sending()
+        _sending.set(sending)  # each dial is a task, which has this variable to itself
         content = {"url": order.voice_url} if order.voice_url else {"twiml": order.twiml}
         callback = f"{self._config.callback_base}/callbacks/{order.call_id}"
         if order.machine_detection:  # asynchronous: nobody who picks up waits in silence for the verdict
@@ -148,8 +166,8 @@ class Twilio:
             )
         except _ErrorAnswer as error:
             return order.call_id, _outcome(error)
-        except Exception as error:  # noqa: BLE001 (whatever it is, a phone may be ringing)
-            return order.call_id, (CallNotSent if _never_left(error) else CallUnsure)(type(error).__name__)
+        except Exception as error:  # noqa: BLE001 (whatever it is: once something was sent, a phone may be ringing)
+            return order.call_id, (CallUnsure if sending.has_begun else CallNotSent)(type(error).__name__)
         if not call.sid:
             return order.call_id, CallUnsure("an answer without a call_sid")
         return order.call_id, Accepted(str(call.sid), _queue_time_s(call.queue_time))
@@ -243,6 +261,7 @@ class _Http(AsyncHttpClient):  # type: ignore[misc]
             headers=headers | form,
             proxy=self._proxy,
             allow_redirects=False,
+            trace_request_ctx=_sending.get(),
         ) as answer:
             # Whatever charset the answer claims: that we cannot read it must not look like a request that never left.
             return Response(answer.status, (await answer.read()).decode(errors="replace"), answer.headers)
@@ -250,6 +269,8 @@ class _Http(AsyncHttpClient):  # type: ignore[misc]
     def _open(self) -> aiohttp.ClientSession:
         answer_s = self._config.carrier_timeout_s
         each_s = min(CONNECT_S, answer_s)  # per address; a name server, or more addresses, may take as long again
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_headers_sent.append(_note_begun)  # aiohttp calls it before it writes the first byte
         limits = aiohttp.ClientTimeout(
             connect=2 * each_s, sock_connect=each_s, sock_read=answer_s, total=2 * each_s + answer_s
         )
@@ -257,6 +278,7 @@ class _Http(AsyncHttpClient):  # type: ignore[misc]
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_S, ssl=self._tls),
             timeout=limits,
             cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[tracing],
         )
 
     async def close(self) -> None:
@@ -432,20 +454,6 @@ def _outcome(error: TwilioRestException | TwilioServiceException) -> Answer:
     said = error.msg if isinstance(error, TwilioRestException) else error.detail or error.title
     code = str(error.code or error.status)[:CODE_CHARS_MAX]
     return CallRefused(code, str(said), at_fault=at_fault)
-
-
-def _never_left(error: BaseException) -> bool:
-    """Is it certain that the request was not sent?  Only where no connection was made; everything else is unknown."""
-    # No such host, no way there, no TLS, no proxy; and a proxy that did not let us through.
-    return isinstance(
-        error,
-        UnicodeError  # a name that cannot be asked for
-        | aiohttp.ClientConnectorError
-        | aiohttp.ClientConnectorCertificateError
-        | aiohttp.ConnectionTimeoutError
-        | aiohttp.InvalidURL
-        | aiohttp.ClientHttpProxyError,
-    )
 
 
 def _report(call: Any) -> Report:
