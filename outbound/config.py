@@ -124,6 +124,19 @@ def load() -> Settings:
     return settings
 
 
+def require_account() -> None:
+    """
+    Refuse to dial without an account: `outbound worker` makes one up for the simulator, nobody else does.
+
+    Raises:
+        SettingsError: names what is not set.
+    """
+    config = settings()
+    given = {"TWILIO_ACCOUNT_SID": config.twilio_account_sid, "TWILIO_AUTH_TOKEN": config.twilio_auth_token}
+    if faults := [f"{name}: must be set, or run `outbound worker`" for name, value in given.items() if not value]:
+        raise SettingsError(faults)
+
+
 @lru_cache
 def settings() -> Settings:
     """The settings of this process, read once."""

@@ -10,7 +10,7 @@ import dramatiq
 
 from outbound import db, dial, dispatch, lead, logs, notify, schema
 from outbound.broker import broker
-from outbound.config import HEARTBEAT_S
+from outbound.config import HEARTBEAT_S, SettingsError, require_account
 from outbound.parent import die_with
 
 __all__ = ["broker", "dial", "in_this_process", "lead"]
@@ -26,13 +26,25 @@ class Heartbeat(dramatiq.Middleware):
         self._id = uuid.uuid4()
 
     def after_process_boot(self, _broker: dramatiq.Broker) -> None:
-        """In a process that Dramatiq's command forked: refuse an old schema, and stop when the master is killed."""
+        """
+        In a process that Dramatiq's command forked: stop when the master is killed, and refuse to work without an
+        account, a database or a schema that is new enough.
+
+        Dramatiq logs an exception of this and goes on, but it lets SystemExit through; whoever started the master
+        starts it again.
+        """
+        _die_with_master()
         logs.set_up()
         try:
+            require_account()
             schema.require()
-        except schema.SchemaTooOld as error:
+        except (SettingsError, schema.SchemaTooOld) as error:
             raise SystemExit(f"outbound worker: {error}") from None
-        _die_with_master()
+        except db.Unavailable as error:
+            raise SystemExit(f"outbound worker: the database does not answer ({type(error).__name__})") from None
+        except Exception as error:
+            log.exception("worker.not_started")
+            raise SystemExit(f"outbound worker: not started ({type(error).__name__})") from None
 
     def after_worker_boot(self, _broker: dramatiq.Broker, worker: Any) -> None:
         """Begin, once the threads can take messages."""

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -97,11 +98,68 @@ def test_a_worker_that_is_killed_before_it_is_up_leaves_nothing_running(world: W
         until(lambda: not any(process.is_running() and process.status() != "zombie" for process in children))
 
 
+def _by_dramatiqs_own_command(**environment: str) -> subprocess.CompletedProcess[str]:
+    """Run until it ends by itself."""
+    command = [sys.executable, "-m", "dramatiq", "outbound.worker", "--processes", "1", "--threads", "1"]
+    env = {name: value for name, value in (os.environ | environment).items() if value}
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_worker_process_that_boots_while_the_database_is_away_ends(world: World, servers: Servers) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nobody = f"postgresql://127.0.0.1:{closed.getsockname()[1]}/nothing"
+
+    finished = _by_dramatiqs_own_command(DATABASE_URL=nobody)
+
+    assert finished.returncode != 0
+    assert "outbound worker: the database does not answer" in finished.stderr + finished.stdout
+    assert "Traceback" not in finished.stderr + finished.stdout
+
+
+def test_a_worker_process_that_may_not_read_the_schema_ends(world: World, servers: Servers) -> None:
+    world.do("alter table _yoyo_migration rename column migration_id to something_else")
+
+    finished = _by_dramatiqs_own_command()
+
+    assert finished.returncode != 0
+    assert "outbound worker: not started" in finished.stderr + finished.stdout
+
+
+@pytest.mark.parametrize("name", ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"])
+def test_a_worker_process_without_an_account_ends(world: World, servers: Servers, name: str) -> None:
+    finished = _by_dramatiqs_own_command(**{name: ""})
+
+    assert finished.returncode != 0
+    assert f"outbound worker: {name}: must be set" in finished.stderr + finished.stdout
+    assert "Traceback" not in finished.stderr + finished.stdout
+
+
+def test_a_worker_that_is_killed_while_the_database_is_silent_leaves_nothing_running(
+    world: World, servers: Servers
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never says a word
+        address = f"postgresql://127.0.0.1:{silent.getsockname()[1]}/nothing"
+        command = [sys.executable, "-m", "dramatiq", "outbound.worker", "--processes", "1", "--threads", "1"]
+        master = subprocess.Popen(command, env=os.environ | {"DATABASE_URL": address}, stderr=subprocess.DEVNULL)
+        try:
+            silent.settimeout(30)
+            asked, _ = silent.accept()
+            with asked:
+                family = psutil.Process(master.pid).children(recursive=True)
+                assert family
+
+                master.kill()
+
+                until(lambda: not any(process.is_running() and process.status() != "zombie" for process in family))
+        finally:
+            master.kill()
+            master.wait(20)
+
+
 def test_a_worker_refuses_a_schema_older_than_it_needs(world: World, servers: Servers) -> None:
     world.do("delete from _yoyo_migration where migration_id = '0007_counter_and_worker'")
 
-    dramatiq = [sys.executable, "-m", "dramatiq", "outbound.worker", "--processes", "1", "--threads", "1"]
-    finished = subprocess.run(dramatiq, capture_output=True, text=True, timeout=60, check=False)
+    finished = _by_dramatiqs_own_command()
 
     assert finished.returncode != 0
     assert "the database lacks 0007_counter_and_worker: run `outbound migrate`" in finished.stderr + finished.stdout

@@ -246,7 +246,10 @@ GUARDS = (
     Guard(
         "a 5xx is an unknown outcome",
         "outbound/carrier/twilio.py",
-        (("else CallUnsure)", "else CallNotSent)"), ("return CallUnsure", "return CallNotSent")),
+        (
+            ("(CallUnsure if sending.has_begun else CallNotSent)", "CallNotSent"),
+            ("return CallUnsure", "return CallNotSent"),
+        ),
         "tests/test_dial.py::test_a_dial_of_unknown_outcome_is_never_put_back_in_the_queue",
     ),
     Guard(
@@ -295,6 +298,24 @@ GUARDS = (
         "outbound/worker.py",
         (("schema.require()", "pass"),),
         "tests/test_worker.py::test_a_worker_refuses_a_schema_older_than_it_needs",
+    ),
+    Guard(
+        "a worker process dies with its master from the first moment on",
+        "outbound/worker.py",
+        (("        _die_with_master()\n        logs.set_up()", "        logs.set_up()"),),
+        "tests/test_worker.py::test_a_worker_that_is_killed_while_the_database_is_silent_leaves_nothing_running",
+    ),
+    Guard(
+        "duties go on when the host's clock is set back",
+        "outbound/scheduler.py",
+        (("duty.modify(next_run_time=datetime.now(UTC))", "pass"),),
+        "tests/test_scheduler.py::test_every_duty_goes_on_whatever_the_hosts_clock_is_set_to",
+    ),
+    Guard(
+        "a request that was never sent leaves its call in the queue",
+        "outbound/carrier/twilio.py",
+        (("(CallUnsure if sending.has_begun else CallNotSent)", "CallUnsure"),),
+        "tests/test_carrier.py::test_nothing_is_sent_where_the_request_cannot_be_made",
     ),
     Guard(
         "one migration at a time",
