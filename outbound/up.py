@@ -19,8 +19,9 @@ _WAIT_MAX_S = 30
 
 
 class _Child:
-    def __init__(self, name: str, arguments: list[str], output: IO[bytes] | None) -> None:
+    def __init__(self, name: str, arguments: list[str], output: IO[bytes] | None, more: dict[str, str]) -> None:
         self.name = name
+        self._more = more
         self._arguments = arguments
         self._output = output
         self._wait_s = 0.5
@@ -33,6 +34,7 @@ class _Child:
             stdout=self._output,
             stderr=self._output,
             stdin=subprocess.DEVNULL,
+            env=os.environ | self._more,
             start_new_session=True,  # Ctrl-C reaches us alone: a second signal would make Dramatiq drop its dials
             preexec_fn=die_with(os.getpid(), signal.SIGTERM),  # noqa: PLW1509 (no threads yet)
         )
@@ -50,13 +52,22 @@ class _Child:
 
 
 class Processes:
-    """Our own doors as child processes, by name: `{"web": ["web"]}`.  Use as a context: leaving it stops them all."""
+    """
+    Our own doors as child processes, by name: `{"web": ["web"]}`.  Use as a context: leaving it stops them all.
 
-    def __init__(self, doors: dict[str, list[str]], log_dir: Path | None = None) -> None:
+    Args:
+        log_dir: where each writes NAME.log; without it they share our output.
+        more: what they find in their environment beside ours.
+    """
+
+    def __init__(
+        self, doors: dict[str, list[str]], log_dir: Path | None = None, more: dict[str, str] | None = None
+    ) -> None:
         self._files = [(log_dir / f"{name}.log").open("ab") for name in doors] if log_dir else []
         outputs: list[IO[bytes] | None] = [*self._files] or [None] * len(doors)
         self._children = [
-            _Child(name, arguments, output) for (name, arguments), output in zip(doors.items(), outputs, strict=True)
+            _Child(name, arguments, output, more or {})
+            for (name, arguments), output in zip(doors.items(), outputs, strict=True)
         ]
 
     def pids(self) -> dict[str, int]:

@@ -1,10 +1,8 @@
 """Duties are due by elapsed time: what a host believes the time to be changes nothing, in any process."""
 
 import os
-import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import time
@@ -15,27 +13,18 @@ from pathlib import Path
 import pytest
 import requests
 
+from outbound import scheduler
 from outbound.carrier.simulator import RunningSimulator
-from outbound.scheduler import HostClock
 from tests.conftest import Servers, World, until
+from tests.host_clock import HostClock, build
 
 HOUR_S, DAY_S = 3600, 86_400
 STEPS = (-HOUR_S, HOUR_S, 0, -DAY_S, DAY_S, 0)  # from the true time, one after the other
 DUTIES = {"claimed", "no_call_sid", "no_lead", "reconcile"}
 
 
-class Host:
-    """A host whose clock can be set while its processes run; elapsed time goes on as it does."""
-
-    def __init__(self, library: Path, file: Path) -> None:
-        self._file = file
-        file.write_bytes(struct.pack("q", 0))
-        self.environment = {"LD_PRELOAD": str(library), "HOST_CLOCK": str(file)}
-
-    def set_clock(self, off_s: int) -> None:
-        """Let the host's clock be *off_s* seconds ahead of the true time."""
-        with self._file.open("r+b") as opened:
-            opened.write(struct.pack("q", off_s))  # the processes have it mapped
+class Host(HostClock):
+    """A host with one clock."""
 
     @contextmanager
     def process(self, name: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
@@ -54,13 +43,10 @@ class Host:
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The clock that is preloaded, built here."""
-    compiler = shutil.which("cc")
-    if compiler is None:
+    """What is preloaded, built here."""
+    built = build(tmp_path_factory.mktemp("clock"))
+    if built is None:
         pytest.skip("no C compiler here: install gcc")
-    built = tmp_path_factory.mktemp("clock") / "host_clock.so"
-    source = Path(__file__).with_name("host_clock.c")
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", built, source, "-ldl"], check=True)
     return built
 
 
@@ -77,7 +63,7 @@ def _rounds_since(world: World, moment: object) -> set[str]:
 def test_every_duty_goes_on_whatever_the_hosts_clock_is_set_to(world: World, servers: Servers, host: Host) -> None:
     with host.process("scheduler", OUTBOUND_TICK_S="0.5"):
         for step in STEPS:
-            host.set_clock(step)
+            host.set(step)
             now = world.value("select now()")  # PostgreSQL's clock is not the host's
             until(lambda now=now: _rounds_since(world, now) >= DUTIES)  # type: ignore[misc]
             now = world.value("select now()")
@@ -94,7 +80,7 @@ def test_a_call_lives_while_the_clock_of_every_process_is_set(
     with host.process("web"), host.process("worker"), host.process("scheduler", OUTBOUND_TICK_S="0.5"):
         until(lambda: _answers(f"http://127.0.0.1:{port}/readyz"))
         for place, step in enumerate(STEPS):
-            host.set_clock(step)
+            host.set(step)
             call_id = world.queued(business_id, f"+15005550{place}01")
             until(lambda call_id=call_id: world.call(call_id).lead_id is not None)  # type: ignore[misc]
 
@@ -104,7 +90,7 @@ def test_a_call_lives_while_the_clock_of_every_process_is_set(
 
 def test_a_clock_that_was_set_is_noticed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     true_time = time.time
-    clock = HostClock()
+    clock = scheduler.HostClock()
     assert clock.was_set() == 0
 
     monkeypatch.setattr(time, "time", lambda: true_time() - 3600)
@@ -115,7 +101,7 @@ def test_a_clock_that_was_set_is_noticed_once(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_clock_that_is_slewed_is_noticed_once_it_is_a_second_off(monkeypatch: pytest.MonkeyPatch) -> None:
     true_time = time.time
-    clock = HostClock()
+    clock = scheduler.HostClock()
 
     for off_s in (0.25, 0.5, 0.75):
         monkeypatch.setattr(time, "time", lambda off_s=off_s: true_time() + off_s)

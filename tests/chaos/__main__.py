@@ -24,6 +24,7 @@ from rich.console import Console
 from outbound import config, db, logs, schema
 from outbound.demo import free_ports
 from outbound.up import Processes
+from tests import host_clock
 from tests.chaos import calls, ledger, scoreboard, servers
 from tests.chaos.city import City
 from tests.chaos.proxy import Proxy, tcp, unix
@@ -55,8 +56,8 @@ _BESIDES = {
 }
 # In life 120 s are promised, close_s is 105 and tick_s 5: ten seconds for all else, and these no setting shortens.
 _SLACK_S = 10
+_CARRIER = {"simulator": ["simulator"]}
 _DOORS = {
-    "simulator": ["simulator"],
     "web": ["web"],
     "worker-1": ["worker"],
     "worker-2": ["worker"],
@@ -122,20 +123,22 @@ def _city(options: argparse.Namespace, home: Path) -> Iterator[City]:
     for name in [name for name in os.environ if name.startswith(_OURS)]:
         del os.environ[name]
     logs.set_up("WARNING")
-    database_port, broker_port, carrier_port, simulator_port, web_port = free_ports(5)
+    database_port, broker_port, carrier_port, callback_port, simulator_port, web_port = free_ports(6)
     with ExitStack() as stack:
-        postgres, broker, url, broker_url = stack.enter_context(servers.running(home))
+        postgres, brokers = stack.enter_context(servers.running(home))
+        url = postgres.url
         real_port = int(url.rpartition("@")[2].split(":")[1].split("/")[0])
         database_proxy = stack.enter_context(Proxy(database_port, tcp(real_port)))
-        broker_proxy = stack.enter_context(Proxy(broker_port, unix(servers.socket_path(broker_url))))
+        broker_proxy = stack.enter_context(Proxy(broker_port, unix(servers.socket_path(brokers[0].url))))
         carrier_proxy = stack.enter_context(Proxy(carrier_port, tcp(simulator_port)))
+        callback_proxy = stack.enter_context(Proxy(callback_port, tcp(web_port)))
         os.environ.update(_BESIDES | ({} if options.real_deadlines else _DEADLINES))
         os.environ.update(
             {
                 "DATABASE_URL": url.replace(f":{real_port}/", f":{database_port}/"),
                 "REDIS_URL": f"redis://127.0.0.1:{broker_port}",
                 "TWILIO_API_URL": f"http://127.0.0.1:{carrier_port}",
-                "OUTBOUND_PUBLIC_URL": f"http://127.0.0.1:{web_port}",
+                "OUTBOUND_PUBLIC_URL": f"http://127.0.0.1:{callback_port}",
                 "OUTBOUND_WEB_PORT": str(web_port),
                 "OUTBOUND_SIMULATOR_PORT": str(simulator_port),
             }
@@ -145,17 +148,22 @@ def _city(options: argparse.Namespace, home: Path) -> Iterator[City]:
         stack.callback(db.close)
         log_dir = home / "logs"
         log_dir.mkdir()
-        processes = stack.enter_context(Processes(_DOORS, log_dir))
+        library = host_clock.build(home)
+        clock = host_clock.HostClock(library, home / "clock") if library else None
+        carrier = stack.enter_context(Processes(_CARRIER, log_dir))  # its clock is its own
+        processes = stack.enter_context(Processes(_DOORS, log_dir, clock.environment if clock else None))
         yield City(
             settings=config.settings(),
             rng=random.Random(options.seed),
             database_url=url,
-            broker_url=broker_url,
             postgres=postgres,
-            broker=broker,
+            brokers=brokers,
             database_proxy=database_proxy,
             broker_proxy=broker_proxy,
             carrier_proxy=carrier_proxy,
+            callback_proxy=callback_proxy,
+            clock=clock,
+            carrier=carrier,
             processes=processes,
             broker_out_s=options.broker_out_s,
         )
@@ -166,7 +174,7 @@ def _play(city: City, options: argparse.Namespace, home: Path) -> dict[str, obje
     bound_s = settings.close_s + settings.tick_s + _SLACK_S
     drawn = calls.draw(options.calls, calls.open_businesses(), options.seed)
     _wait_until_ready(city)
-    referee = city.processes.pids()["simulator"]
+    referee = city.carrier.pids()["simulator"]
     rate = options.rate or min(40, max(12, options.calls / 25))
     began_at = time.monotonic()
     with Watch(city, bound_s) as watch, calls.Seeder(drawn, rate, options.seed, home) as seeder:
@@ -179,7 +187,7 @@ def _play(city: City, options: argparse.Namespace, home: Path) -> dict[str, obje
         took_s = time.monotonic() - began_at
         _settle(city, watch, began_at=time.monotonic(), most_s=bound_s + settings.ring_s + settings.margin_s + 60)
         settled_s = time.monotonic() - began_at - took_s
-    if city.processes.pids()["simulator"] != referee:
+    if city.carrier.pids()["simulator"] != referee:
         raise SystemExit("the simulator died and forgot its log: this run proves nothing")
     log = ledger.simulator_log(settings, f"http://127.0.0.1:{settings.simulator_port}")
     result = ledger.check(city, drawn, log, bound_s)
@@ -206,7 +214,7 @@ def _wait_until_ready(city: City) -> None:
     while city.ask("select count(*) from worker")[0].count < 2 or not _listens(city.settings.simulator_port):
         if time.monotonic() > deadline:
             raise SystemExit("the processes did not start: see the logs")
-        city.processes.tend()
+        city.tend()
         time.sleep(0.2)
 
 
@@ -219,7 +227,7 @@ def _listens(port: int) -> bool:
 def _rage(city: City, storm: Storm, seeder: calls.Seeder, watch: Watch, deadline: float) -> None:
     """Break things until every call has been enqueued and the queue is empty."""
     while not (seeder.done and watch.waiting == 0) and time.monotonic() < deadline:
-        city.processes.tend()
+        city.tend()
         storm.step()
         time.sleep(0.1)
 
@@ -228,7 +236,7 @@ def _settle(city: City, watch: Watch, began_at: float, most_s: float) -> None:
     """Let every call come to its end, and every lead be made."""
     looks = watch.looks
     while time.monotonic() < began_at + most_s:
-        city.processes.tend()
+        city.tend()
         if watch.looks > looks + 4 and watch.waiting == 0 and watch.unsettled == 0:
             return
         time.sleep(0.1)

@@ -17,6 +17,7 @@ from outbound.config import Settings
 from outbound.up import Processes
 from tests.chaos.proxy import Proxy
 from tests.chaos.servers import Server
+from tests.host_clock import HostClock
 
 
 class NotNow(Exception):
@@ -58,12 +59,14 @@ class City:
     settings: Settings
     rng: random.Random
     database_url: str  # past the proxy
-    broker_url: str  # past the proxy
     postgres: Server
-    broker: Server
+    brokers: list[Server]  # the first is the master, the second a spare
     database_proxy: Proxy
     broker_proxy: Proxy
     carrier_proxy: Proxy
+    callback_proxy: Proxy
+    clock: HostClock | None  # of our processes' host; None where it cannot be set
+    carrier: Processes
     processes: Processes
     broker_out_s: float
     outages: Outages = field(default_factory=Outages)
@@ -75,9 +78,19 @@ class City:
             cursor = line.execute(query.encode(), parameters)
             return cursor.fetchall() if cursor.description else []
 
+    @property
+    def broker(self) -> Server:
+        """The broker that is the master now."""
+        return self.brokers[0]
+
     def redis(self) -> redis.Redis:
-        """The broker itself."""
-        return redis.Redis.from_url(self.broker_url, socket_timeout=5)
+        """The broker itself, past the proxy."""
+        return redis.Redis.from_url(self.broker.url, socket_timeout=5)
+
+    def tend(self) -> None:
+        """Start again what has died."""
+        self.carrier.tend()
+        self.processes.tend()
 
     def master(self, door: str) -> psutil.Process:
         """A living process among those doors whose name begins with *door*."""

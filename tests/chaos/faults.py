@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 import psutil
+import redis
 
 from tests.chaos import messages
-from tests.chaos.city import City
+from tests.chaos.city import City, NotNow
+from tests.chaos.proxy import unix
+from tests.chaos.servers import Server, socket_path
 
 _TABLES = ("call_log", "call_event", "counter", "leads", "worker", "duty")
 _DISK_FULL = """
@@ -128,6 +131,28 @@ def freeze_broker(city: City) -> Iterator[None]:
 
 
 @contextmanager
+def fail_over_broker(city: City) -> Iterator[None]:
+    """
+    The spare becomes the master, at the same address and without what the old one knew; the old one takes no writes.
+
+    Connections to the old one stay open: nobody tells their owners.
+    """
+    old, new = city.brokers
+    with _line_to(new) as line:
+        line.execute_command("REPLICAOF", "NO", "ONE")
+        line.flushall()
+    city.broker_proxy.lead_to(unix(socket_path(new.url)))
+    with _line_to(old) as line:
+        line.execute_command("REPLICAOF", "127.0.0.1", "1")
+    city.brokers.reverse()
+    yield
+
+
+def _line_to(broker: Server) -> redis.Redis:
+    return redis.Redis.from_url(broker.url, socket_timeout=5)
+
+
+@contextmanager
 def repeat_nudges(city: City) -> Iterator[None]:
     """Every nudge of some calls ten times over, finished calls among them."""
     messages.repeat(city)
@@ -180,6 +205,15 @@ def _stopped(process: psutil.Process) -> Iterator[None]:
             process.send_signal(signal.SIGCONT)
 
 
+@contextmanager
+def set_clock(city: City) -> Iterator[None]:
+    """The clock of the host on which our processes run is set by an hour or a day, to stay so."""
+    if city.clock is None:
+        raise NotNow
+    city.clock.set(city.rng.choice((-86_400, -3_600, 0, 3_600, 86_400)))
+    yield
+
+
 # The way to the carrier; what single numbers do (429, 500, nonsense, cuts before and after accepting) is their fate
 
 
@@ -210,3 +244,13 @@ def take_carrier_away(city: City) -> Iterator[None]:
         yield
     finally:
         city.carrier_proxy.come_back()
+
+
+@contextmanager
+def lose_callbacks(city: City) -> Iterator[None]:
+    """The carrier's callbacks are refused, longer than it tries again: final ones are lost for good."""
+    city.callback_proxy.leave()
+    try:
+        yield
+    finally:
+        city.callback_proxy.come_back()

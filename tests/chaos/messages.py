@@ -15,7 +15,7 @@ def repeat(city: City) -> None:
     from outbound import broker, dial, lead
 
     calls = city.ask("select id, call_sid from call_log order by random() limit %s", _CALLS)
-    direct = broker.make(city.broker_url)
+    direct = broker.make(city.broker.url)
     try:
         for call in calls * _TIMES:
             direct.enqueue(_for(direct, dial.dial_call.message(call.id)))

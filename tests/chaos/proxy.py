@@ -43,6 +43,10 @@ class Proxy:
         """Forward again, what was held back first."""
         self._loop.call_soon_threadsafe(self._flows.set)
 
+    def lead_to(self, upstream: Dial) -> None:
+        """Forward new connections to another server; those that are there stay where they are."""
+        self._upstream = upstream
+
     def cut(self) -> None:
         """Break every connection with a reset."""
         self._do(self._cut())

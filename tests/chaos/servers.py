@@ -20,7 +20,10 @@ _START_S = 60
 class Server:
     """One of the embedded servers.  Call it from the main thread alone: on Linux a server ends with its starter."""
 
-    def __init__(self, name: str, home: Path, pid_file: Path, stop_signal: int, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, name: str, home: Path, url: str, pid_file: Path, stop_signal: int, ready: Callable[[], bool]
+    ) -> None:
+        self.url = url
         self._pid_file = pid_file
         self._stop_signal = stop_signal
         self._ready = ready
@@ -68,21 +71,27 @@ class Server:
 
 
 @contextmanager
-def running(home: Path) -> Iterator[tuple[Server, Server, str, str]]:
-    """PostgreSQL and the broker under *home*, with their direct addresses; both stopped at the end."""
-    with embedded.servers(home, tcp=True) as found, ExitStack() as stack:
+def running(home: Path) -> Iterator[tuple[Server, list[Server]]]:
+    """PostgreSQL and two brokers under *home*, of which the second is a spare; all are stopped at the end."""
+    with ExitStack() as stack:
+        found = stack.enter_context(embedded.servers(home, tcp=True))
+        spare = stack.enter_context(embedded.servers(home / "spare", postgres=False))
         assert found.database_url
         assert found.redis_url
-        url, broker_url = found.database_url, found.redis_url
-        postgres = Server(
-            "postgres", home, home / "postgres" / "postmaster.pid", signal.SIGINT, lambda: _postgres_answers(url)
-        )
+        assert spare.redis_url
+        url = found.database_url
+        pid_file = home / "postgres" / "postmaster.pid"
+        postgres = Server("postgres", home, url, pid_file, signal.SIGINT, lambda: _postgres_answers(url))
         stack.callback(postgres.close)
-        broker = Server(
-            "broker", home, home / "broker" / "valkey.pid", signal.SIGTERM, lambda: _broker_answers(broker_url)
-        )
-        stack.callback(broker.close)
-        yield postgres, broker, url, broker_url
+        brokers = [_broker(home, found.redis_url), _broker(home / "spare", spare.redis_url)]
+        for broker in brokers:
+            stack.callback(broker.close)
+        yield postgres, brokers
+
+
+def _broker(home: Path, url: str) -> Server:
+    pid_file = home / "broker" / "valkey.pid"
+    return Server("broker", home, url, pid_file, signal.SIGTERM, lambda: _broker_answers(url))
 
 
 def socket_path(broker_url: str) -> str:
