@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 
 from outbound import __version__, cli_campaign, cli_control, cli_doctor, cli_suppression, cli_window, config, logs
-from outbound.door import AsJson, Misuse, err, importing, out, ready, tell_rejected, until_told_to_stop
+from outbound.door import AsJson, Misuse, err, importing, out, ready, say, tell_rejected, until_told_to_stop
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -88,7 +88,7 @@ def migrate() -> None:
     from outbound import schema
 
     with ready(check_schema=False):
-        applied = schema.migrate()
+        applied = schema.migrate(tell=say)
     out.print("\n".join(f"applied {name}" for name in applied) or "nothing to apply", highlight=False)
 
 

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from outbound import config, logs
-from outbound.door import AsJson, Misuse, err, out, ready
+from outbound.door import AsJson, Misuse, err, out, ready, say
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
 
@@ -81,7 +81,7 @@ def rollback(
                 f"this would be lost for good: stop every process, back up, then `outbound rollback {to} --yes`"
             )
         else:
-            done = schema.rollback(down_to)
+            done = schema.rollback(down_to, tell=say)
             err.print(f"rolled back {len(done)} migrations; run the version that fits, or `outbound migrate`")
 
 

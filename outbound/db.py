@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import aiosql
 import psycopg
@@ -18,6 +18,7 @@ from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
 
+from outbound import session
 from outbound.config import settings
 
 T = TypeVar("T")
@@ -29,15 +30,17 @@ Unavailable = (psycopg.OperationalError, _ReadOnly, psycopg.errors.IdleInTransac
 NoSuchTable = psycopg.errors.UndefinedTable
 NotAllowed = psycopg.errors.InsufficientPrivilege
 Error = psycopg.Error
+UnfitDatabase = session.UnfitDatabase
 json = Jsonb
 Row = Any  # a named tuple whose fields are the statement's columns
 
 _AGAIN_S = 0.5
 _WAIT_S = 5  # for a connection of the pool
 _FRESH_S = 60  # a connection that was of use so lately, and on which nothing was heard since, needs no round trip
+_POOLER_TRIALS = 5
 _MAX_IDLE_S = 60  # the pool gives up one connection, of some 5 MB in the server, each time so long that it needs fewer
 _RECONNECT_S = 3  # the pool waits twice as long after each failure: after that it begins anew when somebody asks
-_TIMEOUT_MS = 30_000  # nothing that we do takes seconds; a lock that is held that long is somebody's accident
+_TIME_LIMIT = "30s"  # nothing that we do takes seconds; a lock that is held that long is somebody's accident
 _CONNECT_OPTIONS: dict[str, Any] = {
     "autocommit": True,  # one move = one statement = one transaction = one round trip
     "application_name": "outbound",
@@ -46,10 +49,7 @@ _CONNECT_OPTIONS: dict[str, Any] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,  # milliseconds; a half-open socket never raises by itself
-    # One plan per connection, whatever the parameters: what the tests explain is what runs, and large statements take
-    # longer to plan than to run.
-    "options": "-c jit=off -c plan_cache_mode=force_generic_plan -c enable_seqscan=off"
-    f" -c statement_timeout={_TIMEOUT_MS} -c idle_in_transaction_session_timeout={_TIMEOUT_MS}",
+    "client_encoding": "UTF8",  # until pin_session has run, also where PGCLIENTENCODING says otherwise
 }
 
 PREPARED: dict[str, Any] = {"prepare_threshold": 0}  # for a connection that runs the same statements again and again
@@ -131,17 +131,155 @@ def transact(work: Callable[[Connection], T], own: Connection | None = None) -> 
 
 
 @contextmanager
-def connect(url: str | None = None, **options: Any) -> Iterator[Connection]:
-    """A connection of one's own, outside the pool, for LISTEN and for locks that live as long as it does."""
-    address = url or _url()
-    with psycopg.connect(address, **_with_options_of(address, _CONNECT_OPTIONS | options)) as connection:
+def connect(url: str | None = None, *, time_limit: str = _TIME_LIMIT, **options: Any) -> Iterator[Connection]:
+    """A connection of one's own, for LISTEN and for locks that live as long as it does; see `open_connection`."""
+    with open_connection(url, time_limit=time_limit, **options) as connection:
         yield connection
 
 
-def _with_options_of(url: str, ours: dict[str, Any]) -> dict[str, Any]:
-    """Our settings of a connection, then those that the address asks for, such as `?options=-csearch_path%3Dcalls`."""
-    theirs = psycopg.conninfo.conninfo_to_dict(url).get("options") or ""
-    return ours | {"options": f"{ours['options']} {theirs}".strip()}
+def open_connection(
+    url: str | None = None, *, time_limit: str = _TIME_LIMIT, lock_limit: str = "0", **options: Any
+) -> Connection:
+    """
+    A connection outside the pool, which the caller closes.
+
+    Args:
+        url: instead of the configured database's.
+        time_limit: of each statement and of each idle transaction, as PostgreSQL writes it; '0' for none.
+        lock_limit: of each wait for a lock, likewise.
+        options: psycopg's and libpq's.
+
+    Raises:
+        Unavailable: the database cannot be reached.
+        UnfitDatabase: it cannot hold our calls, or a pooler lends its connections by the transaction.
+    """
+    address = url or _url()
+    connection = _open(address, **options)
+    try:
+        _settle(connection, address, time_limit, lock_limit)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _open(address: str, **options: Any) -> Connection:
+    """Connect; what the address asks for by `options`, and PGOPTIONS, are left to `_settle`, as poolers refuse both."""
+    return psycopg.connect(address, **_connect_options(address) | options)
+
+
+def _connect_options(address: str) -> dict[str, Any]:
+    _, others = session.settings_of(_options_of(address))
+    return _CONNECT_OPTIONS | {"options": others}
+
+
+def _options_of(address: str) -> str:
+    return str(psycopg.conninfo.conninfo_to_dict(address).get("options") or "")
+
+
+def _settle(connection: Connection, address: str, time_limit: str = _TIME_LIMIT, lock_limit: str = "0") -> None:
+    """
+    Refuse a database that cannot hold our calls, then set what our statements rely on, and what the address asks for.
+
+    Raises:
+        UnfitDatabase: says why, and how it is mended.
+    """
+    session.refuse_unfit(connection.info.server_version, connection.info.parameter_status("server_encoding") or "?")
+    asked, _ = session.settings_of(_options_of(address))
+    path = asked.pop("search_path", None)
+    wanted = {"search_path": path, "time_limit": time_limit, "lock_limit": lock_limit}
+    own_pid = connection.info.backend_pid
+    pinned = _pinned(connection, backend_pid=own_pid, **wanted)
+    if pinned.backend_pid != own_pid:  # a pooler makes up the process id that it tells a client
+        _refuse_transaction_pooler(connection, address)
+        pinned = _pinned(connection, backend_pid=None, **wanted)
+    session.refuse_several_homes(pinned.homes)
+    if asked:
+        _session_statements().set_session(connection, settings=Jsonb(asked))
+
+
+def _pinned(connection: Connection, **parameters: Any) -> Any:
+    try:
+        return _session_statements().pin_session(connection, **parameters)
+    except NotAllowed as error:  # what only a superuser may set was set for this role or database
+        raise session.UnfitDatabase(
+            f"{error.diag.message_primary}: reset it for this role and this database (`alter role … reset …`,"
+            " `alter database … reset …`)"
+        ) from None
+
+
+def _session_statements() -> Any:
+    return statements("session")
+
+
+Pooling = Literal["none", "session", "transaction"]
+_session_poolers: set[str] = set()  # addresses behind which a pooler was seen to keep sessions
+
+
+def _refuse_transaction_pooler(connection: Connection, address: str) -> None:
+    if address in _session_poolers:
+        return
+    if _pooling(connection, address) == "transaction":
+        raise session.UnfitDatabase(TRANSACTION_POOLER)
+    _session_poolers.add(address)
+
+
+TRANSACTION_POOLER = (
+    "a pooler lends its connections by the transaction, where LISTEN, locks and settings of a session are lost:"
+    " set pool_mode = session for this database, or let DATABASE_URL lead to PostgreSQL itself"
+)
+
+
+def _pooling(first: Connection, address: str) -> Pooling:
+    """
+    Who pools by transaction lends one server process to several clients in turn; with a session there is one for each.
+
+    A direct connection also gets told the server's own process id when it begins; a pooler makes one up.
+    """
+    pid = _backend_pid(first)
+    if first.info.backend_pid == pid:
+        return "none"
+    with _open(address) as second:
+        for _ in range(_POOLER_TRIALS):
+            try:
+                with second.transaction():
+                    if _backend_pid(second) == pid or _backend_pid(first) != pid:
+                        return "transaction"
+            except psycopg.errors.ProtocolViolation:  # pool_mode = statement knows no transactions
+                return "transaction"
+    return "session"
+
+
+def _backend_pid(connection: Connection) -> int:
+    ((pid,),) = connection.execute("select pg_backend_pid()", prepare=False).fetchall()
+    return int(pid)
+
+
+class Server(NamedTuple):
+    """What is known of a server before anything is asked of it, and of a pooler in front of it."""
+
+    version: str
+    version_num: int
+    encoding: str
+    pooling: Pooling
+
+
+def server() -> Server:
+    """
+    What stands behind the configured address; nothing is set there, and a database that is unfit is no error.
+
+    Raises:
+        Unavailable: the database cannot be reached.
+    """
+    address = _url()
+    with _open(address) as connection:
+        told = connection.info.parameter_status
+        return Server(
+            told("server_version") or "?",
+            connection.info.server_version,
+            told("server_encoding") or "?",
+            _pooling(connection, address),
+        )
 
 
 def wait_for_notice(connection: Connection, timeout_s: float) -> bool:
@@ -301,7 +439,8 @@ def _open_pool() -> ConnectionPool[_Connection]:
     return ConnectionPool(
         url,
         connection_class=_Connection,
-        kwargs=_with_options_of(url, _CONNECT_OPTIONS | PREPARED),
+        kwargs=_connect_options(url) | PREPARED,
+        configure=lambda connection: _settle(connection, url),
         min_size=1,
         max_size=settings().worker_threads + 4,
         open=True,

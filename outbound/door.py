@@ -70,3 +70,8 @@ def tell_rejected(lines: Iterable[tuple[int, str]]) -> None:
     """Name each line of a file that was refused, and why."""
     for line, reason in lines:
         err.print(f"line {line}: {reason}", highlight=False, markup=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Tell the operator what goes on, beside what the command prints."""
+    err.print(text, highlight=False, markup=False, soft_wrap=True)

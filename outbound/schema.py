@@ -8,25 +8,29 @@ therefore only adds (expand); what the version before still uses is taken away o
 import logging
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
-from urllib.parse import quote, unquote, urlsplit
 
-from yoyo import get_backend, read_migrations
+from yoyo import default_migration_table, read_migrations
 from yoyo.backends import DatabaseBackend
+from yoyo.backends.core import PostgresqlPsycopgBackend
+from yoyo.connections import parse_uri
 from yoyo.exceptions import LockTimeout
 from yoyo.migrations import MigrationList
 
 from outbound import db
-from outbound.config import settings
 
 sql = db.statements("schema")
 
 # yoyo's lock is a row with the pid of whoever holds it.  Ours says 0, so that the row of an `outbound migrate` that was
 # killed can be told from the row of a `yoyo apply` that somebody runs by hand.
 _OWN_PID = 0
-_LOCK_TIMEOUT_MS = 10_000
+# A migration that waits behind somebody's open transaction makes everybody wait behind it: it gives up instead.
+_LOCK_LIMIT = "10s"
+_LOOK_S = 0.5  # between two looks whether another `outbound migrate` has ended
+WAIT_S = 60  # for that; a migration of large tables can take longer, and says so
 
 
 class SchemaTooOld(RuntimeError):
@@ -34,7 +38,7 @@ class SchemaTooOld(RuntimeError):
 
 
 class MigrationLocked(RuntimeError):
-    """Somebody else is migrating by hand."""
+    """Somebody else is migrating; the message says who, and what to do."""
 
 
 class NoSuchMigration(ValueError):
@@ -49,6 +53,7 @@ class Part(NamedTuple):
     name: str
 
 
+Tell = Callable[[str], None]
 Parts = dict[Part, str]  # what each of them says of itself
 
 
@@ -94,31 +99,33 @@ def require() -> None:
         raise SchemaTooOld(f"the database lacks {', '.join(missing)}: run `outbound migrate`")
 
 
-def migrate(wait_s: float = 10) -> list[str]:
+def migrate(wait_s: float = WAIT_S, yoyo_wait_s: float = 10, tell: Tell = lambda _: None) -> list[str]:
     """
     Apply what is missing and return the ids of what was applied.
 
     Safe to run twice at once (the second waits) and after a kill at any point.
 
     Args:
-        wait_s: how long a `yoyo` by hand may hold yoyo's lock before we give up.
+        wait_s: how long another `outbound migrate` may be at work before we give up.
+        yoyo_wait_s: how long a `yoyo` by hand may hold yoyo's lock before we give up.
+        tell: is told once whom we wait for.
 
     Raises:
-        MigrationLocked: a `yoyo apply` by hand holds yoyo's lock, or died with it.
+        MigrationLocked: another one is at work, a `yoyo apply` by hand holds yoyo's lock, or one died with it.
     """
-    with _alone(wait_s) as backend:
+    with _alone(wait_s, yoyo_wait_s, tell) as backend:
         pending = backend.to_apply(_migrations())
         backend.apply_migrations(pending)
         return [migration.id for migration in pending]
 
 
-def rollback(down_to: str, wait_s: float = 10) -> list[str]:
+def rollback(down_to: str, wait_s: float = WAIT_S, yoyo_wait_s: float = 10, tell: Tell = lambda _: None) -> list[str]:
     """
     Take back every migration newer than *down_to* (an id; '' for all), newest first; return what was taken back.
 
-    What they added is gone with all that was written there: `losses` says what.
+    What they added is gone with all that was written there: `losses` says what.  It waits as `migrate` does.
     """
-    with _alone(wait_s) as backend:
+    with _alone(wait_s, yoyo_wait_s, tell) as backend:
         newer = backend.to_rollback(_migrations()).filter(lambda migration: migration.id > down_to)
         backend.rollback_migrations(newer)
         return [migration.id for migration in newer]
@@ -186,18 +193,46 @@ def _migrations() -> MigrationList:
 
 
 @contextmanager
-def _alone(wait_s: float) -> Iterator[DatabaseBackend]:
+def _alone(wait_s: float = WAIT_S, yoyo_wait_s: float = 10, tell: Tell = lambda _: None) -> Iterator[DatabaseBackend]:
     """yoyo, with our lock and its own, under our pid."""
-    with db.connect(options="") as connection:
-        sql.take_migration_lock(connection)
-        if sql.has_yoyo_lock(connection):
-            sql.break_own_yoyo_lock(connection, own_pid=_OWN_PID)
-        backend = _backend()
+    with db.connect(time_limit="0") as connection:
+        _take_lock(connection, wait_s, tell)
         try:
-            with _yoyo_lock(backend, wait_s):
-                yield backend
+            if sql.has_yoyo_lock(connection):
+                sql.break_own_yoyo_lock(connection, own_pid=_OWN_PID)
+            backend = _backend()
+            try:
+                with _yoyo_lock(backend, yoyo_wait_s):
+                    yield backend
+            finally:
+                backend.connection.close()
         finally:
-            backend.connection.close()
+            _give_lock_back(connection)
+
+
+def _take_lock(connection: db.Connection, wait_s: float, tell: Tell) -> None:
+    deadline = time.monotonic() + wait_s
+    told = False
+    while not sql.take_migration_lock(connection):
+        holder = sql.migration_lock_holder(connection)
+        if holder is None:  # it has just ended
+            continue
+        at_work = f"another `outbound migrate` holds the lock: {holder.holder}"
+        if time.monotonic() > deadline:
+            raise MigrationLocked(
+                f"{at_work}; wait until it has ended, or, if it is nobody's,"
+                f" end it with `select pg_terminate_backend({holder.pid})` and migrate again"
+            )
+        if not told:
+            tell(f"{at_work}; waiting for it, {wait_s:g} s at most")
+            told = True
+        time.sleep(_LOOK_S)
+
+
+def _give_lock_back(connection: db.Connection) -> None:
+    """The end of the connection would do, but a pooler may keep it."""
+    with suppress(db.Error):  # the connection is gone, and the lock with it
+        sql.give_migration_lock_back(connection)
 
 
 @contextmanager
@@ -215,33 +250,16 @@ def _yoyo_lock(backend: DatabaseBackend, wait_s: float) -> Iterator[None]:
         backend._delete_lock_row(_OWN_PID)  # noqa: SLF001
 
 
+class _Backend(PostgresqlPsycopgBackend):
+    """yoyo on a connection of ours: whatever the database or a pooler sets otherwise, a migration runs as we expect."""
+
+    def connect(self, _dburi: object) -> db.Connection:
+        return db.open_connection(time_limit="0", lock_limit=_LOCK_LIMIT)
+
+
 def _backend() -> DatabaseBackend:
     logging.getLogger("yoyo").setLevel(logging.CRITICAL)  # it logs two errors per run even when there is nothing to do
     os.environ.setdefault("USERNAME", "outbound")  # yoyo notes who migrated; in a container the uid may have no name
-    return get_backend(yoyo_url(db_url()))
-
-
-def db_url() -> str:
-    """The configured database, for those who print it or hand it on."""
-    url = settings().database_url
-    if url is None:
-        raise RuntimeError("DATABASE_URL is not set")
-    return url
-
-
-def yoyo_url(url: str) -> str:
-    """The same address as yoyo wants it: plain `postgresql://` would mean psycopg 2."""
-    # A migration that waits behind somebody's open transaction makes everybody wait behind it: it gives up instead.
-    address = urlsplit(url)
-    login, at, hosts = address.netloc.rpartition("@")
-    given = [pair for pair in address.query.split("&") if pair]
-    query = [pair for pair in given if not pair.startswith("options=")]
-    own = [unquote(pair.removeprefix("options=")) for pair in given if pair not in query]
-    options = " ".join([f"-c lock_timeout={_LOCK_TIMEOUT_MS}", *own])
-    if "," in hosts:  # yoyo knows one host; what is in the query it hands to libpq as it is
-        pairs = [host.partition(":") for host in hosts.split(",")]
-        query.append("host=" + ",".join(name for name, _, _ in pairs))
-        query.append("port=" + ",".join(port or "5432" for _, _, port in pairs))
-        hosts = ""
-    query.append(f"options={quote(options)}")
-    return f"postgresql+psycopg://{login}{at}{hosts}{address.path}?{'&'.join(query)}"
+    backend = _Backend(parse_uri("postgresql+psycopg:///"), default_migration_table)
+    backend.init_database()
+    return backend

@@ -5,8 +5,32 @@
 select migration_id from _yoyo_migration;
 
 -- name: take_migration_lock()$
--- One `outbound migrate` at a time, for as long as this connection lives; waits for the other one.
-select pg_advisory_lock(hashtext('outbound.migrate'));
+-- One `outbound migrate` at a time, for as long as this connection lives.
+--
+-- Returns  true where we have the lock now; false where another one has it
+select pg_try_advisory_lock(hashtext('outbound.migrate'));
+
+-- name: give_migration_lock_back()$
+select pg_advisory_unlock(hashtext('outbound.migrate'));
+
+-- name: migration_lock_holder()^
+-- Returns  the server process that holds the lock and what is known of it, in words; nothing where nobody does
+select pg_locks.pid,
+       format('process %s (application %s, user %s, from %s, %s, connected since %s)',
+              pg_locks.pid,
+              coalesce(nullif(application_name, ''), 'unnamed'),
+              coalesce(usename::text, 'unknown'),
+              coalesce(nullif(client_hostname, ''), host(client_addr), 'this host'),
+              coalesce(state, 'state unknown'),
+              coalesce(to_char(backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), 'unknown')) as holder
+  from pg_locks
+  left join pg_stat_activity on pg_stat_activity.pid = pg_locks.pid
+ where locktype = 'advisory'
+   and database = (select oid from pg_database where datname = current_database())
+   and (classid::bigint << 32) | objid::bigint = (hashtext('outbound.migrate')::bigint)
+   and objsubid = 1
+   and granted
+ limit 1;
 
 -- name: has_yoyo_lock()$
 -- Returns  true where yoyo's lock table exists: not before its first run
@@ -24,7 +48,7 @@ delete from yoyo_lock where pid = :own_pid;
 -- Returns  `kind`; `owner`, the table it belongs to or its own name; `name`; `says`, its definition without the name of
 --          the schema, so that two schemas can be compared
 with here as (
-    select oid, quote_ident(nspname) || '.' as prefix from pg_namespace where nspname = current_schema()
+    select oid, nspname, quote_ident(nspname) || '.' as prefix from pg_namespace where nspname = current_schema()
 ), relation as (
     select pg_class.oid, relname::text, relkind, coalesce(array_to_string(reloptions, ', '), '') as options
       from pg_class
@@ -69,7 +93,9 @@ with here as (
      where prokind in ('f', 'p')
        and not exists (select from pg_depend where objid = pg_proc.oid and deptype = 'e')
 )
-select kind, owner, name, replace(says, prefix, '') as says from part cross join here;
+select kind, owner, name,
+       replace(replace(says, prefix, ''), 'SET search_path TO ' || quote_literal(nspname), 'SET search_path TO here') as says
+  from part cross join here;
 
 -- name: current_schema()$
 -- Returns  the schema in which our tables are, or would be made; nothing where there is none

@@ -205,7 +205,7 @@ def test_rolled_back_one_by_one_and_applied_again_the_schema_is_identical(empty:
 
 
 def yoyo_apply_up_to(name: str) -> None:
-    with schema._alone(10) as backend:
+    with schema._alone() as backend:
         backend.apply_migrations(backend.to_apply(schema._migrations()).filter(lambda migration: migration.id <= name))
 
 
@@ -270,9 +270,9 @@ def test_the_lock_of_a_yoyo_by_hand_is_respected(empty: World) -> None:
     empty.do("insert into yoyo_lock (locked, ctime, pid) values (1, now(), 4711)")
 
     with pytest.raises(schema.MigrationLocked, match=r"4711.*`yoyo break-lock`"):
-        schema.migrate(wait_s=0.1)
+        schema.migrate(yoyo_wait_s=0.1)
     with pytest.raises(schema.MigrationLocked):
-        schema.rollback("", wait_s=0.1)
+        schema.rollback("", yoyo_wait_s=0.1)
 
     assert empty.value("select pid from yoyo_lock") == 4711
     assert schema.missing_migrations() == ALL[1:]
@@ -281,7 +281,7 @@ def test_the_lock_of_a_yoyo_by_hand_is_respected(empty: World) -> None:
 def test_a_rollback_does_not_lose_its_lock_to_a_migrate(empty: World) -> None:
     schema.migrate()
 
-    with schema._alone(10), db.connect() as other:
+    with schema._alone(), db.connect() as other:
         taken = other.execute("select pg_try_advisory_lock(hashtext('outbound.migrate'))").fetchone()
 
     assert taken == (False,)
@@ -319,26 +319,6 @@ def test_a_newer_schema_is_accepted(world: World) -> None:
     schema.require()
 
     assert schema.migrate() == []
-
-
-@pytest.mark.parametrize(
-    ("url", "yoyos"),
-    [
-        ("postgresql://u:p%40w@db:5433/calls", "postgresql+psycopg://u:p%40w@db:5433/calls?"),
-        ("postgres://u@/calls?host=%2Frun", "postgresql+psycopg://u@/calls?host=%2Frun&"),
-        ("postgresql://u:p@a,b:5433/calls", "postgresql+psycopg://u:p@/calls?host=a,b&port=5432,5433&"),
-    ],
-)
-def test_yoyo_is_given_the_address_in_its_own_writing(url: str, yoyos: str) -> None:
-    assert schema.yoyo_url(url) == f"{yoyos}options=-c%20lock_timeout%3D10000"
-
-
-def test_what_the_address_asks_of_a_connection_is_handed_to_yoyo_too() -> None:
-    url = "postgresql://u@db/calls?options=-csearch_path%3Dcalls&sslmode=require"
-
-    assert schema.yoyo_url(url) == (
-        "postgresql+psycopg://u@db/calls?sslmode=require&options=-c%20lock_timeout%3D10000%20-csearch_path%3Dcalls"
-    )
 
 
 def test_a_schema_of_its_own_that_the_address_names_is_where_everything_is(
