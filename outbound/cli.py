@@ -7,13 +7,24 @@ import sys
 import time
 from pathlib import Path
 from threading import Thread
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.table import Table
 
-from outbound import __version__, cli_campaign, cli_control, cli_doctor, cli_suppression, cli_window, config, logs
+from outbound import (
+    __version__,
+    cli_campaign,
+    cli_control,
+    cli_doctor,
+    cli_suppression,
+    cli_window,
+    config,
+    database_errors,
+    logs,
+)
 from outbound.door import AsJson, Misuse, err, importing, out, ready, say, tell_rejected, until_told_to_stop
+from outbound.standard_output import standard_output
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,11 +50,12 @@ LISTEN_S = 10  # a port that cannot be had is refused at once
 
 def main() -> None:
     """Run the command; an error that the user can mend is one clear line, and exit status 2."""
-    from outbound import business, campaign, control, embedded, enqueue, ladder, schema, suppression, window
+    from outbound import business, campaign, control, db, embedded, enqueue, ladder, schema, suppression, window
 
     clear = (
         config.SettingsError,
         embedded.EmbeddedError,
+        db.UnfitDatabase,
         schema.SchemaTooOld,
         schema.MigrationLocked,
         business.BadBusiness,
@@ -57,12 +69,24 @@ def main() -> None:
         Misuse,
     )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an end like any other: what was started is stopped
-    try:
-        app()
-    except clear as error:
-        for line in str(error).splitlines():
-            err.print(f"outbound: {line}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
+    with standard_output():
+        try:
+            app()
+        except clear as error:
+            _refuse(str(error))
+        except db.Error as error:
+            line = database_errors.line_of(db.cause_of(error))
+            if line is None:
+                raise
+            _refuse(line)
+        except UnicodeEncodeError:
+            _refuse("what was given holds bytes that are no text: write it in UTF-8, and let LANG name a UTF-8 locale")
+
+
+def _refuse(message: str) -> NoReturn:
+    for line in message.splitlines():
+        err.print(f"outbound: {line}", style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(2)
 
 
 @app.callback()

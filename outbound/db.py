@@ -16,7 +16,7 @@ import psycopg
 from aiosql.adapters.pyformat import PyFormatAdapter
 from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from outbound import session
 from outbound.config import settings
@@ -130,6 +130,16 @@ def transact(work: Callable[[Connection], T], own: Connection | None = None) -> 
         return work(connection)
 
 
+def cause_of(error: BaseException) -> BaseException:
+    """Why a pool had no connection to lend, by trying to make one; any other error is its own cause."""
+    if isinstance(error, PoolTimeout):
+        try:
+            open_connection().close()
+        except (Error, UnfitDatabase) as cause:
+            return cause
+    return error
+
+
 @contextmanager
 def connect(url: str | None = None, *, time_limit: str = _TIME_LIMIT, **options: Any) -> Iterator[Connection]:
     """A connection of one's own, for LISTEN and for locks that live as long as it does; see `open_connection`."""
@@ -203,8 +213,8 @@ def _pinned(connection: Connection, **parameters: Any) -> Any:
         return _session_statements().pin_session(connection, **parameters)
     except NotAllowed as error:  # what only a superuser may set was set for this role or database
         raise session.UnfitDatabase(
-            f"{error.diag.message_primary}: reset it for this role and this database (`alter role … reset …`,"
-            " `alter database … reset …`)"
+            str(error.diag.message_primary),
+            "reset it for this role and this database (`alter role … reset …`, `alter database … reset …`)",
         ) from None
 
 
@@ -220,13 +230,13 @@ def _refuse_transaction_pooler(connection: Connection, address: str) -> None:
     if address in _session_poolers:
         return
     if _pooling(connection, address) == "transaction":
-        raise session.UnfitDatabase(TRANSACTION_POOLER)
+        raise session.UnfitDatabase(*TRANSACTION_POOLER)
     _session_poolers.add(address)
 
 
 TRANSACTION_POOLER = (
-    "a pooler lends its connections by the transaction, where LISTEN, locks and settings of a session are lost:"
-    " set pool_mode = session for this database, or let DATABASE_URL lead to PostgreSQL itself"
+    "a pooler lends connections by the transaction, where LISTEN, locks and settings of a session are lost",
+    "set pool_mode = session for this database, or let DATABASE_URL lead to PostgreSQL itself",
 )
 
 

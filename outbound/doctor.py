@@ -15,13 +15,13 @@ from http.client import HTTPException
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-from outbound import config, db, schema
+from outbound import config, database_errors, db, schema, session
 from outbound.config import settings
 
 sql = db.statements("doctor")
 
+_SPACE = "space for a new table"
 _SCRATCH = "outbound_doctor_scratch"  # in a transaction that is rolled back: two doctors wait for each other
-_POSTGRES_MIN = 140_000
 _REDIS_MIN = (6, 2)
 _SKEW_WARN_S, _SKEW_FAIL_S = 2, 60
 _SNAPSHOT_WARN_S, _SNAPSHOT_FAIL_S = 300, 3600
@@ -64,7 +64,7 @@ def _fail(said: str, mend: str) -> _Said:
 class _Check(NamedTuple):
     name: str
     look: Callable[[], _Said]
-    needs: str | None = None  # without that other one, nothing can be said here
+    needs: tuple[str, ...] = ()  # without those others, nothing can be said here
 
 
 def examine() -> list[Finding]:
@@ -88,9 +88,9 @@ def is_sound(findings: Iterable[Finding]) -> bool:
 def _examine(checks: Iterable[_Check]) -> list[Finding]:
     found: dict[str, Finding] = {}
     for check in checks:
-        ground = found.get(check.needs or "")
-        if ground is not None and ground.state in ("fail", "skip"):
-            found[check.name] = Finding(check.name, "skip", f"needs {ground.check}")
+        missing = [ground for ground in check.needs if found[ground].state in ("fail", "skip")]
+        if missing:
+            found[check.name] = Finding(check.name, "skip", f"needs {missing[0]}")
         else:
             found[check.name] = Finding(check.name, *_look(check))
     return list(found.values())
@@ -99,8 +99,19 @@ def _examine(checks: Iterable[_Check]) -> list[Finding]:
 def _look(check: _Check) -> _Said:
     try:
         return check.look()
+    except db.UnfitDatabase as error:
+        return _fail(error.said, error.mend)
     except Exception as error:  # noqa: BLE001 (each part may be away in its own way, and the others are still looked at)
-        return _fail(f"{type(error).__name__}: {_words(error)}", "mend what it says; the server's log may say more")
+        return _failed(error)
+
+
+def _failed(error: Exception) -> _Said:
+    """What an error that nobody expected here says, and its mend where it is known."""
+    if isinstance(error, db.Error):
+        words = database_errors.words_of(db.cause_of(error))
+        if words is not None:
+            return _fail(*words)
+    return _fail(f"{type(error).__name__}: {_words(error)}", "mend what it says; the server's log may say more")
 
 
 def _words(error: Exception) -> str:
@@ -111,22 +122,22 @@ def _words(error: Exception) -> str:
 def _checks() -> tuple[_Check, ...]:
     return (
         _Check("database", _database),
-        _Check("database writable", _writable, "database"),
-        _Check("pooler", _pooler, "database"),
-        _Check("migrations", _migrations, "database"),
-        _Check("schema drift", _drift, "migrations"),
-        _Check("indexes", _indexes, "database"),
-        _Check("autovacuum", _autovacuum, "database"),
-        _Check("snapshots", _snapshots, "database"),
-        _Check("database clock", _database_clock, "database"),
+        _Check("pooler", _pooler, ("database",)),
+        _Check("database writable", _writable, ("pooler",)),
+        _Check("migrations", _migrations, ("pooler",)),
+        _Check("schema drift", _drift, ("migrations", "database writable")),
+        _Check("indexes", _indexes, ("pooler",)),
+        _Check("autovacuum", _autovacuum, ("pooler",)),
+        _Check("snapshots", _snapshots, ("pooler",)),
+        _Check("database clock", _database_clock, ("pooler",)),
         _Check("broker", _broker),
-        _Check("broker policy", _broker_policy, "broker"),
-        _Check("broker clock", _broker_clock, "broker"),
+        _Check("broker policy", _broker_policy, ("broker",)),
+        _Check("broker clock", _broker_clock, ("broker",)),
         _Check("carrier", _carrier),
         _Check("public URL", _public_url),
-        _Check("callbacks", _callbacks, "public URL"),
-        _Check("workers", _workers, "migrations"),
-        _Check("scheduler", _scheduler, "migrations"),
+        _Check("callbacks", _callbacks, ("public URL",)),
+        _Check("workers", _workers, ("migrations",)),
+        _Check("scheduler", _scheduler, ("migrations",)),
     )
 
 
@@ -134,17 +145,16 @@ def _checks() -> tuple[_Check, ...]:
 
 
 def _database() -> _Said:
-    try:
-        with db.connect() as connection:
-            server = sql.server(connection)
-    except db.Unavailable as error:
-        return _fail(_words(error), "start PostgreSQL, or correct DATABASE_URL; a pooler must let `options` through")
-    if server.version_num < _POSTGRES_MIN:
-        return _fail(f"PostgreSQL {server.version}", "upgrade it to 14 or newer")
+    server = db.server()
+    session.refuse_unfit(server.version_num, server.encoding)
+    if server.pooling != "transaction":  # the next check says what is wrong there
+        with db.connect():
+            pass
     return _ok(f"PostgreSQL {server.version}")
 
 
 def _writable() -> _Said:
+    """Write what a call writes, and a file that grows; all of it is rolled back."""
     server = _server()
     if server.is_standby:
         return _fail(
@@ -155,7 +165,55 @@ def _writable() -> _Said:
             "transactions are read-only",
             "find who set default_transaction_read_only (a full disk? a switch-over?): `alter database … reset …`",
         )
-    return _ok("yes")
+    with db.connect() as connection:
+        is_migrated = not schema.missing_migrations()
+        lacking = sql.missing_privileges(connection, names=schema.known_tables()) if is_migrated else []
+        if lacking:
+            named = _some([f"{row.privilege} on {row.name}" for row in lacking])
+            return _fail(f"this role lacks {named}", "`grant` it, or let DATABASE_URL name the owner of the tables")
+        refused = _refused_writes(connection, with_tables=is_migrated)
+    if not refused:
+        return _ok("yes")
+    first = _failed(next(iter(refused.values())))
+    return _fail(f"{_some(list(refused))}: {first.said}", first.mend)
+
+
+def _refused_writes(connection: db.Connection, *, with_tables: bool) -> dict[str, Exception]:
+    """What cannot be written, by its table's name, and why; everything is tried, and rolled back."""
+    refused: dict[str, Exception] = {}
+
+    def write(name: str, statement: Any, **parameters: Any) -> Any:
+        try:
+            with connection.transaction():
+                return statement(connection, **parameters)
+        except db.Error as error:
+            if connection.closed:
+                raise
+            refused[name] = error
+            return None
+
+    with connection.transaction(force_rollback=True):
+        _grow_a_file(write, refused)
+        if with_tables:
+            business_id = write("business", sql.write_business)
+            call_id = write("call_log", sql.write_call_log, business_id=business_id) if business_id else None
+            if call_id:
+                write("call_log", sql.change_call_log, call_id=call_id)
+                write("call_event", sql.write_call_event, call_id=call_id)
+            if business_id:
+                write("leads", sql.write_leads, business_id=business_id)
+            for name in ("counter", "worker", "duty", "audit"):
+                write(name, getattr(sql, f"write_{name}"))
+    return refused
+
+
+def _grow_a_file(write: Callable[..., Any], refused: dict[str, Exception]) -> None:
+    """A row may find room in a page that is there already; a megabyte does not.  Who may make no table is spared."""
+    write(_SPACE, sql.make_space_table)
+    if isinstance(refused.get(_SPACE), db.NotAllowed):
+        del refused[_SPACE]
+    elif _SPACE not in refused:
+        write(_SPACE, sql.fill_space_table)
 
 
 def _server() -> Any:
@@ -164,20 +222,12 @@ def _server() -> Any:
 
 
 def _pooler() -> _Said:
-    """
-    Who pools by transaction lends one server process to several clients in turn; with a session there is one for each.
-
-    A direct connection also gets told the server's own process id when it begins; a pooler makes one up.
-    """
-    mend = "connect directly, or set pool_mode = session: LISTEN and session locks are lost otherwise"
-    with db.connect() as first, db.connect() as second:
-        pid = sql.backend_pid(first)
-        for _ in range(3):
-            with second.transaction():
-                if sql.backend_pid(second) == pid or sql.backend_pid(first) != pid:
-                    return _fail("a pooler lends connections by the transaction", mend)
-        if first.info.backend_pid != pid:
-            return _warn("a pooler stands between, by session as far as can be seen", f"nothing, or {mend}")
+    pooling = db.server().pooling
+    said, mend = db.TRANSACTION_POOLER
+    if pooling == "transaction":
+        return _fail(said, mend)
+    if pooling == "session":
+        return _warn("a pooler stands between, by session as far as can be seen", f"nothing, or {mend}")
     return _ok("none")
 
 
@@ -200,7 +250,7 @@ def _drift() -> _Said:
         live = schema.parts(connection)
         try:
             made = schema.parts_of_migrations(connection, _SCRATCH)
-        except (db.NotAllowed, *db.Unavailable):
+        except db.NotAllowed:
             return _warn(
                 "not compared: this user may not create a schema, even for a moment",
                 "`grant create on database … to …`, or run doctor as the owner of the database",

@@ -33,7 +33,7 @@ def ready(*, check_schema: bool = True, broker: bool = False, lasting: bool = Fa
 
     The doors, which are there to stay, say `lasting`; who sends or takes nudges, `broker`.
     """
-    from outbound import db, schema
+    from outbound import database_errors, db, schema
     from outbound.home import at_home
 
     logs.set_up()
@@ -42,8 +42,11 @@ def ready(*, check_schema: bool = True, broker: bool = False, lasting: bool = Fa
             if check_schema:
                 schema.require()
             yield owned
-        except db.Unavailable as error:
-            raise Misuse(f"the database does not answer: {str(error).splitlines()[0]}; check DATABASE_URL") from None
+        except db.Error as error:
+            line = database_errors.line_of(db.cause_of(error))
+            if line is None:
+                raise
+            raise Misuse(line) from None
         finally:
             db.close()
 

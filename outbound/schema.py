@@ -63,6 +63,12 @@ def known_migrations() -> list[str]:
     return sorted(name for name in names if not name.endswith(".rollback"))
 
 
+def known_tables() -> list[str]:
+    """The names of the tables that the migrations make."""
+    texts = [(db.sql_dir() / "migrations" / f"{name}.sql").read_text() for name in known_migrations()]
+    return re.findall(r"create table if not exists (\w+)", "\n".join(texts))
+
+
 def missing_migrations() -> list[str]:
     """The ids of the migrations that the database lacks, oldest first."""
     return db.with_connection(_missing)
@@ -250,7 +256,7 @@ def _yoyo_lock(backend: DatabaseBackend, wait_s: float) -> Iterator[None]:
         backend._delete_lock_row(_OWN_PID)  # noqa: SLF001
 
 
-class _Backend(PostgresqlPsycopgBackend):
+class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo has no types
     """yoyo on a connection of ours: whatever the database or a pooler sets otherwise, a migration runs as we expect."""
 
     def connect(self, _dburi: object) -> db.Connection:

@@ -7,7 +7,11 @@ _SETTING = re.compile(r"(?<!\S)(?:-c\s*|--)([\w.-]+)=((?:\\.|\S)*)", re.DOTALL)
 
 
 class UnfitDatabase(RuntimeError):
-    """The server or the database cannot hold our calls as it is; the message says why, and how it is mended."""
+    """The server or the database cannot hold our calls as it is: what is so (`said`), and how it is mended (`mend`)."""
+
+    def __init__(self, said: str, mend: str) -> None:
+        super().__init__(f"{said}: {mend}")
+        self.said, self.mend = said, mend
 
 
 def refuse_unfit(version_num: int, encoding: str) -> None:
@@ -23,11 +27,12 @@ def refuse_unfit(version_num: int, encoding: str) -> None:
     """
     if version_num < VERSION_MIN:
         shown = f"{version_num // 10_000}.{version_num % 10_000}"
-        raise UnfitDatabase(f"the server is PostgreSQL {shown}: upgrade it to 14 or newer")
+        raise UnfitDatabase(f"the server is PostgreSQL {shown}", "upgrade it to 14 or newer")
     if encoding != "UTF8":
         raise UnfitDatabase(
-            f"the encoding of the database is {encoding}, which does not hold every name: make one with"
-            " `create database … encoding 'UTF8' template template0`, and move the data with pg_dump and pg_restore"
+            f"the encoding of the database is {encoding}, which cannot hold every name",
+            "make one with `create database … encoding 'UTF8' template template0`, and move the data there with"
+            " pg_dump and pg_restore",
         )
 
 
@@ -40,8 +45,8 @@ def refuse_several_homes(homes: list[str] | None) -> None:
     """
     if homes:
         raise UnfitDatabase(
-            f"the schemas {', '.join(homes)} each hold outbound's tables: name one in DATABASE_URL,"
-            f" as in ?options=-csearch_path%3D{homes[0]}"
+            f"the schemas {', '.join(homes)} each hold outbound's tables",
+            f"name one in DATABASE_URL, as in ?options=-csearch_path%3D{homes[0]}",
         )
 
 

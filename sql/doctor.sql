@@ -1,4 +1,5 @@
--- doctor.sql: is everything sound that calls depend on; nothing here moves anything.  Read by outbound/doctor.py alone.
+-- doctor.sql: is everything sound that calls depend on; what is written here is rolled back.  Read by outbound/doctor.py
+-- alone.
 
 -- name: server()^
 -- Returns  what the server says of itself, and whether it may be written to
@@ -8,9 +9,53 @@ select current_setting('server_version') as version,
        current_setting('transaction_read_only') = 'on' as is_read_only,
        current_setting('autovacuum') = 'on' and current_setting('track_counts') = 'on' as is_vacuumed;
 
--- name: backend_pid()$
--- Returns  the server process that answers this very statement
-select pg_backend_pid();
+-- name: make_space_table()!
+-- A table that grows a file of the database, as a table of ours does.
+create table outbound_doctor_space (filler text);
+
+-- name: fill_space_table()!
+-- One megabyte, in the table and in the write-ahead log.
+insert into outbound_doctor_space select repeat(md5(n::text), 50) from generate_series(1, 640) as n;
+
+-- name: write_business()$
+insert into business (name) values ('outbound doctor') returning id;
+
+-- name: write_call_log(business_id)$
+insert into call_log (business_id, direction, status, ended_at)
+values (:business_id, 'outbound', 'canceled', now())
+returning id;
+
+-- name: change_call_log(call_id)!
+update call_log set error_message = 'written by outbound doctor' where id = :call_id;
+
+-- name: write_call_event(call_id)!
+insert into call_event (call_id, call_sid, source, status) values (:call_id, 'outbound doctor', 'doctor', 'canceled');
+
+-- name: write_leads(business_id)!
+insert into leads (business_id, phone) values (:business_id, 'outbound doctor');
+
+-- name: write_counter()!
+insert into counter (name, label, slot, value) values ('outbound doctor', '', 0, 0);
+
+-- name: write_worker()!
+insert into worker (id, threads, seen_at) values (gen_random_uuid(), 1, '-infinity');
+
+-- name: write_duty()!
+insert into duty (name) values ('outbound doctor');
+
+-- name: write_audit()!
+insert into audit (who, action, scope, key) values ('outbound doctor', 'write', 'account', '');
+
+-- name: missing_privileges(names)
+-- Returns  each of these tables that this role may not read, or may not change though every call changes it
+select relname::text as name, lower(privilege) as privilege
+  from pg_class
+ cross join unnest('{SELECT,UPDATE}'::text[]) as privilege
+ where relnamespace = current_schema()::regnamespace
+   and relname = any(:names::text[])
+   and (privilege = 'SELECT' or relname in ('call_log', 'counter', 'duty', 'worker', 'dial_control'))
+   and not has_table_privilege(pg_class.oid, privilege)
+ order by 1, 2;
 
 -- name: clock()$
 -- Returns  the database's clock, in seconds since 1970

@@ -94,7 +94,8 @@ with here as (
        and not exists (select from pg_depend where objid = pg_proc.oid and deptype = 'e')
 )
 select kind, owner, name,
-       replace(replace(says, prefix, ''), 'SET search_path TO ' || quote_literal(nspname), 'SET search_path TO here') as says
+       replace(replace(says, prefix, ''), 'SET search_path TO ' || quote_literal(nspname), 'SET search_path TO here')
+           as says
   from part cross join here;
 
 -- name: current_schema()$

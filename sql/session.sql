@@ -19,7 +19,9 @@ with home as (
            array_position(current_schemas(false), namespace.nspname) as place
       from pg_catalog.pg_class as mark
      inner join pg_catalog.pg_class as call_log
-        on call_log.relnamespace = mark.relnamespace and call_log.relname = 'call_log' and call_log.relkind in ('r', 'p')
+        on call_log.relnamespace = mark.relnamespace
+       and call_log.relname = 'call_log'
+       and call_log.relkind in ('r', 'p')
      inner join pg_catalog.pg_namespace as namespace on namespace.oid = mark.relnamespace
      where mark.relname = '_yoyo_migration'
        and mark.relkind = 'r'

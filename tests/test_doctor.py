@@ -2,19 +2,15 @@
 
 import json
 import os
-import shutil
 import socket
 import socketserver
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
@@ -25,6 +21,7 @@ from outbound.carrier.simulator import RunningSimulator
 from outbound.demo import free_ports
 from outbound.up import Processes
 from tests.conftest import Environment, Servers, World, open_database, until
+from tests.pgbouncer import needs_pgbouncer, pgbouncer
 
 
 class Visit:
@@ -251,40 +248,6 @@ def test_a_snapshot_that_is_held_for_long_is_named(house: World, monkeypatch: py
 
     assert said.state == "warn"
     assert "a report, idle in transaction" in said.said
-
-
-@contextmanager
-def pgbouncer(url: str, pool_mode: str) -> Iterator[str]:
-    """A real PgBouncer in front of the database, and its address."""
-    parts = urlsplit(url)
-    query = parse_qs(parts.query)
-    server = {"host": query.get("host", [parts.hostname])[0], "port": query.get("port", [parts.port or 5432])[0]}
-    name, port = parts.path[1:], free_ports(1)[0]
-    login = f"user={parts.username}" + (f" password={parts.password}" if parts.password else "")
-    folder = Path(tempfile.mkdtemp(prefix="outbound-pgbouncer-"))
-    folder.chmod(0o755)  # as root, PgBouncer runs as nobody, who must get there
-    users, settings = folder / "users.txt", folder / "pgbouncer.ini"
-    users.write_text(f'"{parts.username}" ""\n')
-    settings.write_text(
-        f"[databases]\n{name} = host={server['host']} port={server['port']} dbname={name} {login}\n"
-        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n"
-        f"auth_file = {users}\npool_mode = {pool_mode}\nignore_startup_parameters = options\n"
-        "max_client_conn = 100\ndefault_pool_size = 10\n"
-    )
-    user = ["-u", "nobody"] if os.geteuid() == 0 else []
-    process = subprocess.Popen(
-        ["pgbouncer", *user, str(settings)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
-    )
-    try:
-        until(lambda: _listens(port))
-        yield f"postgresql://{parts.username}@127.0.0.1:{port}/{name}"
-    finally:
-        process.terminate()
-        process.wait(10)
-        shutil.rmtree(folder)
-
-
-needs_pgbouncer = pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="PgBouncer is not installed here")
 
 
 @needs_pgbouncer

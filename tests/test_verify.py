@@ -14,7 +14,7 @@ import redis
 
 from outbound import db, schema
 from tests.conftest import Servers, World, until
-from tests.test_doctor import needs_pgbouncer, pgbouncer
+from tests.pgbouncer import needs_pgbouncer, pgbouncer
 
 CHECKS = 8
 OWN = "select count(*) from pg_namespace where nspname like 'outbound_verify%%'"

@@ -1,0 +1,74 @@
+"""What a command prints goes to a file that may be full, or to a reader who may have left: neither is a traceback."""
+
+import errno
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
+
+_FAILED = 1
+_DESCRIPTOR = 1
+
+
+class _NotWritten(Exception):
+    """What was printed could not be written."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(cause.strerror)
+        self.cause = cause
+
+
+class _Descriptor(io.FileIO):
+    """Standard output itself, whose errors can be told from those of any other file."""
+
+    def __init__(self) -> None:
+        super().__init__(_DESCRIPTOR, "w", closefd=False)
+
+    def write(self, data: Any) -> int | None:  # type: ignore[override]
+        """Write what the descriptor takes of *data*; bytes, or a view of some."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise _NotWritten(error) from None
+
+
+@contextmanager
+def standard_output() -> Iterator[None]:
+    """
+    Let what is printed inside reach standard output before the process ends.
+
+    Where it cannot be written the exit status is 1: with one line that says why, or in silence where the reader left
+    (as after `| head`).
+    """
+    before = sys.stdout
+    if before is None:  # closed by whoever started us: nothing is printed, as Python has it
+        yield
+        return
+    sys.stdout = _checked(before)
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except _NotWritten as failure:
+        _give_up(failure.cause)
+    finally:
+        sys.stdout = before
+
+
+def _checked(like: TextIO) -> TextIO:
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Descriptor()), encoding=like.encoding, errors=like.errors, line_buffering=like.isatty()
+    )
+
+
+def _give_up(cause: OSError) -> None:
+    """Say so, and let whatever is still in a buffer go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, _DESCRIPTOR)
+    if cause.errno != errno.EPIPE:
+        with suppress(OSError):
+            print(f"outbound: what was printed could not be written: {cause.strerror}", file=sys.stderr)  # noqa: T201
+    sys.exit(_FAILED)
