@@ -87,15 +87,16 @@ with here as (
     union all
     select 'function', proname || '(' || pg_get_function_identity_arguments(pg_proc.oid) || ')',
            proname || '(' || pg_get_function_identity_arguments(pg_proc.oid) || ')',
-           pg_get_functiondef(pg_proc.oid)
+           -- Its own name alone stands behind the schema's; in its body the same word may be an alias.
+           replace(pg_get_functiondef(pg_proc.oid), 'FUNCTION ' || prefix, 'FUNCTION ')
       from pg_proc
      inner join here on here.oid = pronamespace
      where prokind in ('f', 'p')
        and not exists (select from pg_depend where objid = pg_proc.oid and deptype = 'e')
 )
 select kind, owner, name,
-       replace(replace(says, prefix, ''), 'SET search_path TO ' || quote_literal(nspname), 'SET search_path TO here')
-           as says
+       replace(case kind when 'function' then says else replace(says, prefix, '') end,
+               'SET search_path TO ' || quote_literal(nspname), 'SET search_path TO here') as says
   from part cross join here;
 
 -- name: current_schema()$
