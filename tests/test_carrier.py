@@ -561,6 +561,132 @@ def test_only_calls_made_by_the_api_from_our_number_near_the_dial_are_found() ->
     assert [report.call_sid for report in found] == ["CA-at-once", "CA-a-slow-clock", "CA-after-a-long-wait"]
 
 
+def _listed(server: Anyone, **narrowed: Any) -> list[list[str]]:
+    return [[call.call_sid for call in calls] for calls in _at(server.url).list_calls(**narrowed)]
+
+
+def _pages_of(*pages: list[dict[str, object]]) -> Callable[[Asked], Answer]:
+    """The pages of each list, one after the other, as Twilio chains them."""
+
+    def answer(asked: Asked) -> Answer:
+        if asked.query.get("Status") == ["queued"]:
+            return 200, _page()
+        place = int(asked.query.get("Page", ["0"])[0])
+        path = urlsplit(asked.path).path
+        following = f"{path}?PageSize=1000&Page={place + 1}&PageToken=PA{place}" if place + 1 < len(pages) else None
+        return 200, json.dumps({"calls": pages[place], "page": place, "next_page_uri": following})
+
+    return answer
+
+
+def test_calls_are_listed_by_pages_of_a_thousand_each_of_them_one_request() -> None:
+    with _anyone(_pages_of([_resource(sid="CA-1")], [_resource(sid="CA-2")], [_resource(sid="CA-3")])) as server:
+        listing = _at(server.url).list_calls(status="in-progress")
+        first = next(listing)
+        asked_so_far = len(server.asked)
+        rest = list(listing)
+
+    assert [call.call_sid for calls in [first, *rest] for call in calls] == ["CA-1", "CA-2", "CA-3"]
+    assert asked_so_far == 1
+    assert [asked.query.get("PageToken") for asked in server.asked] == [None, ["PA0"], ["PA1"]]
+    assert server.asked[0].query == {"Status": ["in-progress"], "PageSize": ["1000"]}
+
+
+def test_calls_since_a_moment_are_those_that_wait_and_those_that_were_dialed() -> None:
+    now = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+    def made(sid: str, seconds: float, **more: object) -> dict[str, object]:
+        at = format_datetime(now + timedelta(seconds=seconds))
+        return _resource(sid=sid, date_created=at, **more)
+
+    over = {"status": "busy", "start_time": format_datetime(now - timedelta(hours=1))}
+    pages = _pages_of(
+        [made("CA-new", 5), made("CA-at", 0), made("CA-before", -1)],
+        [made("CA-old", -3700, **over)],
+        [made("CA-older", -9000, **over)],
+    )
+    with _anyone(lambda asked: (200, _page(made("CA-waits", 9))) if "queued" in asked.path else pages(asked)) as server:
+        found = _listed(server, created_after=now)
+
+    assert found == [[], ["CA-new", "CA-at"], []]  # CA-waits is not `queued`: that filter was not known
+    assert len(server.asked) == 3, "what is older than the moment ends the list"
+    queued, started = server.asked[:2]
+    assert not any(name.startswith("StartTime") for name in queued.query)
+    assert started.query["StartTime>"] == ["2026-10-31T00:00:00Z"]
+
+
+def test_a_call_that_rings_is_listed_however_old_it_is() -> None:
+    """A page that holds one call without an end is no sign that all later pages are older."""
+    long_ago = format_datetime(datetime(2026, 11, 1, tzinfo=UTC))
+    rings = _resource(sid="CA-1", status="ringing", date_created=long_ago, start_time=long_ago)
+    with _anyone(_pages_of([rings], [_resource(sid="CA-2")])) as server:
+        assert _listed(server, created_after=datetime(2026, 11, 2, tzinfo=UTC)) == [[], [], ["CA-2"]]
+
+
+def test_a_list_names_the_calls_of_its_filters_even_where_the_carrier_does_not_know_them() -> None:
+    calls = [
+        _resource(sid="CA-ours", account_sid=ACCOUNT_SID),
+        _resource(sid="CA-elsewhere", account_sid="AC" + "f" * 32),
+        _resource(sid="CA-to-another", to="+15005550198"),
+        _resource(sid="CA-over", status="completed"),
+        _resource(sid=None),
+        _resource(sid="CA-no-status", status=None),
+        _resource(sid="SM-no-call"),
+    ]
+    with _anyone((200, _page(*calls))) as server:
+        assert _listed(server, status="in-progress", to_number=_order().to_number) == [["CA-ours"]]
+
+
+def test_a_listed_call_says_what_it_can() -> None:
+    odd = _resource(
+        sid="CA-odd",
+        status="completed",
+        to=15005550199,
+        date_created="2026-11-01T12:00:00Z",
+        start_time=1793534402,
+        end_time="Sun, 41 Nov 2026 12:00:00 +0000",
+        duration=7,
+        answered_by=["human"],
+    )
+    with _anyone((200, _page(odd))) as server:
+        ((call,),) = _at(server.url).list_calls()
+
+    at = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    assert (call.created_at, call.started_at, call.ended_at) == (at, at + timedelta(seconds=2), None)
+    assert (call.status, call.to_number, call.duration_s, call.answered_by) == ("completed", None, 7, None)
+
+
+def test_the_next_page_is_asked_for_at_our_own_address_alone() -> None:
+    """Whoever answers must not have our token sent elsewhere."""
+    with _anyone((200, _page())) as elsewhere:
+        following = f"{elsewhere.url}/2010-04-01/Accounts/{ACCOUNT_SID}/Calls.json?PageToken=PA1"
+        first = json.dumps({"calls": [], "next_page_uri": following})
+        with _anyone(lambda asked: (200, _page() if "PageToken" in asked.path else first)) as server:
+            _listed(server)
+
+        assert len(server.asked) == 2
+        assert elsewhere.asked == []
+
+
+def test_pages_without_an_end_are_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twilio, "_PAGES_MAX", 5)
+    endless = json.dumps({"calls": [], "next_page_uri": f"/2010-04-01/Accounts/{ACCOUNT_SID}/Calls.json?PageToken=PA0"})
+    with _anyone((200, endless)) as server, pytest.raises(CarrierSilent):
+        _listed(server)
+
+
+def test_a_stranger_s_call_to_another_number_is_not_found() -> None:
+    with _anyone((200, _page(_resource(to="+15005550198")))) as server:
+        assert _at(server.url).find_calls(_order(), datetime.now(UTC)) == []
+
+
+def test_a_found_call_names_the_number_that_it_went_to() -> None:
+    with _anyone((200, _page(_resource()))) as server:
+        (report,) = _at(server.url).find_calls(_order(), datetime.now(UTC))
+
+    assert report.to_number == _order().to_number
+
+
 SILENCES: list[Answer] = [
     (429, '{"code": 20429}'),
     (500, "oops"),
@@ -581,6 +707,8 @@ def test_a_question_without_a_usable_answer_is_silence(answer: Answer) -> None:
             _at(server.url).fetch_call(SID)
         with pytest.raises(CarrierSilent):
             _at(server.url).find_calls(_order(), datetime.now(UTC))
+        with pytest.raises(CarrierSilent):
+            _listed(server)
 
 
 def test_a_404_to_a_list_is_silence_and_no_proof_of_absence() -> None:

@@ -1,10 +1,11 @@
 """What any carrier must do, and the ways it may fail: each error is named for what the caller may do next."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
-from outbound.call import DialOrder, Report
+from outbound.call import FINAL, DialOrder, Report
 
 
 class CallRefused(Exception):
@@ -46,6 +47,61 @@ class Accepted(NamedTuple):
     queue_time_s: float
 
 
+@dataclass(frozen=True)
+class CarrierCall:
+    """
+    One call as the carrier shows it; None where it says nothing, or nothing that can be read.
+
+    It may be a stranger's: other systems may use the same account.
+
+    Attributes:
+        call_sid: the carrier's id of the call.
+        status: one of IN_THE_AIR and FINAL, or the carrier's own word where we do not know it.
+        carrier_status: the carrier's word.
+        to_number, from_number: as the carrier writes them; E.164 for telephones.
+        direction: `outbound-api` for calls that were made as we make them; others are `inbound` and `outbound-dial`.
+        account_sid: the account that made the call.
+        parent_call_sid: the call that this one is a leg of.
+        created_at: when the carrier took the call, UTC.
+        started_at: when the carrier dialed it; None while it waits there.
+        ended_at: when it ended; often None where nobody answered.
+        duration_s: how long it lasted, whole seconds.
+        answered_by: who picked up, in the carrier's words.
+    """
+
+    call_sid: str
+    status: str
+    carrier_status: str
+    to_number: str | None = None
+    from_number: str | None = None
+    direction: str | None = None
+    account_sid: str | None = None
+    parent_call_sid: str | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    duration_s: int | None = None
+    answered_by: str | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it is over."""
+        return self.status in FINAL
+
+    def report(self) -> Report:
+        """What a look at the carrier found, for `callback.record`."""
+        return Report(
+            call_sid=self.call_sid,
+            status=self.status,
+            source="lookup",
+            to_number=self.to_number,
+            occurred_at=self.ended_at if self.is_final else None,
+            duration_s=self.duration_s,
+            answered_by=self.answered_by,
+            payload={"CallStatus": self.carrier_status},
+        )
+
+
 Answer = Accepted | CallRefused | CallNotSent | CallUnsure
 Answered = tuple[int, Answer]
 
@@ -83,6 +139,30 @@ class Carrier(Protocol):
 
         Raises:
             CarrierSilent: no usable answer came.
+        """
+
+    def list_calls(
+        self,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        status: str | None = None,
+        to_number: str | None = None,
+    ) -> Iterator[list[CarrierCall]]:
+        """
+        List the account's calls, strangers' too, newest first, by pages of up to 1,000.
+
+        Each page is one request, made when the page is asked for: whoever iterates counts them, and stops where its
+        budget ends.  The carrier's lists lag behind: that a call is not in one does not prove that there is none.
+
+        Args:
+            created_after: leave out calls that the carrier took before; the pages end there.  Calls that wait to be
+                dialed come on pages of their own, before the others; a call that is dialed meanwhile may come twice.
+            created_before: leave out calls that the carrier took then or later.
+            status: one of Twilio's words: `queued`, `ringing`, `in-progress` or a final one.
+            to_number: only calls to this number.
+
+        Raises:
+            CarrierSilent: while it is iterated: no usable answer came, or the pages do not end.
         """
 
     def hang_up(self, call_sid: str, status: Literal["canceled", "completed"]) -> Report | None:

@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Literal, Protocol, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -27,8 +27,20 @@ from twilio.rest import Client
 from twilio.twiml.voice_response import VoiceResponse
 from yarl import URL
 
-from outbound.call import FINAL, DialOrder, Report
-from outbound.carrier import Accepted, Answer, Answered, CallNotSent, CallRefused, CallUnsure, CarrierSilent, SlowDown
+from outbound.call import DialOrder, Report
+from outbound.carrier import (
+    Accepted,
+    Answer,
+    Answered,
+    CallNotSent,
+    CallRefused,
+    CallUnsure,
+    CarrierCall,
+    CarrierSilent,
+    SlowDown,
+    pages,
+)
+from outbound.carrier.pages import our_status
 from outbound.config import LOOPBACK, Settings, settings
 
 EVENTS = ["initiated", "ringing", "answered", "completed"]  # `completed` covers every final status
@@ -66,6 +78,12 @@ _TOGETHER_S = 0.003  # answers that come within this time of each other are writ
 IDLE_S = 1  # servers and what lies between keep an idle connection for 5 s or more
 CODE_CHARS_MAX = 64  # call_log.error_code holds no more
 
+_OURS = "outbound-api"  # the direction of a call that was made as we make them
+_QUEUED = "queued"
+_PAGES_MAX = 1000  # of one list: a carrier whose pages do not end must not keep anybody for ever
+_FIND_PAGES_MAX = 4  # a telephone has some calls in two days, where a carrier knows the filter
+
+_DAY = timedelta(days=1)
 _EARLY = timedelta(minutes=1)  # the carrier's clock may differ from ours by this much
 _LATE = timedelta(minutes=2)
 
@@ -180,38 +198,77 @@ class Twilio:
             return None
 
     async def _fetch(self, call_sid: str) -> Report:
-        return _report(await self._client.calls(call_sid).fetch_async())
+        return _report(await self._client.api.v2010.fetch_async("GET", self._uri_of(call_sid)), call_sid)
+
+    def _uri_of(self, call_sid: str) -> str:
+        return f"/Accounts/{self._client.account_sid}/Calls/{quote(call_sid, safe='')}.json"
 
     def find_calls(self, order: DialOrder, dialed_at: datetime, closed_at: datetime | None = None) -> list[Report]:
-        """See `Carrier.find_calls`.  Queued calls have no start time, so they are asked for apart."""
+        """See `Carrier.find_calls`."""
+        earliest = dialed_at - _EARLY
         latest = min(dialed_at + _LATE, closed_at or dialed_at + _LATE)
-        day = dialed_at - timedelta(days=1)  # the filter is documented by the day; we look closer ourselves
-
-        async def near() -> dict[str, Report]:
-            calls = [
-                *await self._client.calls.list_async(to=order.to_number, status="queued", limit=100),
-                *await self._client.calls.list_async(to=order.to_number, start_time_after=day, limit=100),
-            ]
-            return {
-                call.sid: _report(call)
+        found: dict[str, Report] = {}
+        for place, calls in enumerate(self.list_calls(earliest, to_number=order.to_number)):
+            if place == _FIND_PAGES_MAX:
+                raise CarrierSilent(f"more than {_FIND_PAGES_MAX} pages of calls to one number")
+            found |= {
+                call.call_sid: call.report()
                 for call in calls
-                if call.direction == "outbound-api"
-                and call._from == order.from_number  # noqa: SLF001 (`from` is a keyword; this is its public name there)
-                and call.date_created is not None
-                and dialed_at - _EARLY <= call.date_created <= latest
+                if call.direction == _OURS
+                and call.from_number == order.from_number
+                and call.created_at is not None
+                and call.created_at <= latest
             }
+        return list(found.values())
 
-        try:
-            return list(self._wait(_ask(near())).values())
-        except _NoSuchCall:
-            raise CarrierSilent("the carrier knows no such account") from None
+    def list_calls(
+        self,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        status: str | None = None,
+        to_number: str | None = None,
+    ) -> Iterator[list[CarrierCall]]:
+        """See `Carrier.list_calls`."""
+        filters = {"To": to_number, "Status": status}
+        lists = [{name: value for name, value in filters.items() if value is not None}]
+        if created_after is not None and status != _QUEUED:
+            started = {"StartTime>": pages.day_of(created_after - _DAY)}  # a day more: is_older ends it sooner
+            # What waits has no start time: it is asked for apart.
+            lists = [lists[0] | {"Status": _QUEUED}] * (status is None) + [lists[0] | started]
+        for each in lists:
+            for calls in self._pages(each, created_after):
+                # The filters once more: not everybody who speaks this API knows them all.
+                yield [
+                    call
+                    for call in calls
+                    if to_number in (None, call.to_number)
+                    and each.get("Status") in (None, call.carrier_status)
+                    and (created_after is None or call.created_at is None or call.created_at >= created_after)
+                    and (created_before is None or call.created_at is None or call.created_at < created_before)
+                ]
+
+    def _pages(self, filters: Mapping[str, str], created_after: datetime | None) -> Iterator[list[CarrierCall]]:
+        query = pages.first_page(filters)
+        for _ in range(_PAGES_MAX):
+            try:
+                page = self._wait(_ask(pages.read_page(self._client, query)))
+            except _NoSuchCall:
+                raise CarrierSilent("the carrier knows no such account") from None
+            yield page.calls
+            if page.following is None or (created_after is not None and pages.is_older(page.calls, created_after)):
+                return
+            query = page.following
+        raise CarrierSilent(f"more than {_PAGES_MAX} pages")
 
     def hang_up(self, call_sid: str, status: Literal["canceled", "completed"]) -> Report | None:
         """See `Carrier.hang_up`."""
 
         async def ended() -> Report:
             try:
-                return _report(await self._client.calls(call_sid).update_async(status=status))
+                form = {"Status": status}
+                return _report(
+                    await self._client.api.v2010.update_async("POST", self._uri_of(call_sid), data=form), call_sid
+                )
             except _ErrorAnswer as error:
                 if error.code != _NOT_IN_PROGRESS:
                     raise
@@ -404,11 +461,6 @@ def read_verdict(form: Mapping[str, str]) -> tuple[str, str]:
     return call_sid, answered_by[:32]
 
 
-def our_status(word: str) -> str:
-    """Twilio's word for a status, in ours: its `queued` means that it has taken the call."""
-    return "initiated" if word == "queued" else word[:32]
-
-
 def caller_of(form: Mapping[str, str]) -> str:
     """Who calls, as the carrier says it; `anonymous` for who withholds their number."""
     caller = form.get("From", "")
@@ -456,16 +508,11 @@ def _outcome(error: TwilioRestException | TwilioServiceException) -> Answer:
     return CallRefused(code, str(said), at_fault=at_fault)
 
 
-def _report(call: Any) -> Report:
-    return Report(
-        call_sid=call.sid,
-        status=our_status(call.status),
-        source="lookup",
-        occurred_at=call.end_time if our_status(call.status) in FINAL else None,
-        duration_s=int(call.duration) if call.duration else None,
-        answered_by=call.answered_by or None,
-        payload={"CallStatus": call.status},
-    )
+def _report(resource: object, call_sid: str) -> Report:
+    call = pages.read_call(resource)
+    if call is None or call.call_sid != call_sid:
+        raise CarrierSilent("an answer that is no call, or another one")
+    return call.report()
 
 
 def _queue_time_s(milliseconds: object) -> float:

@@ -1,0 +1,103 @@
+"""The account's calls, page by page, as Twilio's REST API lists them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from json import loads
+from typing import NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+from twilio.base.version import Version
+from twilio.rest import Client
+
+from outbound.carrier import CarrierCall, CarrierSilent, reading
+
+PAGE_SIZE = 1000  # the most that Twilio gives
+_OK = 200
+
+
+class Page(NamedTuple):
+    """Calls of this account, and the query of the next page; None on the last one."""
+
+    calls: list[CarrierCall]
+    following: str | None
+
+
+def our_status(word: str) -> str:
+    """Twilio's word for a status, in ours: its `queued` means that it has taken the call."""
+    return "initiated" if word == "queued" else word[: reading.WORD_CHARS_MAX]
+
+
+def read_call(resource: object) -> CarrierCall | None:
+    """A call resource of the REST API, in our words; None for what is no call: it has no sid, or no status."""
+    if not isinstance(resource, Mapping):
+        return None
+    call_sid, status = reading.text(resource.get("sid")), reading.text(resource.get("status"))
+    if call_sid is None or status is None or not call_sid.startswith("CA"):
+        return None
+    return CarrierCall(
+        call_sid=call_sid,
+        status=our_status(status),
+        carrier_status=status,
+        to_number=reading.text(resource.get("to")),
+        from_number=reading.text(resource.get("from")),
+        direction=reading.text(resource.get("direction")),
+        account_sid=reading.text(resource.get("account_sid")),
+        parent_call_sid=reading.text(resource.get("parent_call_sid")),
+        created_at=reading.moment(resource.get("date_created"), is_utc=True),
+        started_at=reading.moment(resource.get("start_time"), is_utc=True),
+        ended_at=reading.moment(resource.get("end_time"), is_utc=True),
+        duration_s=reading.whole(resource.get("duration")),
+        answered_by=reading.text(resource.get("answered_by"), reading.WORD_CHARS_MAX),
+    )
+
+
+def first_page(filters: Mapping[str, str]) -> str:
+    """The query of a list's first page; *filters* are Twilio's parameters."""
+    return urlencode({**filters, "PageSize": PAGE_SIZE})
+
+
+async def read_page(client: Client, query: str) -> Page:
+    """
+    One request.  What is no call, or another account's, is left out.
+
+    Raises:
+        CarrierSilent: an answer that is no page.
+        TwilioException, and what its HTTP client raises: see `twilio._ask`.
+    """
+    path = f"/Accounts/{client.account_sid}/Calls.json"
+    response = await client.api.v2010.request_async("GET", f"{path}?{query}")
+    if response.status_code != _OK:
+        raise Version.exception("GET", path, response, "Unable to fetch page")
+    page = loads(response.text)
+    if not isinstance(page, dict) or not isinstance(page.get("calls"), list):
+        raise CarrierSilent("an answer that is no list of calls")
+    calls = [call for call in map(read_call, page["calls"]) if call is not None]
+    return Page(
+        [call for call in calls if call.account_sid in (None, client.account_sid)],
+        _query_of(page.get("next_page_uri")),
+    )
+
+
+def _query_of(following: object) -> str | None:
+    """Of the next page's address only the query is used: nobody else is told our token, whatever the answer says."""
+    return urlsplit(following).query or None if isinstance(following, str) else None
+
+
+def is_older(calls: Sequence[CarrierCall], moment: datetime) -> bool:
+    """
+    Whether this page, and so every later one, holds only calls that were created before *moment*.
+
+    Pages are newest first, but Twilio does not say by which of a call's times.  Each of them is at or after the call's
+    creation: where the latest one is before *moment* for a whole page, it does not matter by which.
+    """
+    return bool(calls) and all(call.is_final and _latest(call) < moment for call in calls)
+
+
+def _latest(call: CarrierCall) -> datetime:
+    known = [at for at in (call.created_at, call.started_at, call.ended_at) if at is not None]
+    return max(known, default=datetime.max.replace(tzinfo=UTC))
+
+
+def day_of(moment: datetime) -> str:
+    """A filter by time, as Twilio's own client writes it; only the day is documented to count, UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT00:00:00Z")
