@@ -40,6 +40,10 @@ class CarrierSilent(Exception):
     """The carrier did not answer a question; ask again later.  Its state is as it was."""
 
 
+class OddAnswer(CarrierSilent):
+    """An answer came that cannot be believed: it is no call, or another one.  The next question may fare better."""
+
+
 class Accepted(NamedTuple):
     """A call that the carrier took, and how long it says that the call will wait there before it is dialed, seconds."""
 
@@ -123,11 +127,15 @@ class Carrier(Protocol):
             CallUnsure: it was sent and no usable answer came (timeout, 5xx, cut connection).
         """
 
-    def fetch_call(self, call_sid: str) -> Report | None:
+    def fetch_call(self, call_sid: str, order: DialOrder | None = None) -> Report | None:
         """
         Ask how a call is; None where the carrier knows no such call.
 
+        Args:
+            order: what was dialed, where that was an outbound call: a call of other numbers is not this one.
+
         Raises:
+            OddAnswer: the answer is no call, or another one.
             CarrierSilent: no usable answer came.
         """
 

@@ -6,6 +6,7 @@ import contextvars
 import hmac
 import logging
 import os
+import re
 import ssl
 import threading
 from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
@@ -14,12 +15,11 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Literal, Protocol, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import certifi
-from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
@@ -37,10 +37,12 @@ from outbound.carrier import (
     CallUnsure,
     CarrierCall,
     CarrierSilent,
+    OddAnswer,
     SlowDown,
-    pages,
+    reading,
+    rest,
 )
-from outbound.carrier.pages import our_status
+from outbound.carrier.rest import RestError, our_status
 from outbound.config import LOOPBACK, Settings, settings
 
 EVENTS = ["initiated", "ringing", "answered", "completed"]  # `completed` covers every final status
@@ -51,8 +53,10 @@ RETRY_OVERRIDES = "#ct=2000&rt=5000&tt=15000&rc=5&rp=5xx,ct,rt"
 
 # The account cannot call at all (wrong token, no such account, suspended, too many calls at once): nothing rang, and
 # burning the queue on it would be our fault.  Codes from Twilio's error dictionary.
-_NOT_NOW_CODES = {10001, 10004, 20003, 20005, 20429, 86008}
-_NOT_NOW_STATUSES = {401, 402, 403, 404, 405, 407, 429}
+_NOT_NOW_CODES = {10001, 10004, 20003, 20005, 20429, 64109, 86008, 90010}
+_NOT_NOW_STATUSES = {401, 402, 407, 429}
+_CODE_DECIDES = {403, 404, 405}  # these may be about the account or about this one call
+_API_CODES = range(20000, 21000)
 
 # Refusals that say nothing of the callee: the next call from this number, or of this campaign, gets the same one.
 _NUMBER_CODES = {21210, 21212, 21213, 21606}  # From: not verified, no number, missing, not able to call
@@ -78,6 +82,7 @@ _TOGETHER_S = 0.003  # answers that come within this time of each other are writ
 IDLE_S = 1  # servers and what lies between keep an idle connection for 5 s or more
 CODE_CHARS_MAX = 64  # call_log.error_code holds no more
 
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _OURS = "outbound-api"  # the direction of a call that was made as we make them
 _QUEUED = "queued"
 _PAGES_MAX = 1000  # of one list: a carrier whose pages do not end must not keep anybody for ever
@@ -88,8 +93,6 @@ _EARLY = timedelta(minutes=1)  # the carrier's clock may differ from ours by thi
 _LATE = timedelta(minutes=2)
 
 T = TypeVar("T")
-
-_ErrorAnswer = (TwilioRestException, TwilioServiceException)  # the second is the newer form, RFC 9457
 
 
 class _Sending:
@@ -162,46 +165,56 @@ class Twilio:
     async def _place(self, order: DialOrder) -> Answered:
         sending = _Sending()
         _sending.set(sending)  # each dial is a task, which has this variable to itself
-        content = {"url": order.voice_url} if order.voice_url else {"twiml": order.twiml}
+        content = {"Url": order.voice_url} if order.voice_url else {"Twiml": order.twiml}
         callback = f"{self._config.callback_base}/callbacks/{order.call_id}"
         if order.machine_detection:  # asynchronous: nobody who picks up waits in silence for the verdict
             content |= {
-                "machine_detection": order.machine_detection,
-                "async_amd": "true",
-                "async_amd_status_callback": f"{callback}/answered-by{RETRY_OVERRIDES}",
-                "async_amd_status_callback_method": "POST",
+                "MachineDetection": order.machine_detection,
+                "AsyncAmd": "true",
+                "AsyncAmdStatusCallback": f"{callback}/answered-by{RETRY_OVERRIDES}",
+                "AsyncAmdStatusCallbackMethod": "POST",
             }
+        form = {
+            "To": order.to_number,
+            "From": order.from_number,
+            "StatusCallback": f"{callback}{RETRY_OVERRIDES}",
+            "StatusCallbackEvent": EVENTS,
+            "StatusCallbackMethod": "POST",
+            "Timeout": self._config.ring_s,
+            "TimeLimit": self._config.time_limit_s,
+            **content,
+        }
         try:
-            call = await self._client.calls.create_async(
-                to=order.to_number,
-                from_=order.from_number,
-                status_callback=f"{callback}{RETRY_OVERRIDES}",
-                status_callback_event=EVENTS,
-                status_callback_method="POST",
-                timeout=self._config.ring_s,
-                time_limit=self._config.time_limit_s,
-                **content,
-            )
-        except _ErrorAnswer as error:
+            call = await rest.request(self._client, "POST", "/Calls.json", form=form)
+        except RestError as error:
             return order.call_id, _outcome(error)
         except Exception as error:  # noqa: BLE001 (whatever it is: once something was sent, a phone may be ringing)
             return order.call_id, (CallUnsure if sending.has_begun else CallNotSent)(type(error).__name__)
-        if not call.sid:
+        call_sid = reading.text(call.get("sid")) if isinstance(call, Mapping) else None
+        if not isinstance(call, Mapping) or call_sid is None:
             return order.call_id, CallUnsure("an answer without a call_sid")
-        return order.call_id, Accepted(str(call.sid), _queue_time_s(call.queue_time))
+        return order.call_id, Accepted(call_sid, _queue_time_s(call.get("queue_time")))
 
-    def fetch_call(self, call_sid: str) -> Report | None:
+    def fetch_call(self, call_sid: str, order: DialOrder | None = None) -> Report | None:
         """See `Carrier.fetch_call`."""
         try:
-            return self._wait(_ask(self._fetch(call_sid)))
+            call = self._wait(_ask(self._fetch(call_sid)))
         except _NoSuchCall:
             return None
+        if order is not None and not _may_be(call, order):
+            raise OddAnswer("a call of other numbers")
+        return call.report()
 
-    async def _fetch(self, call_sid: str) -> Report:
-        return _report(await self._client.api.v2010.fetch_async("GET", self._uri_of(call_sid)), call_sid)
+    async def _fetch(self, call_sid: str) -> CarrierCall:
+        return self._read(await rest.request(self._client, "GET", rest.path_of(call_sid)), call_sid)
 
-    def _uri_of(self, call_sid: str) -> str:
-        return f"/Accounts/{self._client.account_sid}/Calls/{quote(call_sid, safe='')}.json"
+    def _read(self, resource: object, call_sid: str) -> CarrierCall:
+        call = rest.read_call(resource)
+        if call is None:
+            raise OddAnswer("an answer that is no call")
+        if call.call_sid != call_sid or call.account_sid not in (None, self._client.account_sid):
+            raise OddAnswer("an answer about another call")
+        return call
 
     def find_calls(self, order: DialOrder, dialed_at: datetime, closed_at: datetime | None = None) -> list[Report]:
         """See `Carrier.find_calls`."""
@@ -215,6 +228,7 @@ class Twilio:
                 call.call_sid: call.report()
                 for call in calls
                 if call.direction == _OURS
+                and call.to_number == order.to_number
                 and call.from_number == order.from_number
                 and call.created_at is not None
                 and call.created_at <= latest
@@ -232,7 +246,7 @@ class Twilio:
         filters = {"To": to_number, "Status": status}
         lists = [{name: value for name, value in filters.items() if value is not None}]
         if created_after is not None and status != _QUEUED:
-            started = {"StartTime>": pages.day_of(created_after - _DAY)}  # a day more: is_older ends it sooner
+            started = {"StartTime>": rest.day_of(created_after - _DAY)}  # a day more: is_older ends it sooner
             # What waits has no start time: it is asked for apart.
             lists = [lists[0] | {"Status": _QUEUED}] * (status is None) + [lists[0] | started]
         for each in lists:
@@ -248,14 +262,14 @@ class Twilio:
                 ]
 
     def _pages(self, filters: Mapping[str, str], created_after: datetime | None) -> Iterator[list[CarrierCall]]:
-        query = pages.first_page(filters)
+        query = rest.first_page(filters)
         for _ in range(_PAGES_MAX):
             try:
-                page = self._wait(_ask(pages.read_page(self._client, query)))
+                page = self._wait(_ask(rest.read_page(self._client, query)))
             except _NoSuchCall:
                 raise CarrierSilent("the carrier knows no such account") from None
             yield page.calls
-            if page.following is None or (created_after is not None and pages.is_older(page.calls, created_after)):
+            if page.following is None or (created_after is not None and rest.is_older(page.calls, created_after)):
                 return
             query = page.following
         raise CarrierSilent(f"more than {_PAGES_MAX} pages")
@@ -263,19 +277,17 @@ class Twilio:
     def hang_up(self, call_sid: str, status: Literal["canceled", "completed"]) -> Report | None:
         """See `Carrier.hang_up`."""
 
-        async def ended() -> Report:
+        async def ended() -> CarrierCall:
             try:
-                form = {"Status": status}
-                return _report(
-                    await self._client.api.v2010.update_async("POST", self._uri_of(call_sid), data=form), call_sid
-                )
-            except _ErrorAnswer as error:
+                answer = await rest.request(self._client, "POST", rest.path_of(call_sid), form={"Status": status})
+            except RestError as error:
                 if error.code != _NOT_IN_PROGRESS:
                     raise
                 return await self._fetch(call_sid)
+            return self._read(answer, call_sid)
 
         try:
-            return self._wait(_ask(ended()))
+            return self._wait(_ask(ended())).report()
         except _NoSuchCall:
             return None
 
@@ -486,39 +498,52 @@ class _NoSuchCall(Exception):
 async def _ask(question: Awaitable[T]) -> T:
     try:
         return await question
-    except _ErrorAnswer as error:
-        if error.status == 404:
+    except RestError as error:
+        # Where the body is none of Twilio's, somebody in between knows no such address: that is no word of the call.
+        if error.status == 404 and error.has_body:
             raise _NoSuchCall from error
         raise CarrierSilent(f"HTTP {error.status}") from error
-    except (TwilioException, aiohttp.ClientError, TimeoutError, ValueError, TypeError, AttributeError) as error:
-        raise CarrierSilent(type(error).__name__) from error  # the last three: an answer that is no call
+    except (aiohttp.ClientError, TimeoutError, UnicodeError) as error:
+        raise CarrierSilent(type(error).__name__) from error
+    except (ValueError, RecursionError) as error:  # not JSON
+        raise OddAnswer(type(error).__name__) from error
 
 
-def _outcome(error: TwilioRestException | TwilioServiceException) -> Answer:
+def _outcome(error: RestError) -> Answer:
     """What an error answer to a create means; the table is in Twilio's error dictionary and its outcome classes."""
     if not 400 <= error.status < 500 or error.status == 408:
         return CallUnsure(f"HTTP {error.status}")
     at_fault: Literal["number", "campaign"] | None = (
         "number" if error.code in _NUMBER_CODES else "campaign" if error.code in _CAMPAIGN_CODES else None
     )
-    if at_fault is None and (error.status in _NOT_NOW_STATUSES or error.code in _NOT_NOW_CODES):
+    if at_fault is None and _is_of_account(error):
         return SlowDown(f"HTTP {error.status}, code {error.code}")
-    said = error.msg if isinstance(error, TwilioRestException) else error.detail or error.title
-    code = str(error.code or error.status)[:CODE_CHARS_MAX]
-    return CallRefused(code, str(said), at_fault=at_fault)
+    return CallRefused(error.code_text[:CODE_CHARS_MAX], str(error), at_fault=at_fault)
 
 
-def _report(resource: object, call_sid: str) -> Report:
-    call = pages.read_call(resource)
-    if call is None or call.call_sid != call_sid:
-        raise CarrierSilent("an answer that is no call, or another one")
-    return call.report()
+def _is_of_account(error: RestError) -> bool:
+    """
+    Would the next call get the same answer?  Then nothing of it is this callee's fault.
+
+    A 403, 404 or 405 without a code of Twilio's comes from somebody in between (a proxy, a firewall), who did not let
+    us through to Twilio.  With a code it means what the code says: all of 20000 to 20999 are about the API itself.
+    """
+    if error.code in _NOT_NOW_CODES or error.status in _NOT_NOW_STATUSES:
+        return True
+    return error.status in _CODE_DECIDES and (error.code is None or error.code in _API_CODES)
+
+
+def _may_be(call: CarrierCall, order: DialOrder) -> bool:
+    """Is that what was dialed?  What the carrier does not say, or writes otherwise than as E.164, proves nothing."""
+    numbers = ((call.to_number, order.to_number), (call.from_number, order.from_number))
+    return call.direction in (None, _OURS) and all(
+        theirs == ours for theirs, ours in numbers if theirs and _E164.fullmatch(theirs) and _E164.fullmatch(ours)
+    )
 
 
 def _queue_time_s(milliseconds: object) -> float:
     """Twilio writes it as text, and not always: what is no number is no wait."""
-    text = str(milliseconds)
-    return int(text) / 1000 if text.isascii() and text.isdigit() and len(text) <= 9 else 0
+    return (reading.whole(milliseconds) or 0) / 1000
 
 
 def _call_sid(form: Mapping[str, str]) -> str:

@@ -1,25 +1,63 @@
-"""The account's calls, page by page, as Twilio's REST API lists them."""
+"""Twilio's REST API for calls: requests, their errors, call resources and pages of them, each field read by itself."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from json import loads
 from typing import NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
-from twilio.base.version import Version
 from twilio.rest import Client
 
-from outbound.carrier import CarrierCall, CarrierSilent, reading
+from outbound.carrier import CarrierCall, OddAnswer, reading
 
 PAGE_SIZE = 1000  # the most that Twilio gives
-_OK = 200
 
 
-class Page(NamedTuple):
-    """Calls of this account, and the query of the next page; None on the last one."""
+class RestError(Exception):
+    """
+    An answer that is an error.
 
-    calls: list[CarrierCall]
-    following: str | None
+    Attributes:
+        status: of HTTP, whatever the body says.
+        code: Twilio's; None where the body is none of Twilio's, or has no code.
+        has_body: whether the body is one of Twilio's, old form or new (RFC 9457); else somebody in between answered.
+    """
+
+    def __init__(self, status: int, body: object) -> None:
+        error = body if isinstance(body, Mapping) else {}
+        said = (reading.text(error.get(name)) for name in ("detail", "message", "title"))
+        super().__init__(next(filter(None, said), "Unable to create record"))
+        self.status = status
+        self.code = reading.whole(error.get("code")) or None
+        self.code_text = reading.text(str(error.get("code") or status)) or str(status)
+        self.has_body = bool(error)
+
+
+async def request(
+    client: Client, method: str, path: str, query: str = "", form: Mapping[str, object] | None = None
+) -> object:
+    """
+    Make one request below the account's address, and return what the answer's JSON holds.
+
+    Raises:
+        RestError: any status but 2xx.
+        ValueError: a body that is not JSON.
+        aiohttp.ClientError, TimeoutError: see `twilio._sending`.
+    """
+    address = f"/Accounts/{client.account_sid}{path}"
+    response = await client.api.v2010.request_async(method, f"{address}?{query}" if query else address, data=form)
+    if 200 <= response.status_code < 300:
+        return loads(response.text)
+    try:
+        body = loads(response.text)
+    except (ValueError, RecursionError):
+        body = None
+    raise RestError(response.status_code, body)
+
+
+def path_of(call_sid: str) -> str:
+    """Where a call is."""
+    return f"/Calls/{quote(call_sid, safe='')}.json"
 
 
 def our_status(word: str) -> str:
@@ -28,7 +66,7 @@ def our_status(word: str) -> str:
 
 
 def read_call(resource: object) -> CarrierCall | None:
-    """A call resource of the REST API, in our words; None for what is no call: it has no sid, or no status."""
+    """A call resource, in our words; None for what is no call: it has no sid, or no status."""
     if not isinstance(resource, Mapping):
         return None
     call_sid, status = reading.text(resource.get("sid")), reading.text(resource.get("status"))
@@ -51,6 +89,13 @@ def read_call(resource: object) -> CarrierCall | None:
     )
 
 
+class Page(NamedTuple):
+    """Calls of this account, and the query of the next page; None on the last one."""
+
+    calls: list[CarrierCall]
+    following: str | None
+
+
 def first_page(filters: Mapping[str, str]) -> str:
     """The query of a list's first page; *filters* are Twilio's parameters."""
     return urlencode({**filters, "PageSize": PAGE_SIZE})
@@ -58,19 +103,14 @@ def first_page(filters: Mapping[str, str]) -> str:
 
 async def read_page(client: Client, query: str) -> Page:
     """
-    One request.  What is no call, or another account's, is left out.
+    One request for one page.  What is no call, or another account's, is left out.
 
     Raises:
-        CarrierSilent: an answer that is no page.
-        TwilioException, and what its HTTP client raises: see `twilio._ask`.
+        OddAnswer: an answer that is no page; and see `request`.
     """
-    path = f"/Accounts/{client.account_sid}/Calls.json"
-    response = await client.api.v2010.request_async("GET", f"{path}?{query}")
-    if response.status_code != _OK:
-        raise Version.exception("GET", path, response, "Unable to fetch page")
-    page = loads(response.text)
-    if not isinstance(page, dict) or not isinstance(page.get("calls"), list):
-        raise CarrierSilent("an answer that is no list of calls")
+    page = await request(client, "GET", "/Calls.json", query)
+    if not isinstance(page, Mapping) or not isinstance(page.get("calls"), list):
+        raise OddAnswer("an answer that is no list of calls")
     calls = [call for call in map(read_call, page["calls"]) if call is not None]
     return Page(
         [call for call in calls if call.account_sid in (None, client.account_sid)],
