@@ -19,6 +19,7 @@ WORKER_SILENT_S = 10  # and one that was not heard of for this long gets no more
 PACE_LATE_S = 0.15  # a paced call that is begun later goes back: pace_tokens in SQL allows 0.25 s until it is sent
 RETENTION_DAYS_MIN = 8  # a ladder's cap looks back a week, and a late word of the carrier must still find its call
 LOOKS_MIN = 2  # the carrier's lists lag behind: absence is believed when it was seen twice, some seconds apart
+CONFIRM_S = 45  # the carrier is asked about a live call this often: twice, should one round fail, within two minutes
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -74,7 +75,7 @@ class Settings(BaseSettings):
     batch_max: int = Field(200, ge=1, le=10_000)  # rows that one statement moves at most
     poll_s: Seconds = 1  # dispatch looks at least this often, notified or not
     tick_s: float = Field(5, gt=0, le=10)  # between two rounds of clean-up, and of reconcile
-    lookups_per_minute: int = Field(120, ge=1)  # questions that one scheduler asks the carrier at most
+    lookups_per_minute: int = Field(120, ge=1)  # requests about calls that one scheduler makes to the carrier at most
     retention_days: int | None = Field(None, ge=0, le=36_500)  # ended calls are deleted after this; 0 or none: never
     log_format: Literal["logfmt", "json", "console"] = "logfmt"  # logs.py reads it itself, before there are settings
     web_host: str = "127.0.0.1"  # off loopback, OUTBOUND_METRICS_TOKEN must be set

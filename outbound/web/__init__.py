@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from outbound import health, metrics, notify
 from outbound.config import settings
 from outbound.web.callbacks import answered_by, inbound_status, status_callback, voice_inbound
+from outbound.web.presence import keep_saying_so
 from outbound.web.together import Together
 
 _TICK_S = 1  # between two looks at the clock, for the answers' Date, and at whether it is time to stop
@@ -96,9 +97,11 @@ class _Server(uvicorn.Server):
     async def main_loop(self) -> None:
         """Tick until it is time to stop; uvicorn's own wakes ten times a second."""
         self._loop = asyncio.get_running_loop()
+        presence = self._loop.create_task(keep_saying_so())
         while not await self.on_tick(0):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._told_to_stop.wait(), _TICK_S)
+        presence.cancel()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal: stop at once, not at the next tick."""
