@@ -14,7 +14,7 @@ from outbound import callback, db, logs
 from outbound.call import STATUSES, Report
 from outbound.carrier import CarrierCall, CarrierSilent
 from outbound.carrier.rest import is_older
-from outbound.carrier.twilio import Twilio, carrier
+from outbound.carrier.twilio import Twilio, carrier, opened
 from outbound.config import CONFIRM_S, settings
 
 sql = db.statements("confirm")
@@ -36,7 +36,7 @@ _LISTS = {
     "in-progress": ("in-progress",),
 }
 
-_spent: dict[Twilio, deque[float]] = {}  # when this process asked, by the carrier it asked
+_spent: dict[Twilio | None, deque[float]] = {}  # when this process asked, by the carrier it asked
 
 
 class Budget:
@@ -52,10 +52,6 @@ class Budget:
         self._pages = max(1, per_minute // 2)
         self._singles = max(1, int(per_minute * round_s / _MINUTE_S))
         self.asked = 0  # questions that were answered
-        line = carrier()
-        for other in [other for other in _spent if other is not line]:
-            _spent.pop(other, None)
-        self._spent = _spent.setdefault(line, deque())
 
     @property
     def singles(self) -> int:
@@ -68,9 +64,10 @@ class Budget:
         return min(self._pages, self._left())
 
     def _left(self) -> int:
-        while self._spent and self._spent[0] < time.monotonic() - _MINUTE_S:
-            self._spent.popleft()
-        return self._per_minute - len(self._spent)
+        spent = _spent.get(opened(), deque())
+        while spent and spent[0] < time.monotonic() - _MINUTE_S:
+            spent.popleft()
+        return self._per_minute - len(spent)
 
     def spend_single(self, call: db.Row) -> None:
         """This call is about to be asked about: without a call_sid by two lists, those that wait and those dialed."""
@@ -83,7 +80,10 @@ class Budget:
         self._spend(1)
 
     def _spend(self, requests: int) -> None:
-        self._spent.extend([time.monotonic()] * requests)
+        line = carrier()
+        for other in [other for other in _spent if other is not line]:
+            _spent.pop(other, None)
+        _spent.setdefault(line, deque()).extend([time.monotonic()] * requests)
 
 
 def note_web_process() -> None:
@@ -113,6 +113,8 @@ def confirm_live_calls(budget: Budget, ask: Callable[[db.Row], None]) -> None:
         CarrierSilent: the carrier did not answer; its calls are due again soon.
     """
     calls = db.run(sql.take_calls_to_confirm, confirm_s=CONFIRM_S, batch_max=_CALLS_MAX)
+    if not calls:
+        return
     waiting = {call.call_sid: call for call in calls}
     since_s: float = CONFIRM_S
     try:

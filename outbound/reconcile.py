@@ -58,6 +58,10 @@ def _ask_about(call: db.Row, budget: Budget) -> None:
             _look_up(call)
         except OddAnswer as reason:
             log.warning("reconcile.odd_answer", reason=str(reason))
+        except (CarrierSilent, db.Unavailable):
+            raise
+        except Exception:
+            log.exception("reconcile.failed")  # one call must not end the others' round; it is asked about again
     budget.asked += 1
 
 

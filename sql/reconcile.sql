@@ -33,8 +33,8 @@ update call_log
    set looked_at = now()
   from overdue
  where call_log.id = overdue.id
-returning call_log.id, call_sid, status, direction, from_number, to_number, coalesce(dialed_at, created_at) as dialed_at,
-          ended_at, true as is_overdue;
+returning call_log.id, call_sid, status, direction, from_number, to_number,
+          coalesce(dialed_at, created_at) as dialed_at, ended_at, true as is_overdue;
 
 -- name: still_unbound(call_sids)
 -- Returns  those of the call_sids that no call has yet

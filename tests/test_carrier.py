@@ -18,7 +18,7 @@ import pytest
 from starlette.datastructures import ImmutableMultiDict
 
 from outbound.call import DialOrder
-from outbound.carrier import Accepted, CallNotSent, CallRefused, CallUnsure, CarrierSilent, twilio
+from outbound.carrier import Accepted, CallNotSent, CallRefused, CallUnsure, CarrierSilent, OddAnswer, twilio
 from outbound.carrier.simulator import RunningSimulator
 from outbound.config import Settings
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, forget_settings, let_it_end, place
@@ -186,6 +186,14 @@ def test_a_refusal_keeps_the_carriers_code_and_words(carrier: RunningSimulator, 
     [
         ((400, '{"code": 21216, "message": "blocked", "status": 400}'), "21216", "blocked"),
         ((403, '{"code": 21210, "message": "not verified"}'), "21210", "not verified"),
+        ((403, '{"code": 21216, "message": "this callee"}'), "21216", "this callee"),
+        ((403, '{"code": "21216", "message": "code as text"}'), "21216", "code as text"),
+        ((403, '{"type": "t", "title": "Bad", "status": 403, "code": 21211, "detail": "this one"}'), "21211", "one"),
+        ((404, '{"code": 21211, "message": "this number"}'), "21211", "this number"),
+        ((405, '{"code": 13224, "message": "this route"}'), "13224", "this route"),
+        ((400, '{"code": [21211], "message": "a code that is none"}'), r"[21211]", "none"),
+        ((400, '{"code": 21211, "message": {"a": 1}}'), "21211", "Unable"),
+        ((400, '["a list"]'), "400", "Unable"),
         ((400, '{"code": 13224, "status": 400}'), "13224", "Unable to create record"),
         ((413, "<html>too large, says the proxy"), "413", "Unable to create record"),
         ((400, '{"code": null, "message": "no code"}'), "400", "no code"),
@@ -234,6 +242,13 @@ def test_a_wrong_token_burns_no_call(carrier: RunningSimulator, monkeypatch: pyt
         (400, '{"code": 86008, "message": "concurrency"}'),
         (404, '{"code": 20404, "message": "no such account"}'),
         (403, "<html>not through this wall"),
+        (403, '{"code": "20005", "message": "Account not active"}'),
+        (403, '{"code": 20403, "message": "not this account"}'),
+        (403, '{"code": 20006, "message": "access denied"}'),
+        (403, '{"message": "not through this wall either"}'),
+        (403, '{"code": null, "message": "nor this one"}'),
+        (401, '{"code": 21211, "message": "nobody knows who asks"}'),
+        (405, "<html>not here, says the proxy"),
         (407, "<html>not without my leave, says the proxy"),
     ],
 )
@@ -721,6 +736,63 @@ def test_a_404_in_the_newer_form_says_that_there_is_no_such_call() -> None:
         assert _at(server.url).fetch_call(SID) is None
 
 
+@pytest.mark.parametrize("answer", [(404, "<html>nothing here, says the proxy"), (404, "[]"), (404, "")])
+def test_a_404_that_is_not_the_carrier_s_says_nothing_of_a_call(answer: Answer) -> None:
+    with _anyone(answer) as server:
+        with pytest.raises(CarrierSilent):
+            _at(server.url).fetch_call(SID)
+        with pytest.raises(CarrierSilent):
+            _at(server.url).hang_up(SID, "completed")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sid": "CA" + "6" * 32},
+        {"account_sid": "AC" + "f" * 32},
+        {"to": "+15005550198"},
+        {"from": "+15005550007"},
+        {"direction": "inbound"},
+        {"direction": "outbound-dial"},
+        {"sid": None},
+        {"status": None},
+        {"status": 5},
+        {"status": ""},
+    ],
+    ids=str,
+)
+def test_an_answer_about_another_call_is_not_believed(changes: dict[str, object]) -> None:
+    with _anyone((200, json.dumps(_resource(**changes)))) as server, pytest.raises(OddAnswer):
+        _at(server.url).fetch_call(SID, _order())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"to": None, "from": None, "direction": None, "account_sid": None},
+        {"to": "sip:somebody@example.com"},
+        {"account_sid": ACCOUNT_SID},
+        {"date_created": "2026-11-01T12:00:00Z"},
+        {"date_created": 5, "start_time": [], "end_time": {}, "duration": "null", "answered_by": 7},
+        {"end_time": "Sun, 41 Nov 2026 12:00:00 +0000"},
+    ],
+    ids=str,
+)
+def test_an_answer_with_odd_fields_tells_the_status_all_the_same(changes: dict[str, object]) -> None:
+    with _anyone((200, json.dumps(_resource(status="completed") | changes))) as server:
+        report = _at(server.url).fetch_call(SID, _order())
+
+    assert report is not None
+    assert (report.call_sid, report.status) == (SID, "completed")
+
+
+def test_a_create_whose_answer_has_odd_fields_was_accepted() -> None:
+    odd = _resource(date_created=5, start_time="Sun, 41 Nov 2026 12:00:00 +0000", queue_time=None)
+    with _anyone((201, json.dumps(odd))) as server:
+        assert place(_at(server.url), _order()) == Accepted(SID, 0)
+
+
 def test_a_carrier_that_is_away_or_slow_is_silent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         port = mute.getsockname()[1]
@@ -912,19 +984,6 @@ def test_an_empty_parameter_is_a_missing_one(name: str) -> None:
         ("CallSid", SID[:-1] + "\n"),
         ("CallStatus", None),
         ("CallStatus", ""),
-        ("SequenceNumber", "one"),
-        ("SequenceNumber", "-1"),
-        ("SequenceNumber", "1.0"),
-        ("SequenceNumber", "٣"),
-        ("SequenceNumber", "9" * 10),
-        ("CallDuration", "9" * 5000),
-        ("CallDuration", " 7"),
-        ("SipResponseCode", "4O4"),
-        ("Timestamp", "yesterday"),
-        ("Timestamp", "2026-11-01T12:00:00Z"),
-        ("Timestamp", "Sun, 41 Nov 2026 12:00:00 +0000"),
-        ("Timestamp", "Sun, 01 Nov 99999999999999999999 12:00:00 +0000"),
-        ("Timestamp", f"Sun, 01 Nov 2026 12:00:00 +{'9' * 30}"),
     ],
 )
 def test_a_malformed_callback_names_its_fault(name: str, value: str | None) -> None:
@@ -934,6 +993,77 @@ def test_a_malformed_callback_names_its_fault(name: str, value: str | None) -> N
         twilio.read_callback(form)
 
     assert value in (None, "") or value not in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "read"),
+    [
+        ("SequenceNumber", "one", None),
+        ("SequenceNumber", "null", None),
+        ("SequenceNumber", "-1", None),
+        ("SequenceNumber", "1.0", 1),
+        ("SequenceNumber", "٣", None),
+        ("SequenceNumber", "9" * 10, None),
+        ("CallDuration", "9" * 5000, None),
+        ("CallDuration", " 7", 7),
+        ("CallDuration", "12.0", 12),
+        ("CallDuration", "12.5", None),
+        ("SipResponseCode", "4O4", None),
+        ("SipResponseCode", "486 Busy Here", 486),
+        ("SipResponseCode", "SIP/2.0 486 Busy Here", 486),
+        ("SipResponseCode", "4860", None),
+        ("SipResponseCode", "0", None),
+        ("AnsweredBy", "x" * 99, "x" * 32),
+    ],
+)
+def test_an_optional_parameter_in_another_form_is_read_or_left_out(name: str, value: str, read: object) -> None:
+    report = twilio.read_callback(CALLBACK | {name: value})
+
+    told = {
+        "SequenceNumber": report.sequence_number,
+        "CallDuration": report.duration_s,
+        "SipResponseCode": report.sip_code,
+        "AnsweredBy": report.answered_by,
+    }
+    assert told[name] == read
+    assert (report.status, report.payload[name]) == ("completed", value)
+
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("2026-11-01T12:00:00Z", NOON),
+        ("2026-11-01 14:00:00+02:00", NOON),
+        ("2026-11-01T12:00:00", None),
+        ("2026-11-01", None),
+        ("1793534400", NOON),
+        ("1793534400000", NOON),
+        ("1793534400.0", NOON),
+        ("0", None),
+        ("-1", None),
+        ("nan", None),
+        ("9" * 400, None),
+        ("Sun, 01 Nov 2026 12:00:00 GMT", NOON),
+        ("Sun, 01 Nov 2026 12:00:00 +1600", None),
+        ("Sun, 01 Nov 2026 12:00:00 -1600", None),
+        ("Sun, 01 Nov 2026 12:00:00 +2400", None),
+        (f"Sun, 01 Nov 2026 12:00:00 +{'9' * 30}", None),
+        ("Sun, 41 Nov 2026 12:00:00 +0000", None),
+        ("Fri, 31 Dec 9999 23:59:59 -0800", None),
+        ("Sun, 01 Nov 99999999999999999999 12:00:00 +0000", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("yesterday", None),
+        ("null", None),
+    ],
+)
+def test_a_time_is_read_in_each_usual_form_or_left_out(value: str, read: datetime | None) -> None:
+    report = twilio.read_callback(CALLBACK | {"Timestamp": value})
+
+    assert report.occurred_at == read
+    assert (report.status, report.payload["Timestamp"]) == ("completed", value)
 
 
 def test_a_time_without_a_zone_is_no_time() -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 
-from outbound import callback, cleanup, db, dial, dispatch, metrics, reconcile
+from outbound import callback, cleanup, confirm, db, dial, dispatch, metrics, reconcile
 from tests.conftest import CLAIM, World
 
 HISTORY = 20_000
@@ -19,7 +19,7 @@ CALLS = 16  # that one statement moves
 
 # Pages (8 KiB, nearly all in memory) that one call costs, at most, of each statement that every call goes through, and
 # of a whole round of the others.
-PAGES = {"claim": 60, "begin": 45, "report": 80, "clean-up": 30, "reconcile": 10, "metrics": 60}
+PAGES = {"claim": 60, "begin": 45, "report": 80, "clean-up": 30, "reconcile": 10, "confirm": 60, "metrics": 60}
 
 
 class _Asked(NamedTuple):
@@ -46,6 +46,7 @@ def _all(calls: list[int]) -> dict[str, list[_Asked]]:
             _Asked(cleanup.sql.renew_lead_nudges, stale | {"lead_s": 30}),
         ],
         "reconcile": [_Asked(reconcile.sql.take_call_to_ask_about, {"relook_s": 10})],
+        "confirm": [_Asked(confirm.sql.take_calls_to_confirm, {"confirm_s": 45, "batch_max": 10_000}, CALLS)],
         "metrics": [_Asked(metrics.sql.read_metrics, {"worker_silent_s": 10, "account_rate": None, "rows_max": 100})],
     }
 
@@ -94,6 +95,10 @@ def _fill(world: World) -> dict[str, list[int]]:
     rung = [world.initiated(business_id, f"+15005572{place:02}01") for place in range(CALLS)]
     for place in range(40):
         world.queued(business_id, f"+15005573{place:02}01")
+    world.do(
+        "update call_log set call_sid = 'CA' || lpad(id::text, 32, '0'), dialed_at = now() - interval '1 min'"
+        " where status = 'initiated'"
+    )
     world.worker(threads=8)
     return {"begin": claimed, "report": rung}
 

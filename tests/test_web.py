@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -413,12 +414,12 @@ def test_what_can_be_read_but_was_not_signed_is_refused(
         assert _raw(address, f"/callbacks/{call_id}", body).status_code == 403
 
 
-@pytest.mark.parametrize("name", ["CallSid", "CallStatus", "To", "Extra"])
-def test_a_signed_callback_that_says_something_twice_is_refused(
+@pytest.mark.parametrize("name", ["CallSid", "CallStatus", "To", "AccountSid"])
+def test_a_signed_callback_that_says_twice_which_call_it_is_about_is_refused(
     address: str, world: World, nudges: Nudges, call_id: int, name: str
 ) -> None:
     path = f"/callbacks/{call_id}"
-    pairs = [*_told(Extra="1").items(), (name, "other")]
+    pairs = [*_told().items(), (name, _told()[name])]
     headers = _sign(path, ImmutableMultiDict(pairs))
 
     with _NoTrace(world, nudges, "malformed"):
@@ -427,21 +428,65 @@ def test_a_signed_callback_that_says_something_twice_is_refused(
     assert (answer.status_code, answer.text) == (400, f"{name} is given more than once\n")
 
 
+@pytest.mark.parametrize("name", ["CallDuration", "Timestamp", "Extra"])
+def test_what_a_signed_callback_says_twice_is_kept_and_not_believed(
+    address: str, world: World, nudges: Nudges, call_id: int, name: str
+) -> None:
+    path = f"/callbacks/{call_id}"
+    pairs = [*_told(CallStatus="completed", **{name: "1"}).items(), (name, "2")]
+
+    answer = requests.post(address + path, data=pairs, headers=_sign(path, ImmutableMultiDict(pairs)), timeout=20)
+
+    assert answer.status_code == 204
+    assert (world.call(call_id).status, world.call(call_id).duration_s) == ("completed", None)
+    assert world.value("select payload from call_event")[name] == ["1", "2"]
+
+
 @pytest.mark.parametrize(
-    "fault",
+    ("odd", "kept"),
     [
-        {"CallSid": ""},
-        {"CallSid": "CA1"},
-        {"CallStatus": ""},
-        {"SequenceNumber": "one"},
-        {"SequenceNumber": "99999999999"},
-        {"Timestamp": "yesterday"},
-        {"CallDuration": "-7"},
-        {"SipResponseCode": "487.5"},
+        ({"Timestamp": "2026-11-01T12:00:00Z"}, {"ended_at": datetime(2026, 11, 1, 12, tzinfo=UTC)}),
+        ({"Timestamp": "1793534400"}, {"ended_at": datetime(2026, 11, 1, 12, tzinfo=UTC)}),
+        ({"Timestamp": "Sun, 01 Nov 2026 12:00:00 +1600"}, {}),
+        ({"Timestamp": "Sun, 01 Nov 2026 12:00:00 -2359"}, {}),
+        ({"Timestamp": "Fri, 31 Dec 9999 23:59:59 -0800"}, {}),
+        ({"Timestamp": "yesterday"}, {}),
+        ({"CallDuration": "12.0"}, {"duration_s": 12}),
+        ({"CallDuration": "-7"}, {"duration_s": None}),
+        ({"CallDuration": "9" * 5000}, {"duration_s": None}),
+        ({"SequenceNumber": "null"}, {}),
+        ({"SequenceNumber": "-1"}, {}),
+        ({"SequenceNumber": "99999999999"}, {}),
+        ({"SipResponseCode": "486 Busy Here"}, {}),
+        ({"SipResponseCode": "487.5"}, {}),
+        ({"AnsweredBy": "m" * 5000}, {"answered_by": "m" * 32}),
+        ({"AnsweredBy": "hu\0man"}, {"answered_by": None}),
+        ({"CallerName": "a\0b"}, {}),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:60],
 )
-def test_a_signed_callback_that_makes_no_sense_is_refused(
+def test_a_signed_callback_with_an_odd_field_loses_that_field_and_never_the_status(
+    address: str, world: World, nudges: Nudges, call_id: int, odd: dict[str, str], kept: dict[str, object]
+) -> None:
+    ((name, said),) = odd.items()
+
+    answer = _post(address, f"/callbacks/{call_id}", _told(CallStatus="completed", **odd))
+
+    call = world.call(call_id)
+    assert (answer.status_code, call.status) == (204, "completed")
+    assert {column: getattr(call, column) for column in kept} == kept
+    assert world.value("select payload from call_event")[name] == said.replace("\0", "")
+
+
+def test_a_sip_code_with_its_words_is_that_code(address: str, world: World, nudges: Nudges, call_id: int) -> None:
+    told = _told(CallStatus="failed", SipResponseCode="486 Busy Here")
+
+    assert _post(address, f"/callbacks/{call_id}", told).status_code == 204
+    assert world.call(call_id).error_code == "sip_486"
+
+
+@pytest.mark.parametrize("fault", [{"CallSid": ""}, {"CallSid": "CA1"}, {"CallStatus": ""}], ids=str)
+def test_a_signed_callback_that_does_not_say_which_call_or_what_is_refused(
     address: str, world: World, nudges: Nudges, call_id: int, fault: dict[str, str]
 ) -> None:
     with _NoTrace(world, nudges, "malformed"):
@@ -685,7 +730,7 @@ def test_no_phone_number_is_in_the_metrics_or_in_the_log(
 
     assert "web.refused" in said.getvalue()
     told = [line for line in said.getvalue().splitlines() if "event=callback." in line]
-    assert sum(f"call_id={call_id}" in line.split() for line in told) == 2
+    assert sum(f"call_id={call_id}" in line.split() for line in told) == 4
     for number in ("5005550101", "5005550006", "5005559001", "5005559999"):
         assert number not in shown
         assert number not in said.getvalue()

@@ -11,7 +11,6 @@ import ssl
 import threading
 from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Literal, Protocol, TypeVar
@@ -397,6 +396,11 @@ def carrier() -> Twilio:
         return _carriers[os.getpid()]
 
 
+def opened() -> Twilio | None:
+    """The carrier of this process, if anybody has asked it anything."""
+    return _carriers.get(os.getpid())
+
+
 def close() -> None:
     """Close this process's carrier; the next question opens another."""
     with _opening:
@@ -438,10 +442,10 @@ def sign(url: str, form: Mapping[str, str]) -> str:
 
 def read_callback(form: Mapping[str, str]) -> Report:
     """
-    A status callback in our words.
+    A status callback in our words.  An optional parameter that cannot be read is left out, and stays in the payload.
 
     Raises:
-        ValueError: a parameter is missing or malformed; the message names it.
+        ValueError: CallSid or CallStatus is missing or malformed; the message names it.
     """
     call_sid = _call_sid(form)
     if not form.get("CallStatus"):
@@ -451,11 +455,11 @@ def read_callback(form: Mapping[str, str]) -> Report:
         status=our_status(form["CallStatus"]),
         source="callback",
         to_number=form.get("To") or None,
-        sequence_number=_whole(form, "SequenceNumber"),
-        occurred_at=_moment(form.get("Timestamp")),
-        duration_s=_whole(form, "CallDuration"),
-        answered_by=form.get("AnsweredBy") or None,
-        sip_code=_whole(form, "SipResponseCode"),
+        sequence_number=reading.whole(form.get("SequenceNumber")),
+        occurred_at=reading.moment(form.get("Timestamp")),
+        duration_s=reading.whole(form.get("CallDuration")),
+        answered_by=reading.text(form.get("AnsweredBy"), reading.WORD_CHARS_MAX),
+        sip_code=reading.sip_code(form.get("SipResponseCode")),
         payload=dict(form),
     )
 
@@ -470,7 +474,7 @@ def read_verdict(form: Mapping[str, str]) -> tuple[str, str]:
     call_sid, answered_by = _call_sid(form), form.get("AnsweredBy", "")
     if not answered_by:
         raise ValueError("AnsweredBy is missing")
-    return call_sid, answered_by[:32]
+    return call_sid, answered_by[: reading.WORD_CHARS_MAX]
 
 
 def caller_of(form: Mapping[str, str]) -> str:
@@ -551,21 +555,3 @@ def _call_sid(form: Mapping[str, str]) -> str:
     if not (len(call_sid) == 34 and call_sid.startswith("CA") and call_sid.isascii() and call_sid.isalnum()):
         raise ValueError("CallSid is missing or malformed")
     return call_sid
-
-
-def _whole(form: Mapping[str, str], name: str) -> int | None:
-    """A whole number that may be missing or empty (Twilio sends an empty CallDuration now and then)."""
-    value = form.get(name, "")
-    if not value:
-        return None
-    if not (value.isascii() and value.isdigit() and len(value) <= 9):
-        raise ValueError(f"{name} is not a whole number")
-    return int(value)
-
-
-def _moment(value: str | None) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(value) if value else None
-    except (ValueError, OverflowError):
-        raise ValueError("Timestamp is not an RFC 2822 date") from None
-    return moment if moment is None or moment.tzinfo else None

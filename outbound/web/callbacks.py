@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
@@ -21,6 +21,9 @@ log = logs.get("web")
 BODY_MAX = 65_536  # bytes; a callback has some hundred
 FIELDS_MAX = 200
 CALL_ID_DIGITS_MAX = 18  # more do not fit into a bigint
+
+# Which call it is and what became of it: these must be there, or be right, for the callback to be taken at all.
+_IDENTITY = ("CallSid", "CallStatus", "AccountSid", "To", "From")
 
 Form = ImmutableMultiDict[str, str]
 T = TypeVar("T")
@@ -69,7 +72,9 @@ async def answered_by(request: Request) -> Response:
         try:
             form = await _signed_form(request)
             call_sid, word = _read(form, twilio.read_verdict)
-            result = await run_in_threadpool(callback.record_answered_by, _call_id(request), call_sid, word, dict(form))
+            result = await run_in_threadpool(
+                callback.record_answered_by, _call_id(request), call_sid, word, _payload(form)
+            )
             return _try_again() if result == "no_call_sid_yet" else _answer(result)
         except Refused as refused:
             return refused.response()
@@ -160,23 +165,31 @@ def _parse(content_type: str, body: bytes) -> Form:
         )
     except ValueError:
         raise Refused(400, "malformed", "this is not a form that we can read") from None
-    if any("\0" in name + value for name, value in pairs):
+    if any("\0" in name or ("\0" in value and name in _IDENTITY) for name, value in pairs):
         raise Refused(400, "malformed", "a callback has no NUL in it")
     return ImmutableMultiDict(pairs)
 
 
 def _read_report(form: Form) -> Report:
-    return _read(form, twilio.read_callback)
+    return replace(_read(form, twilio.read_callback), payload=_payload(form))
 
 
 def _read(form: Form, reader: Callable[[dict[str, str]], T]) -> T:
-    repeated = [name for name, times in Counter(name for name, _ in form.multi_items()).items() if times > 1]
+    """Let *reader* see what is said once: of what is said twice nobody knows which is meant."""
+    times = Counter(name for name, _ in form.multi_items())
+    repeated = [name for name in _IDENTITY if times[name] > 1]
     if repeated:
-        raise Refused(400, "malformed", f"{repeated[0][:40]} is given more than once")
+        raise Refused(400, "malformed", f"{repeated[0]} is given more than once")
     try:
-        return reader(dict(form))
+        return reader({name: value for name, value in form.items() if times[name] == 1})
     except ValueError as error:
         raise Refused(400, "malformed", str(error)) from None
+
+
+def _payload(form: Form) -> dict[str, object]:
+    """All that was said, as it was said; a list of what is said twice.  PostgreSQL has no NUL."""
+    said = {name: [value.replace("\0", "") for value in form.getlist(name)] for name in form}
+    return {name: values[0] if len(values) == 1 else values for name, values in said.items()}
 
 
 def _answer(result: str) -> Response:

@@ -226,6 +226,42 @@ GUARDS = (
         "tests/test_reconcile.py::test_a_call_at_the_carrier_that_another_row_has_is_no_candidate",
     ),
     Guard(
+        "a stranger's call to another number is no candidate",
+        "outbound/carrier/twilio.py",
+        (
+            ("and call.to_number == order.to_number", ""),
+            ("if to_number in (None, call.to_number)", "if True"),
+        ),
+        "tests/test_carrier.py::test_a_stranger_s_call_to_another_number_is_not_found",
+    ),
+    Guard(
+        "a fetched call is the one that was asked for",
+        "outbound/carrier/twilio.py",
+        (
+            ("if call.call_sid != call_sid or", "if False and"),
+            ("if order is not None and not _may_be(call, order):", "if False:"),
+        ),
+        "tests/test_carrier.py::test_an_answer_about_another_call_is_not_believed",
+    ),
+    Guard(
+        "a 404 of somebody in between closes no call",
+        "outbound/carrier/twilio.py",
+        (("if error.status == 404 and error.has_body:", "if error.status == 404:"),),
+        "tests/test_carrier.py::test_a_404_that_is_not_the_carrier_s_says_nothing_of_a_call",
+    ),
+    Guard(
+        "another host does not confirm the same calls",
+        "sql/confirm.sql",
+        (("set looked_at = now()\n      from chosen", "set looked_at = looked_at\n      from chosen"),),
+        "tests/test_confirm.py::test_two_hosts_confirm_a_call_once",
+    ),
+    Guard(
+        "pages and questions stay within the limit of a minute",
+        "outbound/confirm.py",
+        (("return self._per_minute - len(spent)", "return self._per_minute"),),
+        "tests/test_confirm.py::test_no_minute_has_more_requests_than_the_limit",
+    ),
+    Guard(
         "one lead per caller",
         "sql/migrations/0004_leads_one_per_phone.sql",
         (("create unique index if not exists leads_one_per_phone", "create index if not exists leads_one_per_phone"),),
