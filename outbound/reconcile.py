@@ -58,7 +58,9 @@ def _ask_about(call: db.Row, budget: Budget) -> None:
             _look_up(call)
         except OddAnswer as reason:
             log.warning("reconcile.odd_answer", reason=str(reason))
-        except (CarrierSilent, db.Unavailable):
+        except CarrierSilent:
+            raise
+        except db.Unavailable:
             raise
         except Exception:
             log.exception("reconcile.failed")  # one call must not end the others' round; it is asked about again
