@@ -1,5 +1,6 @@
 """
 A carrier that costs next to nothing: it takes every call, with a call_sid of its own for each, and never calls back.
+A share of the creates, drawn by a fixed seed, can be answered with HTTP 500 instead.
 
 One loop over plain sockets, since it shares two cores with what is measured.  `GET /count` says how many calls it took;
 `GET /log` says of each, by our call's id, when its first byte came, on the machine's monotonic clock.
@@ -7,6 +8,7 @@ One loop over plain sockets, since it shares two cores with what is measured.  `
 
 import heapq
 import json
+import random
 import re
 import secrets
 import selectors
@@ -41,6 +43,7 @@ _BODY = json.dumps(
         },
     }
 ).encode()
+_ERROR = b'{"code": 20500, "message": "Something broke here.", "status": 500}'
 _CALL_ID = re.compile(rb"callbacks%2F(\d+)")
 
 
@@ -52,10 +55,12 @@ class _Line:
 
 
 class StandIn:
-    """Listens on *port* of loopback and answers each create after *delay_s*."""
+    """Listens on *port* of loopback and answers each create after *delay_s*, *error_share* of them with HTTP 500."""
 
-    def __init__(self, port: int, delay_s: float) -> None:
+    def __init__(self, port: int, delay_s: float, error_share: float = 0) -> None:
         self._delay_s = delay_s
+        self._error_share = error_share
+        self._random = random.Random(1)
         self._selector = selectors.DefaultSelector()
         self._listener = socket.create_server(("127.0.0.1", port), backlog=4096)
         self._listener.setblocking(False)
@@ -75,6 +80,9 @@ class StandIn:
                     self._read(key.data)
             while self._due and self._due[0][0] <= time.monotonic():
                 _, number, line = heapq.heappop(self._due)
+                if self._random.random() < self._error_share:
+                    self._send(line, b"500 Internal Server Error", _ERROR)
+                    continue
                 self._send(line, b"201 Created", _BODY.replace(_SID.encode(), f"CA{self._run}{number:012x}".encode()))
 
     def _accept(self) -> None:
@@ -128,4 +136,4 @@ class StandIn:
 
 
 if __name__ == "__main__":
-    StandIn(int(sys.argv[1]), float(sys.argv[2])).serve()
+    StandIn(int(sys.argv[1]), *map(float, sys.argv[2:])).serve()

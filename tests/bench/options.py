@@ -18,6 +18,7 @@ class Options:
         rows: of history in call_log, for what must not grow with it.
         host_calls, host_threads: of each host, where several are measured.
         snapshot_s: how long a snapshot is held, seconds.
+        error_s: how long creates are counted for each share of errors, seconds.
         profile_dir: where py-spy's recordings go; None records nothing.
     """
 
@@ -42,6 +43,7 @@ class Options:
     snapshot_rate: float = 50
     host_calls: int = 1000
     host_threads: int = 2
+    error_s: float = 40
     profile_dir: Path | None = None
 
 
@@ -59,6 +61,7 @@ QUICK = {
     "repeats": 200,
     "snapshot_s": 60,
     "host_calls": 600,
+    "error_s": 15,
 }
 
 

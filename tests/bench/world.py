@@ -142,9 +142,10 @@ def world(house: House, name: str, **settings: str) -> Iterator[World]:
 
 
 @contextmanager
-def carrier(here: World, delay_s: float) -> Iterator[None]:
-    """The stand-in carrier of this world, which answers each create after *delay_s*."""
-    here.spawn("carrier", "tests.bench.carrier", here.carrier_url.rpartition(":")[2], str(delay_s))
+def carrier(here: World, delay_s: float, error_share: float = 0) -> Iterator[None]:
+    """The stand-in carrier of this world, which answers each create after *delay_s*, some with an error."""
+    port = here.carrier_url.rpartition(":")[2]
+    here.spawn("carrier", "tests.bench.carrier", port, str(delay_s), str(error_share))
     until(lambda: listens(here.carrier_url), "the carrier listens", READY_S)
     yield
 
