@@ -5,6 +5,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from outbound.call import DialOrder
 from outbound.carrier import Accepted, CallNotSent, CallRefused, CallUnsure, CarrierSilent, OddAnswer, twilio
 from outbound.carrier.simulator import RunningSimulator
 from outbound.config import Settings
-from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, forget_settings, let_it_end, place
+from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, forget_settings, let_it_end, place, until
 
 FROM = "+15005550006"
 SID = "CA" + "5" * 32
@@ -329,6 +330,35 @@ def test_nothing_is_sent_where_an_odd_name_server_answers(monkeypatch: pytest.Mo
 
     with pytest.raises(CallNotSent):
         place(_at("https://api.example.com"), _order())
+
+
+def test_a_paced_call_is_not_sent_after_its_moment(carrier: RunningSimulator) -> None:
+    with pytest.raises(CallNotSent, match="its moment had passed"):
+        place(twilio.carrier(), replace(_order(), send_by=time.monotonic()))
+
+    assert carrier.log() == []
+    assert place(twilio.carrier(), replace(_order(), send_by=time.monotonic() + 60)).call_sid
+
+
+def test_a_paced_call_whose_connection_took_longer_than_others_is_not_sent_after_its_moment(
+    carrier: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = carrier.url.replace("127.0.0.1", "localhost")
+    place(_at(url), _order("01"))  # this far away the carrier is
+    line, resolve = _at(url), socket.getaddrinfo
+    by = time.monotonic() + 1
+    order = replace(_order("02"), send_by=by)
+
+    def late(*given: Any, **options: Any) -> Any:
+        until(lambda: time.monotonic() > by + min(twilio._opened_s))
+        return resolve(*given, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", late)
+
+    with pytest.raises(CallNotSent, match="its moment had passed"):
+        place(line, order)
+
+    assert len(carrier.log()) == 1
 
 
 # Create: unsure

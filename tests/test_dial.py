@@ -248,16 +248,28 @@ def _put_back(call_id: int) -> int:
     return int(db.run(dial.sql.put_back, call_id=call_id, fence=1, wait_s=2, reason="ConnectTimeout"))
 
 
-def test_a_claim_whose_moment_has_passed_rings_nobody_and_waits_for_its_next_turn(
-    world: World, carrier: RunningSimulator
-) -> None:
+def test_a_claim_whose_moment_has_passed_rings_nobody_and_waits_for_its_next_turn(world: World) -> None:
     call_id = world.claimed()
     world.do("update call_log set dial_by = now() - interval '1 ms'")
 
-    dial.dial_call(call_id)
+    assert begin(call_id) is None, "however soon it could be sent"
 
-    assert carrier.log() == []
     assert (world.call(call_id).status, world.call(call_id).dialed_at) == ("queued", None)
+    assert world.count("claim", "given_back") == 1
+
+
+def test_a_paced_call_that_was_begun_too_late_to_be_sent_goes_back_and_one_without_a_pace_is_sent(
+    world: World, carrier: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paced, other = world.claimed(to="+15005550102"), world.claimed(to="+15005550103")
+    world.do("update call_log set dial_by = now() + interval '1 minute' where id = %s", paced)
+    monkeypatch.setattr(dial, "_SEND_S", -120)
+
+    dial.dial_call(paced, other)
+
+    assert [world.call(call_id).status for call_id in (paced, other)] == ["queued", "initiated"]
+    assert world.call(paced).error_message == "Not sent: its moment had passed."
+    assert [entry["to"] for entry in carrier.log()] == ["+15005550103"]
 
 
 @pytest.mark.parametrize("scope", ["account", "business", "campaign", "number"])

@@ -392,6 +392,36 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 # The whole house
 
 
+@pytest.mark.parametrize("rate", [20, 80])
+def test_by_arrival_no_second_sees_more_calls_than_were_granted(servers: Servers, template: str, rate: int) -> None:
+    """Whatever is late is given back, so that this holds on a busy machine too; how fast it goes is not asked."""
+    web, phones = free_ports(2)
+    environment = {
+        "OUTBOUND_WEB_PORT": str(web),
+        "OUTBOUND_PUBLIC_URL": f"http://127.0.0.1:{web}",
+        "OUTBOUND_SIMULATOR_PORT": str(phones),
+        "OUTBOUND_SIMULATOR_SPEED": "12",
+        "OUTBOUND_WORKER_PROCESSES": "2",
+        "OUTBOUND_PUT_BACK_S": "0.1",
+    }
+    with open_database(servers, template) as url, Environment(**environment):
+        world = World(url)
+        _limit(world, "account", "", calls_per_second=rate)
+        _many(world, world.business(), 20 * rate)
+        with Processes(doors(simulator=True, in_process=False)) as running:
+
+            def enough() -> bool:
+                running.tend()
+                return bool(world.value("select count(*) >= %s from call_log where call_sid is not null", 4 * rate))
+
+            until(enough, timeout_s=90)
+            log = _log(phones)
+        world.connection.close()
+
+    moments = sorted(datetime.fromisoformat(entry["at"]).timestamp() for entry in log)
+    assert _most_within_a_second(moments) <= rate
+
+
 def test_the_carrier_never_sees_more_than_was_granted(servers: Servers, template: str) -> None:
     """Eight worker processes, three schedulers, five businesses, 20 calls a second, 10 live, by the simulator's log."""
     web, phones = free_ports(2)

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hmac
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 from aiohttp import web
 from multidict import MultiDict
@@ -58,8 +59,9 @@ class CallsApi:
         return guarded
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
+        at = datetime.now(UTC)  # the head is here; how long the body takes is another matter
         form = await _form_of(request)
-        entry = self._exchange.note(form)
+        entry = self._exchange.note(form, at)
         fault = faults.fault_in(form)
         if fault is not None:
             return _say(fault)

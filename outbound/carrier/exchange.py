@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, defaultdict, deque
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -35,10 +35,10 @@ class Exchange:
         self._throttled: Counter[str] = Counter()
         self._live = 0
 
-    def note(self, form: Form) -> Entry:
-        """Write a create request in the log."""
+    def note(self, form: Form, at: datetime) -> Entry:
+        """Write a create request, which arrived *at*, in the log."""
         entry = Entry(
-            at=datetime.now(UTC).isoformat(),
+            at=at.isoformat(),
             to=form.get("To"),
             from_=form.get("From"),
             status_callback=form.get("StatusCallback"),

@@ -9,6 +9,8 @@ import os
 import re
 import ssl
 import threading
+import time
+from collections import deque
 from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -76,6 +78,7 @@ _NOT_IN_PROGRESS = 21220  # an update of a call that is over
 # UNKNOWN on a telephone's keys.  They look like numbers, and would make one lead of all who withhold theirs.
 _WITHHELD = {"+266696687", "+2562533", "+7378742833", "+86282452253", "+8656696"}
 
+_OPENED_KEPT = 16  # latest connections, whose quickest says how far away the carrier is
 CONNECT_S = 3  # per address: a dial that never left must be known as such before its call is closed
 _TOGETHER_S = 0.003  # answers that come within this time of each other are written down together
 IDLE_S = 1  # servers and what lies between keep an idle connection for 5 s or more
@@ -94,18 +97,49 @@ _LATE = timedelta(minutes=2)
 T = TypeVar("T")
 
 
+class _TooLate(Exception):
+    """The moment of a paced dial had passed; nothing was sent."""
+
+
 class _Sending:
-    """Has anything of one request been given to a connection?"""
+    """Has anything of one request been given to a connection?  Nothing is after *send_by*, by time.monotonic()."""
 
-    has_begun = False
+    def __init__(self, send_by: float | None) -> None:
+        self.has_begun = False
+        self.opening_at = 0.0
+        self._send_by = send_by
 
+    def opened(self) -> None:
+        """A connection was opened for it: what the quickest of the latest ones took does not make it late."""
+        _opened_s.append(time.monotonic() - self.opening_at)
+        if self._send_by is not None:
+            self._send_by += min(_opened_s)
+
+    def check(self) -> None:
+        """Raise _TooLate after its moment."""
+        if self._send_by is not None and time.monotonic() > self._send_by:
+            raise _TooLate
+
+
+_opened_s: deque[float] = deque(maxlen=_OPENED_KEPT)
 
 # Of the dial that the current task is about; a request that nobody asks about has none.
 _sending: contextvars.ContextVar[_Sending | None] = contextvars.ContextVar("sending", default=None)
 
 
+async def _note_opening(_: object, context: Any, __: object) -> None:
+    if context.trace_request_ctx is not None:
+        context.trace_request_ctx.opening_at = time.monotonic()
+
+
+async def _note_opened(_: object, context: Any, __: object) -> None:
+    if context.trace_request_ctx is not None:
+        context.trace_request_ctx.opened()
+
+
 async def _note_begun(_: object, context: Any, __: object) -> None:
     if context.trace_request_ctx is not None:
+        context.trace_request_ctx.check()
         context.trace_request_ctx.has_begun = True
 
 
@@ -162,7 +196,7 @@ class Twilio:
             groups.put([task.result() for task in done])
 
     async def _place(self, order: DialOrder) -> Answered:
-        sending = _Sending()
+        sending = _Sending(order.send_by)
         _sending.set(sending)  # each dial is a task, which has this variable to itself
         content = {"Url": order.voice_url} if order.voice_url else {"Twiml": order.twiml}
         callback = f"{self._config.callback_base}/callbacks/{order.call_id}"
@@ -187,6 +221,8 @@ class Twilio:
             call = await rest.request(self._client, "POST", "/Calls.json", form=form)
         except RestError as error:
             return order.call_id, _outcome(error)
+        except _TooLate:
+            return order.call_id, CallNotSent("its moment had passed")
         except Exception as error:  # noqa: BLE001 (whatever it is: once something was sent, a phone may be ringing)
             return order.call_id, (CallUnsure if sending.has_begun else CallNotSent)(type(error).__name__)
         call_sid = reading.text(call.get("sid")) if isinstance(call, Mapping) else None
@@ -318,6 +354,9 @@ class _Http(AsyncHttpClient):  # type: ignore[misc]
         **_: Any,
     ) -> Response:
         """See `AsyncHttpClient.request`."""
+        sending = _sending.get()
+        if sending is not None:
+            sending.check()
         if self._session is None:
             self._session = self._open()
         login = base64.b64encode(":".join(auth).encode()).decode()
@@ -329,7 +368,7 @@ class _Http(AsyncHttpClient):  # type: ignore[misc]
             headers=headers | form,
             proxy=self._proxy,
             allow_redirects=False,
-            trace_request_ctx=_sending.get(),
+            trace_request_ctx=sending,
         ) as answer:
             # Whatever charset the answer claims: that we cannot read it must not look like a request that never left.
             return Response(answer.status, (await answer.read()).decode(errors="replace"), answer.headers)
@@ -338,6 +377,8 @@ class _Http(AsyncHttpClient):  # type: ignore[misc]
         answer_s = self._config.carrier_timeout_s
         each_s = min(CONNECT_S, answer_s)  # per address; a name server, or more addresses, may take as long again
         tracing = aiohttp.TraceConfig()
+        tracing.on_connection_create_start.append(_note_opening)
+        tracing.on_connection_create_end.append(_note_opened)
         tracing.on_request_headers_sent.append(_note_begun)  # aiohttp calls it before it writes the first byte
         limits = aiohttp.ClientTimeout(
             connect=2 * each_s, sock_connect=each_s, sock_read=answer_s, total=2 * each_s + answer_s

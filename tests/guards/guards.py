@@ -596,6 +596,19 @@ GUARDS = (
         "tests/test_dial.py::test_a_claim_whose_moment_has_passed_rings_nobody_and_waits_for_its_next_turn",
     ),
     Guard(
+        "a paced call is not sent after its moment",
+        "outbound/carrier/twilio.py",
+        (("            sending.check()\n", "            pass\n"), ("        context.trace_request_ctx.check()\n", "")),
+        "tests/test_carrier.py::test_a_paced_call_is_not_sent_after_its_moment",
+    ),
+    Guard(
+        "a paced call whose connection took long is not sent after its moment",
+        "outbound/carrier/twilio.py",
+        (("        context.trace_request_ctx.check()\n", ""),),
+        "tests/test_carrier.py::"
+        "test_a_paced_call_whose_connection_took_longer_than_others_is_not_sent_after_its_moment",
+    ),
+    Guard(
         "a call that ended lately is kept",
         "sql/retention.sql",
         (("where call_log.ended_at < past.moment", "where true"),),
