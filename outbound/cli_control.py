@@ -125,6 +125,8 @@ def control(as_json: AsJson = False) -> None:
         name = f"\n{row.name}" if row.name else ""
         pace = "" if row.rate_now is None else f"{row.rate_now:.4g}, {row.tokens:.2f} now"
         live = str(row.live) if row.live_max is None else f"{row.live} of {row.live_max}"
+        if row.unknown:
+            live += f", {row.unknown} unknown"
         held = f"held until {row.hold_until:%H:%M:%S %Z}" if row.hold_until else None
         why = "; ".join(filter(None, [row.state_reason, held]))
         scope = escape(f"{step.Scope(row.scope, row.key)}{name}")

@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     relook_s: Seconds = 10  # between two looks at the carrier for one call
     margin_s: Seconds = 30  # on top of ring_s and time_limit_s before a silent call is asked about
     lead_s: Seconds = 30  # an ended call without a lead for this long gets its nudge again
-    hold_max_s: float = Field(60, ge=0, le=3600)  # while the carrier is in trouble, one call per so long; 0: no holds
+    hold_max_s: float = Field(60, ge=0, le=3600)  # while the carrier is away, one call per so long; 0: no holds
     put_back_s: Seconds = 2  # first wait of a call that was not sent; doubles up to 5 minutes
 
     # The processes

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from datetime import datetime
 from functools import partial
 
 import dramatiq
@@ -36,7 +37,7 @@ def dial_call(*call_ids: int) -> None:
     """Ring claimed calls, each at most once and all at the same time, and write down what the carrier said."""
     line = carrier()  # where it cannot be had (a proxy, a certificate), nothing is begun
     asked_at = time.monotonic()
-    begun = db.run(sql.begin_dials, call_ids=list(call_ids), ask_s=settings().ask_s, send_s=_SEND_S)
+    begun = db.run(sql.begin_dials, call_ids=list(call_ids), ask_s=settings().ask_s, send_s=_SEND_S, life_s=_life_s())
     calls = {call.id: call for call in begun}
     for call_id in call_ids:
         if call_id not in calls:
@@ -54,6 +55,12 @@ def dial_call(*call_ids: int) -> None:
         failures.append(_write_down(calls, unsent))
     for failure in filter(None, failures):
         raise failure
+
+
+def _life_s() -> float:
+    """How long after its dial began the carrier may still be at a call: it may have taken it late."""
+    config = settings()
+    return config.ask_s + config.ring_s + config.time_limit_s + config.margin_s
 
 
 def _prepared(call: db.Row, asked_at: float) -> DialOrder | CallNotSent:
@@ -85,11 +92,10 @@ def _write_down(calls: Mapping[int, db.Row], answers: Sequence[Answered]) -> Exc
     others = [(call_id, answer) for call_id, answer in answers if not isinstance(answer, Accepted)]
     others.sort(key=lambda other: isinstance(other[1], CallUnsure))  # these only count: they come last
     writes += [_write_of(calls[call_id], answer) for call_id, answer in others]
-    troubled = [call_id for call_id, answer in answers if _is_trouble(answer)]
-    if troubled and settings().hold_max_s:
-        log.warning("dial.slow_down", call_id=troubled[0])
+    troubles = [answer for _, answer in answers if _is_trouble(answer)]
+    if troubles and settings().hold_max_s:
         # After the acceptances were written, which say that the carrier is well.
-        writes.append(partial(db.run, sql.slow_down, hold_max_s=settings().hold_max_s))
+        writes.append(partial(_slow_down, troubles, begun_at=max(calls[call_id].dialed_at for call_id, _ in answers)))
     failure: Exception | None = None
     deadline = time.monotonic() + OUTCOME_WAIT_S
     for write in writes:
@@ -138,6 +144,19 @@ def _is_trouble(answer: Answer) -> bool:
     if isinstance(answer, Accepted):
         return answer.queue_time_s > _CARRIER_QUEUE_MAX_S
     return isinstance(answer, SlowDown | CallUnsure)
+
+
+def _slow_down(troubles: Sequence[Answer], begun_at: datetime) -> None:
+    of_account = any(isinstance(answer, SlowDown) and answer.of_account for answer in troubles)
+    slower = db.run(
+        sql.slow_down,
+        begun_at=begun_at,
+        troubles=len(troubles),
+        of_account=of_account,
+        hold_max_s=settings().hold_max_s,
+    )
+    if slower is not None:
+        log.warning("dial.slow_down", pace=round(slower.pace, 2), hold_s=slower.hold_s)
 
 
 def _record_refusal(**refusal: object) -> None:

@@ -137,7 +137,7 @@ with told as materialized (
 ), carrier_well as (
     -- The carrier took this one: nothing is refused or in trouble in a row any more (dial.sql).
     update dial_control
-       set refused_calls = '{}', troubles = 0
+       set refused_calls = '{}', troubles = 0, carrier_holds = 0, carrier_hold_until = null
       from moved
      where moved.source = 'create'
        and (scope, key) in (('account', ''), ('business', business_id::text), ('campaign', campaign_id::text),

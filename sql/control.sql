@@ -68,7 +68,7 @@ with was as (
 ), resumed as (
     update dial_control
        set state = 'running', state_reason = null, state_since = now(), refused_calls = '{}', troubles = 0,
-           hold_until = null
+           hold_until = null, carrier_holds = 0, carrier_hold_until = null
       from was
      where dial_control.scope = was.scope and dial_control.key = was.key
 )
@@ -122,8 +122,7 @@ with held as (
 select coalesce(max(id), 0) from call_log;
 
 -- name: end_hold(scope, key)!
--- A hold that is the carrier's goes on.
-update dial_control set hold_until = null where scope = :scope and key = :key and troubles = 0;
+update dial_control set hold_until = null where scope = :scope and key = :key;
 
 -- name: cancel_calls(scope, key, id, id_max, batch_max, reason)$
 -- Close calls of this scope that nobody has begun to dial, up to call id_max.
@@ -252,8 +251,8 @@ select control.scope, control.key,
        case control.scope when 'business' then business.name when 'campaign' then campaign.name end as name,
        control.state, control.state_reason, control.state_since, control.weight, control.calls_per_second,
        room.rate as rate_now, case when room.rate is not null then room.tokens end as tokens, control.live_max,
-       room.live, cardinality(control.refused_calls) as refused, control.troubles,
-       case when control.hold_until > now() then control.hold_until end as hold_until
+       room.live, room.unknown, cardinality(control.refused_calls) as refused, control.troubles,
+       case when room.hold_until > now() then room.hold_until end as hold_until
   from dial_control as control
  inner join dial_scope(:account_rate) as room on room.scope = control.scope and room.key = control.key
   left join business on control.scope = 'business' and business.id::text = control.key

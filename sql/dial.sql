@@ -1,7 +1,7 @@
 -- dial.sql: the intent to ring a phone, and what came of it.  Read by outbound/dial.py alone.
 -- An accepted call is written by callback.sql: the carrier's answer is the first of its reports.
 
--- name: begin_dials(call_ids, ask_s, send_s)
+-- name: begin_dials(call_ids, ask_s, send_s, life_s)
 -- Write down that these calls are about to be dialed.  Committed before the carrier hears of any.
 --
 -- Moves    claimed -> initiated; claimed -> queued where its moment has passed (dial_by, or the claim's own deadline), or
@@ -25,7 +25,7 @@ with call as (
                  from dial_control
                 where (scope, key) in (('account', ''), ('business', business_id::text),
                                        ('campaign', campaign_id::text), ('number', from_number))
-                  and (state <> 'running' or hold_until > now())
+                  and (state <> 'running' or greatest(hold_until, carrier_hold_until) > now())
            ) as may_begin
       from call_log
      where id = any(:call_ids::bigint[]) and status = 'claimed'
@@ -36,6 +36,7 @@ with call as (
        set status = case when may_begin then 'initiated' else 'queued' end,
            dialed_at = case when may_begin then now() end,
            error_message = case when not may_begin then error_message end,
+           over_by = case when may_begin then now() + make_interval(secs => :life_s) end,
            looks = 0,
            looked_at = null,
            overdue_at = case when may_begin then now() + make_interval(secs => :ask_s) end
@@ -56,7 +57,7 @@ with call as (
      order by name, label
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
-select begun.id, begun.fence, begun.from_number, begun.to_number, begun.contact,
+select begun.id, begun.fence, begun.dialed_at, begun.from_number, begun.to_number, begun.contact,
        begun.put_backs, extract(epoch from begun.dial_by - clock_timestamp())::float8 + :send_s as send_within_s,
        campaign.machine_detection,
        case when speaks.campaign then campaign.voice_url else business.voice_url end as voice_url,
@@ -95,7 +96,10 @@ with call as (
      where call_log.id = call.id
     returning call_log.id, call.status as was, business_id, campaign_id, from_number, dialed_at
 ), carrier_answers as (
-    update dial_control set troubles = 0 from moved where scope = 'account' and troubles <> 0
+    update dial_control
+       set troubles = 0, carrier_holds = 0, carrier_hold_until = null
+      from moved
+     where scope = 'account' and troubles <> 0
 ), blamed as (
     insert into dial_control as control (scope, key, refused_calls)
     select case
@@ -199,15 +203,78 @@ insert into counter (name, label, slot, value)
 values ('dial', 'unknown', pg_backend_pid() % 8, 1)
 on conflict (name, label, slot) do update set value = counter.value + 1;
 
--- name: slow_down(hold_max_s)!
--- The carrier is in trouble, or we are too fast for it: nothing is begun for a moment, twice as long after each trouble
--- in a row and up to hold_max_s, and then half as fast (pace_now).  So a carrier that answers nothing but errors costs a
--- call or so per hold, not the queue.  What happens within a second of a trouble is the same one.
+-- name: slow_down(begun_at, troubles, of_account, hold_max_s)^
+-- The carrier answered so many calls, begun at begun_at, with errors, or not at all.
 --
--- Undo     an accepted call ends the row of troubles (callback.sql); the pace comes back within a minute
-update dial_control
-   set troubles = troubles + 1,
-       slow_factor = greatest(0.05, pace_now(1, slow_factor, slowed_at) / 2),
-       slowed_at = now(),
-       hold_until = greatest(hold_until, now() + make_interval(secs => least(:hold_max_s, 2 ^ least(troubles, 10))))
- where scope = 'account' and coalesce(slowed_at < now() - interval '1 s', true);
+-- What they mean depends on its other answers.  Where more than one in twenty is an error, of ten at least and three
+-- errors at least, dialing slows by the share of errors, once in ten seconds, and comes back within a minute (pace_now);
+-- so a carrier that grants a part of the calls soon gets that part.  Where five errors come in a row, or one that says
+-- that the account may not call at all, the carrier is away: nothing is begun for a second, then one call is tried, and
+-- each that fails makes the next hold twice as long, up to hold_max_s.  So a carrier that answers nothing but errors
+-- costs a call or so per hold, not the queue.
+--
+-- Moves    claimed -> queued at a hold, so that after it nothing but the trial is dialed
+-- Returns  where dialing slows: which part of its rate is left, and the hold in seconds where one begins
+-- Races    errors of calls begun before a hold ended are what that hold is for: they prolong nothing
+-- Undo     an accepted call ends the row of errors and the holds (callback.sql); so does resume_scope
+with account as (
+    select * from dial_control where scope = 'account' for update
+), news as (
+    select account.*, answered.answers, troubles + :troubles as in_a_row, window_troubles + :troubles as errors,
+           answered.answers - window_answers + window_troubles + :troubles as asked,
+           coalesce(slowed_at > now() - interval '60 s', false) as is_slowed,
+           greatest(1, extract(epoch from now() - window_began_at)) as window_s
+      from account
+     cross join (select coalesce(sum(value), 0)::bigint as answers
+                   from counter
+                  where name = 'report.create' or name = 'dial' and label = 'refused') as answered
+     where coalesce(:begun_at::timestamptz >= carrier_hold_until, true)
+), judged as (
+    select news.*, hold.is_due as holds,
+           not hold.is_due and errors >= 3 and asked >= 10 and (errors - 1) * 20 > asked
+           and coalesce(window_began_at between now() - interval '60 s'
+                        and now() - make_interval(secs => case when is_slowed then 10 else 1 end), false) as slows
+      from news
+     cross join lateral (select :of_account or in_a_row >= 5 or carrier_holds > 0 as is_due) as hold
+), told as (
+    update dial_control
+       set troubles = in_a_row,
+           carrier_holds = judged.carrier_holds + holds::integer,
+           carrier_hold_until = case
+               when holds then now() + make_interval(secs => least(:hold_max_s, 2 ^ least(judged.carrier_holds, 12)))
+               else judged.carrier_hold_until
+           end,
+           slow_factor = case
+               when holds or slows
+                   then greatest(0.05, pace_now(1, judged.slow_factor, judged.slowed_at)
+                                       * case when holds then 0.5 else 1 - errors::float8 / asked end)
+               else judged.slow_factor
+           end,
+           slowed_from = case
+               when is_slowed then judged.slowed_from
+               -- Tokens come at three quarters of a rate (pace_tokens).
+               when slows then asked / window_s / 0.75
+               else 100
+           end,
+           slowed_at = case when holds or slows then now() else judged.slowed_at end,
+           window_began_at = case when begins_anew then now() else judged.window_began_at end,
+           window_answers = case when begins_anew then answers else judged.window_answers end,
+           window_troubles = case when begins_anew then 0 else errors end
+      from judged
+     cross join lateral (
+           select holds or slows or coalesce(judged.window_began_at < now() - interval '60 s', true) as begins_anew
+     ) as window_of
+     where dial_control.scope = 'account'
+    returning holds, slows, dial_control.slow_factor as pace,
+              case when holds then extract(epoch from dial_control.carrier_hold_until - now())::float8 end as hold_s
+), claim as (
+    select call_log.id
+      from told
+     inner join call_log on call_log.status = 'claimed'
+     where holds
+     order by call_log.id
+       for update of call_log skip locked
+), taken_back as (
+    update call_log set status = 'queued', overdue_at = null from claim where call_log.id = claim.id
+)
+select pace, hold_s from told where holds or slows;

@@ -11,7 +11,7 @@ with live as materialized (
      where status in ('claimed', 'initiated', 'ringing', 'in-progress')
      group by status, business_id
 ), scope as materialized (
-    select scoped.*, control.troubles,
+    select scoped.*, control.carrier_hold_until,
            coalesce(calls_per_second, case when scoped.scope = 'account' then :account_rate::float8 end) as limit_rate,
            -- As many refusals in a row are what the breaker pauses for (record_refusal in dial.sql).
            case when scoped.state <> 'running' and cardinality(refused_calls) >= 5 then 'breaker' else 'operator' end
@@ -149,7 +149,7 @@ select 'paused_scopes', known.scope || ' ' || paused_by.paused_by, count(scope.s
     on scope.scope = known.scope and scope.paused_by = paused_by.paused_by and scope.state <> 'running'
  group by known.scope, paused_by.paused_by
 union all
-select 'carrier_hold', null, count(*) from scope where scope = 'account' and troubles > 0 and hold_until > now()
+select 'carrier_hold', null, count(*) from scope where scope = 'account' and carrier_hold_until > now()
 union all
 select measured.name, known.holder, coalesce(max(measured.value), 0)
   from (values ('session'), ('prepared'), ('slot')) as known (holder)

@@ -230,7 +230,7 @@ def place(carrier: twilio.Twilio, order: DialOrder) -> Accepted:
 
 def begin(call_id: int) -> Any:
     """Begin to dial a claimed call, as a worker does; None where it may not."""
-    begun = db.run(dial.sql.begin_dials, call_ids=[call_id], ask_s=60, send_s=0.1)
+    begun = db.run(dial.sql.begin_dials, call_ids=[call_id], ask_s=60, send_s=0.1, life_s=3600)
     return begun[0] if begun else None
 
 

@@ -38,7 +38,7 @@ def _all(calls: list[int]) -> dict[str, list[_Asked]]:
     stale = {"batch_max": 200}
     return {
         "claim": [_Asked(dispatch.sql.claim_due_calls, CLAIM | {"claims_per_thread": 4}, CALLS)],
-        "begin": [_Asked(dial.sql.begin_dials, {"call_ids": calls, "ask_s": 60, "send_s": 0.1}, CALLS)],
+        "begin": [_Asked(dial.sql.begin_dials, {"call_ids": calls, "ask_s": 60, "send_s": 0.1, "life_s": 3600}, CALLS)],
         "report": [_Asked(callback.sql.record_reports, {"reports": db.json(reports), **waits}, CALLS)],
         "clean-up": [
             _Asked(cleanup.sql.release_overdue_claims, stale),

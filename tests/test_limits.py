@@ -13,7 +13,8 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from outbound import db, dispatch
+from outbound import callback, cleanup, control, db, dispatch, reconcile, why
+from outbound.call import Report
 from outbound.demo import free_ports
 from outbound.up import Processes, doors
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, CLAIM, Environment, Servers, World, begin, open_database, until
@@ -85,6 +86,63 @@ def test_no_more_calls_are_live_at_once_than_the_cap_allows(world: World, scope:
 
     world.do("update call_log set status = 'completed', overdue_at = null where id = any(%s)", calls[:2])
     assert len(_claim()) == 2
+
+
+def _ended_unknown(world: World, call_id: int) -> None:
+    """A call that is dialed, and closed since nobody could tell what became of it."""
+    world.do(
+        "update call_log set status = 'claimed', fence = 1, overdue_at = now() + interval '30 s' where id = %s", call_id
+    )
+    assert begin(call_id) is not None
+    world.age(call_id, 200)
+    assert db.run(cleanup.sql.close_without_call_sid, batch_max=10, grace_s=60, looks_min=2)
+    assert world.call(call_id).status == "failed"
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_call_that_was_closed_without_knowing_its_outcome_keeps_its_place_until_it_is_known(
+    world: World, scope: str
+) -> None:
+    business_id = world.business()
+    closed, *_ = _queued(world, business_id, 3, _campaign(world, business_id))
+    world.worker()
+    key = _key(world, scope, closed)
+    _limit(world, scope, key, live_max=1)
+    _ended_unknown(world, closed)
+
+    assert _claim() == []
+    (row,) = [row for row in control.rows() if (row.scope, row.key) == (scope, key)]
+    assert (row.live, row.unknown) == (1, 1)
+    sentence = why.why(closed + 1).sentence
+    assert "has 1 calls live, 1 of them with an unknown outcome, and 1 are allowed at once" in sentence
+
+    for _ in range(2):  # the carrier knows of no such call
+        db.run(reconcile.sql.record_absence, call_id=closed, call_sid=None, looks_min=2)
+    assert len(_claim()) == 1
+
+
+def test_a_call_of_unknown_outcome_that_the_carrier_must_have_ended_keeps_no_place(world: World) -> None:
+    closed, *_ = _queued(world, world.business(), 2)
+    world.worker()
+    _limit(world, "account", "", live_max=1)
+    _ended_unknown(world, closed)
+    db.run(reconcile.sql.close_for_a_human, call_id=closed, call_sids=["CA1", "CA2"])
+
+    assert _claim() == []
+    world.do("update call_log set over_by = now() - interval '1 s' where id = %s", closed)
+    assert len(_claim()) == 1
+
+
+def test_a_call_of_unknown_outcome_that_turns_out_to_be_live_counts_once(world: World) -> None:
+    closed, *_ = _queued(world, world.business(), 2)
+    world.worker()
+    _limit(world, "account", "", live_max=2)
+    _ended_unknown(world, closed)
+
+    callback.record(closed, Report("CA" + "1" * 32, "ringing", "callback"))
+
+    assert world.value("select live from dial_scope(null) where scope = 'account'") == 1
+    assert len(_claim()) == 1
 
 
 @pytest.mark.parametrize("scope", SCOPES)

@@ -189,15 +189,18 @@ def test_a_callee_who_was_tried_often_enough(world: World, call_id: int) -> None
 
 
 def test_a_carrier_in_trouble(world: World, call_id: int) -> None:
-    world.do("update dial_control set troubles = 3, hold_until = now() + interval '4 s' where scope = 'account'")
+    world.do(
+        "update dial_control set troubles = 5, carrier_holds = 1, carrier_hold_until = now() + interval '4 s'"
+        " where scope = 'account'"
+    )
 
-    reason = told(call_id, "hold", "The carrier is in trouble, 3 times in a row")
-    assert reason.until == world.value("select hold_until from dial_control where scope = 'account'")
+    reason = told(call_id, "hold", "The carrier is in trouble, 5 times in a row", "`outbound resume everything`")
+    assert reason.until == world.value("select carrier_hold_until from dial_control where scope = 'account'")
 
-    world.do("update dial_control set troubles = 0")
+    world.do("update dial_control set hold_until = now() + interval '9 s'")
     told(call_id, "hold", "Everything is held until", "being canceled")
 
-    world.do("update dial_control set troubles = 1, hold_until = now() - interval '1 s'")
+    world.do("update dial_control set carrier_hold_until = now() - interval '1 s', hold_until = null")
     world.claimed(to="+15005550102")
     told(call_id, "trial", "one call at a time is tried")
 

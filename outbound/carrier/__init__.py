@@ -29,7 +29,16 @@ class CallNotSent(Exception):
 
 
 class SlowDown(CallNotSent):
-    """The carrier itself said that it did nothing: the next call had better wait too."""
+    """
+    The carrier itself said that it did nothing: the next call had better wait too.
+
+    Attributes:
+        of_account: no call of this account can be made at all (wrong token, suspended); else there were too many.
+    """
+
+    def __init__(self, message: str, *, of_account: bool = False) -> None:
+        super().__init__(message)
+        self.of_account = of_account
 
 
 class CallUnsure(Exception):

@@ -58,6 +58,7 @@ _NOT_NOW_CODES = {10001, 10004, 20003, 20005, 20429, 64109, 86008, 90010}
 _NOT_NOW_STATUSES = {401, 402, 407, 429}
 _CODE_DECIDES = {403, 404, 405}  # these may be about the account or about this one call
 _API_CODES = range(20000, 21000)
+_TOO_MANY_CODES = {10004, 20429, 64109, 86008}  # at once, or too fast: a slower pace is granted
 
 # Refusals that say nothing of the callee: the next call from this number, or of this campaign, gets the same one.
 _NUMBER_CODES = {21210, 21212, 21213, 21606}  # From: not verified, no number, missing, not able to call
@@ -562,7 +563,8 @@ def _outcome(error: RestError) -> Answer:
         "number" if error.code in _NUMBER_CODES else "campaign" if error.code in _CAMPAIGN_CODES else None
     )
     if at_fault is None and _is_of_account(error):
-        return SlowDown(f"HTTP {error.status}, code {error.code}")
+        too_many = error.status == 429 or error.code in _TOO_MANY_CODES
+        return SlowDown(f"HTTP {error.status}, code {error.code}", of_account=not too_many)
     return CallRefused(error.code_text[:CODE_CHARS_MAX], str(error), at_fault=at_fault)
 
 

@@ -422,7 +422,7 @@ GUARDS = (
     Guard(
         "nothing is begun while the carrier is in trouble",
         "sql/dial.sql",
-        (("(state <> 'running' or hold_until > now())", "state <> 'running'"),),
+        (("(state <> 'running' or greatest(hold_until, carrier_hold_until) > now())", "state <> 'running'"),),
         "tests/test_breaker.py::test_a_carrier_that_throttles_is_given_time_and_nothing_is_lost",
     ),
     Guard(
@@ -586,7 +586,12 @@ GUARDS = (
     Guard(
         "a claim of a scope that was paused since is not dialed",
         "sql/dial.sql",
-        (("(state <> 'running' or hold_until > now())", "hold_until > now()"),),
+        (
+            (
+                "(state <> 'running' or greatest(hold_until, carrier_hold_until) > now())",
+                "greatest(hold_until, carrier_hold_until) > now()",
+            ),
+        ),
         "tests/test_dial.py::test_a_claim_of_a_scope_that_is_paused_rings_nobody",
     ),
     Guard(
@@ -607,6 +612,25 @@ GUARDS = (
         (("        context.trace_request_ctx.check()\n", ""),),
         "tests/test_carrier.py::"
         "test_a_paced_call_whose_connection_took_longer_than_others_is_not_sent_after_its_moment",
+    ),
+    Guard(
+        "a call of unknown outcome keeps its place",
+        "sql/migrations/0024_carrier_pace.sql",
+        (("and over_by > now()", "and over_by > now() and false"),),
+        "tests/test_limits.py::"
+        "test_a_call_that_was_closed_without_knowing_its_outcome_keeps_its_place_until_it_is_known",
+    ),
+    Guard(
+        "after a hold one call at a time is tried",
+        "sql/migrations/0024_carrier_pace.sql",
+        (("case when carrier_holds > 0 then 1 - being_tried.calls end", "null::bigint"),),
+        "tests/test_breaker.py::test_after_a_hold_one_call_is_tried_and_the_first_that_is_taken_lets_the_others_go",
+    ),
+    Guard(
+        "what is claimed when a hold begins is taken back",
+        "sql/dial.sql",
+        (("     where holds\n     order", "     where false\n     order"),),
+        "tests/test_breaker.py::test_a_hold_takes_back_what_is_claimed_so_that_only_the_trial_is_dialed_after_it",
     ),
     Guard(
         "a call that ended lately is kept",
