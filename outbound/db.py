@@ -31,6 +31,9 @@ NoSuchTable = psycopg.errors.UndefinedTable
 NotAllowed = psycopg.errors.InsufficientPrivilege
 Error = psycopg.Error
 UnfitDatabase = session.UnfitDatabase
+# Classes of SQLSTATE that one row's content raises, as is_of_a_row in SQL has them; the others are the server's fault,
+# or the schema's.  Some of these are OperationalError, too: ask for this first.
+_ROW_CLASSES = ("21", "22", "23", "54", "P0", "XX")
 json = Jsonb
 Row = Any  # a named tuple whose fields are the statement's columns
 
@@ -116,6 +119,22 @@ def persist(write: Callable[[], T], for_s: float) -> T:
             if time.monotonic() > deadline:
                 raise
             time.sleep(_AGAIN_S)
+
+
+def is_of_a_row(error: BaseException) -> bool:
+    """Is this an error that one row raises by what it holds, so that the same is done for the others without it?"""
+    if not isinstance(error, psycopg.Error):
+        return False
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.DataError)  # psycopg's own: it cannot write, or read, what is in a row
+    return error.sqlstate[:2] in _ROW_CLASSES
+
+
+def fault(error: BaseException) -> tuple[str, str]:
+    """SQLSTATE and first line of what the database said; of any other error its type alone, which holds no data."""
+    if isinstance(error, psycopg.Error) and error.sqlstate:
+        return error.sqlstate, error.diag.message_primary or type(error).__name__
+    return "", type(error).__name__
 
 
 def with_connection(work: Callable[[Connection], T]) -> T:

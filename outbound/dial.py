@@ -1,5 +1,6 @@
 """Ring claimed calls, each at most once, and write down what came of it."""
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -9,10 +10,10 @@ from functools import partial
 import dramatiq
 
 from outbound import broker as nudges
-from outbound import callback, db, logs, voice
+from outbound import callback, db, logs, set_aside, voice
 from outbound.broker import broker
 from outbound.call import DialOrder, Report
-from outbound.carrier import Accepted, Answer, Answered, CallNotSent, CallRefused, CallUnsure, SlowDown
+from outbound.carrier import Accepted, Answer, CallNotSent, CallRefused, CallUnsure, SlowDown
 from outbound.carrier.twilio import carrier
 from outbound.config import settings
 from outbound.failpoint import crash_here
@@ -29,6 +30,7 @@ OUTCOME_WAIT_S = 10
 _SEND_S = 0.05
 _PATIENT_PUT_BACKS = 3  # a database whose commits take longer than that must not keep a call from being dialed at all
 _CARRIER_QUEUE_MAX_S = 5  # a call that waits there longer rings when nobody expects it, and outside its calling hours
+_MESSAGE_MAX = 1000  # characters of the carrier's reason that are kept
 _TOGETHER_MAX = 16  # calls of one nudge: they are begun by one commit and at the carrier together, and die together
 
 
@@ -37,7 +39,7 @@ def dial_call(*call_ids: int) -> None:
     """Ring claimed calls, each at most once and all at the same time, and write down what the carrier said."""
     line = carrier()  # where it cannot be had (a proxy, a certificate), nothing is begun
     asked_at = time.monotonic()
-    begun = db.run(sql.begin_dials, call_ids=list(call_ids), ask_s=settings().ask_s, send_s=_SEND_S, life_s=_life_s())
+    begun = _begin(call_ids)
     calls = {call.id: call for call in begun}
     for call_id in call_ids:
         if call_id not in calls:
@@ -51,7 +53,7 @@ def dial_call(*call_ids: int) -> None:
     for answers in line.place_calls([order for _, order in prepared if isinstance(order, DialOrder)]):
         crash_here("dial.answered")
         failures.append(_write_down(calls, answers))
-    if unsent := [(call_id, reason) for call_id, reason in prepared if isinstance(reason, CallNotSent)]:
+    if unsent := [(call_id, reason) for call_id, reason in prepared if not isinstance(reason, DialOrder)]:
         failures.append(_write_down(calls, unsent))
     for failure in filter(None, failures):
         raise failure
@@ -63,17 +65,33 @@ def _life_s() -> float:
     return config.ask_s + config.ring_s + config.time_limit_s + config.margin_s
 
 
-def _prepared(call: db.Row, asked_at: float) -> DialOrder | CallNotSent:
+class _Odd(Exception):
+    """What is to be said cannot be made from this call's row; asking again won't help."""
+
+
+def _begin(call_ids: Sequence[int]) -> list[db.Row]:
+    begin = partial(db.run, sql.begin_dials, ask_s=settings().ask_s, send_s=_SEND_S, life_s=_life_s())
+    try:
+        return list(begin(call_ids=list(call_ids)))
+    except db.Error as error:
+        if not db.is_of_a_row(error):
+            raise
+    begun = set_aside.each("begin", call_ids, lambda call_id: begin(call_ids=[call_id]))
+    return [call for calls in begun for call in calls]
+
+
+def _prepared(call: db.Row, asked_at: float) -> DialOrder | CallNotSent | _Odd:
     """What to ask of the carrier, or why we do not: one odd call must not keep the others of its nudge from theirs."""
     try:
         return _order(call, asked_at)
-    except Exception as error:
-        log.exception("dial.odd", call_id=call.id)
-        return CallNotSent(type(error).__name__)
+    except Exception as error:  # noqa: BLE001 (whatever it is, the others must not suffer for it)
+        log.error("dial.odd", call_id=call.id, error=type(error).__name__)
+        return _Odd(type(error).__name__)
 
 
 def _order(call: db.Row, asked_at: float) -> DialOrder:
-    twiml = voice.render(call.twiml, call.contact)
+    # Parsed here, one by one: JSON may hold what Python does not read (a number of 5,000 digits, a thousand levels).
+    twiml = voice.render(call.twiml, None if call.contact is None else json.loads(call.contact))
     send_by = None if call.send_within_s is None else asked_at + _patience_s(call)
     return DialOrder(
         call.id, call.from_number, call.to_number, call.voice_url, twiml, call.machine_detection, send_by=send_by
@@ -84,7 +102,7 @@ def _patience_s(call: db.Row) -> float:
     return float(call.send_within_s * 2 ** max(0, min(call.put_backs, 10) - _PATIENT_PUT_BACKS))
 
 
-def _write_down(calls: Mapping[int, db.Row], answers: Sequence[Answered]) -> Exception | None:
+def _write_down(calls: Mapping[int, db.Row], answers: Sequence[tuple[int, Answer | _Odd]]) -> Exception | None:
     """Write what came of some dials; return the last failure, so that one that cannot be written spoils no other."""
     accepted = [(call_id, answer) for call_id, answer in answers if isinstance(answer, Accepted)]
     reports = [(call_id, Report(answer.call_sid, "initiated", "create")) for call_id, answer in accepted]
@@ -92,7 +110,7 @@ def _write_down(calls: Mapping[int, db.Row], answers: Sequence[Answered]) -> Exc
     others = [(call_id, answer) for call_id, answer in answers if not isinstance(answer, Accepted)]
     others.sort(key=lambda other: isinstance(other[1], CallUnsure))  # these only count: they come last
     writes += [_write_of(calls[call_id], answer) for call_id, answer in others]
-    troubles = [answer for _, answer in answers if _is_trouble(answer)]
+    troubles = [answer for _, answer in answers if not isinstance(answer, _Odd) and _is_trouble(answer)]
     if troubles and settings().hold_max_s:
         # After the acceptances were written, which say that the carrier is well.
         writes.append(partial(_slow_down, troubles, begun_at=max(calls[call_id].dialed_at for call_id, _ in answers)))
@@ -124,11 +142,14 @@ def _record_accepted(reports: Sequence[tuple[int, Report]]) -> None:
                 each.callback(_record_accepted, [report])
 
 
-def _write_of(call: db.Row, answer: CallRefused | CallNotSent | CallUnsure) -> Callable[[], object]:
+def _write_of(call: db.Row, answer: CallRefused | CallNotSent | CallUnsure | _Odd) -> Callable[[], object]:
     """How to write down what is no acceptance; it restates what it moves from."""
+    if isinstance(answer, _Odd):
+        return partial(set_aside.set_aside, "dial", call.id, answer)
     if isinstance(answer, CallRefused):
         log.warning("dial.refused", call_id=call.id, code=answer.code)
-        refused = {"error_code": answer.code, "error_message": str(answer), "at_fault": answer.at_fault}
+        message = str(answer)[:_MESSAGE_MAX]
+        refused = {"error_code": answer.code, "error_message": message, "at_fault": answer.at_fault}
         return partial(_record_refusal, call_id=call.id, fence=call.fence, **refused)
     if isinstance(answer, CallNotSent):
         log.warning("dial.not_sent", call_id=call.id, reason=str(answer))
@@ -139,7 +160,7 @@ def _write_of(call: db.Row, answer: CallRefused | CallNotSent | CallUnsure) -> C
     return partial(db.run, sql.record_unsure)
 
 
-def _is_trouble(answer: Answer) -> bool:
+def _is_trouble(answer: Answer | _Odd) -> bool:
     """Does the answer say that the carrier itself is in trouble, or that we are too fast for it?"""
     if isinstance(answer, Accepted):
         return answer.queue_time_s > _CARRIER_QUEUE_MAX_S

@@ -24,7 +24,7 @@ def dispatch_once(line: db.Connection | None = None) -> int:
     Moved are also those that stood in the way: closed, or due later.  Claims whose nudge could not be sent are given
     back.  *line* is the dispatcher's own connection, where the claim has its plan; without one the pool lends another.
     """
-    moved = db.transact(_claim, line)
+    moved = _claim_or_set_aside(line)
     claimed = [row.id for row in moved if row.status == "claimed"]
     crash_here("dispatch.claimed")
     if claimed and not dial.nudge(claimed):
@@ -34,6 +34,29 @@ def dispatch_once(line: db.Connection | None = None) -> int:
     if moved:
         log.info("dispatch.claimed", calls=len(claimed), put_aside=len(moved) - len(claimed))
     return len(moved)
+
+
+def _claim_or_set_aside(line: db.Connection | None) -> list[db.Row]:
+    """Claim; where a call makes that raise, set it aside and claim the others."""
+    try:
+        return db.transact(_claim, line)
+    except db.Error as error:
+        if not db.is_of_a_row(error):
+            raise
+        if not db.transact(_set_aside_odd_heads, line):
+            raise
+    return db.transact(_claim, line)
+
+
+def _set_aside_odd_heads(connection: db.Connection) -> int:
+    if not sql.take_turn(connection):
+        return 0
+    config = settings()
+    bounds = {"claim_s": config.claim_s, "ring_s": config.ring_s, "heads_min": _HEADS_MIN}
+    odd = sql.set_aside_odd_heads(connection, batch_max=config.batch_max, **bounds)
+    for call in odd:
+        log.error("set_aside.call", call_id=call.id, step="claim")
+    return len(odd)
 
 
 def _claim(connection: db.Connection) -> list[db.Row]:
@@ -77,7 +100,15 @@ def dispatch_until(stop: Event) -> None:
                     busy = time.monotonic() < busy_until
                     heard = db.wait_for_notice(line, _BUSY_WAIT_S if busy else settings().poll_s)
         except (*db.Unavailable, BrokerAway) as error:
-            log.warning("dispatch.waiting", error=type(error).__name__)
+            if db.is_of_a_row(error):  # some of these are OperationalError too
+                log.exception("dispatch.failed")
+            else:
+                log.warning("dispatch.waiting", error=type(error).__name__)
+            stop.wait(_AWAY_WAIT_S)
+        except db.Error as error:
+            if not db.is_of_a_row(error):
+                raise
+            log.exception("dispatch.failed")  # no call raises by itself: a process that dies would claim no more
             stop.wait(_AWAY_WAIT_S)
 
 

@@ -129,6 +129,8 @@ def _checks() -> tuple[_Check, ...]:
         _Check("indexes", _indexes, ("pooler",)),
         _Check("autovacuum", _autovacuum, ("pooler",)),
         _Check("snapshots", _snapshots, ("pooler",)),
+        _Check("time zones", _time_zones, ("migrations",)),
+        _Check("calls set aside", _set_aside, ("migrations",)),
         _Check("database clock", _database_clock, ("pooler",)),
         _Check("broker", _broker),
         _Check("broker policy", _broker_policy, ("broker",)),
@@ -314,6 +316,32 @@ def _snapshots() -> _Said:
     if slots:
         return _warn(f"replication slots hold rows: {_some(slots)}", "`select pg_drop_replication_slot(…)` if unused")
     return _ok("none is old")
+
+
+def _time_zones() -> _Said:
+    """Names that this server does not know: it was replaced, or its tzdata has lost them."""
+    found = db.run(sql.unknown_zones)
+    if not found:
+        return _ok("this server knows all that are used")
+    said = f"this server does not know: {_some([f'{row.zone} ({row.users})' for row in found])}"
+    mend = (
+        "install the server's full tzdata (Debian: `apt-get install tzdata-legacy`) and start PostgreSQL again, or give"
+        " the rows their present names: `outbound business set ID --time-zone …`, `update call_log set time_zone = …`"
+    )
+    closes = any(row.closes for row in found)
+    return _fail(f"{said}; the queued calls are closed when they are due", mend) if closes else _warn(said, mend)
+
+
+def _set_aside() -> _Said:
+    found = db.run(sql.set_aside_calls)
+    if not found:
+        return _ok("none")
+    said = _some([f"{row.calls} at {row.step} (call {row.call_id}: {row.reason})" for row in found])
+    return _warn(
+        said,
+        "mend what the reason names, dial again what is wanted with `outbound enqueue`, then `delete from"
+        " call_set_aside where call_id = …`",
+    )
 
 
 # Clocks.

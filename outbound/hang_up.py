@@ -2,8 +2,9 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
-from outbound import callback, db, logs
+from outbound import callback, db, logs, set_aside
 from outbound.carrier import CarrierSilent
 from outbound.carrier.twilio import carrier
 from outbound.config import settings
@@ -26,12 +27,25 @@ def hang_up_requested_calls() -> int:
     deadline = time.monotonic() + _ROUND_S
     with ThreadPoolExecutor(_LINES) as lines:
         while told < _CALLS_MAX and time.monotonic() < deadline:
-            calls = db.run(sql.take_hang_ups, batch_max=_LINES, relook_s=settings().relook_s)
+            calls = _take()
             heard = sum(lines.map(_hang_up, calls))
             told += heard
             if not calls or heard < len(calls):
                 break
     return told
+
+
+def _take() -> list[db.Row]:
+    relook_s = settings().relook_s
+    try:
+        return list(db.run(sql.take_hang_ups, batch_max=_LINES, only_id=None, relook_s=relook_s))
+    except db.Error as error:
+        if not db.is_of_a_row(error):
+            raise
+    wanted = [row.id for row in db.run(sql.wanted_hang_ups, batch_max=_CALLS_MAX)]
+    take = partial(db.run, sql.take_hang_ups, batch_max=1, relook_s=relook_s)
+    taken = set_aside.each("hang_up", wanted, lambda call_id: take(only_id=call_id))
+    return [call for calls in taken for call in calls]
 
 
 def _hang_up(call: db.Row) -> bool:
@@ -41,6 +55,9 @@ def _hang_up(call: db.Row) -> bool:
     except CarrierSilent as reason:
         log.warning("hang_up.carrier_silent", call_id=call.id, reason=str(reason))
         return False
+    except Exception:
+        log.exception("hang_up.failed", call_id=call.id)  # one odd answer must not end the others' round
+        return True
     log.info("hang_up.told", call_id=call.id, status=report and report.status)
     if report is not None:
         callback.record(call.id, report)

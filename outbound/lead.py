@@ -12,6 +12,8 @@ from outbound.failpoint import crash_here
 sql = db.statements("lead")
 log = logs.get("lead")
 
+TRIES_MAX = 5  # refusals of the database after which a lead is given up; a database or broker that is away is none
+
 
 class MessageSetAside(Exception):
     """The message can never become a lead; it goes to the broker's dead letters, once."""
@@ -29,9 +31,28 @@ def create_lead_from_call_job(call_sid: str | None = None, *_old: object, **_ext
         db.run(sql.count_set_aside)
         log.error("lead.set_aside", reason="the message has no call_sid")
         raise MessageSetAside
-    lead = db.run(sql.create_lead, call_sid=call_sid)
+    try:
+        lead = db.run(sql.create_lead, call_sid=call_sid)
+    except db.Error as error:
+        if not (db.is_of_a_row(error) and call_sid.isprintable()):  # with a NUL in it, it is no call's
+            raise
+        _give_up(call_sid, error)
+        return
     crash_here("lead.made")
     log.info(f"lead.{lead.result}", call_sid=call_sid, lead=lead.lead_id)
+
+
+def _give_up(call_sid: str, error: Exception) -> None:
+    """The database refused this one; after some times nobody asks for it again, and the row says why."""
+    state, message = db.fault(error)
+    call = db.run(sql.give_up_lead, call_sid=call_sid, tries_max=TRIES_MAX, state=state, message=message)
+    if call is None:
+        return
+    with logs.about(call_id=call.id, call_sid=call_sid):
+        if call.is_given_up:
+            log.error("lead.given_up", state=state, tries=call.lead_tries)
+        else:
+            log.warning("lead.failed", state=state, tries=call.lead_tries)
 
 
 def nudge(call_sid: str) -> bool:

@@ -206,6 +206,13 @@ _TOTALS = (
         "reason",
         ("no_call_sid", "several_candidates", "unknown_to_carrier"),
     ),
+    (
+        "outbound_calls_set_aside",
+        "Calls that raised an error wherever they were touched, and were closed, by the step that met it.",
+        "set_aside",
+        "step",
+        ("claim", "begin", "dial", "report", "cleanup", "reconcile", "hang_up", "retention"),
+    ),
     ("outbound_deleted_rows", "Rows that were deleted for their age, by kind.", "retention", "kind", ("calls",)),
 )
 

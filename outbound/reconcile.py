@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from outbound import callback, db, logs
+from outbound import callback, db, logs, set_aside
 from outbound.call import DialOrder, Report
 from outbound.carrier import CarrierSilent, OddAnswer
 from outbound.carrier.twilio import carrier
@@ -60,8 +60,10 @@ def _ask_about(call: db.Row, budget: Budget) -> None:
             log.warning("reconcile.odd_answer", reason=str(reason))
         except CarrierSilent:
             raise
-        except db.Unavailable:
-            raise
+        except db.Error as error:
+            if not db.is_of_a_row(error):
+                raise
+            set_aside.set_aside("reconcile", call.id, error)
         except Exception:
             log.exception("reconcile.failed")  # one call must not end the others' round; it is asked about again
     budget.asked += 1

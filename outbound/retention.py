@@ -64,5 +64,10 @@ def purge(keep_days: int) -> Deleted:
 
 
 def _batch(keep_days: int) -> Deleted:
-    row = db.run(sql.delete_ended_calls, keep_days=keep_days, batch_max=BATCH_MAX)
+    try:
+        row = db.run(sql.delete_ended_calls, keep_days=keep_days, batch_max=BATCH_MAX, apart=False)
+    except db.Error as error:
+        if not db.is_of_a_row(error):
+            raise
+        row = db.run(sql.delete_ended_calls, keep_days=keep_days, batch_max=BATCH_MAX, apart=True)
     return Deleted(row.calls, row.events)

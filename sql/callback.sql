@@ -114,8 +114,9 @@ with told as materialized (
      inner join business on business.id = moved.business_id
       left join campaign on campaign.id = moved.campaign_id
      cross join lateral (
-           select moved.attempt + 1 as attempt, coalesce(moved.retry_of, moved.id) as retry_of,
-                  coalesce(campaign_from_number(moved.campaign_id, moved.to_number, moved.attempt + 1),
+           select least(moved.attempt, 2147483646) + 1 as attempt, coalesce(moved.retry_of, moved.id) as retry_of,
+                  coalesce(campaign_from_number(moved.campaign_id, moved.to_number,
+                                                least(moved.attempt, 2147483646) + 1),
                            moved.from_number) as from_number
      ) as next
      inner join retry_step
@@ -171,7 +172,7 @@ with told as materialized (
               from moved
              inner join next_attempt
                 on next_attempt.retry_of = coalesce(moved.retry_of, moved.id)
-               and next_attempt.attempt = moved.attempt + 1
+               and next_attempt.attempt = least(moved.attempt, 2147483646) + 1
             union all
             select took.*
               from event
@@ -227,7 +228,8 @@ with owner as (
      where business_number.phone = :to_number
 ), inserted as (
     insert into call_log (business_id, direction, from_number, to_number, call_sid, status, overdue_at)
-    select id, 'inbound', :from_number, :to_number, :call_sid, 'ringing', now() + make_interval(secs => :ring_s)
+    -- No number and no SIP address is longer: what is, names nobody.
+    select id, 'inbound', case when length(:from_number) <= 64 then :from_number else 'anonymous' end, :to_number, :call_sid, 'ringing', now() + make_interval(secs => :ring_s)
       from owner
     on conflict do nothing
 )

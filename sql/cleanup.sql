@@ -1,7 +1,9 @@
 -- cleanup.sql: what happens to rows whose deadline has passed.  Read by outbound/cleanup.py alone.
 -- One statement per rule; each writes its own success, so that a rule that fails shows by its age.
 
--- name: release_overdue_claims(batch_max)
+-- `only_id` is NULL, or where a statement raised, one call: then each is tried by itself (cleanup.py).
+
+-- name: release_overdue_claims(batch_max, only_id)
 -- Take back calls whose nudge got lost; nobody had begun to dial them.
 --
 -- Moves    claimed -> queued
@@ -12,6 +14,7 @@ with overdue as (
     select id
       from call_log
      where status = 'claimed' and overdue_at < now()
+       and coalesce(id = :only_id::bigint, not exists (select from call_set_aside where call_id = id))
      order by overdue_at
      limit :batch_max
        for update skip locked
@@ -30,7 +33,7 @@ with overdue as (
 )
 select id from moved;
 
--- name: close_without_call_sid(batch_max, grace_s, looks_min)
+-- name: close_without_call_sid(batch_max, only_id, grace_s, looks_min)
 -- Close calls that never got a call_sid, whatever the carrier does: grace_s after their deadline, in which reconcile
 -- has asked for them.  Where it got fewer than looks_min answers it goes on asking, and may still learn the truth.
 --
@@ -44,6 +47,7 @@ with overdue as (
      where status in ('initiated', 'ringing', 'in-progress')
        and call_sid is null
        and overdue_at < now() - make_interval(secs => :grace_s)
+       and coalesce(id = :only_id::bigint, not exists (select from call_set_aside where call_id = id))
      order by overdue_at
      limit :batch_max
        for update skip locked
@@ -52,7 +56,11 @@ with overdue as (
        set status = 'failed',
            error_code = 'no_call_sid',
            error_message = 'No call_sid came within '
-                           || coalesce(round(extract(epoch from now() - dialed_at))::text || ' s', 'its deadline')
+                           || coalesce(case
+                                           when isfinite(dialed_at)
+                                               then round(extract(epoch from now() - dialed_at))::text || ' s'
+                                       end,
+                                       'its deadline')
                            || '; whether the phone rang is unknown.',
            ended_at = now(),
            overdue_at = case when looks < :looks_min then now() end
@@ -70,7 +78,7 @@ with overdue as (
 )
 select id from moved;
 
--- name: renew_lead_nudges(batch_max, lead_s)
+-- name: renew_lead_nudges(batch_max, only_id, lead_s)
 -- Find ended calls whose lead was not made, and give them until lead_s from now.
 --
 -- Moves    nothing
@@ -82,6 +90,7 @@ with overdue as (
      where overdue_at < now()
        and status in ('completed', 'busy', 'no-answer', 'failed', 'canceled')
        and not call_is_in_doubt(status, error_code)  -- reconcile asks how it ended
+       and coalesce(id = :only_id::bigint, not exists (select from call_set_aside where call_id = id))
      order by overdue_at
      limit :batch_max
        for update skip locked
@@ -102,3 +111,12 @@ with overdue as (
     insert into duty (name) values ('no_lead') on conflict (name) do update set last_success_at = now()
 )
 select id, call_sid from renewed where overdue_at is not null;
+
+-- name: overdue_calls(batch_max)
+-- Returns  the calls of which one may have made a rule raise, those that are overdue for longest
+select id
+  from call_log
+ where overdue_at < now()
+   and not exists (select from call_set_aside where call_id = id)
+ order by overdue_at
+ limit :batch_max;

@@ -10,9 +10,11 @@
 -- Races    other hosts skip the rows that are taken here
 with live as (
     select id,
-           coalesce(looked_at, dialed_at, created_at, '-infinity') as known_at,
+           -- A moment that is yet to come, in a row of somebody's hand, is now.
+           least(coalesce(looked_at, dialed_at, created_at, '-infinity'), now()) as known_at,
            coalesce(looked_at, dialed_at, created_at, '-infinity') < now() - make_interval(secs => :confirm_s)
-           or coalesce(coalesce(looked_at, dialed_at, created_at) < lost_until, false) as is_due
+           or coalesce(coalesce(looked_at, dialed_at, created_at) < lost_until, false)
+           or coalesce(looked_at, dialed_at, created_at) > now() as is_due
       from call_log
       left join web_presence on only_row
      where status in ('initiated', 'ringing', 'in-progress') and call_sid is not null
@@ -24,7 +26,7 @@ with live as (
        and (is_due or known_at < now() - make_interval(secs => :confirm_s / 3.0))
        -- Once more: another host may have taken it meanwhile, or a callback may have ended it.
        and status in ('initiated', 'ringing', 'in-progress')
-       and coalesce(looked_at, dialed_at, created_at, '-infinity') = known_at
+       and least(coalesce(looked_at, dialed_at, created_at, '-infinity'), now()) = known_at
      order by known_at, call_log.dialed_at, call_log.id
      limit :batch_max
        for update of call_log skip locked
@@ -36,7 +38,9 @@ with live as (
     returning call_log.id, call_sid, status, direction, from_number, to_number, dialed_at, ended_at, known_at,
               overdue_at < now() as is_overdue
 )
-select id, call_sid, status, direction, from_number, to_number, dialed_at, ended_at, is_overdue
+select id, call_sid, status, direction, from_number, to_number,
+       case when dialed_at is not null then least(greatest(dialed_at, '2000-01-01'), now()) end as dialed_at,
+       case when ended_at is not null then least(greatest(ended_at, '2000-01-01'), now()) end as ended_at, is_overdue
   from taken
  order by known_at, dialed_at, id;
 

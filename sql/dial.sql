@@ -57,7 +57,7 @@ with call as (
      order by name, label
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
-select begun.id, begun.fence, begun.dialed_at, begun.from_number, begun.to_number, begun.contact,
+select begun.id, begun.fence, begun.dialed_at, begun.from_number, begun.to_number, begun.contact::text as contact,
        begun.put_backs, extract(epoch from begun.dial_by - clock_timestamp())::float8 + :send_s as send_within_s,
        campaign.machine_detection,
        case when speaks.campaign then campaign.voice_url else business.voice_url end as voice_url,

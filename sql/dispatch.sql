@@ -62,8 +62,12 @@ with scope as materialized (
            coalesce(room.rate, by_business.rate, by_campaign.rate, by_number.rate) is not null as is_paced,
            coalesce(by_business.weight, 1) as business_weight,
            coalesce(by_campaign.weight, 1) as campaign_weight,
-           greatest(coalesce(by_business.served, 0), room.served_floor) as business_served,
-           greatest(coalesce(by_campaign.served, 0), coalesce(by_business.served_floor, 0)) as campaign_served,
+           -- What is no number of calls (NaN, infinity) counts as none.
+           greatest(case when by_business.served < 1e15 then by_business.served else 0 end,
+                    case when room.served_floor < 1e15 then room.served_floor else 0 end) as business_served,
+           greatest(case when by_campaign.served < 1e15 then by_campaign.served else 0 end,
+                    case when by_business.served_floor < 1e15 then by_business.served_floor else 0 end)
+           as campaign_served,
            coalesce(by_business.room, room.free) as business_room,
            coalesce(by_campaign.room, room.free) as campaign_room,
            coalesce(by_number.room, room.free) as number_room,
@@ -95,6 +99,7 @@ with scope as materialized (
               and status = 'queued'
               and paused_at is null
               and due_at <= now()
+              and not exists (select from call_set_aside where call_id = call_log.id)
             order by due_at, id
             -- Few heads where there are many lanes: a turn looks at some hundred calls at most, and takes milliseconds.
             limit least(greatest(:heads_min, able.free),
@@ -172,7 +177,7 @@ with scope as materialized (
            due_at = case when code is null or is_final then due_at else until end,
            held_by = case when not is_final then code end,
            error_code = case when is_final then code else error_code end,
-           error_message = case when is_final then obstacle_sentence(code) else error_message end,
+           error_message = case when is_final then refusal_sentence(code, time_zone) else error_message end,
            ended_at = case when is_final then now() end
       from locked
      where call_log.id = locked.id and status = 'queued'
@@ -204,8 +209,9 @@ with scope as materialized (
     on conflict (scope, key) do update
        set tokens = excluded.tokens,
            refilled_at = excluded.refilled_at,
-           served = greatest(dial_control.served, excluded.served),
-           served_floor = greatest(dial_control.served_floor, excluded.served_floor)
+           served = greatest(case when dial_control.served < 1e15 then dial_control.served else 0 end, excluded.served),
+           served_floor = greatest(case when dial_control.served_floor < 1e15 then dial_control.served_floor else 0 end,
+                                   excluded.served_floor)
 ), counted as (
     insert into counter (name, label, slot, value)
     select name, label, pg_backend_pid() % 8, count(*)
@@ -219,6 +225,37 @@ with scope as materialized (
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
 select id, status from moved;
+
+-- name: set_aside_odd_heads(batch_max, heads_min, claim_s, ring_s)
+-- The claim raised: try each call that it may have looked at by itself, and set aside those that raise.
+--
+-- Moves    queued -> failed, where the row can be moved at all
+-- Returns  the calls that were set aside
+-- Races    other dispatchers wait for their turn (take_turn); a row that somebody holds is skipped
+-- Undo     none: what is mended is put in the queue again, as another call
+with head as materialized (
+    select head.id
+      from lane
+     cross join lateral (
+           select id
+             from call_log
+            where business_id = lane.business_id
+              and coalesce(campaign_id, 0) = lane.campaign_id
+              and from_number = lane.from_number
+              and status = 'queued'
+              and paused_at is null
+              and due_at <= now()
+              and not exists (select from call_set_aside where call_id = call_log.id)
+            order by due_at, id
+            limit least(greatest(:heads_min::bigint, :batch_max::bigint),
+                        1 + greatest(400, 2 * :batch_max::bigint) / (select count(*) from lane))
+     ) as head
+), odd as materialized (
+    select head.id, fault.state, fault.message
+      from head
+     cross join lateral claim_fault(head.id, :claim_s::float8, :ring_s::float8) as fault
+)
+select id from odd where set_aside(id, 'claim', state, message);
 
 -- name: release_claims(call_ids)!
 -- Give back claims whose nudge could not be sent.

@@ -113,3 +113,33 @@ select count(*)::int as processes, coalesce(sum(threads), 0)::int as threads
 -- name: duties()
 -- Returns  how long ago each duty of the scheduler last succeeded, seconds
 select name, extract(epoch from now() - last_success_at)::float8 as age_s from duty;
+
+-- name: unknown_zones()
+-- Returns  each name of a time zone that this server does not know, who uses it, and `closes`: queued calls will be closed
+--          for it
+with used as (
+    select time_zone as zone, count(*) || ' queued calls' as users, true as closes
+      from call_log
+     where status = 'queued' and time_zone is not null
+     group by time_zone
+    union all
+    select time_zone, count(*) || ' businesses', false from business group by time_zone
+    union all
+    select zone, count(*) || ' prefixes of numbers', false
+      from phone_zone
+     cross join unnest(zones) as zone
+     group by zone
+)
+select left(zone, 64) as zone, string_agg(users, ', ' order by users) as users, bool_or(closes) as closes
+  from used
+ where present_zone(zone) is null
+ group by zone
+ order by bool_or(closes) desc, zone asc;
+
+-- name: set_aside_calls()
+-- Returns  per step, how many calls it set aside; one of them, and why
+select step, count(*) as calls, max(call_id) as call_id,
+       (array_agg(reason order by call_id desc))[1] as reason
+  from call_set_aside
+ group by step
+ order by step;

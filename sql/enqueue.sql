@@ -31,7 +31,7 @@ with given as (
 ), named as materialized (
     select distinct time_zone from given where time_zone is not null
 ), stated as materialized (
-    select time_zone, is_time_zone(time_zone) as is_known from named
+    select time_zone, present_zone(time_zone) is not null as is_known from named
 ), placed as materialized (
     select given.*, case when window_ids <> '{}' and time_zone is null then left(to_number, 5) end as head
       from given

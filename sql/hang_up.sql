@@ -1,6 +1,6 @@
 -- hang_up.sql: calls that an operator wants an end of.  Read by outbound/hang_up.py alone.
 
--- name: take_hang_ups(batch_max, relook_s)
+-- name: take_hang_ups(batch_max, only_id, relook_s)
 -- Choose calls that the carrier is to be told to end now, and mark them so that nobody else tells it at once.  One
 -- without a call_sid is taken when that comes; one that lives on is taken again.
 --
@@ -14,6 +14,7 @@ with wanted as (
        and (hang_up = 'completed' or status <> 'in-progress')
        and call_sid is not null
        and coalesce(hang_up_asked_at < now() - make_interval(secs => :relook_s), true)
+       and coalesce(id = :only_id::bigint, not exists (select from call_set_aside where call_id = id))
      order by id
      limit :batch_max
        for update skip locked
@@ -27,3 +28,13 @@ with wanted as (
     insert into duty (name) values ('hang_up') on conflict (name) do update set last_success_at = now()
 )
 select id, call_sid, hang_up from taken;
+
+-- name: wanted_hang_ups(batch_max)
+-- Returns  the calls of which one may have made take_hang_ups raise
+select id
+  from call_log
+ where hang_up is not null
+   and status in ('initiated', 'ringing', 'in-progress')
+   and not exists (select from call_set_aside where call_id = id)
+ order by id
+ limit :batch_max;

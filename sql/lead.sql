@@ -3,11 +3,13 @@
 -- name: create_lead(call_sid)^
 -- Make the lead of a call, or find the one that its caller has, and link it to the call.  Never writes a status.
 --
+-- What is longer than any number or SIP address is no phone, and the row says so.
+--
 -- Returns  `result`: created, existing, no_phone or unknown_call; and the lead
 -- Races    other jobs for the same caller: the unique index on (business_id, phone) lets one make the lead
 -- It does not wait for the disk: a crash of the server forgets the lead and its link together, and clean-up asks again.
 with call as (
-    select id, business_id, phone
+    select id, business_id, phone, length(phone) > 64 as is_too_long
       from call_log
      cross join lateral (
            select case direction when 'outbound' then to_number when 'inbound' then from_number end as phone
@@ -15,7 +17,7 @@ with call as (
      where call_sid = :call_sid and set_config('synchronous_commit', 'off', true) is not null
 ), lead as (
     insert into leads (business_id, phone)
-    select business_id, phone from call where phone ~ '[0-9]{5}'
+    select business_id, phone from call where phone ~ '[0-9]{5}' and not is_too_long
     on conflict (business_id, phone) where duplicate_of is null do update set updated_at = now()
     returning id, xmax = 0 as is_new
 ), linked as (
@@ -24,6 +26,12 @@ with call as (
        set lead_id = coalesce(call_log.lead_id, lead.id),
            overdue_at = case
                when call_status_rank(status) < 5 or call_is_in_doubt(status, error_code) then overdue_at
+           end,
+           error_code = case when is_too_long then coalesce(error_code, 'no_phone') else error_code end,
+           error_message = case
+               when is_too_long
+                   then coalesce(error_message, 'No lead: what stands for a number is longer than 64 characters.')
+               else error_message
            end
       from call
       left join lead on true
@@ -41,6 +49,34 @@ with call as (
     on conflict (name, label, slot) do update set value = counter.value + 1
 )
 select result, (select id from lead) as lead_id from result;
+
+-- name: give_up_lead(call_sid, tries_max, state, message)^
+-- The database made no lead of this call, by an error that it will make again: count it, and after tries_max times ask no
+-- more.  A call that has not ended keeps its deadline; its lead is tried once more at its end.
+--
+-- Returns  the call, how often it was tried, and `is_given_up`; nothing where there is no such call
+with call as (
+    select id, lead_tries + 1 >= :tries_max as is_last from call_log where call_sid = :call_sid for update
+), moved as (
+    update call_log
+       set lead_tries = least(lead_tries, 1000) + 1,
+           error_code = case when is_last then coalesce(error_code, 'no_phone') else error_code end,
+           error_message = case
+               when is_last then coalesce(error_message, fault_text('lead', :state, :message))
+               else error_message
+           end,
+           overdue_at = case
+               when not is_last or call_status_rank(status) < 5 or call_is_in_doubt(status, error_code) then overdue_at
+           end
+      from call
+     where call_log.id = call.id
+    returning call_log.id, lead_tries, is_last
+), counted as (
+    insert into counter (name, label, slot, value)
+    select 'lead', 'no_phone', pg_backend_pid() % 8, 1 from moved where is_last
+    on conflict (name, label, slot) do update set value = counter.value + 1
+)
+select id, lead_tries, is_last as is_given_up from moved;
 
 -- name: count_set_aside()!
 -- A message without a call_sid was set aside.

@@ -25,6 +25,7 @@ with overdue as (
                            and other.status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')
                     )))
        and (looked_at is null or looked_at < now() - make_interval(secs => :relook_s))
+       and not exists (select from call_set_aside where call_id = call_log.id)
      order by status = 'failed', call_sid is not null, looked_at nulls first, overdue_at
      limit 1
        for update skip locked
@@ -34,7 +35,10 @@ update call_log
   from overdue
  where call_log.id = overdue.id
 returning call_log.id, call_sid, status, direction, from_number, to_number,
-          coalesce(dialed_at, created_at) as dialed_at, ended_at, true as is_overdue;
+          -- Rows of the old system, or of somebody's hand, may lack it, or have one that is yet to come.
+          least(greatest(coalesce(dialed_at, created_at, now()), '2000-01-01'), now()) as dialed_at,
+          case when ended_at is not null then least(greatest(ended_at, '2000-01-01'), now()) end as ended_at,
+          true as is_overdue;
 
 -- name: still_unbound(call_sids)
 -- Returns  those of the call_sids that no call has yet

@@ -1,11 +1,14 @@
 -- retention.sql: calls that ended long ago are let go.  Read by outbound/retention.py alone.
 
--- name: delete_ended_calls(keep_days, batch_max)^
+-- name: delete_ended_calls(keep_days, batch_max, apart)^
 -- Delete the calls that ended longest ago, with their events.  Leads stay.
 --
 -- Kept are: what has a deadline (a lead that is not made yet, an end that is in doubt); a call of a retry ladder as long
 -- as one of its attempts is not over and old, since the ladder counts them; and the first attempt until the others,
 -- which point to it, are gone.  The carrier says when a call ended; that it is old, our own clock must say too.
+--
+-- `apart` is false, or true where the statement raised: each call is deleted by itself then, and one that cannot be
+-- (somebody's table points to it) is set aside.
 --
 -- Moves    completed, busy, no-answer, failed, canceled -> (nothing)
 -- Returns  how many calls and events were deleted
@@ -20,6 +23,7 @@ with past as (
        and greatest(call_log.created_at, call_log.dialed_at) < past.moment
        and call_log.status in ('completed', 'busy', 'no-answer', 'failed', 'canceled')
        and call_log.overdue_at is null
+       and not exists (select from call_set_aside where call_id = call_log.id and step = 'retention')
        and not exists (select from call_log as attempt where attempt.retry_of = call_log.id)
        and not exists (
            select
@@ -33,9 +37,13 @@ with past as (
      limit :batch_max
        for update of call_log skip locked
 ), events as (
-    delete from call_event using doomed where call_id = doomed.id returning call_event.id
+    delete from call_event using doomed where call_id = doomed.id and not :apart returning call_event.id
+), deleted as (
+    delete from call_log using doomed where call_log.id = doomed.id and not :apart returning call_log.id
 ), calls as (
-    delete from call_log using doomed where call_log.id = doomed.id returning call_log.id
+    select id from deleted
+    union all
+    select id from doomed where :apart and delete_call(id)
 ), counted as (
     insert into counter (name, label, slot, value)
     select 'retention', 'calls', pg_backend_pid() % 8, count(*) from calls having count(*) > 0

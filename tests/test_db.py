@@ -32,7 +32,7 @@ def test_a_statement_without_a_suffix_runs_even_if_nobody_reads_its_rows(world: 
     call_id = world.claimed()
     world.age(call_id, 60)
 
-    db.run(sql.release_overdue_claims, batch_max=10)
+    db.run(sql.release_overdue_claims, batch_max=10, only_id=None)
 
     assert world.call(call_id).status == "queued"
 
@@ -48,10 +48,10 @@ def test_an_idle_connection_that_the_server_ended_costs_nobody_a_failure(
     world: World, monkeypatch: pytest.MonkeyPatch, fresh_s: float
 ) -> None:
     monkeypatch.setattr(db, "_FRESH_S", fresh_s)
-    db.run(sql.release_overdue_claims, batch_max=10)
+    db.run(sql.release_overdue_claims, batch_max=10, only_id=None)
     _end_others(world)
 
-    assert db.run(sql.release_overdue_claims, batch_max=10) == []
+    assert db.run(sql.release_overdue_claims, batch_max=10, only_id=None) == []
 
 
 def test_a_database_that_is_away_is_said_to_be_unavailable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,12 +72,14 @@ def test_a_database_that_may_not_be_written_is_unavailable_until_it_may(world: W
     world.do(f"alter database {name} set default_transaction_read_only = on")
     db.close()
     with pytest.raises(db.Unavailable):
-        db.run(sql.release_overdue_claims, batch_max=10)
+        db.run(sql.release_overdue_claims, batch_max=10, only_id=None)
 
     world.do("set default_transaction_read_only = off")
     world.do(f"alter database {name} reset default_transaction_read_only")
 
-    db.persist(lambda: db.run(sql.release_overdue_claims, batch_max=10), for_s=5)  # by a connection that was made since
+    db.persist(
+        lambda: db.run(sql.release_overdue_claims, batch_max=10, only_id=None), for_s=5
+    )  # by a connection that was made since
 
 
 def test_a_server_that_ended_many_connections_costs_nobody_a_failure_nor_a_wait(world: World) -> None:
@@ -93,19 +95,19 @@ def test_a_server_that_ended_many_connections_costs_nobody_a_failure_nor_a_wait(
 
     began_at = time.monotonic()
     for _ in range(8):
-        db.run(sql.release_overdue_claims, batch_max=10)
+        db.run(sql.release_overdue_claims, batch_max=10, only_id=None)
 
     assert time.monotonic() - began_at < 2  # the pool, left alone, finds one dead connection per wait
 
 
 def test_a_server_that_ends_a_statement_costs_one_failure_and_nobody_a_wait(world: World) -> None:
     for _ in range(2):
-        db.run(sql.release_overdue_claims, batch_max=10)
+        db.run(sql.release_overdue_claims, batch_max=10, only_id=None)
 
     with pytest.raises(db.Unavailable):
         db.with_connection(lambda connection: connection.execute("select pg_terminate_backend(pg_backend_pid())"))
 
-    assert db.run(sql.release_overdue_claims, batch_max=10) == []
+    assert db.run(sql.release_overdue_claims, batch_max=10, only_id=None) == []
 
 
 def test_a_session_that_was_ended_while_we_were_stopped_is_unavailable_and_no_surprise() -> None:

@@ -35,7 +35,7 @@ def _all(calls: list[int]) -> dict[str, list[_Asked]]:
         for call_id in calls
     ]
     waits = {"ring_s": 60, "talk_s": 3600, "lead_s": 30, "relook_s": 10}
-    stale = {"batch_max": 200}
+    stale = {"batch_max": 200, "only_id": None}
     return {
         "claim": [_Asked(dispatch.sql.claim_due_calls, CLAIM | {"claims_per_thread": 4}, CALLS)],
         "begin": [_Asked(dial.sql.begin_dials, {"call_ids": calls, "ask_s": 60, "send_s": 0.1, "life_s": 3600}, CALLS)],

@@ -17,7 +17,18 @@ from outbound.call import FINAL, Report
 from tests.conftest import World, begin, forget_settings
 
 # Every label, and how many values it may have at most: no number of a telephone and no word of a stranger among them.
-LABELS = {"status": 10, "rule": 4, "result": 6, "reason": 8, "duty": 5, "version": 1, "holder": 3, "by": 2, "le": 15}
+LABELS = {
+    "status": 10,
+    "rule": 4,
+    "result": 6,
+    "reason": 8,
+    "duty": 5,
+    "version": 1,
+    "holder": 3,
+    "by": 2,
+    "le": 15,
+    "step": 8,
+}
 LABELS |= {"cause": 2, "kind": 1, "scope": 4, "id": metrics.ROWS_MAX, "business": metrics.ROWS_MAX}
 
 

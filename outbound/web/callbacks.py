@@ -33,6 +33,7 @@ _ANSWERS = {
     "kept": 204,
     "unchanged": 204,
     "unknown_status": 204,
+    "set_aside": 204,
     "unknown_call": 404,
     "other_call_sid": 409,
 }

@@ -638,4 +638,33 @@ GUARDS = (
         (("where call_log.ended_at < past.moment", "where true"),),
         "tests/test_retention.py::test_a_call_that_waited_long_and_ended_lately_is_kept",
     ),
+    Guard(
+        "a call that makes the claim raise is set aside",
+        "outbound/dispatch.py",
+        (("if not db.transact(_set_aside_odd_heads, line):", "if line is not ...:"),),
+        "tests/test_poison.py::test_an_odd_row_that_cannot_even_be_closed_is_kept_out_of_every_claim",
+    ),
+    Guard(
+        "a call that was set aside is claimed no more",
+        "sql/dispatch.sql",
+        (("and not exists (select from call_set_aside where call_id = call_log.id)", ""),),
+        "tests/test_poison.py::test_an_odd_row_that_cannot_even_be_closed_is_kept_out_of_every_claim",
+    ),
+    Guard(
+        "a zone is checked when it comes in and never again",
+        "sql/migrations/0020_set_aside.sql",
+        (("if tg_op = 'UPDATE' and new.time_zone is not distinct from old.time_zone then", "if false then"),),
+        "tests/test_poison.py::test_a_zone_is_asked_for_when_it_comes_in_and_never_again",
+    ),
+    Guard(
+        "nobody is called whose zone the server does not know",
+        "sql/migrations/0020_set_aside.sql",
+        (
+            (
+                "when $1.time_zone is not null and present_zone($1.time_zone) is null then 'no_time_zone'",
+                "when false then 'no_time_zone'",
+            ),
+        ),
+        "tests/test_poison.py::test_a_zone_that_nobody_knows_closes_its_call_and_says_which",
+    ),
 )
