@@ -38,6 +38,9 @@ def _apply(rule: str, once: Once) -> int | None:
                 crash_here("cleanup.applied")
             if moved < batch_max:
                 break
+    except db.Unavailable as error:
+        log.outage("cleanup.database_away", error, rule=rule)
+        return None
     except Exception:
         log.exception("cleanup.failed", rule=rule)
         return None

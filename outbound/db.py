@@ -18,7 +18,7 @@ from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from outbound import session
+from outbound import quiet, session
 from outbound.config import settings
 
 T = TypeVar("T")
@@ -27,6 +27,7 @@ Conflict = psycopg.errors.UniqueViolation
 _ReadOnly = psycopg.errors.ReadOnlySqlTransaction  # a standby, or a primary that was told not to write
 # The database is away, or coming back, or gave up on us while we were stopped: try again later.
 Unavailable = (psycopg.OperationalError, _ReadOnly, psycopg.errors.IdleInTransactionSessionTimeout)
+quiet.expect(*Unavailable)
 NoSuchTable = psycopg.errors.UndefinedTable
 NotAllowed = psycopg.errors.InsufficientPrivilege
 Error = psycopg.Error

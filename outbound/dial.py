@@ -152,11 +152,11 @@ def _write_of(call: db.Row, answer: CallRefused | CallNotSent | CallUnsure | _Od
         refused = {"error_code": answer.code, "error_message": message, "at_fault": answer.at_fault}
         return partial(_record_refusal, call_id=call.id, fence=call.fence, **refused)
     if isinstance(answer, CallNotSent):
-        log.warning("dial.not_sent", call_id=call.id, reason=str(answer))
+        log.outage("dial.not_sent", str(answer), call_id=call.id)
         back = {"call_id": call.id, "fence": call.fence, "wait_s": settings().put_back_s, "reason": str(answer)}
         return partial(db.run, sql.put_back, **back)
     # The row says 'initiated' and has a deadline: reconcile asks the carrier, and nobody dials it again.
-    log.warning("dial.unsure", call_id=call.id, reason=str(answer))
+    log.outage("dial.unsure", str(answer), call_id=call.id)
     return partial(db.run, sql.record_unsure)
 
 

@@ -53,7 +53,7 @@ def _hang_up(call: db.Row) -> bool:
     try:
         report = carrier().hang_up(call.call_sid, call.hang_up)
     except CarrierSilent as reason:
-        log.warning("hang_up.carrier_silent", call_id=call.id, reason=str(reason))
+        log.outage("hang_up.carrier_silent", str(reason), call_id=call.id)
         return False
     except Exception:
         log.exception("hang_up.failed", call_id=call.id)  # one odd answer must not end the others' round

@@ -12,11 +12,13 @@ from typing import Any
 
 import structlog
 
+from outbound import quiet
+
 FORMAT_SETTING = "OUTBOUND_LOG_FORMAT"
 
 # PostgreSQL shows the whole row that it refuses, with what is known of the callee; and a URL may hold a password.
 _ROW = re.compile(r"\b(DETAIL|CONTEXT):.*?(?=\\n\S|\n\S|\Z)", re.DOTALL)
-_LOGIN = re.compile(r"(://[^:/@\s]*:)[^@\s]*(?=@)")
+_LOGIN = re.compile(r"(://[^:/@\s]*:)[^@\s]*(?=@)|(password=)[^&\s'\"]*")
 
 # Twilio's error texts, URLs of failed requests, and the arguments of old messages, carry numbers.
 _PHONE = re.compile(
@@ -32,7 +34,7 @@ _PHONE = re.compile(
 )
 
 # What none of the above finds anything in has none of these; most values have none, and this is a tenth of the work.
-_SUSPECT = re.compile(r"\d[\d ().-]{5,}\d|DETAIL:|CONTEXT:|://")
+_SUSPECT = re.compile(r"\d[\d ().-]{5,}\d|DETAIL:|CONTEXT:|://|password=")
 _OURS = ("timestamp", "level")  # the last word on these is our own processors'
 
 _RENDERERS: dict[str, Any] = {
@@ -60,7 +62,7 @@ def set_up(level: str = "INFO") -> None:
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        wrapper_class=_Log,
         cache_logger_on_first_use=True,
     )
     renderer = _RENDERERS.get(os.environ.get(FORMAT_SETTING, ""), _RENDERERS["logfmt"])
@@ -76,6 +78,7 @@ def set_up(level: str = "INFO") -> None:
             ],
         )
     )
+    handler.addFilter(quiet.Outages(get("process").outage))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -88,7 +91,7 @@ def set_up(level: str = "INFO") -> None:
 
 def get(step: str) -> Any:
     """The log of one step; name an event `step.what_happened` and give ids, never numbers."""
-    return structlog.get_logger(step)
+    return structlog.wrap_logger(None, wrapper_class=_Log, logger_factory_args=(step,))
 
 
 def about(**ids: object) -> AbstractContextManager[None]:
@@ -104,6 +107,21 @@ def remember(**ids: object) -> None:
 def forget() -> None:
     """Let further lines carry no ids."""
     structlog.contextvars.clear_contextvars()
+
+
+class _Log(structlog.stdlib.BoundLogger):
+    """One step's log."""
+
+    def outage(self, event: str, error: BaseException | str | None, **values: Any) -> None:
+        """
+        Say that something outside is away, and keep to what was said within the last second of the same kind.
+
+        A warning with its `cause`: the class of *error*, or what it is given as; `more` lines were not written before.
+        """
+        why = quiet.cause(error)
+        held_back = quiet.held_back(event, why)
+        if held_back is not None:
+            self.warning(event, **values, cause=why, **({"more": held_back} if held_back else {}))
 
 
 class _Journal(structlog.stdlib.ProcessorFormatter):
@@ -140,7 +158,7 @@ def _masked(name: str, value: Any) -> Any:
     said = f"{name}={value}"
     if not _SUSPECT.search(said):
         return value if isinstance(value, int) else said[len(name) + 1 :]
-    masked = _PHONE.sub(r"\g<said>+…", _LOGIN.sub(r"\1…", _ROW.sub(r"\1: …", said)))
+    masked = _PHONE.sub(r"\g<said>+…", _LOGIN.sub(r"\1\2…", _ROW.sub(r"\1: …", said)))
     if masked == said:
         return value if isinstance(value, int) else said[len(name) + 1 :]
     return masked[len(name) + 1 :]

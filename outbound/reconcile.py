@@ -31,7 +31,7 @@ def reconcile_overdue_calls() -> int:
         confirm_live_calls(budget, ask)
         _ask_about_overdue(ask, budget)
     except CarrierSilent as reason:
-        log.warning("reconcile.carrier_silent", reason=str(reason))
+        log.outage("reconcile.carrier_silent", str(reason))
         return budget.asked
     db.run(sql.reconcile_done)
     return budget.asked

@@ -120,7 +120,7 @@ class _Turns(Event):
             try:
                 duty()
             except db.Unavailable as error:
-                log.warning("scheduler.database_away", duty=duty.__name__, error=type(error).__name__)
+                log.outage("scheduler.database_away", error, duty=duty.__name__)
             except Exception:
                 log.exception("scheduler.failed", duty=duty.__name__)
             finally:

@@ -38,7 +38,7 @@ def require_schema() -> None:
         except db.Unavailable as error:
             if not notify.is_supervised():
                 raise
-            log.warning("service.database_away", error=type(error).__name__)
+            log.outage("service.database_away", error)
         notify.waiting("the database does not answer", _LOOK_S)
         time.sleep(_AGAIN_S)
 

@@ -57,8 +57,8 @@ class Heartbeat(dramatiq.Middleware):
         notify.stopping()
         try:
             dispatch.farewell(self._id)
-        except db.Unavailable:
-            log.warning("worker.farewell_unheard")
+        except db.Unavailable as error:
+            log.outage("worker.farewell_unheard", error)
 
     def _beat(self, worker: Any) -> None:
         while not self._stopped.is_set():
@@ -67,7 +67,7 @@ class Heartbeat(dramatiq.Middleware):
                 if alive:
                     dispatch.heartbeat(self._id, alive)
             except db.Unavailable as error:
-                log.warning("worker.heartbeat_unheard", error=type(error).__name__)
+                log.outage("worker.heartbeat_unheard", error)
             except Exception:
                 log.exception("worker.heartbeat_failed")  # without the next one, nothing would be claimed for us again
             if alive:  # the database answered, or was found away; a process whose threads all died is no use to anybody

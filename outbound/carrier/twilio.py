@@ -1,6 +1,7 @@
 """Twilio, or anyone who speaks its Calls API at TWILIO_API_URL; the only file that knows the twilio client."""
 
 import asyncio
+import atexit
 import base64
 import contextvars
 import hmac
@@ -12,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
@@ -82,6 +84,7 @@ _WITHHELD = {"+266696687", "+2562533", "+7378742833", "+86282452253", "+8656696"
 _OPENED_KEPT = 16  # latest connections, whose quickest says how far away the carrier is
 CONNECT_S = 3  # per address: a dial that never left must be known as such before its call is closed
 _TOGETHER_S = 0.003  # answers that come within this time of each other are written down together
+_CLOSE_S = 5
 IDLE_S = 1  # servers and what lies between keep an idle connection for 5 s or more
 CODE_CHARS_MAX = 64  # call_log.error_code holds no more
 
@@ -165,11 +168,20 @@ class Twilio:
         self._thread.start()
 
     def close(self) -> None:
-        """Close every connection, and end the thread."""
-        self._wait(self._http.close())
+        """Close every connection, and end the thread; what is still asked gets no answer."""
+        with suppress(TimeoutError):  # the loop hangs: a process that ends must not
+            asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(_CLOSE_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._thread.join(_CLOSE_S)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+    async def _end(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._http.close()
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
@@ -435,6 +447,7 @@ def carrier() -> Twilio:
     with _opening:
         if os.getpid() not in _carriers:
             _carriers[os.getpid()] = Twilio(settings())
+            atexit.register(close)  # whatever opened it: a session that nobody closes complains when the process ends
         return _carriers[os.getpid()]
 
 
