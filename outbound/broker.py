@@ -3,7 +3,8 @@
 import inspect
 import threading
 import time
-from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from queue import PriorityQueue
@@ -16,16 +17,14 @@ from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.brokers.stub import StubBroker
 from dramatiq.errors import BrokerConnectionError, ConnectionClosed, DecodeError
 from dramatiq.middleware import Retries
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from outbound import logs
+from outbound import logs, quiet, redis_client
 from outbound.config import settings
+from outbound.redis_client import Fault
 
 IN_PROCESS = "memory://"
 
 _SOCKET_TIMEOUT_S = 5  # Dramatiq's scripts take milliseconds; a broker that is slower is away
-_CONNECT_TIMEOUT_S = 2
 _BELL_S = 5  # between two looks of a worker that hears no bell: one that was lost costs this much at most
 _LAST_BELL_S = 1  # and of one that was told to stop, which takes nothing more and says that it is alive
 _STOP_BELL_S = 60  # a bell that calls a worker to its end is forgotten after this, should nobody hear it any more
@@ -34,6 +33,7 @@ _LAST_LOOK_S = 0.05  # between two looks of a thread that was told to stop, unti
 _FULL_WAIT_MS = 20  # between two looks of a worker that has all the messages it may hold
 _AWAY_S = 2  # after a failure nobody waits for the broker again for this long: a callback must not hang on a nudge
 
+quiet.expect(redis.ConnectionError, redis.TimeoutError, BrokerConnectionError)
 log = logs.get("broker")
 
 
@@ -87,7 +87,7 @@ class _Quiet(dramatiq.Middleware):
         try:
             cast("_Redis", broker).stop_fetching()
         except redis.RedisError as error:
-            log.warning("broker.unavailable", error=type(error).__name__)
+            log.outage("broker.unavailable", error)
 
 
 class _WorkQueue(PriorityQueue[Any]):
@@ -129,15 +129,34 @@ class _Consumer(_RedisConsumer):
                     self.broker.wait_for_bell(self.queue_name)
                     return None
             return super().__next__()  # type: ignore[no-untyped-call]
-        except (redis.ConnectionError, redis.TimeoutError) as error:
+        except redis.RedisError as error:
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
 
+    def ack(self, message: dramatiq.MessageProxy) -> None:
+        """Tell the broker that a message is done; who has not told it when it stops leaves that to the row's state."""
+        self._tell(super().ack, message)
+
+    def nack(self, message: dramatiq.MessageProxy) -> None:
+        """Tell the broker to set a message aside."""
+        self._tell(super().nack, message)
+
+    def _tell(self, what: Callable[[Any], None], message: dramatiq.MessageProxy) -> None:
+        try:
+            what(message)
+        except (ConnectionClosed, redis.RedisError) as error:
+            if not self.broker.is_stopping:
+                raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+            log.outage("broker.unavailable", error)
+
     def requeue(self, messages: Iterable[dramatiq.MessageProxy]) -> None:
-        """Give back what was not begun, and wake another worker for it."""
+        """Give back what was not begun, and wake another worker for it; clean-up does where the broker is away."""
         given_back = list(messages)
-        super().requeue(given_back)  # type: ignore[no-untyped-call]
-        if given_back:
-            self.broker.ring(self.queue_name, len(given_back))
+        try:
+            super().requeue(given_back)  # type: ignore[no-untyped-call]
+            if given_back:
+                self.broker.ring(self.queue_name, len(given_back))
+        except redis.RedisError as error:
+            log.outage("broker.unavailable", error)
 
 
 class _Redis(RedisBroker):
@@ -150,8 +169,8 @@ class _Redis(RedisBroker):
     is_stopping = False
 
     def __init__(self, url: str, namespace: str, middleware: list[dramatiq.Middleware]) -> None:
-        super().__init__(client=_client(url, _SOCKET_TIMEOUT_S), namespace=namespace, middleware=middleware)  # type: ignore[no-untyped-call]
-        self._waiting = _client(url, _BELL_S + _SOCKET_TIMEOUT_S)
+        super().__init__(client=redis_client.client(url, _SOCKET_TIMEOUT_S), namespace=namespace, middleware=middleware)  # type: ignore[no-untyped-call]
+        self._waiting = redis_client.client(url, _BELL_S + _SOCKET_TIMEOUT_S)
         self._here = threading.local()
         dispatch = self.scripts["dispatch"]
         # Dramatiq's own way to Redis, but into this thread's pipeline while it has one.
@@ -196,13 +215,38 @@ class _Redis(RedisBroker):
     @contextmanager
     def in_one_go(self, queue_name: str) -> Iterator[None]:
         """Send what is sent inside, by this thread to this queue, when it is over: all in one go, with its bell."""
-        pipeline = self._here.pipeline = self.client.pipeline(transaction=False)
-        try:
+        with self._collected() as pipeline:
             yield
-        finally:
-            self._here.pipeline = None
         self._ring_in(pipeline, queue_name, len(pipeline))
         pipeline.execute()
+
+    @contextmanager
+    def _collected(self) -> Iterator[Any]:
+        """Collect what this thread asks of the queues inside, instead of sending it."""
+        pipeline = self._here.pipeline = self.client.pipeline(transaction=False)
+        try:
+            yield pipeline
+        finally:
+            self._here.pipeline = None
+
+    def prove(self) -> None:
+        """
+        Send one message to a queue of its own, wait for its bell and take it, by the commands that every nudge needs.
+
+        Raises:
+            redis.RedisError: no nudge would get through.
+        """
+        queue_name, message_id = f"proof.{uuid.uuid4().hex}", "1"
+        with self._collected() as pipeline:
+            self.do_enqueue(queue_name, message_id, message_id)
+            self._dispatch("fetch")(queue_name, 1)  # type: ignore[no-untyped-call]
+            self.do_ack(queue_name, message_id)
+        self._ring_in(pipeline, queue_name, 1)
+        pipeline.expire(self.bell(queue_name), _STOP_BELL_S)
+        pipeline.blpop([self.bell(queue_name)], timeout=_LAST_BELL_S)
+        _, fetched, *_ = pipeline.execute()
+        if fetched != [message_id.encode()]:
+            raise redis_client.Refused("ERR")
 
     def wait_for_bell(self, queue_name: str) -> None:
         """Wait until there may be something to fetch, or until we are told to stop."""
@@ -242,16 +286,8 @@ class _Redis(RedisBroker):
         return False
 
 
-def _client(url: str, socket_timeout_s: float) -> redis.Redis:
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=socket_timeout_s,
-        socket_connect_timeout=_CONNECT_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),  # redis-py would try for 15 s; we look again at the next tick
-    )
-
-
 _away_until: MutableMapping[dramatiq.Broker, float] = WeakKeyDictionary()
+_last_fault: MutableMapping[dramatiq.Broker, Fault] = WeakKeyDictionary()
 
 
 def nudge_each(actor: dramatiq.Actor[..., Any], all_args: Sequence[tuple[int | str, ...]]) -> bool:
@@ -269,21 +305,35 @@ def nudge_each(actor: dramatiq.Actor[..., Any], all_args: Sequence[tuple[int | s
                 actor.send(*args)
     except (BrokerConnectionError, redis.RedisError) as error:
         _away_until[actor.broker] = time.monotonic() + _AWAY_S
-        log.warning("broker.unavailable", actor=actor.actor_name, error=type(error).__name__)
+        _last_fault[actor.broker] = redis_client.fault(error)
+        log.outage("broker.unavailable", error, actor=actor.actor_name)
         return False
     return True
 
 
-def answers() -> bool:
-    """Does the broker answer?  One that lives in this process does."""
-    client = getattr(broker, "client", None)
-    if client is None:
-        return True
+def last_fault(of: dramatiq.Broker) -> Fault:
+    """Why nudge_each returned False the last time that it did."""
+    return _last_fault.get(of) or redis_client.fault(ConnectionError())
+
+
+def fault(of: dramatiq.Broker | None = None) -> Fault | None:
+    """
+    Why no message gets through the broker (default: this process's own); None where one did: it was sent and taken.
+
+    Takes 15 s at most.  A broker that lives in this process has no faults.
+    """
+    asked = broker if of is None else of
+    if not isinstance(asked, _Redis):
+        return None
     try:
-        return bool(client.ping())
-    except Exception as error:  # noqa: BLE001 (away, or it does not let us in: no nudge gets through)
-        log.warning("broker.silent", error=type(error).__name__)
-        return False
+        try:
+            asked.prove()
+        except redis_client.Refused:  # perhaps on an old connection, to a server that is a replica now
+            asked.prove()
+    except redis.RedisError as error:
+        log.outage("broker.unavailable", error)
+        return redis_client.fault(error)
+    return None
 
 
 def waiting_messages(queue_name: str) -> list[bytes]:

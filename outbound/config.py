@@ -12,6 +12,8 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from outbound import sentinel_url
+
 TWILIO_API_URL = "https://api.twilio.com"
 CLOSED_WITHIN_S = 120  # a call without a call_sid
 HEARTBEAT_S = 2  # a worker process says this often that it is alive
@@ -44,7 +46,7 @@ class Settings(BaseSettings):
 
     # Where things are
     database_url: str | None = _env("DATABASE_URL", repr=False)  # PostgreSQL 14 or newer; embedded when not set
-    redis_url: str | None = _env("REDIS_URL", repr=False)  # Redis 6.2+; memory:// for one process; else embedded
+    redis_url: str | None = _env("REDIS_URL", repr=False)  # Redis 6.2+, or Sentinels; memory:// for one process
     broker_namespace: str = Field("outbound", pattern=r"^[a-z0-9_-]{1,40}$")  # one per database that shares a broker
     data_dir: Path | None = None  # where embedded servers keep their data
     public_url: str | None = None  # where the carrier reaches the web process; signatures are checked against it
@@ -146,7 +148,7 @@ def settings() -> Settings:
 
 def without_password(url: str) -> str:
     """An address as it may be shown."""
-    return re.sub(r"(://[^:/@]*:)[^@]*(?=@)|([?&]password=)[^&]*", r"\1\2…", url)
+    return re.sub(r"(://[^:/@]*:)[^@]*(?=@)|([?&](?:sentinel_)?password=)[^&]*", r"\1\2…", url)
 
 
 def env_names() -> dict[str, str]:
@@ -214,7 +216,7 @@ def _url_faults(settings: Settings) -> list[str]:
     faults = []
     schemes = {
         "DATABASE_URL": (settings.database_url, ("postgresql", "postgres")),
-        "REDIS_URL": (settings.redis_url, ("redis", "rediss", "unix", "memory")),
+        "REDIS_URL": (settings.redis_url, ("redis", "rediss", "unix", "memory", *sentinel_url.SCHEMES)),
         "TWILIO_API_URL": (settings.twilio_api_url, ("http", "https")),
         "OUTBOUND_PUBLIC_URL": (settings.public_url, ("http", "https")),
     }
@@ -233,11 +235,21 @@ def _url_fault(url: str, allowed: tuple[str, ...]) -> str | None:
         return f"must start with {' or '.join(f'{scheme}://' for scheme in allowed)}"
     if re.search(r"%(?![0-9A-Fa-f]{2})", url):  # libpq's own error would repeat the password
         return "has a % that is not followed by two hex digits: write %25 for a percent sign"
+    if sentinel_url.is_one(url):
+        return _sentinel_fault(url)
     if "https" not in allowed:
         return None  # PostgreSQL's may name several hosts, which no parser here knows
     parts = _parts(url)
     if not (parts and parts.hostname) or parts.query or parts.fragment or " " in url or not url.isascii():
         return "must name a host, and have no space, ? or #"
+    return None
+
+
+def _sentinel_fault(url: str) -> str | None:
+    try:
+        sentinel_url.parse(url)
+    except ValueError as fault:
+        return str(fault)
     return None
 
 

@@ -1,12 +1,15 @@
 """Take what is due, within every limit, and nudge a worker for each."""
 
 import time
+from contextlib import suppress
 from threading import Event
 from uuid import UUID
 
+from outbound import broker as nudges
 from outbound import db, dial, logs
 from outbound.config import PACE_LATE_S, WORKER_SILENT_S, settings
 from outbound.failpoint import crash_here
+from outbound.redis_client import FAULTS, Fault
 
 sql = db.statements("dispatch")
 log = logs.get("dispatch")
@@ -15,6 +18,7 @@ _BUSY_WAIT_S = 0.02  # between two turns while there is work, or was _BUSY_S ago
 _BUSY_S = 2
 _HEADS_MIN = 20  # calls looked at per lane and turn at least: what stands in the way is soon out of it
 _AWAY_WAIT_S = 2  # after the database or the broker was away
+_STOP_TOLD_S = 5  # a broker that is away for less is a restart, and nobody's concern
 
 
 def dispatch_once(line: db.Connection | None = None) -> int:
@@ -29,7 +33,7 @@ def dispatch_once(line: db.Connection | None = None) -> int:
     crash_here("dispatch.claimed")
     if claimed and not dial.nudge(claimed):
         db.run(sql.release_claims, call_ids=claimed)  # a nudge that got through all the same finds no claim
-        raise BrokerAway
+        raise BrokerAway(nudges.last_fault(dial.dial_call.broker))
     crash_here("dispatch.nudged")
     if moved:
         log.info("dispatch.claimed", calls=len(claimed), put_aside=len(moved) - len(claimed))
@@ -78,7 +82,12 @@ def _claim(connection: db.Connection) -> list[db.Row]:
 
 
 class BrokerAway(Exception):
-    """The broker took no nudge; the claims were given back."""
+    """The broker takes no nudge, and *fault* says why; what was claimed was given back."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.said)
+        self.fault = fault
+        self.cause = fault.code
 
 
 def dispatch_until(stop: Event) -> None:
@@ -86,11 +95,15 @@ def dispatch_until(stop: Event) -> None:
     Dispatch until *stop* is set: woken by a notice, and by a poll that finds everything anyway.
 
     On one line of its own, where the claim's plan is always warm.  A poll asks first whether anything is due, a small
-    part of a claim's work.
+    part of a claim's work.  Nothing is claimed before the broker took a message and gave it back; while it does not,
+    dialing_stop says so.
     """
+    away_since: float | None = None
     while not stop.is_set():
         try:
             with db.connect(**db.PREPARED) as line:
+                _prove_broker(line)
+                away_since = None
                 db.listen(line, "outbound_due")
                 busy_until, moved, heard = 0.0, 0, True
                 while not stop.is_set():
@@ -99,17 +112,34 @@ def dispatch_until(stop: Event) -> None:
                         busy_until = time.monotonic() + _BUSY_S
                     busy = time.monotonic() < busy_until
                     heard = db.wait_for_notice(line, _BUSY_WAIT_S if busy else settings().poll_s)
-        except (*db.Unavailable, BrokerAway) as error:
-            if db.is_of_a_row(error):  # some of these are OperationalError too
-                log.exception("dispatch.failed")
-            else:
-                log.warning("dispatch.waiting", error=type(error).__name__)
+        except BrokerAway as away:
+            away_since = time.monotonic() if away_since is None else away_since
+            log.outage("dispatch.waiting", away)
+            with suppress(*db.Unavailable):
+                _tell_fault(away.fault, time.monotonic() - away_since)
             stop.wait(_AWAY_WAIT_S)
         except db.Error as error:
-            if not db.is_of_a_row(error):
+            if db.is_of_a_row(error):  # no call raises by itself: a process that dies would claim no more
+                log.exception("dispatch.failed")
+            elif isinstance(error, db.Unavailable):
+                log.outage("dispatch.waiting", error)
+            else:
                 raise
-            log.exception("dispatch.failed")  # no call raises by itself: a process that dies would claim no more
             stop.wait(_AWAY_WAIT_S)
+
+
+def _prove_broker(line: db.Connection) -> None:
+    fault = nudges.fault(dial.dial_call.broker)
+    if fault is not None:
+        raise BrokerAway(fault)
+    sql.say_broker_works(line)
+    sql.end_broker_stop(line)
+
+
+def _tell_fault(fault: Fault, away_s: float) -> None:
+    code = fault.code.lower() if fault.code in FAULTS else "other"
+    reason = f"The broker {fault}, so that no worker can be told of a call: {fault.mend}."
+    db.run(sql.broker_fails, code=code, reason=reason, away_s=away_s, told_after_s=_STOP_TOLD_S)
 
 
 def heartbeat(worker_id: UUID, threads: int) -> None:

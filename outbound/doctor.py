@@ -1,8 +1,9 @@
 """
 Is everything sound that calls depend on, and if not, how is it mended?  Fit for a gate before and after a deployment.
 
-It changes nothing: what it must make in order to compare is rolled back.  One trace is left, since it must ask the web
-process what a forger would: that process counts one refused callback.
+It changes nothing: what it must make in order to compare is rolled back, and the message that it sends to the broker is
+taken back.  One trace is left, since it must ask the web process what a forger would: that process counts one refused
+callback.
 """
 
 import base64
@@ -353,6 +354,8 @@ def _database_clock() -> _Said:
 
 
 def _broker_clock() -> _Said:
+    from outbound.redis_client import Refused
+
     client = _client()
     if client is None:
         return _ok("this process's own")
@@ -361,7 +364,12 @@ def _broker_clock() -> _Said:
         seconds, microseconds = client.time()
         return float(seconds) + float(microseconds) / 1e6
 
-    return _clock("the broker", read)
+    try:
+        return _clock("the broker", read)
+    except Refused as refusal:
+        if refusal.cause != "NOPERM":
+            raise
+        return _warn("not looked at: this user may not run TIME", "nothing, or let it: `acl setuser … +time`")
 
 
 def _clock(whose: str, read: Callable[[], float]) -> _Said:
@@ -391,13 +399,17 @@ def _client() -> Any:
 
 
 def _broker() -> _Said:
+    from outbound.broker import fault
+
     client = _client()
     if client is None:
         return _warn("inside one process", "set REDIS_URL to run on more than one process or host")
-    try:
-        info = client.info()
-    except Exception as error:  # noqa: BLE001 (away, or it does not let us in)
-        return _fail(_words(error), "start Redis or Valkey, or correct REDIS_URL")
+    found = fault()
+    if found is not None:
+        return _fail(str(found), found.mend)
+    info = _info(client)
+    if info is None:
+        return _unseen("it takes and gives messages; its version was not looked at")
     version = str(info.get("redis_version", "0"))
     number = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
     if number < _REDIS_MIN:
@@ -408,9 +420,32 @@ def _broker() -> _Said:
     return _ok(f"Valkey {valkey}" if valkey else f"Redis {version}")
 
 
+def _info(client: Any) -> Any:
+    """What the server says of itself; None where our user may not ask, which nothing else needs."""
+    from outbound.redis_client import Refused
+
+    try:
+        return client.info()
+    except Refused as refusal:
+        if refusal.cause == "NOPERM":
+            return None
+        raise
+
+
+def _unseen(said: str) -> _Said:
+    return _warn(f"{said}: this user may not run INFO", "nothing, or let it: `acl setuser … +info`")
+
+
 def _broker_policy() -> _Said:
     client = _client()
-    policy = client.info("memory").get("maxmemory_policy") if client is not None else "noeviction"
+    if client is None:
+        return _ok("noeviction")
+    info = _info(client)
+    if info is None:
+        return _unseen("maxmemory-policy was not looked at")
+    policy = info.get("maxmemory_policy")
+    if policy is None:  # some hosted servers do not tell
+        return _warn("the server does not tell its maxmemory-policy", "make sure that it is noeviction")
     if policy != "noeviction":
         return _fail(
             f"maxmemory-policy is {policy}: nudges can vanish",

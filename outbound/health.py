@@ -11,10 +11,11 @@ def missing() -> dict[str, str]:
     """
     What a call needs and is not there, by name: database, schema, broker, consumers; empty where calls can be made.
 
-    Takes some 15 s at most where the database or the broker is away.  Nothing in it is secret: no address, no user, no
-    word of an error.
+    The broker must take a message and give it back.  Takes some 15 s at most where the database or the broker is away.
+    Nothing in it is secret: no address, no user, no word of an error but its code.
     """
-    found = {} if broker.answers() else {"broker": "does not answer", "consumers": "no nudge reaches them"}
+    fault = broker.fault()
+    found = {} if fault is None else {"broker": str(fault), "consumers": "no nudge reaches them"}
     try:
         lacking = schema.missing_migrations()
         if lacking:
@@ -23,7 +24,7 @@ def missing() -> dict[str, str]:
     except db.Unavailable:
         return found | {"database": "does not answer"}
     except Exception as error:  # noqa: BLE001 (no permission, a foreign schema: whatever it is, calls cannot be made)
-        log.warning("health.unreadable", error=type(error).__name__)
+        log.outage("health.unreadable", error)
         return found | {"database": "cannot be read"}
     if not threads:
         found["consumers"] = "no worker is alive"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from outbound import __version__, db, logs, schema
+from outbound import __version__, db, logs, redis_client, schema
 from outbound.call import FINAL
 from outbound.config import WORKER_SILENT_S, settings
 
@@ -157,6 +157,7 @@ _DUTIES = ("claimed", "no_call_sid", "no_lead", "reconcile", "hang_up")
 
 # Name, help, counter in the database, label, and the values that are shown from the start: a series that begins with
 # its first event hides that event from increase().
+BROKER_FAULTS = (*(code.lower() for code in redis_client.FAULTS), "other")
 _EFFECTS = ("moved", "unchanged", "unknown_status")
 _TOTALS = (
     (
@@ -213,6 +214,13 @@ _TOTALS = (
         "step",
         ("claim", "begin", "dial", "report", "cleanup", "reconcile", "hang_up", "retention"),
     ),
+    (
+        "outbound_broker_failures",
+        "Times that a dispatcher found the broker away, or refusing, by what it answered.",
+        "broker_failure",
+        "code",
+        BROKER_FAULTS,
+    ),
     ("outbound_deleted_rows", "Rows that were deleted for their age, by kind.", "retention", "kind", ("calls",)),
 )
 
@@ -268,7 +276,7 @@ class _Queue:
         info = _gauge("outbound_build_info", "Always 1; the version is the label.", {__version__: 1}, "version")
         from outbound import broker  # `outbound status` reads the numbers where no broker is configured
 
-        answers: dict[str | None, float] = {None: broker.answers()}
+        answers: dict[str | None, float] = {None: broker.fault() is None}
         schema_text = "Migrations that this version needs and the database lacks."
         missing: dict[str | None, float] = {}
         found: list[Metric] = []
@@ -277,12 +285,12 @@ class _Queue:
             missing = {None: len(schema.missing_migrations())}
             found = list(families(read()))
         except Exception as error:  # noqa: BLE001 (an old schema has a dozen ways to fail; the scrape must say so)
-            log.warning("metrics.unreadable", error=type(error).__name__)
+            log.outage("metrics.unreadable", error)
             failed = 1
         return [
             *found,
             info,
-            _gauge("outbound_broker_up", "1 where the broker answers this web process.", answers),
+            _gauge("outbound_broker_up", "1 where the broker took and gave a message of this web process.", answers),
             _gauge("outbound_schema_missing_migrations", schema_text, missing),
             _gauge("outbound_scrape_error", "1 where the database could not be read for this scrape.", {None: failed}),
         ]

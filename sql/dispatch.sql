@@ -266,6 +266,33 @@ update call_log
    set status = 'queued', overdue_at = null
  where id = any(:call_ids::bigint[]) and status = 'claimed';
 
+-- name: say_broker_works()!
+-- A dispatcher whose nudges get through says so for as long as its connection lasts: the others, from whose hosts the
+-- broker cannot be reached, must not say that nothing is dialed.
+select pg_advisory_lock_shared(hashtext('outbound.broker_works'));
+
+-- name: end_broker_stop()!
+-- Nudges get through again.
+--
+-- Moves    a row out of dialing_stop
+-- Races    who says the opposite waits until the last dispatcher whose nudges get through is gone (say_broker_works)
+delete from dialing_stop where cause = 'broker';
+
+-- name: broker_fails(code, reason, away_s, told_after_s)!
+-- A dispatcher's nudges do not get through: count it, and say that nothing is dialed where that lasts.
+--
+-- Moves    a row into dialing_stop, unless a dispatcher is there whose nudges get through
+-- Undo     end_broker_stop
+with counted as (
+    insert into counter (name, label, slot, value)
+    values ('broker_failure', :code, pg_backend_pid() % 8, 1)
+    on conflict (name, label, slot) do update set value = counter.value + excluded.value
+)
+insert into dialing_stop (cause, since, reason)
+select 'broker', now() - make_interval(secs => :away_s), :reason
+ where :away_s >= :told_after_s::float8 and pg_try_advisory_xact_lock(hashtext('outbound.broker_works'))
+on conflict (cause) do update set reason = excluded.reason where dialing_stop.reason <> excluded.reason;
+
 -- name: worker_seen(worker_id, threads)!
 -- A worker process says that it is alive, and how many threads it dials with.
 insert into worker (id, threads)
