@@ -9,7 +9,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from typer.main import get_command
 
-from outbound import config, metrics, schema
+from outbound import config, metrics, quiet, schema
 from outbound.cli import app
 
 ROOT = Path(__file__).parent.parent
@@ -285,8 +285,34 @@ def test_every_event_of_the_log_that_is_named_is_logged(name: str) -> None:
     }
 
     assert named, f"{name} names no event"
-    unknown = sorted(event for event in named if f'"{event}"' not in source)
+    made = [as_pattern(event) for event in re.findall(r'f"([a-z_]*\.?{[^"\s]+)"', source)]
+    unknown = sorted(
+        event for event in named if f'"{event}"' not in source and not any(re.fullmatch(one, event) for one in made)
+    )
     assert not unknown, f"{name} names what nobody logs: {', '.join(unknown)}"
+
+
+def as_pattern(event: str) -> str:
+    """An event as its f-string has it, with the names in braces, as a regular expression."""
+    return re.sub(r"\\{.*?\\}", r"\\w+", re.escape(event))
+
+
+def logged_in_trouble() -> set[str]:
+    """Every event of level warning or worse, ours and those that ours are in place of a library's."""
+    source = "\n".join(path.read_text() for path in sorted((ROOT / "outbound").rglob("*.py")))
+    called = re.findall(r'\.(?:warning|error|critical|exception|outage)\(\s*(f?)"([^"\s]+\.[^"\s]+)"', source)
+    return {event for _, event in called} | {line.event for line in quiet._LINES if line.event}
+
+
+@both_runbooks
+def test_every_event_that_is_logged_in_trouble_is_in_the_table_of_log_events(name: str) -> None:
+    title = {"ops/runbook.md": "Log events", "ops/runbook.he.md": "אירועים בלוג"}[name]
+    body = next(section.body for section in sections(name) if section.title == title)
+    written = {event for row in re.findall(r"^\| ([^|]*`[^|]*) \|", body, re.M) for event in _CODE.findall(row)}
+
+    assert {"dial.refused", "cleanup.failed", "broker.connection_lost"} <= logged_in_trouble(), "events are not found"
+    for event in logged_in_trouble():
+        assert any(re.fullmatch(as_pattern(event), known) for known in written), f"{name} does not explain {event}"
 
 
 @every_file

@@ -29,7 +29,14 @@ LABELS = {
     "le": 15,
     "step": 8,
 }
-LABELS |= {"cause": 2, "kind": 1, "scope": 4, "id": metrics.ROWS_MAX, "business": metrics.ROWS_MAX}
+LABELS |= {
+    "code": len(metrics.BROKER_FAULTS),
+    "cause": 2,
+    "kind": 1,
+    "scope": 4,
+    "id": metrics.ROWS_MAX,
+    "business": metrics.ROWS_MAX,
+}
 
 
 SCOPES = ("account", "business", "campaign", "number")
