@@ -160,7 +160,7 @@ def _write_of(call: db.Row, answer: CallRefused | CallNotSent | CallUnsure | _Od
     return partial(db.run, sql.record_unsure)
 
 
-def _is_trouble(answer: Answer | _Odd) -> bool:
+def _is_trouble(answer: Answer) -> bool:
     """Does the answer say that the carrier itself is in trouble, or that we are too fast for it?"""
     if isinstance(answer, Accepted):
         return answer.queue_time_s > _CARRIER_QUEUE_MAX_S
