@@ -4,7 +4,7 @@ import inspect
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from queue import PriorityQueue
@@ -350,6 +350,51 @@ def forget_namespace(namespace: str) -> None:
     if client is not None:
         for key in client.scan_iter(match=f"{namespace}:*", count=1000):
             client.delete(key)
+
+
+_REMEMBER = """
+if redis.call('hget', KEYS[1], 'line') ~= ARGV[1] then
+    redis.call('del', KEYS[1])
+    redis.call('hset', KEYS[1], 'line', ARGV[1])
+end
+for place = 2, #ARGV, 2 do
+    local known = redis.call('hget', KEYS[1], ARGV[place])
+    if not known or tonumber(known) < tonumber(ARGV[place + 1]) then
+        redis.call('hset', KEYS[1], ARGV[place], ARGV[place + 1])
+    end
+end
+"""
+
+
+def remember_dials(namespace: str, line: str, dials: Mapping[int, int]) -> bool:
+    """Keep how many dials a database has begun, by slot, the highest of each; False where it could not be kept."""
+    client = getattr(broker, "client", None)
+    if client is None or time.monotonic() < _away_until.get(broker, 0):
+        return client is None
+    try:
+        client.eval(_REMEMBER, 1, _dials_key(namespace), line, *(word for pair in dials.items() for word in pair))
+    except redis.RedisError as error:
+        log.warning("broker.unavailable", error=type(error).__name__)
+        return False
+    return True
+
+
+def remembered_dials(namespace: str) -> tuple[str, dict[int, int]] | None:
+    """What remember_dials kept last; None where nothing was kept, was lost, or cannot be read now."""
+    client = getattr(broker, "client", None)
+    if client is None or time.monotonic() < _away_until.get(broker, 0):
+        return None
+    try:
+        kept = {name.decode(): value.decode() for name, value in client.hgetall(_dials_key(namespace)).items()}
+    except redis.RedisError as error:
+        log.warning("broker.unavailable", error=type(error).__name__)
+        return None
+    line = kept.pop("line", None)
+    return None if line is None else (line, {int(slot): int(calls) for slot, calls in kept.items()})
+
+
+def _dials_key(namespace: str) -> str:
+    return f"{namespace}:dials"
 
 
 def _configured() -> dramatiq.Broker:

@@ -10,7 +10,7 @@ from functools import partial
 import dramatiq
 
 from outbound import broker as nudges
-from outbound import callback, db, logs, set_aside, voice
+from outbound import callback, db, identity, logs, set_aside, voice
 from outbound.broker import broker
 from outbound.call import DialOrder, Report
 from outbound.carrier import Accepted, Answer, CallNotSent, CallRefused, CallUnsure, SlowDown
@@ -38,6 +38,7 @@ _TOGETHER_MAX = 16  # calls of one nudge: they are begun by one commit and at th
 def dial_call(*call_ids: int) -> None:
     """Ring claimed calls, each at most once and all at the same time, and write down what the carrier said."""
     line = carrier()  # where it cannot be had (a proxy, a certificate), nothing is begun
+    known = identity.seen()
     asked_at = time.monotonic()
     begun = _begin(call_ids)
     calls = {call.id: call for call in begun}
@@ -47,7 +48,11 @@ def dial_call(*call_ids: int) -> None:
     if not calls:
         return
     crash_here("dial.begun")
-    prepared = [(call.id, _prepared(call, asked_at)) for call in begun]
+    # The last: where one row made them begin one by one, its count is the highest.
+    if identity.begun(begun[-1].line, begun[-1].slot, begun[-1].begun, known):
+        prepared = [(call.id, _prepared(call, asked_at)) for call in begun]
+    else:
+        prepared = [(call.id, CallNotSent("the database was restored")) for call in begun]
     failures = []
     # No transaction is open here: a phone is slow, and a lock must not be.
     for answers in line.place_calls([order for _, order in prepared if isinstance(order, DialOrder)]):

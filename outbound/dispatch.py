@@ -6,7 +6,7 @@ from threading import Event
 from uuid import UUID
 
 from outbound import broker as nudges
-from outbound import db, dial, logs
+from outbound import db, dial, identity, logs
 from outbound.config import PACE_LATE_S, WORKER_SILENT_S, settings
 from outbound.failpoint import crash_here
 from outbound.redis_client import FAULTS, Fault
@@ -65,6 +65,8 @@ def _set_aside_odd_heads(connection: db.Connection) -> int:
 
 def _claim(connection: db.Connection) -> list[db.Row]:
     if not sql.take_turn(connection):
+        return []
+    if not identity.is_known(connection):
         return []
     config = settings()
     rows: list[db.Row] = sql.claim_due_calls(
@@ -145,6 +147,7 @@ def _tell_fault(fault: Fault, away_s: float) -> None:
 def heartbeat(worker_id: UUID, threads: int) -> None:
     """Say that a worker process is alive and can dial *threads* calls at once."""
     db.run(sql.worker_seen, worker_id=worker_id, threads=threads)
+    db.with_connection(identity.is_known)  # what other workers have begun is known here then
 
 
 def farewell(worker_id: UUID) -> None:

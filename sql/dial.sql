@@ -5,14 +5,19 @@
 -- Write down that these calls are about to be dialed.  Committed before the carrier hears of any.
 --
 -- Moves    claimed -> initiated; claimed -> queued where its moment has passed (dial_by, or the claim's own deadline), or
---          where it was forbidden since it was claimed: a pause, a do-not-call entry, consent, the campaign's end
+--          where it was forbidden since it was claimed: a pause, a do-not-call entry, consent, the campaign's end, or
+--          since this may not be the database that dialed last (identity.sql)
 -- Returns  what to dial, and how long a paced call may take until it is sent; nothing of a call that another worker has
---          or that was taken back
+--          or that was taken back.  With each, for the others to know (identity.py): the line of this database and how
+--          many dials it has begun in one of its slots
 -- Races    whoever repeats this nudge finds the rows no longer 'claimed'
 -- Undo     none: from here on the phones may be ringing
-with call as (
+with database as materialized (
+    select identity_fault() is null and not exists (select from dialing_stop where cause = 'recovery') as may_dial
+), call as (
     select id,
-           coalesce(dial_by, overdue_at) >= now()
+           (select may_dial from database)
+           and coalesce(dial_by, overdue_at) >= now()
            and not is_suppressed(to_number, business_id, campaign_id)
            and not exists (
                select
@@ -43,6 +48,11 @@ with call as (
       from call
      where call_log.id = call.id and status = 'claimed'
     returning call_log.*
+), known as (
+    insert into dials_begun (slot, calls)
+    select pg_backend_pid() % 8, count(*) from begun where status = 'initiated' having count(*) > 0
+    on conflict (slot) do update set calls = dials_begun.calls + excluded.calls
+    returning slot, calls
 ), counted as (
     insert into counter (name, label, slot, value)
     select name, label, pg_backend_pid() % 8, sum(value)
@@ -61,8 +71,10 @@ select begun.id, begun.fence, begun.dialed_at, begun.from_number, begun.to_numbe
        begun.put_backs, extract(epoch from begun.dial_by - clock_timestamp())::float8 + :send_s as send_within_s,
        campaign.machine_detection,
        case when speaks.campaign then campaign.voice_url else business.voice_url end as voice_url,
-       case when speaks.campaign then campaign.twiml else business.twiml end as twiml
+       case when speaks.campaign then campaign.twiml else business.twiml end as twiml,
+       (select line::text from identity where ended_at is null) as line, known.slot, known.calls as begun
   from begun
+ cross join known
  inner join business on business.id = begun.business_id
   left join campaign on campaign.id = begun.campaign_id
  cross join lateral (select coalesce(campaign.voice_url, campaign.twiml) is not null as campaign) as speaks

@@ -24,8 +24,9 @@ select exists (
 --
 -- A claim that a crash of the server forgets was never begun: its commit need not wait for the disk.
 --
--- Returns  false where another dispatcher has its turn
+-- Returns  false where another dispatcher has its turn, or nobody has one: the database was restored
 select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'))
+       and not exists (select from dialing_stop where cause = 'recovery')
  where set_config('synchronous_commit', 'off', true) is not null;
 
 -- name: claim_due_calls(batch_max, claims_per_thread, claim_s, worker_silent_s, ring_s, late_s, heads_min, account_rate)
