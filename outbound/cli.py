@@ -17,6 +17,7 @@ from outbound import (
     cli_campaign,
     cli_control,
     cli_doctor,
+    cli_recover,
     cli_suppression,
     cli_window,
     config,
@@ -39,7 +40,7 @@ app.add_typer(cli_campaign.ladder_app, name="ladder")
 app.add_typer(cli_window.app, name="window")
 for group in cli_suppression.groups:
     app.add_typer(group)
-for command in (*cli_control.commands, *cli_doctor.commands):
+for command in (*cli_control.commands, *cli_doctor.commands, *cli_recover.commands):
     app.command()(command)
 
 MaybeBusiness = Annotated[int | None, typer.Option("--business", help="Whose: its id in `outbound business list`.")]

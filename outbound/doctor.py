@@ -16,7 +16,7 @@ from http.client import HTTPException
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-from outbound import config, database_errors, db, schema, session
+from outbound import config, database_errors, db, identity, schema, session
 from outbound.config import settings
 
 sql = db.statements("doctor")
@@ -133,6 +133,7 @@ def _checks() -> tuple[_Check, ...]:
         _Check("time zones", _time_zones, ("migrations",)),
         _Check("calls set aside", _set_aside, ("migrations",)),
         _Check("database clock", _database_clock, ("pooler",)),
+        _Check("identity", _identity, ("migrations",)),
         _Check("broker", _broker),
         _Check("broker policy", _broker_policy, ("broker",)),
         _Check("broker clock", _broker_clock, ("broker",)),
@@ -343,6 +344,29 @@ def _set_aside() -> _Said:
         "mend what the reason names, dial again what is wanted with `outbound enqueue`, then `delete from"
         " call_set_aside where call_id = …`",
     )
+
+
+def _identity() -> _Said:
+    """Is this the database that dialed last, and would we hear of it if it were not?"""
+    told = db.run(sql.what_is_told)
+    if told.reason is not None:
+        return _fail(told.reason, "`outbound recover` takes in what the carrier knows, then calls are dialed again")
+    untold = [
+        name
+        for name, tells in (("the cluster", told.tells_cluster), ("its time line", told.tells_timeline))
+        if not tells
+    ]
+    if untold:
+        return _warn(
+            f"this server does not tell {' and '.join(untold)}: a restore shows by the number of dials alone",
+            "`grant execute on function pg_control_system() to …`; on a managed server, stop dialing before a restore",
+        )
+    if not identity.state_file():
+        return _warn(
+            "this host keeps no number of dials: a disk that is set back shows by what the broker knows alone",
+            "set OUTBOUND_DATA_DIR to a directory that stays",
+        )
+    return _ok("the database that dialed last")
 
 
 # Clocks.

@@ -20,6 +20,7 @@ POINTS = (
     "reconcile.answered",
     "reconcile.written",
 )
+RECOVERY_POINTS = ("recover.taken_in", "recover.recorded", "recover.letting_go")  # of one command, not of a call's life
 
 
 def crash_here(point: str) -> None:

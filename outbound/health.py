@@ -9,7 +9,8 @@ log = logs.get("health")
 
 def missing() -> dict[str, str]:
     """
-    What a call needs and is not there, by name: database, schema, broker, consumers; empty where calls can be made.
+    What a call needs and is not there, by name: database, schema, broker, dialing, consumers; empty where calls can be
+    made.
 
     The broker must take a message and give it back.  Takes some 15 s at most where the database or the broker is away.
     Nothing in it is secret: no address, no user, no word of an error but its code.
@@ -20,12 +21,15 @@ def missing() -> dict[str, str]:
         lacking = schema.missing_migrations()
         if lacking:
             return found | {"schema": f"lacks {len(lacking)} migrations: run `outbound migrate`"}
+        stopped = db.run(sql.dialing_stopped)
         threads = db.run(sql.living_worker_threads, worker_silent_s=WORKER_SILENT_S)
     except db.Unavailable:
         return found | {"database": "does not answer"}
     except Exception as error:  # noqa: BLE001 (no permission, a foreign schema: whatever it is, calls cannot be made)
         log.outage("health.unreadable", error)
         return found | {"database": "cannot be read"}
+    if stopped is not None:
+        found["dialing"] = stopped
     if not threads:
         found["consumers"] = "no worker is alive"
     return found

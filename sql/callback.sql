@@ -130,6 +130,7 @@ with told as materialized (
      where is_news
        and moved.direction = 'outbound'
        and moved.hang_up is null  -- an operator wanted an end of it
+       and coalesce(moved.idempotency_key, '') not like 'recovered:%'  -- its row is lost: what is unknown is not dialed
        and coalesce(campaign.ends_at > now(), true)
        and next.from_number ~ '^\+[1-9][0-9]{6,14}$'  -- rows of the old system may hold anything
        and moved.to_number ~ '^\+[1-9][0-9]{6,14}$'

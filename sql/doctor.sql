@@ -143,3 +143,9 @@ select step, count(*) as calls, max(call_id) as call_id,
   from call_set_aside
  group by step
  order by step;
+
+-- name: what_is_told()^
+-- Returns  what this server tells of itself, and what of that it told when it last dialed
+select live.system_identifier is not null as tells_cluster, live.timeline is not null as tells_timeline,
+       (select reason from dialing_stop where cause = 'recovery') as reason
+  from live_identity() as live;

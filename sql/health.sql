@@ -7,3 +7,7 @@
 select coalesce(sum(threads), 0)::int
   from worker
  where seen_at > now() - make_interval(secs => :worker_silent_s);
+
+-- name: dialing_stopped()$
+-- Returns  why nothing may be dialed from this database until an operator says so; NULL where calls may be dialed
+select reason from dialing_stop where cause = 'recovery';

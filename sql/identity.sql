@@ -74,9 +74,3 @@ with seen as materialized (
 select coalesce((select line from first_look), (select line from identity where ended_at is null)) as line,
        coalesce((select reason from stopped), (select reason from dialing_stop where cause = 'recovery')) as reason,
        exists (select from stopped) as is_news;
-
--- name: what_is_told()^
--- Returns  what this server tells of itself, and what of that it told when it last dialed
-select live.system_identifier is not null as tells_cluster, live.timeline is not null as tells_timeline,
-       (select reason from dialing_stop where cause = 'recovery') as reason
-  from live_identity() as live;
