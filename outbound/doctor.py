@@ -362,10 +362,7 @@ def _identity() -> _Said:
             "`grant execute on function pg_control_system() to …`; on a managed server, stop dialing before a restore",
         )
     if not identity.state_file():
-        return _warn(
-            "this host keeps no number of dials: a disk that is set back shows by what the broker knows alone",
-            "set OUTBOUND_DATA_DIR to a directory that stays",
-        )
+        return _ok("the database that dialed last; this host keeps no number of dials: OUTBOUND_DATA_DIR is not set")
     return _ok("the database that dialed last")
 
 
