@@ -257,6 +257,19 @@ def test_a_copy_of_a_database_dials_nobody(
     assert "a copy" in health.missing()["dialing"]
 
 
+def test_a_copy_of_a_database_stops_at_the_first_look(
+    world: World, nudges: list[object], carrier: RunningSimulator
+) -> None:
+    world.worker()
+    world.queued()
+    db.with_connection(identity.is_known)
+    world.do("update identity set database_oid = database_oid + 1")
+
+    dispatch.dispatch_once()
+
+    assert (world.statuses(), nudges) == (["queued"], [])
+
+
 def test_a_claim_that_was_restored_is_not_dialed_even_before_a_dispatcher_looks(
     world: World, workers: Callable[[], None], carrier: RunningSimulator
 ) -> None:

@@ -667,4 +667,22 @@ GUARDS = (
         ),
         "tests/test_poison.py::test_a_zone_that_nobody_knows_closes_its_call_and_says_which",
     ),
+    Guard(
+        "a restored claim is not dialed",
+        "sql/dial.sql",
+        (("(select may_dial from database)\n           and ", ""),),
+        "tests/test_recover.py::test_a_claim_that_was_restored_is_not_dialed_even_before_a_dispatcher_looks",
+    ),
+    Guard(
+        "a copied database dials nobody",
+        "outbound/dispatch.py",
+        (("if not identity.is_known(connection):", "if identity.is_known is None:"),),
+        "tests/test_recover.py::test_a_copy_of_a_database_stops_at_the_first_look",
+    ),
+    Guard(
+        "a database that forgot dials dials nobody",
+        "outbound/identity.py",
+        (("if forgotten and not db.with_connection(is_known):", "if forgotten and is_known is None:"),),
+        "tests/test_recover.py::test_a_worker_that_knows_of_more_dials_than_the_database_dials_nobody",
+    ),
 )
