@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import dramatiq
 import pytest
@@ -193,7 +193,7 @@ def test_a_database_on_another_time_line_is_recovered(
         drain()
         enqueue(world, 1, 0, 40)
         url = config.settings().database_url or ""
-        sockets = re.search(r"host=([^&]*)", url).group(1).replace("%2F", "/")
+        (sockets,) = parse_qs(urlsplit(url).query)["host"]
         done = subprocess.run(
             [
                 *(binaries / "pg_basebackup", "-h", sockets, "-U", "postgres", "-X", "stream", "-c", "fast"),
