@@ -16,7 +16,7 @@ from http.client import HTTPException
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-from outbound import config, database_errors, db, identity, schema, session
+from outbound import config, database_errors, db, schema, session
 from outbound.config import settings
 
 sql = db.statements("doctor")
@@ -348,6 +348,8 @@ def _set_aside() -> _Said:
 
 def _identity() -> _Said:
     """Is this the database that dialed last, and would we hear of it if it were not?"""
+    from outbound import identity  # it needs a broker, and that needs settings that are right
+
     told = db.run(sql.what_is_told)
     if told.reason is not None:
         return _fail(told.reason, "`outbound recover` takes in what the carrier knows, then calls are dialed again")

@@ -281,10 +281,13 @@ class Environment:
     def __enter__(self) -> None:
         for name, value in self._values.items():
             self._patch.setenv(name, value)
-        db.close()
-        forget_settings()
+        self._forget()
 
     def __exit__(self, *_: object) -> None:
-        db.close()
         self._patch.undo()
-        forget_settings()
+        self._forget()
+
+    @staticmethod
+    def _forget() -> None:
+        forget_settings()  # first: a thread that asks in between opens a pool at the new address
+        db.close()
