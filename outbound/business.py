@@ -3,7 +3,7 @@
 import zoneinfo
 from collections.abc import Sequence
 
-from outbound import db, phone_numbers, voice
+from outbound import db, phone_numbers, time_zones, voice
 
 sql = db.statements("business")
 
@@ -25,7 +25,7 @@ def add(
     Add a business and return its id.
 
     Args:
-        time_zone: an IANA name, like Asia/Jerusalem.
+        time_zone: an IANA name, like Asia/Jerusalem; a former one becomes that of today.
         default_region: two letters (IL, US): the country of numbers that are written without a country code.
         voice_url, twiml: what a call plays; one of them.
         phones: its own numbers.
@@ -85,13 +85,13 @@ def _checked(
         fault
         for fault in (
             _name_fault(name),
-            _time_zone_fault(time_zone),
             _region_fault(region),
             "a call must play something: give a voice URL or TwiML" if silent else None,
             *voice.faults(voice_url, twiml),
         )
         if fault
     ]
+    zone = _time_zone(time_zone, faults)
     numbers = []
     for place, phone in enumerate(phones, start=1):
         number = phone_numbers.normalize(phone, region)
@@ -103,7 +103,7 @@ def _checked(
         raise BadBusiness("; ".join(faults))
     return {
         "name": name,
-        "time_zone": time_zone,
+        "time_zone": zone,
         "default_region": region,
         "voice_url": voice_url,
         "twiml": twiml,
@@ -117,10 +117,15 @@ def _name_fault(name: str | None) -> str | None:
     return "a business needs a name, in one line"
 
 
-def _time_zone_fault(time_zone: str | None) -> str | None:
-    if time_zone is None or time_zone in zoneinfo.available_timezones():
+def _time_zone(name: str | None, faults: list[str]) -> str | None:
+    """The IANA name of today."""
+    if name is None:
         return None
-    return f"{time_zone} is not an IANA time zone, like Asia/Jerusalem"
+    try:
+        return time_zones.present(name, zoneinfo.available_timezones())
+    except time_zones.BadTimeZone as fault:
+        faults.append(f"{name} {fault}")
+        return None
 
 
 def _region_fault(region: str | None) -> str | None:

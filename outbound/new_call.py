@@ -4,18 +4,19 @@ import json
 import re
 import zoneinfo
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from functools import cache, lru_cache
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import NamedTuple
 
-from outbound import phone_numbers, voice
+from outbound import moments, phone_numbers, time_zones, voice
 from outbound.calls_file import is_text
 from outbound.db import Row
 
 KEY_MAX = 255  # characters; an index entry has room for this many, whatever they are
 ID_DIGITS_MAX = 19  # a bigint has no more
 _BIGINT_MAX = 2**63 - 1
-YEARS = range(1970, 2200)  # of `at`: further away it is a slip, and past 9999 Python could not read it back
+PAST_MAX = timedelta(days=2 * 365)  # of `at`: what was due longer ago is a slip, or somebody's old list
+AHEAD_MAX = timedelta(days=10 * 365)
 FIELDS_MAX = 50  # of a contact
 FIELD_MAX = 1000  # characters of one, and of its name a tenth
 CONTACT_MAX = 8192  # bytes of all of them as JSON, which each attempt carries with it
@@ -39,6 +40,7 @@ class NewCall(NamedTuple):
     idempotency_key: str | None
     contact: str | None  # JSON
     time_zone: str | None
+    note: str | None = None  # what was made of a moment that the clocks of that day leave in doubt
 
 
 def read(
@@ -57,14 +59,16 @@ def read(
     Without a key of its own it has its batch's and its number's.
     """
     to = _number(to_number, caller, "to")
+    due = _due(due_at, caller)
     return NewCall(
         caller.id,
         _caller(from_number, caller),
         to,
-        moment(due_at, "at", caller.id, caller.time_zone),
+        due and due.at,
         _key(key) or (f"{batch}:{to}" if batch else None),
         _contact(contact, caller),
         _callees_zone(time_zone),
+        due and due.note and f"`at` {due.note}",
     )
 
 
@@ -89,6 +93,11 @@ def _number(text: str, business: Row, column: str) -> str:
     raise BadCall(f"`{column}` is not a phone number: write it like +97231234567{hint}")
 
 
+def is_number(text: str, business: Row) -> bool:
+    """Is this a phone number, as the business writes them?"""
+    return phone_numbers.normalize(text, business.default_region) is not None
+
+
 def _caller(text: str | None, business: Row) -> str | None:
     if text:
         return _number(text, business, "from")
@@ -100,33 +109,37 @@ def _caller(text: str | None, business: Row) -> str | None:
 
 
 def moment(value: datetime | str | None, column: str, business_id: int, time_zone: str) -> datetime | None:
-    """A moment in UTC; without an offset it is in the business's time zone.  Raises BadCall."""
+    """
+    A moment in UTC; without an offset it is in the business's time zone, and a date alone is its beginning there.
+
+    Raises BadCall.
+    """
+    return _moment(value, column, business_id, time_zone, day_alone=True).at if value else None
+
+
+def _due(value: datetime | str | None, caller: Row) -> moments.Moment | None:
+    """When a call is due.  A date alone would be midnight, an hour at which nobody wants to be called."""
     if not value:
         return None
-    if isinstance(value, str):
-        return _written_moment(value, column, business_id, time_zone)
-    return _in_utc(value, column, business_id, time_zone)
+    due = _moment(value, "at", caller.id, caller.time_zone)
+    now = datetime.now(UTC)  # of a horizon, not of a deadline: any clock will do
+    if due.at < now - PAST_MAX:
+        raise BadCall(f"`at` lies more than {PAST_MAX.days // 365} years in the past: leave it empty to call at once")
+    if due.at > now + AHEAD_MAX:
+        raise BadCall(f"`at` lies more than {AHEAD_MAX.days // 365} years ahead: give an earlier moment")
+    return due
 
 
-@lru_cache(1000)  # a file's calls have few moments
-def _written_moment(text: str, column: str, business_id: int, time_zone: str) -> datetime:
+def _moment(
+    value: datetime | str, column: str, business_id: int, time_zone: str, *, day_alone: bool = False
+) -> moments.Moment:
     try:
-        value = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadCall(f"`{column}` is not a date and time: write it like 2026-11-30T09:00") from None
-    return _in_utc(value, column, business_id, time_zone)
-
-
-def _in_utc(value: datetime, column: str, business_id: int, time_zone: str) -> datetime:
-    if value.year not in YEARS:
-        raise BadCall(f"`{column}` is in the year {value.year}: give one between {YEARS[0]} and {YEARS[-1]}")
-    if value.tzinfo is None:
-        try:
-            value = value.replace(tzinfo=zoneinfo.ZoneInfo(time_zone))
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-            hint = f"`outbound business set {business_id} --time-zone …`, or give `{column}` with an offset"
-            raise BadCall(f"the time zone of business {business_id} is unknown: {hint}") from None
-    return value.astimezone(UTC)
+        return moments.read(value, time_zone, day_alone=day_alone)
+    except moments.BadMoment as fault:
+        raise BadCall(f"`{column}` {fault}") from None
+    except moments.NoSuchZone:
+        hint = f"`outbound business set {business_id} --time-zone …`, or give `{column}` with an offset"
+        raise BadCall(f"the time zone of business {business_id} is unknown: {hint}") from None
 
 
 def _key(key: str | None) -> str | None:
@@ -156,9 +169,12 @@ def _contact(contact: Mapping[str, str] | None, caller: Row) -> str | None:
 
 
 def _callees_zone(name: str | None) -> str | None:
-    if name and name not in _known_zones():
-        raise BadCall("`time_zone` is not an IANA time zone, like Asia/Jerusalem")
-    return name or None
+    if not name or not name.strip():
+        return None
+    try:
+        return time_zones.present(name, _known_zones())
+    except time_zones.BadTimeZone as fault:
+        raise BadCall(f"`time_zone` {fault}") from None
 
 
 @cache

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
-from outbound import config, db, hours
+from outbound import config, db, hours, time_zones
 from outbound.hours import BadHours, Shift
 from outbound.presets import PRESETS, Days
 
@@ -164,11 +164,15 @@ def opens_at(window_id: int, time_zone: str) -> datetime | None:
     """
     settings = config.settings()
     for_s = settings.claim_s + settings.ring_s
-    found = db.run(sql.find_opening, window_id=_id(window_id), zone=time_zone, for_s=for_s)
-    if not found.is_zone or time_zone not in zoneinfo.available_timezones():
-        raise BadWindow(f"{time_zone} is not an IANA time zone that the database knows, like Asia/Jerusalem")
+    try:
+        zone = time_zones.present(time_zone, zoneinfo.available_timezones())
+    except time_zones.BadTimeZone as fault:
+        raise BadWindow(f"{time_zone} {fault}") from None
+    found = db.run(sql.find_opening, window_id=_id(window_id), zone=zone, for_s=for_s)
+    if not found.is_zone:
+        raise BadWindow(f"{zone} is not an IANA time zone that the database knows, like Asia/Jerusalem")
     opening: datetime | None = found.opens_at
-    return opening and opening.astimezone(zoneinfo.ZoneInfo(time_zone))
+    return opening and opening.astimezone(zoneinfo.ZoneInfo(zone))
 
 
 def _add(

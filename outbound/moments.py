@@ -1,0 +1,168 @@
+"""Dates and times as people and spreadsheets write them, and the moment that each means; or why it means none."""
+
+import re
+import unicodedata
+import zoneinfo
+from datetime import UTC, date, datetime, time, tzinfo
+from functools import lru_cache
+from typing import NamedTuple
+
+YEARS = range(1970, 2200)  # further away it is a slip, and past 9999 Python could not read it back
+TIME_FORM = "2026-11-30T09:00"
+
+# What an empty cell becomes in spreadsheets, databases and programs that count from there, also west of Greenwich.
+_NULL_DATES = {
+    *((1, 1, 1), (1601, 1, 1), (1753, 1, 1), (1899, 12, 30), (1899, 12, 31), (1900, 1, 0), (1900, 1, 1)),
+    *((1904, 1, 1), (1969, 12, 31), (1970, 1, 1), (1980, 1, 1), (9999, 12, 31)),
+}
+_ALL_ZEROS = re.compile(r"0[0.,:/\-T Z]*")
+_NULL = "as an empty date is saved: leave it empty"
+
+_DATE_AND_TIME = re.compile(
+    r"(\d{1,4})([-/.])(\d{1,2})\2(\d{1,4})"
+    r"(?:(?:,? +|T)(\d{1,2})(?::(\d{2})(?::(\d{2}))?)?(?: *([ap])\.?m\.?)?)?(?: *(Z|UTC|[+-]\d{2}:?\d{2}))?",
+    re.IGNORECASE | re.ASCII,
+)
+_DAY_COUNT = re.compile(r"[2-7]\d{4}(?:\.\d+)?", re.ASCII)  # a spreadsheet's: days since 1899-12-30
+_EPOCH = re.compile(r"\d{10}(?:\d{3})?(?:\.\d+)?", re.ASCII)
+
+
+class BadMoment(ValueError):
+    """The text is no moment; the message, which goes after what was named, says why and how to write one."""
+
+
+class Moment(NamedTuple):
+    """A moment in UTC; and, where the clocks of that day leave a doubt, what it was taken for."""
+
+    at: datetime
+    note: str | None = None
+
+
+class NoSuchZone(LookupError):
+    """The moment has no offset, and nobody knows the zone that it should be in."""
+
+
+def read(value: datetime | date | str, zone: str | None, *, day_alone: bool = False) -> Moment:
+    """
+    The moment that is meant.
+
+    Args:
+        value: ISO 8601, or a date by numbers whose order cannot be mistaken (30/11/2026 09:00, 11/30/2026 9:00 AM).
+        zone: the IANA name of where it is, without an offset of its own; without a zone, only a date alone will do,
+            in UTC.
+        day_alone: whether a date alone is its beginning, and no mistake.
+
+    Raises:
+        BadMoment: no date, or one that may be two, or what an empty one is saved as; a date alone; beyond YEARS.
+        NoSuchZone: says of itself what is wrong.
+    """
+    return _of_text(value, zone, day_alone) if isinstance(value, str) else _moment(value, zone, day_alone)
+
+
+@lru_cache(1000)  # a file's rows have few
+def _of_text(text: str, zone: str | None, day_alone: bool) -> Moment:
+    return _moment(_written(_clean(text)), zone, day_alone)
+
+
+def _moment(value: datetime | date, zone: str | None, day_alone: bool) -> Moment:
+    _refuse_null((value.year, value.month, value.day))
+    if not isinstance(value, datetime):
+        if not day_alone:
+            raise BadMoment(f"is a date without a time: write it like {TIME_FORM}")
+        value = datetime.combine(value, time.min, None if zone else UTC)
+    if value.year not in YEARS:
+        raise BadMoment(f"is in the year {value.year}: give one between {YEARS[0]} and {YEARS[-1]}")
+    if value.tzinfo is None and zone is None:
+        raise BadMoment(f"has no offset: write it like {TIME_FORM}+02:00, or give the date alone")
+    local = value if value.tzinfo else value.replace(tzinfo=_zone(zone))
+    moment = local.astimezone(UTC)
+    _refuse_null((moment.year, moment.month, moment.day))
+    return Moment(moment, None if value.tzinfo else _doubt(local))
+
+
+def _zone(name: str | None) -> tzinfo:
+    try:
+        return zoneinfo.ZoneInfo(name or "")
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise NoSuchZone(name) from None
+
+
+def _written(text: str) -> datetime | date:
+    if _ALL_ZEROS.fullmatch(text):
+        raise BadMoment(f"is zero, {_NULL}")
+    for read_as in (date.fromisoformat, datetime.fromisoformat):
+        try:
+            return read_as(text)
+        except ValueError:
+            continue
+    found = _DATE_AND_TIME.fullmatch(text)
+    if found:
+        return _by_numbers(found)
+    if _DAY_COUNT.fullmatch(text):
+        raise BadMoment("is a spreadsheet's count of days: format the column as yyyy-mm-dd hh:mm, and save it again")
+    if _EPOCH.fullmatch(text):
+        raise BadMoment(f"looks like a count of seconds, no date: write it like {TIME_FORM}")
+    raise BadMoment(f"is not a date and time: write it like {TIME_FORM}")
+
+
+def _by_numbers(found: re.Match[str]) -> datetime | date:
+    first, _, second, third, hour, minute, second_s, half, offset = found.groups()
+    year, month, day = _day(first, second, third)
+    _refuse_null((year, month, day))
+    try:
+        if hour is None:
+            return date(year, month, day)
+        if minute is None and half is None:
+            raise ValueError
+        zone = (
+            datetime.fromisoformat("2000-01-01T00:00" + offset.upper().replace("UTC", "Z")).tzinfo if offset else None
+        )
+        return datetime(year, month, day, _hour(int(hour), half), int(minute or 0), int(second_s or 0), tzinfo=zone)
+    except ValueError:
+        raise BadMoment(f"is not a date and time: write it like {TIME_FORM}") from None
+
+
+def _day(first: str, second: str, third: str) -> tuple[int, int, int]:
+    """Year, month and day; where the year is last and both others may be the month, nobody can tell."""
+    if len(first) == 4:
+        return int(first), int(second), int(third)
+    if len(third) != 4 or len(first) > 2:
+        raise BadMoment(f"does not say its year in four digits: write it like {TIME_FORM}")
+    one, two = int(first), int(second)
+    if one == 0 or two == 0:
+        return int(third), 1, 0  # 00/01/1900 is how a spreadsheet writes an empty date; of other years it is none
+    if one <= 12 and two <= 12 and one != two:
+        raise BadMoment(f"may be day and month or month and day: write it like {TIME_FORM}")
+    return (int(third), two, one) if two <= 12 else (int(third), one, two)
+
+
+def _hour(hour: int, half: str | None) -> int:
+    if half is None:
+        return hour
+    if not 1 <= hour <= 12:
+        raise ValueError
+    return hour % 12 + (12 if half in "pP" else 0)
+
+
+def _refuse_null(day: tuple[int, int, int]) -> None:
+    if day in _NULL_DATES:
+        year, month, of_month = day
+        between = "" if year in YEARS else f", or give a year between {YEARS[0]} and {YEARS[-1]}"
+        raise BadMoment(f"is {year:04}-{month:02}-{of_month:02}, {_NULL}{between}")
+
+
+def _doubt(local: datetime) -> str | None:
+    """What was made of a time that the clocks there never show that day, or show twice."""
+    shown = local.astimezone(UTC).astimezone(local.tzinfo)
+    if shown.replace(tzinfo=None) != local.replace(tzinfo=None):
+        return f"{local:%H:%M} does not exist that day in {local.tzinfo}: taken as {shown:%H:%M}"
+    later = local.replace(fold=1)
+    if later.utcoffset() != local.utcoffset():
+        return f"{local:%H:%M} comes twice that day in {local.tzinfo}: taken as the first, {local:%z}"
+    return None
+
+
+def _clean(text: str) -> str:
+    """The text without the marks of the direction of writing, and with plain spaces."""
+    seen = "".join(" " if c.isspace() else c for c in text if unicodedata.category(c) != "Cf")
+    return seen.strip()
