@@ -1,94 +1,57 @@
-"""A CSV file, as people and spreadsheets write them: its rows, and which of its lines are refused, and why."""
+"""A CSV file, as people and programs write them: its rows, and which of its lines are refused, and why."""
 
 import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
 from itertools import islice
 from pathlib import Path
 
-from outbound.voice import field_name
+from outbound import columns, file_text
+from outbound.columns import Columns
+from outbound.csv_header import Header
+from outbound.file_text import ROW_MAX, BadFile, Lines, TooLong, is_text, is_whole
+from outbound.import_report import REJECTED_SHOWN_MAX, ImportReport
 
-REJECTED_SHOWN_MAX = 1000  # the report names this many bad rows and counts the others
-ROW_MAX = 100_000  # characters of one row; what is longer is skipped unread, so that no line fills the memory
+__all__ = [
+    "CALL_COLUMNS",
+    "REJECTED_SHOWN_MAX",
+    "ROW_MAX",
+    "BadFile",
+    "ImportReport",
+    "Numbers",
+    "Row",
+    "Rows",
+    "digest",
+    "is_text",
+    "open_file",
+]
 
-COLUMNS = {  # what people call them; another kind of file has others, `to` among them
-    "to": "to",
-    "to_number": "to",
-    "phone": "to",
-    "phone number": "to",
-    "טלפון": "to",
-    "מספר טלפון": "to",
-    "טלפון נייד": "to",
-    "נייד": "to",
-    "מספר": "to",
-    "from": "from",
-    "from_number": "from",
-    "מאת": "from",
-    "at": "at",
-    "due_at": "at",
-    "שעה": "at",
-    "מועד": "at",
-    "key": "key",
-    "מפתח": "key",
-    "business": "business",
-    "business_id": "business",
-    "עסק": "business",
-    "time_zone": "time_zone",
-    "time zone": "time_zone",
-    "timezone": "time_zone",
-    "tz": "time_zone",
-    "אזור זמן": "time_zone",
-}
+CALL_COLUMNS = columns.named(
+    {
+        "from": "from|from number|מאת",
+        "at": "at|due at|שעה|מועד",
+        "key": "key|מפתח",
+        "business": "business|business id|עסק",
+        "time_zone": "time zone|timezone|tz|אזור זמן",
+    }
+)
 
 Row = tuple[int, dict[str, str]]  # a line's number, and its values by column
 
 
-class BadFile(ValueError):
-    """The file cannot be imported at all; nothing was changed."""
+class Numbers(Enum):
+    """Which of a row's phone numbers are meant, where several columns hold one."""
 
-
-@dataclass
-class ImportReport:
-    """
-    What came of a file.
-
-    Attributes:
-        created: how many are new.
-        already_there: how many were there before this import.
-        duplicates: how many lines came back to somebody whom this import had added.
-        rejected, rejected_lines: how many lines were refused, and the first of them with the reason.
-        encoding: how the file's letters were read: UTF-8, UTF-16, or windows-1255.
-        fields: the columns that are not ours; in a file of calls, what is known of the callee.
-    """
-
-    created: int = 0
-    already_there: int = 0
-    duplicates: int = 0
-    rejected: int = 0
-    rejected_lines: list[tuple[int, str]] = field(default_factory=list)
-    encoding: str = "UTF-8"
-    fields: list[str] = field(default_factory=list)
-
-    def reject(self, line: int, reason: str, lines: int = 1) -> None:
-        """Refuse one line of the file, or several that were read as one."""
-        self.rejected += lines
-        if len(self.rejected_lines) < REJECTED_SHOWN_MAX:
-            self.rejected_lines.append((line, reason))
-
-    def add(self, other: "ImportReport") -> None:
-        """Count what *other* says of the same file too."""
-        self.created += other.created
-        self.already_there += other.already_there
-        self.duplicates += other.duplicates
-        self.rejected += other.rejected
-        self.rejected_lines = sorted(self.rejected_lines + other.rejected_lines)[:REJECTED_SHOWN_MAX]
+    FIRST = "the first that is one"
+    EVERY = "each of them, as a row of its own"
+    ONE = "there must be one column"
 
 
 def open_file(path: Path) -> io.BufferedReader:
-    """Open a file that can be read twice, or raise BadFile."""
+    """Open a file of text that can be read twice, or raise BadFile."""
     try:
         file = path.open("rb")
     except OSError as error:
@@ -96,6 +59,11 @@ def open_file(path: Path) -> io.BufferedReader:
     if not file.seekable():
         file.close()
         raise BadFile(f"{path} is a pipe, which cannot be read twice: save it as a file first")
+    fault = file_text.binary(file.read(file_text.HEAD_BYTES))
+    file.seek(0)
+    if fault:
+        file.close()
+        raise BadFile(f"{path} {fault}")
     return file
 
 
@@ -110,20 +78,63 @@ class Rows:
     """
     The rows below the header; a line that is not CSV is rejected in *report*, with all that its quote swallowed.
 
-    Commas, semicolons or tabs, as the header shows; UTF-8, or what a spreadsheet in Hebrew makes of it, which the
-    report says.  A number that a spreadsheet saved as a formula, ="050…", is that number.  Any other formula stays the
-    text that it is: to us a cell is data, and who writes it into a spreadsheet again must quote it there.
+    Commas, semicolons, tabs or bars, as the header shows; UTF-8, or what a spreadsheet in Hebrew makes of it.  The
+    report says how it was read.  A number that a spreadsheet saved as a formula, ="050…", is that number.  Any other
+    formula stays the text that it is: to us a cell is data, and who writes it into a spreadsheet again must quote it.
+
+    Args:
+        known: our name of each key that is no phone number's, as `columns.named` makes them.
+        to_column: the file's name of the one column that holds the number.
+        numbers: which number of a row is meant where several columns hold one; *holds* says of a cell's text and its
+            row whether it is a number.
+
+    Raises:
+        BadFile: its columns are not named, or none of them holds phone numbers, or two mean the same.
     """
 
-    def __init__(self, file: io.BufferedReader, report: ImportReport, columns: Mapping[str, str] = COLUMNS) -> None:
-        encoding = _encoding(file)
+    def __init__(
+        self,
+        file: io.BufferedReader,
+        report: ImportReport,
+        known: Mapping[str, str] = CALL_COLUMNS,
+        *,
+        to_column: str | None = None,
+        numbers: Numbers = Numbers.FIRST,
+        holds: Callable[[str, dict[str, str]], bool] = lambda _, __: True,
+    ) -> None:
+        encoding = file_text.encoding(file)
         report.encoding = {"utf-16": "UTF-16", "cp1255": "windows-1255"}.get(encoding, "UTF-8")
         # What is not UTF-8 stays recognizable, so that one bad line does not cost the others.
         errors = "surrogateescape" if encoding == "utf-8-sig" else "replace"
-        self._lines = _Lines(io.TextIOWrapper(file, encoding, errors=errors, newline=""))
-        self._report = report
-        self._csv, self.columns = _header(self._lines, columns)
-        report.fields = [name for name in self.columns if name and name not in columns.values()]
+        self._lines = Lines(io.TextIOWrapper(file, encoding, errors=errors, newline=""))
+        self._report, self._known, self._numbers, self._holds = report, known, numbers, holds
+        self._csv, self._columns = Header(self._lines, known, to_column, report).find()
+        self._check(self._columns, report)
+        self.columns = self._columns.fields
+        self.is_address_book = self._columns.is_address_book
+        phone = self._columns.phones[0]
+        self._is_plain = len(self._columns.phones) == 1 and phone.label is None and self._columns.code is None
+        self._place = phone.place
+        self._foreign: int | None = None  # the line of another header, below which nothing is understood
+
+    def _check(self, found: Columns, report: ImportReport) -> None:
+        report.number_columns = [found.names[phone.place] for phone in found.phones]
+        report.code_column = None if found.code is None else found.names[found.code]
+        report.columns = found.taken
+        for name in set(self._known.values()):
+            if found.fields.count(name) > 1:
+                raise BadFile(f"two columns mean `{name}`: leave one of them")
+        for name in report.number_columns:
+            if report.number_columns.count(name) > 1:
+                raise BadFile(f"two columns are named `{name}`: rename one of them")
+        if self._numbers is Numbers.ONE and len(found.phones) > 1:
+            raise BadFile(f"{columns.shown(report.number_columns)} hold phone numbers: say which with --to-column NAME")
+        ours = {*self._known.values(), "to"}
+        report.fields = [name for name in found.fields if name and name not in ours]
+
+    def found(self) -> str:
+        """The columns that the file has, for a message."""
+        return f"found are {columns.shown(self._columns.names)}"
 
     def chunks(self, size: int) -> Iterator[list[Row]]:
         """The rows, *size* at a time; the last chunk is shorter, and may be empty."""
@@ -135,7 +146,7 @@ class Rows:
                 return
 
     def __iter__(self) -> Iterator[Row]:
-        columns, width = self.columns, len(self.columns)
+        width = len(self.columns)
         while True:
             first = self._lines.number + 1
             self._lines.begin_row()
@@ -143,20 +154,77 @@ class Rows:
                 cells = next(self._csv)
             except StopIteration:
                 return
-            except (csv.Error, _TooLong) as error:
+            except (csv.Error, TooLong) as error:
                 self._reject(first, self._lines.number, error)
                 continue
             line = self._lines.number
             text = "".join(cells)
             values = list(map(_plain, cells)) if "=" in text else list(map(str.strip, cells))
-            if not _is_whole(text):
-                self._report.reject(line, f"not {self._report.encoding} text")
+            if not is_whole(text):
+                nul = ": it holds a NUL byte" if "\0" in text else ""
+                self._report.reject(line, f"not {self._report.encoding} text{nul}")
             elif len(values) > width and any(values[width:]):
                 self._report.reject(
                     line, "more cells than the first line has names: put one that holds a comma in quotes"
                 )
             elif any(values):
-                yield line, dict(zip(columns, values, strict=False))
+                yield from self._read(line, values)
+
+    def _read(self, line: int, values: list[str]) -> Iterator[Row]:
+        if self._is_no_row(line, values):
+            return
+        row = dict(zip(self.columns, values, strict=False))
+        if self._is_plain:
+            yield line, row
+            return
+        try:
+            found = list(self._candidates(values))
+        except _BadCode:
+            self._report.reject(line, f"`{self._report.code_column}` is not a country's calling code, like 972")
+            return
+        if self._numbers is not Numbers.EVERY:
+            found = [next((one for one in found if self._holds(one[1], row)), found[0])] if found else []
+        for name, number in found or [("", "")]:
+            if name:
+                self._report.numbers_from[name] += 1
+            yield line, row | {"to": number}
+
+    def _candidates(self, values: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """The column and the text of each cell of a row that may hold its number, the likeliest first."""
+        found = []
+        for phone in self._columns.phones:
+            cell = values[phone.place] if phone.place < len(values) else ""
+            label = values[phone.label] if phone.label is not None and phone.label < len(values) else ""
+            rank = columns.rank_of_label(label, phone.rank) if label else phone.rank
+            if cell and rank is not None:
+                found.append((rank, phone.place, cell))
+        for _, place, cell in sorted(found):
+            for number in cell.split(":::"):  # how Google keeps several of one kind
+                yield self._columns.names[place], self._with_code(number.strip(), values)
+
+    def _with_code(self, number: str, values: Sequence[str]) -> str:
+        place = self._columns.code
+        code = values[place].lstrip("+").removeprefix("00") if place is not None and place < len(values) else ""
+        if not code or number.startswith(("+", "00")):
+            return number
+        if code.isdecimal() and code.isascii() and len(code) <= 4 and code[0] != "0":
+            return f"+{code} {number}"
+        if self._columns.lenient_code:
+            return number
+        raise _BadCode
+
+    def _is_no_row(self, line: int, values: Sequence[str]) -> bool:
+        """Refuse a header that comes again, and what stands below one of another order."""
+        if self._foreign is not None:
+            self._report.reject(line, f"stands below another header, in line {self._foreign}: make two files of it")
+            return True
+        cell = values[self._place] if self._place < len(values) else ""
+        if not cell or any(map(str.isdigit, cell)) or not columns.is_header_again(values, self._columns, self._known):
+            return False
+        again = list(map(columns.key, values)) == list(map(columns.key, self._columns.names))
+        self._report.reject(line, "names columns, and is no row: two files were joined")
+        self._foreign = None if again else line
+        return True
 
     def _reject(self, first: int, last: int, error: Exception) -> None:
         if first >= last:
@@ -166,108 +234,9 @@ class Rows:
             self._report.reject(first, reason, lines=last - first + 1)
 
 
-class _TooLong(Exception):
-    """The row has more than ROW_MAX characters; its line was read to the end."""
+class _BadCode(Exception):
+    pass
 
-    def __init__(self) -> None:
-        super().__init__(f"more than {ROW_MAX} characters")
-
-
-class _Lines:
-    """The lines of a text, counted, of which no row may take more than ROW_MAX characters."""
-
-    def __init__(self, text: io.TextIOWrapper) -> None:
-        self._text = text
-        self.rewind()
-
-    def rewind(self) -> None:
-        """Begin anew."""
-        self._text.seek(0)
-        self.number = 0
-        self.begin_row()
-
-    def begin_row(self) -> None:
-        """What follows is another row."""
-        self._room = ROW_MAX
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = self._text.readline(self._room + 1)
-        if not line:
-            raise StopIteration
-        self.number += 1
-        self._room -= len(line)
-        if self._room >= 0:
-            return line
-        while line and not line.endswith(("\n", "\r")):
-            line = self._text.readline(ROW_MAX)
-        self.begin_row()
-        raise _TooLong
-
-
-def _header(lines: _Lines, known: Mapping[str, str]) -> tuple[Iterator[list[str]], list[str]]:
-    """
-    The reader of the rows below the header, and what each column is: ours by our name, others by their own.
-
-    Raises BadFile.  Without a header the first line is a call: what stands in it is not repeated, as long as no `to` is
-    among it.
-    """
-    try:
-        said = re.fullmatch(r'"?sep=([,;\t])"?\s*', next(lines, ""), re.IGNORECASE)  # Excel's own first line
-    except _TooLong:
-        said = None
-    for delimiter in said[1] if said else ",;\t":
-        lines.rewind()
-        if said:
-            next(lines)
-        # Strict, so that a quote that is never closed is reported and does not swallow the lines below it in silence.
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
-        try:
-            header = next(reader)
-        except StopIteration:
-            raise BadFile("the file is empty: its first line must name the columns, `to` among them") from None
-        except (csv.Error, _TooLong) as error:
-            raise BadFile(f"the first line is not CSV: {error}") from None
-        if not all(map(_is_whole, header)):
-            raise BadFile("the file is not UTF-8 text: save it as CSV UTF-8")
-        names = [field_name(cell) for cell in header]
-        columns = [known.get(name, name) for name in names]
-        if "to" in columns:
-            break
-    else:
-        raise BadFile("no column is named `to`: the first line must name the columns, with commas between them")
-    for name in known.values():
-        if columns.count(name) > 1:
-            raise BadFile(f"two columns mean `{name}`: leave one of them")
-    return reader, columns
-
-
-def _encoding(file: io.BufferedReader) -> str:
-    """How the letters of a file are to be read; the file is at its beginning again."""
-    start = file.read(2)
-    file.seek(0)
-    if start in (b"\xff\xfe", b"\xfe\xff"):
-        return "utf-16"
-    is_hebrew = is_foreign = False
-    while piece := file.read(1 << 20):
-        if piece.isascii():
-            continue
-        is_hebrew = is_hebrew or bool(_HEBREW_WORD.search(piece))
-        is_foreign = is_foreign or bool(_NOT_HEBREW.search(piece))
-    file.seek(0)
-    return "cp1255" if is_hebrew and not is_foreign else "utf-8-sig"
-
-
-# Bytes of windows-1255: a Hebrew word; and what no list of people has in that encoding: a byte that it does not know, a
-# vowel point, a Hebrew letter glued to a Latin one, a Hebrew letter of UTF-8.  The other languages of one byte a letter
-# have such bytes in almost every name, and must not be read as Hebrew.
-_HEBREW_WORD = re.compile(rb"[\xe0-\xfa]{2}")
-_NOT_HEBREW = re.compile(
-    rb"[\x81\x8a\x8c-\x90\x9a\x9c-\x9f\xc0-\xd3\xd9-\xdf\xfb\xfc\xff]|[A-Za-z][\xe0-\xfa]|[\xe0-\xfa][A-Za-z]"
-    rb"|\xd7[\x90-\xaa]"
-)
 
 _NUMBER_AS_FORMULA = re.compile(r'="([^"]*)"')
 
@@ -276,16 +245,3 @@ def _plain(cell: str) -> str:
     text = cell.strip()
     formula = _NUMBER_AS_FORMULA.fullmatch(text)
     return formula[1].strip() if formula else text
-
-
-def _is_whole(cell: str) -> bool:
-    """Is this text, none of whose letters got lost on the way?"""
-    return is_text(cell) and "\ufffd" not in cell
-
-
-def is_text(value: str) -> bool:
-    """Is this what PostgreSQL can store: no NUL, and no bytes that were not UTF-8?"""
-    return "\0" not in value and (value.isascii() or not _NO_TEXT.search(value))
-
-
-_NO_TEXT = re.compile("[\ud800-\udfff]")

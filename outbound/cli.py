@@ -24,7 +24,7 @@ from outbound import (
     database_errors,
     logs,
 )
-from outbound.door import AsJson, Misuse, err, importing, out, ready, say, tell_rejected, until_told_to_stop
+from outbound.door import AsJson, Misuse, ToColumn, err, importing, out, ready, say, tell_import, until_told_to_stop
 from outbound.standard_output import standard_output
 
 app = typer.Typer(
@@ -186,7 +186,9 @@ def enqueue(
     from_: Annotated[
         str | None, typer.Option("--from", help="The number that calls; the campaign's choice, the business's first.")
     ] = None,
-    at: Annotated[str | None, typer.Option(help="Not before this moment, like 2026-11-30T09:00.")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="Not before this moment, with its time, like 2026-11-30T09:00.")
+    ] = None,
     key: Annotated[str | None, typer.Option(help="Your name for this call: one key never makes two calls.")] = None,
     time_zone: Annotated[str | None, typer.Option(help="The callee's, like Asia/Jerusalem.")] = None,
 ) -> None:
@@ -197,6 +199,8 @@ def enqueue(
     with ready():
         call = step.enqueue(**whose, to_number=to, from_number=from_, due_at=at, key=key, time_zone=time_zone)
     state = "queued" if call.created else f"was there already, {call.status}"
+    if call.note:
+        say(call.note)
     out.print(f"call {call.call_id} {state}", highlight=False)
 
 
@@ -205,32 +209,33 @@ def import_(
     file: Annotated[
         Path,
         typer.Argument(
-            help="CSV; its first line names the columns: to, from, at, key, business, time_zone, and what is known of"
-            " the callee."
+            help="CSV; a line names the columns: to (or phone_number, mobile, טלפון …), from, at, key, business,"
+            " time_zone, and what is known of the callee."
         ),
     ],
     business: MaybeBusiness = None,
     campaign: MaybeCampaign = None,
     batch: Annotated[str | None, typer.Option(help="Name of this set of calls; by default the file's content.")] = None,
+    to_column: ToColumn = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Put a file of calls in the queue; a second time adds nothing.  Exit status 1 where lines were refused."""
+    """
+    Put a file of calls in the queue; a second time adds nothing.  Exit status 1 where lines were refused.
+
+    The number's column may be called as VICIdial, HubSpot, Salesforce, Google Contacts, Outlook, ElevenLabs, Vapi,
+    Bolna and Hebrew spreadsheets call it; of several, each row's first number counts, mobiles before others.  A title
+    above the columns' names is stepped over.  `at` needs a time (2026-11-30T09:00 or 30/11/2026 09:00): a date alone
+    is refused.
+    """
     from outbound.enqueue import import_calls
 
     with ready(), importing(file) as progress:
-        report = import_calls(file, business_id=business, campaign_id=campaign, batch=batch, progress=progress)
-    tell_rejected(report.rejected_lines)
-    if report.encoding != "UTF-8":
-        err.print(f"read as {report.encoding}", highlight=False)
-    if report.fields:
-        said = f"kept with each call, for {{{{…}}}} in TwiML: {', '.join(report.fields)}"
-        err.print(said, highlight=False, markup=False, soft_wrap=True)
+        report = import_calls(
+            file, business_id=business, campaign_id=campaign, batch=batch, to_column=to_column, progress=progress
+        )
     twice = f", {report.duplicates} twice in the file" if report.duplicates else ""
-    out.print(
-        f"{report.created} queued, {report.already_there} there already{twice}, {report.rejected} refused",
-        highlight=False,
-    )
-    if report.rejected:
-        raise typer.Exit(1)
+    summary = f"{report.created} queued, {report.already_there} there already{twice}, {report.rejected} refused"
+    tell_import(report, summary, as_json=as_json)
 
 
 @app.command()

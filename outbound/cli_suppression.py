@@ -9,7 +9,7 @@ from rich.table import Table
 
 from outbound import operator
 from outbound.calls_file import ImportReport
-from outbound.door import AsJson, Misuse, importing, out, ready, tell_rejected
+from outbound.door import AsJson, Misuse, ToColumn, importing, out, ready, tell_import
 
 suppress = typer.Typer(name="suppress", no_args_is_help=True, help="Whom nobody may call.")
 consent = typer.Typer(name="consent", no_args_is_help=True, help="Who has agreed to be called.")
@@ -17,7 +17,7 @@ registry = typer.Typer(name="registry", no_args_is_help=True, help="What a do-no
 groups = (suppress, consent, registry)
 
 Phone = Annotated[str, typer.Argument(help="The number, in any writing.")]
-File = Annotated[Path, typer.Argument(help="CSV; its first line names the columns.")]
+File = Annotated[Path, typer.Argument(help="CSV; a line names the columns.")]
 Everybody = Annotated[bool, typer.Option("--everybody", help="No business may call it.")]
 Business = Annotated[int | None, typer.Option(help="This business may not call it: its id.")]
 Campaign = Annotated[int | None, typer.Option(help="This campaign may not call it: its id.")]
@@ -106,7 +106,9 @@ def suppress_import(
     campaign: Campaign = None,
     reason: Annotated[str | None, typer.Option(help="Of lines without one; by default the file's name.")] = None,
     region: Region = None,
+    to_column: ToColumn = None,
     by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Put a file of numbers on the list: phone, reason.  A second time adds nothing; exit status 1 if some are bad."""
     from outbound import suppression
@@ -114,6 +116,7 @@ def suppress_import(
     _say_for_whom(everybody, business, campaign)
     _import(
         file,
+        as_json,
         lambda progress: suppression.import_suppressions(
             file,
             who=by or operator.name(),
@@ -121,6 +124,7 @@ def suppress_import(
             campaign_id=campaign,
             reason=reason,
             region=region,
+            to_column=to_column,
             progress=progress,
         ),
     )
@@ -163,18 +167,28 @@ def consent_revoke(phone: Phone, business: Whose, region: Region = None, by: By 
 
 
 @consent.command("import")
-def consent_import(file: File, business: Whose, given_at: Given = None, region: Region = None, by: By = None) -> None:
+def consent_import(
+    file: File,
+    business: Whose,
+    given_at: Given = None,
+    region: Region = None,
+    to_column: ToColumn = None,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
     """Write down a file of consents: phone, given, expires, source.  Exit status 1 where lines were refused."""
     from outbound import suppression
 
     _import(
         file,
+        as_json,
         lambda progress: suppression.import_consents(
             file,
             who=by or operator.name(),
             business_id=business,
             given_at=given_at,
             region=region,
+            to_column=to_column,
             progress=progress,
         ),
     )
@@ -185,15 +199,23 @@ def registry_import(
     file: File,
     checked_at: Annotated[str, typer.Option(help="When the registry was asked, like 2026-11-30T09:00+02:00.")],
     region: Region = None,
+    to_column: ToColumn = None,
     by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write down a registry's answers: phone, listed (yes or no).  Exit status 1 where lines were refused."""
     from outbound import suppression
 
     _import(
         file,
+        as_json,
         lambda progress: suppression.import_registry(
-            file, who=by or operator.name(), checked_at=checked_at, region=region, progress=progress
+            file,
+            who=by or operator.name(),
+            checked_at=checked_at,
+            region=region,
+            to_column=to_column,
+            progress=progress,
         ),
     )
 
@@ -204,10 +226,8 @@ def _say_for_whom(everybody: bool, business: int | None, campaign: int | None) -
         raise Misuse("say for whom: --everybody, or --business, or --campaign")
 
 
-def _import(file: Path, work: Callable[[Callable[[int], None]], ImportReport]) -> None:
+def _import(file: Path, as_json: bool, work: Callable[[Callable[[int], None]], ImportReport]) -> None:
     with ready(), importing(file) as progress:
         report = work(progress)
-    tell_rejected(report.rejected_lines)
-    out.print(f"{report.created} new, {report.already_there} there already, {report.rejected} refused", highlight=False)
-    if report.rejected:
-        raise typer.Exit(1)
+    summary = f"{report.created} new, {report.already_there} there already, {report.rejected} refused"
+    tell_import(report, summary, as_json=as_json)

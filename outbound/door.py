@@ -1,7 +1,8 @@
 """What every operator's command shares: how it starts, what it prints on, and how it says no."""
 
+import json
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -12,12 +13,19 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from outbound import logs
+from outbound.import_report import ImportReport
 
 out = Console()
 err = Console(stderr=True)
 
 BusinessOption = Annotated[
     int, typer.Option("--business", help="Whose call this is: its id in `outbound business list`.")
+]
+ToColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--to-column", help="The file's name of the column that holds the number, where it is not a known one."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
 
@@ -69,12 +77,19 @@ def importing(file: Path) -> Iterator[Callable[[int], None]]:
         yield lambda done: progress.update(bar, completed=done)
 
 
-def tell_rejected(lines: Iterable[tuple[int, str]]) -> None:
-    """Name each line of a file that was refused, and why."""
-    for line, reason in lines:
-        err.print(f"line {line}: {reason}", highlight=False, markup=False, soft_wrap=True)
-
-
 def say(text: str) -> None:
     """Tell the operator what goes on, beside what the command prints."""
     err.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def tell_import(report: ImportReport, summary: str, *, as_json: bool) -> None:
+    """Say how a file was read, which of its lines were refused and why, and what came of it; exit with 1 if any was."""
+    if as_json:
+        print(json.dumps(report.as_json()))  # noqa: T201
+    else:
+        remarks = [f"line {line}: {what}" for line, what in report.remarks]
+        for line in (*report.readings(), *remarks, *(f"line {line}: {why}" for line, why in report.rejected_lines)):
+            say(line)
+        out.print(summary, highlight=False)
+    if report.rejected:
+        raise typer.Exit(1)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -31,6 +31,7 @@ sql = db.statements("enqueue")
 CHUNK_ROWS = 5000  # one transaction each: an import that is interrupted keeps what it has, and is repeated whole
 CHUNK_CHARS = 2_000_000  # of its contacts, so that long ones do not fill the memory
 AGAIN_S = 30  # for a chunk that met another import in the opposite order, or a database that is away
+BOOK_FIELDS_MAX = 300  # columns of an address book, of which each row fills a few: a contact's own bound holds
 BATCH_MAX = 200  # characters; a batch's key is its name and a number
 BUSINESSES_KEPT = 1000  # of a file: a column of nonsense must not fill the memory
 
@@ -39,7 +40,7 @@ KEY_OF_ANOTHER = "the key belongs to a call of another number: give this call a 
 _FAULTS = {  # what enqueue_calls leaves out
     "no_number": "the campaign has no number that may call: `outbound campaign set … --number …`",
     "borrowed": BORROWED,
-    "no_such_zone": "`time_zone` is one that this PostgreSQL does not know: use an older name of it",
+    "no_such_zone": "`time_zone` is one that this PostgreSQL does not know: update its time zone data",
     "no_zone": "there are calling hours, and the number does not tell the callee's time zone: state `time_zone`",
 }
 
@@ -49,11 +50,16 @@ _Find = Callable[[int | None], db.Row | None]  # who calls, by the id of a busin
 
 @dataclass(frozen=True)
 class EnqueuedCall:
-    """A call that is in the queue now; `created` is False where it was there already."""
+    """
+    A call that is in the queue now; `created` is False where it was there already.
+
+    `note` says what was made of a due moment that the clocks of that day show twice, or not at all.
+    """
 
     call_id: int
     status: str
     created: bool
+    note: str | None = None
 
 
 def enqueue_call(
@@ -76,11 +82,12 @@ def enqueue_call(
         business_id, campaign_id: whose call this is; a campaign says its business itself.
         to_number, from_number: any writing of a number; without a country code, the business's region is taken.
             Without from_number, the campaign's that suits the callee, or else the business's first own number calls.
-        due_at: not before this moment; text is ISO 8601, without an offset in the business's time zone.
+        due_at: not before this moment, at most 2 years ago or 10 ahead; text is ISO 8601 or a date by numbers that can
+            only be one, with a time, and without an offset in the business's time zone.
         key: the caller's own name for this call: the same key never makes a second one, and belongs to one number.
         contact: what is known of the callee, for `{{field}}` in TwiML and for call_contact(call_sid); at most 50
             fields of 1,000 characters, 8 KiB in all.
-        time_zone: the callee's, an IANA name; otherwise it is told from the number.
+        time_zone: the callee's, an IANA name, which becomes that of today; otherwise it is told from the number.
 
     Returns:
         the new call, or the one that is there already: same key, or a live call of this business to this number.
@@ -98,7 +105,7 @@ def enqueue_call(
             if row.fault:
                 raise BadCall(_FAULTS[row.fault])
             if row.created:
-                return EnqueuedCall(row.id, "queued", created=True)
+                return EnqueuedCall(row.id, "queued", created=True, note=call.note)
         for there in sql.find_calls(connection, since=None, **_keys([call])):
             if there.key_of_another:
                 raise BadCall(KEY_OF_ANOTHER)
@@ -117,6 +124,7 @@ def import_calls(
     business_id: int | None = None,
     campaign_id: int | None = None,
     batch: str | None = None,
+    to_column: str | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> ImportReport:
     """
@@ -125,19 +133,22 @@ def import_calls(
     A number that another live call holds counts as there already; importing the file again, once that call has ended,
     adds the file's own.  A key belongs to one number: a line that gives it another is rejected.
 
-    The first line names the columns: `to`, and if wanted `from`, `at`, `key`, `business`, `time_zone`, in English or
-    Hebrew; every other column is a field of the contact.
+    A line names the columns: `to`, or as many programs call what holds a phone number, and if wanted `from`, `at`,
+    `key`, `business`, `time_zone`, in English or Hebrew; every other column is a field of the contact.  A title above
+    that line is stepped over.  Where several columns hold phone numbers, each row's first that is one is called,
+    mobiles before others; the report says all of this.
 
     Args:
         business_id: whose calls these are, where the file has no column `business`.
         campaign_id: the campaign they are for, which says its business itself.
         batch: a name for this set of calls; one number is called once per batch.  By default the file's content is its
             own batch in each campaign, so a file that has grown must be given the name of its first import.
+        to_column: the one column that holds the number, whatever the file calls it.
         progress: called with the number of bytes read so far.
 
     Raises:
-        BadFile: the file cannot be read, or has no column `to`, or is nobody's.  A bad line is no reason: it is
-            reported.
+        BadFile: the file cannot be read, or no column holds phone numbers, or it is nobody's.  A bad line is no reason:
+            it is reported.
     """
     if batch and (len(batch) > BATCH_MAX or not calls_file.is_text(batch)):
         raise BadFile(f"the name of the batch must be text of {BATCH_MAX} characters at most")
@@ -150,11 +161,16 @@ def import_calls(
     def find(business_id: int | None) -> db.Row | None:
         return db.run(sql.find_caller, business_id=business_id, campaign_id=campaign)
 
-    report, writer = ImportReport(), _Writer(campaign)
+    report, writer = ImportReport(kept=True), _Writer(campaign)
     with calls_file.open_file(path) as file:
         batch = batch or calls_file.digest(file) + (f" of campaign {campaign}" if campaign else "")
-        rows = calls_file.Rows(file, report)
-        _check_fields(report.fields)
+
+        def holds(number: str, row: dict[str, str]) -> bool:
+            caller = _caller(row, whose, find)
+            return caller is not None and new_call.is_number(number, caller)
+
+        rows = calls_file.Rows(file, report, to_column=to_column, holds=holds)
+        _check_fields(report.fields, BOOK_FIELDS_MAX if rows.is_address_book else FIELDS_MAX)
         if campaign or "business" not in rows.columns:
             _check_owner(whose, campaign, find)
 
@@ -176,9 +192,9 @@ def _ids(business_id: int | None, campaign_id: int | None) -> tuple[int | None, 
     )
 
 
-def _check_fields(fields: list[str]) -> None:
-    if len(fields) > FIELDS_MAX:
-        raise BadFile(f"the file has {len(fields)} columns about the callee, and {FIELDS_MAX} are allowed")
+def _check_fields(fields: list[str], fields_max: int) -> None:
+    if len(fields) > fields_max:
+        raise BadFile(f"the file has {len(fields)} columns about the callee, and {fields_max} are allowed")
     for name in fields:
         if len(name) > FIELD_MAX // 10:
             raise BadFile(f"the name of a column is longer than {FIELD_MAX // 10} characters")
@@ -199,13 +215,24 @@ def _read(
     row: dict[str, str], fields: list[str], business_id: int | None, campaign_id: int | None, batch: str, find: _Find
 ) -> NewCall:
     """The call that a row of the file means, or raise BadCall."""
-    whose = new_call.row_id(row["business"], "business") if row.get("business") else business_id
-    if whose is None and campaign_id is None:
+    if not row.get("business") and business_id is None and campaign_id is None:
         raise BadCall("`business` is empty: give the id of one, see `outbound business list`")
-    caller = _able(find(whose), campaign_id)
+    caller = _able(find(_whose(row, business_id)), campaign_id)
     contact = {name: row[name] for name in fields if name in row}
     given = (row.get("to", ""), row.get("from"), row.get("at"), row.get("key"), contact, row.get("time_zone"))
     return new_call.read(caller, *given, batch=batch)
+
+
+def _whose(row: dict[str, str], business_id: int | None) -> int | None:
+    return new_call.row_id(row["business"], "business") if row.get("business") else business_id
+
+
+def _caller(row: dict[str, str], business_id: int | None, find: _Find) -> db.Row | None:
+    """Who calls by a row, or None where it does not say."""
+    try:
+        return find(_whose(row, business_id))
+    except BadCall:
+        return None
 
 
 class _Chunk(NamedTuple):
@@ -222,6 +249,7 @@ def _chunks(
     lines: list[int] = []
     calls: list[NewCall] = []
     seen = chars = 0
+    now = datetime.now(UTC)  # only said, and nothing depends on it
     for line, row in rows:
         try:
             call = read(row)
@@ -230,6 +258,9 @@ def _chunks(
         else:
             lines.append(line)
             calls.append(call)
+            if call.note:
+                report.remark(line, call.note)
+            report.overdue += call.due_at is not None and call.due_at < now
             chars += len(call.contact or "")
         seen += 1
         if seen == CHUNK_ROWS or chars > CHUNK_CHARS:

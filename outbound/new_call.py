@@ -95,7 +95,10 @@ def _number(text: str, business: Row, column: str) -> str:
 
 def is_number(text: str, business: Row) -> bool:
     """Is this a phone number, as the business writes them?"""
-    return phone_numbers.normalize(text, business.default_region) is not None
+    try:
+        return bool(_number(text, business, "to"))
+    except BadCall:
+        return False
 
 
 def _caller(text: str | None, business: Row) -> str | None:

@@ -1,29 +1,22 @@
 """What is meant by a do-not-call number, a consent or a registry's answer that somebody gives; or why it cannot be."""
 
-from datetime import UTC, datetime, time, tzinfo
+from datetime import datetime
 from typing import NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from outbound import phone_numbers
-from outbound.calls_file import COLUMNS, is_text
-from outbound.new_call import YEARS
+from outbound import columns, moments, phone_numbers
+from outbound.file_text import is_text
 
 TEXT_MAX = 500  # characters of a reason, a source, or a name
 
-_PHONE = {name: meaning for name, meaning in COLUMNS.items() if meaning == "to"}
-SUPPRESSION_COLUMNS = _PHONE | {"reason": "reason", "סיבה": "reason"}
-CONSENT_COLUMNS = _PHONE | {
-    "given": "given",
-    "given_at": "given",
-    "תאריך הסכמה": "given",
-    "expires": "expires",
-    "expires_at": "expires",
-    "תוקף": "expires",
-    "בתוקף עד": "expires",
-    "source": "source",
-    "מקור": "source",
-}
-REGISTRY_COLUMNS = _PHONE | {"listed": "listed", "is_listed": "listed", "רשום": "listed", "ברשימה": "listed"}
+SUPPRESSION_COLUMNS = columns.named({"reason": "reason|סיבה"})
+CONSENT_COLUMNS = columns.named(
+    {
+        "given": "given|given at|תאריך הסכמה",
+        "expires": "expires|expires at|תוקף|בתוקף עד",
+        "source": "source|מקור",
+    }
+)
+REGISTRY_COLUMNS = columns.named({"listed": "listed|is listed|רשום|ברשימה"})
 _YES, _NO = ("yes", "y", "true", "1", "כן"), ("no", "n", "false", "0", "לא")
 
 
@@ -87,33 +80,20 @@ def moment(value: datetime | str, name: str, time_zone: str | None, now: datetim
     """
     A moment in UTC, not after *now*; or raise BadSuppression.
 
-    Without an offset it is in *time_zone*; where there is none, only a date alone will do: its beginning in UTC.
+    Without an offset it is in *time_zone*, and a date alone is its beginning there; where there is none, only a date
+    alone will do: its beginning in UTC.
     """
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise BadSuppression(
-                f"`{name}` is not a date: write it like 2026-11-30 or 2026-11-30T09:00+02:00"
-            ) from None
-    if value.year not in YEARS:
-        raise BadSuppression(f"`{name}` is in the year {value.year}: give one between {YEARS[0]} and {YEARS[-1]}")
-    if value.tzinfo is None:
-        if time_zone is None and value.time() != time.min:
-            raise BadSuppression(
-                f"`{name}` has no offset: write it like 2026-11-30T09:00+02:00, or give the date alone"
-            )
-        value = value.replace(tzinfo=_zone(time_zone))
-    if now and value > now:
-        raise BadSuppression(f"`{name}` lies in the future")
-    return value.astimezone(UTC)
-
-
-def _zone(name: str | None) -> tzinfo:
     try:
-        return ZoneInfo(name) if name else UTC
-    except (ZoneInfoNotFoundError, ValueError):
-        raise BadSuppression(f"the business's time zone, {name}, is unknown: give moments with an offset") from None
+        at = moments.read(value, time_zone, day_alone=True).at
+    except moments.BadMoment as fault:
+        raise BadSuppression(f"`{name}` {fault}") from None
+    except moments.NoSuchZone:
+        raise BadSuppression(
+            f"the business's time zone, {time_zone}, is unknown: give moments with an offset"
+        ) from None
+    if now and at > now:
+        raise BadSuppression(f"`{name}` lies in the future")
+    return at
 
 
 def region(letters: str | None) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from outbound import calls_file, db, new_entry
-from outbound.calls_file import BadFile, ImportReport
+from outbound.calls_file import BadFile, ImportReport, Numbers
 from outbound.new_entry import BadSuppression, Consent, Scope
 
 __all__ = [
@@ -104,12 +104,14 @@ def import_suppressions(
     campaign_id: int | None = None,
     reason: str | None = None,
     region: str | None = None,
+    to_column: str | None = None,
     progress: Progress = lambda _: None,
 ) -> ImportReport:
     """
     Put the numbers of a CSV file on the list; importing it again adds nothing.
 
     Calls that wait end as their turn comes, before any is dialed.  The columns are `phone` and, if wanted, `reason`.
+    Where several columns hold phone numbers, each of them goes on the list: who asked not to be called means them all.
 
     Args:
         reason: of the lines that give none; by default the file's name.
@@ -129,7 +131,7 @@ def import_suppressions(
         phones, reasons = map(list, zip(*entries, strict=True))
         return int(db.run(sql.suppress_numbers, phones=phones, reasons=reasons, **rest))
 
-    return _import(path, new_entry.SUPPRESSION_COLUMNS, (), read, write, progress)
+    return _import(path, new_entry.SUPPRESSION_COLUMNS, (), to_column, Numbers.EVERY, read, write, progress)
 
 
 def give_consent(
@@ -175,6 +177,7 @@ def import_consents(
     business_id: int,
     given_at: datetime | str | None = None,
     region: str | None = None,
+    to_column: str | None = None,
     progress: Progress = lambda _: None,
 ) -> ImportReport:
     """
@@ -204,7 +207,9 @@ def import_consents(
     def write(consents: list[Consent]) -> int:
         return _give(consents, business_id, who, "import_consents", {"file": _name(path)})
 
-    return _import(path, new_entry.CONSENT_COLUMNS, () if otherwise else ("given",), read, write, progress)
+    return _import(
+        path, new_entry.CONSENT_COLUMNS, () if otherwise else ("given",), to_column, Numbers.ONE, read, write, progress
+    )
 
 
 def import_registry(
@@ -213,6 +218,7 @@ def import_registry(
     who: str,
     checked_at: datetime | str,
     region: str | None = None,
+    to_column: str | None = None,
     progress: Progress = lambda _: None,
 ) -> ImportReport:
     """
@@ -241,13 +247,15 @@ def import_registry(
         phones, listed = map(list, zip(*checks, strict=True))
         return int(db.run(sql.record_checks, phones=phones, listed=listed, **rest).written)
 
-    return _import(path, new_entry.REGISTRY_COLUMNS, ("listed",), read, write, progress)
+    return _import(path, new_entry.REGISTRY_COLUMNS, ("listed",), to_column, Numbers.ONE, read, write, progress)
 
 
 def _import(
     path: Path,
     columns: Mapping[str, str],
     required: Iterable[str],
+    to_column: str | None,
+    numbers: Numbers,
     read: Callable[[dict[str, str]], T],
     write: Callable[[list[T]], int],
     progress: Progress,
@@ -255,10 +263,10 @@ def _import(
     """Read a file and write it down a chunk at a time; *write* says how many rows were new."""
     report = ImportReport()
     with calls_file.open_file(path) as file:
-        rows = calls_file.Rows(file, report, columns)
+        rows = calls_file.Rows(file, report, columns, to_column=to_column, numbers=numbers)
         for name in required:
             if name not in rows.columns:
-                raise BadFile(f"no column is named `{name}`: the first line must name the columns")
+                raise BadFile(f"no column is named `{name}`: {rows.found()}")
         for chunk in rows.chunks(CHUNK_ROWS):
             entries = []
             for line, row in chunk:

@@ -7,7 +7,7 @@ import re
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +266,16 @@ def test_after_a_refusal_the_callers_transaction_goes_on(
         ({"due_at": "9999-12-31T23:59"}, "between 1970 and 2199"),
         ({"due_at": "0001-01-01T00:00+14:00"}, "between 1970"),
         ({"due_at": datetime(3000, 1, 1, tzinfo=UTC)}, "between 1970"),
+        ({"due_at": "2026-11-30"}, "`at` is a date without a time: write it like 2026-11-30T09:00"),
+        ({"due_at": date(2026, 11, 30)}, "a date without a time"),
+        ({"due_at": "1970-01-01T00:00"}, "as an empty date is saved"),
+        ({"due_at": datetime(1970, 1, 1, tzinfo=UTC)}, "as an empty date is saved"),
+        ({"due_at": "11/12/2026 09:00"}, "may be day and month or month and day"),
+        ({"due_at": datetime.now(UTC) - timedelta(days=900)}, "more than 2 years in the past"),
+        ({"due_at": datetime.now(UTC) + timedelta(days=4000)}, "more than 10 years ahead"),
+        ({"time_zone": "EST"}, "write America/New_York"),
+        ({"time_zone": "Etc/GMT+5"}, "write a place"),
+        ({"time_zone": "Factory"}, "like Asia/Jerusalem"),
         ({"key": "nul\0"}, "`key` must be text"),
         ({"key": "\udcff"}, "`key` must be text"),
         ({"key": "k" * 256}, "255 characters"),
@@ -325,7 +335,7 @@ def test_a_moment_without_an_offset_is_in_the_time_zone_of_the_business(world: W
         ("2026-10-25T01:30", "2026-10-24T22:30"),  # an hour that comes twice: the first
         ("2026-07-15T09:00+00:00", "2026-07-15T09:00"),
         ("2026-07-15T09:00+23:00", "2026-07-14T10:00"),  # an offset that PostgreSQL does not know
-        ("2026-07-15", "2026-07-14T21:00"),
+        ("15/07/2026 9:00", "2026-07-15T06:00"),
         (datetime(2026, 7, 15, 9, 0), "2026-07-15T06:00"),  # noqa: DTZ001 (naive on purpose)
         (datetime(2026, 7, 15, 9, 0, tzinfo=UTC), "2026-07-15T09:00"),
     ]
@@ -333,6 +343,24 @@ def test_a_moment_without_an_offset_is_in_the_time_zone_of_the_business(world: W
     for place, (at, utc) in enumerate(moments):
         made = enqueue.enqueue(business_id=acme, to_number=f"+150055502{place:02d}", due_at=at)
         assert world.call(made.call_id).due_at == datetime.fromisoformat(utc + "+00:00"), at
+
+
+def test_a_time_that_the_clocks_show_twice_or_not_at_all_is_said(world: World, acme: int) -> None:
+    world.do("update business set time_zone = 'Asia/Jerusalem'")
+
+    gap = enqueue.enqueue(business_id=acme, to_number=TO, due_at="2026-03-27T02:30")
+    fold = enqueue.enqueue(business_id=acme, to_number="+15005550102", due_at="2026-10-25T01:30")
+
+    assert gap.note == "`at` 02:30 does not exist that day in Asia/Jerusalem: taken as 03:30"
+    assert fold.note == "`at` 01:30 comes twice that day in Asia/Jerusalem: taken as the first, +0300"
+
+
+def test_a_former_name_of_a_time_zone_is_kept_as_that_of_today(world: World, acme: int) -> None:
+    for place, (name, zone) in enumerate(
+        (("US/Eastern", "America/New_York"), ("Israel", "Asia/Jerusalem"), ("asia/calcutta", "Asia/Kolkata"))
+    ):
+        made = enqueue.enqueue(business_id=acme, to_number=f"+150055502{place:02d}", time_zone=name)
+        assert world.call(made.call_id).time_zone == zone
 
 
 def test_a_number_may_be_written_as_people_write_it(world: World, acme: int) -> None:
@@ -526,9 +554,9 @@ def test_a_header_may_be_written_in_many_ways(world: World, acme: int, written: 
         ("", "the file is empty"),
         ("\n", "no column is named `to`"),
         (f"{TO},2026-11-30\n", "no column is named `to`"),  # no header
-        (f"to|key\n{TO}|a\n", "no column is named `to`"),
-        (f"to,phone\n{TO},{TO}\n", "two columns mean `to`"),
-        (f"to,טלפון\n{TO},{TO}\n", "two columns mean `to`"),
+        (f"to/key\n{TO}/a\n", "no column is named `to`"),
+        (f"to,to\n{TO},{TO}\n", "two columns are named `to`"),
+        (f"to,at,מועד\n{TO},,\n", "two columns mean `at`"),
         (f"to,name,Name\n{TO},a,b\n", "two columns are named `name`"),
         ("to," + ",".join(f"f{n}" for n in range(51)) + f"\n{TO}\n", "51 columns about the callee, and 50 are allowed"),
         (f"to,{'n' * 101}\n{TO},a\n", "longer than 100 characters"),

@@ -6,6 +6,7 @@ import pytest
 
 from outbound import time_zones
 from outbound.time_zones import BadTimeZone
+from tests.conftest import World
 
 
 @pytest.mark.parametrize(
@@ -103,3 +104,16 @@ def test_a_zone_that_is_newer_than_our_table_is_taken_where_it_is_known_but_no_a
     assert time_zones.present("Mars/Olympus", {"Mars/Olympus"}) == "Mars/Olympus"
     with pytest.raises(BadTimeZone):
         time_zones.present("EST", {"EST"})
+
+
+def _zone(name: str) -> str | None:
+    try:
+        return time_zones.present(name)
+    except BadTimeZone:
+        return None
+
+
+def test_the_database_knows_every_zone_of_today(world: World) -> None:
+    names = [zone for zone in {_zone(name) for name in zoneinfo.available_timezones()} if zone]
+
+    assert not world.rows("select name from unnest(%s::text[]) as name where not is_time_zone(name)", names)
