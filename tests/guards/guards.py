@@ -330,6 +330,42 @@ GUARDS = (
         "tests/test_enqueue.py::test_a_bad_call_is_refused_with_what_to_do",
     ),
     Guard(
+        "a date alone is no moment to call",
+        "outbound/moments.py",
+        (("if not day_alone:", "if False:"),),
+        "tests/test_moments.py::test_what_is_no_moment_or_may_be_two_is_refused",
+    ),
+    Guard(
+        "an empty date is no moment",
+        "outbound/moments.py",
+        (("if day in _NULL_DATES:", "if False:"),),
+        "tests/test_moments.py::test_an_empty_date_as_programs_save_it_is_no_date",
+    ),
+    Guard(
+        "a time zone without a place is refused",
+        "outbound/time_zones.py",
+        (("if name not in _NO_PLACES and ", "if "),),
+        "tests/test_time_zones.py::test_what_is_no_place_is_refused_with_the_zone_to_use",
+    ),
+    Guard(
+        "a do-not-call list takes every number of a row",
+        "outbound/suppression.py",
+        (("Numbers.EVERY", "Numbers.FIRST"),),
+        "tests/test_columns.py::test_who_asked_not_to_be_called_is_not_called_on_any_number",
+    ),
+    Guard(
+        "below another header nothing is read",
+        "outbound/calls_file.py",
+        (("self._foreign = None if again else line", "self._foreign = None"),),
+        "tests/test_columns.py::test_a_header_that_comes_again_is_refused_and_below_another_nothing_is_read",
+    ),
+    Guard(
+        "a call is never taken for a title",
+        "outbound/csv_header.py",
+        (("if any(map(is_number, cells)):", "if False:"),),
+        "tests/test_columns.py::test_a_call_is_never_taken_for_a_title",
+    ),
+    Guard(
         "a worker refuses an old schema",
         "outbound/worker.py",
         (("schema.require()", "pass"),),
