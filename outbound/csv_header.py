@@ -27,6 +27,7 @@ class Header:
         self._lines, self._known, self._to_column, self._report = lines, known, to_column, report
         self._heads: list[list[str]] = []  # the first row that is not empty, by separator
         self._fault: Exception | None = None
+        self._is_broken = False
 
     def find(self) -> tuple[Iterator[list[str]], Columns]:
         """The reader of the rows below the header, and what each column is; or raise BadFile."""
@@ -73,7 +74,8 @@ class Header:
                 self._fault = self._fault or error
                 break
             if not all(map(is_whole, cells)):
-                raise BadFile("the file is not UTF-8 text: save it as CSV UTF-8")
+                self._is_broken = True  # another separator may find the names above this row
+                break
             head = head or [cell for cell in cells if cell.strip()]
             header = columns.of_header(cells, self._known, self._to_column)
             if header:
@@ -85,6 +87,8 @@ class Header:
         return None
 
     def _nothing(self) -> BadFile:
+        if self._is_broken:
+            return BadFile("the file is not UTF-8 text: save it as CSV UTF-8")
         if self._fault:
             return BadFile(f"the first line is not CSV: {self._fault}")
         self._lines.rewind()
