@@ -81,17 +81,19 @@ def _checked(
     silent: bool = False,
 ) -> dict[str, object]:
     region = default_region.upper() if default_region else None
+    zone_faults: list[str] = []
+    zone = _time_zone(time_zone, zone_faults)
     faults = [
         fault
         for fault in (
             _name_fault(name),
+            *zone_faults,
             _region_fault(region),
             "a call must play something: give a voice URL or TwiML" if silent else None,
             *voice.faults(voice_url, twiml),
         )
         if fault
     ]
-    zone = _time_zone(time_zone, faults)
     numbers = []
     for place, phone in enumerate(phones, start=1):
         number = phone_numbers.normalize(phone, region)

@@ -23,6 +23,7 @@ _DATE_AND_TIME = re.compile(
     r"(?:(?:,? +|T)(\d{1,2})(?::(\d{2})(?::(\d{2}))?)?(?: *([ap])\.?m\.?)?)?(?: *(Z|UTC|[+-]\d{2}:?\d{2}))?",
     re.IGNORECASE | re.ASCII,
 )
+_ISO_DAY = re.compile(r"\d{4}(?:-|\d{4}$)", re.ASCII)
 _DAY_COUNT = re.compile(r"[2-7]\d{4}(?:\.\d+)?", re.ASCII)  # a spreadsheet's: days since 1899-12-30
 _EPOCH = re.compile(r"\d{10}(?:\d{3})?(?:\.\d+)?", re.ASCII)
 
@@ -47,7 +48,8 @@ def read(value: datetime | date | str, zone: str | None, *, day_alone: bool = Fa
     The moment that is meant.
 
     Args:
-        value: ISO 8601, or a date by numbers whose order cannot be mistaken (30/11/2026 09:00, 11/30/2026 9:00 AM).
+        value: ISO 8601; or, with a time, a date by numbers whose order cannot be mistaken (30/11/2026 09:00, 11/30/2026
+            9:00 AM).
         zone: the IANA name of where it is, without an offset of its own; without a zone, only a date alone will do,
             in UTC.
         day_alone: whether a date alone is its beginning, and no mistake.
@@ -61,7 +63,10 @@ def read(value: datetime | date | str, zone: str | None, *, day_alone: bool = Fa
 
 @lru_cache(1000)  # a file's rows have few
 def _of_text(text: str, zone: str | None, day_alone: bool) -> Moment:
-    return _moment(_written(_clean(text)), zone, day_alone)
+    value = _written(_clean(text))
+    if day_alone and not isinstance(value, datetime) and not _ISO_DAY.match(_clean(text)):
+        raise BadMoment(f"is not a date as ISO 8601 has it: write it like {TIME_FORM[:10]}, or {TIME_FORM}")
+    return _moment(value, zone, day_alone)
 
 
 def _moment(value: datetime | date, zone: str | None, day_alone: bool) -> Moment:
@@ -147,8 +152,9 @@ def _hour(hour: int, half: str | None) -> int:
 def _refuse_null(day: tuple[int, int, int]) -> None:
     if day in _NULL_DATES:
         year, month, of_month = day
-        between = "" if year in YEARS else f", or give a year between {YEARS[0]} and {YEARS[-1]}"
-        raise BadMoment(f"is {year:04}-{month:02}-{of_month:02}, {_NULL}{between}")
+        if year not in YEARS:
+            raise BadMoment(f"is in the year {year}, {_NULL}, or give one between {YEARS[0]} and {YEARS[-1]}")
+        raise BadMoment(f"is {year:04}-{month:02}-{of_month:02}, {_NULL}")
 
 
 def _doubt(local: datetime) -> str | None:

@@ -118,6 +118,8 @@ def test_a_time_that_the_clocks_of_that_day_do_not_show_once_is_said() -> None:
 def test_where_a_day_alone_will_do_it_is_its_beginning() -> None:
     assert moments.read("2026-11-30", ZONE, day_alone=True).at == datetime(2026, 11, 29, 22, tzinfo=UTC)
     assert moments.read("2026-11-30", None, day_alone=True).at == datetime(2026, 11, 30, tzinfo=UTC)
+    with pytest.raises(BadMoment, match="is not a date as ISO 8601 has it"):
+        moments.read("30/11/2026", ZONE, day_alone=True)
     with pytest.raises(BadMoment, match="has no offset"):
         moments.read("2026-11-30T09:00", None, day_alone=True)
     with pytest.raises(moments.NoSuchZone):
