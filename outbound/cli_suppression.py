@@ -9,7 +9,7 @@ from rich.table import Table
 
 from outbound import operator
 from outbound.calls_file import ImportReport
-from outbound.door import AsJson, Misuse, ToColumn, importing, out, ready, tell_import
+from outbound.door import AsJson, Misuse, ToColumn, err, importing, out, ready, tell_import
 
 suppress = typer.Typer(name="suppress", no_args_is_help=True, help="Whom nobody may call.")
 consent = typer.Typer(name="consent", no_args_is_help=True, help="Who has agreed to be called.")
@@ -229,5 +229,12 @@ def _say_for_whom(everybody: bool, business: int | None, campaign: int | None) -
 def _import(file: Path, as_json: bool, work: Callable[[Callable[[int], None]], ImportReport]) -> None:
     with ready(), importing(file) as progress:
         report = work(progress)
+    if report.rejected:
+        err.print(
+            f"{report.rejected} lines could not be read, and nothing is written down for them, neither a yes nor a no:"
+            " mend them and import the file again",
+            highlight=False,
+            soft_wrap=True,
+        )
     summary = f"{report.created} new, {report.already_there} there already, {report.rejected} refused"
     tell_import(report, summary, as_json=as_json)
