@@ -96,11 +96,10 @@ def _checked(
     ]
     numbers = []
     for place, phone in enumerate(phones, start=1):
-        number = phone_numbers.normalize(phone, region)
-        if number is None:
-            faults.append(f"own number {place} is not a phone number: write it like +97231234567")
-        else:
-            numbers.append(number)
+        try:
+            numbers.append(phone_numbers.read(phone, region))
+        except phone_numbers.NoPhoneNumber as refusal:
+            faults.append(f"own number {place} {refusal}")
     if faults:
         raise BadBusiness("; ".join(faults))
     return {

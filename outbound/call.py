@@ -11,6 +11,11 @@ IN_THE_AIR: Final = ("initiated", "ringing", "in-progress")
 FINAL: Final = ("completed", "busy", "no-answer", "failed", "canceled")
 STATUSES: Final = WAITING + IN_THE_AIR + FINAL
 
+# What stands in the place of a number that the caller withholds: a word, or ANONYMOUS, BLOCKED, RESTRICTED, UNAVAILABLE
+# and UNKNOWN on a telephone's keys.  Those look like numbers, and would make one lead of all who withhold theirs.
+WITHHELD_DIGITS: Final = frozenset({"266696687", "2562533", "7378742833", "86282452253", "8656696"})
+WITHHELD_WORDS: Final = frozenset({"anonymous", "blocked", "private", "restricted", "unavailable", "unknown"})
+
 
 @dataclass(frozen=True)
 class DialOrder:

@@ -183,9 +183,12 @@ def _moments(
 
 
 def _numbers(phones: Sequence[str], what: str, business: db.Row, faults: list[str]) -> list[str]:
-    numbers = {phone_numbers.normalize(phone, business.default_region): place for place, phone in enumerate(phones, 1)}
-    if None in numbers:
-        faults.append(f"{what} {numbers[None]} is not a phone number: write it like +97231234567")
+    numbers = set()
+    for place, phone in enumerate(phones, start=1):
+        try:
+            numbers.add(phone_numbers.read(phone, business.default_region))
+        except phone_numbers.NoPhoneNumber as refusal:
+            faults.append(f"{what} {place} {refusal}")
     if len(numbers) > NUMBERS_MAX:
         faults.append(f"a campaign has at most {NUMBERS_MAX} numbers")
-    return sorted(number for number in numbers if number)
+    return sorted(numbers)

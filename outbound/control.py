@@ -73,10 +73,10 @@ def _read_scope(what: str, key: str | None) -> Scope:
             raise BadControl("nothing comes after `everything`")
         return Scope("account", "")
     if what == "number":
-        number = phone_numbers.normalize(key or "", None)
-        if number is None:
-            raise BadControl("which number?  Write it like +97231234567")
-        return Scope("number", number)
+        try:
+            return Scope("number", phone_numbers.read(key or "", None))
+        except phone_numbers.NoPhoneNumber as refusal:
+            raise BadControl(f"which number?  It {refusal}") from None
     if what not in ("business", "campaign", "call"):
         raise BadControl("say what: everything, business ID, campaign ID, number +972…, or call ID")
     if not (key and key.isascii() and key.isdigit() and len(key) <= 19 and int(key) <= ID_MAX):

@@ -38,6 +38,7 @@ BUSINESSES_KEPT = 1000  # of a file: a column of nonsense must not fill the memo
 BORROWED = "the from number belongs to another business: give one of its own, see `outbound business list`"
 KEY_OF_ANOTHER = "the key belongs to a call of another number: give this call a key of its own, or none"
 _FAULTS = {  # what enqueue_calls leaves out
+    "own_number": "`to` is a number of the business itself, which would call itself: give somebody else's",
     "no_number": "the campaign has no number that may call: `outbound campaign set … --number …`",
     "borrowed": BORROWED,
     "no_such_zone": "`time_zone` is one that this PostgreSQL does not know: update its time zone data",
@@ -101,12 +102,12 @@ def enqueue_call(
     caller = _able(sql.find_caller(connection, business_id=whose, campaign_id=campaign), campaign)
     call = new_call.read(caller, to_number, from_number, due_at, key, contact, time_zone)
     for _ in range(5):  # a twin that was committed in this instant is seen at the second look
-        for row in sql.enqueue_calls(connection, campaign_id=campaign, **_columns([call])):
+        for row in sql.enqueue_calls(connection, campaign_id=campaign, batch=None, **_columns([call])):
             if row.fault:
                 raise BadCall(_FAULTS[row.fault])
             if row.created:
                 return EnqueuedCall(row.id, "queued", created=True, note=call.note)
-        for there in sql.find_calls(connection, since=None, **_keys([call])):
+        for there in sql.find_calls(connection, since=None, batch=None, **_keys([call])):
             if there.key_of_another:
                 raise BadCall(KEY_OF_ANOTHER)
             return EnqueuedCall(there.id, there.status, created=False)
@@ -161,9 +162,10 @@ def import_calls(
     def find(business_id: int | None) -> db.Row | None:
         return db.run(sql.find_caller, business_id=business_id, campaign_id=campaign)
 
-    report, writer = ImportReport(kept=True), _Writer(campaign)
+    report = ImportReport(kept=True)
     with calls_file.open_file(path) as file:
         batch = batch or calls_file.digest(file) + (f" of campaign {campaign}" if campaign else "")
+        writer = _Writer(campaign, batch)
 
         def holds(number: str, row: dict[str, str]) -> bool:
             caller = _caller(row, whose, find)
@@ -175,7 +177,7 @@ def import_calls(
             _check_owner(whose, campaign, find)
 
         def read(row: dict[str, str]) -> NewCall:
-            return _read(row, report.fields, whose, campaign, batch, find)
+            return _read(row, report.fields, whose, campaign, find)
 
         with closing(_ahead(_chunks(file, rows, read, report))) as chunks:
             for chunk in chunks:
@@ -212,7 +214,7 @@ def _check_owner(business_id: int | None, campaign_id: int | None, find: _Find) 
 
 
 def _read(
-    row: dict[str, str], fields: list[str], business_id: int | None, campaign_id: int | None, batch: str, find: _Find
+    row: dict[str, str], fields: list[str], business_id: int | None, campaign_id: int | None, find: _Find
 ) -> NewCall:
     """The call that a row of the file means, or raise BadCall."""
     if not row.get("business") and business_id is None and campaign_id is None:
@@ -220,7 +222,7 @@ def _read(
     caller = _able(find(_whose(row, business_id)), campaign_id)
     contact = {name: row[name] for name in fields if name in row}
     given = (row.get("to", ""), row.get("from"), row.get("at"), row.get("key"), contact, row.get("time_zone"))
-    return new_call.read(caller, *given, batch=batch)
+    return new_call.read(caller, *given)
 
 
 def _whose(row: dict[str, str], business_id: int | None) -> int | None:
@@ -282,15 +284,16 @@ def _ahead(chunks: Iterator[T]) -> Generator[T]:
 class _Writer:
     """Writes chunk after chunk, and reports what came of each line."""
 
-    def __init__(self, campaign_id: int | None) -> None:
+    def __init__(self, campaign_id: int | None, batch: str) -> None:
         self.report = ImportReport()
         self._campaign_id = campaign_id
+        self._batch = batch
         self._began_at = db.run(sql.moment)
 
     def insert(self, chunk: _Chunk) -> None:
         if not chunk.calls:
             return
-        insert = partial(db.run, sql.enqueue_calls, campaign_id=self._campaign_id, **chunk.given)
+        insert = partial(db.run, sql.enqueue_calls, campaign_id=self._campaign_id, batch=self._batch, **chunk.given)
         done, *left_out = db.persist(insert, for_s=AGAIN_S)
         faults = {row.place: row.fault for row in left_out}
         for place, fault in sorted(faults.items()):
@@ -302,7 +305,8 @@ class _Writer:
 
     def _explain(self, calls: list[tuple[int, NewCall]], created: int) -> None:
         """Say of the calls that were not all created which ones met whom."""
-        found = db.run(sql.find_calls, since=self._began_at, **_keys([call for _, call in calls]))
+        keys = _keys([call for _, call in calls])
+        found = db.run(sql.find_calls, since=self._began_at, batch=self._batch, **keys)
         mistaken = sorted(row.place for row in found if row.key_of_another)
         for place in mistaken:
             self.report.reject(calls[place - 1][0], KEY_OF_ANOTHER)

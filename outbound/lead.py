@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import dramatiq
 
 from outbound import broker as nudges
-from outbound import db, logs
+from outbound import db, logs, phone_numbers
 from outbound.broker import broker
+from outbound.call import WITHHELD_DIGITS
 from outbound.failpoint import crash_here
 
 sql = db.statements("lead")
@@ -32,7 +33,7 @@ def create_lead_from_call_job(call_sid: str | None = None, *_old: object, **_ext
         log.error("lead.set_aside", reason="the message has no call_sid")
         raise MessageSetAside
     try:
-        lead = db.run(sql.create_lead, call_sid=call_sid)
+        lead = _create(call_sid)
     except db.Error as error:
         if not (db.is_of_a_row(error) and call_sid.isprintable()):  # with a NUL in it, it is no call's
             raise
@@ -40,6 +41,16 @@ def create_lead_from_call_job(call_sid: str | None = None, *_old: object, **_ext
         return
     crash_here("lead.made")
     log.info(f"lead.{lead.result}", call_sid=call_sid, lead=lead.lead_id)
+
+
+def _create(call_sid: str) -> db.Row:
+    """The lead of a call; the number of its caller, where it is written in another way than E.164, is read here."""
+    withheld = [f"+{number}" for number in WITHHELD_DIGITS]
+    lead = db.run(sql.create_lead, call_sid=call_sid, phone=None, withheld=withheld)
+    if lead.result == "unread":
+        phone = phone_numbers.caller(lead.said, lead.region) or ""
+        lead = db.run(sql.create_lead, call_sid=call_sid, phone=phone, withheld=withheld)
+    return lead
 
 
 def _give_up(call_sid: str, error: Exception) -> None:

@@ -1,7 +1,6 @@
 """What is meant by a call that somebody asks for: its numbers, its moment, its contact; or why it cannot be."""
 
 import json
-import re
 import zoneinfo
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -21,7 +20,6 @@ FIELDS_MAX = 50  # of a contact
 FIELD_MAX = 1000  # characters of one, and of its name a tenth
 CONTACT_MAX = 8192  # bytes of all of them as JSON, which each attempt carries with it
 
-_ROUNDED = re.compile(r"\d(?:[.,]\d+)?e\+?\d+", re.IGNORECASE)  # 9.72501E+11: the rest of the number is lost
 _OWN_KEYS = "retry:"  # the keys of further attempts
 _json = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -51,13 +49,8 @@ def read(
     key: str | None,
     contact: Mapping[str, str] | None,
     time_zone: str | None,
-    batch: str | None = None,
 ) -> NewCall:
-    """
-    A call as who makes it means it, which is a row of find_caller; or raise BadCall.
-
-    Without a key of its own it has its batch's and its number's.
-    """
+    """A call as who makes it means it, which is a row of find_caller; or raise BadCall."""
     to = _number(to_number, caller, "to")
     due = _due(due_at, caller)
     return NewCall(
@@ -65,7 +58,7 @@ def read(
         _caller(from_number, caller),
         to,
         due and due.at,
-        _key(key) or (f"{batch}:{to}" if batch else None),
+        _key(key),
         _contact(contact, caller),
         _callees_zone(time_zone),
         due and due.note and f"`at` {due.note}",
@@ -82,15 +75,10 @@ def row_id(value: str | int | None, what: str) -> int:
 
 
 def _number(text: str, business: Row, column: str) -> str:
-    number = phone_numbers.normalize(text, business.default_region)
-    if number is not None:
-        return number
-    if not text:
-        raise BadCall(f"`{column}` is empty: give a phone number")
-    if _ROUNDED.fullmatch(text.strip()):
-        raise BadCall(f"`{column}` was rounded by a spreadsheet: format its column as text, enter it again, save again")
-    hint = "" if business.default_region else ", with its country code: the business has no default region"
-    raise BadCall(f"`{column}` is not a phone number: write it like +97231234567{hint}")
+    try:
+        return phone_numbers.read(text, business.default_region)
+    except phone_numbers.NoPhoneNumber as refusal:
+        raise BadCall(f"`{column}` {refusal}") from None
 
 
 def is_number(text: str, business: Row) -> bool:

@@ -59,14 +59,13 @@ def consent(
 
 
 def phone(written: str, scope: Scope) -> str:
-    """A number in E.164, or raise BadSuppression, which does not repeat it: it may be somebody's all the same."""
-    number = phone_numbers.normalize(written, scope.region)
-    if number is not None:
-        return number
+    """A number in E.164, or raise BadSuppression."""
     if not written.strip():
         raise BadSuppression("there is no phone number")
-    hint = "" if scope.region else ", with its country code, or give the region of numbers without one"
-    raise BadSuppression(f"not a phone number: write it like +97231234567{hint}")
+    try:
+        return phone_numbers.read(written, scope.region)
+    except phone_numbers.NoPhoneNumber as refusal:
+        raise BadSuppression(str(refusal).removeprefix("is ")) from None
 
 
 def is_listed(word: str) -> bool:

@@ -1,120 +1,328 @@
-"""What a phone number is; the only file that knows phonenumbers."""
+"""The one reader of phone numbers: what a cell, an option or a caller id means, or why it is no phone number."""
 
 import re
-from functools import cache, lru_cache
+import unicodedata
+from datetime import date
 
-import phonenumbers
+from outbound import numbering_plan
+from outbound.call import WITHHELD_DIGITS
+from outbound.numbering_plan import is_region
 
-# A letter in a number is a slip (050-123456O), and a last single digit is a spreadsheet's (972501234567.0): left to
-# phonenumbers they would be dropped, spelled on a keypad or appended, and a stranger's phone would ring.
-_SLIP = re.compile(r"[^\W\d_]|\.\d$")
+__all__ = ["NoPhoneNumber", "caller", "is_region", "read"]
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")  # what call_log takes
-
-
-def normalize(number: str, region: str | None) -> str | None:
-    """A phone number in E.164, or None if it cannot be one; *region* is the country of numbers without a code."""
-    text = number.strip().removeprefix("tel:")
-    return _plain(text, region) or _parsed(text, region)
+CHARACTERS_MAX = 200  # of a cell that is looked at; no writing of one number is longer
+EXAMPLE = "write it like +97231234567"
 
 
-def _parsed(text: str, region: str | None) -> str | None:
-    """What libphonenumber makes of it, of all the ways to write a number."""
-    if _SLIP.search(text):
-        return None
+class NoPhoneNumber(ValueError):
+    """
+    The text is no phone number; the message goes on from its name ("`to` …") and says why, what was probably meant
+    where that can be told, and what to do.
+    """
+
+
+def read(text: str, region: str | None) -> str:
+    """
+    The phone number in E.164 that a text means.
+
+    Its digits are those of the text, but for what the country's rules take off or put in front: the prefix of calls
+    inside the country (050 -> +97250), of calls abroad (00), Argentina's 15.
+
+    Args:
+        region: two letters, like IL: the country of numbers without a country code.
+
+    Raises:
+        NoPhoneNumber: it is none, or it is more than a number: two of them, an extension, a decimal part.
+    """
+    if _USUAL.fullmatch(text):
+        digits = text.translate(_SEPARATORS)
+        number = numbering_plan.e164(digits, region) if len(digits) >= _USUAL_MIN else None
+        if number:
+            return number
     try:
-        parsed = phonenumbers.parse(text, region)
-    except phonenumbers.NumberParseException:
-        return None
-    # Possible, not valid: new ranges open faster than tables of them are updated, and the carrier knows better.
-    # Possible only within its own town is not possible: it lacks the area code.
-    possible = phonenumbers.is_possible_number_with_reason(parsed) == phonenumbers.ValidationResult.IS_POSSIBLE
-    if not possible or parsed.extension:
-        return None
-    e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    return e164 if _E164.fullmatch(e164) else None
+        return _read(_cleaned(text), region)
+    except NoPhoneNumber as refusal:
+        if region is None and str(refusal).endswith(EXAMPLE):
+            hint = "with its country code: no region says that of numbers without one"
+            raise NoPhoneNumber(f"{refusal}, {hint}") from None
+        raise
 
 
-# Most numbers of a file are plain digits, which libphonenumber only takes apart and puts together again, slowly.  These
-# patterns are made of its own tables, and match only where each of its steps would leave the digits as they are.
-
+# Digits in groups, as most people write them: longer than any date, and without anything that could be one.
+_USUAL = re.compile(r"(?:\+|\+?[0-9]{1,3}[ -]?)?(?:\([0-9]{1,4}\)[ -]?)?[0-9]+(?:[ -][0-9]+)*", re.ASCII)
+_USUAL_MIN = 9
 _SEPARATORS = str.maketrans("", "", "-() ")
 
 
-def _plain(text: str, region: str | None) -> str | None:
-    """What libphonenumber would say, where that can be told from the digits alone."""
-    digits = text.translate(_SEPARATORS) if text.isascii() and not text[1:].isdecimal() else text
-    if digits[:1] == "+":
-        pattern = _international(digits[:4])
-        return digits if pattern and pattern.fullmatch(digits) else None
-    begin, inside = _national(region) if region else (None, None)
-    found = inside and inside.fullmatch(digits)
-    return begin + (found["after"] or found["bare"]) if begin and found else None
+# First every kind of space, dash and digit becomes the plain one, and what cannot be seen goes.
+
+_SAME = {
+    **dict.fromkeys("\u2212\u223c\uff5e~\u00af\u30fc\u02d7", "-"),
+    **dict.fromkeys("\u2044\u2215\uff0f", "/"),
+    **dict.fromkeys("\u00b7\u2022\u2219\u30fb\uff0e\uff61\u3002", "."),
+    **dict.fromkeys("\uff0c\u060c\u3001", ","),
+    "\uff1b": ";",
+    "\uff1a": ":",
+    "\uff0b": "+",
+    "\uff08": "(",
+    "\uff09": ")",
+    "[": "(",
+    "]": ")",
+    "\uff03": "#",
+    "\uff0a": "*",
+}
 
 
-@lru_cache(2000)
-def _international(head: str) -> re.Pattern[str] | None:
-    """What matches a number in E.164 whose first four characters these are, if libphonenumber takes it as it is."""
-    for end in range(2, len(head) + 1):
-        code = head[1:end]
-        if code.isdecimal() and code.isascii() and int(code) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
-            return _of_country(int(code))
-    return None
+def _cleaned(text: str) -> str:
+    if len(text) > CHARACTERS_MAX:
+        raise NoPhoneNumber(f"has {len(text)} characters: {EXAMPLE}")
+    return "".join(map(_plain_character, text)).strip()
 
 
-@cache
-def _of_country(code: int) -> re.Pattern[str] | None:
-    metadata = _main_metadata(code)
-    lengths = _possible(metadata, code)
-    if metadata is None or not lengths:
+def _plain_character(character: str) -> str:
+    if character in "\t \n\r":
+        return " " if character in "\t " else "\n"
+    if character.isascii():
+        return _SAME.get(character, character)
+    category = unicodedata.category(character)
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
+    return {"Cf": "", "Zs": " ", "Zl": "\n", "Zp": "\n", "Pd": "-"}.get(category) or _SAME.get(
+        character, "" if category == "Cf" else character
+    )
+
+
+# Then what is around a number goes, and what is left must be a number and nothing else.
+
+_SCHEME = re.compile(r"(?:tel|callto|whatsapp)\s*:\s*(?://)?", re.IGNORECASE)
+_NUMBER = re.compile(r"\+? ?[0-9(][0-9 ()./-]*")
+_GROUPS = re.compile(r"[0-9]+")
+
+
+def _read(text: str, region: str | None) -> str:
+    text = text.removeprefix("'").removeprefix("\u2019").strip()
+    scheme = _SCHEME.match(text)
+    if scheme:
+        text, region = _without_context(text[scheme.end() :], region)
+    text = text.rstrip(" .,;-/\n")
+    if not text:
+        raise NoPhoneNumber("is empty: give a phone number")
+    _refuse_what_is_none(text, region)
+    digits = "".join(c for c in text if c in "+0123456789")
+    number = numbering_plan.e164(digits, region)
+    if number is None:
+        raise NoPhoneNumber(_why(digits, region))
+    return number
+
+
+def _without_context(text: str, region: str | None) -> tuple[str, str | None]:
+    """What a `tel:` URI says (RFC 3966): a local number stands behind its context."""
+    number, *parameters = text.split(";")
+    for parameter in parameters:
+        name, _, value = parameter.strip().partition("=")
+        if name.lower() != "phone-context":
+            raise NoPhoneNumber(_EXTENSION if name.lower() == "ext" else f"has a parameter of its own: {EXAMPLE}")
+        if not number.strip().startswith("+"):
+            if not value.startswith("+"):
+                raise NoPhoneNumber(f"is a local number of a domain, not of a country: {EXAMPLE}")
+            number = value + number
+    return number, region
+
+
+_NONE = f"is not a phone number: {EXAMPLE}"
+_EXTENSION = f"is a number with an extension, and dial extensions are not supported: {EXAMPLE}, alone"
+_TWO = f"holds two numbers: give each a line of its own, and {EXAMPLE}"
+
+
+def _refuse_what_is_none(text: str, region: str | None) -> None:
+    """Refuse what is more than digits with separators between them: libphonenumber would drop or append the rest."""
+    for pattern, reason in _NOT_ONE_NUMBER:
+        if pattern.search(text):
+            raise NoPhoneNumber(reason)
+    if _EXTENDED.search(text):
+        raise NoPhoneNumber(_EXTENSION)
+    _refuse_two(text)
+    _refuse_amount(text, region)
+    _refuse_date(text, region)
+    if not _NUMBER.fullmatch(text):
+        letters = any(map(str.isalpha, text)) and _count(text) >= 5
+        raise NoPhoneNumber(f"has letters in it: {EXAMPLE}" if letters else _NONE)
+    _refuse_tail(text)
+
+
+_NOT_ONE_NUMBER = [
+    (re.compile(pattern, re.IGNORECASE), f"{reason}: {EXAMPLE}")
+    for pattern, reason in (
+        (r"^[^0-9]*$", "is not a phone number"),
+        (r"^sips?:|@", "is a SIP or mail address, not a phone number"),
+        (r"^[*#]", "is a code of the network, with * or #, not a phone number"),
+        (r"[0-9]\s*%", "looks like a percentage"),
+        (r"[$\u20ac\u00a3\u20aa\u00a5]", "looks like an amount of money"),
+        (r"^-", "looks like a negative number, for which a spreadsheet took it"),
+        (r"^[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?:\s*[ap]\.?m\.?)?$", "looks like a time of day"),
+    )
+]
+_EXTENDED = re.compile(
+    r"[0-9)][\s.,;:/-]*(?:[#*]|,\s*,|ext|x|ex\b|int\b|[pw](?=[\s.:]*[0-9])|\u05e9\u05dc\u05d5\u05d7\u05d4|\u05e9\u05dc')",
+    re.IGNORECASE,
+)
+
+_BETWEEN = re.compile(r"[/,;|&\n\\+]|\s+-\s+|\b(?:or|and)\b|\b\u05d0\u05d5\b", re.IGNORECASE)
+
+
+def _refuse_two(text: str) -> None:
+    separated = [_count(part) for part in _BETWEEN.split(text)]
+    spaced = [_count(part) for part in text.split()]
+    if sum(digits >= 7 for digits in separated) > 1 or sum(digits >= 9 for digits in spaced) > 1:
+        raise NoPhoneNumber(_TWO)
+
+
+# Numbers as spreadsheets show them
+
+_SCIENTIFIC = re.compile(r"([0-9])(?:[.,]([0-9]+))?e\+?([0-9]+)", re.IGNORECASE)
+_DECIMAL = re.compile(r"([+0-9 ()-]+)[.,]([0-9]{1,3})")
+_DOTTED_DECIMAL = re.compile(r"([+0-9 ()./-]*[0-9]{3,}[ ()-]*)[.,]([0-9]{1,2})")
+_THOUSANDS = re.compile(r"([0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]*)?")
+
+
+def _refuse_amount(text: str, region: str | None) -> None:
+    as_text = f"{EXAMPLE}, and format its column as text"
+    scientific = _SCIENTIFIC.fullmatch(text)
+    if scientific:
+        digits, exponent = scientific[1] + (scientific[2] or ""), int(scientific[3][:3])
+        meant = _meant(digits, region) if exponent == len(digits) - 1 else ""
+        likely = f"looks like {meant}, and " if meant else ""
+        raise NoPhoneNumber(f"{likely}was rounded by a spreadsheet: {as_text}, enter it again, save again")
+    decimal = _DECIMAL.fullmatch(text) or _DOTTED_DECIMAL.fullmatch(text)
+    for found, what in ((_THOUSANDS.fullmatch(text), "thousands separators"), (decimal, "a decimal part")):
+        if found:
+            meant = _meant(re.sub(r"[^+0-9]", "", found[1]), region) or "an amount"
+            raise NoPhoneNumber(f"looks like {meant} with {what}: {as_text}")
+
+
+def _meant(digits: str, region: str | None) -> str:
+    """How people write the number that these digits would be, or nothing where they would be none."""
+    number = numbering_plan.e164(digits, region)
+    if number:
+        return numbering_plan.shown(number, inside=digits[0] != "+")
+    return _abroad(digits)
+
+
+def _abroad(digits: str) -> str:
+    """The same for digits that would be a number if they had their plus."""
+    number = numbering_plan.e164("+" + digits.removeprefix("+").removeprefix("00"), None)
+    return numbering_plan.shown(number, inside=False) if number else ""
+
+
+# Dates
+
+_DATE = re.compile(
+    r"(?:(?P<y>[0-9]{4})(?P<a>[-/.])(?P<m>[0-9]{1,2})(?P=a)(?P<d>[0-9]{1,2})"
+    r"|(?P<p>[0-9]{1,2})(?P<b>[-/.])(?P<q>[0-9]{1,2})(?P=b)(?P<z>[0-9]{4}|[0-9]{2}))"
+    r"(?:[T ]+[0-9]{1,2}:[0-9]{2}.*)?"
+)
+_MONTH = re.compile(r"[0-9]{4}[-/.][0-9]{1,2}|[0-9]{1,2}[-/.][0-9]{4}")
+
+
+def _refuse_date(text: str, region: str | None) -> None:
+    written = _DATE.fullmatch(text)
+    if written:
+        year = int(written["y"] or written["z"])
+        days = (written["m"], written["d"]) if written["y"] else (written["p"], written["q"])
+        is_date = _is_date(year if year > 99 else 2000 + year, *map(int, days))
+    else:
+        # Eight digits alone, whose trunk prefix a spreadsheet would have taken: 20261130 or 30112026.
+        text = text.replace(" ", "")
+        is_bare = text.isdecimal() and len(text) == 8 and numbering_plan.has_trunk_prefix(region)
+        is_date = bool(_MONTH.fullmatch(text)) or (
+            is_bare
+            and any(
+                1900 <= int(year) < 2100 and _is_date(int(year), int(days[:2]), int(days[2:]))
+                for year, days in ((text[:4], text[4:]), (text[4:], text[:4]))
+            )
+        )
+    if is_date:
+        raise NoPhoneNumber(f"looks like a date: if it is a phone number, {EXAMPLE}")
+
+
+def _is_date(year: int, one: int, other: int) -> bool:
+    """Are these a month and a day, in either order?"""
+    for month, day in ((one, other), (other, one)):
+        try:
+            date(year, month, day)
+        except ValueError:
+            continue
+        return True
+    return False
+
+
+# What stands behind a number
+
+_BEFORE_MAX = 6  # digits of an area code, or of a country code with a 0 behind it
+
+
+def _refuse_tail(text: str) -> None:
+    """Refuse digits that a slash or parentheses set apart at the end: 03-5550134/5, 03-5550134 (5)."""
+    if _count(text) < 7 and "/" in text:
+        raise NoPhoneNumber(_NONE)
+    for mark in re.finditer(r"[/(]", text):
+        before, after = _count(text[: mark.start()]), _count(text[mark.end() :])
+        if before > _before_max(text) or (mark[0] == "/" and after < 4):
+            raise NoPhoneNumber(_EXTENSION if after < 7 else _TWO)
+    closing = text.rfind(")")
+    if closing >= 0 and _count(text[closing:]) < 4:
+        raise NoPhoneNumber(_EXTENSION)
+
+
+def _before_max(text: str) -> int:
+    return _BEFORE_MAX + 3 if text.startswith(("+", "00")) else _BEFORE_MAX
+
+
+def _count(text: str) -> int:
+    return sum(map(str.isdecimal, text))
+
+
+# Why digits are no number
+
+
+def _why(digits: str, region: str | None) -> str:
+    if digits[0] == "+":
+        return f"is not a phone number of the country whose code it begins with: {EXAMPLE}"
+    abroad = _abroad(digits)
+    mend = f"; looks like {abroad}: write the plus" if abroad else f": {EXAMPLE}"
+    if region is None or not is_region(region):
+        return f"is not a phone number{mend}"
+    if abroad:
+        return f"is not a phone number of {region}{mend}"
+    if numbering_plan.e164(digits[:-1], region):
+        return f"has one digit too many for {region}: {EXAMPLE}"
+    if any(numbering_plan.e164(digits + more, region) for more in "0123456789"):
+        return f"has one digit too few for {region}: {EXAMPLE}"
+    return f"is not a phone number of {region}{mend}"
+
+
+# Callers, as carriers name them
+
+CALLER_MAX = 64  # characters of a caller that is no phone number and is known by what the carrier calls it
+
+_CALLER = re.compile(r"(?:[a-z][a-z0-9+.-]*\s*:\s*)?(?P<user>[^@;<>]*)", re.IGNORECASE)
+_CLIENT = re.compile(r"client\s*:", re.IGNORECASE)  # a browser or an app
+
+
+def caller(said: str, region: str | None) -> str | None:
+    """
+    Who called: in E.164 where it is a phone number, else as the carrier said; None for who withholds their number.
+
+    Args:
+        said: what the carrier said, like +972505550134, whatsapp:+972505550134, sip:0505550134@host, anonymous.
+        region: two letters: the country of numbers without a country code.
+    """
+    said = said.strip()
+    found = None if _CLIENT.match(said) else _CALLER.match(said)
+    user = found["user"].strip() if found else ""
+    if user.removeprefix("+") in WITHHELD_DIGITS:
         return None
-    prefix = metadata.national_prefix_for_parsing
-    return re.compile(rf"\+{code}{_unless(prefix)}{_digits(lengths)}")
-
-
-@lru_cache(1000)
-def _national(region: str) -> tuple[str, re.Pattern[str]] | tuple[None, None]:
-    """
-    How a country's numbers begin in E.164; and what matches one of them as it is dialed inside that country, its rest
-    being `after` the national prefix or `bare`.
-    """
-    metadata = phonenumbers.PhoneMetadata.metadata_for_region(region, None)
-    if metadata is None or metadata.country_code is None or metadata.general_desc is None:
-        return None, None
-    code = metadata.country_code
-    lengths = _possible(metadata, code) & _possible(_main_metadata(code), code)
-    prefix, viable = metadata.national_prefix_for_parsing or "", metadata.general_desc.national_number_pattern
-    if not lengths or not viable or metadata.national_prefix_transform_rule:
-        return None, None
-    # Neither with an international prefix nor with the country's own code, which libphonenumber would take off.
-    begin = f"{_unless(metadata.international_prefix)}(?!{code})"
-    bare = f"{_unless(prefix)}(?P<bare>{_digits(lengths)})"
-    after = rf"{prefix}(?=(?:{viable})\Z)(?P<after>{_digits(lengths)})" if prefix.isdecimal() else "(?!)(?P<after>)"
-    return f"+{code}", re.compile(f"{begin}(?:{after}|{bare})")
-
-
-def _main_metadata(code: int) -> phonenumbers.PhoneMetadata | None:
-    """What is known of the numbers of a country code; of several countries, what libphonenumber judges them all by."""
-    main = phonenumbers.region_code_for_country_code(code)
-    return phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, main)
-
-
-def _possible(metadata: phonenumbers.PhoneMetadata | None, code: int) -> set[int]:
-    """How many digits may follow the country code in a number that call_log takes."""
-    if metadata is None or metadata.general_desc is None:
-        return set()
-    lengths = set(metadata.general_desc.possible_length) - set(metadata.general_desc.possible_length_local_only)
-    return {length for length in lengths if 7 <= len(str(code)) + length <= 15 and length >= 2}
-
-
-def _digits(lengths: set[int]) -> str:
-    return "(?:" + "|".join(f"[0-9]{{{length}}}" for length in sorted(lengths, reverse=True)) + ")"
-
-
-def _unless(prefix: str | None) -> str:
-    return f"(?!{prefix})" if prefix else ""
-
-
-def is_region(region: str) -> bool:
-    """Is this a country's two letters, like IL?"""
-    return region in phonenumbers.SUPPORTED_REGIONS
+    try:
+        return read(user, region)
+    except NoPhoneNumber:
+        return user if _count(user) >= 5 and len(user) <= CALLER_MAX else None

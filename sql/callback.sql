@@ -39,7 +39,7 @@ with told as materialized (
                    or not exists (select
                                     from call_log as other
                                    where other.business_id = call_log.business_id
-                                     and other.to_number = call_log.to_number
+                                     and phone_key(other.to_number) = phone_key(call_log.to_number)
                                      and other.direction = 'outbound'
                                      and other.status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')
                                      and other.id <> call_log.id)) as is_news
@@ -49,7 +49,8 @@ with told as materialized (
      inner join call_log on call_log.id = told.call_id
      where call_log.call_sid = told.call_sid
         or call_log.call_sid is null
-           and coalesce(told.to_number, call_log.to_number) is not distinct from call_log.to_number
+           and phone_key(coalesce(told.to_number, call_log.to_number))
+               is not distinct from phone_key(call_log.to_number)
      order by call_log.id
        for update of call_log
 ), event as (

@@ -1,14 +1,14 @@
 -- enqueue.sql: put calls in the queue, once each.  Read by outbound/enqueue.py alone.
 
--- name: enqueue_calls(campaign_id, business_ids, from_numbers, to_numbers, due_ats, idempotency_keys, contacts, time_zones)
+-- name: enqueue_calls(campaign_id, batch, business_ids, from_numbers, to_numbers, due_ats, idempotency_keys, contacts, time_zones)
 -- Put calls in the queue, in the caller's own transaction, and wake the dispatchers when that commits.  Calls that are
 -- there already are left as they are, and what must not be is left out.  Without a from-number, the campaign's that
--- suits the callee calls.
+-- suits the callee calls.  A call without a key of its own has its batch's and its telephone's.
 --
 -- Moves    (nothing) -> queued
 -- Returns  one row with how many were `created`, and the `id` of the first; then of each that was left out its `place`
---          in what was given, from 1, and the `fault`: no_number, borrowed (from_number is another business's),
---          no_such_zone or no_zone (nobody knows the callee's)
+--          in what was given, from 1, and the `fault`: own_number (the business would call itself), no_number, borrowed
+--          (from_number is another business's), no_such_zone or no_zone (nobody knows the callee's)
 -- Races    other enqueues: the unique indexes let one in.  Sorted by number, so that two imports of the same numbers wait
 --          for each other instead of locking each other out; one order cannot serve both indexes, and where the same
 --          keys come with other numbers PostgreSQL may give one of the two up: run it again
@@ -28,6 +28,8 @@ with given as (
 ), hours as materialized (
     select business_id, call_windows(business_id, :campaign_id) as window_ids
       from (select distinct business_id from given) as whose
+), own as materialized (
+    select distinct business_id, phone_key(phone) as own_key from business_number inner join hours using (business_id)
 ), named as materialized (
     select distinct time_zone from given where time_zone is not null
 ), stated as materialized (
@@ -48,6 +50,7 @@ with given as (
 ), judged as materialized (
     select placed.*,
            case
+               when own_key is not null or phone_key(caller) = phone_key(to_number) then 'own_number'
                when caller is null then 'no_number'
                when business_number.business_id <> placed.business_id then 'borrowed'
                when not stated.is_known then 'no_such_zone'
@@ -57,14 +60,18 @@ with given as (
       left join stated using (time_zone)
       left join doubtful using (head)
       left join business_number on business_number.phone = caller
+      left join own on own.business_id = placed.business_id and own_key = phone_key(to_number)
 ), inserted as (
     insert into call_log (business_id, campaign_id, direction, from_number, to_number, status, due_at, idempotency_key,
                           contact, time_zone)
-    select business_id, :campaign_id, 'outbound', caller, to_number, 'queued', coalesce(due_at, now()), idempotency_key,
-           contact, time_zone
+    select business_id, :campaign_id, 'outbound', caller, to_number, 'queued', coalesce(due_at, now()), key, contact,
+           time_zone
       from judged
+     cross join lateral (
+           select coalesce(idempotency_key, :batch::text || ':' || phone_key(to_number)) as key
+     ) as named_key
      where fault is null
-     order by business_id, to_number collate "C", idempotency_key collate "C"
+     order by business_id, phone_key(to_number) collate "C", key collate "C"
     on conflict do nothing
     returning id
 ), woken as (
@@ -76,12 +83,12 @@ select created, id, null::bigint as place, null as fault
 union all
 select 0, null, place, fault from judged where fault is not null;
 
--- name: find_calls(business_ids, to_numbers, idempotency_keys, since)
--- Look for the calls that keep others out: of the same key, or live and to the same number.
+-- name: find_calls(batch, business_ids, to_numbers, idempotency_keys, since)
+-- Look for the calls that keep others out: of the same key, or live and to the same telephone.
 --
 -- Returns  for each that was given and has one: its `place`, from 1; the call; `key_of_another` true where the key
---          belongs to a call of another number; `is_twin` true where it was written after `since`, with this very key
-select given.place, found.id, found.status, found.to_number <> given.to_number as key_of_another,
+--          belongs to a call of another telephone; `is_twin` true where it was written after `since`, with this very key
+select given.place, found.id, found.status, phone_key(found.to_number) <> phone_key(given.to_number) as key_of_another,
        choice = 1 and found.created_at >= :since as is_twin
   from unnest(:business_ids::bigint[], :to_numbers::text[], :idempotency_keys::text[])
        with ordinality as given (business_id, to_number, idempotency_key, place)
@@ -89,12 +96,14 @@ select given.place, found.id, found.status, found.to_number <> given.to_number a
        select *
          from (select 1 as choice, call_log.*
                  from call_log
-                where business_id = given.business_id and idempotency_key = given.idempotency_key
+                where business_id = given.business_id
+                  and idempotency_key = coalesce(given.idempotency_key,
+                                                 :batch::text || ':' || phone_key(given.to_number))
                 union all
                select 2, call_log.*
                  from call_log
                 where business_id = given.business_id
-                  and to_number = given.to_number
+                  and phone_key(to_number) = phone_key(given.to_number)
                   and direction = 'outbound'
                   and status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')) as either
         order by choice

@@ -1,24 +1,34 @@
 -- lead.sql: a lead from a call_sid and nothing else.  Read by outbound/lead.py alone.
 
--- name: create_lead(call_sid)^
+-- name: create_lead(call_sid, phone, withheld)^
 -- Make the lead of a call, or find the one that its caller has, and link it to the call.  Never writes a status.
 --
 -- What is longer than any number or SIP address is no phone, and the row says so.
+-- `phone` is what was read out of a number that is not in E.164, or '' where there is none; NULL where nobody has read it
+-- yet.  `withheld` are the numbers that carriers put in the place of one.
 --
--- Returns  `result`: created, existing, no_phone or unknown_call; and the lead
--- Races    other jobs for the same caller: the unique index on (business_id, phone) lets one make the lead
+-- Returns  `result`: created, existing, no_phone, unknown_call, or unread, which changes nothing: what was `said` must be
+--          read first, in the `region`; and the lead
+-- Races    other jobs for the same caller: the unique index on (business_id, phone_key(phone)) lets one make the lead
 -- It does not wait for the disk: a crash of the server forgets the lead and its link together, and clean-up asks again.
-with call as (
-    select id, business_id, phone, length(phone) > 64 as is_too_long
+with found as (
+    select call_log.id, business_id, default_region, said, coalesce(length(said) > 64, false) as is_too_long,
+           coalesce(:phone, case
+               when coalesce(said, '') = '' or said = any(:withheld::text[]) or length(said) > 64 then ''
+               when said ~ '^\+[1-9][0-9]{6,14}$' then said
+           end) as phone
       from call_log
+     inner join business on business.id = business_id
      cross join lateral (
-           select case direction when 'outbound' then to_number when 'inbound' then from_number end as phone
-     ) as caller
+           select case direction when 'outbound' then to_number when 'inbound' then from_number end as said
+     ) as person
      where call_sid = :call_sid and set_config('synchronous_commit', 'off', true) is not null
+), call as (
+    select id, business_id, phone, is_too_long from found where phone is not null
 ), lead as (
     insert into leads (business_id, phone)
-    select business_id, phone from call where phone ~ '[0-9]{5}' and not is_too_long
-    on conflict (business_id, phone) where duplicate_of is null do update set updated_at = now()
+    select business_id, phone from call where phone <> ''
+    on conflict (business_id, phone_key(phone)) where duplicate_of is null do update set updated_at = now()
     returning id, xmax = 0 as is_new
 ), linked as (
     -- Nothing is overdue any more at a call that has ended; one whose end is open keeps its deadline.
@@ -38,17 +48,19 @@ with call as (
      where call_log.id = call.id
 ), result as (
     select case
-               when not exists (select from call) then 'unknown_call'
+               when not exists (select from found) then 'unknown_call'
+               when not exists (select from call) then 'unread'
                when not exists (select from lead) then 'no_phone'
                when (select is_new from lead) then 'created'
                else 'existing'
            end as result
 ), counted as (
     insert into counter (name, label, slot, value)
-    select 'lead', result, pg_backend_pid() % 8, 1 from result
+    select 'lead', result, pg_backend_pid() % 8, 1 from result where result <> 'unread'
     on conflict (name, label, slot) do update set value = counter.value + 1
 )
-select result, (select id from lead) as lead_id from result;
+select result, (select id from lead) as lead_id, (select said from found), (select default_region from found) as region
+  from result;
 
 -- name: give_up_lead(call_sid, tries_max, state, message)^
 -- The database made no lead of this call, by an error that it will make again: count it, and after tries_max times ask no

@@ -20,7 +20,7 @@ with overdue as (
                         select
                           from call_log as other
                          where other.business_id = call_log.business_id
-                           and other.to_number = call_log.to_number
+                           and phone_key(other.to_number) = phone_key(call_log.to_number)
                            and other.direction = 'outbound'
                            and other.status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')
                     )))

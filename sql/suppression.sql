@@ -1,6 +1,7 @@
 -- suppression.sql: whom nobody may call, who has agreed, and what a registry said.  Read by outbound/suppression.py alone.
 -- The claim (call_obstacle) and begin_dials ask these tables before each dial.  Whoever moves them is written to audit by
--- the statement that does: of a file, one row for each chunk that brought something new.
+-- the statement that does: of a file, one row for each chunk that brought something new.  A number stands for its
+-- telephone, in whichever form it is written (phone_key).
 
 -- name: find_scope(business_id, campaign_id)^
 -- Returns  the business, or the campaign's; nothing where there is none, or the campaign is another business's
@@ -33,7 +34,7 @@ with entry as (
      inner join call_log on call_log.business_id = business.id
      where (business.id = :business_id or :business_id::bigint is null)
        and (call_log.campaign_id = :campaign_id or :campaign_id::bigint is null)
-       and call_log.to_number = :phone
+       and phone_key(call_log.to_number) = phone_key(:phone)
        and call_log.direction = 'outbound'
        and call_log.status in ('queued', 'claimed')
      order by call_log.id
@@ -71,7 +72,7 @@ select exists (select from entry) as created, (select count(*) from moved) as ca
 -- Returns  how many entries that were, none or one
 with removed as (
     delete from suppression
-     where phone = :phone
+     where phone_key(phone) = phone_key(:phone)
        and coalesce(business_id, 0) = coalesce(:business_id, 0)
        and coalesce(campaign_id, 0) = coalesce(:campaign_id, 0)
     returning phone, reason, created_at
@@ -91,7 +92,7 @@ with entry as (
     insert into suppression (phone, business_id, campaign_id, reason)
     select phone, :business_id, :campaign_id, reason
       from unnest(:phones::text[], :reasons::text[]) as given (phone, reason)
-     order by phone
+     order by phone_key(phone)
     on conflict do nothing
     returning id
 ), total as (
@@ -108,17 +109,18 @@ select entries from total;
 -- Returns  what stands of a number: for everybody and one business, or, without one, all that there is
 select 'do_not_call' as fact, business_id, campaign_id, created_at as since, null::timestamptz as until, reason as words
   from suppression
- where phone = :phone and coalesce(:business_id, business_id, 0) = coalesce(business_id, :business_id, 0)
+ where phone_key(phone) = phone_key(:phone)
+   and coalesce(:business_id, business_id, 0) = coalesce(business_id, :business_id, 0)
 union all
 select case when revoked_at is null then 'consent' else 'consent_revoked' end, business_id, null,
        coalesce(revoked_at, given_at), case when revoked_at is null then expires_at end, source
   from business
- inner join consent on consent.business_id = business.id and consent.phone = :phone
+ inner join consent on consent.business_id = business.id and phone_key(consent.phone) = phone_key(:phone)
  where business.id = coalesce(:business_id, business.id)
 union all
 select case when is_listed then 'registry_listed' else 'registry_clear' end, null, null, checked_at, null, ''
   from registry_check
- where phone = :phone
+ where phone_key(phone) = phone_key(:phone)
  order by fact, business_id nulls first, campaign_id nulls first;
 
 -- name: give_consents(business_id, phones, given_ats, expires_ats, sources, who, action, details)$
@@ -128,14 +130,14 @@ select case when is_listed then 'registry_listed' else 'registry_clear' end, nul
 -- Returns  how many consents are new, or newer than those on record
 -- Races    imports of the same numbers: sorted
 with given as (
-    select distinct on (phone) phone, given_at, expires_at, source
+    select distinct on (phone_key(phone)) phone, given_at, expires_at, source
       from unnest(:phones::text[], :given_ats::timestamptz[], :expires_ats::timestamptz[], :sources::text[])
         as given (phone, given_at, expires_at, source)
-     order by phone asc, given_at desc, expires_at asc
+     order by phone_key(phone) asc, given_at desc, expires_at asc
 ), written as (
     insert into consent (business_id, phone, given_at, expires_at, source)
-    select :business_id, phone, given_at, expires_at, source from given order by phone
-    on conflict (business_id, phone) do update
+    select :business_id, phone, given_at, expires_at, source from given order by phone_key(phone)
+    on conflict (business_id, phone_key(phone)) do update
        set given_at = excluded.given_at,
            expires_at = excluded.expires_at,
            source = excluded.source,
@@ -160,7 +162,7 @@ select consents from total;
 with revoked as (
     insert into consent (business_id, phone, revoked_at)
     values (:business_id, :phone, now())
-    on conflict (business_id, phone) do update set revoked_at = now() where consent.revoked_at is null
+    on conflict (business_id, phone_key(phone)) do update set revoked_at = now() where consent.revoked_at is null
     returning phone, given_at, expires_at, source
 ), audited as (
     insert into audit (who, action, scope, key, details)
@@ -176,13 +178,13 @@ select count(*) from revoked;
 -- Returns  how many checks were `written`
 -- Races    imports of the same numbers: sorted; a claim that holds a row is waited for
 with given as (
-    select phone, bool_or(is_listed) as is_listed
+    select min(phone) as phone, bool_or(is_listed) as is_listed
       from unnest(:phones::text[], :listed::boolean[]) as given (phone, is_listed)
-     group by phone
+     group by phone_key(phone)
 ), written as (
     insert into registry_check (phone, checked_at, is_listed)
-    select phone, :checked_at, is_listed from given order by phone
-    on conflict (phone) do update
+    select phone, :checked_at, is_listed from given order by phone_key(phone)
+    on conflict (phone_key(phone)) do update
        set checked_at = excluded.checked_at, is_listed = excluded.is_listed
      where excluded.checked_at > registry_check.checked_at
         or excluded.checked_at = registry_check.checked_at and excluded.is_listed and not registry_check.is_listed
@@ -194,7 +196,7 @@ with given as (
       from call_log
      where status = 'queued'
        and held_by = 'registry_check_old'
-       and to_number = any(array(select phone from written))
+       and phone_key(to_number) = any(array(select phone_key(phone) from written))
      order by id
        for update
 ), moved as (

@@ -89,7 +89,7 @@ def test_only_one_file_knows_each_foreign_library() -> None:
         "uvicorn": {"web/__init__.py"},
         "dramatiq": {"broker.py", "dial.py", "lead.py", "master.py", "worker.py"},
         "redis": {"broker.py"},
-        "phonenumbers": {"phone_numbers.py"},
+        "phonenumbers": {"numbering_plan.py"},
         "holidays": {"presets.py"},
     }
     found: dict[str, set[str]] = {library: set() for library in homes}

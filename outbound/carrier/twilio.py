@@ -30,7 +30,7 @@ from twilio.rest import Client
 from twilio.twiml.voice_response import VoiceResponse
 from yarl import URL
 
-from outbound.call import DialOrder, Report
+from outbound.call import WITHHELD_DIGITS, WITHHELD_WORDS, DialOrder, Report
 from outbound.carrier import (
     Accepted,
     Answer,
@@ -76,10 +76,6 @@ _CAMPAIGN_CODES = {
     21626,  # StatusCallbackEvent
 }
 _NOT_IN_PROGRESS = 21220  # an update of a call that is over
-
-# What Twilio says in place of a number that the caller withholds: ANONYMOUS, BLOCKED, RESTRICTED, UNAVAILABLE and
-# UNKNOWN on a telephone's keys.  They look like numbers, and would make one lead of all who withhold theirs.
-_WITHHELD = {"+266696687", "+2562533", "+7378742833", "+86282452253", "+8656696"}
 
 _OPENED_KEPT = 16  # latest connections, whose quickest says how far away the carrier is
 CONNECT_S = 3  # per address: a dial that never left must be known as such before its call is closed
@@ -533,9 +529,10 @@ def read_verdict(form: Mapping[str, str]) -> tuple[str, str]:
 
 
 def caller_of(form: Mapping[str, str]) -> str:
-    """Who calls, as the carrier says it; `anonymous` for who withholds their number."""
+    """Who calls, as the carrier says it; `anonymous` for who withholds their number, whatever the carrier's word."""
     caller = form.get("From", "")
-    return "anonymous" if caller in _WITHHELD else caller
+    name = caller.strip().lower().removeprefix("sip:").partition("@")[0].removeprefix("+")
+    return "anonymous" if name in WITHHELD_DIGITS | WITHHELD_WORDS else caller
 
 
 def answer_inbound(voice_url: str | None, twiml: str | None) -> str:

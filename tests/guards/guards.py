@@ -90,8 +90,8 @@ GUARDS = (
         "sql/callback.sql",
         (
             (
-                "coalesce(told.to_number, call_log.to_number) is not",
-                "coalesce(call_log.to_number, told.to_number) is not",
+                "phone_key(coalesce(told.to_number, call_log.to_number))",
+                "phone_key(coalesce(call_log.to_number, told.to_number))",
             ),
         ),
         "tests/test_callback.py::test_a_report_that_names_another_number_adopts_no_call",
@@ -110,8 +110,8 @@ GUARDS = (
     ),
     Guard(
         "one live call per business and number",
-        "sql/migrations/0005_call_log_queue.sql",
-        (("create unique index if not exists call_log_one_live", "create index if not exists call_log_one_live"),),
+        "sql/migrations/0021_phone_key.sql",
+        (("create unique index call_log_one_live", "create index call_log_one_live"),),
         "tests/test_enqueue.py",
     ),
     Guard(
@@ -262,9 +262,32 @@ GUARDS = (
         "tests/test_confirm.py::test_no_minute_has_more_requests_than_the_limit",
     ),
     Guard(
+        "a business does not call itself",
+        "sql/enqueue.sql",
+        (("when own_key is not null or phone_key(caller) = phone_key(to_number) then 'own_number'", ""),),
+        "tests/test_phone_key.py::test_a_business_does_not_call_itself",
+    ),
+    Guard(
+        "one telephone has one live call, in whichever form",
+        "sql/migrations/0021_phone_key.sql",
+        (("on call_log (business_id, phone_key(to_number))\n where", "on call_log (business_id, to_number)\n where"),),
+        "tests/test_phone_key.py",
+    ),
+    Guard(
+        "a do-not-call entry holds for the telephone, in whichever form",
+        "sql/migrations/0021_phone_key.sql",
+        (
+            (
+                "where phone_key(suppression.phone) = phone_key(is_suppressed.phone)",
+                "where suppression.phone = is_suppressed.phone",
+            ),
+        ),
+        "tests/test_phone_key.py",
+    ),
+    Guard(
         "one lead per caller",
-        "sql/migrations/0004_leads_one_per_phone.sql",
-        (("create unique index if not exists leads_one_per_phone", "create index if not exists leads_one_per_phone"),),
+        "sql/migrations/0021_phone_key.sql",
+        (("create unique index leads_one_per_phone", "create index leads_one_per_phone"),),
         "tests/test_lead.py",
     ),
     Guard(
