@@ -74,7 +74,7 @@ class _Adapter(PyFormatAdapter):
         self._step = step
 
     def process_sql(self, query_name: str, op_type: Any, sql: str) -> str:
-        plain = sql.replace("%", "%%")  # the statements are plain SQL; psycopg would take their % for a parameter
+        plain = re.sub("%", "%%", sql)  # the statements are plain SQL; psycopg would take their % for a parameter
         with_parameters = super().process_sql(query_name, op_type, plain)  # type: ignore[no-untyped-call]
         return f"/* {self._step}.{query_name} */ {with_parameters}"
 
@@ -86,6 +86,9 @@ class _Adapter(PyFormatAdapter):
 def statements(step: str) -> Any:
     """The named statements of one step: `statements("dial").begin_dials`."""
     return aiosql.from_path(sql_dir() / f"{step}.sql", lambda: _Adapter(step), kwargs_only=True)
+
+
+sql = statements("db")
 
 
 def run(statement: Any, **parameters: Any) -> Any:
@@ -225,21 +228,17 @@ def _settle(connection: Connection, address: str, time_limit: str = _TIME_LIMIT,
         pinned = _pinned(connection, backend_pid=None, **wanted)
     session.refuse_several_homes(pinned.homes)
     if asked:
-        _session_statements().set_session(connection, settings=Jsonb(asked))
+        sql.set_session(connection, settings=Jsonb(asked))
 
 
 def _pinned(connection: Connection, **parameters: Any) -> Any:
     try:
-        return _session_statements().pin_session(connection, **parameters)
+        return sql.pin_session(connection, **parameters)
     except NotAllowed as error:  # what only a superuser may set was set for this role or database
         raise session.UnfitDatabase(
             str(error.diag.message_primary),
             "reset it for this role and this database (`alter role … reset …`, `alter database … reset …`)",
         ) from None
-
-
-def _session_statements() -> Any:
-    return statements("session")
 
 
 Pooling = Literal["none", "session", "transaction"]

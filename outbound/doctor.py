@@ -206,18 +206,18 @@ def _refused_writes(connection: db.Connection, *, with_tables: bool) -> dict[str
                 write("call_event", sql.write_call_event, call_id=call_id)
             if business_id:
                 write("leads", sql.write_leads, business_id=business_id)
-            for name in ("counter", "worker", "duty", "audit"):
-                write(name, getattr(sql, f"write_{name}"))
+            write("counter", sql.write_counter)
+            write("worker", sql.write_worker)
+            write("duty", sql.write_duty)
+            write("audit", sql.write_audit)
     return refused
 
 
 def _grow_a_file(write: Callable[..., Any], refused: dict[str, Exception]) -> None:
     """A row may find room in a page that is there already; a megabyte does not.  Who may make no table is spared."""
-    write(_SPACE, sql.make_space_table)
+    write(_SPACE, sql.grow_a_file)
     if isinstance(refused.get(_SPACE), db.NotAllowed):
         del refused[_SPACE]
-    elif _SPACE not in refused:
-        write(_SPACE, sql.fill_space_table)
 
 
 def _server() -> Any:

@@ -1,5 +1,5 @@
--- doctor.sql: is everything sound that calls depend on; what is written here is rolled back.  Read by outbound/doctor.py
--- alone.
+-- doctor.sql: is everything sound that calls depend on; what is written here is rolled back.
+-- Read by outbound/doctor.py alone.
 
 -- name: server()^
 -- Returns  what the server says of itself, and whether it may be written to
@@ -9,13 +9,9 @@ select current_setting('server_version') as version,
        current_setting('transaction_read_only') = 'on' as is_read_only,
        current_setting('autovacuum') = 'on' and current_setting('track_counts') = 'on' as is_vacuumed;
 
--- name: make_space_table()!
--- A table that grows a file of the database, as a table of ours does.
-create table outbound_doctor_space (filler text);
-
--- name: fill_space_table()!
--- One megabyte, in the table and in the write-ahead log.
-insert into outbound_doctor_space select repeat(md5(n::text), 50) from generate_series(1, 640) as n;
+-- name: grow_a_file()!
+-- One megabyte in a table of its own, and as much in the write-ahead log, as a table of ours grows.
+create table outbound_doctor_space as select repeat(md5(n::text), 50) as filler from generate_series(1, 640) as n;
 
 -- name: write_business()$
 insert into business (name) values ('outbound doctor') returning id;

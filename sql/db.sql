@@ -1,5 +1,5 @@
--- session.sql: what a connection is told before its first statement, and what it says of the server behind it.  Read by
--- outbound/db.py alone.
+-- db.sql: what a connection is told before its first statement, and what it says of the server behind it.
+-- Read by outbound/db.py alone.
 
 -- name: pin_session(backend_pid, search_path, time_limit, lock_limit)^
 -- Set what our statements and psycopg rely on, whatever ALTER ROLE, ALTER DATABASE, postgresql.conf or the environment
