@@ -36,6 +36,7 @@ _LINES = (
     _Line("dramatiq.worker.Worker", "Failed to requeue messages", "broker.unavailable"),
     _Line("dramatiq.worker.WorkerThread", "Failed to process message", "worker.interrupted", False),
     _Line("dramatiq.middleware.retries", "Retries exceeded", None),  # that it failed was said before
+    _Line("psycopg.pool", "discarding closed connection", None),  # whoever had it was told why
     _Line("psycopg.pool", "", "database.connection_lost"),
     _Line("psycopg", "error ignored", "database.connection_lost"),
     _Line("psycopg", "query", "database.connection_lost"),

@@ -63,7 +63,7 @@ def life_of_a_call(world: World) -> None:
     ]
     for report in reports:
         db.run(callback.sql.record_reports, reports=db.json([report]), ring_s=60, talk_s=60, lead_s=30, relook_s=10)
-    db.run(cleanup.sql.release_overdue_claims, batch_max=10)
+    db.run(cleanup.sql.release_overdue_claims, batch_max=10, only_id=None)
     metrics.read()
     assert world.call(call_id).status == "completed"
 
