@@ -95,7 +95,7 @@ def _ended_unknown(world: World, call_id: int) -> None:
     )
     assert begin(call_id) is not None
     world.age(call_id, 200)
-    assert db.run(cleanup.sql.close_without_call_sid, batch_max=10, grace_s=60, looks_min=2)
+    assert db.run(cleanup.sql.close_without_call_sid, batch_max=10, grace_s=60, looks_min=2, only_id=None)
     assert world.call(call_id).status == "failed"
 
 
