@@ -79,7 +79,8 @@ def recover(
     not before whatever was being dialed when the stop began has had its answer; one request per 1,000 calls.
 
     Args:
-        since: list from this moment on; by default MARGIN before the last dial that the database knows of.
+        since: list from this moment on, or from an earlier one of a run that did not end; by default MARGIN before the
+            last dial that the database knew of.
         dry_run: list once, say what would be done, and change nothing.
         confirm: is asked before dialing goes on.
 
@@ -97,6 +98,7 @@ def recover(
     report = Report(reason=stop.reason if stop else "dry run", since=since or _safe_moment())
     if dry_run:
         return _rehearse(report)
+    report.since = db.run(sql.note_since, since=report.since, who=operator.name())
     _settle(stop.age_s, wait)
     _take_in_until_nothing_is_new(report, wait)
     _count_the_rest(report)
@@ -162,7 +164,7 @@ def _list(report: Report) -> list[CarrierCall]:
 
 
 def _take_in(calls: Sequence[CarrierCall], report: Report) -> None:
-    """Calls to one number are taken in one after the other: an attempt's end makes the next attempt's row."""
+    """Calls to one telephone are taken in one after the other: an attempt's end makes the next attempt's row."""
     for turn in _turns(calls):
         for batch in _batches(turn):
             by_call_sid = {call.call_sid: call for call in batch}
@@ -176,9 +178,11 @@ def _take_in(calls: Sequence[CarrierCall], report: Report) -> None:
 
 
 def _turns(calls: Sequence[CarrierCall]) -> Iterator[list[CarrierCall]]:
-    lines: dict[object, list[CarrierCall]] = defaultdict(list)
+    numbers = {call.to_number for call in calls if call.to_number is not None}
+    telephones = {row.phone: row.telephone for row in db.run(sql.telephones, numbers=list(numbers))}
+    lines: dict[str | None, list[CarrierCall]] = defaultdict(list)
     for call in calls:
-        lines[call.to_number].append(call)
+        lines[telephones.get(call.to_number)].append(call)
     for place in range(max(map(len, lines.values()), default=0)):
         yield [line[place] for line in lines.values() if place < len(line)]
 

@@ -20,12 +20,33 @@ on conflict do nothing;
 -- Returns  when the last dial began that this database knows of; else when its first call was written; NULL without calls
 select coalesce(max(dialed_at) filter (where direction = 'outbound'), min(created_at)) from call_log;
 
+-- name: note_since(since, who)$
+-- Write down from which moment on the carrier's calls are listed, for the runs to come: once some are taken in, the last
+-- dial that the database knows of is one of them, and earlier ones may still be missing.
+--
+-- Returns  the earliest moment of all runs since dialing stopped
+with noted as (
+    select min((details ->> 'since')::timestamptz) as since
+      from audit
+     where action = 'recover_since' and at >= (select since from dialing_stop where cause = 'recovery')
+), news as (
+    insert into audit (who, action, scope, key, details)
+    select :who, 'recover_since', 'account', '', jsonb_build_object('since', :since::timestamptz)
+      from noted
+     where coalesce(:since < noted.since, true)
+)
+select least(noted.since, :since) from noted;
+
+-- name: telephones(numbers)
+-- Returns  each number, and the key of its telephone
+select phone, phone_key(phone) as telephone from unnest(:numbers::text[]) as given (phone);
+
 -- name: take_in(calls, early_s, late_s)
--- Give calls of the carrier to their rows, at most one call of each pair of numbers, earlier ones first.
+-- Give calls of the carrier to their rows, at most one call of each telephone, earlier ones first.
 --
 -- A row can be a call's where its numbers are the same and it has no call_sid, and where it was dialed at that moment, or
 -- was due by then, or is a next attempt that was written since dialing stopped: since then nothing was dialed here, so
--- the carrier's call was made before.  Where several rows could be it nobody can tell: none of them is dialed.  Where no
+-- the carrier's call was made before.  What was held may have been let go before it was due (other hours, a check).  Where several rows could be it nobody can tell: none of them is dialed.  Where no
 -- row could, the row was lost: it is written, for whoever owns the from-number.
 --
 -- `calls` is a JSON array of `told` below.
@@ -34,7 +55,7 @@ select coalesce(max(dialed_at) filter (where direction = 'outbound'), min(create
 --          (nothing) -> failed for want of a call_sid, which the carrier's report then moves on
 -- Returns  of each call: what was done (known, bound, added, unsure, stranger), the rows, and is that call's report news
 -- Races    a callback that adopts the row first wins: it is no candidate any more.  Run again, it finds each call known
--- Undo     a signed callback that names a call tells its truth
+-- Undo     a signed callback that names a call tells its truth; of what was held it keeps the call_sid and the status
 with told as materialized (
     select call_sid, from_number, to_number, created_at
       from jsonb_to_recordset(:calls::jsonb)
@@ -52,14 +73,14 @@ with told as materialized (
            select *
              from call_log
             where business_id = business.id
-              and to_number = told.to_number
+              and phone_key(to_number) = phone_key(told.to_number)
               and direction = 'outbound'
               and status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')
             union
            select *
              from call_log
             where business_id = business.id
-              and to_number = told.to_number
+              and phone_key(to_number) = phone_key(told.to_number)
               and direction = 'outbound'
               and dialed_at is not null
               and call_awaits_truth(status, error_code)
@@ -71,7 +92,8 @@ with told as materialized (
                    then told.created_at between own.dialed_at - make_interval(secs => :early_s)
                                             and own.dialed_at + make_interval(secs => :late_s)
                when own.retry_of is not null and own.created_at >= stop.since then true
-               else greatest(own.due_at, own.created_at) <= told.created_at + make_interval(secs => :late_s)
+               else greatest(case when own.held_by is null then own.due_at end, own.created_at)
+                    <= told.created_at + make_interval(secs => :late_s)
            end
        and told.call_sid not in (select known.call_sid from known)
 ), locked as materialized (

@@ -527,3 +527,74 @@ def test_the_safe_moment_lies_before_the_last_dial_that_is_known(world: World, c
     report = recover.recover(wait=at_once)
 
     assert report.since == world.call(call_id).dialed_at - timedelta(minutes=10)
+
+
+def made(to: str, minutes_ago: float, place: int) -> CarrierCall:
+    """A call that is over, as the carrier lists it."""
+    at = datetime.now(UTC) - timedelta(minutes=minutes_ago)
+    return CarrierCall(f"CA{place:032}", "completed", "completed", to, FROM, "outbound-api", created_at=at)
+
+
+@pytest.fixture
+def lists(world: World, monkeypatch: pytest.MonkeyPatch, carrier: RunningSimulator) -> list[CarrierCall]:
+    """What the carrier lists of one of our numbers after a restore; the database's last dial was two hours ago."""
+    calls: list[CarrierCall] = []
+
+    def since(created_after: datetime) -> Iterator[list[CarrierCall]]:
+        yield [call for call in calls if call.created_at is not None and call.created_at >= created_after]
+
+    monkeypatch.setattr(line(), "list_calls", since)
+    call_id = world.initiated(world.business(phone=FROM), number(9), "CA" + "9" * 32)
+    world.do("update call_log set status = 'completed', dialed_at = now() - interval '2 h' where id = %s", call_id)
+    db.with_connection(identity.is_known)
+    world.do("update identity set timeline = timeline + 1")
+    return calls
+
+
+def test_a_run_that_broke_off_does_not_make_the_next_one_begin_later(
+    world: World, lists: list[CarrierCall], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The latest call was taken in, and one that was made long before was not."""
+    lists += [made(number(1), 60, 1), made(number(1), 40, 2), made(number(2), 1, 3)]
+    pieces = iter(range(2))
+    monkeypatch.setattr(recover, "crash_here", lambda point: point == "recover.recorded" and next(pieces) and 1 / 0)
+    monkeypatch.setattr(recover, "_TOGETHER_MAX", 1)
+    with pytest.raises(ZeroDivisionError):
+        recover.recover(wait=at_once)
+    assert world.value("select max(dialed_at) > now() - interval '2 min' from call_log")
+    monkeypatch.setattr(recover, "crash_here", lambda _: None)
+
+    report = recover.recover(wait=at_once)
+
+    assert (report.listed, report.known, report.added) == (3, 2, 1)
+
+
+def test_a_call_that_was_held_in_the_backup_and_let_go_later_is_not_dialed_again(
+    world: World, lists: list[CarrierCall]
+) -> None:
+    call_id = world.queued(world.value("select min(id) from business"), number(1))
+    world.do(
+        "update call_log set created_at = now() - interval '1 h', held_by = 'registry_check_old',"
+        " due_at = now() + interval '10 min' where id = %s",
+        call_id,
+    )
+    lists.append(made(number(1), 5, 1))
+
+    report = recover.recover(wait=at_once)
+
+    assert (report.bound, report.added) == (1, 0)
+    assert (world.call(call_id).status, world.call(call_id).call_sid) == ("completed", lists[0].call_sid)
+
+
+def test_a_number_that_the_carrier_writes_otherwise_is_the_same_telephone(
+    world: World, lists: list[CarrierCall]
+) -> None:
+    call_id = world.queued(world.value("select min(id) from business"), "+5491123456789")
+    an_hour_ago = "created_at = now() - interval '1 h', due_at = now() - interval '1 h'"
+    world.do(f"update call_log set {an_hour_ago} where id = %s", call_id)
+    lists += [made("+541123456789", 9, 1), made("+5491123456789", 5, 2)]
+
+    report = recover.recover(wait=at_once)
+
+    assert (report.bound, report.added) == (1, 1)
+    assert world.call(call_id).call_sid == lists[0].call_sid

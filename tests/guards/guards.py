@@ -744,4 +744,16 @@ GUARDS = (
         (("if forgotten and not db.with_connection(is_known):", "if forgotten and is_known is None:"),),
         "tests/test_recover.py::test_a_worker_that_knows_of_more_dials_than_the_database_dials_nobody",
     ),
+    Guard(
+        "a recovery that broke off begins where it began",
+        "sql/recover.sql",
+        (("select least(noted.since, :since) from noted;", "select :since::timestamptz from noted;"),),
+        "tests/test_recover.py::test_a_run_that_broke_off_does_not_make_the_next_one_begin_later",
+    ),
+    Guard(
+        "what was held in the backup may have been dialed since",
+        "sql/recover.sql",
+        (("case when own.held_by is null then own.due_at end", "own.due_at"),),
+        "tests/test_recover.py::test_a_call_that_was_held_in_the_backup_and_let_go_later_is_not_dialed_again",
+    ),
 )
