@@ -159,7 +159,7 @@ def _read(
     empty = 0
     empty_max = _EMPTY_PAGES_MANY if len(waiting) > _MANY_ROUNDS * budget.singles else _EMPTY_PAGES_MAX
     while len(waiting) > fewest and budget.pages > budget.kept and empty < empty_max:
-        page = _next_of(pages, budget)
+        page = next_of(pages, budget)
         if page is None:
             return
         empty = 0 if _settle(waiting, page) else empty + 1
@@ -167,7 +167,8 @@ def _read(
             return
 
 
-def _next_of(pages: Iterator[list[CarrierCall]], budget: Budget) -> list[CarrierCall] | None:
+def next_of(pages: Iterator[list[CarrierCall]], budget: Budget) -> list[CarrierCall] | None:
+    """The next page, which is taken from *budget*; None after the last one."""
     try:
         page = next(pages, None)
     except CarrierSilent:

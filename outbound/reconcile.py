@@ -1,18 +1,26 @@
 """Ask the carrier about calls that we are unsure of."""
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from outbound import callback, db, logs, set_aside
 from outbound.call import DialOrder, Report
-from outbound.carrier import CarrierSilent, OddAnswer
-from outbound.carrier.twilio import carrier
+from outbound.carrier import CarrierCall, CarrierSilent, OddAnswer
+from outbound.carrier.twilio import EARLY, carrier, may_have_become
 from outbound.config import LOOKS_MIN, settings
-from outbound.confirm import Budget, confirm_live_calls, is_news
+from outbound.confirm import Budget, confirm_live_calls, is_news, next_of
 from outbound.failpoint import crash_here
 
 sql = db.statements("reconcile")
 log = logs.get("reconcile")
+
+_FEW = 8  # calls without a call_sid that are asked about one by one, two requests each
+_TOGETHER_MAX = 5000  # calls that are looked for in one list
+_SPAN_S = 300  # dialed within so many seconds: a list that goes further back has too many pages
+
+Numbers = tuple[str | None, str | None]  # from, to
 
 
 def reconcile_overdue_calls() -> int:
@@ -27,6 +35,7 @@ def reconcile_overdue_calls() -> int:
     ask = partial(_ask_about, budget=budget)
     try:
         # First those that have no call_sid, which will soon be closed, but not so many that live calls are forgotten.
+        _look_for_unbound(budget)
         _ask_about_overdue(ask, budget, until=budget.singles // 2, only_unbound=True)
         confirm_live_calls(budget, ask)
         _ask_about_overdue(ask, budget)
@@ -51,11 +60,66 @@ def _ask_about_overdue(
             return  # they come last
 
 
+def _look_for_unbound(budget: Budget) -> None:
+    """
+    Look for many calls without a call_sid (a worker died, the carrier's answers were lost) in one list.
+
+    What it says counts where it goes back to before the first of them was dialed; else each is asked about by itself.
+    """
+    bounds = {"more_than": _FEW, "span_s": _SPAN_S, "batch_max": _TOGETHER_MAX, "relook_s": settings().relook_s}
+    calls = db.run(sql.take_unbound_calls, **bounds) if budget.pages > budget.kept else []
+    if not calls:
+        return
+    listed = _list_since(calls, budget)
+    if listed is None:
+        db.run(sql.ask_singly, call_ids=[call.id for call in calls])
+        return
+    found = {call.id: _those_of(call, listed[call.from_number, call.to_number]) for call in calls}
+    unbound = _unbound([report.call_sid for reports in found.values() for report in reports])
+    for call in calls:
+        with _by_itself(call):
+            _settle(call, [report for report in found[call.id] if report.call_sid in unbound])
+
+
+def _list_since(calls: Sequence[db.Row], budget: Budget) -> dict[Numbers, list[CarrierCall]] | None:
+    """The carrier's calls since the first of these was dialed, by their numbers; None where it does not tell of all."""
+    listed: dict[Numbers, list[CarrierCall]] = defaultdict(list)
+    pages = carrier().list_calls(min(call.dialed_at for call in calls) - EARLY)
+    while budget.pages > budget.kept:
+        try:
+            page = next_of(pages, budget)
+        except OddAnswer as reason:
+            log.warning("reconcile.odd_answer", reason=str(reason))
+            return None
+        if page is None:
+            return listed
+        for call in page:
+            listed[call.from_number, call.to_number].append(call)
+    return None
+
+
+def _those_of(call: db.Row, listed: Sequence[CarrierCall]) -> list[Report]:
+    """What a call may have become; one that moves from page to page while they are read is one call."""
+    order = _order(call)
+    fitting = (each for each in listed if may_have_become(order, call.dialed_at, call.ended_at, each))
+    return list({each.call_sid: each.report() for each in fitting}.values())
+
+
 def _ask_about(call: db.Row, budget: Budget) -> None:
     budget.spend_single(call)
+    with _by_itself(call):
+        reports = _reports(call)
+        crash_here("reconcile.answered")
+        _settle(call, reports)
+    budget.asked += 1
+
+
+@contextmanager
+def _by_itself(call: db.Row) -> Iterator[None]:
+    """What goes wrong with one call ends no other's round; only a carrier that is silent does."""
     with logs.about(call_id=call.id, call_sid=call.call_sid):
         try:
-            _look_up(call)
+            yield
         except OddAnswer as reason:
             log.warning("reconcile.odd_answer", reason=str(reason))
         except CarrierSilent:
@@ -65,13 +129,11 @@ def _ask_about(call: db.Row, budget: Budget) -> None:
                 raise
             set_aside.set_aside("reconcile", call.id, error)
         except Exception:
-            log.exception("reconcile.failed")  # one call must not end the others' round; it is asked about again
-    budget.asked += 1
+            log.exception("reconcile.failed")  # it is asked about again
 
 
-def _look_up(call: db.Row) -> None:
-    reports = _reports(call)
-    crash_here("reconcile.answered")
+def _settle(call: db.Row, reports: Sequence[Report]) -> None:
+    """Write down what the carrier says of a call, or of each that this one may have become."""
     if len(reports) == 1:
         if is_news(call, reports[0].status):
             callback.record(call.id, reports[0])
@@ -86,13 +148,20 @@ def _look_up(call: db.Row) -> None:
 
 def _reports(call: db.Row) -> list[Report]:
     """What the carrier says of a call, or of each that this one may have become: same numbers, same time, unbound."""
-    order = DialOrder(call.id, call.from_number or "", call.to_number or "", None, None)
+    order = _order(call)
     if call.call_sid is not None:
         report = carrier().fetch_call(call.call_sid, order if call.direction == "outbound" else None)
         return [] if report is None else [report]
     if call.dialed_at is None:
         return []  # a row of the old system: nobody could say which call it was
     found = carrier().find_calls(order, call.dialed_at, call.ended_at)
-    rows = db.run(sql.still_unbound, call_sids=[report.call_sid for report in found])
-    unbound = {row.call_sid for row in rows}
+    unbound = _unbound([report.call_sid for report in found])
     return [report for report in found if report.call_sid in unbound]
+
+
+def _order(call: db.Row) -> DialOrder:
+    return DialOrder(call.id, call.from_number or "", call.to_number or "", None, None)
+
+
+def _unbound(call_sids: Sequence[str]) -> set[str]:
+    return {row.call_sid for row in db.run(sql.still_unbound, call_sids=list(call_sids))}

@@ -40,6 +40,49 @@ returning call_log.id, call_sid, status, direction, from_number, to_number,
           case when ended_at is not null then least(greatest(ended_at, '2000-01-01'), now()) end as ended_at,
           true as is_overdue;
 
+-- name: take_unbound_calls(more_than, span_s, batch_max, relook_s)
+-- Where more than so many calls without a call_sid are to be asked about at once, take them together: those that were
+-- dialed within span_s, since the carrier's calls are listed from the oldest on.
+--
+-- Moves    nothing
+-- Returns  what is known of each; nothing where there are few
+-- Races    other hosts skip the rows that are taken here
+with overdue as (
+    select id
+      from call_log
+     where overdue_at < now()
+       and call_sid is null
+       and direction = 'outbound'
+       and dialed_at between now() - make_interval(secs => :span_s) and now()
+       and (status in ('initiated', 'ringing', 'in-progress')
+            -- Its number may have another call by now, whose call_sid must not be taken for this one's.
+            or call_is_in_doubt(status, error_code)
+               and not exists (
+                   select
+                     from call_log as other
+                    where other.business_id = call_log.business_id
+                      and phone_key(other.to_number) = phone_key(call_log.to_number)
+                      and other.direction = 'outbound'
+                      and other.status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')
+               ))
+       and (looked_at is null or looked_at < now() - make_interval(secs => :relook_s))
+       and not exists (select from call_set_aside where call_id = call_log.id)
+     order by overdue_at
+     limit :batch_max
+       for update skip locked
+)
+update call_log
+   set looked_at = now()
+  from overdue
+ where call_log.id = overdue.id and (select count(*) from overdue) > :more_than
+returning call_log.id, call_sid, status, direction, from_number, to_number, dialed_at, ended_at, true as is_overdue;
+
+-- name: ask_singly(call_ids)!
+-- The list did not tell of these: they are to be asked about at once, each by itself.
+--
+-- Moves    nothing
+update call_log set looked_at = null where id = any(:call_ids::bigint[]) and call_sid is null;
+
 -- name: still_unbound(call_sids)
 -- Returns  those of the call_sids that no call has yet
 select call_sid

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from outbound import confirm, db, reconcile
+from outbound import cleanup, confirm, db, reconcile
 from outbound.config import CONFIRM_S
 from tests.conftest import ACCOUNT_SID, World, forget_settings
 from tests.test_carrier import Answer, Asked, _anyone
@@ -33,6 +33,7 @@ class Account:
     calls: list[dict[str, Any]] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     fails: int = 0  # so many answers, first, are 503
+    is_odd: bool = False  # each answer is no call, and no list of calls
 
     def add(self, call_sid: str, status: str, **more: object) -> None:
         at = format_datetime(datetime.now(UTC) - timedelta(seconds=100))
@@ -50,6 +51,8 @@ class Account:
         if self.fails > 0:
             self.fails -= 1
             return 503, '{"code": 20503, "message": "away"}'
+        if self.is_odd:
+            return 200, "[]"
         path = urlsplit(asked.path).path
         if not path.endswith("/Calls.json"):
             found = [call for call in self.calls if path.endswith(f"/{call['sid']}.json")]
@@ -95,6 +98,17 @@ def _live(world: World, count: int, status: str = "in-progress", first: int = 0)
         status,
         first,
         first + count - 1,
+    )
+
+
+def _unbound(world: World, count: int) -> None:
+    """Calls of a worker that died a minute ago, before it wrote down what the carrier answered."""
+    world.do(
+        "insert into call_log (business_id, from_number, to_number, status, dialed_at, overdue_at)"
+        " select (select min(id) from business), %s, '+1500' || (1000000 + n), 'initiated', now() - interval '62 s',"
+        " now() - interval '2 s' from generate_series(0, %s) as n",
+        FROM,
+        count - 1,
     )
 
 
@@ -319,3 +333,87 @@ def test_a_row_without_any_time_is_confirmed_like_the_others(
     reconcile.reconcile_overdue_calls()
 
     assert world.statuses() == ["completed"]
+
+
+def _made(account: Account, number: int, to: int, *, seconds_ago: float = 61) -> None:
+    at = format_datetime(datetime.now(UTC) - timedelta(seconds=seconds_ago))
+    numbers = {"to": f"+1500{1_000_000 + to}", "from": FROM}
+    account.add(_sid(number), "completed", date_created=at, start_time=at, end_time=at, **numbers)
+
+
+def test_many_calls_without_a_call_sid_are_found_together(
+    world: World, account: Account, nudges: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """300 calls of a killed worker, half of which the carrier took, among 3,000 of others."""
+    monkeypatch.setattr("outbound.carrier.rest.PAGE_SIZE", 1000)
+    world.business()
+    _unbound(world, 300)
+    for number in range(3_300):
+        _made(account, number, number if number < 150 else 100_000 + number)
+    for number in range(5_000):  # before
+        _made(account, 10_000 + number, 0, seconds_ago=4000)
+    account.calls.sort(key=lambda call: int(call["sid"][2:], 16))  # newest first
+
+    passed = 62.0
+    while world.value("select count(*) from call_log where status = 'initiated'"):
+        assert passed < WITHIN_S
+        for column in ("looked_at", "overdue_at"):
+            world.do(f"update call_log set {column} = {column} - make_interval(secs => %s)", TICK_S)  # noqa: S608
+        passed += TICK_S
+        reconcile.reconcile_overdue_calls()
+        cleanup.cleanup_stuck_dialing_jobs()
+
+    assert len(account.asked) <= 30
+    assert world.value("select count(*) from call_log where status = 'completed' and call_sid is not null") == 150
+    absent = "No call_sid came, and the carrier, asked 2 times, knows of no such call."
+    assert world.value("select count(*) from call_log where error_message = %s and looks = 2", absent) == 150
+
+
+def test_of_several_calls_found_together_a_person_decides(world: World, account: Account, nudges: list[object]) -> None:
+    world.business()
+    _unbound(world, 20)
+    for number in range(20):
+        _made(account, number, number)
+    _made(account, 20, 7)
+    _made(account, 21, 8, seconds_ago=200)  # made before this one was dialed
+    account.calls[0]["direction"] = account.calls[1]["direction"] = "outbound-api"
+    _made(account, 22, 9)
+    account.calls[0]["direction"] = "outbound-dial"
+
+    reconcile.reconcile_overdue_calls()
+
+    statuses = Counter(world.statuses())
+    assert statuses == {"completed": 19, "failed": 1}
+    assert world.value("select to_number from call_log where error_code = 'several_candidates'").endswith("07")
+
+
+@pytest.mark.parametrize(("page_size", "is_odd"), [(1, False), (1000, True)])
+def test_a_list_that_does_not_tell_of_all_is_no_absence(
+    world: World,
+    account: Account,
+    nudges: list[object],
+    monkeypatch: pytest.MonkeyPatch,
+    page_size: int,
+    is_odd: bool,
+) -> None:
+    """It has too many pages, or cannot be read: what there is time for is asked about singly."""
+    monkeypatch.setattr("outbound.carrier.rest.PAGE_SIZE", page_size)
+    world.business()
+    _unbound(world, 40)
+    for number in range(40):
+        _made(account, number, 100_000 + number)
+    asked: list[int] = []
+
+    def nothing(call: db.Row) -> list[object]:
+        asked.append(call.id)
+        return []
+
+    monkeypatch.setattr(reconcile, "_reports", nothing)
+    account.is_odd = is_odd
+
+    reconcile.reconcile_overdue_calls()
+
+    assert set(world.statuses()) == {"initiated"}
+    assert len(asked) > 0
+    assert world.value("select array_agg(id) from call_log where looks > 0") == sorted(asked)
+    assert world.value("select count(*) from call_log where looks = 0 and looked_at is null") == 40 - len(asked)

@@ -328,8 +328,8 @@ def test_one_odd_answer_does_not_end_the_round_of_the_others(
     odd, other = (world.initiated(business_id, f"+1212555010{n}") for n in (1, 2))
     for call_id in (odd, other):
         world.age(call_id, 65)
-    look_up = reconcile._look_up
-    monkeypatch.setattr(reconcile, "_look_up", lambda call: 1 / 0 if call.id == odd else look_up(call))
+    look_up = reconcile._reports
+    monkeypatch.setattr(reconcile, "_reports", lambda call: 1 / 0 if call.id == odd else look_up(call))
 
     reconcile.reconcile_overdue_calls()
 

@@ -590,8 +590,8 @@ def test_a_number_that_the_carrier_writes_otherwise_is_the_same_telephone(
     world: World, lists: list[CarrierCall]
 ) -> None:
     call_id = world.queued(world.value("select min(id) from business"), "+5491123456789")
-    an_hour_ago = "created_at = now() - interval '1 h', due_at = now() - interval '1 h'"
-    world.do(f"update call_log set {an_hour_ago} where id = %s", call_id)
+    world.do("update call_log set created_at = now() - interval '1 h' where id = %s", call_id)
+    world.do("update call_log set due_at = created_at where id = %s", call_id)
     lists += [made("+541123456789", 9, 1), made("+5491123456789", 5, 2)]
 
     report = recover.recover(wait=at_once)

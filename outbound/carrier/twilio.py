@@ -91,7 +91,7 @@ _PAGES_MAX = 1000  # of one list: a carrier whose pages do not end must not keep
 _FIND_PAGES_MAX = 4  # a telephone has some calls in two days, where a carrier knows the filter
 
 _DAY = timedelta(days=1)
-_EARLY = timedelta(minutes=1)  # the carrier's clock may differ from ours by this much
+EARLY = timedelta(minutes=1)  # the carrier's clock may differ from ours by this much
 _LATE = timedelta(minutes=2)
 
 T = TypeVar("T")
@@ -262,20 +262,12 @@ class Twilio:
 
     def find_calls(self, order: DialOrder, dialed_at: datetime, closed_at: datetime | None = None) -> list[Report]:
         """See `Carrier.find_calls`."""
-        earliest = dialed_at - _EARLY
-        latest = min(dialed_at + _LATE, closed_at or dialed_at + _LATE)
         found: dict[str, Report] = {}
-        for place, calls in enumerate(self.list_calls(earliest, to_number=order.to_number)):
+        for place, calls in enumerate(self.list_calls(dialed_at - EARLY, to_number=order.to_number)):
             if place == _FIND_PAGES_MAX:
                 raise CarrierSilent(f"more than {_FIND_PAGES_MAX} pages of calls to one number")
             found |= {
-                call.call_sid: call.report()
-                for call in calls
-                if call.direction == _OURS
-                and call.to_number == order.to_number
-                and call.from_number == order.from_number
-                and call.created_at is not None
-                and call.created_at <= latest
+                call.call_sid: call.report() for call in calls if may_have_become(order, dialed_at, closed_at, call)
             }
         return list(found.values())
 
@@ -588,6 +580,18 @@ def _is_of_account(error: RestError) -> bool:
     if error.code in _NOT_NOW_CODES or error.status in _NOT_NOW_STATUSES:
         return True
     return error.status in _CODE_DECIDES and (error.code is None or error.code in _API_CODES)
+
+
+def may_have_become(order: DialOrder, dialed_at: datetime, closed_at: datetime | None, call: CarrierCall) -> bool:
+    """Is that a call of these numbers, made as we make them, and created when this one was dialed?"""
+    latest = min(dialed_at + _LATE, closed_at or dialed_at + _LATE)
+    return (
+        call.direction == _OURS
+        and call.to_number == order.to_number
+        and call.from_number == order.from_number
+        and call.created_at is not None
+        and dialed_at - EARLY <= call.created_at <= latest
+    )
 
 
 def _may_be(call: CarrierCall, order: DialOrder) -> bool:
