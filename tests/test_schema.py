@@ -224,6 +224,18 @@ def test_a_queue_that_was_rolled_back_and_applied_again_dials_nobody_twice(empty
     assert empty.call(final).call_sid == "CA2"
 
 
+def test_a_call_of_a_zone_that_the_server_has_forgotten_keeps_no_migration_from_being_rolled_back(empty: World) -> None:
+    schema.migrate()
+    call_id = empty.queued()
+    empty.do("alter table call_log disable trigger call_log_zone")
+    empty.do("update call_log set status = 'failed', time_zone = 'Mars/Olympus' where id = %s", call_id)
+    empty.do("alter table call_log enable trigger call_log_zone")
+
+    schema.rollback("0018_callee_zones")
+
+    assert empty.call(call_id).time_zone == "Mars/Olympus"
+
+
 # Two at once, and killed anywhere.
 
 
