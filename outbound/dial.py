@@ -48,8 +48,9 @@ def dial_call(*call_ids: int) -> None:
     if not calls:
         return
     crash_here("dial.begun")
-    # The last: where one row made them begin one by one, its count is the highest.
-    if identity.begun(begun[-1].line, begun[-1].slot, begun[-1].begun, known):
+    # Where one row made them begin one by one, connections took turns, and the last count of each slot is the highest.
+    counts = {call.slot: call for call in begun}.values()
+    if all(identity.begun(call.line, call.slot, call.begun, known) for call in counts):
         prepared = [(call.id, _prepared(call, asked_at)) for call in begun]
     else:
         prepared = [(call.id, CallNotSent("the database was restored")) for call in begun]

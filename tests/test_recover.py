@@ -299,6 +299,30 @@ def test_a_worker_that_knows_of_more_dials_than_the_database_dials_nobody(
     assert world.value("select cause from dialing_stop") == "recovery"
 
 
+def test_where_calls_are_begun_one_by_one_each_count_is_told(
+    world: World, workers: Callable[[], None], carrier: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pool lends another connection for each, which counts in another slot."""
+    workers()
+    business_id = world.business()
+    calls = [world.claimed(business_id, number(place)) for place in range(3)]
+    begin = dial._begin
+    monkeypatch.setattr(
+        dial, "_begin", lambda ids: [row._replace(slot=place, begun=1) for place, row in enumerate(begin(ids))]
+    )
+    told: list[int] = []
+
+    def begun(_line: str, slot: int, *_count: object) -> bool:
+        told.append(slot)
+        return True
+
+    monkeypatch.setattr(identity, "begun", begun)
+
+    dial.dial_call(*calls)
+
+    assert told == [0, 1, 2]
+
+
 def test_a_broker_that_knows_of_more_dials_stops_dialing_and_a_flushed_one_does_not(
     world: World, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
