@@ -8,8 +8,11 @@ import phonenumbers
 from phonenumbers import PhoneMetadata, PhoneNumber, PhoneNumberFormat, PhoneNumberType, ValidationResult
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")  # what call_log takes
+_CODE = re.compile(r"[1-9][0-9]{0,2}")  # of a country: +049 is not +49
 _OLD_MEXICAN = re.compile(r"\+521([0-9]{10})")  # a mobile as it was dialed until 2020; WhatsApp still writes it
 _KINDS = ("fixed_line", "mobile", "voip", "personal_number")  # of numbers that people have
+_ABROAD_MIN = 10  # digits of a number with its country's code; shorter ones are of islands
+_LENGTHS_MAX = 2  # of landlines where a number's length says whether it has a country's code
 _HEADS_MIN = 2  # third digits that are in use: a block that is open at one place alone tells nothing of the rest
 
 
@@ -27,6 +30,38 @@ def e164(digits: str, region: str | None) -> str | None:
         region: the country of numbers without a code.
     """
     return _plain(digits, region) or _parsed(digits, region)
+
+
+def else_abroad(digits: str, number: str, region: str | None) -> str | None:
+    """
+    The number of another reading of the same digits: with the plus that they may lack.  None where there is no doubt.
+
+    A German landline may have any length, so that 447700900134 could be 0447 700900134 without its 0, and 491711234567
+    a mobile behind the country's code.  Where numbers have a length, digits are told from those of abroad by it.
+
+    Args:
+        number: what e164 made of the digits.
+    """
+    meant = "+" + digits
+    if number == meant or len(digits) < _ABROAD_MIN or digits[0] in "+0" or not region:
+        return None
+    return meant if _has_any_length(number, region) and _is_somebodys(meant) else None
+
+
+def _has_any_length(number: str, region: str) -> bool:
+    """Is this no mobile number, in a country whose landlines have more lengths than an area code's can explain?"""
+    metadata = PhoneMetadata.metadata_for_region(region, None)
+    lengths = (metadata and metadata.fixed_line and metadata.fixed_line.possible_length) or ()
+    return len(lengths) > _LENGTHS_MAX and (
+        phonenumbers.number_type(phonenumbers.parse(number)) != PhoneNumberType.MOBILE
+    )
+
+
+def _is_somebodys(number: str) -> bool:
+    try:
+        return _is_in_use(phonenumbers.parse(number))
+    except phonenumbers.NumberParseException:
+        return False
 
 
 def shown(number: str, *, inside: bool) -> str:
@@ -204,7 +239,7 @@ def _international(head: str) -> tuple[int, re.Pattern[str]] | None:
     """The country code that begins a number in E.164, and what matches the rest that libphonenumber leaves as it is."""
     for end in range(2, len(head) + 1):
         code = head[1:end]
-        if code.isdecimal() and code.isascii() and int(code) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+        if _CODE.fullmatch(code) and int(code) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
             pattern = _of_country(int(code))
             return (int(code), pattern) if pattern else None
     return None

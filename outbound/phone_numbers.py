@@ -37,7 +37,7 @@ def read(text: str, region: str | None) -> str:
     if _USUAL.fullmatch(text):
         digits = text.translate(_SEPARATORS)
         number = numbering_plan.e164(digits, region) if len(digits) >= _USUAL_MIN else None
-        if number:
+        if number and not numbering_plan.else_abroad(digits, number, region):
             return number
     try:
         return _read(_cleaned(text), region)
@@ -95,6 +95,7 @@ def _plain_character(character: str) -> str:
 # Then what is around a number goes, and what is left must be a number and nothing else.
 
 _SCHEME = re.compile(r"(?:tel|callto|whatsapp)\s*:\s*(?://)?", re.IGNORECASE)
+_IN_PARENTHESES = re.compile(r"^\((?:([0-9 +./-]{7,})\)$|(\+[0-9]{1,3})\))", re.ASCII)  # all of it, or (+972)
 _NUMBER = re.compile(r"\+? ?[0-9(][0-9 ()./-]*")
 _GROUPS = re.compile(r"[0-9]+")
 
@@ -105,6 +106,7 @@ def _read(text: str, region: str | None) -> str:
     if scheme:
         text, region = _without_context(text[scheme.end() :], region)
     text = text.rstrip(" .,;-/\n")
+    text = _IN_PARENTHESES.sub(r"\1\2", text)
     if not text:
         raise NoPhoneNumber("is empty: give a phone number")
     _refuse_what_is_none(text, region)
@@ -112,6 +114,10 @@ def _read(text: str, region: str | None) -> str:
     number = numbering_plan.e164(digits, region)
     if number is None:
         raise NoPhoneNumber(_why(digits, region))
+    abroad = numbering_plan.else_abroad(digits, number, region)
+    if abroad:
+        either = f"{numbering_plan.shown(number, inside=True)} or {numbering_plan.shown(abroad, inside=False)}"
+        raise NoPhoneNumber(f"may be {either}: write its 0 or its plus")
     return number
 
 
@@ -292,10 +298,11 @@ def _why(digits: str, region: str | None) -> str:
     mend = f"; looks like {abroad}: write the plus" if abroad else f": {EXAMPLE}"
     if region is None or not is_region(region):
         return f"is not a phone number{mend}"
+    if numbering_plan.e164(digits[:-1], region):
+        lacks_plus = f", or is {abroad} without its plus" if abroad else ""
+        return f"has one digit too many for {region}{lacks_plus}: {EXAMPLE}"
     if abroad:
         return f"is not a phone number of {region}{mend}"
-    if numbering_plan.e164(digits[:-1], region):
-        return f"has one digit too many for {region}: {EXAMPLE}"
     if any(numbering_plan.e164(digits + more, region) for more in "0123456789"):
         return f"has one digit too few for {region}: {EXAMPLE}"
     return f"is not a phone number of {region}{mend}"
@@ -305,7 +312,7 @@ def _why(digits: str, region: str | None) -> str:
 
 CALLER_MAX = 64  # characters of a caller that is no phone number and is known by what the carrier calls it
 
-_CALLER = re.compile(r"(?:[a-z][a-z0-9+.-]*\s*:\s*)?(?P<user>[^@;<>]*)", re.IGNORECASE)
+_CALLER = re.compile(r"(?:[^<>]*<)?(?:[a-z][a-z0-9+.-]*\s*:\s*)?(?P<user>[^@;<>]*)", re.IGNORECASE)
 _CLIENT = re.compile(r"client\s*:", re.IGNORECASE)  # a browser or an app
 
 
@@ -320,7 +327,8 @@ def caller(said: str, region: str | None) -> str | None:
     said = said.strip()
     found = None if _CLIENT.match(said) else _CALLER.match(said)
     user = found["user"].strip() if found else ""
-    if user.removeprefix("+") in WITHHELD_DIGITS:
+    digits = user.removeprefix("+")
+    if digits in WITHHELD_DIGITS or digits == "0" * len(digits):
         return None
     try:
         return read(user, region)

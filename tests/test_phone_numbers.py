@@ -41,6 +41,8 @@ IN_ISRAEL = [
     "050.555.0134",
     "050/5550134",
     "(050) 555 0134",
+    "(0505550134)",
+    "(+972) 50 5550134",
     "[050] 555 0134",
     "972505550134",
     "972-50-555-0134",
@@ -234,12 +236,32 @@ def test_what_is_no_number_is_refused_with_what_was_probably_meant(text: str, wh
         ("0505550134", None),
         ("00972505550134", None),
         ("500-555-0134", None),
+        ("+049 171 1234567", "DE"),  # a code does not begin with 0
+        ("+07700 900136", "GB"),
+        ("07700900136", "IL"),
+        ("491711234567", "DE"),  # 0491 711234567, or +49 171 1234567
+        ("447700900134", "DE"),
+        ("15005550134", "LU"),  # whose carriers are chosen by such digits
     ],
 )
 def test_what_is_no_number_of_another_country_is_refused_too(text: str, region: str | None) -> None:
     why = refused(text, region)
 
     assert region or "with its country code" in why or "write the plus" in why
+    assert "write" in why
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "why"),
+    [
+        ("491711234567", "DE", "may be 0491 711234567 or +49 171 1234567"),
+        ("415-555-26711", "US", "has one digit too many for US"),
+        ("33612345678", "US", "or is +33 6 12 34 56 78 without its plus"),
+        ("447700900134", "US", "looks like +44 7700 900134: write the plus"),
+    ],
+)
+def test_of_two_meanings_none_is_taken_for_the_other(text: str, region: str, why: str) -> None:
+    assert why in refused(text, region)
 
 
 def test_no_reason_is_without_what_to_do() -> None:
@@ -324,6 +346,10 @@ def test_a_valid_number_in_any_usual_format_is_that_number(
         ("sip:+972505550134@host", MOBILE),
         ("sips:0505550134@10.0.0.1:5060;user=phone", MOBILE),
         ("messenger:1234567890123", "1234567890123"),
+        (f"<sip:{MOBILE}@host>", MOBILE),
+        (f'"Acme" <sip:{MOBILE}@host>;tag=1', MOBILE),
+        ("0000000000", None),
+        ("+0000000000", None),
         ("12345", "12345"),  # an extension of one's own exchange
         *((digits, None) for digits in ("266696687", "+2562533", "7378742833", "86282452253", "sip:8656696@host")),
         *((word, None) for word in ("anonymous", "Restricted", "UNKNOWN", "private", "unavailable", "blocked", " ")),
