@@ -9,7 +9,7 @@ from enum import Enum
 from itertools import islice
 from pathlib import Path
 
-from outbound import columns, file_text
+from outbound import columns, file_text, numbering_plan
 from outbound.columns import Columns
 from outbound.csv_header import Header
 from outbound.file_text import ROW_MAX, BadFile, Lines, TooLong, is_text, is_whole
@@ -210,7 +210,8 @@ class Rows:
         if code.isdecimal() and code.isascii() and len(code) <= 4 and code[0] != "0":
             return f"+{code} {number}"
         if self._columns.lenient_code:
-            return number
+            meant = numbering_plan.calling_code(code)  # IL
+            return f"+{meant} {number}" if meant else number
         raise _BadCode
 
     def _is_no_row(self, line: int, values: Sequence[str]) -> bool:

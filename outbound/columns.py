@@ -17,31 +17,40 @@ SHOWN_CHARS = 40  # of each
 # Business Phone, Primary Phone), Zoho and Pipedrive (Phone - Mobile); the call lists of ElevenLabs, Bland and Dograh
 # (phone_number), Vapi (number), Bolna (contact_number), Retell (phone number); and Hebrew spreadsheets.
 _PHONES = (
-    "to|to number|to phone|recipient phone|recipient phone number|destination number|dial number",
+    (
+        "to|to number|to phone|to phone number|recipient phone|recipient phone number|destination number|dial number|"
+        "phone number to call|מספר לחיוג|טלפון לחיוג"
+    ),
     (
         "mobile|mobile phone|mobile phone number|mobile number|mobile no|mobile telephone|mobile telephone number|"
-        "primary mobile|cell|cell phone|cell phone number|cell number|cell no|cellular|cellular phone|cellular number|"
+        "primary mobile|mobile primary|contact mobile|customer mobile|cell|"
+        "cell phone|cell phone number|cell number|cell no|cellular|cellular phone|cellular number|"
         "msisdn|phone mobile|person phone mobile|נייד|טלפון נייד|מספר נייד|מס נייד|הנייד|מספר טלפון נייד|"
         "מס טלפון נייד|טל נייד|טלפון סלולרי|טלפון סלולארי|סלולרי|סלולארי|סלולר|מספר סלולרי|מס סלולרי|פלאפון|פלפון|"
-        "מספר פלאפון|מס פלאפון|מספר פלפון|טלפון נייד של הלקוח|נייד לקוח"
+        "מספר פלאפון|מס פלאפון|מספר פלפון|טלפון נייד של הלקוח|נייד לקוח|נייד הלקוח|"
+        "מספר הנייד|טלפון הנייד|נייד ראשי"
     ),
     (
         "phone|phone number|phone num|phone no|phone nr|contact number|contact phone|contact phone number|"
         "customer phone|customer phone number|client phone|patient phone|lead phone|tel|tel no|tel number|telephone|"
         "telephone number|telephone no|primary phone|primary phone number|main phone|main phone number|person phone|"
-        "e164|phone e164|טלפון|מספר טלפון|מספר הטלפון|מס טלפון|מס הטלפון|הטלפון|טל|טלפון לקוח|טלפון הלקוח|טלפון ראשי|"
-        "טלפון להתקשרות|טלפון ליצירת קשר|מספר ליצירת קשר"
+        "user phone|user phone number|callee phone|callee number|called number|receiver number|participant phone|"
+        "e164|phone e164|"
+        "מס טל|מספר טלפון של הלקוח|טלפון|מספר טלפון|מספר הטלפון|מס טלפון|מס הטלפון|הטלפון|טל|טלפון לקוח|טלפון הלקוח|"
+        "טלפון ראשי|טלפון להתקשרות|טלפון ליצירת קשר|מספר ליצירת קשר"
     ),
     (
         "home phone|home phone number|home telephone|home tel|phone home|person phone home|landline|"
         "landline number|business phone|business phone number|business telephone|"
         "business telephone number|work phone|work phone number|work telephone|phone work|person phone work|"
-        "office phone|טלפון בית|טלפון בבית|טל בית|טל בבית|מס טלפון בבית|טלפון עבודה|טלפון בעבודה|טל עבודה|טלפון קווי|"
+        "office phone|direct phone|direct phone number|"
+        "טלפון בית|טלפון בבית|טל בית|טל בבית|מס טלפון בבית|טלפון עבודה|טלפון בעבודה|טל עבודה|טלפון קווי|"
         "טלפון נייח|נייח|קווי"
     ),
     (
         "other phone|other phone number|phone other|person phone other|alt phone|alternate phone|"
-        "alternative phone|secondary phone|second phone|additional phone|טלפון נוסף|נייד נוסף|טלפון אחר"
+        "alternative phone|secondary phone|second phone|additional phone|whatsapp number|"
+        "טלפון נוסף|נייד נוסף|טלפון אחר"
     ),
 )
 # What holds a telephone's number in a list of calls, and the number of a customer or an order elsewhere: where another

@@ -21,6 +21,11 @@ def is_region(region: str) -> bool:
     return region in phonenumbers.SUPPORTED_REGIONS
 
 
+def calling_code(region: str) -> int | None:
+    """The calling code of a country's two letters, like 972 of IL; None of what is no country's."""
+    return phonenumbers.country_code_for_region(region.upper()) or None
+
+
 def e164(digits: str, region: str | None) -> str | None:
     """
     A number in E.164, or None if it cannot be one.

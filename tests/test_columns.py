@@ -78,6 +78,8 @@ EXPORTS = {
             *("to", "to_number", "TO NUMBER", "Mobile", "Cell", "Cell Phone", "msisdn", "Telephone", "PhoneNumber"),
             *("Business Phone", "HomePhone", "customer_number", "Tel.", "Phone No.", "Phone #", "Mobile-Phone"),
             *("פלאפון", "מס' נייד", "מס׳ נייד", "מס’ טלפון", "טלפון נייד", "נייד", "טלפון", "מספר טלפון", "סלולרי"),  # noqa: RUF001
+            *("To Phone Number", "Mobile (Primary)", "WhatsApp Number", "user_phone", "called_number", "Direct Phone"),
+            *("מספר לחיוג", "מספר הנייד", "נייד הלקוח", "מס' טל'", "טלפון נייד 1", "טלפון להתקשרות"),
             *("טל'", "טל\u05f3", "מספר-נייד", "\u200fנייד\u200f", "מספר", "טלפון_נייד", "טלפון:", "\ufeffטלפון"),  # noqa: RUF001
         )
     },
@@ -360,3 +362,14 @@ def test_the_command_says_how_it_read_a_file(world: World, acme: int, outbound: 
     says(plain, "1 queued, 0 there already, 0 refused")
     assert plain.stderr == ""
     says(named, "1 queued, 0 there already, 0 refused")
+
+
+def test_a_country_s_two_letters_say_whose_number_it_is(world: World, written: Written) -> None:
+    israeli = world.business("Acme", "+15005550006")
+    world.do("update business set default_region = 'IL' where id = %s", israeli)
+    # 055 12 34 56 7 is a mobile of Israel, and 05 51 23 45 67 a landline of France.
+    file = written("Country Code,Phone\nFR,0551234567\nil,0551234568\nUS,5005550102\nElsewhere,0551234569\n")
+
+    import_calls(file, business_id=israeli)
+
+    assert set(numbers(world)) == {"+33551234567", "+972551234568", "+15005550102", "+972551234569"}
