@@ -71,7 +71,9 @@ def test_a_worker_and_clean_up_that_meet_at_an_overdue_claim_do_not_both_have_it
 
     def clean() -> set[int]:
         together.wait()
-        return {row.id for _ in range(12) for row in db.run(cleanup.sql.release_overdue_claims, batch_max=5, only_id=None)}
+        return {
+            row.id for _ in range(12) for row in db.run(cleanup.sql.release_overdue_claims, batch_max=5, only_id=None)
+        }
 
     with ThreadPoolExecutor(2) as threads:
         begun, cleaned = (future.result() for future in (threads.submit(dialed), threads.submit(clean)))
