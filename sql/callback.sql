@@ -231,7 +231,8 @@ with owner as (
 ), inserted as (
     insert into call_log (business_id, direction, from_number, to_number, call_sid, status, overdue_at)
     -- No number and no SIP address is longer: what is, names nobody.
-    select id, 'inbound', case when length(:from_number) <= 64 then :from_number else 'anonymous' end, :to_number, :call_sid, 'ringing', now() + make_interval(secs => :ring_s)
+    select id, 'inbound', case when length(:from_number) <= 64 then :from_number else 'anonymous' end, :to_number,
+           :call_sid, 'ringing', now() + make_interval(secs => :ring_s)
       from owner
     on conflict do nothing
 )
