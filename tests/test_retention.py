@@ -250,7 +250,8 @@ def test_whoever_points_to_a_call_is_known_here(world: World) -> None:
         " where confrelid = 'call_log'::regclass and contype = 'f' order by 1"
     )
 
-    assert [row.owner for row in pointing] == ["call_event", "call_log", "call_set_aside"]  # the last goes with its call
+    # What was set aside goes with its call.
+    assert [row.owner for row in pointing] == ["call_event", "call_log", "call_set_aside"]
 
 
 def test_the_scheduler_deletes_what_the_setting_lets_go(
