@@ -846,6 +846,4 @@ def test_the_operator_is_whoever_became_root_or_the_user_itself(monkeypatch: pyt
 
 
 def test_a_zone_that_the_server_does_not_know_any_more_is_none_and_stops_nobody(world: World) -> None:
-    world.do("alter table call_log drop constraint call_log_time_zone")
-
     assert world.value("select callee_zones('+12125550100', 'US/Gone')") == []
