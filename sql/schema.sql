@@ -55,6 +55,7 @@ with here as (
      inner join here on here.oid = relnamespace
      where relkind in ('r', 'p', 'v', 'm')
        and relname not like '%yoyo%'
+       and relname not like 'old\_%'  -- adopt's: they read the tables of another system
 ), part as (
     select 'table' as kind, relname as owner, relname as name, options as says from relation where relkind in ('r', 'p')
     union all
@@ -83,7 +84,7 @@ with here as (
     select 'trigger', relname, tgname::text, pg_get_triggerdef(pg_trigger.oid)
       from pg_trigger
      inner join relation on relation.oid = tgrelid
-     where not tgisinternal
+     where not tgisinternal and tgname not like 'old\_%'
     union all
     select 'function', proname || '(' || pg_get_function_identity_arguments(pg_proc.oid) || ')',
            proname || '(' || pg_get_function_identity_arguments(pg_proc.oid) || ')',
@@ -92,6 +93,7 @@ with here as (
       from pg_proc
      inner join here on here.oid = pronamespace
      where prokind in ('f', 'p')
+       and proname not like 'old\_%'
        and not exists (select from pg_depend where objid = pg_proc.oid and deptype = 'e')
 )
 select kind, owner, name,

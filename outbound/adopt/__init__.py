@@ -1,0 +1,1 @@
+"""Taking over the calls, leads and waiting work of the system before, beside its own tables."""

@@ -1,0 +1,64 @@
+"""The old tables of every house are read through the same views."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from outbound import db, schema
+from tests import old_house
+from tests.conftest import Environment, Servers, World, open_database
+
+SHAPES: tuple[old_house.Shape, ...] = ("whole", "fixed", "small")
+
+
+@pytest.fixture
+def house(request: pytest.FixtureRequest, servers: Servers) -> Iterator[World]:
+    """A house of the given shape, with our schema beside it, and a connection that sees ours."""
+    with open_database(servers, template=None) as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(old_house.tables_sql(request.param).encode())
+            connection.execute(old_house.rows_sql(request.param).encode())
+            connection.execute(b"create schema outbound")
+        own = db.url_of_schema(url, "outbound")
+        with Environment(DATABASE_URL=own):
+            schema.migrate()
+            world = World(own)
+            yield world
+            world.connection.close()
+
+
+@pytest.mark.parametrize("house", SHAPES, indirect=True)
+def test_the_views_show_each_row_of_each_house(house: World) -> None:
+    house.do("select make_old_views('public')")
+
+    for view, table in (("old_business", "business"), ("old_call", "call_log"), ("old_lead", "leads")):
+        count = "select (select count(*) from {}) as seen, (select count(*) from public.{}) as rows".format
+        (counted,) = house.rows(count(view, table))
+        assert counted.seen == counted.rows > 0
+    assert house.value("select phone from old_business where id = 1") == "+97235550001"
+    assert house.value("select count(created_at) from old_call") > 0
+
+
+def test_what_a_small_house_lacks_is_there_without_rows(servers: Servers) -> None:
+    with open_database(servers, template=None) as url, psycopg.connect(url) as connection:
+        connection.execute(old_house.tables_sql("small").encode())
+        connection.execute(b"create schema outbound")
+        with Environment(DATABASE_URL=db.url_of_schema(url, "outbound")):
+            connection.commit()
+            schema.migrate()
+        connection.execute(b"set search_path to outbound")
+        connection.execute(b"select make_old_views('public')")
+
+        rows = connection.execute(b"select 1 from old_job cross join old_run cross join old_settings").fetchall()
+
+    assert rows == []
+
+
+@pytest.mark.parametrize("house", ["whole"], indirect=True)
+def test_a_view_finds_a_row_by_the_old_table_s_own_index(house: World) -> None:
+    house.do("select make_old_views('public')")
+
+    plan = "\n".join(row[0] for row in house.rows("explain select * from old_lead where id = 5::bigint"))
+
+    assert "Index Cond" in plan
