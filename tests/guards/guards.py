@@ -762,4 +762,40 @@ GUARDS = (
         (("    return None\n\n\ndef _those_of", "    return listed\n\n\ndef _those_of"),),
         "tests/test_confirm.py::test_a_list_that_does_not_tell_of_all_is_no_absence[1-False]",
     ),
+    Guard(
+        "the old Redis: a pickle that wants more than plain data is not loaded",
+        "outbound/adopt/old_job.py",
+        (("        if name not in _PLAIN:\n", "        if name is None:\n"),),
+        "tests/test_old_job.py::test_a_bomb_is_read_and_does_not_go_off",
+    ),
+    Guard(
+        "the old Redis: a job that comes while others are set aside",
+        "outbound/adopt/old_move.py",
+        (("pipeline.watch(*keys)", 'pipeline.watch(b"nothing")'),),
+        "tests/test_old_redis.py::test_a_job_that_comes_between_look_and_move_is_not_lost",
+    ),
+    Guard(
+        "the old Redis: what is set aside does not expire",
+        "outbound/adopt/old_queues.py",
+        (("            pipeline.persist(key)\n", "            pass\n"),),
+        "tests/test_old_redis.py::test_what_is_set_aside_is_out_of_reach_and_the_others_stay_in_order",
+    ),
+    Guard(
+        "the old Redis: the jobs of others stay in their queue",
+        "outbound/adopt/old_queues.py",
+        (("[each for each in found if each not in taken])", "[])"),),
+        "tests/test_old_redis.py::test_what_is_set_aside_is_out_of_reach_and_the_others_stay_in_order",
+    ),
+    Guard(
+        "the old Redis: a worker whose sign of life cannot be read lives",
+        "outbound/adopt/old_workers.py",
+        (("return at is None or now - at < SILENT_S", "return at is not None and now - at < SILENT_S"),),
+        "tests/test_old_redis.py::test_a_worker_lives_unless_its_last_sign_of_life_is_readable_and_old",
+    ),
+    Guard(
+        "the old Redis: a job in progress is life",
+        "outbound/adopt/old_workers.py",
+        (("bool(self.workers or self.busy)", "bool(self.workers)"),),
+        "tests/test_old_redis.py::test_jobs_in_progress_count_as_life",
+    ),
 )
