@@ -5,6 +5,9 @@ begin
     end if;
 end
 $$;
+drop function if exists drop_old_error_columns(text, text[]);
+drop function if exists add_old_error_columns(text);
+drop function if exists word_of_old_call(text, text);
 drop function if exists drop_old_views();
 drop function if exists make_old_views(text);
 drop function if exists make_old_view(text, text, text, text[]);

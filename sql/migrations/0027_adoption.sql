@@ -85,11 +85,15 @@ begin
         ['id', 'bigint', 'id', '', '', ''],
         ['name', 'text', 'name', '', '', ''],
         ['phone', 'text', 'phone_number', 'phone_e164', 'phone', ''],
+        ['time_zone', 'text', 'timezone', 'time_zone', '', ''],
+        ['hours', 'text', 'working_hours', 'business_hours', '', ''],
+        ['days', 'text', 'working_days', 'business_days', '', ''],
         ['is_active', 'boolean', 'is_active', 'active', '', '']]);
     perform make_old_view('old_settings', old_schema, 'business_settings', array[
         ['business_id', 'bigint', 'tenant_id', 'business_id', '', ''],
         ['time_zone', 'text', 'timezone', 'time_zone', 'tz', ''],
-        ['hours', 'text', 'opening_hours_json', 'opening_hours', 'working_hours', 'business_hours'],
+        ['hours_json', 'text', 'opening_hours_json', 'working_hours_json', 'opening_hours', 'hours_json'],
+        ['hours', 'text', 'working_hours', 'business_hours', 'hours', ''],
         ['days', 'text', 'working_days', 'opening_days', 'business_days', '']]);
     perform make_old_view('old_call', old_schema, 'call_log', array[
         ['id', 'bigint', 'id', '', '', ''],
@@ -132,7 +136,137 @@ begin
         ['call_log_id', 'bigint', 'call_log_id', '', '', ''],
         ['status', 'text', 'status', '', '', ''],
         ['call_sid', 'text', 'call_sid', '', '', ''],
-        ['twilio_call_sid', 'text', 'twilio_call_sid', '', '', '']]);
+        ['twilio_call_sid', 'text', 'twilio_call_sid', '', '', ''],
+        ['began_at', 'timestamp with time zone', 'dial_started_at', 'started_at', '', '']]);
+    -- What an old call means here; of businesses that were taken over alone it says whose it is.
+    execute $view$
+        create view old_call_meaning as
+        select old_call.id, old_call.business_id as old_business_id, own.new_id as business_id,
+               business.default_region as region, old_call.lead_id as old_lead_id,
+               case when call_sid ~ '^[A-Za-z0-9:_-]{10,64}$' then call_sid end as call_sid,
+               coalesce(call_sid, '') !~ '^([A-Za-z0-9:_-]{10,64})?$' as has_odd_sid,
+               from_number, to_number,
+               case
+                   when direction ilike 'outbound%' then 'outbound'
+                   when direction ilike 'inbound%' then 'inbound'
+                   when exists (select from business_number as caller
+                                 where caller.phone = from_number and caller.business_id = own.new_id) then 'outbound'
+                   when exists (select from business_number as callee
+                                 where callee.phone = to_number and callee.business_id = own.new_id) then 'inbound'
+               end as direction,
+               status as said_status, call_status as said_call_status,
+               case when is_recent_unknown then 'in-progress' else word end as word,
+               coalesce(word in ('initiated', 'ringing', 'in-progress') or is_recent_unknown, false) as is_live,
+               error_code, error_message, duration, began_at, touched_at
+          from old_call
+          left join adopted as own on own.kind = 'business' and own.old_id = old_call.business_id
+          left join business on business.id = own.new_id
+         cross join lateral (select word_of_old_call(status, call_status) as word) as said
+         -- A naive time that was local lies ahead of us.
+         cross join lateral (
+               select least(case when old_call.created_at between '1970-01-01' and '9000-01-01' then old_call.created_at
+                                 when old_call.updated_at between '1970-01-01' and '9000-01-01' then old_call.updated_at end,
+                            now()) as began_at,
+                      least(case when old_call.updated_at between '1970-01-01' and '9000-01-01' then old_call.updated_at
+                                 when old_call.created_at between '1970-01-01' and '9000-01-01' then old_call.created_at end,
+                            now()) as touched_at
+         ) as times
+         -- Any word that a media event brought may stand over that of a call in progress, for as long as one lasts.
+         cross join lateral (
+               select word is null and coalesce(call_sid, '') <> '' and touched_at > now() - interval '4 hours'
+                      as is_recent_unknown
+         ) as recent
+    $view$;
+end
+$$;
+
+-- Which of our statuses an old call's two words mean; NULL where neither tells.  A word that the carrier's callback wrote
+-- at the end counts in either column; `recorded` and the like were written over it later.
+create or replace function word_of_old_call(status text, call_status text) returns text
+language sql immutable parallel safe
+return (
+    with said as (
+        select place,
+               case word
+                   when 'completed' then 'completed'
+                   when 'busy' then 'busy'
+                   when 'no-answer' then 'no-answer'
+                   when 'noanswer' then 'no-answer'
+                   when 'failed' then 'failed'
+                   when 'rejected-capacity' then 'failed'
+                   when 'canceled' then 'canceled'
+                   when 'cancelled' then 'canceled'
+               end as end_word,
+               word in ('recorded', 'processed', 'ended', 'hangup', 'hung-up') as is_over,
+               case word
+                   when 'queued' then 'initiated'
+                   when 'received' then 'initiated'
+                   when 'initiated' then 'initiated'
+                   when 'dialing' then 'initiated'
+                   when 'calling' then 'initiated'
+                   when 'ringing' then 'ringing'
+                   when 'in-progress' then 'in-progress'
+                   when 'streaming' then 'in-progress'
+                   when 'answered' then 'in-progress'
+               end as live_word
+          from (values (1, status), (2, call_status)) as given (place, text)
+         cross join lateral (select translate(lower(trim(text)), '_ ', '--') as word) as plain
+    )
+    select coalesce((select end_word from said where end_word is not null order by place limit 1),
+                    (select 'completed' from said where is_over limit 1),
+                    (select live_word from said where live_word is not null order by place limit 1))
+);
+
+-- The first fix of the old program's owners, of whose lack its clean-up died: columns that they may fill.
+-- Returns which of them were not there.
+create or replace function add_old_error_columns(old_schema text) returns text[]
+language plpgsql
+as $$
+declare
+    added text[] := '{}';
+    wish record;
+begin
+    for wish in select * from (values ('error_message', 'text'), ('error_code', 'varchar(64)')) as wish (name, type) loop
+        if not exists (
+            select
+              from pg_attribute
+             where attrelid = to_regclass(format('%I.call_log', old_schema)) and attname = wish.name and not attisdropped
+        ) then
+            execute format('alter table %I.call_log add column %I %s', old_schema, wish.name, wish.type);
+            added := added || wish.name;
+        end if;
+    end loop;
+    return added;
+end
+$$;
+
+-- Take them away again, where nothing was written there.  Returns which of them stay.
+create or replace function drop_old_error_columns(old_schema text, added text[]) returns text[]
+language plpgsql
+as $$
+declare
+    kept text[] := '{}';
+    is_used boolean;
+    column_name text;
+begin
+    foreach column_name in array added loop
+        if exists (
+            select
+              from pg_attribute
+             where attrelid = to_regclass(format('%I.call_log', old_schema))
+               and attname = column_name
+               and not attisdropped
+        ) then
+            execute format('select exists (select from %I.call_log where %I is not null)', old_schema, column_name)
+               into is_used;
+            if is_used then
+                kept := kept || column_name;
+            else
+                execute format('alter table %I.call_log drop column %I', old_schema, column_name);
+            end if;
+        end if;
+    end loop;
+    return kept;
 end
 $$;
 
@@ -142,7 +276,8 @@ as $$
 declare
     view_name text;
 begin
-    foreach view_name in array array['old_business', 'old_settings', 'old_call', 'old_lead', 'old_run', 'old_job'] loop
+    foreach view_name in array array['old_call_meaning', 'old_business', 'old_settings', 'old_call', 'old_lead', 'old_run',
+                                   'old_job'] loop
         execute format('drop view if exists %I.%I cascade', current_schema(), view_name);
     end loop;
 end
