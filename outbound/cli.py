@@ -14,6 +14,7 @@ from rich.table import Table
 
 from outbound import (
     __version__,
+    cli_adopt,
     cli_campaign,
     cli_control,
     cli_doctor,
@@ -40,7 +41,7 @@ app.add_typer(cli_campaign.ladder_app, name="ladder")
 app.add_typer(cli_window.app, name="window")
 for group in cli_suppression.groups:
     app.add_typer(group)
-for command in (*cli_control.commands, *cli_doctor.commands, *cli_recover.commands):
+for command in (*cli_control.commands, *cli_doctor.commands, *cli_recover.commands, *cli_adopt.commands):
     app.command()(command)
 
 MaybeBusiness = Annotated[int | None, typer.Option("--business", help="Whose: its id in `outbound business list`.")]

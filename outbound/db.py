@@ -202,11 +202,12 @@ def _open(address: str, **options: Any) -> Connection:
 
 
 def _connect_options(address: str) -> dict[str, Any]:
-    _, others = session.settings_of(_options_of(address))
+    _, others = session.settings_of(options_of(address))
     return _CONNECT_OPTIONS | {"options": others}
 
 
-def _options_of(address: str) -> str:
+def options_of(address: str) -> str:
+    """What an address asks for by `options`, as libpq takes it."""
     return str(psycopg.conninfo.conninfo_to_dict(address).get("options") or "")
 
 
@@ -218,7 +219,7 @@ def _settle(connection: Connection, address: str, time_limit: str = _TIME_LIMIT,
         UnfitDatabase: says why, and how it is mended.
     """
     session.refuse_unfit(connection.info.server_version, connection.info.parameter_status("server_encoding") or "?")
-    asked, _ = session.settings_of(_options_of(address))
+    asked, _ = session.settings_of(options_of(address))
     path = asked.pop("search_path", None)
     wanted = {"search_path": path, "time_limit": time_limit, "lock_limit": lock_limit}
     own_pid = connection.info.backend_pid

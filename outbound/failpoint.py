@@ -20,6 +20,16 @@ POINTS = (
     "reconcile.answered",
     "reconcile.written",
 )
+ADOPT_POINTS = (
+    "adopt.begun",
+    "adopt.business",
+    "adopt.run",
+    "adopt.call",
+    "adopt.job",
+    "adopt.lead",
+    "adopt.moved",
+)
+UNDO_POINTS = ("adopt.given_back", "adopt.columns_dropped")
 RECOVERY_POINTS = ("recover.taken_in", "recover.recorded", "recover.letting_go")  # of one command, not of a call's life
 
 

@@ -26,6 +26,15 @@ def calling_code(region: str) -> int | None:
     return phonenumbers.country_code_for_region(region.upper()) or None
 
 
+def region_of(number: str) -> str | None:
+    """The country's two letters of a number in E.164; None of one that belongs to no country."""
+    try:
+        region: str | None = phonenumbers.region_code_for_number(phonenumbers.parse(number, None))
+    except phonenumbers.NumberParseException:
+        return None
+    return region if region and is_region(region) else None
+
+
 def e164(digits: str, region: str | None) -> str | None:
     """
     A number in E.164, or None if it cannot be one.

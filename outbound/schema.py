@@ -178,14 +178,19 @@ def parts_of_migrations(connection: db.Connection, scratch: str) -> Parts:
     All of it is rolled back, and the live tables are neither read nor locked; it takes a second or two, and the right
     to create a schema.
     """
-    files = [db.sql_dir() / "migrations" / f"{name}.sql" for name in known_migrations()]
     with connection.transaction(force_rollback=True):
-        db.make_schema(connection, scratch)
-        db.see_only(connection, scratch)
-        for file in files:
-            # Nobody else is here who could be kept waiting, and there is no CONCURRENTLY inside a transaction.
-            db.run_script(connection, re.sub(r"\bconcurrently\b", "", file.read_text(), flags=re.IGNORECASE))
+        rehearse(connection, scratch)
         return parts(connection)
+
+
+def rehearse(connection: db.Connection, name: str) -> None:
+    """Make a schema and all that the migrations make in it, in the caller's transaction, which then sees no other."""
+    db.make_schema(connection, name)
+    db.see_only(connection, name)
+    for migration in known_migrations():
+        file = db.sql_dir() / "migrations" / f"{migration}.sql"
+        # Nobody else is here who could be kept waiting, and there is no CONCURRENTLY inside a transaction.
+        db.run_script(connection, re.sub(r"\bconcurrently\b", "", file.read_text(), flags=re.IGNORECASE))
 
 
 def current(connection: db.Connection) -> str | None:

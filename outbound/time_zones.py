@@ -48,6 +48,15 @@ def present(name: str, known: Collection[str] = ()) -> str:
     raise BadTimeZone(fault)
 
 
+@cache
+def country(zone: str) -> str | None:
+    """The two letters of the country in which the clocks are a zone's, by its name of today; None of UTC."""
+    for line in _table("zone.tab"):
+        if line[:1] not in ("", "#") and line.split("\t")[2] == zone:
+            return line[:2]
+    return None
+
+
 @lru_cache(1000)  # a file repeats few names
 def _verdict(name: str) -> tuple[str | None, str, bool]:
     """The zone, or else the fault, and whether it is that nobody knows the name."""

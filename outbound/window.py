@@ -31,6 +31,7 @@ def add(
     half_days: Sequence[str] = (),
     known_until: str | None = None,
     note: str = "",
+    own: db.Connection | None = None,
 ) -> int:
     """
     Add a window and return its id; nobody keeps to it before it is assigned.
@@ -40,6 +41,7 @@ def add(
         days_off: dates, like 2026-12-25.
         half_days: dates and their hours, like `2026-12-24 09:00-13:00`.
         known_until: the last day that it is good for; after it, it is closed.
+        own: the caller's connection, whose transaction this is part of.
 
     Raises:
         BadWindow: names everything that is wrong at once.
@@ -62,10 +64,10 @@ def add(
             _put(days, *_half_day(text))
     if faults:
         raise BadWindow("; ".join(faults))
-    return _add(name, None, shifts, last, note, days, who)
+    return _add(name, None, shifts, last, note, days, who, own)
 
 
-def add_preset(preset: str, *, who: str, name: str | None = None) -> int:
+def add_preset(preset: str, *, who: str, name: str | None = None, own: db.Connection | None = None) -> int:
     """
     Add the window of a preset (us, uk, il) and return its id; it knows the days off of this year and the next three.
 
@@ -78,7 +80,7 @@ def add_preset(preset: str, *, who: str, name: str | None = None) -> int:
         raise BadWindow(NAMELESS)
     of = PRESETS[preset]
     last, days = _days_ahead(preset)
-    return _add(name, preset, hours.of_week(of.hours), last, of.note, days, who)
+    return _add(name, preset, hours.of_week(of.hours), last, of.note, days, who, own)
 
 
 def set_day(window_id: int, day: str, own: str | None, *, who: str) -> None:
@@ -102,7 +104,7 @@ def set_day(window_id: int, day: str, own: str | None, *, who: str) -> None:
     db.transact(write)
 
 
-def assign(scope: str, key: int, window_id: int | None, *, who: str) -> int:
+def assign(scope: str, key: int, window_id: int | None, *, who: str, own: db.Connection | None = None) -> int:
     """
     From now on the calls of a business or a campaign keep to a window, or, with None, to none of its own.
 
@@ -122,7 +124,7 @@ def assign(scope: str, key: int, window_id: int | None, *, who: str) -> int:
         business_id, campaign_id = (key, None) if scope == "business" else (None, key)
         return _release(connection, business_id=business_id, campaign_id=campaign_id)
 
-    return db.transact(write)
+    return db.transact(write, own)
 
 
 def refresh(*, who: str) -> list[db.Row]:
@@ -183,10 +185,11 @@ def _add(
     note: str,
     days: Days,
     who: str,
+    own: db.Connection | None,
 ) -> int:
     values = {"name": name, "preset": preset, "hours": _multirange(shifts), "known_until": known_until, "note": note}
     try:
-        return int(db.run(sql.add_window, **values, **_columns(days), who=who))
+        return int(db.transact(lambda connection: sql.add_window(connection, **values, **_columns(days), who=who), own))
     except db.Conflict:
         raise BadWindow(f"there is a window {name} already: give this one another name") from None
 

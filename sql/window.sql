@@ -22,6 +22,10 @@ with added as (
 )
 select id from added;
 
+-- name: find_window(name)$
+-- Returns  the id of the window of this name, or nothing
+select id from calling_window where name = :name;
+
 -- name: set_day(window_id, day, hours, note, who)$
 -- Give one day hours of its own, none to close it; NULL makes it like its weekday again.
 --

@@ -159,7 +159,8 @@ begin
                coalesce(word in ('initiated', 'ringing', 'in-progress') or is_recent_unknown, false) as is_live,
                error_code, error_message, duration, began_at, touched_at
           from old_call
-          left join adopted as own on own.kind = 'business' and own.old_id = old_call.business_id
+          left join adopted as own
+            on own.kind = 'business' and own.fate = 'adopted' and own.old_id = old_call.business_id
           left join business on business.id = own.new_id
          cross join lateral (select word_of_old_call(status, call_status) as word) as said
          -- A naive time that was local lies ahead of us.

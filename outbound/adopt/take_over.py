@@ -1,0 +1,149 @@
+"""`outbound adopt`: the order in which the system before is taken over.  Each step finds what is done already."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from outbound import db, operator, schema
+from outbound.adopt import businesses, calls, jobs, old_house, own_schema
+from outbound.adopt.batches import Run, Tell, sql
+from outbound.adopt.old_house import CannotAdopt
+from outbound.adopt.report import Report, collect
+from outbound.failpoint import crash_here
+
+T = TypeVar("T")
+
+__all__ = ["CannotAdopt", "Options", "alone", "take_over"]
+
+_LOCK_WAIT = "10s"
+_UNSEEN = "the old Redis was not looked at: its lead jobs vanish ten minutes after the old workers stop"
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    What is asked for.
+
+    Attributes:
+        old_schema: where the old tables are.
+        businesses: ids of old businesses; none: all of them.
+        history_days: how old calls are at most; None: all of them.
+    """
+
+    old_schema: str = "public"
+    businesses: Sequence[int] = ()
+    history_days: int | None = 90
+    dry_run: bool = False
+
+
+def alone(work: Callable[[db.Connection], T]) -> T:
+    """
+    Let *work* use a connection on which no other adopt is at work.
+
+    Raises:
+        CannotAdopt: another one is.
+    """
+    with db.connect(time_limit="0", lock_limit=_LOCK_WAIT) as connection:
+        if not sql.take_adopt_lock(connection):
+            raise CannotAdopt("another `outbound adopt` is at work: wait until it has ended")
+        return work(connection)
+
+
+def take_over(
+    options: Options,
+    *,
+    tell: Tell = lambda _kind, _rows: None,
+    wait: Callable[[float], None] = time.sleep,
+) -> Report:
+    """
+    Take over what the system before has; run again, it goes on from where it was and takes what has come since.
+
+    With `dry_run`, all of it is done in one transaction, which is rolled back; the carrier is not asked.
+
+    Raises:
+        CannotAdopt: says what to do; what was done before stays done.
+    """
+    return alone(lambda connection: _take_over(connection, options, tell, wait))
+
+
+def _take_over(connection: db.Connection, options: Options, tell: Tell, wait: Callable[[float], None]) -> Report:
+    tables = old_house.find(connection, options.old_schema)
+    run = Run(connection, list(options.businesses) or None, options.dry_run, tell)
+    # Outside of it, each batch is a transaction; inside, a savepoint.
+    with connection.transaction(force_rollback=True) if options.dry_run else nullcontext():
+        _prepare(run, tables)
+        notes = _begin(run, options)
+        tables = sql.find_old_tables(connection, old_schema=options.old_schema)
+        _move(run, options, tables, notes, wait)
+        report = collect(connection, options.old_schema, tables.our_schema, notes)
+    report.is_rehearsal = options.dry_run
+    return report
+
+
+def _prepare(run: Run, tables: db.Row) -> None:
+    """Our schema, up to date."""
+    if not run.is_rehearsal:
+        if tables.our_schema is None:
+            db.make_schema(run.connection, own_schema.name())
+        schema.migrate()
+    elif tables.our_schema is None:
+        schema.rehearse(run.connection, own_schema.name())
+    elif missing := schema.missing_migrations():
+        raise CannotAdopt(f"the schema {tables.our_schema} lacks {', '.join(missing)}: run `outbound migrate`")
+
+
+def _begin(run: Run, options: Options) -> list[str]:
+    """The views, and the row that says what is taken over from where; return what is to be known of it."""
+    notes = [_UNSEEN]
+    present = sql.find_adoption(run.connection)
+    if present is not None and present.old_schema != options.old_schema:
+        raise CannotAdopt(
+            f"what is here was taken over from the schema {present.old_schema}:"
+            " give that back first, `outbound adopt --undo`"
+        )
+    adoption = sql.begin_adoption(run.connection, old_schema=options.old_schema, who=operator.name())
+    if not run.is_rehearsal:
+        crash_here("adopt.begun")
+        if not old_house.add_error_columns(run.connection, options.old_schema):
+            notes.append(
+                "error_message and error_code could not be added to the old call_log, which somebody holds locked:"
+                " run `outbound adopt` again"
+            )
+    with run.connection.transaction():
+        sql.make_old_views(run.connection, old_schema=options.old_schema)
+        unknown = run.scope and sql.unknown_businesses(run.connection, businesses=run.scope)
+        if unknown:
+            named = ", ".join(str(row.id) for row in unknown)
+            raise CannotAdopt(f"there is no old business {named} in the schema {options.old_schema}")
+        if adoption.is_new or run.scope:
+            sql.retake_businesses(run.connection, businesses=run.scope)
+    return notes
+
+
+def _move(run: Run, options: Options, tables: db.Row, notes: list[str], wait: Callable[[float], None]) -> None:
+    since = sql.days_ago(run.connection, days=options.history_days)
+    with run.connection.transaction():
+        sql.reopen(run.connection, businesses=run.scope, since=since)
+    businesses.adopt(run, knows_activity=tables.knows_activity)
+    if tables.has_jobs:
+        jobs.adopt_runs(run)
+    calls.adopt_live(run)
+    if run.is_rehearsal:  # jobs last: their old rows stay locked until all of it is rolled back
+        _move_history(run, since)
+    if tables.has_jobs:
+        jobs.adopt_dialing(run)
+    if not run.is_rehearsal and (unasked := calls.ask_carrier(run, wait)):
+        notes.append(unasked)
+    if tables.has_jobs:
+        jobs.adopt_waiting(run)
+    if not run.is_rehearsal:
+        _move_history(run, since)
+        crash_here("adopt.moved")
+
+
+def _move_history(run: Run, since: datetime | None) -> None:
+    calls.adopt_ended(run, since)
+    calls.adopt_leads(run)

@@ -1,0 +1,453 @@
+"""The system before is taken over beside its own tables, tenant by tenant, and given back."""
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from outbound import cli, config, db, schema
+from outbound.adopt.fates import FATES
+from outbound.failpoint import ADOPT_POINTS, UNDO_POINTS
+from tests import old_house
+from tests.conftest import Environment, Servers, World, open_database
+
+COUNTED = {
+    "business": "public.business",
+    "call": "public.call_log",
+    "lead": "public.leads",
+    "run": "public.outbound_call_runs",
+    "job": "public.outbound_call_jobs",
+}
+
+
+class House:
+    """A database of the system before, with or without what was taken over."""
+
+    def __init__(self, url: str, shape: old_house.Shape) -> None:
+        self.url, self.shape = url, shape
+        self.old = World(url)
+        self.ours = World(url + ("&" if "?" in url else "?") + "options=-csearch_path%3Doutbound")
+
+    def close(self) -> None:
+        self.old.connection.close()
+        self.ours.connection.close()
+
+    def digests(self) -> dict[str, str]:
+        return {table: self.old.value(old_house.digest_sql(table)) for table in old_house.tables(self.shape)}
+
+    def fates(self, kind: str) -> dict[int, str]:
+        return {
+            row.old_id: row.fate for row in self.ours.rows("select old_id, fate from adopted where kind = %s", kind)
+        }
+
+    def call_of(self, old_id: int, kind: str = "call") -> Any:
+        find = (
+            "select call_log.* from adopted inner join call_log on call_log.id = new_id where kind = %s and old_id = %s"
+        )
+        return self.ours.rows(find, kind, old_id)[0]
+
+    def job(self, job_id: int) -> str:
+        return str(self.old.value("select status from public.outbound_call_jobs where id = %s", job_id))
+
+
+@pytest.fixture
+def house(request: pytest.FixtureRequest, servers: Servers) -> Iterator[House]:
+    shape: old_house.Shape = getattr(request, "param", "whole")
+    with open_database(servers, template=None) as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(old_house.tables_sql(shape).encode())
+            connection.execute(old_house.rows_sql(shape).encode())
+        found = House(url, shape)
+        with Environment(TWILIO_ACCOUNT_SID="", TWILIO_AUTH_TOKEN="", OUTBOUND_PUBLIC_URL=""):
+            yield found
+        found.close()
+
+
+def outbound(*words: str) -> Any:
+    """The command, in this process; what it changed in the environment is forgotten afterwards."""
+    before = dict(os.environ)
+    try:
+        return CliRunner().invoke(cli.app, words, catch_exceptions=False)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        config.settings.cache_clear()
+        db.close()
+
+
+def adopt(*words: str) -> dict[str, Any]:
+    done = outbound("adopt", "--old-is-stopped", "--yes", "--json", *words)
+    assert done.exit_code == 0, done.output
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+SHAPES = ("whole", "fixed", "small")
+
+
+@pytest.mark.parametrize("house", SHAPES, indirect=True)
+def test_each_old_row_has_one_fate_of_the_list(house: House) -> None:
+    adopt()
+
+    for kind, table in COUNTED.items():
+        if table.removeprefix("public.") in old_house.tables(house.shape):
+            assert len(house.fates(kind)) == house.old.value(f"select count(*) from {table}") > 0, kind  # noqa: S608
+            assert set(house.fates(kind).values()) <= set(FATES[kind])
+            assert "odd_row" not in house.fates(kind).values()
+
+
+@pytest.mark.parametrize("house", SHAPES, indirect=True)
+def test_a_dry_run_changes_nothing_and_leaves_no_schema(house: House) -> None:
+    before = house.digests()
+
+    report = adopt("--dry-run")
+
+    assert report["is_rehearsal"] and report["businesses"]
+    assert house.digests() == before
+    assert house.old.value("select count(*) from pg_namespace where nspname = 'outbound'") == 0
+
+
+def test_a_dry_run_says_what_the_run_then_does(house: House) -> None:
+    foretold = adopt("--dry-run")
+    done = adopt()
+
+    assert foretold["businesses"] == done["businesses"]
+    assert foretold["others"] == done["others"]
+
+
+def test_a_dry_run_beside_what_was_taken_over_changes_nothing_here_either(house: House) -> None:
+    adopt()
+    house.old.do(
+        "insert into public.outbound_call_jobs (run_id, lead_id, business_id, status) values (1, 140, 1, 'queued')"
+    )
+    before = house.digests(), house.ours.rows("select * from adopted order by 1, 2"), house.ours.statuses()
+
+    adopt("--dry-run")
+
+    assert (house.digests(), house.ours.rows("select * from adopted order by 1, 2"), house.ours.statuses()) == before
+
+
+@pytest.mark.parametrize("house", SHAPES, indirect=True)
+def test_what_was_given_back_is_as_it_was_to_the_byte(house: House) -> None:
+    before = house.digests()
+    adopt()
+
+    done = outbound("adopt", "--undo", "--yes")
+
+    assert done.exit_code == 0, done.output
+    assert house.digests() == before
+    assert house.ours.value("select count(*) from pg_views where viewname like 'old\\_%%'") == 0
+    assert set(house.ours.statuses()).isdisjoint({"queued", "claimed"})
+
+
+def test_what_was_given_back_can_be_taken_over_again(house: House) -> None:
+    first = adopt()
+    outbound("adopt", "--undo", "--yes")
+
+    again = adopt()
+
+    assert [of["fates"] for of in again["businesses"]] == [of["fates"] for of in first["businesses"]]
+    assert house.call_of(1, "job").status == "queued"
+    assert house.ours.value("select count(*) from call_log where status = 'queued'") == 34
+
+
+def test_a_second_run_finds_everything_done(house: House) -> None:
+    first = adopt()
+    rows = house.ours.rows("select kind, old_id, new_id, fate from adopted order by 1, 2")
+
+    again = adopt()
+
+    assert again["businesses"] == first["businesses"]
+    assert house.ours.rows("select kind, old_id, new_id, fate from adopted order by 1, 2") == rows
+
+
+def test_a_later_run_takes_what_has_come_since(house: House) -> None:
+    adopt()
+    house.old.do(
+        "insert into public.business (id, name, business_type, phone_number, is_active) values (7, 'New', 'x', '+97235550007', true)"
+    )
+    house.old.do(
+        "insert into public.outbound_call_jobs (id, run_id, lead_id, business_id, status) values (200, 1, 140, 1, 'queued')"
+    )
+    house.old.do("update public.call_log set status = 'completed', call_status = 'completed' where id = 41")
+
+    adopt()
+
+    assert house.fates("business")[7] == "adopted"
+    assert house.fates("job")[200] == "queued_here"
+    assert house.call_of(41).status == "completed"
+
+
+def test_a_longer_history_is_taken_when_it_is_asked_for(house: House) -> None:
+    adopt("--history-days", "3")
+    assert house.fates("call")[1] == "older"
+
+    adopt("--history-days", "all")
+
+    assert house.fates("call")[1] == "history"
+    assert "older" not in house.fates("call").values()
+
+
+@pytest.mark.parametrize("point", [*ADOPT_POINTS])
+def test_a_run_that_was_killed_is_made_good_by_the_next(house: House, tmp_path: Path, point: str) -> None:
+    (tmp_path / point).touch()
+    command = [sys.executable, "-m", "outbound", "adopt", "--old-is-stopped", "--yes", "--json"]
+    killed = subprocess.run(
+        command, env=os.environ | {"CRASH_OUTBOUND_AT": str(tmp_path)}, check=False, capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+    adopt()
+
+    for kind, table in COUNTED.items():
+        assert len(house.fates(kind)) == house.old.value(f"select count(*) from {table}"), kind  # noqa: S608
+    assert house.ours.value("select count(*) from call_log where status = 'queued'") == 34
+    assert house.ours.value("select count(*) from call_log") == house.ours.value(
+        "select count(distinct new_id) from adopted where kind in ('call', 'job')"
+    )
+
+
+@pytest.mark.parametrize("point", [*UNDO_POINTS])
+def test_an_undo_that_was_killed_is_made_good_by_the_next(house: House, tmp_path: Path, point: str) -> None:
+    before = house.digests()
+    adopt()
+    (tmp_path / point).touch()
+    command = [sys.executable, "-m", "outbound", "adopt", "--undo", "--yes"]
+    killed = subprocess.run(
+        command, env=os.environ | {"CRASH_OUTBOUND_AT": str(tmp_path)}, check=False, capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+    done = outbound("adopt", "--undo", "--yes")
+
+    assert done.exit_code == 0, done.output
+    assert house.digests() == before
+
+
+def test_one_business_is_taken_over_and_given_back_by_itself(house: House) -> None:
+    before = house.digests()
+    adopt("--business", "2")
+    assert house.fates("business") == {2: "adopted"}
+    assert house.fates("job") == {108: "queued_here"}
+    adopt("--business", "1")
+    assert house.fates("job")[1] == "queued_here"
+
+    done = outbound("adopt", "--undo", "--yes", "--business", "1")
+
+    assert done.exit_code == 0, done.output
+    assert (house.job(1), house.job(108)) == ("queued", "cancelled")
+    outbound("adopt", "--undo", "--yes")
+    assert house.digests() == before
+
+
+def test_a_whole_run_leaves_the_business_alone_that_was_given_back(house: House) -> None:
+    adopt()
+    outbound("adopt", "--undo", "--yes", "--business", "1")
+
+    adopt()
+
+    assert house.job(1) == "queued"
+    assert house.fates("job")[1] == "no_business"
+    adopt("--business", "1")
+    assert house.job(1) == "cancelled"
+    assert house.call_of(1, "job").status == "queued"
+
+
+def test_words_of_the_end_are_kept_and_words_over_them_are_not_believed(house: House) -> None:
+    adopt()
+
+    statuses = {old_id: house.call_of(old_id).status for old_id in (*range(1, 15), 40, 42, 50, 60)}
+
+    assert statuses == {
+        **dict.fromkeys((1, 2, 3, 4, 5, 11, 12, 13, 40, 42, 50, 60), "completed"),
+        6: "busy", 7: "no-answer", 8: "failed", 9: "canceled", 10: "failed", 14: "failed",
+    }  # fmt: skip
+    assert house.call_of(14).error_code == "unknown_status"
+    assert house.ours.value("select note from adopted where kind = 'call' and old_id = 2") == "recorded, completed"
+
+
+def test_calls_that_may_be_in_the_air_are_asked_about_and_never_dialed(house: House) -> None:
+    adopt()
+
+    for old_id in (20, 21, 22, 23, 24, 29, 61):
+        call = house.call_of(old_id)
+        assert call.status in ("initiated", "ringing", "in-progress")
+        assert call.overdue_at <= house.ours.value("select now()")
+    assert house.call_of(30).error_code == "superseded"
+    for old_id in (25, 26, 27, 28):
+        call = house.call_of(old_id)
+        assert (call.status, call.error_code) == ("failed", "no_call_sid")
+        assert call.overdue_at is not None
+    assert {house.fates("call")[old_id] for old_id in (41, 43)} == {"inbound_stays"}
+
+
+def test_a_waiting_job_becomes_a_call_of_its_run_s_paused_campaign(house: House) -> None:
+    adopt()
+
+    call = house.call_of(1, "job")
+    (control,) = house.ours.rows(
+        "select state, live_max, campaign.name from dial_control inner join campaign on key = campaign.id::text"
+        " where scope = 'campaign' and campaign.id = %s",
+        call.campaign_id,
+    )
+    assert (call.status, call.idempotency_key, call.to_number) == ("queued", "adopt:job:1", "+972502000001")
+    assert (call.from_number, call.contact) == ("+97235550001", {"name": "Lead 1"})
+    assert tuple(control) == ("paused", 3, "run 1")
+    assert house.job(1) == "cancelled"
+    assert house.call_of(105, "job").to_number == "+972501234502"
+
+
+def test_each_job_that_is_no_waiting_one_keeps_its_own_fate(house: House) -> None:
+    adopt()
+
+    fates = house.fates("job")
+
+    assert {job_id: fates[job_id] for job_id in (101, 102, 103, *range(106, 116))} == {
+        101: "call_adopted", 102: "call_adopted", 103: "job_over", 106: "no_phone", 107: "no_phone",
+        108: "queued_here", 109: "run_over", 110: "run_over", 111: "queued_here", 112: "odd_status", 113: "odd_status",
+        114: "job_over", 115: "same_number",
+    }  # fmt: skip
+    assert (house.job(109), house.job(106), house.job(115)) == ("queued", "queued", "cancelled")
+
+
+def test_a_row_that_raises_stops_only_itself(house: House) -> None:
+    house.old.do("create schema outbound")
+    with Environment(DATABASE_URL=house.ours.url):
+        schema.migrate()
+    house.ours.do(
+        "alter table call_log add constraint odd check (to_number is distinct from '+972501234509'"
+        " and to_number is distinct from '+972502000007')"
+    )
+
+    adopt()
+
+    assert house.fates("call")[6] == "odd_row"
+    assert house.fates("job")[7] == "odd_row"
+    assert list(house.fates("call").values()).count("odd_row") == 1
+    assert house.job(7) == "queued"
+
+
+def test_only_one_adopt_is_at_work(house: House) -> None:
+    house.old.do("select pg_advisory_lock(hashtext('outbound.adopt'))")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "outbound", "adopt", "--dry-run"], check=False, capture_output=True, text=True
+    )
+
+    assert done.returncode == 2
+    assert "another `outbound adopt` is at work" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--from-schema", "elsewhere"], "there is no schema elsewhere"),
+        (["--from-schema", "empty"], "has no table business, call_log, leads"),
+        (["--business", "99"], "there is no old business 99"),
+        (["--history-days", "many"], "whole number of days"),
+    ],
+)
+def test_what_cannot_be_taken_over_is_refused_in_one_line_and_changes_nothing(
+    house: House, words: list[str], said: str
+) -> None:
+    house.old.do("create schema empty")
+    before = house.digests()
+
+    done = subprocess.run(
+        [sys.executable, "-m", "outbound", "adopt", "--old-is-stopped", "--yes", *words],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert done.returncode == 2
+    assert said in done.stderr and "Traceback" not in done.stderr
+    assert house.digests() == before
+
+
+def test_without_a_look_at_redis_the_operator_must_say_that_the_old_workers_are_stopped(house: House) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "outbound", "adopt", "--yes"], check=False, capture_output=True, text=True
+    )
+
+    assert done.returncode == 2
+    assert "--old-is-stopped" in done.stderr
+
+
+def test_the_rights_that_are_lacking_are_named_each_with_its_mend(house: House) -> None:
+    role = f"adopter_{os.getpid()}"
+    house.old.do(f"create role {role} login")
+    house.old.do(f"grant create on database {house.old.value('select current_database()')} to {role}")
+    house.old.do(f"grant select on public.business to {role}")
+    try:
+        url = house.url.replace("//postgres@", f"//{role}@")
+        with Environment(DATABASE_URL=url):
+            done = subprocess.run(
+                [sys.executable, "-m", "outbound", "adopt", "--dry-run"], check=False, capture_output=True, text=True
+            )
+    finally:
+        house.old.do(f"drop owned by {role}")
+        house.old.do(f"drop role {role}")
+
+    assert done.returncode == 2
+    for mend in (
+        f"grant insert, select, update on public.call_log to {role}",
+        "alter table public.call_log add column",
+    ):
+        assert mend in done.stderr
+
+
+def test_a_call_that_is_in_the_air_keeps_everything_from_being_given_back(house: House) -> None:
+    adopt()
+    call = house.call_of(1, "job")
+    house.ours.do("update call_log set status = 'claimed', overdue_at = now() where id = %s", call.id)
+    before = house.digests()
+
+    done = subprocess.run(
+        [sys.executable, "-m", "outbound", "adopt", "--undo", "--yes"], check=False, capture_output=True, text=True
+    )
+
+    assert done.returncode == 2
+    assert "1 calls that came from the old system are being dialed" in done.stderr
+    assert house.digests() == before
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "word"),
+    [("completed", None, "completed"), ("busy", None, "failed"), ("failed", "no_call_sid", "failed")],
+)
+def test_a_job_whose_phone_may_have_rung_never_waits_again(house: House, end: str, code: str | None, word: str) -> None:
+    adopt()
+    call = house.call_of(1, "job")
+    house.ours.do(
+        "update call_log set status = %s, error_code = %s, call_sid = %s, dialed_at = now(), ended_at = now() where id = %s",
+        end, code, old_house.sid(7777) if code is None else None, call.id,
+    )  # fmt: skip
+
+    outbound("adopt", "--undo", "--yes")
+
+    assert house.job(1) == word
+    assert house.job(115) == "cancelled"  # the same telephone, in another run
+    assert house.job(2) == "queued"
+    if code is None:
+        sid = house.old.value("select call_sid from public.outbound_call_jobs where id = 1")
+        assert sid == old_house.sid(7777)
+
+
+def test_a_column_in_which_somebody_wrote_meanwhile_stays(house: House) -> None:
+    adopt()
+    house.old.do("update public.call_log set error_message = 'theirs' where id = 1")
+
+    done = outbound("adopt", "--undo", "--yes")
+
+    assert "error_message stays" in done.output
+    columns = [
+        row.attname
+        for row in house.old.rows(
+            "select attname from pg_attribute where attrelid = 'public.call_log'::regclass and attname like 'error%%'"
+            " and not attisdropped"
+        )
+    ]
+    assert columns == ["error_message"]
