@@ -331,6 +331,13 @@ def make_schema(connection: Connection, name: str) -> None:
     connection.execute(psycopg.sql.SQL("create schema {}").format(psycopg.sql.Identifier(name)))
 
 
+def missing_ids(connection: Connection, schema: str, table: str, ids: Iterable[int]) -> list[int]:
+    """Those of the ids that no row of a table in another schema has."""
+    query = psycopg.sql.SQL("select id from unnest(%s::bigint[]) as given (id) where id not in (select id from {})")
+    named = psycopg.sql.Identifier(schema, table)
+    return [int(row[0]) for row in connection.execute(query.format(named), [list(ids)]).fetchall()]
+
+
 def drop_schema(connection: Connection, name: str) -> None:
     """Drop a schema with all that is in it; nothing where there is none."""
     connection.execute(psycopg.sql.SQL("drop schema if exists {} cascade").format(psycopg.sql.Identifier(name)))

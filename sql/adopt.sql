@@ -176,7 +176,9 @@ delete from adopted
                                 where own.kind = 'business' and own.old_id = any(:businesses::bigint[])))
     or kind = 'call'
        and fate = 'older'
-       and exists (select from old_call_meaning where old_call_meaning.id = old_id and began_at >= :since);
+       and exists (select
+                     from old_call_meaning
+                    where old_call_meaning.id = old_id and coalesce(began_at >= :since::timestamptz, true));
 
 -- name: list_businesses(businesses)
 -- Returns  the old businesses in scope that were not taken over yet
@@ -188,12 +190,6 @@ select old_business.id, old_business.name, phone, coalesce(old_settings.time_zon
  where (:businesses::bigint[] is null or old_business.id = any(:businesses::bigint[]))
    and not exists (select from adopted where kind = 'business' and old_id = old_business.id)
  order by old_business.id;
-
--- name: unknown_businesses(businesses)
--- Returns  those of the ids that no old business has
-select id
-  from unnest(:businesses::bigint[]) as given (id)
- where not exists (select from old_business where old_business.id = given.id);
 
 -- name: adopt_business(old_id, name, time_zone, region, phone)^
 -- Take a business over, under its own id where that is free here.

@@ -71,6 +71,8 @@ def take_over(
 
 def _take_over(connection: db.Connection, options: Options, tell: Tell, wait: Callable[[float], None]) -> Report:
     tables = old_house.find(connection, options.old_schema)
+    if unknown := db.missing_ids(connection, options.old_schema, "business", options.businesses):
+        raise CannotAdopt(f"there is no old business {', '.join(map(str, unknown))} in the schema {options.old_schema}")
     run = Run(connection, list(options.businesses) or None, options.dry_run, tell)
     # Outside of it, each batch is a transaction; inside, a savepoint.
     with connection.transaction(force_rollback=True) if options.dry_run else nullcontext():
@@ -114,10 +116,6 @@ def _begin(run: Run, options: Options) -> list[str]:
             )
     with run.connection.transaction():
         sql.make_old_views(run.connection, old_schema=options.old_schema)
-        unknown = run.scope and sql.unknown_businesses(run.connection, businesses=run.scope)
-        if unknown:
-            named = ", ".join(str(row.id) for row in unknown)
-            raise CannotAdopt(f"there is no old business {named} in the schema {options.old_schema}")
         if adoption.is_new or run.scope:
             sql.retake_businesses(run.connection, businesses=run.scope)
     return notes
