@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
@@ -25,7 +25,9 @@ def adopt(
     from_schema: Annotated[str, typer.Option(help="The schema of the old tables.")] = "public",
     business: Annotated[list[int] | None, typer.Option(help="Only this old business; may be repeated.")] = None,
     history_days: Annotated[str, typer.Option(help="How far back calls are taken over: days, or `all`.")] = "90",
-    old_redis: Annotated[str | None, typer.Option(help="URL of the old system's Redis.")] = None,
+    old_redis: Annotated[
+        str | None, typer.Option(help="URL of the old system's Redis.", envvar="OLD_REDIS_URL")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")] = False,
     old_is_stopped: Annotated[
         bool, typer.Option("--old-is-stopped", help="You know that no old worker runs, whatever it looks like.")
@@ -52,12 +54,14 @@ def adopt(
             if undo:
                 if not yes:
                     typer.confirm("Give back what was taken over?", abort=True, err=True)
-                _tell_undo(alone(lambda connection: give_back(connection, business or ())), as_json=as_json)
+                _tell_undo(alone(lambda connection: give_back(connection, business or (), old_redis)), as_json=as_json)
                 return
             if not (yes or dry_run):
                 typer.confirm(f"Take over what is in the schema {from_schema}?", abort=True, err=True)
             with _progress() as tell:
-                report = take_over(Options(from_schema, business or (), days, dry_run), tell=tell)
+                report = take_over(
+                    Options(from_schema, business or (), days, dry_run, old_redis, old_is_stopped), tell=tell
+                )
         except CannotAdopt as error:
             raise Misuse(str(error)) from None
     _tell(report, as_json=as_json)
@@ -113,6 +117,8 @@ def _tell(report: "Report", *, as_json: bool) -> None:
         out.print(f"Doubt: {whose}{doubt}", highlight=False, markup=False, soft_wrap=True)
     if len(report.doubts) > _DOUBTS_MAX:
         out.print(f"{len(report.doubts) - _DOUBTS_MAX} more doubts: --json has them all", highlight=False)
+    if report.redis is not None:
+        _tell_redis(report.redis)
     for note in report.notes:
         out.print(f"Note: {note}", highlight=False, markup=False, soft_wrap=True)
     for place, step in enumerate(report.next, start=1):
@@ -128,6 +134,19 @@ def _tell_businesses(report: "Report") -> None:
     if len(report.businesses) > _BUSINESSES_MAX:
         more = len(report.businesses) - _BUSINESSES_MAX
         out.print(f"{more} more businesses: --json has each, with its fates", highlight=False)
+
+
+def _tell_redis(found: dict[str, Any]) -> None:
+    table = Table("in the old Redis", "jobs", "of which kind")
+    for place, counts in found["places"].items():
+        kinds = ", ".join(f"{jobs} {kind}" for kind, jobs in counts["kinds"].items())
+        table.add_row(place, str(sum(counts["kinds"].values())), kinds)
+    out.print(table)
+    asked, unknown = found["leads_asked_for"], found["of_unknown_calls"]
+    out.print(f"Leads of {asked} calls are asked for there; {unknown} of these calls are not here", highlight=False)
+    if "set_aside" in found:
+        moved = found["set_aside"]
+        out.print(f"{moved['jobs']} jobs and {moved['keys']} keys were set aside there", highlight=False)
 
 
 def _tell_undo(given: "GivenBack", *, as_json: bool) -> None:

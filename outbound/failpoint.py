@@ -29,6 +29,7 @@ ADOPT_POINTS = (
     "adopt.lead",
     "adopt.moved",
 )
+ADOPT_REDIS_POINTS = ("adopt.messages", "adopt.set_aside")
 UNDO_POINTS = ("adopt.given_back", "adopt.columns_dropped")
 RECOVERY_POINTS = ("recover.taken_in", "recover.recorded", "recover.letting_go")  # of one command, not of a call's life
 

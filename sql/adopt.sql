@@ -73,7 +73,7 @@ select format('alter table %I.call_log add column if not exists error_message te
 
 -- name: find_adoption()^
 -- Returns  the present adoption, or nothing
-select id, old_schema, error_columns_added, stamp from adoption where undone_at is null;
+select id, old_schema, error_columns_added, stamp, redis_set_aside from adoption where undone_at is null;
 
 -- name: begin_adoption(old_schema, who)^
 -- Moves    (nothing) -> the present adoption, where there is none
@@ -312,3 +312,39 @@ select to_regclass('adoption') is not null;
 select id
   from unnest(:businesses::bigint[]) as given (id)
  where not exists (select from adopted where kind = 'business' and fate = 'adopted' and old_id = given.id);
+
+-- name: jobs_not_here(ids)
+-- Returns  those of the old jobs that lie in the old dialer's lists, and neither wait here nor are held back here
+select id
+  from unnest(:ids::bigint[]) as given (id)
+ where not exists (select
+                     from adopted
+                    where kind = 'job' and old_id = given.id and fate in ('queued_here', 'same_number', 'in_the_air'))
+ order by id;
+
+-- name: call_sids_of(call_sids, businesses)
+-- Returns  those of the call_sids that calls of these old businesses have
+select call_log.call_sid
+  from call_log
+ inner join adopted as own on own.kind = 'business' and own.fate = 'adopted' and own.new_id = call_log.business_id
+ where call_log.call_sid = any(:call_sids::text[]) and own.old_id = any(:businesses::bigint[]);
+
+-- name: count_unknown_sids(call_sids)$
+-- Returns  how many of the call_sids no call here has
+select count(*)
+  from unnest(:call_sids::text[]) as given (call_sid)
+ where not exists (select from call_log where call_log.call_sid = given.call_sid);
+
+-- name: note_redis()!
+-- Something was set aside in the old Redis: an undo has to give it back.
+update adoption set redis_set_aside = true where undone_at is null;
+
+-- name: dialed_jobs(businesses)
+-- Returns  the old jobs of which a phone may have rung here; read from the keys of their calls, which an undo leaves
+select split_part(idempotency_key, ':', 3)::bigint as old_id
+  from adopted
+ inner join call_log on call_log.business_id = adopted.new_id
+ where kind = 'business'
+   and (:businesses::bigint[] is null or old_id = any(:businesses::bigint[]))
+   and idempotency_key like 'adopt:job:%'
+   and (dialed_at is not null or call_sid is not null);

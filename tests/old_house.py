@@ -118,6 +118,11 @@ def digest_sql(table: str) -> str:
     return f"select md5(coalesce(string_agg({table}::text, E'\\n' order by {key}), '')) from public.{table}"  # noqa: S608
 
 
+def call_sid(old_id: int) -> str:
+    """The call_sid of an old call of ROWS."""
+    return f"CA{old_id:0>32}"
+
+
 def sid(number: int) -> str:
     """A call_sid."""
     return f"CA{number:032x}"

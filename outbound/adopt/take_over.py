@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from redis import Redis
 
 from outbound import db, operator, schema
-from outbound.adopt import businesses, calls, jobs, old_house, own_schema
+from outbound.adopt import businesses, calls, jobs, messages, old_house, own_schema
 from outbound.adopt.batches import Run, Tell, sql
 from outbound.adopt.old_house import CannotAdopt
 from outbound.adopt.report import Report, collect
@@ -31,12 +33,16 @@ class Options:
         old_schema: where the old tables are.
         businesses: ids of old businesses; none: all of them.
         history_days: how old calls are at most; None: all of them.
+        old_redis: URL of the old system's Redis; None: it is not looked at.
+        old_is_stopped: the operator knows that no old worker runs.
     """
 
     old_schema: str = "public"
     businesses: Sequence[int] = ()
     history_days: int | None = 90
     dry_run: bool = False
+    old_redis: str | None = None
+    old_is_stopped: bool = False
 
 
 def alone(work: Callable[[db.Connection], T]) -> T:
@@ -74,14 +80,18 @@ def _take_over(connection: db.Connection, options: Options, tell: Tell, wait: Ca
     if unknown := db.missing_ids(connection, options.old_schema, "business", options.businesses):
         raise CannotAdopt(f"there is no old business {', '.join(map(str, unknown))} in the schema {options.old_schema}")
     run = Run(connection, list(options.businesses) or None, options.dry_run, tell)
-    # Outside of it, each batch is a transaction; inside, a savepoint.
-    with connection.transaction(force_rollback=True) if options.dry_run else nullcontext():
-        _prepare(run, tables)
-        notes = _begin(run, options)
-        tables = sql.find_old_tables(connection, old_schema=options.old_schema)
-        _move(run, options, tables, notes, wait)
-        report = collect(connection, options.old_schema, tables.our_schema, notes)
-    report.is_rehearsal = options.dry_run
+    with messages.opened(options.old_redis) if options.old_redis else nullcontext() as client:
+        if client is not None and not (options.old_is_stopped or options.dry_run):
+            messages.refuse_while_alive(client)
+        # Outside of it, each batch is a transaction; inside, a savepoint.
+        with connection.transaction(force_rollback=True) if options.dry_run else nullcontext():
+            _prepare(run, tables)
+            notes = _begin(run, options)
+            tables = sql.find_old_tables(connection, old_schema=options.old_schema)
+            _move(run, options, tables, notes, wait)
+            redis = _take_messages(run, client, notes) if client is not None else None
+            report = collect(connection, options.old_schema, tables.our_schema, notes)
+    report.is_rehearsal, report.redis = options.dry_run, redis
     return report
 
 
@@ -99,7 +109,7 @@ def _prepare(run: Run, tables: db.Row) -> None:
 
 def _begin(run: Run, options: Options) -> list[str]:
     """The views, and the row that says what is taken over from where; return what is to be known of it."""
-    notes = [_UNSEEN]
+    notes = [] if options.old_redis else [_UNSEEN]
     present = sql.find_adoption(run.connection)
     if present is not None and present.old_schema != options.old_schema:
         raise CannotAdopt(
@@ -140,6 +150,22 @@ def _move(run: Run, options: Options, tables: db.Row, notes: list[str], wait: Ca
     if not run.is_rehearsal:
         _move_history(run, since)
         crash_here("adopt.moved")
+
+
+def _take_messages(run: Run, client: Redis, notes: list[str]) -> dict[str, Any]:
+    """The leads that are asked for there, and then all of it out of reach of old workers; tells what was found."""
+    sids = messages.call_sids(client)
+    unknown = 0
+    for part in messages.slices(sids):
+        calls.adopt_asked_for(run, part)
+        unknown += sql.count_unknown_sids(run.connection, call_sids=list(part))
+    found = messages.look(client, run, notes) | {"leads_asked_for": len(sids), "of_unknown_calls": unknown}
+    if not run.is_rehearsal:
+        crash_here("adopt.messages")
+        stamp = sql.find_adoption(run.connection).stamp
+        found["set_aside"] = messages.set_aside(client, run, stamp, sids)
+        crash_here("adopt.set_aside")
+    return found
 
 
 def _move_history(run: Run, since: datetime | None) -> None:

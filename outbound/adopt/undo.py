@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from outbound import db, operator
-from outbound.adopt import jobs, old_house
+from outbound.adopt import jobs, messages, old_house
 from outbound.adopt.batches import sql
 from outbound.adopt.old_house import CannotAdopt
 from outbound.failpoint import crash_here
@@ -36,11 +36,14 @@ class GivenBack:
         return asdict(self)
 
 
-def undo(connection: db.Connection, businesses: Sequence[int] = ()) -> GivenBack:
+def undo(connection: db.Connection, businesses: Sequence[int] = (), old_redis: str | None = None) -> GivenBack:
     """
     Give back these businesses, or everything; run again, it goes on from where it was.
 
     What was taken over of history stays here, and is found again should it be taken over again.
+
+    Args:
+        old_redis: URL of the old system's Redis, where something was set aside there.
 
     Raises:
         CannotAdopt: nothing is taken over, or calls are in the air.
@@ -53,10 +56,20 @@ def undo(connection: db.Connection, businesses: Sequence[int] = ()) -> GivenBack
     sql.make_old_views(connection, old_schema=adoption.old_schema)  # an undo that was killed may have dropped them
     if scope and (unknown := sql.not_adopted(connection, businesses=scope)):
         raise CannotAdopt(f"old business {', '.join(str(row.id) for row in unknown)} was not taken over")
+    if adoption.redis_set_aside and not old_redis:
+        raise CannotAdopt("jobs were set aside in the old Redis: give its URL, --old-redis, so that they are put back")
     given = GivenBack()
+    dialed = [row.old_id for row in sql.dialed_jobs(connection, businesses=scope)]
     with connection.transaction():
         _give_back(connection, scope, given, tables=tables)
     crash_here("adopt.given_back")
+    if old_redis:
+        with messages.opened(old_redis) as client:
+            left = messages.give_back(client, adoption.stamp, businesses, dialed)
+        given.notes += [
+            f"{key} in the old Redis is something else by now: what was set aside stays there" for key in left
+        ]
+        crash_here("adopt.put_back")
     if scope is None:
         _end(connection, adoption, given)
     return given

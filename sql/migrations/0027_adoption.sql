@@ -9,6 +9,7 @@ create table if not exists adoption (
     begun_by            text not null,
     error_columns_added text[] not null default '{}',  -- of the old call_log, by us
     stamp               text not null,  -- in the names of what was set aside in the old Redis
+    redis_set_aside     boolean not null default false,
     undone_at           timestamptz null
 );
 
