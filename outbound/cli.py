@@ -478,14 +478,14 @@ def demo(
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(context: typer.Context) -> None:
-    """Open psql on the configured database, or on our own; further arguments are psql's."""
+    """Open psql on the configured database, or on our own, in outbound's schema; further arguments are psql's."""
     import subprocess
 
     from outbound import db
     from outbound.embedded import psql_path
 
     with ready(check_schema=False):
-        # Not on the command line, which everybody on this machine may read.
-        address, secret = db.without_password(config.settings().database_url or "")
+        # The password is not on the command line, which everybody on this machine may read.
+        address, secret = db.address_for_psql()
         finished = subprocess.run([psql_path(), address, *context.args], env=os.environ | secret, check=False)
     raise typer.Exit(finished.returncode)

@@ -46,8 +46,14 @@ class Settings(BaseSettings):
 
     # Where things are
     database_url: str | None = _env("DATABASE_URL", repr=False)  # PostgreSQL 14 or newer; embedded when not set
+    # The only schema that we look at; `outbound migrate` makes it.  Not set: the one that holds our tables, else the
+    # first of the path.  63 characters: PostgreSQL cuts longer names.
+    database_schema: str | None = _env("OUTBOUND_SCHEMA", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
     redis_url: str | None = _env("REDIS_URL", repr=False)  # Redis 6.2+, or Sentinels; memory:// for one process
-    broker_namespace: str = Field("outbound", pattern=r"^[a-z0-9_-]{1,40}$")  # one per database that shares a broker
+    # One per installation that shares a broker: a nudge of one must not reach a worker of another.
+    broker_namespace: str = Field(
+        default_factory=lambda given: given.get("database_schema") or "outbound", pattern=r"^[a-z0-9_-]{1,40}$"
+    )
     data_dir: Path | None = None  # where embedded servers keep their data
     public_url: str | None = None  # where the carrier reaches the web process; signatures are checked against it
 
@@ -223,6 +229,8 @@ def _url_faults(settings: Settings) -> list[str]:
     for name, (url, allowed) in schemes.items():
         if url and (fault := _url_fault(url, allowed)):
             faults.append(f"{name}: {fault}")
+    if (settings.database_schema or "").startswith("pg_") or settings.database_schema == "information_schema":
+        faults.append("OUTBOUND_SCHEMA: is PostgreSQL's own: take another name")
     if settings.web_host not in LOOPBACK and settings.metrics_token is None:
         faults.append(
             "OUTBOUND_METRICS_TOKEN: must be set (16 characters or more) when OUTBOUND_WEB_HOST is not loopback"

@@ -6,7 +6,7 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -30,8 +30,10 @@ Unavailable = (psycopg.OperationalError, _ReadOnly, psycopg.errors.IdleInTransac
 quiet.expect(*Unavailable)
 NoSuchTable = psycopg.errors.UndefinedTable
 NotAllowed = psycopg.errors.InsufficientPrivilege
+SchemaThere = (psycopg.errors.DuplicateSchema, Conflict)
 Error = psycopg.Error
 UnfitDatabase = session.UnfitDatabase
+SchemaMissing = session.SchemaMissing
 # Classes of SQLSTATE that one row's content raises, as is_of_a_row in SQL has them; the others are the server's fault,
 # or the schema's.  Some of these are OperationalError, too: ask for this first.
 _ROW_CLASSES = ("21", "22", "23", "54", "P0", "XX")
@@ -171,7 +173,12 @@ def connect(url: str | None = None, *, time_limit: str = _TIME_LIMIT, **options:
 
 
 def open_connection(
-    url: str | None = None, *, time_limit: str = _TIME_LIMIT, lock_limit: str = "0", **options: Any
+    url: str | None = None,
+    *,
+    time_limit: str = _TIME_LIMIT,
+    lock_limit: str = "0",
+    needs_schema: bool = True,
+    **options: Any,
 ) -> Connection:
     """
     A connection outside the pool, which the caller closes.
@@ -180,16 +187,18 @@ def open_connection(
         url: instead of the configured database's.
         time_limit: of each statement and of each idle transaction, as PostgreSQL writes it; '0' for none.
         lock_limit: of each wait for a lock, likewise.
+        needs_schema: refuse a database without the schema that OUTBOUND_SCHEMA names; who makes it says False.
         options: psycopg's and libpq's.
 
     Raises:
         Unavailable: the database cannot be reached.
         UnfitDatabase: it cannot hold our calls, or a pooler lends its connections by the transaction.
+        SchemaMissing: it lacks the schema that OUTBOUND_SCHEMA names.
     """
     address = url or _url()
     connection = _open(address, **options)
     try:
-        _settle(connection, address, time_limit, lock_limit)
+        _settle(connection, address, time_limit, lock_limit, needs_schema=needs_schema)
     except BaseException:
         connection.close()
         raise
@@ -211,7 +220,14 @@ def options_of(address: str) -> str:
     return str(psycopg.conninfo.conninfo_to_dict(address).get("options") or "")
 
 
-def _settle(connection: Connection, address: str, time_limit: str = _TIME_LIMIT, lock_limit: str = "0") -> None:
+def _settle(
+    connection: Connection,
+    address: str,
+    time_limit: str = _TIME_LIMIT,
+    lock_limit: str = "0",
+    *,
+    needs_schema: bool = True,
+) -> None:
     """
     Refuse a database that cannot hold our calls, then set what our statements rely on, and what the address asks for.
 
@@ -221,13 +237,22 @@ def _settle(connection: Connection, address: str, time_limit: str = _TIME_LIMIT,
     session.refuse_unfit(connection.info.server_version, connection.info.parameter_status("server_encoding") or "?")
     asked, _ = session.settings_of(options_of(address))
     path = asked.pop("search_path", None)
-    wanted = {"search_path": path, "time_limit": time_limit, "lock_limit": lock_limit}
+    schema = settings().database_schema
+    session.refuse_another_schema(schema, path)
+    wanted = {"schema": schema, "search_path": path, "time_limit": time_limit, "lock_limit": lock_limit}
     own_pid = connection.info.backend_pid
     pinned = _pinned(connection, backend_pid=own_pid, **wanted)
     if pinned.backend_pid != own_pid:  # a pooler makes up the process id that it tells a client
         _refuse_transaction_pooler(connection, address)
         pinned = _pinned(connection, backend_pid=None, **wanted)
     session.refuse_several_homes(pinned.homes)
+    if schema is not None and needs_schema:
+        session.refuse_missing_schema(
+            schema,
+            is_there=pinned.schema_is_there,
+            is_usable=pinned.schema_is_usable,
+            elsewhere=pinned.elsewhere,
+        )
     if asked:
         sql.set_session(connection, settings=Jsonb(asked))
 
@@ -327,7 +352,7 @@ def listen(connection: Connection, channel: str) -> None:
 
 
 def make_schema(connection: Connection, name: str) -> None:
-    """Make a schema; NotAllowed where this user may not."""
+    """Make a schema; NotAllowed where this user may not, SchemaThere where another one made it."""
     connection.execute(psycopg.sql.SQL("create schema {}").format(psycopg.sql.Identifier(name)))
 
 
@@ -338,6 +363,12 @@ def missing_ids(connection: Connection, schema: str, table: str, ids: Iterable[i
     return [int(row[0]) for row in connection.execute(query.format(named), [list(ids)]).fetchall()]
 
 
+def current_schema(connection: Connection) -> str | None:
+    """The first schema of the connection's search_path that is there and may be used; None where none is."""
+    name: str | None = sql.current_schema(connection)
+    return name
+
+
 def drop_schema(connection: Connection, name: str) -> None:
     """Drop a schema with all that is in it; nothing where there is none."""
     connection.execute(psycopg.sql.SQL("drop schema if exists {} cascade").format(psycopg.sql.Identifier(name)))
@@ -346,13 +377,6 @@ def drop_schema(connection: Connection, name: str) -> None:
 def see_only(connection: Connection, name: str) -> None:
     """Let the rest of the transaction see nothing but the schema *name*."""
     connection.execute(psycopg.sql.SQL("set local search_path to {}").format(psycopg.sql.Identifier(name)))
-
-
-def url_of_schema(url: str, name: str) -> str:
-    """The address of the same database, for connections that see nothing but the schema *name*."""
-    base, _, query = url.partition("?")
-    others = [pair for pair in query.split("&") if pair and not pair.startswith("options=")]
-    return f"{base}?{'&'.join([*others, f'options=-csearch_path%3D{name}'])}"
 
 
 def array(values: Iterable[object]) -> str:
@@ -387,14 +411,59 @@ def without_password(url: str) -> tuple[str, dict[str, str]]:
     return psycopg.conninfo.make_conninfo("", **parts), {} if password is None else {"PGPASSWORD": str(password)}
 
 
+def address_for_psql() -> tuple[str, dict[str, str]]:
+    """
+    Our address as psql takes it, without its password, and the environment that hands psql the password.
+
+    psql looks in the schema in which we work; where we cannot connect, it says itself why.
+
+    Raises:
+        SchemaMissing: the schema that OUTBOUND_SCHEMA names is not there.
+        UnfitDatabase: a pooler drops what says where to look, and psql would look in another schema.
+    """
+    url = _url()
+    name = _schema_to_name(url)
+    if name is None:
+        return without_password(url)
+    path = f"{psycopg.sql.Identifier(name).as_string()},pg_temp"
+    escaped = re.sub(r"([\\\s])", r"\\\1", path)
+    options = f"{_options_of(url)} -csearch_path={escaped}".strip()
+    address = psycopg.conninfo.make_conninfo(url, options=options)
+    with suppress(psycopg.OperationalError), psycopg.connect(address, **_CONNECT_OPTIONS) as connection:
+        if sql.search_path(connection) != path:
+            raise session.UnfitDatabase(
+                f"a pooler drops search_path, and psql would not look in the schema {name}",
+                "let DATABASE_URL lead to PostgreSQL itself",
+            )
+    return without_password(address)
+
+
+def _schema_to_name(url: str) -> str | None:
+    """The schema that must be named to psql; None where the address names it, or a session finds ours without."""
+    schema = settings().database_schema
+    asked, _ = session.settings_of(_options_of(url))
+    try:
+        with _open(url) as plain, connect() as ours:
+            found, wanted = current_schema(plain), current_schema(ours)
+    except SchemaMissing:
+        raise
+    except (Error, UnfitDatabase):
+        found, wanted = None, schema
+    return None if "search_path" in asked or (schema is None and found == wanted) else wanted
+
+
 def recreate_database(name: str, template: str | None = None) -> str:
-    """Make a database *name* on the configured server, empty or a copy, in place of an older one; return its URL."""
+    """
+    Make a database *name* on the configured server, empty or a copy, in place of an older one; return its URL.
+
+    That names no schema: one that the configured database has is not in a new one.
+    """
     identifier = psycopg.sql.Identifier(name)
     original = psycopg.sql.Identifier(template or "template1")
-    with connect() as connection:
+    with connect(needs_schema=False) as connection:
         connection.execute(psycopg.sql.SQL("drop database if exists {} with (force)").format(identifier))
         connection.execute(psycopg.sql.SQL("create database {} template {}").format(identifier, original))
-    return re.sub(r"^(\w+://[^/?]*)(/[^?]*)?", rf"\1/{name}", _url())
+    return re.sub(r"^(\w+://[^/?]*)(/[^?]*)?", rf"\1/{name}", session.without_search_path(_url()))
 
 
 def close() -> None:

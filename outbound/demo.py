@@ -48,6 +48,7 @@ _FAST = {
     "OUTBOUND_LOOKUPS_PER_MINUTE": "600",
     "OUTBOUND_SIMULATOR_SPEED": "2",
     "OUTBOUND_BROKER_NAMESPACE": DATABASE,
+    "OUTBOUND_SCHEMA": "public",  # of a database of its own
 }
 
 _STYLES = {"completed": "green", "failed": "red", "in-progress": "bold", "ringing": "bold"}

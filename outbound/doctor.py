@@ -125,7 +125,8 @@ def _checks() -> tuple[_Check, ...]:
         _Check("database", _database),
         _Check("pooler", _pooler, ("database",)),
         _Check("database writable", _writable, ("pooler",)),
-        _Check("migrations", _migrations, ("pooler",)),
+        _Check("schema", _schema, ("pooler",)),
+        _Check("migrations", _migrations, ("schema",)),
         _Check("schema drift", _drift, ("migrations", "database writable")),
         _Check("indexes", _indexes, ("pooler",)),
         _Check("autovacuum", _autovacuum, ("pooler",)),
@@ -235,9 +236,26 @@ def _pooler() -> _Said:
     return _ok("none")
 
 
+def _schema() -> _Said:
+    """In which schema we are, and whether those who may read or write its tables get there."""
+    here = db.run(sql.schema_here)
+    if here is None:
+        return _fail("no schema is on the search_path", "`create schema public`, or name one in OUTBOUND_SCHEMA")
+    said = f"{here.name}, as OUTBOUND_SCHEMA says" if settings().database_schema else str(here.name)
+    said += "" if here.may_create else "; this role makes no tables in it"
+    kept_out = [row.name for row in db.run(sql.roles_kept_out)]
+    if kept_out:
+        return _warn(
+            f"{said}; may use its tables, and not the schema: {_some(kept_out)}",
+            f"`grant usage on schema {here.name} to {', '.join(kept_out[:_NAMED_MAX])}`",
+        )
+    if not here.may_create and schema.missing_migrations():
+        mend = f"migrate as its owner, or `grant create on schema {here.name} to {here.role}`"
+        return _fail(f"{here.name}: this role may make no tables in it, and migrations are missing", mend)
+    return _ok(said)
+
+
 def _migrations() -> _Said:
-    if db.with_connection(schema.current) is None:
-        return _fail("no schema is on the search_path", "`create schema public`, or name one in DATABASE_URL's options")
     missing, unknown = schema.missing_migrations(), schema.unknown_migrations()
     if missing:
         return _fail(f"{len(missing)} are missing: {_some(missing)}", "run `outbound migrate`")

@@ -51,7 +51,10 @@ def ready(*, check_schema: bool = True, broker: bool = False, lasting: bool = Fa
                 schema.require()
             yield owned
         except db.Error as error:
-            line = database_errors.line_of(db.cause_of(error))
+            cause = db.cause_of(error)
+            if isinstance(cause, db.UnfitDatabase):
+                raise cause from None
+            line = database_errors.line_of(cause)
             if line is None:
                 raise
             raise Misuse(line) from None

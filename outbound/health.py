@@ -23,7 +23,10 @@ def missing() -> dict[str, str]:
             return found | {"schema": f"lacks {len(lacking)} migrations: run `outbound migrate`"}
         stopped = db.run(sql.dialing_stopped)
         threads = db.run(sql.living_worker_threads, worker_silent_s=WORKER_SILENT_S)
-    except db.Unavailable:
+    except db.Unavailable as error:
+        cause = db.cause_of(error)
+        if isinstance(cause, db.UnfitDatabase):
+            return found | {"database": str(cause)}
         return found | {"database": "does not answer"}
     except Exception as error:  # noqa: BLE001 (no permission, a foreign schema: whatever it is, calls cannot be made)
         log.outage("health.unreadable", error)

@@ -21,6 +21,7 @@ from yoyo.exceptions import LockTimeout
 from yoyo.migrations import MigrationList
 
 from outbound import db
+from outbound.config import settings
 
 sql = db.statements("schema")
 
@@ -118,11 +119,53 @@ def migrate(wait_s: float = WAIT_S, yoyo_wait_s: float = 10, tell: Tell = lambda
 
     Raises:
         MigrationLocked: another one is at work, a `yoyo apply` by hand holds yoyo's lock, or one died with it.
+        db.UnfitDatabase: this role may not make the schema that OUTBOUND_SCHEMA names, or no tables in it.
     """
+    _make_schema(tell)
+    if not _may_migrate():
+        return []
     with _alone(wait_s, yoyo_wait_s, tell) as backend:
         pending = backend.to_apply(_migrations())
         backend.apply_migrations(pending)
         return [migration.id for migration in pending]
+
+
+def _make_schema(tell: Tell) -> None:
+    """Make the schema that OUTBOUND_SCHEMA names, where it is missing."""
+    try:
+        db.open_connection().close()
+    except db.SchemaMissing:
+        name = settings().database_schema or ""
+        with db.connect(needs_schema=False) as connection:
+            try:
+                db.make_schema(connection, name)
+            except db.NotAllowed:
+                raise db.UnfitDatabase(
+                    f"there is no schema {name} in this database, and this role may not make it",
+                    f"`create schema {name} authorization …` (this role), or `grant create on database … to …`",
+                ) from None
+            except db.SchemaThere:
+                return  # another `outbound migrate` made it
+        tell(f"made the schema {name}")
+
+
+def _may_migrate() -> bool:
+    """
+    May this role apply what is missing; False where nothing is, and it may not.
+
+    Raises:
+        db.UnfitDatabase: something is missing, and this role may make no table.
+    """
+    with db.connect() as connection:
+        if sql.may_create(connection) is not False:
+            return True
+        if _missing(connection):
+            name = current(connection)
+            raise db.UnfitDatabase(
+                f"this role may make no tables in the schema {name}",
+                f"`grant create on schema {name} to …` as its owner, or migrate as its owner",
+            )
+    return False
 
 
 def rollback(down_to: str, wait_s: float = WAIT_S, yoyo_wait_s: float = 10, tell: Tell = lambda _: None) -> list[str]:
@@ -152,7 +195,8 @@ def named(text: str) -> str:
 
 def losses(down_to: str) -> dict[str, list[str]]:
     """What a rollback to *down_to* would take away for good: the tables and columns of each migration, newest first."""
-    applied = db.with_connection(_applied)
+    with db.connect() as connection:
+        applied = _applied(connection)
     return {
         name: _dropped((db.sql_dir() / "migrations" / f"{name}.rollback.sql").read_text())
         for name in reversed(known_migrations())
@@ -195,8 +239,7 @@ def rehearse(connection: db.Connection, name: str) -> None:
 
 def current(connection: db.Connection) -> str | None:
     """The schema in which *connection* finds our tables; None where it can find none."""
-    name: str | None = sql.current_schema(connection)
-    return name
+    return db.current_schema(connection)
 
 
 def _migrations() -> MigrationList:

@@ -1,6 +1,7 @@
 """What a database must be for us to work on it, and the settings that its address asks for."""
 
 import re
+from urllib.parse import quote, unquote
 
 VERSION_MIN = 140_000  # PostgreSQL 14: SQL-standard function bodies, multiranges
 _SETTING = re.compile(r"(?<!\S)(?:-c\s*|--)([\w.-]+)=((?:\\.|\S)*)", re.DOTALL)
@@ -12,6 +13,10 @@ class UnfitDatabase(RuntimeError):
     def __init__(self, said: str, mend: str) -> None:
         super().__init__(f"{said}: {mend}")
         self.said, self.mend = said, mend
+
+
+class SchemaMissing(UnfitDatabase):
+    """The schema that OUTBOUND_SCHEMA names is not there."""
 
 
 def refuse_unfit(version_num: int, encoding: str) -> None:
@@ -46,7 +51,52 @@ def refuse_several_homes(homes: list[str] | None) -> None:
     if homes:
         raise UnfitDatabase(
             f"the schemas {', '.join(homes)} each hold outbound's tables",
-            f"name one in DATABASE_URL, as in ?options=-csearch_path%3D{homes[0]}",
+            f"name one in OUTBOUND_SCHEMA, as in OUTBOUND_SCHEMA={homes[0]}",
+        )
+
+
+def refuse_another_schema(schema: str | None, path: str | None) -> None:
+    """
+    Refuse an address whose search_path names another schema than OUTBOUND_SCHEMA does, or more than that one.
+
+    Raises:
+        UnfitDatabase: with one line for the operator.
+    """
+    if schema is not None and path is not None and _named_in(path) != {schema}:
+        raise UnfitDatabase(
+            f"DATABASE_URL asks for search_path={path}, and OUTBOUND_SCHEMA says {schema}",
+            "take search_path out of DATABASE_URL's options, or let both name the same schema alone",
+        )
+
+
+def _named_in(path: str) -> set[str]:
+    """The schemas of a search_path, without those that PostgreSQL itself has."""
+    names = [name.strip() for name in path.split(",")]
+    folded = {name[1:-1] if name.startswith('"') else name.lower() for name in names}
+    return folded - {"pg_temp", "pg_catalog"}
+
+
+def refuse_missing_schema(schema: str, *, is_there: bool, is_usable: bool, elsewhere: list[str] | None) -> None:
+    """
+    Refuse to work where the schema that OUTBOUND_SCHEMA names is not there, or is closed to this role.
+
+    Args:
+        schema: its name.
+        is_there: is there such a schema?
+        is_usable: does this role have USAGE on it?
+        elsewhere: other schemas that hold our tables: perhaps one of them was meant.
+
+    Raises:
+        SchemaMissing: with one line for the operator, which says what to run.
+        UnfitDatabase: likewise.
+    """
+    if not is_there:
+        others = f" (outbound's tables are in {', '.join(elsewhere)})" if elsewhere else ""
+        said = f"there is no schema {schema} in this database{others}"
+        raise SchemaMissing(said, "run `outbound migrate`, which makes it")
+    if not is_usable:
+        raise UnfitDatabase(
+            f"this role may not use the schema {schema}", f"`grant usage on schema {schema} to …` as its owner"
         )
 
 
@@ -61,3 +111,18 @@ def settings_of(options: str) -> tuple[dict[str, str], str]:
         for name, value in _SETTING.findall(options)
     }
     return found, _SETTING.sub("", options).strip()
+
+
+def without_search_path(url: str) -> str:
+    """The address of the same database, with all that its options ask for but search_path."""
+    base, _, query = url.partition("?")
+    pairs = [_pair_without_search_path(pair) for pair in query.split("&")]
+    return "?".join(filter(None, [base, "&".join(filter(None, pairs))]))
+
+
+def _pair_without_search_path(pair: str) -> str:
+    name, _, value = pair.partition("=")
+    if name != "options":
+        return pair
+    left = _SETTING.sub(lambda found: "" if "search_path" in settings_of(found[0])[0] else found[0], unquote(value))
+    return f"options={quote(left.strip(), safe='')}" if left.strip() else ""

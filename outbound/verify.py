@@ -14,10 +14,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NamedTuple
 
-from outbound import config, db, schema
+from outbound import config, db, schema, session
 
 sql = db.statements("verify")
 
@@ -173,7 +173,8 @@ def _settle_in(name: str, web: socket.socket, carrier_url: str) -> None:
     port = web.getsockname()[1]
     os.environ.pop("NOTIFY_SOCKET", None)  # we are nobody's service
     os.environ.update(
-        DATABASE_URL=db.url_of_schema(url, name),
+        DATABASE_URL=session.without_search_path(url),
+        OUTBOUND_SCHEMA=name,
         OUTBOUND_BROKER_NAMESPACE=name,
         OUTBOUND_CARRIER="simulator",
         TWILIO_API_URL=carrier_url,
@@ -198,9 +199,10 @@ def _sweep(live: db.Connection) -> list[str]:
     swept = []
     for left in sql.schemas_left_behind(live, pattern=_PATTERN):
         if sql.hold(live, name=left.name):
-            db.drop_schema(live, left.name)
+            with suppress(db.NotAllowed):  # another role's, of another installation: that one sweeps it
+                db.drop_schema(live, left.name)
+                swept.append(left.name)
             sql.let_go(live, name=left.name)
-            swept.append(left.name)
     return swept
 
 

@@ -18,7 +18,7 @@ select case :scope
 -- name: wait_for_turn()!
 -- Keep every dispatcher from claiming until this transaction ends.  A claim that began earlier is committed by then, so
 -- that what follows sees all of its calls.
-select pg_advisory_xact_lock(hashtext('outbound.dispatch'));
+select pg_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regclass::int);
 
 -- name: write_audit(who, action, scope, key, details)!
 -- Who moved what; in the transaction that moves it.

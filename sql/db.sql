@@ -1,19 +1,21 @@
 -- db.sql: what a connection is told before its first statement, and what it says of the server behind it.
 -- Read by outbound/db.py alone.
 
--- name: pin_session(backend_pid, search_path, time_limit, lock_limit)^
+-- name: pin_session(backend_pid, schema, search_path, time_limit, lock_limit)^
 -- Set what our statements and psycopg rely on, whatever ALTER ROLE, ALTER DATABASE, postgresql.conf or the environment
 -- say otherwise.  A startup option would not do: poolers refuse those or drop them in silence.
 --
 -- Left alone: default_transaction_read_only, with which an operator stops all writes.
 --
--- The schema is the address's, else the one in which our tables are, else the first of the session's own path, else
+-- The schema is OUTBOUND_SCHEMA's, whether it is there or not: nothing of ours may happen in another one.  Where that is
+-- not set it is the address's, else the one in which our tables are, else the first of the session's own path, else
 -- public.
 --
 -- Moves    nothing where another server process answers than backend_pid says (null: whichever): a pooler stands
 --          between, and the session may be shared
 -- Returns  `backend_pid`, the server process that answered; `homes`, the schemas that hold our tables where the session
---          sees none of them and there are several; `search_path`, as it is now
+--          sees none of them and there are several; `schema_is_there` and `schema_is_usable`, of OUTBOUND_SCHEMA's;
+--          `elsewhere`, the other schemas that hold our tables
 with home as (
     select namespace.nspname as name,
            array_position(current_schemas(false), namespace.nspname) as place
@@ -75,7 +77,8 @@ with home as (
     -- A commit that a crash of the server takes back is a phone that rings twice.
     ('synchronous_commit',
      case current_setting('synchronous_commit') when 'off' then 'local' else current_setting('synchronous_commit') end),
-    ('search_path', coalesce(:search_path::text, (select quote_ident(name) || ', pg_temp' from chosen)))
+    ('search_path', coalesce(quote_ident(:schema::text) || ', pg_temp', :search_path::text,
+                             (select quote_ident(name) || ', pg_temp' from chosen)))
 ), pinned as (
     select set_config(name, value, false) as value
       from wanted
@@ -87,8 +90,20 @@ select pg_backend_pid() as backend_pid,
        (select count(*) from pinned) as changed,
        (select array_agg(name::text order by name)
           from home
-         where :search_path::text is null
-        having count(*) > 1 and count(place) = 0) as homes;
+         where :search_path::text is null and :schema::text is null
+        having count(*) > 1 and count(place) = 0) as homes,
+       exists (select from pg_catalog.pg_namespace where nspname = :schema::text) as schema_is_there,
+       exists (select from pg_catalog.pg_namespace where nspname = :schema::text and has_schema_privilege(oid, 'usage'))
+           as schema_is_usable,
+       (select array_agg(name::text order by name) from home where name <> :schema::text) as elsewhere;
+
+-- name: search_path()$
+-- Returns  the session's search_path, as it was set
+select current_setting('search_path');
+
+-- name: current_schema()$
+-- Returns  the schema in which our tables are, or would be made; nothing where there is none
+select current_schema()::text;
 
 -- name: set_session(settings)$
 -- Set what the address asks for beyond that.

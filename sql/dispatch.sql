@@ -21,11 +21,12 @@ select exists (
 
 -- name: take_turn()$
 -- One dispatcher claims at a time, until its transaction ends: a bound that several count and then act upon is none.
+-- The lock is this table's: another schema of the same database has dispatchers of its own.
 --
 -- A claim that a crash of the server forgets was never begun: its commit need not wait for the disk.
 --
 -- Returns  false where another dispatcher has its turn, or nobody has one: the database was restored
-select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'))
+select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regclass::int)
        and not exists (select from dialing_stop where cause = 'recovery')
  where set_config('synchronous_commit', 'off', true) is not null;
 
@@ -270,7 +271,7 @@ update call_log
 -- name: say_broker_works()!
 -- A dispatcher whose nudges get through says so for as long as its connection lasts: the others, from whose hosts the
 -- broker cannot be reached, must not say that nothing is dialed.
-select pg_advisory_lock_shared(hashtext('outbound.broker_works'));
+select pg_advisory_lock_shared(hashtext('outbound.broker_works'), 'call_log'::regclass::int);
 
 -- name: end_broker_stop()!
 -- Nudges get through again.
@@ -291,7 +292,8 @@ with counted as (
 )
 insert into dialing_stop (cause, since, reason)
 select 'broker', now() - make_interval(secs => :away_s), :reason
- where :away_s >= :told_after_s::float8 and pg_try_advisory_xact_lock(hashtext('outbound.broker_works'))
+ where :away_s >= :told_after_s::float8
+   and pg_try_advisory_xact_lock(hashtext('outbound.broker_works'), 'call_log'::regclass::int)
 on conflict (cause) do update set reason = excluded.reason where dialing_stop.reason <> excluded.reason;
 
 -- name: worker_seen(worker_id, threads)!

@@ -42,12 +42,31 @@ insert into duty (name) values ('outbound doctor');
 -- name: write_audit()!
 insert into audit (who, action, scope, key) values ('outbound doctor', 'write', 'account', '');
 
+-- name: schema_here()^
+-- Returns  the schema in which our tables are, or would be made; `may_create`, whether this `role` may make tables in it;
+--          nothing where there is none
+select nspname::text as name, has_schema_privilege(oid, 'create') as may_create, current_user::text as role
+  from pg_namespace
+ where nspname = current_schema();
+
+-- name: roles_kept_out()
+-- Returns  each role that was granted something on a table of this schema and may not use the schema itself
+select distinct grantee::regrole::text as name
+  from pg_class
+ cross join lateral aclexplode(relacl) as granted
+ inner join pg_namespace on pg_namespace.oid = relnamespace
+ where nspname = current_schema()
+   and relkind in ('r', 'p', 'v', 'm', 'S')
+   and grantee <> 0  -- not PUBLIC, which is no role
+   and not has_schema_privilege(grantee, relnamespace, 'usage')
+ order by 1;
+
 -- name: missing_privileges(names)
 -- Returns  each of these tables that this role may not read, or may not change though every call changes it
 select relname::text as name, lower(privilege) as privilege
   from pg_class
  cross join unnest('{SELECT,UPDATE}'::text[]) as privilege
- where relnamespace = current_schema()::regnamespace
+ where relnamespace = quote_ident(current_schema())::regnamespace
    and relname = any(:names::text[])
    and (privilege = 'SELECT' or relname in ('call_log', 'counter', 'duty', 'worker', 'dial_control'))
    and not has_table_privilege(pg_class.oid, privilege)
@@ -66,14 +85,14 @@ select indexed.relname::text as name, owner.relname::text as owner,
  inner join pg_class as indexed on indexed.oid = indexrelid
  inner join pg_class as owner on owner.oid = indrelid
  where not (indisvalid and indisready)
-   and indexed.relnamespace = current_schema()::regnamespace
+   and indexed.relnamespace = quote_ident(current_schema())::regnamespace
  order by 1;
 
 -- name: tables_without_autovacuum()
 -- Returns  the tables of our schema for which somebody has turned it off
 select relname::text as name
   from pg_class, unnest(reloptions) as option
- where relnamespace = current_schema()::regnamespace
+ where relnamespace = quote_ident(current_schema())::regnamespace
    and option ~* '^autovacuum_enabled=(false|off|no|0|f|n)'
  order by 1;
 

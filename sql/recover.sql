@@ -196,7 +196,7 @@ select (select count(*) from call_log where status = 'claimed')::int as claimed,
 -- Moves    the row in dialing_stop -> (nothing)
 -- Races    the dispatchers wait
 with turn as materialized (
-    select pg_advisory_xact_lock(hashtext('outbound.dispatch'))
+    select pg_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regclass::int)
 ), others as (
     insert into identity (line, database_oid, ended_at)
     select line, 0, now()

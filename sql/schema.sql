@@ -5,13 +5,13 @@
 select migration_id from _yoyo_migration;
 
 -- name: take_migration_lock()$
--- One `outbound migrate` at a time, for as long as this connection lives.
+-- One `outbound migrate` at a time and schema, for as long as this connection lives.
 --
 -- Returns  true where we have the lock now; false where another one has it
-select pg_try_advisory_lock(hashtext('outbound.migrate'));
+select pg_try_advisory_lock(hashtext('outbound.migrate'), hashtext(coalesce(current_schema(), '')));
 
 -- name: give_migration_lock_back()$
-select pg_advisory_unlock(hashtext('outbound.migrate'));
+select pg_advisory_unlock(hashtext('outbound.migrate'), hashtext(coalesce(current_schema(), '')));
 
 -- name: migration_lock_holder()^
 -- Returns  the server process that holds the lock and what is known of it, in words; nothing where nobody does
@@ -27,10 +27,15 @@ select pg_locks.pid,
   left join pg_stat_activity on pg_stat_activity.pid = pg_locks.pid
  where locktype = 'advisory'
    and database = (select oid from pg_database where datname = current_database())
-   and (classid::bigint << 32) | objid::bigint = (hashtext('outbound.migrate')::bigint)
-   and objsubid = 1
+   and classid::int = hashtext('outbound.migrate')
+   and objid::int = hashtext(coalesce(current_schema(), ''))
+   and objsubid = 2
    and granted
  limit 1;
+
+-- name: may_create()$
+-- Returns  whether this role may make tables in the schema; nothing where there is none
+select has_schema_privilege(oid, 'create') from pg_namespace where nspname = current_schema();
 
 -- name: has_yoyo_lock()$
 -- Returns  true where yoyo's lock table exists: not before its first run
@@ -97,10 +102,8 @@ with here as (
        and not exists (select from pg_depend where objid = pg_proc.oid and deptype = 'e')
 )
 select kind, owner, name,
-       replace(case kind when 'function' then says else replace(says, prefix, '') end,
+       -- The server writes what is on the path without its schema, but for the table of an index or a trigger.  An alias
+       -- of a view may be the same word.
+       replace(case when kind in ('index', 'trigger') then replace(says, ' ON ' || prefix, ' ON ') else says end,
                'SET search_path TO ' || quote_literal(nspname), 'SET search_path TO here') as says
   from part cross join here;
-
--- name: current_schema()$
--- Returns  the schema in which our tables are, or would be made; nothing where there is none
-select current_schema()::text;

@@ -122,6 +122,11 @@ def open_database(servers: Servers, template: str | None) -> Iterator[str]:
             connection.execute(f"drop database {name} with (force)".encode())
 
 
+def address_of_schema(url: str, name: str) -> str:
+    """The address of the same database, for connections that see nothing but the schema *name*."""
+    return f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{name}"
+
+
 class World:
     """The rows of one test, read and aged by hand."""
 

@@ -167,7 +167,7 @@ def test_after_a_pause_in_mid_run_no_create_reaches_the_carrier(
 def test_a_claim_that_began_before_the_pause_does_not_outlive_it(world: World, campaign_id: int) -> None:
     call_id = queued(world, campaign_id)
     with psycopg.connect(world.url) as dispatcher:
-        dispatcher.execute("select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'))")
+        dispatcher.execute("select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regclass::int)")
         claim = "update call_log set status = 'claimed', fence = 1, overdue_at = now() + interval '30 s' where id = %s"
         dispatcher.execute(claim, (call_id,))
         pausing = Thread(target=control.pause, args=(Scope("campaign", str(campaign_id)),))

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from outbound import callback, cleanup, db, dispatch, embedded, enqueue, metrics, schema, session
-from tests.conftest import CLAIM, Environment, Servers, World, begin, open_database
+from tests.conftest import CLAIM, Environment, Servers, World, address_of_schema, begin, open_database
 from tests.pgbouncer import needs_pgbouncer, pgbouncer
 
 HOSTILE = {
@@ -127,7 +127,7 @@ def test_our_tables_are_found_where_the_session_looks_elsewhere(empty_database: 
     world = World(empty_database)
     world.do("create schema calls")
     world.do("create schema other")
-    with Environment(DATABASE_URL=db.url_of_schema(world.url, "calls")):
+    with Environment(DATABASE_URL=address_of_schema(world.url, "calls")):
         schema.migrate()
     hostile(world, {"search_path": "other"})
 
@@ -140,7 +140,7 @@ def test_among_several_schemas_nobody_guesses(empty_database: str) -> None:
     world = World(empty_database)
     for name in ("one", "two"):
         world.do(f"create schema {name}")
-        with Environment(DATABASE_URL=db.url_of_schema(world.url, name)):
+        with Environment(DATABASE_URL=address_of_schema(world.url, name)):
             schema.migrate()
 
     with pytest.raises(db.UnfitDatabase, match="one, two each hold"):
@@ -267,7 +267,7 @@ def test_a_dump_is_restored_with_its_rows_and_guards(world: World, servers: Serv
 
 def test_migrate_says_whom_it_waits_for_and_gives_up(world: World) -> None:
     world.do("set application_name to 'left behind'")
-    world.do("select pg_advisory_lock(hashtext('outbound.migrate'))")
+    world.do("select pg_advisory_lock(hashtext('outbound.migrate'), hashtext('public'))")
     told: list[str] = []
     pid = world.connection.info.backend_pid
 

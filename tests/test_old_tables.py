@@ -7,7 +7,7 @@ import pytest
 
 from outbound import db, schema
 from tests import old_house
-from tests.conftest import Environment, Servers, World, open_database
+from tests.conftest import Environment, Servers, World, address_of_schema, open_database
 
 SHAPES: tuple[old_house.Shape, ...] = ("whole", "fixed", "small")
 
@@ -20,7 +20,7 @@ def house(request: pytest.FixtureRequest, servers: Servers) -> Iterator[World]:
             connection.execute(old_house.tables_sql(request.param).encode())
             connection.execute(old_house.rows_sql(request.param).encode())
             connection.execute(b"create schema outbound")
-        own = db.url_of_schema(url, "outbound")
+        own = address_of_schema(url, "outbound")
         with Environment(DATABASE_URL=own):
             schema.migrate()
             world = World(own)
@@ -44,7 +44,7 @@ def test_what_a_small_house_lacks_is_there_without_rows(servers: Servers) -> Non
     with open_database(servers, template=None) as url, psycopg.connect(url) as connection:
         connection.execute(old_house.tables_sql("small").encode())
         connection.execute(b"create schema outbound")
-        with Environment(DATABASE_URL=db.url_of_schema(url, "outbound")):
+        with Environment(DATABASE_URL=address_of_schema(url, "outbound")):
             connection.commit()
             schema.migrate()
         connection.execute(b"set search_path to outbound")

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from outbound import cleanup, db, schema
-from tests.conftest import World, forget_settings
+from tests.conftest import World, address_of_schema, forget_settings
 
 MIGRATIONS = db.sql_dir() / "migrations"
 FIRST, SECOND, *_ = ALL = schema.known_migrations()
@@ -294,7 +294,7 @@ def test_a_rollback_does_not_lose_its_lock_to_a_migrate(empty: World) -> None:
     schema.migrate()
 
     with schema._alone(), db.connect() as other:
-        taken = other.execute("select pg_try_advisory_lock(hashtext('outbound.migrate'))").fetchone()
+        taken = other.execute(schema.sql.take_migration_lock.sql).fetchone()
 
     assert taken == (False,)
 
@@ -337,7 +337,7 @@ def test_a_schema_of_its_own_that_the_address_names_is_where_everything_is(
     empty: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     empty.do("create schema calls")
-    monkeypatch.setenv("DATABASE_URL", db.url_of_schema(empty.url, "calls"))
+    monkeypatch.setenv("DATABASE_URL", address_of_schema(empty.url, "calls"))
     forget_settings()
 
     assert schema.migrate() == ALL

@@ -9,13 +9,17 @@ DEFAULT = "outbound"
 
 def use() -> None:
     """Let this process and its children work in the schema that is configured, else in `outbound`."""
-    url = config.load().database_url
-    if url is not None and "search_path" not in url:
-        os.environ["DATABASE_URL"] = db.url_of_schema(url, DEFAULT)
+    if _configured() is None:
+        os.environ["OUTBOUND_SCHEMA"] = DEFAULT
         config.settings.cache_clear()
 
 
 def name() -> str:
     """The name of the schema that is ours, whether it is there or not."""
-    options = db.options_of(config.settings().database_url or "")
-    return session.settings_of(options)[0].get("search_path", DEFAULT)
+    return _configured() or DEFAULT
+
+
+def _configured() -> str | None:
+    settings = config.settings()
+    asked, _ = session.settings_of(db.options_of(settings.database_url or ""))
+    return settings.database_schema or asked.get("search_path")

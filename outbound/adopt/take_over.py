@@ -52,7 +52,7 @@ def alone(work: Callable[[db.Connection], T]) -> T:
     Raises:
         CannotAdopt: another one is.
     """
-    with db.connect(time_limit="0", lock_limit=_LOCK_WAIT) as connection:
+    with db.connect(time_limit="0", lock_limit=_LOCK_WAIT, needs_schema=False) as connection:
         if not sql.take_adopt_lock(connection):
             raise CannotAdopt("another `outbound adopt` is at work: wait until it has ended")
         return work(connection)
@@ -98,8 +98,6 @@ def _take_over(connection: db.Connection, options: Options, tell: Tell, wait: Ca
 def _prepare(run: Run, tables: db.Row) -> None:
     """Our schema, up to date."""
     if not run.is_rehearsal:
-        if tables.our_schema is None:
-            db.make_schema(run.connection, own_schema.name())
         schema.migrate()
     elif tables.our_schema is None:
         schema.rehearse(run.connection, own_schema.name())

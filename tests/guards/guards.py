@@ -415,7 +415,12 @@ GUARDS = (
     Guard(
         "one migration at a time",
         "sql/schema.sql",
-        (("select pg_try_advisory_lock(hashtext('outbound.migrate'))", "select true"),),
+        (
+            (
+                "select pg_try_advisory_lock(hashtext('outbound.migrate'), hashtext(coalesce(current_schema(), '')))",
+                "select true",
+            ),
+        ),
         "tests/test_schema.py",
     ),
     Guard(
@@ -797,5 +802,23 @@ GUARDS = (
         "outbound/adopt/old_workers.py",
         (("bool(self.workers or self.busy)", "bool(self.workers)"),),
         "tests/test_old_redis.py::test_jobs_in_progress_count_as_life",
+    ),
+    Guard(
+        "an address that leads to another schema is refused",
+        "outbound/db.py",
+        (("    session.refuse_another_schema(schema, path)\n", ""),),
+        "tests/test_own_schema.py::test_an_address_that_names_another_schema_is_refused[public]",
+    ),
+    Guard(
+        "nothing happens outside of our schema",
+        "sql/db.sql",
+        (("coalesce(quote_ident(:schema::text) || ', pg_temp', :search_path::text,", "coalesce(:search_path::text,"),),
+        "tests/test_own_schema.py::test_migrate_makes_the_schema_says_so_and_makes_nothing_elsewhere",
+    ),
+    Guard(
+        "dispatchers of two schemas do not keep each other waiting",
+        "sql/dispatch.sql",
+        (("(hashtext('outbound.dispatch'), 'call_log'::regclass::int)", "(hashtext('outbound.dispatch'), 0)"),),
+        "tests/test_own_schema.py::test_two_schemas_of_one_database_share_no_lock",
     ),
 )
