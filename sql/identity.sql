@@ -15,8 +15,8 @@ with seen as materialized (
     select line, dials
       from jsonb_to_recordset(:seen::jsonb) as told (line uuid, dials jsonb)
 ), first_look as (
-    insert into identity (system_identifier, timeline, database_oid)
-    select system_identifier, timeline, database_oid
+    insert into identity (system_identifier, timeline, database_oid, schema_oid)
+    select system_identifier, timeline, database_oid, live_schema_oid()
       from live_identity()
      where not exists (select from identity)
        and not (exists (select from seen)
@@ -28,14 +28,16 @@ with seen as materialized (
     select seen.line, 0, now() from seen cross join first_look
     on conflict do nothing
 ), told_now as (
-    -- The right to ask was granted meanwhile.
+    -- The right to ask was granted meanwhile, or a version wrote the row that did not ask for all of it.
     update identity
        set system_identifier = coalesce(identity.system_identifier, live.system_identifier),
-           timeline = coalesce(identity.timeline, live.timeline)
+           timeline = coalesce(identity.timeline, live.timeline),
+           schema_oid = coalesce(identity.schema_oid, live_schema_oid())
       from live_identity() as live
      where ended_at is null
        and (identity.system_identifier is null and live.system_identifier is not null
-            or identity.timeline is null and live.timeline is not null)
+            or identity.timeline is null and live.timeline is not null
+            or identity.schema_oid is null)
 ), forgotten as (
     select sum((dial.value)::bigint - coalesce(dials_begun.calls, 0)) as calls
       from seen
@@ -61,7 +63,7 @@ with seen as materialized (
                                    || ' (a restored dump, a copy or an upgrade).'
                when 'timeline' then 'The database server is on another time line: it was restored, or a standby was'
                                     || ' promoted, and calls may be missing.'
-               when 'copy' then 'This database is a copy of the one that dialed last.'
+               when 'copy' then 'This database, or this schema of it, is a copy of the one that dialed last.'
                when 'forgotten' then 'The database was set back to an earlier moment: it does not know of '
                                      || fault.calls || ' calls that were begun.'
                else 'The broker or this host last worked for another database, or for a later state of this one.'

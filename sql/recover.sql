@@ -212,5 +212,5 @@ delete from dialing_stop using turn where cause = 'recovery' and (select count(*
 
 -- name: begin_line()!
 -- The present line of this database, from now on; none is there (let_dial ended it).
-insert into identity (system_identifier, timeline, database_oid)
-select system_identifier, timeline, database_oid from live_identity();
+insert into identity (system_identifier, timeline, database_oid, schema_oid)
+select system_identifier, timeline, database_oid, live_schema_oid() from live_identity();

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from outbound import db, schema
+from outbound import schema
 from tests import old_house
 from tests.conftest import Environment, Servers, World, address_of_schema, open_database
 

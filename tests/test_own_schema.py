@@ -442,6 +442,10 @@ def test_our_schema_alone_is_dumped_and_restored_beside_the_other_tables(migrate
     assert migrated.statuses() == ["claimed"]
     with db.connect() as connection:
         assert schema.parts(connection) == schema.parts_of_migrations(connection, "scratch")
+    # It is an earlier state of the queue: nobody is dialed before the carrier's calls were taken in.
+    assert migrated.value("select identity_fault()") == "copy"
+    assert db.transact(dispatch._claim) == []
+    assert "outbound recover" in str(health.missing()["dialing"])
 
 
 # Two installations in one database.
