@@ -427,7 +427,7 @@ def address_for_psql() -> tuple[str, dict[str, str]]:
         return without_password(url)
     path = f"{psycopg.sql.Identifier(name).as_string()},pg_temp"
     escaped = re.sub(r"([\\\s])", r"\\\1", path)
-    options = f"{_options_of(url)} -csearch_path={escaped}".strip()
+    options = f"{options_of(url)} -csearch_path={escaped}".strip()
     address = psycopg.conninfo.make_conninfo(url, options=options)
     with suppress(psycopg.OperationalError), psycopg.connect(address, **_CONNECT_OPTIONS) as connection:
         if sql.search_path(connection) != path:
@@ -441,7 +441,7 @@ def address_for_psql() -> tuple[str, dict[str, str]]:
 def _schema_to_name(url: str) -> str | None:
     """The schema that must be named to psql; None where the address names it, or a session finds ours without."""
     schema = settings().database_schema
-    asked, _ = session.settings_of(_options_of(url))
+    asked, _ = session.settings_of(options_of(url))
     try:
         with _open(url) as plain, connect() as ours:
             found, wanted = current_schema(plain), current_schema(ours)

@@ -36,7 +36,7 @@ select exists (select from pg_namespace where nspname = :old_schema) as has_sche
        and exists (select from field where relname = 'outbound_call_jobs' and attname = 'status') as has_jobs,
        exists (select from field where relname = 'outbound_call_jobs' and attname = 'call_sid') as has_job_sids,
        exists (select from field where relname = 'business' and attname in ('is_active', 'active')) as knows_activity,
-       current_schema()::text as our_schema;
+       case when current_schema() not like 'pg\_temp\_%' then current_schema()::text end as our_schema;
 
 -- name: find_lacking_grants(old_schema)
 -- Returns  `mend`: a statement for each right that this role lacks

@@ -102,8 +102,9 @@ select pg_backend_pid() as backend_pid,
 select current_setting('search_path');
 
 -- name: current_schema()$
--- Returns  the schema in which our tables are, or would be made; nothing where there is none
-select current_schema()::text;
+-- Returns  the schema in which our tables are, or would be made; nothing where there is none: a path that ends in pg_temp
+--          then leads there
+select current_schema()::text where current_schema() not like 'pg\_temp\_%';
 
 -- name: set_session(settings)$
 -- Set what the address asks for beyond that.
