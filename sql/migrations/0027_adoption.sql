@@ -31,7 +31,7 @@ create table if not exists adopted (
 create index if not exists adopted_by_new_id on adopted (kind, new_id) where new_id is not null;
 
 -- A select list of an old table: each column that we read, by its present name and type, in whichever way the house has
--- it.  `wanted` holds [name, type, column, other column …] for each; a column that is nowhere is NULL.  Times without a
+-- it.  `wanted` holds [name, type, column, other column ...] for each; a column that is nowhere is NULL.  Times without a
 -- zone are UTC.  What needs no cast stays a plain column, so that the view can use its index and be written through.
 create or replace function columns_of_old_table(old_schema text, old_table text, wanted text[][]) returns text
 language sql stable
@@ -62,7 +62,7 @@ as $$
       ) as found on true;
 $$;
 
--- A view `old_…` over an old table; without rows where there is no such table.
+-- A view `old_...` over an old table; without rows where there is no such table.
 create or replace function make_old_view(view_name text, old_schema text, old_table text, wanted text[][]) returns void
 language plpgsql
 as $$
