@@ -19,9 +19,11 @@ from typer.testing import CliRunner
 from outbound import cli, config, db, embedded, schema
 from outbound.adopt.fates import FATES
 from outbound.adopt.old_job import LEAD
+from outbound.carrier.simulator import RunningSimulator
 from outbound.failpoint import ADOPT_POINTS, ADOPT_REDIS_POINTS, UNDO_POINTS
 from tests import old_house
-from tests.conftest import Environment, Servers, World, open_database
+from tests.conftest import SETTINGS, Environment, Servers, World, open_database, until
+from tests.test_recover import rung, running_workers
 
 COUNTED = {
     "business": "public.business",
@@ -586,3 +588,81 @@ def test_a_dry_run_changes_nothing_in_redis(house: House, old: redis.Redis, redi
 
     assert report["redis"]["leads_asked_for"] == 3
     assert dumps(old) == before
+
+
+# Dialing what was taken over
+
+
+@pytest.fixture
+def calling(house: House, carrier: RunningSimulator) -> Iterator[RunningSimulator]:
+    """The house's processes use the simulated carrier."""
+    fast = {"OUTBOUND_RELOOK_S": "0.05", "OUTBOUND_LOOKUPS_PER_MINUTE": "6000"}
+    with Environment(**SETTINGS, **fast, TWILIO_API_URL=carrier.url):
+        yield carrier
+
+
+def old_worker(house: House) -> list[str]:
+    """What a worker of the system before would dial: it takes whatever job is queued in its table."""
+    taken = house.old.rows(
+        "update public.outbound_call_jobs as job set status = 'dialing' from public.leads"
+        " where leads.id = job.lead_id and job.status = 'queued' returning leads.phone_e164 as phone"
+    )
+    return [row.phone for row in taken]
+
+
+def test_no_phone_rings_twice_though_an_old_worker_runs_beside_the_resumed_campaigns(
+    house: House, calling: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adopt()
+    assert calling.log() == []
+    waiting = [row.to_number for row in house.ours.rows("select to_number from call_log where status = 'queued'")]
+    house.ours.do("update business set twiml = '<Response/>', window_id = null")
+    house.ours.do("update dial_control set live_max = null")  # nobody takes the callbacks that would make room
+
+    with Environment(DATABASE_URL=house.ours.url), running_workers(monkeypatch) as drain:
+        drain()
+        assert calling.log() == []  # the campaigns are paused
+        for campaign in (1, 2, 3):
+            assert outbound("resume", "campaign", str(campaign)).exit_code == 0
+        by_old = old_worker(house)
+        until(lambda: (drain(), "queued" not in house.ours.statuses())[1], timeout_s=60)
+        by_old += old_worker(house)
+
+    assert set(rung(calling)) <= set(waiting)
+    assert set(rung(calling).values()) == {1}
+    assert len(rung(calling)) > len(waiting) / 2  # the others' fate is not to ring
+    assert set(by_old).isdisjoint(waiting)
+
+
+def test_the_carrier_is_asked_about_the_live_calls_before_the_jobs_wait(
+    house: House, calling: RunningSimulator
+) -> None:
+    house.old.do("update public.leads set phone_e164 = '+972501234524' where id = 140")
+    house.old.do(
+        "insert into public.outbound_call_jobs (id, run_id, lead_id, business_id, status)"
+        " values (200, 1, 140, 1, 'queued')"
+    )
+
+    adopt()
+
+    assert house.call_of(20).error_code == "unknown_to_carrier"
+    assert house.call_of(24).error_code == "no_call_sid"
+    assert house.fates("job")[200] == "queued_here"
+    assert calling.log() == []
+
+
+def test_a_job_whose_telephone_is_in_the_air_waits_once_that_call_is_over(house: House) -> None:
+    house.old.do("update public.leads set phone_e164 = '+972501234524' where id = 140")
+    house.old.do(
+        "insert into public.outbound_call_jobs (id, run_id, lead_id, business_id, status)"
+        " values (200, 1, 140, 1, 'queued')"
+    )
+    adopt()
+    assert (house.fates("job")[200], house.job(200)) == ("in_the_air", "cancelled")
+    held_by = house.call_of(200, "job").id
+    house.ours.do("update call_log set status = 'failed', error_code = 'no_call_sid' where id = %s", held_by)
+
+    adopt()
+
+    assert house.fates("job")[200] == "queued_here"
+    assert house.call_of(200, "job").id != held_by
