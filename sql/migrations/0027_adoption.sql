@@ -182,42 +182,46 @@ begin
 end
 $$;
 
+-- What a word of the old tables means: one of our statuses, `over` where a later step wrote it over the end, or NULL.
+create or replace function meaning_of_old_word(word text) returns text
+language sql immutable parallel safe
+return case translate(lower(trim(word)), '_ ', '--')
+    when 'completed' then 'completed'
+    when 'busy' then 'busy'
+    when 'no-answer' then 'no-answer'
+    when 'noanswer' then 'no-answer'
+    when 'failed' then 'failed'
+    when 'rejected-capacity' then 'failed'
+    when 'canceled' then 'canceled'
+    when 'cancelled' then 'canceled'
+    when 'recorded' then 'over'
+    when 'processed' then 'over'
+    when 'ended' then 'over'
+    when 'hangup' then 'over'
+    when 'hung-up' then 'over'
+    when 'queued' then 'initiated'
+    when 'received' then 'initiated'
+    when 'initiated' then 'initiated'
+    when 'dialing' then 'initiated'
+    when 'calling' then 'initiated'
+    when 'ringing' then 'ringing'
+    when 'in-progress' then 'in-progress'
+    when 'streaming' then 'in-progress'
+    when 'answered' then 'in-progress'
+end;
+
 -- Which of our statuses an old call's two words mean; NULL where neither tells.  A word that the carrier's callback wrote
--- at the end counts in either column; `recorded` and the like were written over it later.
+-- at the end counts in either column.  One expression, so that a query over many rows has no function to call.
 create or replace function word_of_old_call(status text, call_status text) returns text
 language sql immutable parallel safe
-return (
-    with said as (
-        select place,
-               case word
-                   when 'completed' then 'completed'
-                   when 'busy' then 'busy'
-                   when 'no-answer' then 'no-answer'
-                   when 'noanswer' then 'no-answer'
-                   when 'failed' then 'failed'
-                   when 'rejected-capacity' then 'failed'
-                   when 'canceled' then 'canceled'
-                   when 'cancelled' then 'canceled'
-               end as end_word,
-               word in ('recorded', 'processed', 'ended', 'hangup', 'hung-up') as is_over,
-               case word
-                   when 'queued' then 'initiated'
-                   when 'received' then 'initiated'
-                   when 'initiated' then 'initiated'
-                   when 'dialing' then 'initiated'
-                   when 'calling' then 'initiated'
-                   when 'ringing' then 'ringing'
-                   when 'in-progress' then 'in-progress'
-                   when 'streaming' then 'in-progress'
-                   when 'answered' then 'in-progress'
-               end as live_word
-          from (values (1, status), (2, call_status)) as given (place, text)
-         cross join lateral (select translate(lower(trim(text)), '_ ', '--') as word) as plain
-    )
-    select coalesce((select end_word from said where end_word is not null order by place limit 1),
-                    (select 'completed' from said where is_over limit 1),
-                    (select live_word from said where live_word is not null order by place limit 1))
-);
+return case
+    when meaning_of_old_word(status) in ('completed', 'busy', 'no-answer', 'failed', 'canceled')
+        then meaning_of_old_word(status)
+    when meaning_of_old_word(call_status) in ('completed', 'busy', 'no-answer', 'failed', 'canceled')
+        then meaning_of_old_word(call_status)
+    when 'over' in (meaning_of_old_word(status), meaning_of_old_word(call_status)) then 'completed'
+    else coalesce(meaning_of_old_word(status), meaning_of_old_word(call_status))
+end;
 
 -- The first fix of the old program's owners, of whose lack its clean-up died: columns that they may fill.
 -- Returns which of them were not there.
