@@ -64,9 +64,10 @@ def rollback(
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only say what would be lost.")] = False,
 ) -> None:
     """Take back migrations, newest first; what they added is lost for good.  Stop every process before."""
-    from outbound import schema
+    from outbound import db, schema
 
     with ready(check_schema=False):
+        db.with_connection(schema.refuse_foreign)
         try:
             down_to = schema.named(to)
         except schema.NoSuchMigration as error:

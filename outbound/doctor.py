@@ -258,6 +258,10 @@ def _schema() -> _Said:
 def _migrations() -> _Said:
     missing, unknown = schema.missing_migrations(), schema.unknown_migrations()
     if missing:
+        try:
+            db.with_connection(schema.refuse_foreign)
+        except schema.ForeignTables as foreign:
+            return _fail(foreign.said, foreign.mend)
         return _fail(f"{len(missing)} are missing: {_some(missing)}", "run `outbound migrate`")
     if unknown:
         return _warn(

@@ -20,9 +20,12 @@ def missing() -> dict[str, str]:
     try:
         lacking = schema.missing_migrations()
         if lacking:
+            db.with_connection(schema.refuse_foreign)
             return found | {"schema": f"lacks {len(lacking)} migrations: run `outbound migrate`"}
         stopped = db.run(sql.dialing_stopped)
         threads = db.run(sql.living_worker_threads, worker_silent_s=WORKER_SILENT_S)
+    except schema.ForeignTables as foreign:
+        return found | {"schema": str(foreign)}
     except db.Unavailable as error:
         cause = db.cause_of(error)
         if isinstance(cause, db.UnfitDatabase):

@@ -20,11 +20,12 @@ from yoyo.connections import parse_uri
 from yoyo.exceptions import LockTimeout
 from yoyo.migrations import MigrationList
 
-from outbound import db
+from outbound import db, foreign
 from outbound.config import settings
 
 sql = db.statements("schema")
 
+_FIRST = "0001_business_call_log_leads"
 # yoyo's lock is a row with the pid of whoever holds it.  Ours says 0, so that the row of an `outbound migrate` that was
 # killed can be told from the row of a `yoyo apply` that somebody runs by hand.
 _OWN_PID = 0
@@ -36,6 +37,14 @@ WAIT_S = 60  # for that; a migration of large tables can take longer, and says s
 
 class SchemaTooOld(RuntimeError):
     """The database lacks migrations that this version needs; the message says which command to run."""
+
+
+class ForeignTables(SchemaTooOld):
+    """Tables that are not ours stand where ours are, or would be made; the message names them and the mend."""
+
+    def __init__(self, said: str, mend: str) -> None:
+        super().__init__(f"{said}: {mend}")
+        self.said, self.mend = said, mend
 
 
 class MigrationLocked(RuntimeError):
@@ -66,8 +75,11 @@ def known_migrations() -> list[str]:
 
 def known_tables() -> list[str]:
     """The names of the tables that the migrations make."""
-    texts = [(db.sql_dir() / "migrations" / f"{name}.sql").read_text() for name in known_migrations()]
-    return re.findall(r"create table if not exists (\w+)", "\n".join(texts))
+    return re.findall(r"create table if not exists (\w+)", _texts())
+
+
+def _texts() -> str:
+    return "\n".join((db.sql_dir() / "migrations" / f"{name}.sql").read_text() for name in known_migrations())
 
 
 def missing_migrations() -> list[str]:
@@ -97,13 +109,29 @@ def require() -> None:
     Refuse to work on a schema older than this version needs; a newer one is fine.
 
     Raises:
+        ForeignTables: it is not ours to migrate; names the tables and the mend.
         SchemaTooOld: says what is missing and which command to run.
         db.Unavailable: the database does not answer, and why; a pool would try again in silence.
     """
     with db.connect() as connection:
         missing = _missing(connection)
+        if missing:
+            refuse_foreign(connection)
     if missing:
         raise SchemaTooOld(f"the database lacks {', '.join(missing)}: run `outbound migrate`")
+
+
+def refuse_foreign(connection: db.Connection) -> None:
+    """
+    Refuse to work where tables, or other things with our names, were not made by our migrations.
+
+    Raises:
+        ForeignTables: names them and the mend.  Nothing was changed.
+    """
+    is_begun = _FIRST in _applied(connection)
+    theirs = foreign.found(connection, migrations=_texts(), is_begun=is_begun)
+    if theirs:
+        raise ForeignTables(foreign.sentence(current(connection) or "", theirs), foreign.MEND)
 
 
 def migrate(wait_s: float = WAIT_S, yoyo_wait_s: float = 10, tell: Tell = lambda _: None) -> list[str]:
@@ -118,6 +146,7 @@ def migrate(wait_s: float = WAIT_S, yoyo_wait_s: float = 10, tell: Tell = lambda
         tell: is told once whom we wait for.
 
     Raises:
+        ForeignTables: tables of somebody else stand where ours would be made; nothing at all was changed.
         MigrationLocked: another one is at work, a `yoyo apply` by hand holds yoyo's lock, or one died with it.
         db.UnfitDatabase: this role may not make the schema that OUTBOUND_SCHEMA names, or no tables in it.
     """
@@ -173,8 +202,13 @@ def rollback(down_to: str, wait_s: float = WAIT_S, yoyo_wait_s: float = 10, tell
     Take back every migration newer than *down_to* (an id; '' for all), newest first; return what was taken back.
 
     What they added is gone with all that was written there: `losses` says what.  It waits as `migrate` does.
+
+    Raises:
+        ForeignTables: they are not ours to take away.
+        MigrationLocked: as of `migrate`.
+        db.Error: the tables of 0001 have rows, which even this does not drop.
     """
-    with _alone(wait_s, yoyo_wait_s, tell) as backend:
+    with _alone(wait_s, yoyo_wait_s, tell, _LosingBackend) as backend:
         newer = backend.to_rollback(_migrations()).filter(lambda migration: migration.id > down_to)
         backend.rollback_migrations(newer)
         return [migration.id for migration in newer]
@@ -197,15 +231,12 @@ def losses(down_to: str) -> dict[str, list[str]]:
     """What a rollback to *down_to* would take away for good: the tables and columns of each migration, newest first."""
     with db.connect() as connection:
         applied = _applied(connection)
-    return {
-        name: _dropped((db.sql_dir() / "migrations" / f"{name}.rollback.sql").read_text())
-        for name in reversed(known_migrations())
-        if name > down_to and name in applied
-    }
+    return {name: losses_of(name) for name in reversed(known_migrations()) if name > down_to and name in applied}
 
 
-def _dropped(rollback_sql: str) -> list[str]:
-    """Tables and columns that hold data; an index or a function can be made again."""
+def losses_of(migration: str) -> list[str]:
+    """The tables and columns that the rollback of one migration drops; an index or a function can be made again."""
+    rollback_sql = (db.sql_dir() / "migrations" / f"{migration}.rollback.sql").read_text()
     found = re.findall(r"drop (table) if exists (\w+)|alter table (\w+) drop column if exists (\w+)", rollback_sql)
     return [f"table {table}" if kind else f"column {owner}.{column}" for kind, table, owner, column in found]
 
@@ -247,14 +278,20 @@ def _migrations() -> MigrationList:
 
 
 @contextmanager
-def _alone(wait_s: float = WAIT_S, yoyo_wait_s: float = 10, tell: Tell = lambda _: None) -> Iterator[DatabaseBackend]:
+def _alone(
+    wait_s: float = WAIT_S,
+    yoyo_wait_s: float = 10,
+    tell: Tell = lambda _: None,
+    kind: "Callable[[object, str], DatabaseBackend] | None" = None,
+) -> Iterator[DatabaseBackend]:
     """yoyo, with our lock and its own, under our pid."""
     with db.connect(time_limit="0") as connection:
         _take_lock(connection, wait_s, tell)
         try:
+            refuse_foreign(connection)  # before yoyo makes the tables that it keeps its records in
             if sql.has_yoyo_lock(connection):
                 sql.break_own_yoyo_lock(connection, own_pid=_OWN_PID)
-            backend = _backend()
+            backend = _backend(kind or _Backend)
             try:
                 with _yoyo_lock(backend, yoyo_wait_s):
                     yield backend
@@ -311,9 +348,18 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo has no t
         return db.open_connection(time_limit="0", lock_limit=_LOCK_LIMIT)
 
 
-def _backend() -> DatabaseBackend:
+class _LosingBackend(_Backend):
+    """The same for a rollback that somebody has agreed to: its connections let go of rows."""
+
+    def connect(self, dburi: object) -> db.Connection:
+        connection = super().connect(dburi)
+        sql.lose_rows(connection)
+        return connection
+
+
+def _backend(kind: "Callable[[object, str], DatabaseBackend]") -> DatabaseBackend:
     logging.getLogger("yoyo").setLevel(logging.CRITICAL)  # it logs two errors per run even when there is nothing to do
     os.environ.setdefault("USERNAME", "outbound")  # yoyo notes who migrated; in a container the uid may have no name
-    backend = _Backend(parse_uri("postgresql+psycopg:///"), default_migration_table)
+    backend = kind(parse_uri("postgresql+psycopg:///"), default_migration_table)
     backend.init_database()
     return backend

@@ -53,10 +53,12 @@ def verify() -> list[Verdict]:
     It must come first in its process: the environment is changed before anything binds to a broker.
 
     Raises:
+        schema.ForeignTables: the live tables are not ours; names them and the mend.
         CannotVerify: this user may not create a schema in the database, or the connection does not keep to one.
         db.Unavailable: the database does not answer.
     """
     with db.connect() as live:
+        schema.refuse_foreign(live)
         found = [
             _check("error_message is nullable text", lambda: _is_column(live, "error_message", "text", None)),
             _check(
@@ -253,6 +255,7 @@ def _is_reversible(place: _Place) -> str:
         if schema.current(connection) != place.name:  # a rollback of what is live would be the end of it
             raise CannotVerify("the connection does not keep to a schema")
         before = schema.parts(connection)
+        sql.empty_tables(connection)
         schema.rollback("")
         left = [part.name for part in schema.parts(connection)]
         _demand(not left, f"a rollback leaves {', '.join(left)}")

@@ -27,6 +27,16 @@ with home as (
      inner join pg_catalog.pg_namespace as namespace on namespace.oid = mark.relnamespace
      where mark.relname = '_yoyo_migration'
        and mark.relkind = 'r'
+       -- The columns as 0001_business_call_log_leads makes them: a call_log of somebody else is no home of ours.
+       and (select count(*)
+              from pg_catalog.pg_attribute
+             where attrelid = call_log.oid
+               and not attisdropped
+               and (attname, format_type(atttypid, atttypmod), attidentity::text) in (
+                   ('id', 'bigint', 'd'), ('business_id', 'bigint', ''), ('call_sid', 'text', ''),
+                   ('direction', 'text', ''), ('from_number', 'text', ''), ('to_number', 'text', ''),
+                   ('status', 'text', ''), ('created_at', 'timestamp with time zone', ''),
+                   ('updated_at', 'timestamp with time zone', ''))) = 9
        and has_schema_privilege(namespace.oid, 'usage')
 ), chosen as (
     select coalesce(

@@ -47,6 +47,10 @@ select to_regclass('yoyo_lock') is not null;
 -- Races    a `yoyo apply` by hand writes another pid, and keeps its lock
 delete from yoyo_lock where pid = :own_pid;
 
+-- name: lose_rows()$
+-- Let this session's rollbacks drop tables and columns that hold something; without it they refuse.
+select set_config('outbound.lose_rows', 'on', false);
+
 -- name: parts()
 -- All that the current schema is made of, from the catalog alone.  A partition or an extension's object is no part.
 --

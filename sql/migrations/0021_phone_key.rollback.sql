@@ -1,3 +1,10 @@
+-- One statement, and nothing without a mark: yoyo would undo what a migration that failed has done, which goes on instead.
+do $rollback$
+begin
+    if not exists (select from _yoyo_migration where migration_id = '0021_phone_key') then
+        return;
+    end if;
+
 do $$
 begin
     execute replace(replace(pg_get_functiondef('call_obstacle(call_log, bigint[], text[], timestamptz)'::regprocedure),
@@ -60,3 +67,5 @@ create unique index call_log_one_live
 drop statistics if exists call_log_phone_key;
 
 drop function if exists phone_key(text);
+end
+$rollback$;

@@ -1,0 +1,147 @@
+"""Going back takes nothing with it that somebody wrote, unless it was asked for; whichever command is used."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from outbound import db, schema
+from tests.conftest import World
+
+ALL = schema.known_migrations()
+MIGRATIONS = db.sql_dir() / "migrations"
+OWN_ROWS = {"phone_zone", "former_zone"}  # facts that the migration itself wrote, and brings back
+# One row in every table, each with what its constraints ask for.
+ROWS = """
+insert into business (name) values ('Acme');
+insert into business_number (phone, business_id) values ('+15005560001', 1);
+insert into retry_ladder (business_id, name, attempts_per_day_max, attempts_per_week_max) values (1, 'often', 1, 2);
+insert into retry_step (ladder_id, outcome, step, wait) values (1, 'busy', 1, '1 hour');
+insert into campaign (business_id, name) values (1, 'spring');
+insert into campaign_number (campaign_id, phone) values (1, '+15005560001');
+insert into leads (business_id, phone) values (1, '+15005550101');
+insert into call_log (business_id, from_number, to_number, campaign_id) values (1, '+15005560001', '+15005550101', 1);
+insert into call_event (call_id, call_sid, source, status) values (1, 'CA1', 'callback', 'ringing');
+insert into counter (name, label, slot, value) values ('ended', 'failed', 0, 1);
+insert into duty (name) values ('claimed');
+insert into worker (id, threads) values (gen_random_uuid(), 1);
+insert into audit (who, action, scope, key) values ('operator', 'pause', 'account', '');
+insert into dial_control (scope, key, state) values ('business', '1', 'paused');
+insert into calling_window (name, hours) values ('day', '{[540,1020)}');
+insert into calling_day (window_id, day) values (1, '2026-01-01');
+insert into suppression (phone) values ('+15005550102');
+insert into consent (business_id, phone, given_at) values (1, '+15005550101', now());
+insert into registry_check (phone, checked_at, is_listed) values ('+15005550101', now(), false);
+insert into dialing_stop (cause, reason) values ('broker', 'it was flushed');
+insert into call_set_aside (call_id, step, reason) values (1, 'claim', 'odd');
+insert into web_presence default values;
+insert into identity (database_oid) values (1);
+insert into dials_begun (slot, calls) values (0, 1);
+insert into adoption (old_schema, begun_by, stamp) values ('public', 'operator', '1');
+insert into adopted (kind, old_id, fate) values ('call', 1, 'taken over');
+"""
+
+
+def yoyo(world: World, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Roll back with yoyo's own command line."""
+    url = world.url.replace("postgresql://", "postgresql+psycopg://")
+    options = ["rollback", "--batch", "--no-config-file", "--database", url, str(MIGRATIONS), *arguments]
+    command = [str(Path(sys.executable).with_name("yoyo")), *options]
+    return subprocess.run(command, env=os.environ | env, capture_output=True, text=True, timeout=90, check=False)
+
+
+def counts(world: World) -> dict[str, int]:
+    tables = world.rows("select tablename::text as name from pg_tables where schemaname = 'public' order by 1")
+    names = [row.name for row in tables if "yoyo" not in row.name]
+    return {name: count(world, name) for name in names}
+
+
+def count(world: World, table: str) -> int:
+    return int(world.value(f"select count(*) from {table}"))  # noqa: S608 (a table of the catalog)
+
+
+def test_yoyo_s_rollback_of_everything_drops_no_table_that_has_a_row(world: World) -> None:
+    world.do(ROWS)
+    before = counts(world)
+    assert [name for name, rows in before.items() if not rows and name in schema.known_tables()] == []
+
+    back = yoyo(world, "--all")
+
+    assert back.returncode != 0
+    assert "it would lose 1 rows of adoption, 1 rows of adopted; `outbound rollback`" in back.stderr
+    assert counts(world) == before
+
+
+def test_step_by_step_yoyo_refuses_each_rollback_that_would_drop_what_is_there(world: World) -> None:
+    world.do(ROWS)
+    for name, below in zip(reversed(ALL[1:]), reversed(ALL[:-1]), strict=True):
+        tables = {loss.removeprefix("table ") for loss in schema.losses_of(name) if loss.startswith("table ")}
+        if tables - OWN_ROWS:
+            before = counts(world)
+            back = yoyo(world, "--all")
+            assert back.returncode != 0
+            assert f"{name} is not rolled back: it would lose " in back.stderr
+            assert counts(world) == before
+
+        assert schema.rollback(below) == [name]
+
+
+def test_a_column_that_holds_something_stays_too(world: World) -> None:
+    call_id = world.queued()
+    world.do("update call_log set over_by = now() where id = %s", call_id)
+    world.do("update call_log set status = 'canceled', error_code = 'operator' where id = %s", call_id)
+
+    back = yoyo(world, "--all")
+
+    assert (
+        "0024_carrier_pace is not rolled back: it would lose 1 rows of call_log where over_by is not null"
+        in back.stderr
+    )
+    assert world.call(call_id).over_by is not None
+    assert world.call(call_id).error_code == "operator"
+
+
+def test_an_empty_database_of_ours_goes_back_to_nothing(empty_database: str) -> None:
+    empty = World(empty_database)
+    schema.migrate()
+
+    back = yoyo(empty, "--all")
+
+    assert back.returncode == 0, back.stderr
+    assert counts(empty) == {}
+    empty.connection.close()
+
+
+def test_who_was_asked_loses_what_was_said_and_nothing_of_the_first_three_tables(world: World) -> None:
+    world.do(ROWS)
+    kept = {name: count(world, name) for name in ("business", "call_log", "leads")}
+
+    schema.rollback(ALL[0])
+
+    assert counts(world) == kept
+    with pytest.raises(db.Error, match="empty these tables by hand first"):
+        schema.rollback("")
+    assert counts(world) == kept
+    world.do("truncate business, call_log, leads")
+    assert schema.rollback("") == [ALL[0]]
+
+
+def test_every_rollback_that_drops_something_looks_before() -> None:
+    for name in ALL:
+        text = (MIGRATIONS / f"{name}.rollback.sql").read_text()
+        dropped = schema.losses_of(name)
+        looked = re.findall(r"\('(\w+)', '([^']+(?:''[^']*)*)'\)", text)
+        for loss in dropped:
+            kind, what = loss.split(" ", 1)
+            if name == ALL[0] or what in OWN_ROWS or what == "dial_control":  # whose one row of its own says nothing
+                continue
+            table, _, column = what.partition(".")
+            known = any(
+                at == table and (condition == "true" or column in condition.split()) for at, condition in looked
+            )
+            assert known, f"{name} drops {kind} {what} without a look"
+        if dropped and name != "0010_phone_zone":
+            assert text.index("raise exception") < text.index("drop ", text.index("raise exception"))
