@@ -1,22 +1,30 @@
 -- call_log becomes the queue: when a call is due, when it is overdue, and which moves are legal.
--- Run while nobody dials: the upgrade from the old system, whose tables are small, may lock them.
--- squawk-ignore-file require-concurrent-index-creation, adding-foreign-key-constraint, adding-not-nullable-field
--- squawk-ignore-file ban-drop-constraint, constraint-missing-not-valid
+-- Readers and writers go on: rows are moved by the thousand, constraints are checked and indexes built beside them.  It may
+-- be killed anywhere, and is gone on with when it is run again.
+-- squawk-ignore-file ban-concurrent-index-creation-in-transaction, ban-drop-constraint, adding-not-nullable-field
+-- transactional: false
 -- depends: 0004_leads_one_per_phone
 
-alter table call_log add column if not exists due_at timestamptz not null default now();
-alter table call_log add column if not exists overdue_at timestamptz null;
-alter table call_log add column if not exists fence bigint not null default 0;
-alter table call_log add column if not exists put_backs integer not null default 0;
-alter table call_log add column if not exists looks integer not null default 0;
-alter table call_log add column if not exists looked_at timestamptz null;
-alter table call_log add column if not exists dialed_at timestamptz null;
-alter table call_log add column if not exists answered_at timestamptz null;
-alter table call_log add column if not exists ended_at timestamptz null;
-alter table call_log add column if not exists duration_s integer null;
-alter table call_log add column if not exists answered_by text null;
-alter table call_log add column if not exists idempotency_key text null;
-alter table call_log add column if not exists lead_id bigint null references leads (id);
+-- What a build that was killed left behind is in nobody's use, and in the way of the next.
+do $$
+declare
+    leftover text;
+begin
+    for leftover in
+        select format('%I.%I', nspname, relname)
+          from pg_index
+         inner join pg_class on pg_class.oid = indexrelid
+         inner join pg_namespace on pg_namespace.oid = relnamespace
+         where not indisvalid
+           and nspname = current_schema()
+           and relname in (
+                   'call_log_call_sid', 'call_log_idempotency_key', 'call_log_one_live', 'call_log_due',
+                   'call_log_overdue', 'call_log_live')
+    loop
+        execute 'drop index ' || leftover;
+    end loop;
+end
+$$;
 
 -- How far along its life a call is; a status only moves to a higher rank.  NULL for a word we do not know.
 create or replace function call_status_rank(status text) returns integer
@@ -42,132 +50,267 @@ create or replace function call_is_in_doubt(status text, error_code text) return
 language sql immutable parallel safe
 return status = 'failed' and coalesce(error_code in ('no_call_sid', 'several_candidates'), false);
 
--- Rows of the old system, once.  Whatever it had in flight was already given to the carrier, or perhaps was: such a
--- call is looked up and closed, never dialed again.
+-- What a row must be holds for each that is written from here on; the ones before are moved to it, then checked.
 do $$
+declare
+    has text[] := array(select conname::text from pg_constraint where conrelid = 'call_log'::regclass);
 begin
-    if to_regclass('call_log_overdue') is not null then
-        return;
+    -- Asked for again and again: behind a lock that is waited for, everybody waits.
+    for attempt in 1..100 loop
+        begin
+            perform set_config('lock_timeout', '500ms', true);
+            lock table call_log, leads in access exclusive mode;
+            exit;
+        exception
+            when lock_not_available or deadlock_detected then
+                if attempt = 100 then
+                    raise;
+                end if;
+                perform pg_sleep(0.1);
+        end;
+    end loop;
+
+    alter table call_log
+        add column if not exists due_at timestamptz not null default now(),
+        add column if not exists overdue_at timestamptz null,
+        add column if not exists fence bigint not null default 0,
+        add column if not exists put_backs integer not null default 0,
+        add column if not exists looks integer not null default 0,
+        add column if not exists looked_at timestamptz null,
+        add column if not exists dialed_at timestamptz null,
+        add column if not exists answered_at timestamptz null,
+        add column if not exists ended_at timestamptz null,
+        add column if not exists duration_s integer null,
+        add column if not exists answered_by text null,
+        add column if not exists idempotency_key text null,
+        add column if not exists lead_id bigint null;
+
+    if not 'call_log_lead_id_fkey' = any(has) then
+        alter table call_log
+            add constraint call_log_lead_id_fkey foreign key (lead_id) references leads (id) not valid;
     end if;
 
-    update call_log
-       set direction = case when direction like 'outbound%' then 'outbound' when direction like 'inbound%' then 'inbound' end
-     where direction is null or direction not in ('outbound', 'inbound');
+    -- A plain INSERT of business_id, from_number and to_number puts a call in the queue.
+    alter table call_log alter column direction set default 'outbound';
+    alter table call_log alter column status set default 'queued';
 
-    update call_log
-       set status = case replace(lower(coalesce(status, '')), '_', '-')
-                        when 'in-progress' then 'in-progress'
-                        when 'ringing' then 'ringing'
-                        when 'queued' then 'initiated'
-                        when 'initiated' then 'initiated'
-                        when 'dialing' then 'initiated'
-                        when 'calling' then 'initiated'
-                        when 'completed' then 'completed'
-                        when 'ended' then 'completed'
-                        when 'busy' then 'busy'
-                        when 'no-answer' then 'no-answer'
-                        when 'canceled' then 'canceled'
-                        when 'cancelled' then 'canceled'
-                        else 'failed'
-                    end,
-           error_code = case when replace(lower(coalesce(status, '')), '_', '-') in
-                             ('in-progress', 'ringing', 'queued', 'initiated', 'dialing', 'calling', 'completed', 'ended',
-                              'busy', 'no-answer', 'canceled', 'cancelled', 'failed')
-                             then error_code else 'unknown_status' end,
-           error_message = case when replace(lower(coalesce(status, '')), '_', '-') in
-                             ('in-progress', 'ringing', 'queued', 'initiated', 'dialing', 'calling', 'completed', 'ended',
-                              'busy', 'no-answer', 'canceled', 'cancelled', 'failed')
-                             then error_message
-                             else 'Upgrade: the old status was ' || coalesce(quote_literal(status), 'missing') || '.' end
-     where status is null
-        or status not in ('initiated', 'ringing', 'in-progress', 'completed', 'busy', 'no-answer', 'failed', 'canceled');
+    -- For as long as it takes to know that no row lacks one: then the column itself says so, without reading the table.
+    if exists (
+        select
+          from pg_attribute
+         where attrelid = 'call_log'::regclass and attname = 'status' and not attnotnull
+    ) and not 'call_log_status_given' = any(has) then
+        alter table call_log add constraint call_log_status_given check (status is not null) not valid;
+    end if;
 
-    -- An empty call_sid is none.
-    update call_log
-       set call_sid = null
-     where call_sid = '';
+    if not 'call_log_status' = any(has) then
+        alter table call_log add constraint call_log_status check (
+            status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress',
+                       'completed', 'busy', 'no-answer', 'failed', 'canceled')
+        ) not valid;
+    end if;
 
-    -- A call_sid belongs to one row: the newest keeps it, the others keep it in words.
-    update call_log
-       set call_sid = null,
-           error_message = coalesce(call_log.error_message || ' ', '')
-                           || 'Upgrade: call_sid ' || call_log.call_sid || ' is kept by call ' || newest.id || '.'
-      from (select call_sid, max(id) as id from call_log where call_sid is not null group by call_sid) as newest
-     where call_log.call_sid = newest.call_sid and call_log.id <> newest.id;
+    if not 'call_log_direction' = any(has) then
+        alter table call_log add constraint call_log_direction check (direction in ('outbound', 'inbound')) not valid;
+    end if;
 
-    -- One live call per business and number: the newest that has a call_sid stays live, else the newest.
-    update call_log
-       set status = 'failed',
-           error_code = 'superseded',
-           error_message = 'Upgrade: call ' || newest.id || ' to the same number is kept live.'
-      from (select distinct on (business_id, to_number) business_id, to_number, id
-              from call_log
-             where direction = 'outbound' and call_status_rank(status) < 5
-             order by business_id, to_number, call_sid is null, id desc) as newest
-     where call_log.direction = 'outbound'
-       and call_status_rank(call_log.status) < 5
-       and call_log.business_id = newest.business_id
-       and call_log.to_number is not distinct from newest.to_number
-       and call_log.id <> newest.id;
+    -- Every state that can get stuck carries its deadline.
+    if not 'call_log_deadline' = any(has) then
+        alter table call_log add constraint call_log_deadline check (
+            status not in ('claimed', 'initiated', 'ringing', 'in-progress') or overdue_at is not null
+        ) not valid;
+    end if;
 
-    update call_log
-       set overdue_at = now(), dialed_at = created_at
-     where call_status_rank(status) < 5;
-
-    update call_log
-       set ended_at = updated_at
-     where call_status_rank(status) = 5;
+    -- What waits to be dialed can be dialed.
+    if not 'call_log_dialable' = any(has) then
+        alter table call_log add constraint call_log_dialable check (
+            status not in ('queued', 'claimed')
+            or coalesce(direction = 'outbound'
+                        and call_sid is null
+                        and from_number ~ '^\+[1-9][0-9]{6,14}$'
+                        and to_number ~ '^\+[1-9][0-9]{6,14}$', false)
+        ) not valid;
+    end if;
 end
 $$;
 
--- A plain INSERT of business_id, from_number and to_number puts a call in the queue.
-alter table call_log alter column direction set default 'outbound';
-alter table call_log alter column status set default 'queued';
-alter table call_log alter column status set not null;
+-- Rows from before, once: until call_log_dialable, the last to be checked, holds for all of them.  Whatever was in flight
+-- was already given to the carrier, or perhaps was: such a call is looked up and closed, never dialed again.
+do $$
+declare
+    since bigint := (select min(id) - 1 from call_log);
+    until bigint;
+begin
+    if exists (
+        select
+          from pg_constraint
+         where conrelid = 'call_log'::regclass and conname = 'call_log_dialable' and convalidated
+    ) then
+        return;
+    end if;
+    loop
+        select max(id) into until from (select id from call_log where id > since order by id limit 2000) as batch;
+        exit when until is null;
 
-alter table call_log drop constraint if exists call_log_status;
-alter table call_log add constraint call_log_status check (
-    status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress',
-               'completed', 'busy', 'no-answer', 'failed', 'canceled')
-);
+        with row_before as (
+            select id, updated_at, created_at, replace(lower(coalesce(status, '')), '_', '-') as word
+              from call_log
+             where id > since and id <= until
+               and overdue_at is null and ended_at is null  -- else an earlier run has moved it
+               for update
+        ), moved as (
+            select *,
+                   case word
+                       when 'in-progress' then 'in-progress'
+                       when 'ringing' then 'ringing'
+                       when 'queued' then 'initiated'
+                       when 'initiated' then 'initiated'
+                       when 'dialing' then 'initiated'
+                       when 'calling' then 'initiated'
+                       when 'completed' then 'completed'
+                       when 'ended' then 'completed'
+                       when 'busy' then 'busy'
+                       when 'no-answer' then 'no-answer'
+                       when 'canceled' then 'canceled'
+                       when 'cancelled' then 'canceled'
+                       else 'failed'
+                   end as status,
+                   word in ('in-progress', 'ringing', 'queued', 'initiated', 'dialing', 'calling', 'completed', 'ended',
+                            'busy', 'no-answer', 'canceled', 'cancelled', 'failed') as is_known
+              from row_before
+        )
+        update call_log
+           set direction = case
+                               when direction like 'outbound%' then 'outbound'
+                               when direction like 'inbound%' then 'inbound'
+                           end,
+               status = moved.status,
+               error_code = case when is_known then error_code else 'unknown_status' end,
+               error_message = case
+                                   when is_known then error_message
+                                   else 'Upgrade: the old status was '
+                                        || coalesce(quote_literal(call_log.status), 'missing') || '.'
+                               end,
+               call_sid = nullif(call_sid, ''),  -- an empty one is none
+               overdue_at = case when call_status_rank(moved.status) < 5 then now() end,
+               dialed_at = case when call_status_rank(moved.status) < 5 then moved.created_at else dialed_at end,
+               ended_at = case when call_status_rank(moved.status) = 5 then moved.updated_at end
+          from moved
+         where call_log.id = moved.id;
 
-alter table call_log drop constraint if exists call_log_direction;
-alter table call_log add constraint call_log_direction check (direction in ('outbound', 'inbound'));
+        since := until;
+        commit;
+    end loop;
+end
+$$;
 
--- Every state that can get stuck carries its deadline.
-alter table call_log drop constraint if exists call_log_deadline;
-alter table call_log add constraint call_log_deadline check (
-    status not in ('claimed', 'initiated', 'ringing', 'in-progress') or overdue_at is not null
-);
+-- A call_sid belongs to one row: the newest keeps it, the others keep it in words.
+do $$
+declare
+    twin record;
+    done integer := 0;
+begin
+    if exists (
+        select
+          from pg_constraint
+         where conrelid = 'call_log'::regclass and conname = 'call_log_dialable' and convalidated
+    ) then
+        return;
+    end if;
+    for twin in
+        select *
+          from (select id, call_sid, max(id) over (partition by call_sid) as newest
+                  from call_log
+                 where call_sid is not null) as same
+         where id <> newest
+         order by id
+    loop
+        update call_log
+           set call_sid = null,
+               error_message = coalesce(error_message || ' ', '')
+                               || 'Upgrade: call_sid ' || call_sid || ' is kept by call ' || twin.newest || '.'
+         where id = twin.id and call_sid = twin.call_sid;
+        done := done + 1;
+        if done % 1000 = 0 then
+            commit;
+        end if;
+    end loop;
+end
+$$;
 
--- What waits to be dialed can be dialed.
-alter table call_log drop constraint if exists call_log_dialable;
-alter table call_log add constraint call_log_dialable check (
-    status not in ('queued', 'claimed')
-    or coalesce(direction = 'outbound'
-                and call_sid is null
-                and from_number ~ '^\+[1-9][0-9]{6,14}$'
-                and to_number ~ '^\+[1-9][0-9]{6,14}$', false)
-);
+-- One live call per business and number: the newest that has a call_sid stays live, else the newest.
+do $$
+declare
+    twin record;
+    done integer := 0;
+begin
+    if exists (
+        select
+          from pg_constraint
+         where conrelid = 'call_log'::regclass and conname = 'call_log_dialable' and convalidated
+    ) then
+        return;
+    end if;
+    for twin in
+        select *
+          from (select id,
+                       first_value(id) over (partition by business_id, to_number
+                                             order by call_sid is null, id desc) as newest
+                  from call_log
+                 where direction = 'outbound' and status in ('initiated', 'ringing', 'in-progress')) as same
+         where id <> newest
+         order by id
+    loop
+        update call_log
+           set status = 'failed',
+               error_code = 'superseded',
+               error_message = 'Upgrade: call ' || twin.newest || ' to the same number is kept live.',
+               overdue_at = null,
+               dialed_at = null,
+               ended_at = updated_at
+         where id = twin.id and status in ('initiated', 'ringing', 'in-progress');
+        done := done + 1;
+        if done % 1000 = 0 then
+            commit;
+        end if;
+    end loop;
+end
+$$;
 
-create unique index if not exists call_log_call_sid on call_log (call_sid) where call_sid is not null;
+do $$
+begin
+    if exists (
+        select from pg_constraint where conrelid = 'call_log'::regclass and conname = 'call_log_status_given'
+    ) then
+        alter table call_log validate constraint call_log_status_given;
+    end if;
+end
+$$;
 
-create unique index if not exists call_log_idempotency_key
+alter table call_log validate constraint call_log_lead_id_fkey;
+alter table call_log validate constraint call_log_status;
+alter table call_log validate constraint call_log_direction;
+alter table call_log validate constraint call_log_deadline;
+alter table call_log validate constraint call_log_dialable;
+
+create unique index concurrently if not exists call_log_call_sid on call_log (call_sid) where call_sid is not null;
+
+create unique index concurrently if not exists call_log_idempotency_key
     on call_log (business_id, idempotency_key) where idempotency_key is not null;
 
 -- The reservation: one live outbound call per business and number.
-create unique index if not exists call_log_one_live
+create unique index concurrently if not exists call_log_one_live
     on call_log (business_id, to_number)
  where direction = 'outbound' and status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress');
 
 -- What a claim reads, business by business.
-create index if not exists call_log_due on call_log (business_id, due_at, id) where status = 'queued';
+create index concurrently if not exists call_log_due on call_log (business_id, due_at, id) where status = 'queued';
 
 -- What clean-up, reconcile and metrics read: the one meaning of "stale".
-create index if not exists call_log_overdue on call_log (overdue_at) where overdue_at is not null;
+create index concurrently if not exists call_log_overdue on call_log (overdue_at) where overdue_at is not null;
 
 -- What is in the air; small however long the history is.
-create index if not exists call_log_live
+create index concurrently if not exists call_log_live
     on call_log (status, business_id)
  where status in ('claimed', 'initiated', 'ringing', 'in-progress');
 
@@ -193,5 +336,27 @@ begin
 end
 $$;
 
-create or replace trigger call_log_guard before update on call_log
-for each row execute function call_log_guard();
+do $$
+begin
+    -- Asked for again and again: behind a lock that is waited for, everybody waits.
+    for attempt in 1..100 loop
+        begin
+            perform set_config('lock_timeout', '500ms', true);
+            lock table call_log in access exclusive mode;
+            exit;
+        exception
+            when lock_not_available or deadlock_detected then
+                if attempt = 100 then
+                    raise;
+                end if;
+                perform pg_sleep(0.1);
+        end;
+    end loop;
+
+    alter table call_log alter column status set not null;  -- known by now, without reading the table
+    alter table call_log drop constraint if exists call_log_status_given;
+
+    create or replace trigger call_log_guard before update on call_log
+    for each row execute function call_log_guard();
+end
+$$;

@@ -1,6 +1,27 @@
 -- Whom nobody may call, who has agreed to be called, and when a do-not-call registry was last asked about whom.
--- squawk-ignore-file adding-foreign-key-constraint, require-concurrent-index-creation
+-- squawk-ignore-file adding-foreign-key-constraint, ban-concurrent-index-creation-in-transaction
+-- transactional: false
 -- depends: 0010_phone_zone
+
+-- What a build that was killed left behind is in nobody's use, and in the way of the next.
+do $$
+declare
+    leftover text;
+begin
+    for leftover in
+        select format('%I.%I', nspname, relname)
+          from pg_index
+         inner join pg_class on pg_class.oid = indexrelid
+         inner join pg_namespace on pg_namespace.oid = relnamespace
+         where not indisvalid
+           and nspname = current_schema()
+           and relname in (
+                   'call_log_unchecked')
+    loop
+        execute 'drop index ' || leftover;
+    end loop;
+end
+$$;
 
 -- Without a business it holds for everybody; without a campaign, for all of the business's calls.
 create table if not exists suppression (
@@ -37,7 +58,7 @@ create table if not exists registry_check (
 );
 
 -- The calls that wait for such a check, by the number that was checked.
-create index if not exists call_log_unchecked
+create index concurrently if not exists call_log_unchecked
     on call_log (to_number)
  where status = 'queued' and held_by = 'registry_check_old';
 

@@ -166,6 +166,28 @@ begin
 end
 $$;
 
+do $$
+declare
+    before text := current_setting('lock_timeout');
+begin
+    -- Asked for again and again: behind a lock that is waited for, everybody waits.
+    for attempt in 1..100 loop
+        begin
+            perform set_config('lock_timeout', '500ms', true);
+            lock table call_log, business in access exclusive mode;
+            exit;
+        exception
+            when lock_not_available or deadlock_detected then
+                if attempt = 100 then
+                    raise;
+                end if;
+                perform pg_sleep(0.1);
+        end;
+    end loop;
+    perform set_config('lock_timeout', before, true);
+end
+$$;
+
 alter table call_log drop constraint if exists call_log_time_zone;
 create or replace trigger call_log_zone before insert or update of time_zone on call_log
 for each row when (new.time_zone is not null) execute function call_log_zone();

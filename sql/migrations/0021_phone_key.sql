@@ -1,8 +1,30 @@
 -- One telephone, one key: what is suppressed, agreed to, checked, live, counted and known as a lead is the telephone, in
 -- whichever of its two E.164 forms it is written.  What is dialed stays as it was written.
--- Safe while calls are dialed: writers wait for as long as the indexes take, about a second per million rows of call_log.
--- squawk-ignore-file require-concurrent-index-creation, require-concurrent-index-deletion, ban-drop-constraint
+-- Safe while calls are dialed: the indexes are built beside readers and writers, and take the place of the old ones at once.
+-- squawk-ignore-file ban-concurrent-index-creation-in-transaction, ban-drop-constraint
+-- transactional: false
 -- depends: 0020_set_aside
+
+-- What a build that was killed left behind is in nobody's use, and in the way of the next.
+do $$
+declare
+    leftover text;
+begin
+    for leftover in
+        select format('%I.%I', nspname, relname)
+          from pg_index
+         inner join pg_class on pg_class.oid = indexrelid
+         inner join pg_namespace on pg_namespace.oid = relnamespace
+         where not indisvalid
+           and nspname = current_schema()
+           and relname in (
+                   'call_log_one_live_keyed', 'call_log_attempts_keyed', 'call_log_unchecked_keyed',
+                   'leads_one_per_phone_keyed')
+    loop
+        execute 'drop index ' || leftover;
+    end loop;
+end
+$$;
 
 -- The form of a number that stands for its telephone.  Argentina's mobiles lose the 9 that is dialed from abroad,
 -- Mexico's the 1 that was dialed until 2020; Brazil's that lack the ninth digit (all since 2016) get it: they began with
@@ -15,28 +37,6 @@ return case left(phone, 3)
     when '+55' then regexp_replace(phone, '^(\+55[1-9]{2})([6-9][0-9]{7})$', '\19\2')
     else phone
 end;
-
--- All locks at once and none for long: who is writing is waited for outside of any queue, so that nobody waits behind us.
-do $$
-declare
-    before text := current_setting('lock_timeout');
-begin
-    for attempt in 1..100 loop
-        begin
-            perform set_config('lock_timeout', '500ms', true);
-            lock table call_log, leads, suppression, consent, registry_check in access exclusive mode;
-            exit;
-        exception
-            when lock_not_available or deadlock_detected then
-                if attempt = 100 then
-                    raise;
-                end if;
-                perform pg_sleep(0.1);
-        end;
-    end loop;
-    perform set_config('lock_timeout', before, true);
-end
-$$;
 
 -- Of two live calls to one telephone the one that has come furthest stays live, the newest of equals.  One that nobody
 -- has begun to dial is canceled; one that the carrier may have is closed as superseded, which a later word of the carrier
@@ -57,18 +57,15 @@ update call_log
   from live
  where call_log.id = live.id and live.id <> live.kept;
 
-drop index if exists call_log_one_live;
-create unique index call_log_one_live
+create unique index concurrently if not exists call_log_one_live_keyed
     on call_log (business_id, phone_key(to_number))
  where direction = 'outbound' and status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress');
 
-drop index if exists call_log_attempts;
-create index call_log_attempts
+create index concurrently if not exists call_log_attempts_keyed
     on call_log (business_id, phone_key(to_number), dialed_at)
  where direction = 'outbound' and dialed_at is not null;
 
-drop index if exists call_log_unchecked;
-create index call_log_unchecked
+create index concurrently if not exists call_log_unchecked_keyed
     on call_log (phone_key(to_number))
  where status = 'queued' and held_by = 'registry_check_old';
 
@@ -84,8 +81,56 @@ update leads
   from twin
  where coalesce(leads.duplicate_of, leads.id) = twin.id and twin.id <> twin.oldest;
 
-drop index if exists leads_one_per_phone;
-create unique index leads_one_per_phone on leads (business_id, phone_key(phone)) where duplicate_of is null;
+create unique index concurrently if not exists leads_one_per_phone_keyed
+    on leads (business_id, phone_key(phone)) where duplicate_of is null;
+
+-- All locks at once and none for long: who is writing is waited for outside of any queue, so that nobody waits behind us.
+do $$
+declare
+    before text := current_setting('lock_timeout');
+begin
+    for attempt in 1..100 loop
+        begin
+            perform set_config('lock_timeout', '500ms', true);
+            lock table call_log, leads in access exclusive mode;
+            exit;
+        exception
+            when lock_not_available or deadlock_detected then
+                if attempt = 100 then
+                    raise;
+                end if;
+                perform pg_sleep(0.1);
+        end;
+    end loop;
+    perform set_config('lock_timeout', before, true);
+
+    drop index if exists call_log_one_live, call_log_attempts, call_log_unchecked, leads_one_per_phone;
+    alter index call_log_one_live_keyed rename to call_log_one_live;
+    alter index call_log_attempts_keyed rename to call_log_attempts;
+    alter index call_log_unchecked_keyed rename to call_log_unchecked;
+    alter index leads_one_per_phone_keyed rename to leads_one_per_phone;
+end
+$$;
+
+-- The same for the lists, with the functions that read them.
+do $entries$
+declare
+    before text := current_setting('lock_timeout');
+begin
+    for attempt in 1..100 loop
+        begin
+            perform set_config('lock_timeout', '500ms', true);
+            lock table suppression, consent, registry_check in access exclusive mode;
+            exit;
+        exception
+            when lock_not_available or deadlock_detected then
+                if attempt = 100 then
+                    raise;
+                end if;
+                perform pg_sleep(0.1);
+        end;
+    end loop;
+    perform set_config('lock_timeout', before, true);
 
 -- Of several entries of one telephone the oldest stays; of consents the latest word, of checks the latest answer, and of
 -- one moment what forbids.  What goes is in the audit.
@@ -158,6 +203,8 @@ return exists (
        and consent.given_at <= now()
        and (consent.expires_at is null or consent.expires_at > now())
 );
+end
+$entries$;
 
 -- call_obstacle counts attempts and finds checks by the key.  Its text is edited, not repeated: whatever else it says by
 -- now stays.

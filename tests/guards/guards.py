@@ -111,7 +111,12 @@ GUARDS = (
     Guard(
         "one live call per business and number",
         "sql/migrations/0021_phone_key.sql",
-        (("create unique index call_log_one_live", "create index call_log_one_live"),),
+        (
+            (
+                "create unique index concurrently if not exists call_log_one_live_keyed",
+                "create index concurrently if not exists call_log_one_live_keyed",
+            ),
+        ),
         "tests/test_enqueue.py",
     ),
     Guard(
@@ -119,8 +124,8 @@ GUARDS = (
         "sql/migrations/0005_call_log_queue.sql",
         (
             (
-                "create unique index if not exists call_log_idempotency_key",
-                "create index if not exists call_log_idempotency_key",
+                "create unique index concurrently if not exists call_log_idempotency_key",
+                "create index concurrently if not exists call_log_idempotency_key",
             ),
         ),
         "tests/test_enqueue.py",
@@ -130,8 +135,8 @@ GUARDS = (
         "sql/migrations/0005_call_log_queue.sql",
         (
             (
-                "create unique index if not exists call_log_call_sid",
-                "create index if not exists call_log_call_sid",
+                "create unique index concurrently if not exists call_log_call_sid",
+                "create index concurrently if not exists call_log_call_sid",
             ),
         ),
         "tests/test_callback.py",
@@ -287,7 +292,12 @@ GUARDS = (
     Guard(
         "one lead per caller",
         "sql/migrations/0021_phone_key.sql",
-        (("create unique index leads_one_per_phone", "create index leads_one_per_phone"),),
+        (
+            (
+                "create unique index concurrently if not exists leads_one_per_phone_keyed",
+                "create index concurrently if not exists leads_one_per_phone_keyed",
+            ),
+        ),
         "tests/test_lead.py",
     ),
     Guard(
@@ -411,6 +421,58 @@ GUARDS = (
         "outbound/carrier/twilio.py",
         (("(CallUnsure if sending.has_begun else CallNotSent)", "CallUnsure"),),
         "tests/test_carrier.py::test_nothing_is_sent_where_the_request_cannot_be_made",
+    ),
+    Guard(
+        "tables that outbound did not make are not migrated",
+        "outbound/schema.py",
+        (("            refuse_foreign(connection)  # before yoyo", "            pass  # before yoyo"),),
+        "tests/test_foreign.py",
+    ),
+    Guard(
+        "nor by yoyo",
+        "sql/migrations/0001_business_call_log_leads.sql",
+        (("if theirs <> '{}' then", "if false then"),),
+        "tests/test_foreign.py",
+    ),
+    Guard(
+        "a call_log of somebody else is no home of ours",
+        "sql/db.sql",
+        (
+            (
+                "('updated_at', 'timestamp with time zone', ''))) = 9",
+                "('updated_at', 'timestamp with time zone', ''))) > 0",
+            ),
+        ),
+        "tests/test_foreign.py::test_yoyo_s_own_tables_beside_the_old_ones_are_no_home_of_ours",
+    ),
+    Guard(
+        "a rollback by hand takes no table that has rows",
+        "sql/migrations/0027_adoption.rollback.sql",
+        (("is distinct from 'on'", "is not null"),),
+        "tests/test_rollback.py::test_yoyo_s_rollback_of_everything_drops_no_table_that_has_a_row",
+    ),
+    Guard(
+        "the first three tables are never dropped with rows",
+        "sql/migrations/0001_business_call_log_leads.rollback.sql",
+        (("if losses <> '{}' then", "if false then"),),
+        "tests/test_rollback.py::test_who_was_asked_loses_what_was_said_and_nothing_of_the_first_three_tables",
+    ),
+    Guard(
+        "a rollback leaves tables alone that outbound did not make",
+        "sql/migrations/0003_business_voice_and_numbers.rollback.sql",
+        (("if theirs is not null then", "if false then"),),
+        "tests/test_foreign.py::test_a_house_where_an_earlier_try_left_its_marks_is_left_alone_too",
+    ),
+    Guard(
+        "rows are moved to the queue's schema once",
+        "sql/migrations/0005_call_log_queue.sql",
+        (
+            (
+                "conname = 'call_log_dialable' and convalidated",
+                "conname = 'call_log_dialable' and convalidated and false",
+            ),
+        ),
+        "tests/test_schema.py::test_a_migration_that_was_applied_and_not_marked_is_applied_again",
     ),
     Guard(
         "one migration at a time",
