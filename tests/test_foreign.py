@@ -173,9 +173,8 @@ def test_yoyo_s_own_tables_beside_the_old_ones_are_no_home_of_ours(empty: World)
     empty.do("create schema outbound")
     before = everything(empty)
 
-    with_schema = db.url_of_schema(empty.url, "outbound")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DATABASE_URL", with_schema)
+        patch.setenv("OUTBOUND_SCHEMA", "outbound")
         _forget()
         schema.migrate()
     _forget()
