@@ -133,6 +133,7 @@ def _checks() -> tuple[_Check, ...]:
         _Check("snapshots", _snapshots, ("pooler",)),
         _Check("time zones", _time_zones, ("migrations",)),
         _Check("calls set aside", _set_aside, ("migrations",)),
+        _Check("old tables", _old_tables, ("migrations",)),
         _Check("database clock", _database_clock, ("pooler",)),
         _Check("identity", _identity, ("migrations",)),
         _Check("broker", _broker),
@@ -365,6 +366,18 @@ def _set_aside() -> _Said:
         said,
         "mend what the reason names, dial again what is wanted with `outbound enqueue`, then `delete from"
         " call_set_aside where call_id = …`",
+    )
+
+
+def _old_tables() -> _Said:
+    unwritten = db.run(sql.unwritten_in_old_tables)
+    if not unwritten.entries:
+        return _ok("nothing waits to be written there")
+    return _warn(
+        f"{unwritten.entries} calls or leads could not be written to the tables of the system before, the last with"
+        f" SQLSTATE {unwritten.failure}",
+        "mend what that names in those tables (the server's log has the text); where a column was added, renamed or"
+        " removed, run `outbound adopt` again; the scheduler tries each again within five minutes",
     )
 
 

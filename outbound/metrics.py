@@ -104,6 +104,11 @@ _GAUGES = (
         "Threads of the living workers; each dials up to 16 calls at once.",
         "worker_threads",
     ),
+    (
+        "outbound_old_table_writes_due",
+        "Calls and leads that could not be written to the tables of the system before yet, 10,000 at most.",
+        "old_table_writes_due",
+    ),
     ("outbound_dialing_stopped", "1 while this cause stops all dialing.", "dialing_stopped", "cause"),
     (
         "outbound_duty_last_success_timestamp_seconds",
@@ -220,6 +225,13 @@ _TOTALS = (
         "broker_failure",
         "code",
         BROKER_FAULTS,
+    ),
+    (
+        "outbound_old_table_writes",
+        "Writes of calls and leads to the tables of the system before that failed, and that were made good later.",
+        "old_bridge",
+        "result",
+        ("failed", "late"),
     ),
     ("outbound_deleted_rows", "Rows that were deleted for their age, by kind.", "retention", "kind", ("calls",)),
 )

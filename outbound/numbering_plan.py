@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 import phonenumbers
 from phonenumbers import PhoneMetadata, PhoneNumber, PhoneNumberFormat, PhoneNumberType, ValidationResult
@@ -309,3 +310,33 @@ def _digits(lengths: set[int]) -> str:
 
 def _unless(prefix: str | None) -> str:
     return f"(?!{prefix})" if prefix else ""
+
+
+class Writing(NamedTuple):
+    """How numbers are written inside a country: [first digits, groups, prefix] of each kind, as regular expressions."""
+
+    region: str
+    code: str
+    formats: list[list[str]]
+
+
+def writings() -> list[Writing]:
+    """How numbers are written inside each country, by its two letters."""
+    return [
+        Writing(region, str(calling_code(region)), _formats(region))
+        for region in sorted(phonenumbers.SUPPORTED_REGIONS)
+    ]
+
+
+def _formats(region: str) -> list[list[str]]:
+    main = phonenumbers.region_code_for_country_code(calling_code(region) or 0)  # the others of a code have no formats
+    metadata = PhoneMetadata.metadata_for_region(main, None)
+    return [
+        [
+            f"^(?:{form.leading_digits_pattern[-1] if form.leading_digits_pattern else ''})",
+            f"^(?:{form.pattern})$",
+            # Like 0\1, and in some countries (0\1).
+            "".join(c for c in (form.national_prefix_formatting_rule or "").partition("\\1")[0] if c.isdecimal()),
+        ]
+        for form in (metadata.number_format if metadata else ())
+    ]

@@ -8,6 +8,7 @@ from threading import Event, Thread
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from outbound import db, logs, notify
+from outbound.adopt.bridge import write_late_to_old_tables
 from outbound.cleanup import cleanup_stuck_dialing_jobs
 from outbound.config import settings
 from outbound.dispatch import dispatch_until
@@ -22,6 +23,7 @@ _DUTIES: tuple[Callable[[], object], ...] = (
     reconcile_overdue_calls,
     hang_up_requested_calls,
     delete_old_calls,
+    write_late_to_old_tables,
 )
 _CLOCK_LOOK_S = 1  # between two looks at the host's clock
 _CLOCK_SET_S = 1  # a clock that is further than this from where it should be was set

@@ -159,6 +159,13 @@ select step, count(*) as calls, max(call_id) as call_id,
  group by step
  order by step;
 
+-- name: unwritten_in_old_tables()^
+-- Returns  how much the bridge to the old tables could not write yet, 10000 at most, and the last failure
+select count(*) as entries,
+       (array_agg(state || case when cause <> '' then ' (' || cause || ')' else '' end
+                  order by state = 'skipped', failed_at desc))[1] as failure
+  from (select * from bridge_due order by failed_at desc limit 10000) as latest;
+
 -- name: what_is_told()^
 -- Returns  what this server tells of itself, and what of that it told when it last dialed
 select live.system_identifier is not null as tells_cluster, live.timeline is not null as tells_timeline,

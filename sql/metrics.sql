@@ -165,6 +165,8 @@ select 'dialing_stopped', known.cause, count(dialing_stop.cause)
   left join dialing_stop on dialing_stop.cause = known.cause
  group by known.cause
 union all
+select 'old_table_writes_due', null, count(*) from (select from bridge_due limit 10000) as waiting_there
+union all
 select 'duty', name, extract(epoch from last_success_at) from duty
 union all
 select name, label, sum(value) from counter group by name, label;

@@ -1,0 +1,574 @@
+"""What happens to our calls shows in the tables of the system before; whatever is done there harms nothing here."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from typing import Any
+
+import psycopg
+import pytest
+
+from outbound import callback, db, dial, lead, schema
+from outbound.adopt import bridge
+from outbound.call import Report
+from tests import old_house
+from tests.conftest import Environment, Servers, World, begin, open_database
+
+SHAPES: tuple[old_house.Shape, ...] = ("whole", "fixed", "small")
+OFFSET = 500  # between a business's id there and here
+
+
+@pytest.fixture(scope="module")
+def templates(servers: Servers) -> Iterator[Callable[[old_house.Shape], str]]:
+    """Of each shape a database with the old tables, our schema beside them and the bridge, to be copied."""
+    with ExitStack() as stack:
+
+        @cache
+        def template(shape: old_house.Shape) -> str:
+            url = stack.enter_context(open_database(servers, template=None))
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute(old_house.tables_sql(shape).encode())
+                connection.execute(old_house.rows_sql(shape).encode())
+                connection.execute(b"create schema outbound")
+            with Environment(DATABASE_URL=db.url_of_schema(url, "outbound")):
+                schema.migrate()
+                world = World(db.url_of_schema(url, "outbound"))
+                adopt_businesses(world)
+                bridge.make(world.connection, "public")
+                world.connection.close()
+                return str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+
+        yield template
+
+
+@pytest.fixture
+def house(
+    request: pytest.FixtureRequest, servers: Servers, templates: Callable[[old_house.Shape], str]
+) -> Iterator[World]:
+    """A house of the given shape, its businesses adopted, and the bridge."""
+    with open_database(servers, templates(request.param)) as url:
+        own = db.url_of_schema(url, "outbound")
+        with Environment(DATABASE_URL=own):
+            world = World(own)
+            yield world
+            world.connection.close()
+
+
+def adopt_businesses(world: World) -> None:
+    world.do(
+        "insert into business (id, name, twiml, default_region)"
+        " select id + %s, name, '<Response/>', 'IL' from public.business",
+        OFFSET,
+    )
+    world.do(
+        "insert into adopted (kind, old_id, new_id, business_id, fate)"
+        " select 'business', id, id + %s, id + %s, 'adopted' from public.business",
+        OFFSET,
+        OFFSET,
+    )
+
+
+@contextmanager
+def crm(world: World) -> Iterator[Any]:
+    """A connection of the other program: it sees its own tables alone, and commits by itself."""
+    with psycopg.connect(
+        db.url_of_schema(world.url, "public"), autocommit=True, row_factory=psycopg.rows.namedtuple_row
+    ) as own:
+        yield own
+
+
+whole = pytest.mark.parametrize("house", ["whole"], indirect=True)
+every_house = pytest.mark.parametrize("house", SHAPES, indirect=True)
+
+PHONE = "+972541234567"  # nobody's in the old tables
+SID, OTHER_SID = "CA" + "b" * 32, "CA" + "c" * 32
+
+
+def told(call_id: int, status: str, call_sid: str = SID, **more: Any) -> None:
+    """What the carrier reports of a call."""
+    more = {"source": "callback", "occurred_at": None, **more}
+    assert callback.record(call_id, Report(call_sid=call_sid, status=status, **more)) in ("moved", "unchanged")
+
+
+def dialed(world: World, to: str = PHONE, business: int = 1) -> int:
+    """A call of an adopted business, that is about to be dialed."""
+    call_id = world.claimed(business + OFFSET, to)
+    assert begin(call_id) is not None
+    return call_id
+
+
+def make_lead(call_sid: str = SID) -> None:
+    lead.create_lead_from_call_job.fn(call_sid)
+
+
+def old_call(world: World, call_id: int) -> Any:
+    """The row of our call in the old call_log; None where there is none, and an error where there are two."""
+    rows = world.rows(
+        "select o.* from public.call_log as o inner join adopted on kind = 'call' and old_id = o.id and new_id = %s",
+        call_id,
+    )
+    assert len(rows) <= 1
+    return rows[0] if rows else None
+
+
+def due(world: World) -> list[tuple[str, int, str]]:
+    return [(row.kind, row.call_id, row.state) for row in world.rows("select * from bridge_due order by 1, 2")]
+
+
+def write_late(world: World) -> int:
+    """A round of the scheduler, some time later."""
+    world.do("update bridge_due set failed_at = failed_at - interval '1 h'")
+    return bridge.write_late_to_old_tables()
+
+
+# Calls
+
+
+@every_house
+def test_a_call_shows_in_the_old_table_with_the_old_words(house: World) -> None:
+    before = house.value("select count(*) from public.call_log")
+    call_id = dialed(house)
+    shown = [old_call(house, call_id).status]
+    for word in ("ringing", "in-progress", "completed"):
+        told(call_id, word)
+        shown.append(old_call(house, call_id).status)
+
+    row = old_call(house, call_id)
+    assert shown == ["initiated", "ringing", "in_progress", "completed"]
+    assert (row.call_sid, row.to_number, row.from_number, row.direction) == (SID, PHONE, "+15005550006", "outbound")
+    assert row.business_id == 1
+    assert house.value("select age(now() at time zone 'UTC', %s::timestamp) < '1 min'", row.created_at)
+    assert house.value("select count(*) from public.call_log") == before + 1
+    assert due(house) == []
+
+
+@pytest.mark.parametrize("house", ["fixed"], indirect=True)
+def test_what_the_house_has_columns_for_is_written(house: World) -> None:
+    call_id = dialed(house)
+    house.do("update call_log set contact = jsonb_build_object('name', repeat('x', 300)) where id = %s", call_id)
+    told(call_id, "in-progress")
+    twin = old_call(house, call_id)
+    told(call_id, "failed", sip_code=486)
+
+    row = old_call(house, call_id)
+    assert (twin.status, twin.call_status) == ("in_progress", "in-progress")
+    assert (row.status, row.call_status, row.twilio_direction) == ("failed", "failed", "outbound-api")
+    assert (row.error_code, row.error_message) == ("sip_486", "The carrier could not complete the call.")
+    assert row.customer_name == "x" * 255
+
+
+@every_house
+def test_an_inbound_call_shows_too(house: World) -> None:
+    house.do("insert into business_number (phone, business_id) values ('+97235550009', %s)", 1 + OFFSET)
+    callback.record_inbound_call(SID, "+972541234567", "+97235550009")
+
+    row = old_call(house, house.value("select id from call_log where call_sid = %s", SID))
+    assert (row.direction, row.status, row.from_number) == ("inbound", "ringing", "+972541234567")
+
+
+@whole
+def test_a_call_that_was_never_dialed_does_not_show(house: World) -> None:
+    call_id = house.queued(1 + OFFSET, PHONE)
+    house.do("update call_log set status = 'canceled' where id = %s", call_id)
+    house.do("update call_log set error_code = 'operator_canceled' where id = %s", call_id)
+
+    assert old_call(house, call_id) is None
+
+
+@whole
+def test_a_call_that_was_not_sent_is_no_pending_row_there(house: World) -> None:
+    call_id = dialed(house)
+    db.run(dial.sql.put_back, call_id=call_id, fence=house.call(call_id).fence, wait_s=1, reason="no line")
+    put_back = old_call(house, call_id).status
+    house.do("update call_log set status = 'claimed', overdue_at = now() + interval '30 s' where id = %s", call_id)
+    assert begin(call_id) is not None
+
+    assert (put_back, old_call(house, call_id).status) == ("failed", "initiated")
+
+
+@whole
+def test_a_business_that_was_not_adopted_stays_here(house: World) -> None:
+    call_id = house.claimed(house.business(), PHONE)
+    begin(call_id)
+    told(call_id, "completed")
+    make_lead()
+
+    assert old_call(house, call_id) is None
+    assert due(house) == []
+
+
+@whole
+@pytest.mark.parametrize(
+    ("theirs", "ours", "kept"),
+    [
+        ("recorded", "completed", "recorded"),
+        ("processed", "failed", "processed"),
+        ("streaming", "in-progress", "streaming"),
+        ("streaming", "completed", "completed"),
+        ("ended", "completed", "completed"),
+        ("in_progress", "ringing", "in_progress"),
+        ("failed", "ringing", "ringing"),
+        ("completed", "in-progress", "completed"),
+    ],
+)
+def test_what_the_other_program_wrote_over_a_status_stays_where_it_is_later(
+    house: World, theirs: str, ours: str, kept: str
+) -> None:
+    call_id = dialed(house)
+    told(call_id, "initiated")
+    with crm(house) as other:
+        other.execute("update call_log set status = %s where call_sid = %s", (theirs, SID))
+    told(call_id, ours)
+
+    assert old_call(house, call_id).status == kept
+    assert old_call(house, call_id).call_status == ours
+
+
+@every_house
+def test_a_row_that_the_other_program_made_for_the_same_call_sid_is_used(house: World) -> None:
+    call_id = dialed(house)
+    own = old_call(house, call_id).id
+    with crm(house) as other:
+        insert = (
+            "insert into call_log (business_id, call_sid, direction, status) values (1, %s, 'outbound', 'in_progress')"
+            " returning id"
+        )
+        ((theirs,),) = other.execute(insert, (SID,)).fetchall()
+    told(call_id, "completed")
+
+    assert old_call(house, call_id).id == theirs
+    assert old_call(house, call_id).status == "completed"
+    assert house.value("select count(*) from public.call_log where id = %s", own) == 0
+    assert due(house) == []
+
+
+# Leads
+
+
+def leads_of(world: World, phone: str) -> list[Any]:
+    """The old leads that have this phone, whatever its column is called."""
+    return world.rows(
+        "select * from public.leads where %s in (to_jsonb(leads) ->> 'phone', to_jsonb(leads) ->> 'phone_e164')"
+        " order by id",
+        phone,
+    )
+
+
+@every_house
+def test_a_lead_shows_among_the_old_leads_once(house: World) -> None:
+    call_id = house.claimed(1 + OFFSET, PHONE)
+    house.do("""update call_log set contact = '{"name": "Noa"}' where id = %s""", call_id)
+    begin(call_id)
+    told(call_id, "completed")
+    make_lead()
+    again = dialed(house)
+    told(again, "completed", OTHER_SID)
+    make_lead(OTHER_SID)
+
+    (row,) = leads_of(house, PHONE)
+    assert row.name == "Noa"
+    assert (
+        house.value("select new_id from adopted where kind = 'lead' and old_id = %s", row.id)
+        == house.call(again).lead_id
+    )
+    assert due(house) == []
+
+
+@whole
+def test_a_new_lead_is_written_as_the_other_program_writes_it(house: World) -> None:
+    call_id = dialed(house)
+    told(call_id, "completed")
+    make_lead()
+
+    (row,) = leads_of(house, PHONE)
+    assert (row.tenant_id, row.phone_raw, row.source, row.external_id, row.status) == (1, PHONE, "call", SID, "new")
+    assert row.last_call_direction == "outbound"
+    assert old_call(house, call_id).lead_id == row.id
+    assert house.value("select age(now() at time zone 'UTC', %s::timestamp) < '1 min'", row.created_at)
+
+
+@whole
+@pytest.mark.parametrize(
+    "written",
+    [PHONE, PHONE[1:], "0541234567", "054-1234567", "054-123-4567", "054 123 4567", "+972-54-123-4567",
+     "+972 54-123-4567", "00972541234567"],
+)  # fmt: skip
+def test_the_newest_of_several_leads_is_touched_and_nothing_of_it_is_overwritten(house: World, written: str) -> None:
+    with crm(house) as other:
+        insert = (
+            "insert into leads (tenant_id, name, phone_e164, status, notes, updated_at, last_contact_at)"
+            " values (%s, 'Dana', %s, 'won', 'hers', '2020-01-01', '2020-01-01') returning id"
+        )
+        ids = [other.execute(insert, (tenant, written)).fetchall()[0].id for tenant in (1, 1, 2)]
+    call_id = dialed(house)
+    told(call_id, "completed")
+    make_lead()
+
+    rows = house.rows("select * from public.leads where phone_e164 = %s order by id", written)
+    assert [row.id for row in rows] == ids
+    assert [row.last_contact_at.year > 2020 for row in rows] == [False, True, False]
+    assert (rows[1].name, rows[1].status, rows[1].notes) == ("Dana", "won", "hers")
+    assert old_call(house, call_id).lead_id == ids[1]
+
+
+@whole
+def test_a_lead_that_was_deleted_there_is_made_again_by_the_next_call_alone(house: World) -> None:
+    call_id = dialed(house)
+    told(call_id, "in-progress")
+    make_lead()
+    with crm(house) as other:
+        other.execute("update call_log set lead_id = null where call_sid = %s", (SID,))
+        other.execute("delete from leads where phone_e164 = %s", (PHONE,))
+    told(call_id, "completed")
+    assert leads_of(house, PHONE) == []
+    told(dialed(house), "completed", OTHER_SID)
+    make_lead(OTHER_SID)
+
+    assert len(leads_of(house, PHONE)) == 1
+    assert due(house) == []
+
+
+# Jobs
+
+
+@whole
+@pytest.mark.parametrize(("end", "shown"), [("completed", "completed"), ("busy", "failed"), ("no-answer", "failed")])
+def test_an_adopted_job_follows_its_call_and_no_old_worker_takes_it(house: World, end: str, shown: str) -> None:
+    call_id = house.claimed(1 + OFFSET, PHONE)
+    house.do("update public.outbound_call_jobs set status = 'cancelled' where id = 1")
+    house.do(
+        "insert into adopted (kind, old_id, new_id, business_id, fate) values ('job', 1, %s, %s, 'queued')",
+        call_id,
+        1 + OFFSET,
+    )
+    words = []
+    begin(call_id)
+    words.append(house.value("select status from public.outbound_call_jobs where id = 1"))
+    for word in ("ringing", end):
+        told(call_id, word)
+        words.append(house.value("select status from public.outbound_call_jobs where id = 1"))
+
+    (job,) = house.rows("select * from public.outbound_call_jobs where id = 1")
+    assert words == ["cancelled", "calling", shown]
+    assert (job.call_sid, job.twilio_call_sid, job.call_log_id) == (SID, SID, old_call(house, call_id).id)
+    assert job.completed_at is not None
+    assert old_call(house, call_id).lead_id == job.lead_id
+
+
+# Whatever is done there
+
+
+HARM = {
+    "a column that must be given": "alter table {table} add column region varchar(8) not null default 'x';"
+    "alter table {table} alter column region drop default",
+    "a column that is gone": "alter table {table} drop column updated_at",
+    "a trigger that raises": "create function no() returns trigger language plpgsql as"
+    " 'begin raise exception ''no''; end'; create trigger no before insert or update on {table} for each row"
+    " execute function no()",
+    "a check that nothing passes": "alter table {table} add constraint none check (id < 0) not valid",
+    "a table that is gone": "drop table {table} cascade",
+    "a table that may not be written": "alter table {table} enable row level security;"
+    "alter table {table} force row level security",
+    "a deferred trigger that raises": "create function no() returns trigger language plpgsql as"
+    " 'begin raise exception ''no''; end'; create constraint trigger no after insert or update on {table}"
+    " deferrable initially deferred for each row execute function no()",
+}
+
+
+@whole
+@pytest.mark.parametrize("table", ["call_log", "leads"])
+@pytest.mark.parametrize("harm", HARM)
+def test_whatever_is_done_to_the_old_tables_our_calls_live(house: World, harm: str, table: str) -> None:
+    with crm(house) as other:
+        other.execute(HARM[harm].format(table=table).encode())
+    call_id = dialed(house)
+    told(call_id, "completed")
+    make_lead()
+
+    call = house.call(call_id)
+    assert (call.status, call.lead_id is not None) == ("completed", True)
+    if "may not" not in harm:  # the tests' user may all
+        assert due(house) != []
+        assert house.value("select sum(value) from counter where name = 'old_bridge' and label = 'failed'") > 0
+
+
+@whole
+def test_what_could_not_be_written_is_written_later(house: World) -> None:
+    with crm(house) as other:
+        for table in ("call_log", "leads"):
+            other.execute(f"alter table {table} add column region varchar(8) not null default 'x'")
+            other.execute(f"alter table {table} alter column region drop default")
+    call_id = dialed(house)
+    told(call_id, "completed")
+    make_lead()
+    failed = house.rows("select kind, state, cause from bridge_due order by kind")
+    assert write_late(house) == 0
+    with crm(house) as other:
+        for table in ("call_log", "leads"):
+            other.execute(f"alter table {table} alter column region set default 'x'")
+
+    assert write_late(house) == 2
+    assert [tuple(row) for row in failed] == [("call", "23502", "call_log region"), ("lead", "23502", "leads region")]
+    assert old_call(house, call_id).status == "completed"
+    assert old_call(house, call_id).lead_id == leads_of(house, PHONE)[0].id
+    assert due(house) == []
+
+
+@whole
+@pytest.mark.parametrize("lock", ["lock table call_log", "lock table leads", "lock table business",
+                                  "select from call_log for update", "select from business for update"])  # fmt: skip
+def test_a_lock_that_is_held_for_long_delays_nobody(house: World, lock: str) -> None:
+    first = dialed(house)
+    calls = [house.claimed(1 + OFFSET, f"+97254000{n:04d}") for n in range(64)]
+    with crm(house) as other, other.transaction():
+        other.execute(lock.encode())
+        began_at = house.value("select clock_timestamp()")
+        assert len(db.run(dial.sql.begin_dials, call_ids=calls, ask_s=60, send_s=0.1, life_s=3600)) == 64
+        told(first, "completed")
+        make_lead()
+        took_s = house.value("select extract(epoch from clock_timestamp() - %s)", began_at)
+    assert took_s < 5  # with 20 ms for each, on a slow machine; who waits for the lock waits for ever
+    write_late(house)
+
+    assert due(house) == []
+    assert house.value("select count(*) from public.call_log where to_number like '+97254000%%'") == 64
+    assert old_call(house, first).status == "completed"
+    assert len(leads_of(house, PHONE)) == 1
+
+
+@whole
+def test_of_two_that_hold_each_other_s_rows_ours_gives_way_and_both_go_on(house: World) -> None:
+    first = dialed(house)
+    told(first, "completed")
+    make_lead()
+    second = dialed(house)
+    told(second, "in-progress", OTHER_SID)
+    with crm(house) as other, other.transaction():
+        other.execute("select from leads where phone_e164 = %s for update", (PHONE,))
+        with house.connection.transaction():
+            house.do("update call_log set duration_s = 3 where id = %s", second)  # its old row is ours from here on
+            theirs = threading.Thread(
+                target=other.execute, args=("update call_log set summary = 'x' where call_sid = %s", (OTHER_SID,))
+            )
+            theirs.start()
+            house.do("update call_log set lead_id = %s where id = %s", house.call(first).lead_id, second)
+        theirs.join(20)
+        assert not theirs.is_alive()
+    assert due(house) == [("lead", second, "55P03")]
+    write_late(house)
+
+    assert due(house) == []
+    assert len(leads_of(house, PHONE)) == 1
+
+
+@whole
+def test_our_own_limits_and_paths_are_as_before(house: World) -> None:
+    call_id = house.claimed(1 + OFFSET, PHONE)
+    names = ("lock_timeout", "search_path", "statement_timeout", "enable_seqscan")
+    show = "select " + ", ".join(f"current_setting('{name}') as {name}" for name in names)
+    with house.connection.transaction():
+        before = house.rows(show)
+        house.do("update call_log set status = 'initiated', dialed_at = now() where id = %s", call_id)
+
+        assert house.rows(show) == before
+    assert old_call(house, call_id) is not None
+
+
+@whole
+def test_a_trigger_of_theirs_sees_their_own_tables(house: World) -> None:
+    with crm(house) as other:
+        other.execute(
+            "create function seen() returns trigger language plpgsql as"
+            " 'begin update leads set notes = ''seen'' where id = 1; return new; end'"
+        )
+        other.execute("create trigger seen before insert on call_log for each row execute function seen()")
+    dialed(house)
+
+    assert house.value("select notes from public.leads where id = 1") == "seen"
+    assert due(house) == []
+
+
+@whole
+def test_rows_that_were_deleted_there_stay_deleted(house: World) -> None:
+    call_id = dialed(house)
+    with crm(house) as other:
+        other.execute("delete from call_log where to_number = %s", (PHONE,))
+    told(call_id, "completed")
+    make_lead()
+
+    assert house.value("select count(*) from public.call_log where to_number = %s", PHONE) == 0
+    assert due(house) == []
+
+
+THEIRS = """
+insert into call_log (business_id, direction, to_number, status, created_at)
+    values (1, 'outbound', $phone, 'initiated', now());
+insert into call_log (business_id, call_sid, direction, from_number, status, call_status)
+    values (1, 'CA' || md5(random()::text), 'inbound', '+972541234567', 'in_progress', 'in-progress');
+update call_log set status = 'in_progress' where call_sid = $sid;
+update call_log set status = 'streaming', stream_started_at = now() where call_sid = $sid;
+insert into leads (tenant_id, phone_e164, source, status) values (1, $phone, 'whatsapp', 'new');
+update leads set name = 'Renamed', phone_e164 = '+972501234501' where id = 3;
+update call_log set lead_id = 3 where call_sid = $sid;
+update call_log set status = 'recorded', recording_url = 'x' where call_sid = $sid;
+insert into business (name, business_type) values ('New', 'other');
+update outbound_call_jobs set status = 'failed' where id = 5;
+update call_log set lead_id = null where lead_id in (select id from leads where phone_e164 = $phone);
+delete from leads where phone_e164 = $phone;
+delete from call_log
+    where business_id = 1 and id not in (select call_log_id from outbound_call_jobs where call_log_id is not null)
+""".replace("$phone", f"'{PHONE}'").replace("$sid", f"'{SID}'")
+
+
+@whole
+def test_nothing_that_the_other_program_does_fails_beside_a_call_of_ours(house: World) -> None:
+    call_id = dialed(house)
+    moves = iter(("initiated", "ringing", "in-progress", "lead", "completed"))
+    with crm(house) as other:
+        for number, statement in enumerate(THEIRS.split(";")):
+            other.execute(statement.encode())
+            if number % 2 == 0 and (move := next(moves, None)):
+                make_lead() if move == "lead" else told(call_id, move)
+
+    call = house.call(call_id)
+    assert (call.status, call.lead_id is not None) == ("completed", True)
+    assert due(house) == []
+
+
+# On, off, undone
+
+
+@whole
+def test_it_is_silent_in_a_transaction_that_says_so(house: World) -> None:
+    with house.connection.transaction():
+        house.rows("select set_config('outbound.bridge', 'off', true)")
+        silent = house.initiated(1 + OFFSET, PHONE)
+    loud = house.initiated(1 + OFFSET, "+972541234568")
+
+    assert (old_call(house, silent), old_call(house, loud).status) == (None, "initiated")
+
+
+@every_house
+def test_undone_it_leaves_what_it_wrote_and_nothing_of_itself(house: World) -> None:
+    call_id = dialed(house)
+    told(call_id, "ringing")
+    bridge.drop(house.connection)
+    told(call_id, "completed")
+    make_lead()
+
+    assert old_call(house, call_id).status == "ringing"
+    functions = house.value("select count(*) from pg_proc where proname like 'old\\_write%%'")
+    triggers = house.value("select count(*) from pg_trigger where tgname like 'old\\_%%'")
+    assert (functions, triggers) == (0, 0)
+    assert due(house) == []
+
+
+@whole
+def test_nothing_is_missing_or_new_where_it_is_made_twice_and_the_drift_check_is_silent(house: World) -> None:
+    bridge.make(house.connection, "public")
+    with db.connect() as connection:
+        here = schema.parts(connection)
+        wanted = schema.parts_of_migrations(connection, "scratch")
+
+    assert here == wanted
