@@ -1,0 +1,110 @@
+"""What the bridge to the tables of the system before costs the database: a call's life with it and without it."""
+
+import psutil
+import psycopg
+
+from outbound import callback, db, dial, dispatch, lead
+from outbound.adopt import bridge
+from tests import old_house
+from tests.bench.house import House
+from tests.bench.options import Options
+from tests.bench.report import Line, Round, median
+from tests.bench.world import BUSINESSES, World, world
+
+_HISTORY = 100_000  # leads and calls in the old tables
+_LIVES = 320  # of each round
+_BATCHES = (1, 16)  # calls whose dials begin, and whose reports are written, together
+_THREADS = 1000  # of a worker that is alive: the claim takes what it is asked for
+_TARGET = 1.3
+_CLAIM = {
+    "claims_per_thread": 2,
+    "claim_s": 600,
+    "worker_silent_s": 86_400,
+    "ring_s": 30,
+    "late_s": 600,
+    "heads_min": 20,
+    "account_rate": None,
+}
+_OLD_ROWS = """
+insert into business (id, name, business_type) select n, 'business ' || n, 'other' from generate_series(1, %s) as n;
+insert into leads (tenant_id, name, phone_e164, created_at)
+select 1 + n %% 5, 'lead ' || n, '+1' || 3000000000 + n, now() from generate_series(1, %s) as n;
+insert into call_log (business_id, call_sid, direction, from_number, to_number, status, created_at)
+select 1 + n %% 5, 'CAo' || lpad(n::text, 31, '0'), 'outbound', '+15005550001', '+1' || 3000000000 + n,
+       'processed', now()
+  from generate_series(1, %s) as n;
+"""
+
+
+def measure(house: House, options: Options) -> list[Line]:
+    """CPU time of the server process that does all that a life asks of the database, from the claim to the lead."""
+    lines = []
+    for batch in _BATCHES:
+        with world(house, "bridge") as here:
+            _make_old_tables(here)
+            here.sql("insert into worker (id, threads) values (gen_random_uuid(), %s)", _THREADS)
+            with_it: list[Round] = []
+            without: list[Round] = []
+            for number in range(options.rounds):
+                for is_made, rounds in ((False, without), (True, with_it)):
+                    rounds.append({"ms": _life_ms(here, batch, first=2 * number + is_made, is_made=is_made)})
+        ours, floor = median(with_it, "ms"), median(without, "ms")
+        details = {"history": _HISTORY, "lives": _LIVES, "rounds with it": [one["ms"] for one in with_it]}
+        lines.append(
+            Line(f"bridge, batches of {batch}", ours, "ms/life", floor, "ms/life without it", _TARGET, "most", details)
+        )
+    return lines
+
+
+def _make_old_tables(here: World) -> None:
+    with psycopg.connect(here.database_url, autocommit=True) as connection:
+        connection.execute(b"create schema old")
+        connection.execute(b"set search_path to old")
+        connection.execute(old_house.tables_sql("fixed").encode())
+        for statement, rows in zip(_OLD_ROWS.split(";")[:3], (BUSINESSES, _HISTORY, _HISTORY), strict=True):
+            connection.execute(statement.encode(), [rows])
+        connection.execute(b"vacuum analyze leads, call_log")
+    here.sql(
+        "insert into adopted (kind, old_id, new_id, business_id, fate)"
+        " select 'business', id, id, id, 'adopted' from business"
+    )
+    here.sql("update business set default_region = 'US'")
+
+
+def _life_ms(here: World, batch: int, *, first: int, is_made: bool) -> float:
+    """CPU milliseconds of a life, of _LIVES that are lived one batch after the other on one connection."""
+    here.put_calls(_LIVES, first=first * _LIVES)
+    here.sql("vacuum analyze call_log")
+    with db.connect(time_limit="0", **db.PREPARED) as connection:
+        if is_made:
+            bridge.make(connection, "old")
+        else:
+            bridge.drop(connection)
+        _live(connection, batch)  # plans
+        server = psutil.Process(connection.info.backend_pid)
+        before, lived = server.cpu_times(), 0
+        while calls := _live(connection, batch):
+            lived += calls
+        after = server.cpu_times()
+    if here.number("select count(*) from bridge_due"):
+        raise AssertionError("the bridge failed")
+    return 1000 * (after.user + after.system - before.user - before.system) / lived
+
+
+def _live(connection: db.Connection, batch: int) -> int:
+    claimed = dispatch.sql.claim_due_calls(connection, batch_max=batch, **_CLAIM)
+    ids = [call.id for call in claimed]
+    dial.sql.begin_dials(connection, call_ids=ids, ask_s=60, send_s=0.1, life_s=3600)
+    for number, status in enumerate(("initiated", "ringing", "in-progress", "completed")):
+        said = {"status": status, "source": "callback", "sequence_number": number, "payload": {"CallStatus": status}}
+        reports = [{"call_id": call_id, "call_sid": _sid(call_id), **said} for call_id in ids]
+        callback.sql.record_reports(
+            connection, reports=db.json(reports), ring_s=90, talk_s=3600, lead_s=60, relook_s=60
+        )
+    for call_id in ids:
+        lead.sql.create_lead(connection, call_sid=_sid(call_id), phone=None, withheld=[])
+    return len(ids)
+
+
+def _sid(call_id: int) -> str:
+    return f"CA{call_id:032}"
