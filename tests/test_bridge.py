@@ -549,6 +549,17 @@ def test_it_is_silent_in_a_transaction_that_says_so(house: World) -> None:
     assert (old_call(house, silent), old_call(house, loud).status) == (None, "initiated")
 
 
+@whole
+def test_a_business_that_was_given_back_is_written_no_more(house: World) -> None:
+    call_id = dialed(house)
+    house.do("update adopted set fate = 'undone' where kind = 'business' and old_id = 1")
+    told(call_id, "completed")
+    make_lead()
+
+    assert old_call(house, call_id).status == "initiated"
+    assert leads_of(house, PHONE) == []
+
+
 @every_house
 def test_undone_it_leaves_what_it_wrote_and_nothing_of_itself(house: World) -> None:
     call_id = dialed(house)

@@ -178,7 +178,9 @@ begin
         select $1, call_log.id, tried.state, tried.cause, clock_timestamp()
           from call_log
          where call_log.id = one
-           and exists (select from adopted where adopted.kind = 'business' and adopted.new_id = call_log.business_id)
+           and exists (select from adopted where adopted.kind = 'business'
+                         and adopted.new_id = call_log.business_id
+                         and adopted.fate = 'adopted')
         on conflict on constraint bridge_due_pkey do update
            set state = excluded.state,
                cause = excluded.cause,
@@ -337,7 +339,7 @@ begin
          inner join lateral (
                select old_id
                  from {here}.adopted
-                where kind = 'business' and new_id = call_log.business_id
+                where kind = 'business' and new_id = call_log.business_id and fate = 'adopted'
                 order by old_id
                 limit 1
          ) as business on true
@@ -373,7 +375,7 @@ begin
                 delete from {calls} as o where o.id = call.row_id;
             end if;
             insert into {here}.adopted (kind, old_id, new_id, business_id, fate)
-            values ('call', call.twin_id, call.id, call.business_id, 'bound')
+            values ('call', call.twin_id, call.id, call.business_id, 'ours')
             on conflict (kind, old_id) do update set new_id = excluded.new_id;
             call.row_id := call.twin_id;
             call.present_id := call.twin_id;
@@ -486,7 +488,7 @@ begin
          inner join lateral (
                select old_id
                  from {here}.adopted
-                where kind = 'business' and new_id = call_log.business_id
+                where kind = 'business' and new_id = call_log.business_id and fate = 'adopted'
                 order by old_id
                 limit 1
          ) as business on true
