@@ -38,14 +38,26 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def verify() -> None:
+def verify(
+    old: Annotated[
+        bool, typer.Option("--old", help="Look at the tables of the system before as well, after `outbound adopt`.")
+    ] = False,
+    from_schema: Annotated[
+        str | None, typer.Option(help="The schema of those tables; default: where adopt found them.")
+    ] = None,
+) -> None:
     """Prove on the live servers, in a place of its own, that the old system's faults cannot come back."""
     from outbound import verify as room
+    from outbound.adopt import own_schema
 
+    if from_schema is not None and not old:
+        raise Misuse("--from-schema goes with --old")
+    if old:
+        own_schema.use()
     with ready(check_schema=False, broker=True):
         logs.set_up("ERROR")
         try:
-            verdicts = room.verify()
+            verdicts = room.verify(old=old, old_schema=from_schema)
         except room.CannotVerify as error:
             raise Misuse(str(error)) from None
     table = Table("", "check", "", "why")

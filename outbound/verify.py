@@ -13,11 +13,14 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NamedTuple
 
 from outbound import config, db, schema, session
+from outbound.adopt import verify_old
+from outbound.adopt.old_house import CannotAdopt
+from outbound.verdict import Failed, Verdict, both, check, demand
 
 sql = db.statements("verify")
 
@@ -34,71 +37,54 @@ class CannotVerify(RuntimeError):
     """There is no place for it; the message says what to do."""
 
 
-class Verdict(NamedTuple):
-    """What came of one check."""
-
-    name: str
-    passed: bool
-    why: str
-
-
-class _Failed(Exception):
-    """A check did not pass; the message says why."""
-
-
-def verify() -> list[Verdict]:
+def verify(*, old: bool = False, old_schema: str | None = None) -> list[Verdict]:
     """
     Run every check, and say what came of each; takes some ten seconds.
 
     It must come first in its process: the environment is changed before anything binds to a broker.
 
+    Args:
+        old: also on the tables of the system before, which were taken over.
+        old_schema: where those are; None: where they were taken over from.
+
     Raises:
         schema.ForeignTables: the live tables are not ours; names them and the mend.
-        CannotVerify: this user may not create a schema in the database, or the connection does not keep to one.
+        CannotVerify: this user may not create a schema in the database, or the connection does not keep to one; or
+            nothing was taken over.
         db.Unavailable: the database does not answer.
     """
     with db.connect() as live:
         schema.refuse_foreign(live)
         found = [
-            _check("error_message is nullable text", lambda: _is_column(live, "error_message", "text", None)),
-            _check(
+            check("error_message is nullable text", lambda: _is_column(live, "error_message", "text", None)),
+            check(
                 "error_code is a nullable varchar(64)",
                 lambda: _is_column(live, "error_code", "character varying", 64),
             ),
         ]
-        applied = _check("migrations are applied", _is_migrated)
-        plannable = _check("", lambda: _clean_up_fits(live))
+        applied = check("migrations are applied", _is_migrated)
+        plannable = check("", lambda: _clean_up_fits(live))
+        theirs = _theirs(live, old_schema) if old else []
         with _place_of_our_own(live) as place:
             first = [
-                _check("the lead job takes a call_sid and nothing else", _takes_a_call_sid_alone),
-                _check("it reads the rest from the row", _reads_the_rest_from_the_row),
+                check("the lead job takes a call_sid and nothing else", _takes_a_call_sid_alone),
+                check("it reads the rest from the row", _reads_the_rest_from_the_row),
             ]
-            reversible = _check("migrations are reversible", lambda: _is_reversible(place))
+            reversible = check("migrations are reversible", lambda: _is_reversible(place))
             last = [
-                _both("migrations are applied and reversible", applied, reversible),
-                _both("clean-up closes a stale row and leaves a fresh one", plannable, _check("", _cleans_up)),
-                _check("what is enqueued is the call_sid alone", _enqueues_the_call_sid_alone),
-                _check("ten calls in sequence leave no stuck row", lambda: _ten_calls(place)),
+                both("migrations are applied and reversible", applied, reversible),
+                both("clean-up closes a stale row and leaves a fresh one", plannable, check("", _cleans_up)),
+                check("what is enqueued is the call_sid alone", _enqueues_the_call_sid_alone),
+                check("ten calls in sequence leave no stuck row", lambda: _ten_calls(place)),
             ]
-    return [*first, *found, *last]
+    return [*first, *found, *last, *theirs]
 
 
-def _check(name: str, look: Callable[[], str]) -> Verdict:
+def _theirs(live: db.Connection, old_schema: str | None) -> list[Verdict]:
     try:
-        return Verdict(name, True, look())
-    except Exception as error:  # noqa: BLE001 (whatever it is, this check has not passed, and the others still run)
-        said = str(error).splitlines()[0] if str(error) else ""
-        return Verdict(name, False, said if isinstance(error, _Failed) else f"{type(error).__name__}: {said}")
-
-
-def _both(name: str, *parts: Verdict) -> Verdict:
-    failed = [part.why for part in parts if not part.passed]
-    return Verdict(name, not failed, "; ".join(failed or [part.why for part in parts if part.why]))
-
-
-def _demand(holds: bool, why: str) -> None:
-    if not holds:
-        raise _Failed(why)
+        return verify_old.look(live, old_schema)
+    except CannotAdopt as error:
+        raise CannotVerify(str(error)) from None
 
 
 # What is live: looked at, never moved.
@@ -106,15 +92,15 @@ def _demand(holds: bool, why: str) -> None:
 
 def _is_column(live: db.Connection, name: str, kind: str, length: int | None) -> str:
     column = sql.column_of_call_log(live, name=name)
-    _demand(column is not None, f"call_log has no column {name}: run `outbound migrate`, then `outbound doctor`")
+    demand(column is not None, f"call_log has no column {name}: run `outbound migrate`, then `outbound doctor`")
     is_right = (column.type, column.length, column.nullable) == (kind, length, True)
-    _demand(is_right, f"call_log.{name} is {column.type}({column.length}), nullable {column.nullable}")
+    demand(is_right, f"call_log.{name} is {column.type}({column.length}), nullable {column.nullable}")
     return f"{kind}({length})" if length else kind
 
 
 def _is_migrated() -> str:
     missing = schema.missing_migrations()
-    _demand(not missing, f"the database lacks {', '.join(missing)}: run `outbound migrate`")
+    demand(not missing, f"the database lacks {', '.join(missing)}: run `outbound migrate`")
     return f"{len(schema.known_migrations())} migrations"
 
 
@@ -126,7 +112,7 @@ def _clean_up_fits(live: db.Connection) -> str:
             statement = getattr(statements, name)
             db.explain(live, statement, **dict.fromkeys(re.findall(r"%\((\w+)\)s", statement.sql)))
         except db.Error as error:
-            raise _Failed(f"{name} cannot run on the live tables: {str(error).splitlines()[0]}") from None
+            raise Failed(f"{name} cannot run on the live tables: {str(error).splitlines()[0]}") from None
     return ""
 
 
@@ -230,11 +216,11 @@ def _takes_a_call_sid_alone() -> str:
 
     parameters = inspect.signature(job.fn).parameters.values()
     named = [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
-    _demand(named == ["call_sid"], f"it takes {', '.join(named)}")
+    demand(named == ["call_sid"], f"it takes {', '.join(named)}")
     _dialed(_business(), "+15005550901", "CA" + "1" * 32)
     job("CA" + "1" * 32)
     lead = db.run(sql.lead_of, call_sid="CA" + "1" * 32)
-    _demand(lead is not None, "given the call_sid alone, it made no lead")
+    demand(lead is not None, "given the call_sid alone, it made no lead")
     return "create_lead_from_call_job(call_sid)"
 
 
@@ -246,7 +232,7 @@ def _reads_the_rest_from_the_row() -> str:
     job("CA" + "2" * 32, another, "+15005550903", direction="inbound")  # as the old system sent it, and wrong
     lead = db.run(sql.lead_of, call_sid="CA" + "2" * 32)
     is_right = lead is not None and (lead.business_id, lead.phone) == (own, "+15005550902")
-    _demand(is_right, "the lead is not what the row says")
+    demand(is_right, "the lead is not what the row says")
     return "whatever else a message says"
 
 
@@ -258,9 +244,9 @@ def _is_reversible(place: _Place) -> str:
         sql.empty_tables(connection)
         schema.rollback("")
         left = [part.name for part in schema.parts(connection)]
-        _demand(not left, f"a rollback leaves {', '.join(left)}")
+        demand(not left, f"a rollback leaves {', '.join(left)}")
         schema.migrate()
-        _demand(schema.parts(connection) == before, "rolled back and applied again, the schema is another")
+        demand(schema.parts(connection) == before, "rolled back and applied again, the schema is another")
     return "back to nothing, and again"
 
 
@@ -272,9 +258,9 @@ def _cleans_up() -> str:
     fresh = _dialed(business_id, "+15005550905", None)
     cleanup_stuck_dialing_jobs()
     closed, left = (db.run(sql.end_of, call_id=call_id) for call_id in (stale, fresh))
-    _demand(closed.status == "failed", f"the stale row is {closed.status}")
-    _demand(bool(closed.error_code and closed.error_message), "the stale row was closed without a reason")
-    _demand(left.status == "initiated" and not left.was_touched, f"the fresh row was moved: {left.status}")
+    demand(closed.status == "failed", f"the stale row is {closed.status}")
+    demand(bool(closed.error_code and closed.error_message), "the stale row was closed without a reason")
+    demand(left.status == "initiated" and not left.was_touched, f"the fresh row was moved: {left.status}")
     return f"closed as {closed.error_code}"
 
 
@@ -288,7 +274,7 @@ def _enqueues_the_call_sid_alone() -> str:
     callback.record(call_id, Report(call_sid, "completed", "callback"))
     messages = [json.loads(data) for data in waiting_messages("default")]
     said = [(message["args"], message["kwargs"]) for message in messages]
-    _demand(said == [([call_sid], {})], f"{len(said)} messages wait, and they hold {said or 'nothing'}")
+    demand(said == [([call_sid], {})], f"{len(said)} messages wait, and they hold {said or 'nothing'}")
     return "read from the broker"
 
 
@@ -301,7 +287,7 @@ def _ten_calls(place: _Place) -> str:
             call = enqueue.enqueue(business_id=business_id, to_number=phone, from_number="+15005550006")
             _live(call.call_id, number)
     rings = [entry["status_callback"] for entry in place.carrier.log() if entry["rang"]]
-    _demand(len(rings) == len(set(rings)), "a phone rang twice")
+    demand(len(rings) == len(set(rings)), "a phone rang twice")
     return f"{len(_PHONES)} calls, {len(rings)} phones rang once"
 
 
@@ -314,7 +300,7 @@ def _live(call_id: int, number: int) -> None:
         call = db.run(sql.end_of, call_id=call_id)
         if call.is_settled:
             return
-        _demand(time.monotonic() < deadline, f"call {number} of {len(_PHONES)} is stuck: {call.status}")
+        demand(time.monotonic() < deadline, f"call {number} of {len(_PHONES)} is stuck: {call.status}")
         time.sleep(0.02)
 
 

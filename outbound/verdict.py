@@ -1,0 +1,37 @@
+"""A check that ends in a sentence: that it passed and what was seen, or that it did not and why."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Verdict(NamedTuple):
+    """What came of one check."""
+
+    name: str
+    passed: bool
+    why: str
+
+
+class Failed(Exception):
+    """A check did not pass; the message says why."""
+
+
+def demand(holds: bool, why: str) -> None:
+    """Go on only where it holds."""
+    if not holds:
+        raise Failed(why)
+
+
+def check(name: str, look: Callable[[], str]) -> Verdict:
+    """The verdict of *look*, which returns what was seen, or raises."""
+    try:
+        return Verdict(name, True, look())
+    except Exception as error:  # noqa: BLE001 (whatever it is, this check has not passed, and the others still run)
+        said = str(error).splitlines()[0] if str(error) else ""
+        return Verdict(name, False, said if isinstance(error, Failed) else f"{type(error).__name__}: {said}")
+
+
+def both(name: str, *parts: Verdict) -> Verdict:
+    """One verdict of several."""
+    failed = [part.why for part in parts if not part.passed]
+    return Verdict(name, not failed, "; ".join(failed or [part.why for part in parts if part.why]))
