@@ -13,7 +13,7 @@ from outbound import callback, db, dial, lead, schema
 from outbound.adopt import bridge
 from outbound.call import Report
 from tests import old_house
-from tests.conftest import Environment, Servers, World, begin, open_database
+from tests.conftest import Environment, Servers, World, address_of_schema, begin, open_database
 
 SHAPES: tuple[old_house.Shape, ...] = ("whole", "fixed", "small")
 OFFSET = 500  # between a business's id there and here
@@ -31,9 +31,9 @@ def templates(servers: Servers) -> Iterator[Callable[[old_house.Shape], str]]:
                 connection.execute(old_house.tables_sql(shape).encode())
                 connection.execute(old_house.rows_sql(shape).encode())
                 connection.execute(b"create schema outbound")
-            with Environment(DATABASE_URL=db.url_of_schema(url, "outbound")):
+            with Environment(DATABASE_URL=address_of_schema(url, "outbound")):
                 schema.migrate()
-                world = World(db.url_of_schema(url, "outbound"))
+                world = World(address_of_schema(url, "outbound"))
                 adopt_businesses(world)
                 bridge.make(world.connection, "public")
                 world.connection.close()
@@ -48,7 +48,7 @@ def house(
 ) -> Iterator[World]:
     """A house of the given shape, its businesses adopted, and the bridge."""
     with open_database(servers, templates(request.param)) as url:
-        own = db.url_of_schema(url, "outbound")
+        own = address_of_schema(url, "outbound")
         with Environment(DATABASE_URL=own):
             world = World(own)
             yield world
@@ -73,7 +73,9 @@ def adopt_businesses(world: World) -> None:
 def crm(world: World) -> Iterator[Any]:
     """A connection of the other program: it sees its own tables alone, and commits by itself."""
     with psycopg.connect(
-        db.url_of_schema(world.url, "public"), autocommit=True, row_factory=psycopg.rows.namedtuple_row
+        world.url.replace("search_path%3Doutbound", "search_path%3Dpublic"),
+        autocommit=True,
+        row_factory=psycopg.rows.namedtuple_row,
     ) as own:
         yield own
 
