@@ -1,4 +1,4 @@
--- adopt.sql: take over what the system before has, and give it back.  
+-- adopt.sql: take over what the system before has, and give it back.
 -- Read by outbound/adopt alone, with adopt_calls.sql and adopt_jobs.sql.
 -- The old tables are read by the views of migration 0027.  Whatever moves here says so in `adopted`, in the same
 -- transaction: a run that was killed goes on from there, and what has its fate is not touched again.
@@ -233,6 +233,19 @@ insert into dial_control (scope, key, state, state_reason, state_since)
 values (:scope, :key, 'paused', :reason, now())
 on conflict (scope, key) do update
    set state = excluded.state, state_reason = excluded.state_reason, state_since = excluded.state_since;
+
+-- name: owe_leads_that_were_made()!
+-- The leads that were made here of calls without one are written to the old leads by the bridge, a few at a time.
+--
+-- Moves    (nothing) -> due at the bridge, where no old lead is linked to it yet
+insert into bridge_due (kind, call_id, state)
+select 'lead', new_id, 'adopted'
+  from adopted
+ inner join call_log on call_log.id = adopted.new_id
+ where kind = 'call'
+   and fate = 'lead_made'
+   and not exists (select from adopted as linked where linked.kind = 'lead' and linked.new_id = call_log.lead_id)
+on conflict do nothing;
 
 -- name: write_fate(kind, old_id, new_id, business_id, fate, note)!
 insert into adopted (kind, old_id, new_id, business_id, fate, note)

@@ -20,7 +20,7 @@ from outbound import cli, config, db, embedded, schema
 from outbound.adopt.fates import FATES
 from outbound.adopt.old_job import LEAD
 from outbound.carrier.simulator import RunningSimulator
-from outbound.failpoint import ADOPT_POINTS, ADOPT_REDIS_POINTS, UNDO_POINTS
+from outbound.failpoint import ADOPT_POINTS, ADOPT_REDIS_POINTS, UNDO_POINTS, UNDO_REDIS_POINTS
 from tests import old_house
 from tests.conftest import SETTINGS, Environment, Servers, World, open_database, until
 from tests.test_recover import rung, running_workers
@@ -548,6 +548,24 @@ def test_a_run_that_was_killed_at_redis_is_made_good_by_the_next(
 
     assert old.llen("rq:queue:default") == 1
     assert house.call_of(1).lead_id is not None
+
+
+@pytest.mark.parametrize("point", UNDO_REDIS_POINTS)
+def test_an_undo_that_was_killed_at_redis_is_made_good_by_the_next(
+    house: House, old: redis.Redis, redis_url: str, tmp_path: Path, point: str
+) -> None:
+    before = old.lrange("rq:queue:default", 0, -1)
+    adopt("--old-redis", redis_url)
+    (tmp_path / point).touch()
+    command = [sys.executable, "-m", "outbound", "adopt", "--undo", "--old-redis", redis_url, "--yes"]
+    environment = os.environ | {"CRASH_OUTBOUND_AT": str(tmp_path)}
+    killed = subprocess.run(command, env=environment, check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+    done = outbound("adopt", "--undo", "--old-redis", redis_url, "--yes")
+
+    assert done.exit_code == 0, done.output
+    assert old.lrange("rq:queue:default", 0, -1) == before
 
 
 def test_nothing_is_taken_over_while_old_workers_live(house: House, old: redis.Redis, redis_url: str) -> None:

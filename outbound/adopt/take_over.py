@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from redis import Redis
 
 from outbound import db, operator, schema
-from outbound.adopt import businesses, calls, jobs, messages, old_house, own_schema
+from outbound.adopt import bridge, businesses, calls, jobs, messages, old_house, own_schema
 from outbound.adopt.batches import Run, Tell, sql
 from outbound.adopt.old_house import CannotAdopt
 from outbound.adopt.report import Report, collect
@@ -90,6 +90,7 @@ def _take_over(connection: db.Connection, options: Options, tell: Tell, wait: Ca
             tables = sql.find_old_tables(connection, old_schema=options.old_schema)
             _move(run, options, tables, notes, wait)
             redis = _take_messages(run, client, notes) if client is not None else None
+            sql.owe_leads_that_were_made(connection)
             report = collect(connection, options.old_schema, tables.our_schema, notes)
     report.is_rehearsal, report.redis = options.dry_run, redis
     return report
@@ -124,6 +125,8 @@ def _begin(run: Run, options: Options) -> list[str]:
             )
     with run.connection.transaction():
         sql.make_old_views(run.connection, old_schema=options.old_schema)
+        if not run.is_rehearsal:
+            bridge.make(run.connection, options.old_schema)
         if adoption.is_new or run.scope:
             sql.retake_businesses(run.connection, businesses=run.scope)
     return notes

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from outbound import db, operator
-from outbound.adopt import jobs, messages, old_house
+from outbound.adopt import bridge, jobs, messages, old_house
 from outbound.adopt.batches import sql
 from outbound.adopt.old_house import CannotAdopt
 from outbound.failpoint import crash_here
@@ -94,7 +94,9 @@ def _give_back(connection: db.Connection, scope: str | None, given: GivenBack, *
 
 def _end(connection: db.Connection, adoption: db.Row, given: GivenBack) -> None:
     added = adoption.error_columns_added
-    sql.drop_old_views(connection)  # they read those columns
+    with connection.transaction():
+        bridge.drop(connection)
+        sql.drop_old_views(connection)  # they read those columns
 
     def drop() -> None:
         given.kept_columns = sql.drop_error_columns(connection, old_schema=adoption.old_schema, added=added)
