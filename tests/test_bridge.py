@@ -73,9 +73,7 @@ def adopt_businesses(world: World) -> None:
 def crm(world: World) -> Iterator[Any]:
     """A connection of the other program: it sees its own tables alone, and commits by itself."""
     with psycopg.connect(
-        world.url.replace("search_path%3Doutbound", "search_path%3Dpublic"),
-        autocommit=True,
-        row_factory=psycopg.rows.namedtuple_row,
+        address_of_schema(world.url, "public"), autocommit=True, row_factory=psycopg.rows.namedtuple_row
     ) as own:
         yield own
 
