@@ -115,8 +115,10 @@ def test_the_command_fails_where_a_check_on_their_tables_does(house: House) -> N
         ),
         (
             (
-                "update outbound.call_log set lead_id = null, overdue_at = now() - interval '121 s'"
-                " where call_sid = 'CA00000000000000000000000000000001'"
+                "insert into outbound.call_log (business_id, direction, status, call_sid, from_number, to_number,"
+                " dialed_at, ended_at, overdue_at) values (1, 'outbound', 'completed',"
+                " 'CA00000000000000000000000000007777', '+97235550001', '+972509990001', now(), now(),"
+                " now() - interval '121 s')"
             ),
             {LEADS},
         ),
