@@ -14,8 +14,11 @@ from outbound.cli import app
 
 ROOT = Path(__file__).parent.parent
 RUNBOOKS = ("ops/runbook.md", "ops/runbook.he.md")
-HEBREW = ("ops/runbook.he.md", "README.he.md")
-FILES = ("README.md", "README.he.md", "ops/runbook.md", "ops/runbook.he.md", "ops/promises.md", "ops/scaling.md")
+HEBREW = ("ops/runbook.he.md", "README.he.md", "docs/takeover.he.md")
+FILES = (
+    *("README.md", "README.he.md", "ops/runbook.md", "ops/runbook.he.md", "ops/promises.md", "ops/scaling.md"),
+    *("docs/takeover.md", "docs/takeover.he.md"),
+)
 ALERT_PARTS = {
     "ops/runbook.md": ("Means", "Look", "Do", "Wake"),
     "ops/runbook.he.md": ("מה זה אומר", "איפה מסתכלים", "מה עושים", "את מי מעירים"),

@@ -1,0 +1,116 @@
+"""Each command of the guide to the take-over runs in a house of the system before, in the guide's order."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+import rq
+
+from outbound import embedded
+from outbound.adopt.old_job import LEAD
+from tests import old_house
+from tests.conftest import Environment, Servers
+from tests.houses import House, open_house, outbound
+
+ROOT = Path(__file__).parent.parent
+GUIDES = ("docs/takeover.md", "docs/takeover.he.md")
+_FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.M | re.S)
+
+# What cannot run here: the units and the Redis of another host, and the settings of a shell.
+ELSEWHERE = ("systemctl ", "redis-cli ", "export ")
+# `doctor` wants the processes, which systemd starts; what else is wrong is tests/test_doctor.py's.
+STATUS = {"outbound doctor": 1}
+
+# The business that the guide takes over first.
+SEVEN = """
+insert into business (id, name, business_type, phone_number, is_active)
+values (7, 'Levi Dental', 'clinic', '+97235550007', true);
+insert into business_settings (tenant_id, timezone, working_hours) values (7, 'Asia/Jerusalem', '09:00-18:00');
+insert into leads (id, tenant_id, name, phone_e164, source, status)
+select 700 + n, 7, 'Lead ' || n, '+97250700' || lpad(n::text, 4, '0'), 'form', 'new' from generate_series(1, 12) as n;
+insert into outbound_call_runs (id, business_id, concurrency, status, cancel_requested)
+values (7, 7, 3, 'running', false);
+insert into outbound_call_jobs (id, run_id, lead_id, business_id, status)
+select 700 + n, 7, 700 + n, 7, 'queued' from generate_series(1, 12) as n;
+"""
+
+
+def blocks(name: str) -> list[tuple[str, str]]:
+    """The code blocks of a guide: language and text, without the indent of a list."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return [(language, re.sub(r"^ +", "", body, flags=re.M)) for language, body in _FENCE.findall(text)]
+
+
+def commands(name: str) -> list[str]:
+    return [line for language, body in blocks(name) if language == "sh" for line in body.splitlines() if line]
+
+
+@pytest.fixture
+def house(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house with the guide's business, and a Redis in which jobs of it wait."""
+    with (
+        embedded.servers(tmp_path_factory.mktemp("guide-redis"), postgres=False, durable=False) as own,
+        redis.Redis.from_url(own.redis_url or "") as client,
+        open_house(servers, "whole") as found,
+    ):
+        found.old.do(SEVEN)
+        queue = rq.Queue("default", connection=client)
+        queue.enqueue_call(LEAD, (old_house.call_sid(1),), ttl=600)
+        queue.enqueue_call("server.jobs.prompts.rebuild_prompt_job", (1,))
+        client.rpush("outbound_queue:7", *range(701, 713))
+        with Environment(DATABASE_URL=found.ours.url, OLD_REDIS_URL=own.redis_url or ""):
+            yield found
+
+
+def run(command: str) -> tuple[int, str]:
+    if command.startswith("outbound verify"):  # it must come first in its process
+        words = [sys.executable, "-m", *command.split()]
+        ran = subprocess.run(words, env=os.environ, capture_output=True, text=True, timeout=200, check=False)
+        return ran.returncode, ran.stdout + ran.stderr
+    done = outbound(*command.split()[1:])
+    return done.exit_code, done.output
+
+
+def test_every_command_of_the_guide_runs_in_its_order(house: House) -> None:
+    before = house.digests()
+    ran = [command for command in commands(GUIDES[0]) if not command.startswith(ELSEWHERE)]
+
+    for command in ran:
+        assert command.startswith("outbound "), command
+        status, said = run(command)
+        assert status == STATUS.get(command, 0), f"{command}\n{said}"
+        if command == "outbound resume campaign 1":  # no phone rings here: the calls wait, and are given back
+            assert house.ours.value("select count(*) from call_log where status = 'queued'") == 13
+
+    assert {command.split()[1] for command in ran} >= {"adopt", "verify", "doctor", "status", "resume", "pause"}
+    assert house.digests() == before
+
+
+def test_both_guides_have_the_same_blocks_of_code() -> None:
+    assert blocks(GUIDES[0]) == blocks(GUIDES[1])
+
+
+def test_the_guides_have_the_same_headings_and_rows() -> None:
+    def shape(name: str) -> list[str]:
+        lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        return [found[1] for line in lines if (found := re.match(r" *(#+|\||\d+\.|-) ", line))]
+
+    assert shape(GUIDES[0]) == shape(GUIDES[1])
+
+
+def test_the_checks_that_the_guide_names_are_those_of_the_command() -> None:
+    from outbound import verify
+    from outbound.adopt import verify_old
+
+    source = "".join(Path(module.__file__).read_text() for module in (verify, verify_old))
+    text = (ROOT / GUIDES[0]).read_text(encoding="utf-8")
+    named = re.findall(r"^\| .+ \| \d+: (.+?) \|$", text, re.M)
+
+    assert len(named) == 4
+    for name in named:
+        assert f'"{name}"' in source, name
