@@ -63,7 +63,7 @@ def house(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         queue.enqueue_call(LEAD, (old_house.call_sid(1),), ttl=600)
         queue.enqueue_call("server.jobs.prompts.rebuild_prompt_job", (1,))
         client.rpush("outbound_queue:7", *range(701, 713))
-        with Environment(DATABASE_URL=found.ours.url, OLD_REDIS_URL=own.redis_url or ""):
+        with Environment(OUTBOUND_SCHEMA="outbound", OLD_REDIS_URL=own.redis_url or ""):
             yield found
 
 
@@ -107,9 +107,9 @@ def test_the_checks_that_the_guide_names_are_those_of_the_command() -> None:
     from outbound import verify
     from outbound.adopt import verify_old
 
-    source = "".join(Path(module.__file__).read_text() for module in (verify, verify_old))
+    source = "".join(Path(str(module.__file__)).read_text() for module in (verify, verify_old))
     text = (ROOT / GUIDES[0]).read_text(encoding="utf-8")
-    named = re.findall(r"^\| .+ \| \d+: (.+?) \|$", text, re.M)
+    named = re.findall(r"^\| .+ \| \d+: `(.+?)` \|$", text, re.M)
 
     assert len(named) == 4
     for name in named:
