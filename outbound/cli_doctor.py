@@ -47,8 +47,9 @@ def verify(
     ] = None,
 ) -> None:
     """Prove on the live servers, in a place of its own, that the old system's faults cannot come back."""
+    from outbound import db
     from outbound import verify as room
-    from outbound.adopt import own_schema
+    from outbound.adopt import own_schema, verify_old
 
     if from_schema is not None and not old:
         raise Misuse("--from-schema goes with --old")
@@ -60,6 +61,10 @@ def verify(
             verdicts = room.verify(old=old, old_schema=from_schema)
         except room.CannotVerify as error:
             raise Misuse(str(error)) from None
+        except db.SchemaMissing:
+            if not old:
+                raise
+            raise Misuse(verify_old.NOTHING_TAKEN_OVER) from None
     table = Table("", "check", "", "why")
     for number, verdict in enumerate(verdicts, 1):
         state = "[green]passed[/]" if verdict.passed else "[bold red]FAILED[/]"

@@ -338,7 +338,7 @@ def test_an_adopted_job_follows_its_call_and_no_old_worker_takes_it(house: World
     call_id = house.claimed(1 + OFFSET, PHONE)
     house.do("update public.outbound_call_jobs set status = 'cancelled' where id = 1")
     house.do(
-        "insert into adopted (kind, old_id, new_id, business_id, fate) values ('job', 1, %s, %s, 'queued')",
+        "insert into adopted (kind, old_id, new_id, business_id, fate) values ('job', 1, %s, %s, 'queued_here')",
         call_id,
         1 + OFFSET,
     )

@@ -362,7 +362,9 @@ begin
           left join lateral (
                select old_id
                  from {here}.adopted
-                where kind = 'job' and new_id = coalesce(call_log.retry_of, call_log.id)
+                where kind = 'job'
+                  and new_id = coalesce(call_log.retry_of, call_log.id)
+                  and adopted.fate in ('queued_here', 'call_adopted', 'job_asked')  -- not one that its telephone held up
                 limit 1
           ) as job on true
          order by call_log.id
