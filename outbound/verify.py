@@ -53,7 +53,8 @@ def verify(*, old: bool = False, old_schema: str | None = None) -> list[Verdict]
             nothing was taken over.
         db.Unavailable: the database does not answer.
     """
-    with db.connect() as live:
+    with db.connect(needs_schema=not old) as live:  # without it, nothing was taken over
+        theirs = _theirs(live, old_schema) if old else []
         schema.refuse_foreign(live)
         found = [
             check("error_message is nullable text", lambda: _is_column(live, "error_message", "text", None)),
@@ -64,7 +65,6 @@ def verify(*, old: bool = False, old_schema: str | None = None) -> list[Verdict]
         ]
         applied = check("migrations are applied", _is_migrated)
         plannable = check("", lambda: _clean_up_fits(live))
-        theirs = _theirs(live, old_schema) if old else []
         with _place_of_our_own(live) as place:
             first = [
                 check("the lead job takes a call_sid and nothing else", _takes_a_call_sid_alone),
