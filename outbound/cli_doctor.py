@@ -47,9 +47,8 @@ def verify(
     ] = None,
 ) -> None:
     """Prove on the live servers, in a place of its own, that the old system's faults cannot come back."""
-    from outbound import db
     from outbound import verify as room
-    from outbound.adopt import own_schema, verify_old
+    from outbound.adopt import own_schema
 
     if from_schema is not None and not old:
         raise Misuse("--from-schema goes with --old")
@@ -61,10 +60,6 @@ def verify(
             verdicts = room.verify(old=old, old_schema=from_schema)
         except room.CannotVerify as error:
             raise Misuse(str(error)) from None
-        except db.SchemaMissing:
-            if not old:
-                raise
-            raise Misuse(verify_old.NOTHING_TAKEN_OVER) from None
     table = Table("", "check", "", "why")
     for number, verdict in enumerate(verdicts, 1):
         state = "[green]passed[/]" if verdict.passed else "[bold red]FAILED[/]"

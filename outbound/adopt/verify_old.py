@@ -21,9 +21,6 @@ _FRESH, _STALE, _WITH_SID = 1, 2, 3  # ids of the calls that put_copied_calls ma
 _COPIED = ("+15005550901", "+15005550902", "+15005550903")
 
 
-NOTHING_TAKEN_OVER = "nothing was taken over: run `outbound adopt`, then `outbound verify --old`"
-
-
 def look(connection: db.Connection, old_schema: str | None = None) -> list[Verdict]:
     """
     Run every check on the old tables; takes seconds at a million rows.
@@ -36,7 +33,7 @@ def look(connection: db.Connection, old_schema: str | None = None) -> list[Verdi
     """
     adoption = adopt.find_adoption(connection) if adopt.has_adoption(connection) else None
     if adoption is None:
-        raise CannotAdopt(NOTHING_TAKEN_OVER)
+        raise CannotAdopt("nothing was taken over: run `outbound adopt`, then `outbound verify --old`")
     if old_schema not in (None, adoption.old_schema):
         raise CannotAdopt(f"what is here was taken over from the schema {adoption.old_schema}, not {old_schema}")
     find(connection, adoption.old_schema)
