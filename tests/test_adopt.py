@@ -205,6 +205,21 @@ def test_a_longer_history_is_taken_when_it_is_asked_for(house: House) -> None:
     assert "older" not in house.fates("call").values()
 
 
+@pytest.mark.xfail(strict=True, reason="owe_leads_that_were_made owes one entry for each call")
+def test_a_lead_that_several_old_calls_made_is_owed_to_the_old_leads_once(house: House) -> None:
+    for number in (1, 2, 3):
+        house.old.do(
+            "insert into public.call_log (business_id, call_sid, direction, from_number, to_number, status, created_at)"
+            " values (1, %s, 'outbound', '+97235550001', '+972509990009', 'completed', now() at time zone 'UTC')",
+            old_house.sid(9000 + number),
+        )
+
+    adopt()
+
+    owed = "select count(*) from bridge_due inner join call_log on call_log.id = call_id where to_number = %s"
+    assert house.ours.value(owed, "+972509990009") == 1
+
+
 @pytest.mark.parametrize("point", [*ADOPT_POINTS])
 def test_a_run_that_was_killed_is_made_good_by_the_next(house: House, tmp_path: Path, point: str) -> None:
     (tmp_path / point).touch()
