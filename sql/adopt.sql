@@ -237,15 +237,16 @@ on conflict (scope, key) do update
 -- name: owe_leads_that_were_made()!
 -- The leads that were made here of calls without one are written to the old leads by the bridge, a few at a time.
 --
--- Moves    (nothing) -> due at the bridge, where no old lead is linked to it yet
+-- Moves    (nothing) -> due at the bridge, by the lead's newest call, where no old lead is linked to it yet
 insert into bridge_due (kind, call_id, state)
-select 'lead', new_id, 'adopted'
+select distinct on (call_log.lead_id) 'lead', call_log.id, 'adopted'
   from adopted
  inner join call_log on call_log.id = adopted.new_id
  where kind = 'call'
    and fate = 'lead_made'
    and not exists (select from adopted as linked where linked.kind = 'lead' and linked.new_id = call_log.lead_id)
-on conflict do nothing;
+ order by call_log.lead_id asc, call_log.created_at desc, call_log.id desc
+    on conflict do nothing;
 
 -- name: write_fate(kind, old_id, new_id, business_id, fate, note)!
 insert into adopted (kind, old_id, new_id, business_id, fate, note)

@@ -205,7 +205,6 @@ def test_a_longer_history_is_taken_when_it_is_asked_for(house: House) -> None:
     assert "older" not in house.fates("call").values()
 
 
-@pytest.mark.xfail(strict=True, reason="owe_leads_that_were_made owes one entry for each call")
 def test_a_lead_that_several_old_calls_made_is_owed_to_the_old_leads_once(house: House) -> None:
     for number in (1, 2, 3):
         house.old.do(
