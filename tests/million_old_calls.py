@@ -5,6 +5,7 @@ By hand: a million old calls are taken over with a reader and a writer beside it
 
 It starts servers of its own, and prints how long adopt took, the longest that the reader and the writer of the old
 call_log waited for one statement, and how much memory the process used at most.
+No scheduler runs: where adopt took longer than 120 s, check 14 of `verify --old` says so.
 """
 
 import json
