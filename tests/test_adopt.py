@@ -110,6 +110,10 @@ def test_each_old_row_has_one_fate_of_the_list(house: House) -> None:
             assert "odd_row" not in house.fates(kind).values()
 
 
+def test_whoever_would_ask_the_simulator_about_real_calls_is_told_before(house: House) -> None:
+    assert any("is the simulator" in note for note in adopt("--dry-run")["notes"])
+
+
 @pytest.mark.parametrize("house", SHAPES, indirect=True)
 def test_a_dry_run_changes_nothing_and_leaves_no_schema(house: House) -> None:
     before = house.digests()

@@ -14,6 +14,7 @@ from outbound.adopt import bridge, businesses, calls, jobs, messages, old_house,
 from outbound.adopt.batches import Run, Tell, sql
 from outbound.adopt.old_house import CannotAdopt
 from outbound.adopt.report import Report, collect
+from outbound.config import settings
 from outbound.failpoint import crash_here
 
 T = TypeVar("T")
@@ -21,6 +22,10 @@ T = TypeVar("T")
 __all__ = ["CannotAdopt", "Options", "alone", "take_over"]
 
 _LOCK_WAIT = "10s"
+_SIMULATED = (
+    "OUTBOUND_CARRIER is the simulator, which knows none of the old live calls: they would be closed as unknown;"
+    " set it to twilio before anything else"
+)
 _UNSEEN = "the old Redis was not looked at: its lead jobs vanish ten minutes after the old workers stop"
 
 
@@ -109,6 +114,8 @@ def _prepare(run: Run, tables: db.Row) -> None:
 def _begin(run: Run, options: Options) -> list[str]:
     """The views, and the row that says what is taken over from where; return what is to be known of it."""
     notes = [] if options.old_redis else [_UNSEEN]
+    if settings().carrier == "simulator":
+        notes.append(_SIMULATED)
     present = sql.find_adoption(run.connection)
     if present is not None and present.old_schema != options.old_schema:
         raise CannotAdopt(
