@@ -79,7 +79,8 @@ def rollback(
     from outbound import db, schema
 
     with ready(check_schema=False):
-        db.with_connection(schema.refuse_foreign)
+        with db.connect() as connection:
+            schema.refuse_foreign(connection)
         try:
             down_to = schema.named(to)
         except schema.NoSuchMigration as error:

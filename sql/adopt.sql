@@ -63,7 +63,7 @@ union all
 select format('grant %s on %I.%I to %I', privileges, :old_schema::text, relname, current_user) from lacking
 union all
 select format('alter table %I.call_log add column if not exists error_message text, add column if not exists'
-              ' error_code varchar(64)  -- as its owner %I', :old_schema::text, pg_get_userbyid(relowner))
+              ' error_code varchar(64) /* as its owner %I */', :old_schema::text, pg_get_userbyid(relowner))
   from relation
  where relname = 'call_log'
    and not pg_has_role(relowner, 'usage')
