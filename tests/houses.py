@@ -1,15 +1,47 @@
 """A database of the system before, for as long as a test needs it, and the commands that an operator runs beside it."""
 
+import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
+from typer.testing import CliRunner
 
+from outbound import cli, config, db
 from tests import old_house
-from tests.conftest import Environment, Servers, open_database
-from tests.test_adopt import House, adopt, outbound
+from tests.conftest import Environment, Servers, World, address_of_schema, open_database
 
-__all__ = ["House", "adopt", "open_house", "outbound"]
+
+class House:
+    """A database of the system before, with or without what was taken over."""
+
+    def __init__(self, url: str, shape: old_house.Shape) -> None:
+        self.url, self.shape = url, shape
+        self.old = World(url)
+        self.ours = World(address_of_schema(url, "outbound"))
+
+    def close(self) -> None:
+        self.old.connection.close()
+        self.ours.connection.close()
+
+    def digests(self) -> dict[str, str]:
+        return {table: self.old.value(old_house.digest_sql(table)) for table in old_house.tables(self.shape)}
+
+    def fates(self, kind: str) -> dict[int, str]:
+        return {
+            row.old_id: row.fate for row in self.ours.rows("select old_id, fate from adopted where kind = %s", kind)
+        }
+
+    def call_of(self, old_id: int, kind: str = "call") -> Any:
+        find = (
+            "select call_log.* from adopted inner join call_log on call_log.id = new_id where kind = %s and old_id = %s"
+        )
+        return self.ours.rows(find, kind, old_id)[0]
+
+    def job(self, job_id: int) -> str:
+        return str(self.old.value("select status from public.outbound_call_jobs where id = %s", job_id))
 
 
 @contextmanager
@@ -23,3 +55,22 @@ def open_house(servers: Servers, shape: old_house.Shape) -> Iterator[House]:
         with Environment(TWILIO_ACCOUNT_SID="", TWILIO_AUTH_TOKEN="", OUTBOUND_PUBLIC_URL=""):
             yield found
         found.close()
+
+
+def outbound(*words: str) -> Any:
+    """The command, in this process; what it changed in the environment is forgotten afterwards."""
+    before = dict(os.environ)
+    try:
+        return CliRunner().invoke(cli.app, words, catch_exceptions=False)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        config.settings.cache_clear()
+        db.close()
+
+
+def adopt(*words: str) -> dict[str, Any]:
+    done = outbound("adopt", "--old-is-stopped", "--yes", "--json", *words)
+    assert done.exit_code == 0, done.output
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report

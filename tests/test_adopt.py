@@ -1,6 +1,5 @@
 """The system before is taken over beside its own tables, tenant by tenant, and given back."""
 
-import json
 import os
 import signal
 import subprocess
@@ -10,19 +9,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import redis
 import rq
-from typer.testing import CliRunner
 
-from outbound import cli, config, db, embedded, schema
+from outbound import embedded, schema
 from outbound.adopt.fates import FATES
 from outbound.adopt.old_job import LEAD
 from outbound.carrier.simulator import RunningSimulator
 from outbound.failpoint import ADOPT_POINTS, ADOPT_REDIS_POINTS, UNDO_POINTS, UNDO_REDIS_POINTS
 from tests import old_house
-from tests.conftest import SETTINGS, Environment, Servers, World, open_database, until
+from tests.conftest import SETTINGS, Environment, Servers, until
+from tests.houses import House, adopt, open_house, outbound
 from tests.test_recover import rung, running_workers
 
 COUNTED = {
@@ -34,66 +32,10 @@ COUNTED = {
 }
 
 
-class House:
-    """A database of the system before, with or without what was taken over."""
-
-    def __init__(self, url: str, shape: old_house.Shape) -> None:
-        self.url, self.shape = url, shape
-        self.old = World(url)
-        self.ours = World(url + ("&" if "?" in url else "?") + "options=-csearch_path%3Doutbound")
-
-    def close(self) -> None:
-        self.old.connection.close()
-        self.ours.connection.close()
-
-    def digests(self) -> dict[str, str]:
-        return {table: self.old.value(old_house.digest_sql(table)) for table in old_house.tables(self.shape)}
-
-    def fates(self, kind: str) -> dict[int, str]:
-        return {
-            row.old_id: row.fate for row in self.ours.rows("select old_id, fate from adopted where kind = %s", kind)
-        }
-
-    def call_of(self, old_id: int, kind: str = "call") -> Any:
-        find = (
-            "select call_log.* from adopted inner join call_log on call_log.id = new_id where kind = %s and old_id = %s"
-        )
-        return self.ours.rows(find, kind, old_id)[0]
-
-    def job(self, job_id: int) -> str:
-        return str(self.old.value("select status from public.outbound_call_jobs where id = %s", job_id))
-
-
 @pytest.fixture
 def house(request: pytest.FixtureRequest, servers: Servers) -> Iterator[House]:
-    shape: old_house.Shape = getattr(request, "param", "whole")
-    with open_database(servers, template=None) as url:
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(old_house.tables_sql(shape).encode())
-            connection.execute(old_house.rows_sql(shape).encode())
-        found = House(url, shape)
-        with Environment(TWILIO_ACCOUNT_SID="", TWILIO_AUTH_TOKEN="", OUTBOUND_PUBLIC_URL=""):
-            yield found
-        found.close()
-
-
-def outbound(*words: str) -> Any:
-    """The command, in this process; what it changed in the environment is forgotten afterwards."""
-    before = dict(os.environ)
-    try:
-        return CliRunner().invoke(cli.app, words, catch_exceptions=False)
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        config.settings.cache_clear()
-        db.close()
-
-
-def adopt(*words: str) -> dict[str, Any]:
-    done = outbound("adopt", "--old-is-stopped", "--yes", "--json", *words)
-    assert done.exit_code == 0, done.output
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
+    with open_house(servers, getattr(request, "param", "whole")) as found:
+        yield found
 
 
 SHAPES = ("whole", "fixed", "small")
