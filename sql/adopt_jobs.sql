@@ -269,8 +269,8 @@ select 'job', old_job.id, own.new_id,
     on conflict do nothing;
 
 -- name: wait_for_turn()!
--- Keep every dispatcher from claiming until this transaction ends.
-select pg_advisory_xact_lock(hashtext('outbound.dispatch'));
+-- Keep every dispatcher from claiming until this transaction ends; who claims at this moment is waited for.
+select pg_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regclass::int);
 
 -- name: count_in_the_air(businesses)$
 -- Returns  how many calls that came from old jobs, or are further attempts of those, were claimed or dialed here and

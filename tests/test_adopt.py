@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import redis
 import rq
@@ -274,6 +275,20 @@ def test_a_waiting_job_becomes_a_call_of_its_run_s_paused_campaign(house: House)
     assert house.call_of(105, "job").to_number == "+972501234502"
 
 
+def test_a_job_that_an_old_worker_takes_meanwhile_is_its_own(house: House) -> None:
+    words = [sys.executable, "-m", "outbound", "adopt", "--old-is-stopped", "--yes"]
+    with psycopg.connect(house.url) as old_worker:
+        old_worker.execute("update public.outbound_call_jobs set status = 'dialing' where id = 1")
+        adopting = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        waits = "select count(*) from pg_locks where locktype in ('transactionid', 'tuple') and not granted"
+        until(lambda: house.old.value(waits) > 0 or adopting.poll() is not None, timeout_s=60)
+    said, _ = adopting.communicate(timeout=60)
+
+    assert adopting.returncode == 0, said
+    assert (house.job(1), house.fates("job").get(1)) == ("dialing", None)
+    assert house.fates("job")[2] == "queued_here"
+
+
 def test_each_job_that_is_no_waiting_one_keeps_its_own_fate(house: House) -> None:
     adopt()
 
@@ -369,6 +384,7 @@ def test_the_rights_that_are_lacking_are_named_each_with_its_mend(house: House) 
     assert done.returncode == 2
     for mend in (
         f"grant insert, select, update on public.call_log to {role}",
+        f"call_log_id_seq to {role}",
         "alter table public.call_log add column",
     ):
         assert mend in done.stderr
@@ -387,6 +403,23 @@ def test_a_call_that_is_in_the_air_keeps_everything_from_being_given_back(house:
     assert done.returncode == 2
     assert "1 calls that came from the old system are being dialed" in done.stderr
     assert house.digests() == before
+
+
+def test_a_claim_that_began_before_the_undo_keeps_everything_from_being_given_back(house: House) -> None:
+    adopt()
+    call = house.call_of(1, "job")
+    words = [sys.executable, "-m", "outbound", "adopt", "--undo", "--yes"]
+    with psycopg.connect(house.ours.url) as dispatcher:
+        dispatcher.execute("select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regclass::int)")
+        dispatcher.execute("update call_log set status = 'claimed', overdue_at = now() where id = %s", (call.id,))
+        undo = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        waits = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        until(lambda: house.ours.value(waits) == 1 or undo.poll() is not None, timeout_s=60)
+    _, said = undo.communicate(timeout=60)
+
+    assert "1 calls that came from the old system are being dialed" in said
+    assert house.job(1) == "cancelled"
+    assert house.ours.call(call.id).status == "claimed"
 
 
 @pytest.mark.parametrize(

@@ -889,4 +889,56 @@ GUARDS = (
         (("(hashtext('outbound.dispatch'), 'call_log'::regclass::int)", "(hashtext('outbound.dispatch'), 0)"),),
         "tests/test_own_schema.py::test_two_schemas_of_one_database_share_no_lock",
     ),
+    Guard(
+        "adopt: a job that an old worker took is not taken over",
+        "sql/adopt_jobs.sql",
+        (
+            (
+                "where old_job.id = any(:ids::bigint[]) and old_job.status = 'queued'\n     order by",
+                "where old_job.id = any(:ids::bigint[])\n     order by",
+            ),
+        ),
+        "tests/test_adopt.py::test_a_job_that_an_old_worker_takes_meanwhile_is_its_own",
+    ),
+    Guard(
+        "adopt: a job whose phone may have rung here never waits there again",
+        "sql/adopt_jobs.sql",
+        (("and (attempt.dialed_at is not null or attempt.call_sid is not null)", "and false"),),
+        "tests/test_adopt.py::test_a_job_whose_phone_may_have_rung_never_waits_again",
+    ),
+    Guard(
+        "adopt: while a call of an old job is in the air nothing is given back",
+        "outbound/adopt/undo.py",
+        (("if in_the_air := jobs.sql.count_in_the_air(connection, businesses=scope):", "if in_the_air := 0:"),),
+        "tests/test_adopt.py::test_a_call_that_is_in_the_air_keeps_everything_from_being_given_back",
+    ),
+    Guard(
+        "adopt: nothing is claimed while all is given back",
+        "sql/adopt_jobs.sql",
+        (("(hashtext('outbound.dispatch'), 'call_log'::regclass::int)", "(hashtext('outbound.dispatch'))"),),
+        "tests/test_adopt.py::test_a_claim_that_began_before_the_undo_keeps_everything_from_being_given_back",
+    ),
+    Guard(
+        "adopt: what is taken over is not written back to the old tables",
+        "sql/adopt.sql",
+        (("set_config('outbound.bridge', 'off', true)", "set_config('outbound.bridge', 'on', true)"),),
+        "tests/test_adopt.py::test_what_was_given_back_is_as_it_was_to_the_byte",
+    ),
+    Guard(
+        "the bridge: a business that was not taken over stays here",
+        "sql/migrations/0028_bridge.sql",
+        (
+            (
+                "where kind = 'business' and new_id = call_log.business_id and fate = 'adopted'",
+                "where kind = 'business' and fate = 'adopted'",
+            ),
+        ),
+        "tests/test_bridge.py::test_a_business_that_was_not_adopted_stays_here",
+    ),
+    Guard(
+        "the bridge: what the old tables refuse moves no call of ours",
+        "sql/migrations/0028_bridge.sql",
+        (("when others or query_canceled or assert_failure then", "when sqlstate '57014' then"),),
+        "tests/test_bridge.py::test_whatever_is_done_to_the_old_tables_our_calls_live",
+    ),
 )
