@@ -62,6 +62,14 @@ select format('grant usage on schema %I to %I', nspname, current_user) as mend
 union all
 select format('grant %s on %I.%I to %I', privileges, :old_schema::text, relname, current_user) from lacking
 union all
+select distinct format('grant usage on sequence %s to %I', sequence.oid::regclass, current_user)
+  from relation
+ inner join pg_attrdef on adrelid = relation.oid
+ inner join pg_depend on classid = 'pg_attrdef'::regclass and objid = pg_attrdef.oid
+ inner join pg_class as sequence on refclassid = 'pg_class'::regclass and refobjid = sequence.oid
+ where relation.relname in ('leads', 'call_log')
+   and case when sequence.relkind = 'S' then not has_sequence_privilege(sequence.oid, 'usage') end
+union all
 select format('alter table %I.call_log add column if not exists error_message text, add column if not exists'
               ' error_code varchar(64) /* as its owner %I */', :old_schema::text, pg_get_userbyid(relowner))
   from relation

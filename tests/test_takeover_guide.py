@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 import redis
 import rq
@@ -14,7 +15,7 @@ import rq
 from outbound import embedded
 from outbound.adopt.old_job import LEAD
 from tests import old_house
-from tests.conftest import Environment, Servers
+from tests.conftest import Environment, Servers, address_of_schema
 from tests.houses import House, open_house, outbound
 
 ROOT = Path(__file__).parent.parent
@@ -89,6 +90,36 @@ def test_every_command_of_the_guide_runs_in_its_order(house: House) -> None:
 
     assert {command.split()[1] for command in ran} >= {"adopt", "verify", "doctor", "status", "resume", "pause"}
     assert house.digests() == before
+
+
+def test_the_rights_that_the_guide_gives_are_enough(house: House) -> None:
+    (rights,) = (text for language, text in blocks(GUIDES[0]) if language == "sql" and text.startswith("grant create"))
+    database, role = house.old.value("select current_database()"), f"guided_{os.getpid()}"
+    house.old.do(f"create role {role} login")
+    house.old.do(rights.replace("database crm", f"database {database}").replace("to dialer", f"to {role}"))
+    url = house.url.replace("//postgres@", f"//{role}@")
+    assert url != house.url
+    try:
+        with Environment(DATABASE_URL=url):
+            done = outbound("adopt", "--old-is-stopped", "--yes")
+            assert done.exit_code == 0, done.output
+            call_id = house.call_of(701, "job").id
+            with psycopg.connect(address_of_schema(url, "outbound")) as dialer:
+                for word in ("initiated", "completed"):
+                    dialer.execute(
+                        "update call_log set status = %s, call_sid = %s, dialed_at = now(), overdue_at = %s"
+                        " where id = %s",
+                        (word, old_house.sid(701), "infinity" if word == "initiated" else None, call_id),
+                    )
+            assert house.ours.rows("select * from bridge_due where state <> 'adopted'") == []
+            assert house.job(701) == "completed"
+            shown = "select count(*) from public.call_log where call_sid = %s"
+            assert house.old.value(shown, old_house.sid(701)) == 1
+            done = outbound("adopt", "--undo", "--yes")
+            assert done.exit_code == 0, done.output
+    finally:
+        house.old.do(f"drop owned by {role} cascade")
+        house.old.do(f"drop role {role}")
 
 
 def test_both_guides_have_the_same_blocks_of_code() -> None:
