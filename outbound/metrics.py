@@ -106,7 +106,7 @@ _GAUGES = (
     ),
     (
         "outbound_old_table_writes_due",
-        "Calls and leads that could not be written to the tables of the system before yet, 10,000 at most.",
+        "Calls and leads that are not in the tables of the system before yet, 10,000 at most.",
         "old_table_writes_due",
     ),
     ("outbound_dialing_stopped", "1 while this cause stops all dialing.", "dialing_stopped", "cause"),

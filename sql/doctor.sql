@@ -164,7 +164,8 @@ select step, count(*) as calls, max(call_id) as call_id,
 select count(*) as entries,
        (array_agg(state || case when cause <> '' then ' (' || cause || ')' else '' end
                   order by state = 'skipped', failed_at desc))[1] as failure
-  from (select * from bridge_due order by failed_at desc limit 10000) as latest;
+  from (select * from bridge_due order by failed_at desc limit 10000) as latest
+ where state <> 'adopted';  -- what adopt owes to the old leads has not failed
 
 -- name: what_is_told()^
 -- Returns  what this server tells of itself, and what of that it told when it last dialed
