@@ -39,7 +39,7 @@ def main() -> int:
 def _all_green(tests: list[str]) -> bool:
     """With every guard in its place; a test that is red anyway proves nothing."""
     with _copy() as tree:
-        finished = _pytest(tree, tests, TIMEOUT_S * len(tests))
+        finished = _pytest(tree, tests, TIMEOUT_S * len(tests), processes=os.cpu_count() or 1)
     if finished.returncode:
         OUT.print(finished.stdout[-3000:] + finished.stderr[-500:], highlight=False, markup=False)
     OUT.print(f"{len(tests)} tests with all guards: {'red' if finished.returncode else 'green'}", highlight=False)
@@ -81,9 +81,9 @@ def _copy() -> Iterator[Path]:
         yield tree
 
 
-def _pytest(tree: Path, tests: list[str], timeout_s: int) -> subprocess.CompletedProcess[str]:
+def _pytest(tree: Path, tests: list[str], timeout_s: int, processes: int = 0) -> subprocess.CompletedProcess[str]:
     """In the copy, the copy's own package comes first on the path."""
-    command = [sys.executable, "-m", "pytest", "-x", "-n0", "--no-header", "--tb=short", *tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-n", str(processes), "--no-header", "--tb=short", *tests]
     return subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=timeout_s, check=False)
 
 
