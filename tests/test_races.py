@@ -5,6 +5,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import psycopg
+
 from outbound import callback, cleanup, db, dial, dispatch
 from outbound.call import Report
 from outbound.carrier.simulator import RunningSimulator
@@ -41,6 +43,16 @@ def test_the_bound_on_claims_holds_for_all_dispatchers_together(world: World, nu
         claimed = sum(threads.map(lambda _: dispatch.dispatch_once(), range(32)))
 
     assert claimed == 16
+
+
+def test_nothing_is_claimed_while_another_dispatcher_has_its_turn(world: World, nudges: list[object]) -> None:
+    world.queued(world.business(), "+15005590001")
+    world.worker(threads=1)
+    with psycopg.connect(world.url) as other:
+        other.execute("select pg_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regclass::int)")
+        claimed_beside_it = dispatch.dispatch_once()
+
+    assert (claimed_beside_it, dispatch.dispatch_once()) == (0, 1)
 
 
 def test_many_workers_that_get_every_nudge_ring_each_phone_once(world: World, carrier: RunningSimulator) -> None:

@@ -83,7 +83,7 @@ GUARDS = (
         "one dispatcher claims at a time",
         "outbound/dispatch.py",
         (("if not sql.take_turn(connection):", "if sql.take_turn is None:"),),
-        "tests/test_races.py::test_the_bound_on_claims_holds_for_all_dispatchers_together",
+        "tests/test_races.py::test_nothing_is_claimed_while_another_dispatcher_has_its_turn",
     ),
     Guard(
         "a report of another number adopts no call",
