@@ -130,6 +130,7 @@ def test_the_link_of_a_call_to_its_lead_never_changes(world: World) -> None:
     _make_lead(_sid())
 
     assert world.call(call_id).lead_id == first
+    assert [phone for _, phone in _leads(world)] == ["+15005550101", "+15005550102"]  # it is the call's that stays
     with pytest.raises(psycopg.errors.CheckViolation, match="already has a lead"):
         world.do("update call_log set lead_id = null")
 

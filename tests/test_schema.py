@@ -276,6 +276,21 @@ def test_a_migration_that_was_applied_and_not_marked_is_applied_again(empty: Wor
     assert empty.value("select count(*) from call_log") == (40 if place else 0)
 
 
+def test_a_migration_that_is_applied_again_leaves_what_waits_since(empty: World) -> None:
+    name = "0005_call_log_queue"
+    yoyo_apply_up_to(ALL[ALL.index(name) - 1])
+    by_hand(empty, name)
+    empty.do("insert into business (name) values ('Acme')")
+    waiting = empty.value(
+        "insert into call_log (business_id, direction, from_number, to_number, status)"
+        " values (1, 'outbound', '+15005550006', '+15005550101', 'queued') returning id"
+    )
+
+    by_hand(empty, name)
+
+    assert empty.call(waiting).status == "queued"
+
+
 def test_the_lock_of_a_migrate_that_was_killed_is_broken(empty: World) -> None:
     yoyo_apply_up_to(FIRST)
     empty.do("insert into yoyo_lock (locked, ctime, pid) values (1, now(), 0)")
