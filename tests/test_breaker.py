@@ -297,6 +297,21 @@ def test_a_carrier_that_throttles_is_given_time_and_nothing_is_lost(
     assert max(len([e for e in carrier.log() if e["to"] == entry["to"]]) for entry in carrier.log()) == 3
 
 
+def test_a_call_that_was_claimed_before_a_hold_is_not_begun_during_it(
+    world: World, carrier: RunningSimulator, campaign_id: int
+) -> None:
+    call_id = world.claimed(world.value("select business_id from campaign where id = %s", campaign_id))
+    world.do(
+        "insert into dial_control (scope, key, carrier_hold_until) values ('account', '', now() + interval '1 min')"
+        " on conflict (scope, key) do update set carrier_hold_until = excluded.carrier_hold_until"
+    )
+
+    dial.dial_call(call_id)
+
+    assert carrier.log() == []
+    assert world.call(call_id).dialed_at is None
+
+
 @pytest.mark.parametrize("digits", ["24", "30", "20"])
 def test_a_carrier_that_answers_nothing_but_errors_costs_one_call_per_hold(
     world: World, carrier: RunningSimulator, nudges: list[Any], campaign_id: int, digits: str
