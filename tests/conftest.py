@@ -83,6 +83,14 @@ def servers() -> Iterator[Servers]:
         shutil.rmtree(data_dir, ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def old_redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The old system's Redis, a server of one file of tests alone: RQ's keys have no namespace."""
+    with embedded.servers(tmp_path_factory.mktemp("old-redis"), postgres=False, durable=False) as own:
+        assert own.redis_url is not None
+        yield own.redis_url
+
+
 @pytest.fixture(scope="session")
 def template(servers: Servers) -> Iterator[str]:
     """A migrated database, to be cloned for each test."""

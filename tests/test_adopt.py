@@ -14,7 +14,7 @@ import pytest
 import redis
 import rq
 
-from outbound import embedded, schema
+from outbound import schema
 from outbound.adopt.fates import FATES
 from outbound.adopt.old_job import LEAD
 from outbound.carrier.simulator import RunningSimulator
@@ -465,17 +465,9 @@ def test_a_column_in_which_somebody_wrote_meanwhile_stays(house: House) -> None:
 # What lies in the old Redis
 
 
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of these tests alone: RQ's keys have no namespace."""
-    with embedded.servers(tmp_path_factory.mktemp("adopt-redis"), postgres=False, durable=False) as servers:
-        assert servers.redis_url is not None
-        yield servers.redis_url
-
-
 @pytest.fixture
-def old(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url) as client:
+def old(old_redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(old_redis_url) as client:
         client.flushall()
         queue = rq.Queue("default", connection=client)
         for place, args in enumerate([(old_house.call_sid(1),), (old_house.call_sid(50), 1), ("CA" + "f" * 32,)]):
@@ -493,11 +485,11 @@ def dumps(old: Any) -> dict[bytes, bytes]:
 
 
 def test_leads_that_are_asked_for_in_redis_are_made_and_their_jobs_set_aside(
-    house: House, old: redis.Redis, redis_url: str
+    house: House, old: redis.Redis, old_redis_url: str
 ) -> None:
     before = dumps(old)
 
-    report = adopt("--history-days", "1", "--old-redis", redis_url)
+    report = adopt("--history-days", "1", "--old-redis", old_redis_url)
 
     assert report["redis"]["leads_asked_for"] == 3
     assert report["redis"]["of_unknown_calls"] == 1
@@ -506,22 +498,22 @@ def test_leads_that_are_asked_for_in_redis_are_made_and_their_jobs_set_aside(
     assert house.fates("call")[2] == "older"
     assert old.llen("rq:queue:default") == 1
     assert not old.exists("outbound_queue:1", "outbound_queue:2", "outbound_queued:1")
-    done = outbound("adopt", "--undo", "--yes", "--old-redis", redis_url)
+    done = outbound("adopt", "--undo", "--yes", "--old-redis", old_redis_url)
     assert done.exit_code == 0, done.output
     assert dumps(old) == before
 
 
 def test_one_business_s_keys_are_set_aside_and_given_back_by_themselves(
-    house: House, old: redis.Redis, redis_url: str
+    house: House, old: redis.Redis, old_redis_url: str
 ) -> None:
-    adopt("--business", "2", "--old-redis", redis_url)
+    adopt("--business", "2", "--old-redis", old_redis_url)
     assert old.exists("outbound_queue:1", "outbound_queued:1") == 2
     assert not old.exists("outbound_queue:2")
     assert old.llen("rq:queue:default") == 5
 
-    adopt("--business", "1", "--old-redis", redis_url)
+    adopt("--business", "1", "--old-redis", old_redis_url)
     assert old.llen("rq:queue:default") == 3
-    outbound("adopt", "--undo", "--yes", "--business", "2", "--old-redis", redis_url)
+    outbound("adopt", "--undo", "--yes", "--business", "2", "--old-redis", old_redis_url)
 
     assert old.lrange("outbound_queue:2", 0, -1) == [b"108"]
     assert not old.exists("outbound_queue:1")
@@ -529,15 +521,15 @@ def test_one_business_s_keys_are_set_aside_and_given_back_by_themselves(
 
 @pytest.mark.parametrize("point", ADOPT_REDIS_POINTS)
 def test_a_run_that_was_killed_at_redis_is_made_good_by_the_next(
-    house: House, old: redis.Redis, redis_url: str, tmp_path: Path, point: str
+    house: House, old: redis.Redis, old_redis_url: str, tmp_path: Path, point: str
 ) -> None:
     (tmp_path / point).touch()
-    command = [sys.executable, "-m", "outbound", "adopt", "--old-redis", redis_url, "--yes", "--json"]
+    command = [sys.executable, "-m", "outbound", "adopt", "--old-redis", old_redis_url, "--yes", "--json"]
     environment = os.environ | {"CRASH_OUTBOUND_AT": str(tmp_path)}
     killed = subprocess.run(command, env=environment, check=False, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
 
-    adopt("--old-redis", redis_url)
+    adopt("--old-redis", old_redis_url)
 
     assert old.llen("rq:queue:default") == 1
     assert house.call_of(1).lead_id is not None
@@ -545,43 +537,43 @@ def test_a_run_that_was_killed_at_redis_is_made_good_by_the_next(
 
 @pytest.mark.parametrize("point", UNDO_REDIS_POINTS)
 def test_an_undo_that_was_killed_at_redis_is_made_good_by_the_next(
-    house: House, old: redis.Redis, redis_url: str, tmp_path: Path, point: str
+    house: House, old: redis.Redis, old_redis_url: str, tmp_path: Path, point: str
 ) -> None:
     before = old.lrange("rq:queue:default", 0, -1)
-    adopt("--old-redis", redis_url)
+    adopt("--old-redis", old_redis_url)
     (tmp_path / point).touch()
-    command = [sys.executable, "-m", "outbound", "adopt", "--undo", "--old-redis", redis_url, "--yes"]
+    command = [sys.executable, "-m", "outbound", "adopt", "--undo", "--old-redis", old_redis_url, "--yes"]
     environment = os.environ | {"CRASH_OUTBOUND_AT": str(tmp_path)}
     killed = subprocess.run(command, env=environment, check=False, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
 
-    done = outbound("adopt", "--undo", "--old-redis", redis_url, "--yes")
+    done = outbound("adopt", "--undo", "--old-redis", old_redis_url, "--yes")
 
     assert done.exit_code == 0, done.output
     assert old.lrange("rq:queue:default", 0, -1) == before
 
 
-def test_nothing_is_taken_over_while_old_workers_live(house: House, old: redis.Redis, redis_url: str) -> None:
+def test_nothing_is_taken_over_while_old_workers_live(house: House, old: redis.Redis, old_redis_url: str) -> None:
     old.sadd("rq:workers", "rq:worker:one")
     moment = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
     old.hset("rq:worker:one", mapping={"last_heartbeat": moment, "state": "busy"})
     before = house.digests()
 
     done = subprocess.run(
-        [sys.executable, "-m", "outbound", "adopt", "--old-redis", redis_url, "--yes"],
+        [sys.executable, "-m", "outbound", "adopt", "--old-redis", old_redis_url, "--yes"],
         check=False, capture_output=True, text=True,
     )  # fmt: skip
 
     assert done.returncode == 2
     assert "old workers are alive (one)" in done.stderr
     assert house.digests() == before
-    adopt("--old-redis", redis_url, "--old-is-stopped")
+    adopt("--old-redis", old_redis_url, "--old-is-stopped")
 
 
 def test_an_undo_without_the_redis_in_which_jobs_were_set_aside_is_refused(
-    house: House, old: redis.Redis, redis_url: str
+    house: House, old: redis.Redis, old_redis_url: str
 ) -> None:
-    adopt("--old-redis", redis_url)
+    adopt("--old-redis", old_redis_url)
 
     done = subprocess.run(
         [sys.executable, "-m", "outbound", "adopt", "--undo", "--yes"], check=False, capture_output=True, text=True
@@ -592,10 +584,10 @@ def test_an_undo_without_the_redis_in_which_jobs_were_set_aside_is_refused(
     assert house.job(1) == "cancelled"
 
 
-def test_a_dry_run_changes_nothing_in_redis(house: House, old: redis.Redis, redis_url: str) -> None:
+def test_a_dry_run_changes_nothing_in_redis(house: House, old: redis.Redis, old_redis_url: str) -> None:
     before = dumps(old)
 
-    report = adopt("--dry-run", "--old-redis", redis_url)
+    report = adopt("--dry-run", "--old-redis", old_redis_url)
 
     assert report["redis"]["leads_asked_for"] == 3
     assert dumps(old) == before

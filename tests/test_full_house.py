@@ -9,7 +9,6 @@ import pytest
 import redis
 import rq
 
-from outbound import embedded
 from outbound.adopt.old_job import LEAD
 from outbound.carrier.simulator import RunningSimulator
 from tests import old_house
@@ -46,18 +45,10 @@ def house(servers: Servers) -> Iterator[House]:
         yield found
 
 
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of these tests alone: RQ's keys have no namespace."""
-    with embedded.servers(tmp_path_factory.mktemp("full-house"), postgres=False, durable=False) as servers:
-        assert servers.redis_url is not None
-        yield servers.redis_url
-
-
 @pytest.fixture
-def old(redis_url: str, tmp_path: Path) -> Iterator[Any]:
+def old(old_redis_url: str, tmp_path: Path) -> Iterator[Any]:
     """Ten thousand jobs as RQ writes them: of six shapes, two functions that are not ours, bombs and garbage."""
-    with redis.Redis.from_url(redis_url) as client:
+    with redis.Redis.from_url(old_redis_url) as client:
         client.flushall()
         jobs = []
         for number in range(9_600):
@@ -75,12 +66,12 @@ def old(redis_url: str, tmp_path: Path) -> Iterator[Any]:
 
 @pytest.mark.timeout(600)
 def test_each_job_has_one_fate_and_all_comes_back_to_the_byte(
-    house: House, old: Any, redis_url: str, tmp_path: Path
+    house: House, old: Any, old_redis_url: str, tmp_path: Path
 ) -> None:
     tables, keys = house.digests(), everything(old)
     asked = {CALLS[number % len(CALLS)] for number in range(9_600) if number % 5 < 3}
 
-    report = adopt("--history-days", "all", "--old-redis", redis_url)
+    report = adopt("--history-days", "all", "--old-redis", old_redis_url)
 
     assert report["redis"]["leads_asked_for"] == len(asked)
     assert report["redis"]["of_unknown_calls"] == 0
@@ -95,7 +86,7 @@ def test_each_job_has_one_fate_and_all_comes_back_to_the_byte(
     assert old.llen("rq:queue:default") == 9_600 / 5 + 400  # what is not ours, or cannot be read, stays
     assert not (tmp_path / "run").exists()
 
-    done = outbound("adopt", "--undo", "--yes", "--old-redis", redis_url)
+    done = outbound("adopt", "--undo", "--yes", "--old-redis", old_redis_url)
 
     assert done.exit_code == 0, done.output
     assert house.digests() == tables
@@ -104,11 +95,11 @@ def test_each_job_has_one_fate_and_all_comes_back_to_the_byte(
 
 @pytest.mark.timeout(600)
 def test_of_a_thousand_jobs_none_rings_twice_beside_an_old_worker(
-    house: House, old: Any, redis_url: str, carrier: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+    house: House, old: Any, old_redis_url: str, carrier: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fast = {"OUTBOUND_RELOOK_S": "0.05", "OUTBOUND_LOOKUPS_PER_MINUTE": "6000", "OUTBOUND_HOLD_MAX_S": "0"}
     with Environment(**SETTINGS, **fast, TWILIO_API_URL=carrier.url):
-        adopt("--old-redis", redis_url)
+        adopt("--old-redis", old_redis_url)
         house.ours.do("update business set twiml = '<Response/>', window_id = null")
         house.ours.do("update dial_control set live_max = null")  # nobody takes the callbacks that would make room
         bulk = {f"+97254{job:07d}" for job in JOBS}

@@ -17,7 +17,7 @@ from redis.connection import AbstractConnection
 from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 
-from outbound import embedded, redis_client
+from outbound import redis_client
 from outbound.adopt import old_redis
 from outbound.adopt.old_job import LEAD, OldJob
 from tests.conftest import until
@@ -27,17 +27,9 @@ NUDGE = "server.routes_outbound.process_next_queued_job"
 PROMPT = "server.jobs.prompts.rebuild_prompt_job"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server of these tests alone: RQ's keys have no namespace."""
-    with embedded.servers(tmp_path_factory.mktemp("old-redis"), postgres=False, durable=False) as servers:
-        assert servers.redis_url is not None
-        yield servers.redis_url
-
-
 @pytest.fixture
-def old(server: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(server) as client:
+def old(old_redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(old_redis_url) as client:
         client.flushall()
         yield client
 
@@ -189,7 +181,7 @@ def test_a_look_changes_nothing_and_finds_every_place(old: Any) -> None:
     assert everything(old) == before
 
 
-def test_keys_of_the_wrong_type_and_garbage_are_counted_and_left_alone(old: Any, server: str) -> None:
+def test_keys_of_the_wrong_type_and_garbage_are_counted_and_left_alone(old: Any, old_redis_url: str) -> None:
     garbage = b"\xff\xfe\x00:\n"
     old.rpush("rq:queue:default", garbage, b"", b"x" * 10_000, b"text", b"set", b"empty", b"huge", b"zero")
     old.set("rq:job:text", "no hash")
@@ -209,7 +201,7 @@ def test_keys_of_the_wrong_type_and_garbage_are_counted_and_left_alone(old: Any,
     old.hset("outbound_inflight:8:3", "no", "text")
     before = everything(old)
 
-    for client in (old, redis_client.client(server, 5)):
+    for client in (old, redis_client.client(old_redis_url, 5)):
         found = old_redis.look(client)
         by_queue = {place.queue: dict(counts.kinds) for place, counts in found.places.items()}
         assert by_queue == {"default": {"lead": 1, "missing": 2, "unreadable": 5}, "\\xff\\x0a": {"lead": 1}}
@@ -228,8 +220,8 @@ def test_keys_of_the_wrong_type_and_garbage_are_counted_and_left_alone(old: Any,
         assert everything(old) == before
 
 
-def test_a_client_that_decodes_is_refused(server: str) -> None:
-    with redis.Redis.from_url(server, decode_responses=True) as client:
+def test_a_client_that_decodes_is_refused(old_redis_url: str) -> None:
+    with redis.Redis.from_url(old_redis_url, decode_responses=True) as client:
         for ask in (old_redis.look, old_redis.living_workers, old_redis.stamps):
             with pytest.raises(ValueError, match="decode_responses"):
                 ask(client)
@@ -245,8 +237,8 @@ def test_a_stamp_that_could_be_taken_for_something_else_is_refused(old: Any, sta
         old_redis.give_back(old, stamp)
 
 
-def test_a_worker_of_rq_that_lives_is_seen_also_when_its_key_was_evicted(old: Any, server: str) -> None:
-    command = [str(Path(sys.executable).with_name("rq")), "worker", "--url", server, "--name", "w1", "default"]
+def test_a_worker_of_rq_that_lives_is_seen_also_when_its_key_was_evicted(old: Any, old_redis_url: str) -> None:
+    command = [str(Path(sys.executable).with_name("rq")), "worker", "--url", old_redis_url, "--name", "w1", "default"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as worker:
         try:
             until(lambda: b"w1" in {client["name"].encode() for client in old.client_list()})
@@ -552,13 +544,13 @@ class Killer:
 @pytest.mark.parametrize("sent", [False, True])
 @pytest.mark.parametrize("of", ["the way there", "the way back"])
 def test_a_kill_between_any_two_commands_costs_nothing(
-    old: Any, server: str, of: str, sent: bool, monkeypatch: pytest.MonkeyPatch
+    old: Any, old_redis_url: str, of: str, sent: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     furnish(old, rounds=1, businesses=(7,))
     before = everything(old)
 
     def with_a_client(work: Callable[[Any], Any]) -> None:
-        with redis.Redis.from_url(server, client_name="mortal") as client:
+        with redis.Redis.from_url(old_redis_url, client_name="mortal") as client:
             work(client)
 
     def aside() -> None:
