@@ -468,7 +468,8 @@ def recreate_database(name: str, template: str | None = None) -> str:
 
 def close() -> None:
     """Close this process's pool; the next statement opens another."""
-    pool = _pools.pop(os.getpid(), None)
+    with _opening:  # so that a pool that another thread is opening is closed, too
+        pool = _pools.pop(os.getpid(), None)
     if pool is not None:
         pool.close()
 
