@@ -27,6 +27,7 @@ class DialOrder:
         from_number, to_number: E.164.
         voice_url, twiml: what the call plays; exactly one of them is set.
         machine_detection: `Enable` or `DetectMessageEnd` where the carrier is to tell whether a machine picked up.
+        limit_s: after so many seconds the carrier hangs up; None for OUTBOUND_TIME_LIMIT_S.
         send_by: on time.monotonic(), the last moment at which it may be sent; None where its pace is not limited.
     """
 
@@ -36,6 +37,7 @@ class DialOrder:
     voice_url: str | None
     twiml: str | None
     machine_detection: str | None = None
+    limit_s: int | None = None
     send_by: float | None = None
 
 

@@ -29,6 +29,7 @@ class Given(TypedDict, total=False):
     machine_detection: `Enable`, or `DetectMessageEnd`, which waits for the end of the greeting.
     consent_required: only who has given consent is called.
     registry_max_age_days: whole days, 1 to 3650; how old the registry's answer about a callee may be.
+    time_limit_s: whole seconds, 10 to 86400, after which the carrier hangs up; without one, OUTBOUND_TIME_LIMIT_S.
     calls_per_second: more than 0, up to 1000.  live_max: calls at once, 0 to 100,000.
     priority: 0.01 to 100; a campaign of priority 2 has two turns for one of its neighbour's.
     starts, ends: moments; text is ISO 8601, without an offset in the business's time zone.
@@ -42,6 +43,7 @@ class Given(TypedDict, total=False):
     machine_detection: str | None
     consent_required: bool
     registry_max_age_days: int | None
+    time_limit_s: int | None
     calls_per_second: float | None
     live_max: int | None
     priority: float | None
@@ -158,6 +160,7 @@ def _plain_faults(given: Given) -> Iterator[str]:
         yield f"machine detection is {' or '.join(MACHINE_DETECTIONS)}"
     for value, low, high, what in (
         (given.get("registry_max_age_days"), 1, 3650, "the age of the registry's answer is whole days"),
+        (given.get("time_limit_s"), 10, 86_400, "the time limit is seconds,"),
         (given.get("calls_per_second"), 0.001, 1000, "calls per second are"),
         (given.get("live_max"), 0, 100_000, "calls at once are"),
         (given.get("priority"), 0.01, 100, "the priority is"),

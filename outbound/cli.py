@@ -17,6 +17,7 @@ from outbound import (
     cli_adopt,
     cli_campaign,
     cli_control,
+    cli_destination,
     cli_doctor,
     cli_recover,
     cli_suppression,
@@ -39,6 +40,7 @@ app.add_typer(business_app, name="business")
 app.add_typer(cli_campaign.campaign_app, name="campaign")
 app.add_typer(cli_campaign.ladder_app, name="ladder")
 app.add_typer(cli_window.app, name="window")
+app.add_typer(cli_destination.app, name="destination")
 for group in cli_suppression.groups:
     app.add_typer(group)
 for command in (*cli_control.commands, *cli_doctor.commands, *cli_recover.commands, *cli_adopt.commands):
@@ -52,7 +54,19 @@ LISTEN_S = 10  # a port that cannot be had is refused at once
 
 def main() -> None:
     """Run the command; an error that the user can mend is one clear line, and exit status 2."""
-    from outbound import business, campaign, control, db, embedded, enqueue, ladder, schema, suppression, window
+    from outbound import (
+        business,
+        campaign,
+        control,
+        db,
+        destination,
+        embedded,
+        enqueue,
+        ladder,
+        schema,
+        suppression,
+        window,
+    )
 
     clear = (
         config.SettingsError,
@@ -64,6 +78,7 @@ def main() -> None:
         campaign.BadCampaign,
         ladder.BadLadder,
         control.BadControl,
+        destination.BadDestination,
         enqueue.BadCall,
         enqueue.BadFile,
         suppression.BadSuppression,

@@ -32,6 +32,10 @@ RegistryAge = Annotated[
     int | None,
     typer.Option("--registry-max-age-days", help="How old the registry's answer may be, days."),
 ]
+TimeLimit = Annotated[
+    int | None,
+    typer.Option("--time-limit-s", help="The carrier hangs up after so many seconds; else OUTBOUND_TIME_LIMIT_S."),
+]
 CallsPerSecond = Annotated[float | None, typer.Option(help="Up to 1000.")]
 LiveMax = Annotated[int | None, typer.Option(help="Calls at once.")]
 Priority = Annotated[float | None, typer.Option(help="0.01 to 100; one of 2 has two turns for its neighbour's one.")]
@@ -40,7 +44,7 @@ Ends = Annotated[str | None, typer.Option(help="Nobody is called from this momen
 By = Annotated[str | None, typer.Option("--by", help="Who decided it, for the audit; by default you.")]
 
 _CLEARABLE = (
-    *("voice_url", "twiml", "ladder", "machine_detection", "registry_max_age_days"),
+    *("voice_url", "twiml", "ladder", "machine_detection", "registry_max_age_days", "time_limit_s"),
     *("calls_per_second", "live_max", "priority", "starts", "ends"),
 )
 
@@ -57,6 +61,7 @@ def campaign_add(
     machine_detection: MachineDetection = None,
     consent_required: ConsentRequired = None,
     registry_max_age_days: RegistryAge = None,
+    time_limit_s: TimeLimit = None,
     calls_per_second: CallsPerSecond = None,
     live_max: LiveMax = None,
     priority: Priority = None,
@@ -86,6 +91,7 @@ def campaign_set(
     machine_detection: MachineDetection = None,
     consent_required: ConsentRequired = None,
     registry_max_age_days: RegistryAge = None,
+    time_limit_s: TimeLimit = None,
     calls_per_second: CallsPerSecond = None,
     live_max: LiveMax = None,
     priority: Priority = None,

@@ -100,14 +100,28 @@ def limit(
     calls_per_second: Annotated[str | None, typer.Option(help="How many may begin per second, or none.")] = None,
     live_max: Annotated[str | None, typer.Option(help="How many may be in the air at once, or none.")] = None,
     weight: Annotated[str | None, typer.Option(help="Share of a business or campaign; 1 at first.")] = None,
+    calls_per_hour: Annotated[str | None, typer.Option(help="Cap: calls that begin in one hour, or none.")] = None,
+    calls_per_day: Annotated[str | None, typer.Option(help="Cap: calls that begin on one day, or none.")] = None,
+    minutes_per_hour: Annotated[str | None, typer.Option(help="Cap: minutes of one hour's calls, or none.")] = None,
+    minutes_per_day: Annotated[str | None, typer.Option(help="Cap: minutes of one day's calls, or none.")] = None,
     by: By = None,
 ) -> None:
-    """Say how fast, how many at once, and how large a share; what is not given stays."""
+    """Say how fast, how many at once, how much in all, and how large a share; what is not given stays."""
     from outbound import control
 
     with ready():
         scope = control.scope_of(what, key)
-        control.limit(scope, calls_per_second=calls_per_second, live_max=live_max, weight=weight, by=by)
+        control.limit(
+            scope,
+            calls_per_second=calls_per_second,
+            live_max=live_max,
+            weight=weight,
+            calls_per_hour=calls_per_hour,
+            calls_per_day=calls_per_day,
+            minutes_per_hour=minutes_per_hour,
+            minutes_per_day=minutes_per_day,
+            by=by,
+        )
     _say(f"{scope} is limited; see `outbound control`")
 
 
@@ -120,7 +134,7 @@ def control(as_json: AsJson = False) -> None:
     if as_json:
         _print_json([row._asdict() for row in rows])
         return
-    table = Table(Column("scope", no_wrap=True), "state", "calls per second", "live", "weight", "why")
+    table = Table(Column("scope", no_wrap=True), "state", "calls per second", "live", "caps", "weight", "why")
     for row in rows:
         name = f"\n{row.name}" if row.name else ""
         pace = "" if row.rate_now is None else f"{row.rate_now:.4g}, {row.tokens:.2f} now"
@@ -128,9 +142,13 @@ def control(as_json: AsJson = False) -> None:
         if row.unknown:
             live += f", {row.unknown} unknown"
         held = f"held until {row.hold_until:%H:%M:%S %Z}" if row.hold_until else None
-        why = "; ".join(filter(None, [row.state_reason, held]))
+        capped = f"{row.spend_code} reached until {row.spend_until:%m-%d %H:%M %Z}" if row.spend_code else None
+        why = "; ".join(filter(None, [row.state_reason, held, capped and capped.replace("_", " ")]))
+        caps = ", ".join(
+            f"{most} {name.replace('_', ' ')}" for name in step.CAPS if (most := getattr(row, name)) is not None
+        )
         scope = escape(f"{step.Scope(row.scope, row.key)}{name}")
-        table.add_row(scope, row.state, pace, live, f"{row.weight:g}", escape(why))
+        table.add_row(scope, row.state, pace, live, caps, f"{row.weight:g}", escape(why))
     out.print(table)
 
 

@@ -66,7 +66,7 @@ class Settings(BaseSettings):
 
     # The life of a call
     ring_s: int = Field(30, ge=15, le=600)  # how long a phone may ring; under 15 s is not allowed in the UK and US
-    time_limit_s: int = Field(3600, ge=10, le=86_400)  # the carrier hangs up after this
+    time_limit_s: int = Field(900, ge=10, le=86_400)  # the carrier hangs up after this, unless the campaign says other
     claim_s: Seconds = 30  # a claim older than this is taken back; must exceed the slowest broker hop
     ask_s: Seconds = 60  # without a call_sid for this long, the carrier is asked; we give up after about 21 s
     close_s: float = Field(105, gt=0, le=115)  # without a call_sid for this long, a call is closed; 120 s is promised

@@ -237,9 +237,11 @@ def _settle(
     session.refuse_unfit(connection.info.server_version, connection.info.parameter_status("server_encoding") or "?")
     asked, _ = session.settings_of(options_of(address))
     path = asked.pop("search_path", None)
-    schema = settings().database_schema
+    config = settings()
+    schema = config.database_schema
     session.refuse_another_schema(schema, path)
     wanted = {"schema": schema, "search_path": path, "time_limit": time_limit, "lock_limit": lock_limit}
+    wanted |= {"carrier": config.carrier, "call_limit_s": str(config.time_limit_s)}
     own_pid = connection.info.backend_pid
     pinned = _pinned(connection, backend_pid=own_pid, **wanted)
     if pinned.backend_pid != own_pid:  # a pooler makes up the process id that it tells a client

@@ -66,7 +66,7 @@ def dial_call(*call_ids: int) -> None:
 
 
 def _life_s() -> float:
-    """How long after its dial began the carrier may still be at a call: it may have taken it late."""
+    """How long after its dial began the carrier may still be at a call of our own limit: it may have taken it late."""
     config = settings()
     return config.ask_s + config.ring_s + config.time_limit_s + config.margin_s
 
@@ -100,7 +100,14 @@ def _order(call: db.Row, asked_at: float) -> DialOrder:
     twiml = voice.render(call.twiml, None if call.contact is None else json.loads(call.contact))
     send_by = None if call.send_within_s is None else asked_at + _patience_s(call)
     return DialOrder(
-        call.id, call.from_number, call.to_number, call.voice_url, twiml, call.machine_detection, send_by=send_by
+        call.id,
+        call.from_number,
+        call.to_number,
+        call.voice_url,
+        twiml,
+        call.machine_detection,
+        call.limit_s,
+        send_by=send_by,
     )
 
 

@@ -29,6 +29,7 @@ _SNAPSHOT_WARN_S, _SNAPSHOT_FAIL_S = 300, 3600
 _SCHEDULER_SILENT_S = 60  # its rules run every OUTBOUND_TICK_S, 10 s at most
 _HTTP_TIMEOUT_S = 10
 _NO_CALL = 10**18 - 1  # an id that no call will ever have
+_GEO_PERMISSIONS = "Twilio's console: Voice, Settings, Geo permissions"
 _NAMED_MAX = 6  # differences that are told one by one
 _RULES = ("claimed", "no_call_sid", "no_lead")
 
@@ -134,6 +135,7 @@ def _checks() -> tuple[_Check, ...]:
         _Check("time zones", _time_zones, ("migrations",)),
         _Check("calls set aside", _set_aside, ("migrations",)),
         _Check("old tables", _old_tables, ("migrations",)),
+        _Check("destinations", _destinations, ("migrations",)),
         _Check("database clock", _database_clock, ("pooler",)),
         _Check("identity", _identity, ("migrations",)),
         _Check("broker", _broker),
@@ -379,6 +381,28 @@ def _old_tables() -> _Said:
         "mend what that names in those tables (the server's log has the text); where a column was added, renamed or"
         " removed, run `outbound adopt` again; the scheduler tries each again within five minutes",
     )
+
+
+def _destinations() -> _Said:
+    """Where calls may go, and whether anything bounds how many."""
+    if settings().carrier == "simulator":
+        return _ok("ordinary numbers of all countries, as no phone rings")
+    found = db.run(sql.destinations, names_max=_NAMED_MAX)
+    said = f"each business's own country ({', '.join(found.home) or 'none has a region'})"
+    said += f", {', '.join(found.opened)}" if found.opened else ""
+    said += f"; special numbers: {', '.join(found.special)}" if found.special else ""
+    said += f"; beyond that the carrier's own permissions decide ({_GEO_PERMISSIONS})"
+    if found.no_place:
+        return _warn(
+            f"{found.no_place} businesses may call nobody: they have no region. Open are {said}",
+            "`outbound business set ID --region …`, or `outbound destination allow … --business ID`",
+        )
+    if not found.is_capped:
+        return _warn(
+            f"nothing bounds how many calls a day may have. Open are {said}",
+            "`outbound limit everything --calls-per-day … --minutes-per-day …`",
+        )
+    return _ok(said)
 
 
 def _identity() -> _Said:

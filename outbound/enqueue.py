@@ -104,7 +104,7 @@ def enqueue_call(
     for _ in range(5):  # a twin that was committed in this instant is seen at the second look
         for row in sql.enqueue_calls(connection, campaign_id=campaign, batch=None, **_columns([call])):
             if row.fault:
-                raise BadCall(_FAULTS[row.fault])
+                raise BadCall(_fault(row))
             if row.created:
                 return EnqueuedCall(row.id, "queued", created=True, note=call.note)
         for there in sql.find_calls(connection, since=None, batch=None, **_keys([call])):
@@ -295,9 +295,9 @@ class _Writer:
             return
         insert = partial(db.run, sql.enqueue_calls, campaign_id=self._campaign_id, batch=self._batch, **chunk.given)
         done, *left_out = db.persist(insert, for_s=AGAIN_S)
-        faults = {row.place: row.fault for row in left_out}
+        faults = {row.place: _fault(row) for row in left_out}
         for place, fault in sorted(faults.items()):
-            self.report.reject(chunk.lines[place - 1], _FAULTS[fault])
+            self.report.reject(chunk.lines[place - 1], fault)
         self.report.created += done.created
         if done.created + len(faults) < len(chunk.calls):
             rest = [place for place in range(1, len(chunk.calls) + 1) if place not in faults]
@@ -314,6 +314,11 @@ class _Writer:
         duplicates = max(0, of_this_import - created)
         self.report.duplicates += duplicates
         self.report.already_there += len(calls) - created - duplicates - len(mistaken)
+
+
+def _fault(row: db.Row) -> str:
+    """Why enqueue_calls left a call out."""
+    return f"`to` may not be called ({row.fault}): {row.about}" if row.about else _FAULTS[row.fault]
 
 
 def _keys(calls: Sequence[NewCall]) -> dict[str, str]:

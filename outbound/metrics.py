@@ -85,7 +85,12 @@ def families(numbers: Numbers) -> Iterable[Metric]:
 _GAUGES = (
     ("outbound_calls", "Calls that are not at their end, by status.", "calls", "status"),
     ("outbound_due_calls", "Queued calls that may be dialed now, as far as pauses and campaigns go.", "due"),
-    ("outbound_withheld_calls", "Queued calls that are due and that an operator withholds.", "withheld", "reason"),
+    (
+        "outbound_withheld_calls",
+        "Queued calls that are due and that an operator or a cap withholds.",
+        "withheld",
+        "reason",
+    ),
     ("outbound_oldest_due_seconds", "How long the oldest of outbound_due_calls has been due.", "oldest_due_seconds"),
     ("outbound_stale_calls", "Calls whose deadline has passed, by rule.", "stale", "rule"),
     (
@@ -143,6 +148,25 @@ _GAUGES = (
     ("outbound_dial_live_calls", "Live calls of a scope that has such a limit.", "limited_live", "scope", "id"),
     ("outbound_limited_scopes", "Scopes that have a limit.", "limited_scopes", "scope"),
     ("outbound_paused_scopes", "Scopes that are not running, by who paused them.", "paused_scopes", "scope", "by"),
+    ("outbound_capped_scopes", "Scopes whose cap of calls or minutes leaves no room.", "capped_scopes", "scope"),
+    (
+        "outbound_business_calls_today",
+        f"Calls that began today and have ended; the {ROWS_MAX} businesses that call most.",
+        "business_calls_today",
+        "business",
+    ),
+    (
+        "outbound_business_calls_usual",
+        "The same on a day, as the mean of the seven days before.",
+        "business_calls_usual",
+        "business",
+    ),
+    (
+        "outbound_business_new_countries",
+        "Countries that a business called for the first time within the last hour.",
+        "new_countries",
+        "business",
+    ),
     ("outbound_carrier_hold", "1 while nothing is dialed because the carrier is in trouble.", "carrier_hold"),
     (
         "outbound_oldest_snapshot_seconds",
@@ -188,7 +212,15 @@ _TOTALS = (
         "Calls that a rule canceled before they were dialed, by reason.",
         "refused_by_rule",
         "reason",
-        ("campaign_ended", "suppressed", "no_consent", "registry_listed", "no_time_zone"),
+        (
+            "campaign_ended",
+            "suppressed",
+            "not_dialable",
+            "destination_not_allowed",
+            "no_consent",
+            "registry_listed",
+            "no_time_zone",
+        ),
     ),
     (
         "outbound_retries",

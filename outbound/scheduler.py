@@ -15,6 +15,7 @@ from outbound.dispatch import dispatch_until
 from outbound.hang_up import hang_up_requested_calls
 from outbound.reconcile import reconcile_overdue_calls
 from outbound.retention import delete_old_calls
+from outbound.spend import settle_spend
 
 log = logs.get("scheduler")
 
@@ -22,6 +23,7 @@ _DUTIES: tuple[Callable[[], object], ...] = (
     cleanup_stuck_dialing_jobs,
     reconcile_overdue_calls,
     hang_up_requested_calls,
+    settle_spend,
     delete_old_calls,
     write_late_to_old_tables,
 )

@@ -128,6 +128,8 @@ def _preview(connection: db.Connection, campaign_id: int, call_s: float | None) 
     for limit in limits:
         if limit.is_paused:
             found.stopped_by.append(f"{limit.called}: paused: {limit.state_reason or 'no reason was given'}")
+        if limit.capped is not None:
+            found.stopped_by.append(limit.capped)
     return found
 
 
@@ -148,6 +150,12 @@ def _set_pace(preview: Preview, limits: list[db.Row]) -> None:
         (limit.live_max / preview.call_s, f"{limit.called}: {limit.live_max} calls at once")
         for limit in limits
         if limit.live_max is not None
+    ]
+    paces += [
+        (calls / period_s, f"{limit.called}: {calls} calls per {period}")
+        for limit in limits
+        for calls, period_s, period in ((limit.calls_per_hour, 3600, "hour"), (limit.calls_per_day, 86_400, "day"))
+        if calls is not None
     ]
     if paces:
         preview.calls_per_second, preview.limited_by = min(paces)

@@ -6,10 +6,10 @@
 -- Returns  its id, or nothing where there is no such business; fails where the business has one of that name
 with added as (
     insert into campaign (business_id, name, voice_url, twiml, ladder_id, local_presence, machine_detection,
-                          consent_required, registry_max_age_days, starts_at, ends_at)
+                          consent_required, registry_max_age_days, starts_at, ends_at, time_limit_s)
     select business.id, given.name, given.voice_url, given.twiml, given.ladder_id,
            coalesce(given.local_presence, false), given.machine_detection, coalesce(given.consent_required, false),
-           given.registry_max_age_days, given.starts_at, given.ends_at
+           given.registry_max_age_days, given.starts_at, given.ends_at, given.time_limit_s
       from business, jsonb_populate_record(null::campaign, :given) as given
      where business.id = :business_id
     returning id
@@ -33,10 +33,10 @@ select id from added;
 with changed as (
     update campaign
        set (name, voice_url, twiml, ladder_id, local_presence, machine_detection, consent_required,
-            registry_max_age_days, starts_at, ends_at)
+            registry_max_age_days, starts_at, ends_at, time_limit_s)
            = (select given.name, given.voice_url, given.twiml, given.ladder_id, given.local_presence,
                      given.machine_detection, given.consent_required, given.registry_max_age_days, given.starts_at,
-                     given.ends_at
+                     given.ends_at, given.time_limit_s
                 from jsonb_populate_record(campaign, :given) as given)
      where id = :campaign_id
     returning id
@@ -81,7 +81,8 @@ select phone from business_number where phone = any(:phones::text[]) and busines
 -- name: list_campaigns(campaign_id)
 -- Returns  all campaigns, or the one that is asked for
 select campaign.id, campaign.business_id, campaign.name, campaign.voice_url, campaign.twiml, local_presence,
-       machine_detection, consent_required, registry_max_age_days, starts_at, ends_at, campaign.window_id,
+       machine_detection, consent_required, registry_max_age_days, starts_at, ends_at, time_limit_s,
+       campaign.window_id,
        campaign.created_at, business.name as business, business.default_region, business.time_zone,
        retry_ladder.name as ladder,
        calls_per_second, live_max, coalesce(weight, 1) as weight, coalesce(state, 'running') as state,

@@ -245,16 +245,28 @@ on conflict (scope, key) do update
        live_max = case when :sets_live_max then excluded.live_max else control.live_max end,
        weight = coalesce(:weight, control.weight);
 
+-- name: set_spend_cap(scope, key, given)!
+-- Change what is given of a scope's caps, where NULL is none; set_limits has made its row of control.
+insert into spend_cap as cap (scope, key, calls_per_hour, calls_per_day, minutes_per_hour, minutes_per_day)
+select :scope, :key, given.calls_per_hour, given.calls_per_day, given.minutes_per_hour, given.minutes_per_day
+  from jsonb_populate_record(null::spend_cap, :given) as given
+on conflict (scope, key) do update
+   set (calls_per_hour, calls_per_day, minutes_per_hour, minutes_per_day)
+       = (select given.calls_per_hour, given.calls_per_day, given.minutes_per_hour, given.minutes_per_day
+            from jsonb_populate_record(cap, :given) as given);
+
 -- name: list_control(account_rate)
--- Returns  each scope that is limited, paused, held or weighed, or has calls in the air
+-- Returns  each scope that is limited, capped, paused, held or weighed, or has calls in the air
 select control.scope, control.key,
        case control.scope when 'business' then business.name when 'campaign' then campaign.name end as name,
        control.state, control.state_reason, control.state_since, control.weight, control.calls_per_second,
        room.rate as rate_now, case when room.rate is not null then room.tokens end as tokens, control.live_max,
        room.live, room.unknown, cardinality(control.refused_calls) as refused, control.troubles,
-       case when room.hold_until > now() then room.hold_until end as hold_until
+       case when room.hold_until > now() then room.hold_until end as hold_until,
+       calls_per_hour, calls_per_day, minutes_per_hour, minutes_per_day, room.spend_code, room.spend_until
   from dial_control as control
  inner join dial_scope(:account_rate) as room on room.scope = control.scope and room.key = control.key
+  left join spend_cap on spend_cap.scope = control.scope and spend_cap.key = control.key
   left join business on control.scope = 'business' and business.id::text = control.key
   left join campaign on control.scope = 'campaign' and campaign.id::text = control.key
  where control.scope <> 'campaign' or campaign.id is not null  -- the other ones only share out a business's turns

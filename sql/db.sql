@@ -1,7 +1,7 @@
 -- db.sql: what a connection is told before its first statement, and what it says of the server behind it.
 -- Read by outbound/db.py alone.
 
--- name: pin_session(backend_pid, schema, search_path, time_limit, lock_limit)^
+-- name: pin_session(backend_pid, schema, search_path, time_limit, lock_limit, carrier, call_limit_s)^
 -- Set what our statements and psycopg rely on, whatever ALTER ROLE, ALTER DATABASE, postgresql.conf or the environment
 -- say otherwise.  A startup option would not do: poolers refuse those or drop them in silence.
 --
@@ -87,6 +87,9 @@ with home as (
     -- A commit that a crash of the server takes back is a phone that rings twice.
     ('synchronous_commit',
      case current_setting('synchronous_commit') when 'off' then 'local' else current_setting('synchronous_commit') end),
+    -- Whom we may call and for how long depends on them (destination_fault, call_limit_s).
+    ('outbound.carrier', :carrier::text),
+    ('outbound.time_limit_s', :call_limit_s::text),
     ('search_path', coalesce(quote_ident(:schema::text) || ', pg_temp', :search_path::text,
                              (select quote_ident(name) || ', pg_temp' from chosen)))
 ), pinned as (
@@ -94,7 +97,8 @@ with home as (
       from wanted
      where value is not null
        and coalesce(pg_backend_pid() = :backend_pid::integer, true)
-       and current_setting(name, true) <> value  -- a name that this server does not know has no value
+       -- A name that this server does not know has no value; one of ours has none before it is set.
+       and (current_setting(name, true) <> value or starts_with(name, 'outbound.'))
 )
 select pg_backend_pid() as backend_pid,
        (select count(*) from pinned) as changed,

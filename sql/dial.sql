@@ -5,8 +5,9 @@
 -- Write down that these calls are about to be dialed.  Committed before the carrier hears of any.
 --
 -- Moves    claimed -> initiated; claimed -> queued where its moment has passed (dial_by, or the claim's own deadline), or
---          where it was forbidden since it was claimed: a pause, a do-not-call entry, consent, the campaign's end, or
---          since this may not be the database that dialed last (identity.sql)
+--          where it was forbidden since it was claimed: a pause, a do-not-call entry, consent, the campaign's end, its
+--          destination, or since this may not be the database that dialed last (identity.sql)
+--          (nothing) -> spend_reserved: each counts in every cap, with all the time that it may take
 -- Returns  what to dial, and how long a paced call may take until it is sent; nothing of a call that another worker has
 --          or that was taken back.  With each, for the others to know (identity.py): the line of this database and how
 --          many dials it has begun in one of its slots
@@ -19,6 +20,7 @@ with database as materialized (
            (select may_dial from database)
            and coalesce(dial_by, overdue_at) >= now()
            and not is_suppressed(to_number, business_id, campaign_id)
+           and (select fault is null from destination_fault(to_number, business_id))
            and not exists (
                select
                  from campaign
@@ -31,7 +33,8 @@ with database as materialized (
                 where (scope, key) in (('account', ''), ('business', business_id::text),
                                        ('campaign', campaign_id::text), ('number', from_number))
                   and (state <> 'running' or greatest(hold_until, carrier_hold_until) > now())
-           ) as may_begin
+           ) as may_begin,
+           call_limit_s((select time_limit_s from campaign where campaign.id = call_log.campaign_id)) as limit_s
       from call_log
      where id = any(:call_ids::bigint[]) and status = 'claimed'
      order by id
@@ -41,13 +44,19 @@ with database as materialized (
        set status = case when may_begin then 'initiated' else 'queued' end,
            dialed_at = case when may_begin then now() end,
            error_message = case when not may_begin then error_message end,
-           over_by = case when may_begin then now() + make_interval(secs => :life_s) end,
+           over_by = case
+               when may_begin then now() + make_interval(secs => :life_s::float8 + limit_s - call_limit_s(null))
+           end,
            looks = 0,
            looked_at = null,
            overdue_at = case when may_begin then now() + make_interval(secs => :ask_s) end
       from call
      where call_log.id = call.id and status = 'claimed'
-    returning call_log.*
+    returning call_log.*, limit_s
+), reserved as (
+    insert into spend_reserved (call_id, business_id, campaign_id, dialed_at, seconds)
+    select id, business_id, campaign_id, dialed_at, limit_s from begun where status = 'initiated' order by id
+    on conflict (call_id) do update set dialed_at = excluded.dialed_at, seconds = excluded.seconds
 ), known as (
     insert into dials_begun (slot, calls)
     select pg_backend_pid() % 8, count(*) from begun where status = 'initiated' having count(*) > 0
@@ -68,8 +77,8 @@ with database as materialized (
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
 select begun.id, begun.fence, begun.dialed_at, begun.from_number, begun.to_number, begun.contact::text as contact,
-       begun.put_backs, extract(epoch from begun.dial_by - clock_timestamp())::float8 + :send_s as send_within_s,
-       campaign.machine_detection,
+       begun.put_backs, begun.limit_s, campaign.machine_detection,
+       extract(epoch from begun.dial_by - clock_timestamp())::float8 + :send_s as send_within_s,
        case when speaks.campaign then campaign.voice_url else business.voice_url end as voice_url,
        case when speaks.campaign then campaign.twiml else business.twiml end as twiml,
        (select line::text from identity where ended_at is null) as line, known.slot, known.calls as begun

@@ -179,7 +179,7 @@ with scope as materialized (
            due_at = case when code is null or is_final then due_at else until end,
            held_by = case when not is_final then code end,
            error_code = case when is_final then code else error_code end,
-           error_message = case when is_final then refusal_sentence(code, time_zone) else error_message end,
+           error_message = case when is_final then refusal_sentence(code, call_log) else error_message end,
            ended_at = case when is_final then now() end
       from locked
      where call_log.id = locked.id and status = 'queued'

@@ -159,6 +159,43 @@ select step, count(*) as calls, max(call_id) as call_id,
  group by step
  order by step;
 
+-- name: destinations(names_max)^
+-- Returns  where calls may go: the `home` countries of businesses, what entries have `opened`, special numbers among that
+--          by their `special` ranges, names_max of each at most; how many businesses have `no_place` to call, and whether
+--          everything together `is_capped`
+with home as (
+    select distinct upper(default_region) as name
+      from business
+     where default_region is not null
+     order by 1
+     limit :names_max
+), entry as (
+    select kind = 'ordinary' as is_ordinary,
+           place || case when kind = 'ordinary' then '' else ' (' || replace(kind, '_', ' ') || ')' end
+           || coalesce(' for business ' || business_id, '') as name,
+           row_number() over (partition by kind = 'ordinary' order by business_id nulls first, place) as number
+      from destination
+     where allowed
+)
+select (select coalesce(array_agg(name order by name), '{}') from home) as home,
+       (select coalesce(array_agg(name order by number), '{}')
+          from entry
+         where is_ordinary and number <= :names_max) as opened,
+       (select coalesce(array_agg(name order by number), '{}')
+          from entry
+         where not is_ordinary and number <= :names_max) as special,
+       (select count(*)
+          from business
+         where default_region is null
+           and not exists (select
+                             from destination
+                            where allowed and coalesce(destination.business_id, business.id) = business.id))
+       as no_place,
+       exists (select
+                 from spend_cap
+                where scope = 'account' and coalesce(calls_per_hour, calls_per_day, minutes_per_hour, minutes_per_day)
+                      is not null) as is_capped;
+
 -- name: unwritten_in_old_tables()^
 -- Returns  how much the bridge to the old tables could not write yet, 10000 at most, and the last failure
 select count(*) as entries,

@@ -8,7 +8,8 @@
 -- Moves    (nothing) -> queued
 -- Returns  one row with how many were `created`, and the `id` of the first; then of each that was left out its `place`
 --          in what was given, from 1, and the `fault`: own_number (the business would call itself), no_number, borrowed
---          (from_number is another business's), no_such_zone or no_zone (nobody knows the callee's)
+--          (from_number is another business's), no_such_zone or no_zone (nobody knows the callee's), or what
+--          destination_fault says, with a sentence in `about`
 -- Races    other enqueues: the unique indexes let one in.  Sorted by number, so that two imports of the same numbers wait
 --          for each other instead of locking each other out; one order cannot serve both indexes, and where the same
 --          keys come with other numbers PostgreSQL may give one of the two up: run it again
@@ -47,6 +48,23 @@ with given as (
       from heads
      where callee_zones(head, null) = '{}'
         or exists (select from phone_zone where zones = '{}' and starts_with('+' || prefix, head))
+), beginning as materialized (
+    -- Numbers that begin alike and are as long are nearly all of one range, and the same counts for all of them.
+    select business_id, left(to_number, 6) as digits, length(to_number) as characters, min(to_number) as to_number
+      from given
+     group by 1, 2, 3
+), alike as materialized (
+    select beginning.business_id, beginning.digits, beginning.characters, destination.fault
+      from beginning
+     cross join lateral destination_fault(beginning.to_number, beginning.business_id) as destination
+     where not exists (select
+                         from number_range
+                        where first > substr(beginning.digits, 2) and first < substr(beginning.digits, 2) || ':')
+       and not exists (select
+                         from destination
+                        where coalesce(destination.business_id, 0) in (0, beginning.business_id)
+                          and length(place) > 6
+                          and starts_with(place, beginning.digits))
 ), judged as materialized (
     select placed.*,
            case
@@ -55,11 +73,17 @@ with given as (
                when business_number.business_id <> placed.business_id then 'borrowed'
                when not stated.is_known then 'no_such_zone'
                when doubtful.head is not null and callee_zones(to_number, null) = '{}' then 'no_zone'
+               when alike.digits is not null then alike.fault
+               else (select destination.fault from destination_fault(to_number, placed.business_id) as destination)
            end as fault
       from placed
       left join stated using (time_zone)
       left join doubtful using (head)
       left join business_number on business_number.phone = caller
+      left join alike
+        on alike.business_id = placed.business_id
+       and alike.digits = left(to_number, 6)
+       and alike.characters = length(to_number)
       left join own on own.business_id = placed.business_id and own_key = phone_key(to_number)
 ), inserted as (
     insert into call_log (business_id, campaign_id, direction, from_number, to_number, status, due_at, idempotency_key,
@@ -77,11 +101,16 @@ with given as (
 ), woken as (
     select pg_notify('outbound_due', '') where exists (select from inserted)
 )
-select created, id, null::bigint as place, null as fault
+select created, id, null::bigint as place, null as fault, null as about
   from (select count(*) as created, min(id) as id from inserted) as done
   left join woken on true
 union all
-select 0, null, place, fault from judged where fault is not null;
+select 0, null, place, fault,
+       case
+           when fault in ('not_dialable', 'destination_not_allowed') then destination_sentence(to_number, business_id)
+       end
+  from judged
+ where fault is not null;
 
 -- name: find_calls(batch, business_ids, to_numbers, idempotency_keys, since)
 -- Look for the calls that keep others out: of the same key, or live and to the same telephone.

@@ -18,8 +18,10 @@ with live as materialized (
            as paused_by
       from dial_scope(:account_rate) as scoped
      inner join dial_control as control on control.scope = scoped.scope and control.key = scoped.key
-), paused as materialized (
-    select scope, key from scope where state <> 'running'
+), stopped as materialized (
+    select scope, key, case when state <> 'running' then 'paused' else 'spend_cap' end as reason
+      from scope
+     where state <> 'running' or spend_code is not null
 ), lane_load as materialized (
     select business_id, coalesce(campaign_id, 0) as campaign_id, from_number, count(*) as queued,
            count(*) filter (where due_at <= now()) as due, min(due_at) as oldest_due_at
@@ -29,19 +31,20 @@ with live as materialized (
 ), waiting as materialized (
     select lane_load.*,
            case
-               when exists (select from paused where scope = 'account')
-                   or by_business.key is not null or by_campaign.key is not null or by_number.key is not null
+               when 'paused' in (everything.reason, by_business.reason, by_campaign.reason, by_number.reason)
                    then 'paused'
                when campaign.starts_at > now() then 'campaign_not_started'
+               when coalesce(everything.reason, by_business.reason, by_campaign.reason) is not null then 'spend_cap'
            end as withheld
       from lane_load
       left join campaign on campaign.id = lane_load.campaign_id
-      left join paused as by_business
+      left join stopped as everything on everything.scope = 'account'
+      left join stopped as by_business
         on by_business.scope = 'business' and by_business.key = lane_load.business_id::text
-      left join paused as by_campaign
+      left join stopped as by_campaign
         on by_campaign.scope = 'campaign'
        and by_campaign.key = coalesce(nullif(lane_load.campaign_id, 0)::text, 'of business ' || lane_load.business_id)
-      left join paused as by_number on by_number.scope = 'number' and by_number.key = lane_load.from_number
+      left join stopped as by_number on by_number.scope = 'number' and by_number.key = lane_load.from_number
 ), overdue as (
     select case
                when status = 'claimed' then 'claimed'
@@ -72,6 +75,31 @@ with live as materialized (
        and (rate is not null or live_max is not null)
      order by scope asc, live desc, key asc  -- the account comes first
      limit :rows_max
+), today as materialized (
+    -- Those that call most, and how much of it is usual: the mean of the seven days before.
+    select busiest.key, busiest.calls,
+           (select coalesce(sum(before.calls), 0) / 7.0
+              from spend as before
+             where before.scope = 'business'
+               and before.key = busiest.key
+               and before.period = 'day'
+               and before.began_at between busiest.began_at - interval '7 days 2 hours'
+                                       and busiest.began_at - interval '1 hour') as usual
+      from (select spend.key, spend.calls, spend.began_at
+              from spend
+             inner join business on spend.scope = 'business' and business.id::text = spend.key
+             where spend.period = 'day'
+               and spend.began_at > now() - interval '26 hours'
+               and spend.began_at = period_start('day', now(), business.time_zone)
+             order by spend.calls desc, spend.key asc
+             limit :rows_max) as busiest
+), new_country as (
+    select business_id::text as id, count(*) as countries
+      from country_called
+     where first_at > now() - interval '1 hour'
+     group by business_id
+     order by count(*) desc, business_id asc
+     limit :rows_max
 ), snapshot as materialized (
     -- What keeps VACUUM from taking away rows that are dead since then.  Sessions of other roles are seen by a member
     -- of pg_read_all_stats; how long a slot has been idle, by PostgreSQL 17 and newer.
@@ -100,7 +128,7 @@ union all
 select 'due', null, coalesce(sum(due), 0) from waiting where withheld is null
 union all
 select 'withheld', reason, coalesce(sum(due), 0)
-  from (values ('paused'), ('campaign_not_started')) as known (reason)
+  from (values ('paused'), ('campaign_not_started'), ('spend_cap')) as known (reason)
   left join waiting on waiting.withheld = reason
  group by reason
 union all
@@ -148,6 +176,19 @@ select 'paused_scopes', known.scope || ' ' || paused_by.paused_by, count(scope.s
   left join scope
     on scope.scope = known.scope and scope.paused_by = paused_by.paused_by and scope.state <> 'running'
  group by known.scope, paused_by.paused_by
+union all
+select 'capped_scopes', known.scope, count(scope.scope)
+  from (values ('account'), ('business'), ('campaign')) as known (scope)
+  left join scope on scope.scope = known.scope and spend_code is not null
+ group by known.scope
+union all
+select measured.name, key, measured.value
+  from today
+ cross join lateral (
+       values ('business_calls_today', calls), ('business_calls_usual', usual)
+ ) as measured (name, value)
+union all
+select 'new_countries', id, countries from new_country
 union all
 select 'carrier_hold', null, count(*) from scope where scope = 'account' and carrier_hold_until > now()
 union all

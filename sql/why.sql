@@ -85,8 +85,8 @@ select code, is_final, count(*) as calls, min(until) as until,
  order by code nulls first;
 
 -- name: preview_limits(campaign_id, account_rate)
--- Returns  per scope that this campaign's calls go through, its numbers together: calls per second, live calls at once
---          (NULL: no limit), is it paused, since when, and why
+-- Returns  per scope that this campaign's calls go through, its numbers together: calls per second, live calls at once,
+--          calls per hour and day (NULL: no limit), is it paused, and why; and a sentence where a cap leaves no room
 with own as (
     select id, business_id from campaign where id = :campaign_id
 ), own_number as (
@@ -106,11 +106,18 @@ select place, called,
        case when count(rate) = count(*) then sum(rate) end as calls_per_second,
        case when count(live_max) = count(*) then sum(live_max) end::bigint as live_max,
        bool_and(coalesce(state = 'paused', false)) as is_paused,
-       min(state_reason) as state_reason
-  from (select scope.place, scope.called, live_max, state, state_reason,
-               coalesce(calls_per_second, case when scope.scope = 'account' then :account_rate::float8 end) as rate
+       min(state_reason) as state_reason,
+       case when count(calls_per_hour) = count(*) then sum(calls_per_hour) end as calls_per_hour,
+       case when count(calls_per_day) = count(*) then sum(calls_per_day) end as calls_per_day,
+       min(capped) as capped
+  from (select scope.place, scope.called, live_max, state, state_reason, calls_per_hour, calls_per_day,
+               coalesce(calls_per_second, case when scope.scope = 'account' then :account_rate::float8 end) as rate,
+               spend_sentence(initcap(left(scope.called, 1)) || substr(scope.called, 2), scope.scope, scope.key,
+                              spend.code, spend.until) as capped
           from scope
-          left join dial_control on dial_control.scope = scope.scope and dial_control.key = scope.key) as limited
+          left join dial_control on dial_control.scope = scope.scope and dial_control.key = scope.key
+          left join spend_cap on spend_cap.scope = scope.scope and spend_cap.key = scope.key
+          left join spend_room() as spend on spend.scope = scope.scope and spend.key = scope.key) as limited
  group by place, called
  order by place;
 

@@ -20,7 +20,7 @@ BEGAN_AT = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 LIFE = ("initiated", "ringing", "in-progress", "completed")
 
 # Deadlines that the default settings make, in seconds.
-RING_S, TALK_S, LEAD_S, RELOOK_S = 30 + 30, 3600 + 30, 30, 10
+RING_S, TALK_S, LEAD_S, RELOOK_S = 30 + 30, 900 + 30, 30, 10
 
 
 def _sid(number: int = 1) -> str:

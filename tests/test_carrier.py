@@ -452,7 +452,7 @@ def test_a_create_request_asks_for_every_event_and_has_its_limits() -> None:
         "Twiml": "<Response/>",
         "StatusCallbackMethod": "POST",
         "Timeout": "30",
-        "TimeLimit": "3600",
+        "TimeLimit": "900",
     }
 
 

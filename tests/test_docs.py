@@ -30,7 +30,7 @@ LETTERS_MIN = 40  # a paragraph with fewer is a name or two
 ERROR_CODES = (
     *("no_call_sid", "several_candidates", "unknown_to_carrier", "not_sent", "carrier_failed", "operator_canceled"),
     *("campaign_ended", "suppressed", "no_consent", "registry_listed", "no_time_zone", "superseded", "unknown_status"),
-    *("odd_row", "no_phone"),
+    *("odd_row", "no_phone", "not_dialable", "destination_not_allowed"),
 )
 
 _FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.M | re.S)

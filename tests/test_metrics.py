@@ -76,7 +76,9 @@ def test_an_empty_queue_shows_zeros_and_not_nothing(world: World) -> None:
         assert samples[f"outbound_{name}",] == 0
     live = ("queued", "claimed", "initiated", "ringing", "in-progress")
     assert _shown(samples, "outbound_calls") == dict.fromkeys(live, 0)
-    assert _shown(samples, "outbound_withheld_calls") == dict.fromkeys(("paused", "campaign_not_started"), 0)
+    assert _shown(samples, "outbound_withheld_calls") == dict.fromkeys(
+        ("paused", "campaign_not_started", "spend_cap"), 0
+    )
     assert _shown(samples, "outbound_oldest_snapshot_transactions").keys() == {"session", "prepared", "slot"}
     assert _shown(samples, "outbound_duty_last_success_timestamp_seconds").keys() == set(metrics._DUTIES)
     assert (samples["outbound_carrier_hold",], samples["outbound_broker_up",]) == (0, 1)
@@ -298,12 +300,16 @@ def test_due_calls_that_an_operator_withholds_are_counted_apart(world: World) ->
     samples = _samples(_scrape())
 
     assert samples["outbound_due_calls",] == 1
-    assert _shown(samples, "outbound_withheld_calls") == {"paused": 1, "campaign_not_started": 1}
+    assert _shown(samples, "outbound_withheld_calls") == {"paused": 1, "campaign_not_started": 1, "spend_cap": 0}
     assert samples["outbound_oldest_due_seconds",] == pytest.approx(10, abs=5)
     assert samples["outbound_calls", "queued"] == 3
 
     world.do("update dial_control set state = 'paused' where scope = 'account'")
-    assert _shown(_samples(_scrape()), "outbound_withheld_calls") == {"paused": 3, "campaign_not_started": 0}
+    assert _shown(_samples(_scrape()), "outbound_withheld_calls") == {
+        "paused": 3,
+        "campaign_not_started": 0,
+        "spend_cap": 0,
+    }
 
 
 @pytest.mark.parametrize("scope", ["campaign", "number"])

@@ -223,7 +223,7 @@ class Twilio:
             "StatusCallbackEvent": EVENTS,
             "StatusCallbackMethod": "POST",
             "Timeout": self._config.ring_s,
-            "TimeLimit": self._config.time_limit_s,
+            "TimeLimit": order.limit_s or self._config.time_limit_s,
             **content,
         }
         try:

@@ -1,0 +1,118 @@
+"""`outbound destination`: where calls may go."""
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from outbound.door import AsJson, out, ready
+
+app = typer.Typer(no_args_is_help=True, help="Where calls may go: countries and first digits, allowed or closed.")
+
+Place = Annotated[str, typer.Argument(help="A country, like GB, or a number's first digits, like +4420.")]
+Business = Annotated[int | None, typer.Option(help="Who: its id in `outbound business list`; by default everybody.")]
+Reason = Annotated[str, typer.Option(help="Why; refusals repeat it.")]
+By = Annotated[str | None, typer.Option("--by", help="Who decided it, for the audit; by default you.")]
+
+KINDS = {
+    "ordinary": "ordinary numbers",
+    "premium": "premium-rate numbers",
+    "shared_cost": "shared-cost numbers",
+    "personal": "personal numbers",
+    "test": "personal numbers",
+    "pager": "pagers",
+    "voicemail": "voicemail services",
+    "uan": "company-wide numbers (UAN)",
+    "satellite": "satellite and international networks",
+    "unknown": "numbers that no known plan has",
+    "never": "numbers that are never dialed",
+}
+
+
+@app.command("allow")
+def allow(place: Place, business: Business = None, reason: Reason = "", by: By = None) -> None:
+    """Let calls go there.  Premium-rate, satellite and the like are opened by their own range alone, like +1900."""
+    from outbound import destination
+
+    with ready():
+        changed = destination.allow(place, business_id=business, reason=reason, who=by)
+    _say(f"{KINDS[changed.kind]} of {changed.place} are allowed for {_whom(business)}{_was(changed.was, now=True)}")
+
+
+@app.command("deny")
+def deny(place: Place, business: Business = None, reason: Reason = "", by: By = None) -> None:
+    """Let no calls go there from now on; those that wait end at their turn."""
+    from outbound import destination
+
+    with ready():
+        changed = destination.deny(place, business_id=business, reason=reason, who=by)
+    _say(f"{changed.place} is closed for {_whom(business)}{_was(changed.was, now=False)}")
+
+
+@app.command("remove")
+def remove(place: Place, business: Business = None, by: By = None) -> None:
+    """Take an entry away: the one of exactly this place and business.  Exit status 1 where there is none."""
+    from outbound import destination
+
+    with ready():
+        removed = destination.remove(place, business_id=business, who=by)
+    _say("removed" if removed else "there is no such entry: see `outbound destination list`")
+    if not removed:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """Show the entries; without one, a business may call its own country alone (in the simulator, all countries)."""
+    from outbound import destination
+
+    with ready():
+        rows = destination.every()
+    if as_json:
+        out.print_json(data=[row._asdict() for row in rows], default=str)
+        return
+    table = Table("for", "destination", "allowed", "numbers", "reason")
+    for row in rows:
+        whom = "everybody" if row.business_id is None else f"business {row.business_id}: {row.business}"
+        table.add_row(
+            escape(whom), row.place, "yes" if row.allowed else "no", KINDS.get(row.kind, row.kind), escape(row.reason)
+        )
+    if rows:
+        out.print(table)
+    else:
+        _say("no entries: each business may call its own country alone (in the simulator, all countries)")
+
+
+@app.command("check")
+def check(
+    phone: Annotated[str, typer.Argument(help="A number with its country code, like +97231234567.")],
+    business: Annotated[int, typer.Option(help="Who would call: its id.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what a number is, and whether a business may call it.  Exit status 1 where it may not."""
+    from outbound import destination
+
+    with ready():
+        verdict = destination.check(phone, business)
+    if as_json:
+        out.print_json(data=verdict._asdict())
+    else:
+        where = f" in {verdict.region}" if verdict.region else ""
+        _say(f"{verdict.kind.replace('_', ' ')}{where}: {verdict.sentence or 'it may be called'}")
+    if verdict.fault:
+        raise typer.Exit(1)
+
+
+def _whom(business: int | None) -> str:
+    return "everybody" if business is None else f"business {business}"
+
+
+def _was(was: bool | None, *, now: bool) -> str:
+    if was is None:
+        return ""
+    return ", as before" if was is now else (", and were not before" if now else ", and was not before")
+
+
+def _say(sentence: str) -> None:
+    out.print(sentence, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,145 @@
+-- Only what this migration made goes, and no data unless the session says so: `outbound rollback` does, once asked.
+do $$
+declare
+    theirs text;
+    held record;
+    rows_held bigint;
+    losses text[] := '{}';
+begin
+    select string_agg(relname, ', ' order by relname) into theirs
+      from pg_class
+     inner join pg_namespace on pg_namespace.oid = relnamespace
+     where nspname = current_schema()
+       and relname in ('business', 'call_log', 'leads')
+       and not exists (
+           select from pg_attribute where attrelid = pg_class.oid and attname = 'id' and attidentity = 'd'
+       );
+    if theirs is not null then
+        raise exception using
+            errcode = 'object_not_in_prerequisite_state',
+            message = format('0030_destination is not rolled back: outbound did not make %s', theirs);
+    end if;
+    for held in
+        select *
+          from (values
+                    ('destination', 'true')
+               ) as listed (relation, condition)
+         where current_setting('outbound.lose_rows', true) is distinct from 'on'
+    loop
+        begin
+            execute format('lock table %I in share mode', held.relation);
+            execute format('select count(*) from %I where %s', held.relation, held.condition) into rows_held;
+        exception
+            when undefined_table or undefined_column then
+                rows_held := 0;
+        end;
+        if rows_held > 0 then
+            losses := losses || format('%s rows of %s%s', rows_held, held.relation,
+                                       ' where ' || nullif(held.condition, 'true'));
+        end if;
+    end loop;
+    if losses <> '{}' then
+        raise exception using
+            errcode = 'object_not_in_prerequisite_state',
+            message = format('0030_destination is not rolled back: it would lose %s; '
+                             '`outbound rollback` says all that would be lost and asks first',
+                             array_to_string(losses, ', '));
+    end if;
+end
+$$;
+
+-- Why this call may not be dialed now, whatever the limits: no row where nothing is in its way.  What is final closes
+-- the call; anything else holds it until then.  `opening` is next_opening of its windows and zones.  Nothing here may
+-- raise, whatever the call, its history or its campaign holds: a dial in the future counts as one of this moment.
+create or replace function call_obstacle(call call_log, window_ids bigint[], zones text[], opening timestamptz)
+returns table (code text, until timestamptz, is_final boolean)
+language sql stable
+as $$
+    with rule as (
+        select campaign.ends_at, campaign.consent_required, campaign.registry_max_age_days,
+               retry_ladder.attempts_per_day_max, retry_ladder.attempts_per_week_max
+          from business
+          left join campaign on campaign.id = $1.campaign_id
+          left join retry_ladder on retry_ladder.id = coalesce(campaign.ladder_id, business.ladder_id)
+         where business.id = $1.business_id
+    ), tried as (
+        select (select least(dialed_at, now()) + interval '1 day'
+                  from call_log
+                 where business_id = $1.business_id and phone_key(to_number) = phone_key($1.to_number) and direction = 'outbound'
+                   and dialed_at > now() - interval '1 day' and id <> $1.id
+                 order by dialed_at desc
+                offset attempts_per_day_max - 1
+                 limit 1) as day_until,
+               (select least(dialed_at, now()) + interval '7 days'
+                  from call_log
+                 where business_id = $1.business_id and phone_key(to_number) = phone_key($1.to_number) and direction = 'outbound'
+                   and dialed_at > now() - interval '7 days' and id <> $1.id
+                 order by dialed_at desc
+                offset attempts_per_week_max - 1
+                 limit 1) as week_until
+          from rule
+         where attempts_per_day_max is not null
+    ), obstacle as materialized (  -- else its look-ups are done again wherever its code is mentioned
+        select case
+                   when ends_at <= now() then 'campaign_ended'
+                   when is_suppressed($1.to_number, $1.business_id, $1.campaign_id) then 'suppressed'
+                   when consent_required and not has_consent($1.business_id, $1.to_number) then 'no_consent'
+                   when registry_check.is_listed and not has_consent($1.business_id, $1.to_number)
+                       then 'registry_listed'
+                   when registry_max_age_days is not null
+                       and not coalesce(registry_check.checked_at
+                                        > now() - make_interval(days => least(registry_max_age_days, 36500)), false)
+                       and not has_consent($1.business_id, $1.to_number)
+                       then 'registry_check_old'
+                   when $2 <> '{}' and $3 = '{}' then 'no_time_zone'
+                   when $1.time_zone is not null and present_zone($1.time_zone) is null then 'no_time_zone'
+                   when $2 <> '{}' and $4 is null and not are_time_zones($3) then 'no_time_zone'
+                   when week_until > now() then 'attempts_per_week'
+                   when day_until > now() then 'attempts_per_day'
+                   when $2 <> '{}' and coalesce($4 > now(), true) then 'outside_window'
+               end as code,
+               day_until, week_until
+          from rule
+          left join tried on true
+          left join registry_check
+            on registry_max_age_days is not null and phone_key(registry_check.phone) = phone_key($1.to_number)
+    )
+    select code,
+           case code
+               when 'attempts_per_week' then week_until
+               when 'attempts_per_day' then day_until
+               when 'registry_check_old' then now() + interval '15 minutes'
+               when 'outside_window' then coalesce($4, now() + interval '14 days')
+           end,
+           code in ('campaign_ended', 'suppressed', 'no_consent', 'registry_listed', 'no_time_zone')
+      from obstacle
+     where code is not null
+$$;
+
+-- A code in words that an operator can act upon.
+create or replace function obstacle_sentence(code text) returns text
+language sql immutable parallel safe
+return case code
+    when 'campaign_ended' then 'Its campaign has ended.'
+    when 'suppressed' then 'The number is on a do-not-call list.'
+    when 'no_consent' then 'The campaign demands consent, and none is on record or it has expired.'
+    when 'registry_listed' then 'The do-not-call registry lists the number, and there is no consent.'
+    when 'registry_check_old' then 'The number must be checked against the do-not-call registry again.'
+    when 'no_time_zone'
+        then 'The callee''s time zone cannot be told: state time_zone, by a name that this PostgreSQL knows.'
+    when 'attempts_per_week' then 'The callee was tried as often as one week allows.'
+    when 'attempts_per_day' then 'The callee was tried as often as one day allows.'
+    when 'outside_window' then 'It is outside the calling hours at the callee''s.'
+end;
+
+drop function if exists refusal_sentence(text, call_log);
+drop function if exists destination_sentence(text, bigint);
+drop function if exists destination_fault(text, bigint);
+drop function if exists destination_entry(text, text, bigint);
+drop function if exists is_simulated();
+drop function if exists number_place(text);
+drop table if exists destination;
+drop function if exists destination_place();
+drop function if exists destination_at(text);
+drop function if exists number_kind(text);
+drop table if exists number_range;
