@@ -741,14 +741,14 @@ GUARDS = (
     ),
     Guard(
         "a call of unknown outcome keeps its place",
-        "sql/migrations/0024_carrier_pace.sql",
+        "sql/migrations/0031_spend_cap.sql",
         (("and over_by > now()", "and over_by > now() and false"),),
         "tests/test_limits.py::"
         "test_a_call_that_was_closed_without_knowing_its_outcome_keeps_its_place_until_it_is_known",
     ),
     Guard(
         "after a hold one call at a time is tried",
-        "sql/migrations/0024_carrier_pace.sql",
+        "sql/migrations/0031_spend_cap.sql",
         (("case when carrier_holds > 0 then 1 - being_tried.calls end", "null::bigint"),),
         "tests/test_breaker.py::test_after_a_hold_one_call_is_tried_and_the_first_that_is_taken_lets_the_others_go",
     ),
@@ -784,7 +784,7 @@ GUARDS = (
     ),
     Guard(
         "nobody is called whose zone the server does not know",
-        "sql/migrations/0020_set_aside.sql",
+        "sql/migrations/0030_destination.sql",
         (
             (
                 "when $1.time_zone is not null and present_zone($1.time_zone) is null then 'no_time_zone'",
@@ -940,5 +940,59 @@ GUARDS = (
         "sql/migrations/0028_bridge.sql",
         (("when others or query_canceled or assert_failure then", "when sqlstate '57014' then"),),
         "tests/test_bridge.py::test_whatever_is_done_to_the_old_tables_our_calls_live",
+    ),
+    Guard(
+        "a closed destination is not claimed",
+        "sql/migrations/0030_destination.sql",
+        (("when destination.fault is not null then destination.fault", "when false then destination.fault"),),
+        "tests/test_destination.py::test_toll_fraud_is_refused_with_its_code_and_dialed_once_it_was_allowed",
+    ),
+    Guard(
+        "a destination that was closed since the claim is not dialed",
+        "sql/dial.sql",
+        (("           and (select fault is null from destination_fault(to_number, business_id))\n", ""),),
+        "tests/test_destination.py::test_a_destination_that_was_closed_after_the_claim_is_not_dialed",
+    ),
+    Guard(
+        "an entry for a country opens no premium line",
+        "sql/migrations/0030_destination.sql",
+        (("entry.allowed and place.kind in ('ordinary', entry.kind)", "entry.allowed"),),
+        "tests/test_destination.py::test_special_numbers_are_opened_by_their_own_range_alone",
+    ),
+    Guard(
+        "nobody can allow what looks like an emergency number",
+        "sql/migrations/0030_destination.sql",
+        (("when place.kind = 'never' then 'not_dialable'", "when false then 'not_dialable'"),),
+        "tests/test_destination.py::test_nobody_can_allow_what_looks_like_an_emergency_number",
+    ),
+    Guard(
+        "a session that names no carrier may ring phones",
+        "sql/migrations/0030_destination.sql",
+        (("'simulator', false)", "'simulator', true)"),),
+        "tests/test_destination.py::test_a_worker_that_does_not_say_which_carrier_it_has_dials_as_if_phones_rang",
+    ),
+    Guard(
+        "a cap of calls and minutes",
+        "sql/migrations/0031_spend_cap.sql",
+        (("                                      spend.room,\n", ""),),
+        "tests/test_spend.py::test_no_more_calls_begin_than_a_cap_says_and_the_rest_waits_until_the_next_period",
+    ),
+    Guard(
+        "a call in the air counts with all its time",
+        "sql/dial.sql",
+        (("from begun where status = 'initiated' order by id\n    on", "from begun where false order by id\n    on"),),
+        "tests/test_spend.py::test_a_call_counts_its_time_limit_until_it_has_ended_and_then_its_minutes",
+    ),
+    Guard(
+        "a call of unknown outcome counts until the carrier must have ended it",
+        "sql/spend.sql",
+        (("else not coalesce(call_awaits_truth", "else true or not coalesce(call_awaits_truth"),),
+        "tests/test_spend.py::test_an_unknown_outcome_keeps_its_place_until_the_carrier_must_have_ended_it",
+    ),
+    Guard(
+        "a call that is begun again keeps its reservation",
+        "sql/spend.sql",
+        (("then spend_reserved.dialed_at < now() - interval '1 min'", "then true"),),
+        "tests/test_spend.py::test_a_call_that_came_back_unsent_counts_no_more",
     ),
 )
