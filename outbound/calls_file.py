@@ -17,6 +17,7 @@ from outbound.import_report import REJECTED_SHOWN_MAX, ImportReport
 
 __all__ = [
     "CALL_COLUMNS",
+    "DIGEST_CHARS",
     "REJECTED_SHOWN_MAX",
     "ROW_MAX",
     "BadFile",
@@ -24,9 +25,10 @@ __all__ = [
     "Numbers",
     "Row",
     "Rows",
-    "digest",
     "is_text",
+    "name_of",
     "open_file",
+    "sha256",
 ]
 
 CALL_COLUMNS = columns.named(
@@ -38,6 +40,8 @@ CALL_COLUMNS = columns.named(
         "time_zone": "time zone|timezone|tz|אזור זמן",
     }
 )
+
+DIGEST_CHARS = 32  # of it, in the name of a batch
 
 Row = tuple[int, dict[str, str]]  # a line's number, and its values by column
 
@@ -67,11 +71,16 @@ def open_file(path: Path) -> io.BufferedReader:
     return file
 
 
-def digest(file: io.BufferedReader) -> str:
-    """32 hexadecimal digits of the whole content; the file is at its beginning again."""
-    content = hashlib.file_digest(file, "sha256").hexdigest()[:32]
+def sha256(file: io.BufferedReader) -> str:
+    """The digest of the whole content, 64 hexadecimal digits; the file is at its beginning again."""
+    content = hashlib.file_digest(file, "sha256").hexdigest()
     file.seek(0)
     return content
+
+
+def name_of(path: Path) -> str:
+    """A file's name, as text that can be kept, whatever its bytes."""
+    return path.name.encode(errors="replace").decode()
 
 
 class Rows:

@@ -15,6 +15,7 @@ from rich.table import Table
 from outbound import (
     __version__,
     cli_adopt,
+    cli_audit,
     cli_campaign,
     cli_control,
     cli_destination,
@@ -25,8 +26,9 @@ from outbound import (
     config,
     database_errors,
     logs,
+    operator,
 )
-from outbound.door import AsJson, Misuse, ToColumn, err, importing, out, ready, say, tell_import, until_told_to_stop
+from outbound.door import AsJson, By, Misuse, ToColumn, err, importing, out, ready, say, tell_import, until_told_to_stop
 from outbound.standard_output import standard_output
 
 app = typer.Typer(
@@ -41,7 +43,7 @@ app.add_typer(cli_campaign.campaign_app, name="campaign")
 app.add_typer(cli_campaign.ladder_app, name="ladder")
 app.add_typer(cli_window.app, name="window")
 app.add_typer(cli_destination.app, name="destination")
-for group in cli_suppression.groups:
+for group in (*cli_suppression.groups, *cli_audit.groups):
     app.add_typer(group)
 for command in (*cli_control.commands, *cli_doctor.commands, *cli_recover.commands, *cli_adopt.commands):
     app.command()(command)
@@ -55,6 +57,7 @@ LISTEN_S = 10  # a port that cannot be had is refused at once
 def main() -> None:
     """Run the command; an error that the user can mend is one clear line, and exit status 2."""
     from outbound import (
+        audit,
         business,
         campaign,
         control,
@@ -63,6 +66,7 @@ def main() -> None:
         embedded,
         enqueue,
         ladder,
+        person,
         schema,
         suppression,
         window,
@@ -74,6 +78,8 @@ def main() -> None:
         db.UnfitDatabase,
         schema.SchemaTooOld,
         schema.MigrationLocked,
+        audit.BadAudit,
+        person.BadPerson,
         business.BadBusiness,
         campaign.BadCampaign,
         ladder.BadLadder,
@@ -141,6 +147,7 @@ def business_add(
     time_zone: Annotated[str, typer.Option(help="IANA name.")] = "UTC",
     region: Annotated[str | None, typer.Option(help="Country of numbers without a code, like IL.")] = None,
     number: Annotated[list[str] | None, typer.Option(help="A number of its own; may be repeated.")] = None,
+    _by: By = None,
 ) -> None:
     """Add a business and print its id."""
     from outbound import business
@@ -161,6 +168,7 @@ def business_set(
     time_zone: str | None = None,
     region: str | None = None,
     number: Annotated[list[str] | None, typer.Option(help="One more number; may be repeated.")] = None,
+    _by: By = None,
 ) -> None:
     """Change what is given of a business."""
     from outbound import business
@@ -233,6 +241,7 @@ def import_(
     campaign: MaybeCampaign = None,
     batch: Annotated[str | None, typer.Option(help="Name of this set of calls; by default the file's content.")] = None,
     to_column: ToColumn = None,
+    by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """
@@ -247,7 +256,13 @@ def import_(
 
     with ready(), importing(file) as progress:
         report = import_calls(
-            file, business_id=business, campaign_id=campaign, batch=batch, to_column=to_column, progress=progress
+            file,
+            business_id=business,
+            campaign_id=campaign,
+            batch=batch,
+            to_column=to_column,
+            progress=progress,
+            who=by or operator.name(),
         )
     twice = f", {report.duplicates} twice in the file" if report.duplicates else ""
     summary = f"{report.created} queued, {report.already_there} there already{twice}, {report.rejected} refused"

@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from outbound import operator
-from outbound.door import AsJson, BusinessOption, Misuse, out, ready
+from outbound.door import AsJson, BusinessOption, By, Misuse, out, ready
 
 if TYPE_CHECKING:
     from outbound.campaign import Given
@@ -41,7 +41,6 @@ LiveMax = Annotated[int | None, typer.Option(help="Calls at once.")]
 Priority = Annotated[float | None, typer.Option(help="0.01 to 100; one of 2 has two turns for its neighbour's one.")]
 Starts = Annotated[str | None, typer.Option(help="Not before this moment, like 2026-11-30T09:00.")]
 Ends = Annotated[str | None, typer.Option(help="Nobody is called from this moment on.")]
-By = Annotated[str | None, typer.Option("--by", help="Who decided it, for the audit; by default you.")]
 
 _CLEARABLE = (
     *("voice_url", "twiml", "ladder", "machine_detection", "registry_max_age_days", "time_limit_s"),

@@ -9,12 +9,11 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from outbound.door import AsJson, err, out, ready, until_told_to_stop
+from outbound.door import AsJson, By, err, out, ready, until_told_to_stop
 
 What = Annotated[str, typer.Argument(help="everything, business, campaign, number or call.")]
 Key = Annotated[str | None, typer.Argument(help="Which: its id, or the number like +97231234567.")]
 Reason = Annotated[str | None, typer.Option(help="Why; `outbound why` repeats it.")]
-By = Annotated[str | None, typer.Option(help="Whose word this is, for the audit; by default the user.")]
 
 
 def pause(what: What, key: Key = None, reason: Reason = None, by: By = None) -> None:
@@ -152,26 +151,6 @@ def control(as_json: AsJson = False) -> None:
     out.print(table)
 
 
-def audit(
-    last: Annotated[int, typer.Option(help="How many, the latest ones.")] = 20,
-    as_json: AsJson = False,
-) -> None:
-    """Show who paused, limited, canceled or suppressed what."""
-    from outbound import control as step
-
-    with ready():
-        rows = step.audit(last)
-    if as_json:
-        _print_json([row._asdict() for row in rows])
-        return
-    table = Table("at", "who", "did", "to", "details")
-    for row in rows:
-        details = ", ".join(f"{name} {value}" for name, value in row.details.items() if value is not None)
-        moved = (row.who, row.action, str(step.Scope(row.scope, row.key)), details)
-        table.add_row(f"{row.at:%Y-%m-%d %H:%M:%S %Z}", *map(escape, moved))
-    out.print(table)
-
-
 def why(call_id: Annotated[int, typer.Argument(help="The call's id.")], as_json: AsJson = False) -> None:
     """Say why a call is not being dialed right now.  Exit status 2 where there is no such call."""
     from outbound import why as step
@@ -219,7 +198,7 @@ def preview(
         )
 
 
-commands = (pause, resume, drain, cancel, stop, limit, control, audit, why, preview)
+commands = (pause, resume, drain, cancel, stop, limit, control, why, preview)
 
 
 def _say(sentence: str) -> None:

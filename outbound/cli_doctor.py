@@ -1,6 +1,7 @@
 """`outbound doctor`, `verify`, `rollback` and `purge`: is it sound, and going back, and letting go."""
 
 import json
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -99,18 +100,32 @@ def rollback(
             err.print(f"rolled back {len(done)} migrations; run the version that fits, or `outbound migrate`")
 
 
+class Purged(StrEnum):
+    """What may be purged."""
+
+    calls = "calls"
+    leads = "leads"
+    registry = "registry"
+    audit = "audit"
+
+
 def purge(
     older_than_days: Annotated[int, typer.Option("--older-than-days", help="8 or more.")],
+    what: Annotated[Purged, typer.Option(help="Of the audit, details are blanked and entries stay.")] = Purged.calls,
 ) -> None:
-    """Delete calls that ended more than so many days ago, with their events; leads stay."""
+    """Delete calls that ended more than so many days ago, with their events; or what --what says."""
     from outbound import retention
 
     with ready():
         try:
-            deleted = retention.purge(older_than_days)
+            if what is Purged.calls:
+                deleted = retention.purge(older_than_days)
+                said = f"{deleted.calls} calls and {deleted.events} events deleted"
+            else:
+                said = f"{retention.purge_rest(what.value, older_than_days)} rows of {what.value} deleted or blanked"
         except retention.KeptTooShortly as error:
             raise Misuse(str(error)) from None
-    out.print(f"{deleted.calls} calls and {deleted.events} events deleted", highlight=False)
+    out.print(said, highlight=False)
 
 
 commands = (doctor, verify, rollback, purge)

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from outbound import operator
 from outbound.calls_file import ImportReport
-from outbound.door import AsJson, Misuse, ToColumn, err, importing, out, ready, tell_import
+from outbound.door import AsJson, By, Misuse, ToColumn, err, importing, out, ready, tell_import
 
 suppress = typer.Typer(name="suppress", no_args_is_help=True, help="Whom nobody may call.")
 consent = typer.Typer(name="consent", no_args_is_help=True, help="Who has agreed to be called.")
@@ -23,7 +23,6 @@ Business = Annotated[int | None, typer.Option(help="This business may not call i
 Campaign = Annotated[int | None, typer.Option(help="This campaign may not call it: its id.")]
 Whose = Annotated[int, typer.Option("--business", help="Whose calls it allows: its id.")]
 Region = Annotated[str | None, typer.Option(help="Country of numbers without a code, like IL; else the business's.")]
-By = Annotated[str | None, typer.Option(help="Whose word this is, for the audit; by default the user.")]
 Given = Annotated[str | None, typer.Option(help="When it was given, like 2026-11-30.")]
 
 

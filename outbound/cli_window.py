@@ -6,11 +6,10 @@ import typer
 from rich.table import Table
 
 from outbound import operator
-from outbound.door import AsJson, Misuse, err, out, ready
+from outbound.door import AsJson, By, Misuse, err, out, ready
 
 app = typer.Typer(no_args_is_help=True, help="When callees may be called, by the clocks at their place.")
 
-By = Annotated[str | None, typer.Option("--by", help="Who decided it, for the audit; by default you.")]
 WindowId = Annotated[int, typer.Argument(help="Its id in `outbound window list`.")]
 
 

@@ -85,6 +85,10 @@ class Settings(BaseSettings):
     tick_s: float = Field(5, gt=0, le=10)  # between two rounds of clean-up, and of reconcile
     lookups_per_minute: int = Field(120, ge=1)  # requests about calls that one scheduler makes to the carrier at most
     retention_days: int | None = Field(None, ge=0, le=36_500)  # ended calls are deleted after this; 0 or none: never
+    # Days that data of people is kept; 0 or none: for ever.  8 or more.
+    lead_days: int | None = Field(None, ge=0, le=36_500)  # leads without a call, since anything was heard of them
+    registry_days: int | None = Field(None, ge=0, le=36_500)  # what a do-not-call registry said of a number
+    audit_days: int | None = Field(None, ge=0, le=36_500)  # details of the audit; who did what and when stays
     log_format: Literal["logfmt", "json", "console"] = "logfmt"  # logs.py reads it itself, before there are settings
     web_host: str = "127.0.0.1"  # off loopback, OUTBOUND_METRICS_TOKEN must be set
     web_port: int = Field(8080, ge=0, le=65_535)
@@ -306,6 +310,15 @@ def _deadline_faults(settings: Settings) -> list[str]:
         faults.append("OUTBOUND_CLOSE_S: must be more than OUTBOUND_ASK_S: the carrier is asked first")
     if 0 < (settings.retention_days or 0) < RETENTION_DAYS_MIN:
         faults.append(f"OUTBOUND_RETENTION_DAYS: must be {RETENTION_DAYS_MIN} or more, or 0 to keep every call")
+    for name, days in (
+        ("LEAD", settings.lead_days),
+        ("REGISTRY", settings.registry_days),
+        ("AUDIT", settings.audit_days),
+    ):
+        if 0 < (days or 0) < RETENTION_DAYS_MIN:
+            faults.append(f"OUTBOUND_{name}_DAYS: must be {RETENTION_DAYS_MIN} or more, or 0 to keep all")
+    if settings.lead_days and not settings.retention_days:
+        faults.append("OUTBOUND_LEAD_DAYS: needs OUTBOUND_RETENTION_DAYS: a lead stays as long as one of its calls")
     if settings.close_s + settings.tick_s > CLOSED_WITHIN_S:
         faults.append(f"OUTBOUND_CLOSE_S: with OUTBOUND_TICK_S, must be {CLOSED_WITHIN_S} at most: that is promised")
     return faults

@@ -21,7 +21,6 @@ WEIGHT_MIN, WEIGHT_MAX = 0.01, 100
 CAP_MAX = 100_000_000  # calls, or minutes, of an hour or a day
 CAPS = ("calls_per_hour", "calls_per_day", "minutes_per_hour", "minutes_per_day")
 TEXT_MAX = 200  # characters of a reason, or of a name
-AUDIT_MAX = 10_000  # rows
 
 _BATCH = 1000  # calls that are canceled in one transaction: 200,000 would hold their locks for a minute
 _TURN_WAIT_S = 40  # a dispatcher that was stopped in its turn loses it after 30 s
@@ -338,18 +337,6 @@ def limit(
 def rows() -> list[db.Row]:
     """Every scope that was limited, paused or served: its state and why, its limits, and how much of them is used."""
     return list(db.run(sql.list_control, account_rate=settings().account_rate))
-
-
-def audit(last: int = 20) -> list[db.Row]:
-    """
-    The latest moves, *last* at most (1 to AUDIT_MAX), oldest first.
-
-    Raises:
-        BadControl: that many cannot be shown.
-    """
-    if not 1 <= last <= AUDIT_MAX:
-        raise BadControl(f"--last is a whole number from 1 to {AUDIT_MAX}")
-    return list(db.run(sql.list_audit, rows_max=last))
 
 
 def _audit(connection: db.Connection, who: str, action: str, scope: Scope, **details: object) -> None:

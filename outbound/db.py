@@ -18,7 +18,7 @@ from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from outbound import quiet, session
+from outbound import operator, quiet, session
 from outbound.config import settings
 
 T = TypeVar("T")
@@ -242,6 +242,7 @@ def _settle(
     session.refuse_another_schema(schema, path)
     wanted = {"schema": schema, "search_path": path, "time_limit": time_limit, "lock_limit": lock_limit}
     wanted |= {"carrier": config.carrier, "call_limit_s": str(config.time_limit_s)}
+    wanted |= {"os_user": operator.name(), "by": operator.named() or ""}
     own_pid = connection.info.backend_pid
     pinned = _pinned(connection, backend_pid=own_pid, **wanted)
     if pinned.backend_pid != own_pid:  # a pooler makes up the process id that it tells a client

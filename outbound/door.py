@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from outbound import logs
+from outbound import logs, operator
 from outbound.import_report import ImportReport
 
 out = Console()
@@ -26,6 +26,10 @@ ToColumn = Annotated[
     typer.Option(
         "--to-column", help="The file's name of the column that holds the number, where it is not a known one."
     ),
+]
+By = Annotated[
+    str | None,
+    typer.Option("--by", help="Who decided it, for the audit; by default you.", callback=operator.speak_for),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
 

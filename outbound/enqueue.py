@@ -3,14 +3,14 @@
 import io
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from outbound import calls_file, db, new_call
+from outbound import calls_file, db, new_call, operator
 from outbound.calls_file import REJECTED_SHOWN_MAX, BadFile, ImportReport
 from outbound.new_call import FIELD_MAX, FIELDS_MAX, KEY_MAX, BadCall, NewCall
 
@@ -39,6 +39,7 @@ BORROWED = "the from number belongs to another business: give one of its own, se
 KEY_OF_ANOTHER = "the key belongs to a call of another number: give this call a key of its own, or none"
 _FAULTS = {  # what enqueue_calls leaves out
     "own_number": "`to` is a number of the business itself, which would call itself: give somebody else's",
+    "forgotten": "`to` is the number of somebody who asked to be forgotten: nobody may call it, and it is not kept",
     "no_number": "the campaign has no number that may call: `outbound campaign set … --number …`",
     "borrowed": BORROWED,
     "no_such_zone": "`time_zone` is one that this PostgreSQL does not know: update its time zone data",
@@ -127,6 +128,7 @@ def import_calls(
     batch: str | None = None,
     to_column: str | None = None,
     progress: Callable[[int], None] = lambda _: None,
+    who: str | None = None,
 ) -> ImportReport:
     """
     Put the calls of a CSV file in the queue; importing the same file again adds nothing to what came of it.
@@ -146,6 +148,7 @@ def import_calls(
             own batch in each campaign, so a file that has grown must be given the name of its first import.
         to_column: the one column that holds the number, whatever the file calls it.
         progress: called with the number of bytes read so far.
+        who: whose word this is, for the audit, which keeps the file's name, digest and counts; by default the user.
 
     Raises:
         BadFile: the file cannot be read, or no column holds phone numbers, or it is nobody's.  A bad line is no reason:
@@ -164,8 +167,10 @@ def import_calls(
 
     report = ImportReport(kept=True)
     with calls_file.open_file(path) as file:
-        batch = batch or calls_file.digest(file) + (f" of campaign {campaign}" if campaign else "")
+        sha256 = calls_file.sha256(file)
+        batch = batch or sha256[: calls_file.DIGEST_CHARS] + (f" of campaign {campaign}" if campaign else "")
         writer = _Writer(campaign, batch)
+        note = {"file": calls_file.name_of(path), "sha256": sha256, "batch": batch}
 
         def holds(number: str, row: dict[str, str]) -> bool:
             caller = _caller(row, whose, find)
@@ -179,12 +184,34 @@ def import_calls(
         def read(row: dict[str, str]) -> NewCall:
             return _read(row, report.fields, whose, campaign, find)
 
-        with closing(_ahead(_chunks(file, rows, read, report))) as chunks:
-            for chunk in chunks:
-                writer.insert(chunk)
-                progress(chunk.end)
+        try:
+            with closing(_ahead(_chunks(file, rows, read, report))) as chunks:
+                for chunk in chunks:
+                    writer.insert(chunk)
+                    progress(chunk.end)
+        except BaseException:
+            with suppress(db.Error):
+                _note(who, whose, campaign, note | _counts(report, writer.report) | {"is_whole": False})
+            raise
+        _note(who, whose, campaign, note | _counts(report, writer.report) | {"is_whole": True})
     report.add(writer.report)
     return report
+
+
+def _counts(read: ImportReport, written: ImportReport) -> dict[str, int]:
+    total = ImportReport()
+    total.add(read)
+    total.add(written)
+    return total.counts()
+
+
+def _note(who: str | None, business_id: int | None, campaign_id: int | None, details: dict[str, object]) -> None:
+    scope, key = "account", ""
+    if business_id is not None:
+        scope, key = "business", str(business_id)
+    if campaign_id is not None:
+        scope, key = "campaign", str(campaign_id)
+    db.run(sql.note_import, who=who or operator.name(), scope=scope, key=key, details=db.json(details))
 
 
 def _ids(business_id: int | None, campaign_id: int | None) -> tuple[int | None, int | None]:

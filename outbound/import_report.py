@@ -69,6 +69,15 @@ class ImportReport:
         self.rejected += other.rejected
         self.rejected_lines = sorted(self.rejected_lines + other.rejected_lines)[:REJECTED_SHOWN_MAX]
 
+    def counts(self) -> dict[str, int]:
+        """How many lines came to what."""
+        return {
+            "created": self.created,
+            "already_there": self.already_there,
+            "duplicates": self.duplicates,
+            "rejected": self.rejected,
+        }
+
     def readings(self) -> list[str]:
         """How the file was read, where that is not plain from its own words: sentences for people."""
         plain = ["to"], ["phone"]

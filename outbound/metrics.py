@@ -265,7 +265,13 @@ _TOTALS = (
         "result",
         ("failed", "late"),
     ),
-    ("outbound_deleted_rows", "Rows that were deleted for their age, by kind.", "retention", "kind", ("calls",)),
+    (
+        "outbound_deleted_rows",
+        "Rows that were deleted for their age, by kind.",
+        "retention",
+        "kind",
+        ("calls", "leads", "registry", "audit"),
+    ),
 )
 
 # Name, help and counter in the database; each counts a duration in a bucket where it ends (seconds_counted in SQL).

@@ -79,6 +79,32 @@ def _is_somebodys(number: str) -> bool:
         return False
 
 
+def forms(number: str) -> list[str]:
+    """The E.164 forms of the same telephone, as phone_key in SQL knows them; the given one first."""
+    for pattern, other in _TWINS:
+        if pattern.fullmatch(number):
+            return [number, pattern.sub(other, number)]
+    return [number]
+
+
+_TWINS = [
+    (re.compile(r"\+549([0-9]{10})"), r"+54\1"),
+    (re.compile(r"\+54([0-9]{10})"), r"+549\1"),
+    (re.compile(r"\+521([0-9]{10})"), r"+52\1"),
+    (re.compile(r"\+52([0-9]{10})"), r"+521\1"),
+    (re.compile(r"(\+55[1-9]{2})9([6-9][0-9]{7})"), r"\1\2"),
+    (re.compile(r"(\+55[1-9]{2})([6-9][0-9]{7})"), r"\g<1>9\2"),
+]
+
+
+def parts(number: str) -> tuple[str, str, str]:
+    """The calling code of a number in E.164, the number behind it, and the digits that are dialed in its country."""
+    parsed = phonenumbers.parse(number)
+    inside = phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL)
+    code = str(parsed.country_code)
+    return code, number.removeprefix(f"+{code}"), "".join(filter(str.isdigit, inside))
+
+
 def shown(number: str, *, inside: bool) -> str:
     """A number in E.164 as people write it: inside its country like 050-1234567, else like +972 50-123-4567."""
     form = PhoneNumberFormat.NATIONAL if inside else PhoneNumberFormat.INTERNATIONAL

@@ -14,7 +14,7 @@ from outbound.config import settings
 from outbound.dispatch import dispatch_until
 from outbound.hang_up import hang_up_requested_calls
 from outbound.reconcile import reconcile_overdue_calls
-from outbound.retention import delete_old_calls
+from outbound.retention import delete_old_calls, delete_old_rest
 from outbound.spend import settle_spend
 
 log = logs.get("scheduler")
@@ -25,6 +25,7 @@ _DUTIES: tuple[Callable[[], object], ...] = (
     hang_up_requested_calls,
     settle_spend,
     delete_old_calls,
+    delete_old_rest,
     write_late_to_old_tables,
 )
 _CLOCK_LOOK_S = 1  # between two looks at the host's clock

@@ -121,8 +121,8 @@ def import_suppressions(
         BadSuppression: as `suppress`.
     """
     scope = _scope(business_id, campaign_id, region)
-    otherwise = new_entry.text(_name(path) if reason is None else reason, "reason")
-    rest = _entry(scope) | {"who": new_entry.who(who), "details": db.json({"file": _name(path)})}
+    otherwise = new_entry.text(calls_file.name_of(path) if reason is None else reason, "reason")
+    rest = _entry(scope) | {"who": new_entry.who(who), "details": db.json(_file(path))}
 
     def read(row: dict[str, str]) -> tuple[str, str]:
         return new_entry.phone(row.get("to", ""), scope), new_entry.text(row.get("reason") or otherwise, "reason")
@@ -156,6 +156,8 @@ def give_consent(
     """
     scope = _scope(business_id, None, region)
     consent = new_entry.consent(phone, given_at, expires_at, source, scope, db.run(sql.clock))
+    if db.run(sql.is_forgotten, phone=consent.phone):
+        raise BadSuppression("this person asked to be forgotten: nothing is written down of them")
     details = {name: value and str(value) for name, value in consent._asdict().items()}
     return bool(_give([consent], business_id, new_entry.who(who), "give_consent", details))
 
@@ -195,17 +197,18 @@ def import_consents(
     """
     scope, now, who = _scope(business_id, None, region), db.run(sql.clock), new_entry.who(who)
     otherwise = given_at and new_entry.moment(given_at, "given", scope.time_zone, now)
+    file = _file(path)
 
     def read(row: dict[str, str]) -> Consent:
         given = row.get("given") or otherwise
         if not given:
             raise BadSuppression("`given` is empty: say when the consent was given")
         return new_entry.consent(
-            row.get("to", ""), given, row.get("expires"), row.get("source") or _name(path), scope, now
+            row.get("to", ""), given, row.get("expires"), row.get("source") or calls_file.name_of(path), scope, now
         )
 
     def write(consents: list[Consent]) -> int:
-        return _give(consents, business_id, who, "import_consents", {"file": _name(path)})
+        return _give(consents, business_id, who, "import_consents", file)
 
     return _import(
         path, new_entry.CONSENT_COLUMNS, () if otherwise else ("given",), to_column, Numbers.ONE, read, write, progress
@@ -237,7 +240,7 @@ def import_registry(
     """
     scope = _scope(None, None, region)
     moment = new_entry.moment(checked_at, "checked-at", None, db.run(sql.clock))
-    details = db.json({"file": _name(path), "checked_at": str(moment)})
+    details = db.json(_file(path) | {"checked_at": str(moment)})
     rest = {"checked_at": moment, "who": new_entry.who(who), "details": details}
 
     def read(row: dict[str, str]) -> tuple[str, bool]:
@@ -315,6 +318,7 @@ def _entry(scope: Scope) -> dict[str, Any]:
     return {"business_id": scope.business_id, "campaign_id": scope.campaign_id, "scope": name, "key": key}
 
 
-def _name(path: Path) -> str:
-    """A file's name, as text that can be kept, whatever its bytes."""
-    return path.name.encode(errors="replace").decode()
+def _file(path: Path) -> dict[str, str]:
+    """What the audit keeps of a file, beside how many of its rows were new."""
+    with calls_file.open_file(path) as file:
+        return {"file": calls_file.name_of(path), "sha256": calls_file.sha256(file)}

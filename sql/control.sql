@@ -272,9 +272,3 @@ select control.scope, control.key,
  where control.scope <> 'campaign' or campaign.id is not null  -- the other ones only share out a business's turns
  order by array_position(array['account', 'business', 'campaign', 'number'], control.scope), length(control.key),
        control.key;
-
--- name: list_audit(rows_max)
--- Returns  the latest moves, oldest first
-select *
-  from (select id, at, who, action, scope, key, details from audit order by id desc limit :rows_max) as latest
- order by id;

@@ -1,7 +1,7 @@
 -- db.sql: what a connection is told before its first statement, and what it says of the server behind it.
 -- Read by outbound/db.py alone.
 
--- name: pin_session(backend_pid, schema, search_path, time_limit, lock_limit, carrier, call_limit_s)^
+-- name: pin_session(backend_pid, schema, search_path, time_limit, lock_limit, carrier, call_limit_s, os_user, by)^
 -- Set what our statements and psycopg rely on, whatever ALTER ROLE, ALTER DATABASE, postgresql.conf or the environment
 -- say otherwise.  A startup option would not do: poolers refuse those or drop them in silence.
 --
@@ -84,6 +84,9 @@ with home as (
     ('enable_incremental_sort', 'on'),
     ('enable_material', 'on'),
     ('enable_memoize', 'on'),
+    -- What the audit says of who is at work; set where it is unknown too, as a pooler may lend another's session.
+    ('outbound.os_user', :os_user::text),
+    ('outbound.by', :by::text),
     -- A commit that a crash of the server takes back is a phone that rings twice.
     ('synchronous_commit',
      case current_setting('synchronous_commit') when 'off' then 'local' else current_setting('synchronous_commit') end),
@@ -97,8 +100,11 @@ with home as (
       from wanted
      where value is not null
        and coalesce(pg_backend_pid() = :backend_pid::integer, true)
-       -- A name that this server does not know has no value; one of ours has none before it is set.
-       and (current_setting(name, true) <> value or starts_with(name, 'outbound.'))
+       -- A name that this server does not know has no value, and stays so; ours get theirs.
+       and case
+               when name like 'outbound.%' then current_setting(name, true) is distinct from value
+               else current_setting(name, true) <> value
+           end
 )
 select pg_backend_pid() as backend_pid,
        (select count(*) from pinned) as changed,

@@ -7,9 +7,9 @@
 --
 -- Moves    (nothing) -> queued
 -- Returns  one row with how many were `created`, and the `id` of the first; then of each that was left out its `place`
---          in what was given, from 1, and the `fault`: own_number (the business would call itself), no_number, borrowed
---          (from_number is another business's), no_such_zone or no_zone (nobody knows the callee's), or what
---          destination_fault says, with a sentence in `about`
+--          in what was given, from 1, and the `fault`: own_number (the business would call itself), forgotten (a person
+--          who asked for it), no_number, borrowed (from_number is another business's), no_such_zone or no_zone (nobody
+--          knows the callee's), or what destination_fault says, with a sentence in `about`
 -- Races    other enqueues: the unique indexes let one in.  Sorted by number, so that two imports of the same numbers wait
 --          for each other instead of locking each other out; one order cannot serve both indexes, and where the same
 --          keys come with other numbers PostgreSQL may give one of the two up: run it again
@@ -69,6 +69,7 @@ with given as (
     select placed.*,
            case
                when own_key is not null or phone_key(caller) = phone_key(to_number) then 'own_number'
+               when is_forgotten(to_number) then 'forgotten'
                when caller is null then 'no_number'
                when business_number.business_id <> placed.business_id then 'borrowed'
                when not stated.is_known then 'no_such_zone'
@@ -164,3 +165,7 @@ select business.id, business.time_zone, business.default_region, campaign.id as 
 -- name: moment()$
 -- Returns  the time by the database's clock
 select clock_timestamp();
+
+-- name: note_import(who, scope, key, details)!
+-- A file of calls was read, to its end or as far as that went.
+insert into audit (who, action, scope, key, details) values (:who, 'import_calls', :scope, :key, :details);

@@ -50,3 +50,87 @@ with past as (
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
 select (select count(*) from calls) as calls, (select count(*) from events) as events;
+
+-- name: delete_old_leads(keep_days, batch_max)$
+-- Delete the leads of which nothing was heard for longest.  One that still has a call is kept as long as that is: it would
+-- be made again from the call.
+--
+-- Returns  how many were deleted
+-- Races    a lead job that holds one is left in peace, and what it touched is not old any more
+-- Undo     none
+with past as (
+    select now() - make_interval(days => :keep_days) as moment
+), doomed as (
+    select leads.id
+      from leads, past
+     where leads.updated_at < past.moment
+       and not exists (select from call_log where call_log.lead_id = leads.id)
+       and not exists (select from leads as twin where twin.duplicate_of = leads.id)
+     order by leads.updated_at
+     limit :batch_max
+       for update of leads skip locked
+), deleted as (
+    delete from leads using doomed where leads.id = doomed.id returning leads.id
+), counted as (
+    insert into counter (name, label, slot, value)
+    select 'retention', 'leads', pg_backend_pid() % 8, count(*) from deleted having count(*) > 0
+    on conflict (name, label, slot) do update set value = counter.value + excluded.value
+)
+select count(*) from deleted;
+
+-- name: delete_old_checks(keep_days, batch_max)$
+-- Delete the oldest answers of a do-not-call registry.  A campaign that demands one asks for it anew before it calls.
+--
+-- Returns  how many were deleted
+-- Races    an import that writes one of them holds it, and it is left
+-- Undo     the next import of the registry
+with past as (
+    select now() - make_interval(days => :keep_days) as moment
+), doomed as (
+    select phone_key(phone) as telephone
+      from registry_check, past
+     where checked_at < past.moment
+     order by checked_at
+     limit :batch_max
+       for update of registry_check skip locked
+), deleted as (
+    delete from registry_check
+     using doomed
+     where phone_key(registry_check.phone) = doomed.telephone
+    returning registry_check.phone
+), counted as (
+    insert into counter (name, label, slot, value)
+    select 'retention', 'registry', pg_backend_pid() % 8, count(*) from deleted having count(*) > 0
+    on conflict (name, label, slot) do update set value = counter.value + excluded.value
+)
+select count(*) from deleted;
+
+-- name: erase_old_audit(keep_days, batch_max, who)$
+-- Blank the details of the oldest entries of the audit; that something was done, when, by whom and to what kind of thing
+-- stays, and the chain holds (audit_erase).
+--
+-- Returns  how many were blanked
+-- Races    another host that does the same: it waits for our rows, and blanks nothing twice
+-- Undo     none
+with past as (
+    select now() - make_interval(days => :keep_days) as moment
+), erased as (
+    select audit_erase(
+               :who, 'older than ' || :keep_days::text || ' days',
+               array(select id
+                       from audit
+                      where at < past.moment and not details ? 'erased' and action <> 'erase'
+                      order by at
+                      limit :batch_max),
+               array(select id
+                       from audit_change
+                      where at < past.moment and not details ? 'erased'
+                      order by at
+                      limit :batch_max)) as entries
+      from past
+), counted as (
+    insert into counter (name, label, slot, value)
+    select 'retention', 'audit', pg_backend_pid() % 8, entries from erased where entries > 0
+    on conflict (name, label, slot) do update set value = counter.value + excluded.value
+)
+select entries from erased;

@@ -1,7 +1,8 @@
 -- suppression.sql: whom nobody may call, who has agreed, and what a registry said.  Read by outbound/suppression.py alone.
 -- The claim (call_obstacle) and begin_dials ask these tables before each dial.  Whoever moves them is written to audit by
 -- the statement that does: of a file, one row for each chunk that brought something new.  A number stands for its
--- telephone, in whichever form it is written (phone_key).
+-- telephone, in whichever form it is written (phone_key).  One that was forgotten is never written again: triggers see to
+-- that, and such a row counts as there already.
 
 -- name: find_scope(business_id, campaign_id)^
 -- Returns  the business, or the campaign's; nothing where there is none, or the campaign is another business's
@@ -10,6 +11,9 @@ select business.id as business_id, campaign.id as campaign_id, business.default_
   left join campaign on campaign.business_id = business.id and campaign.id = :campaign_id
  where business.id = coalesce(:business_id, campaign.business_id)
    and (campaign.id is not null or :campaign_id::numeric is null);
+
+-- name: is_forgotten(phone)$
+select is_forgotten(:phone);
 
 -- name: clock()$
 -- Returns  the moment it is: the one clock is the database's
@@ -61,7 +65,7 @@ with entry as (
 ), audited as (
     insert into audit (who, action, scope, key, details)
     values (:who, 'suppress', :scope, :key,
-            jsonb_build_object('phone', :phone::text, 'reason', :reason::text,
+            jsonb_build_object('phone', case when not is_forgotten(:phone) then :phone::text end, 'reason', :reason::text,
                                'new', exists (select from entry), 'canceled', (select count(*) from moved)))
 )
 select exists (select from entry) as created, (select count(*) from moved) as canceled;
@@ -121,6 +125,10 @@ union all
 select case when is_listed then 'registry_listed' else 'registry_clear' end, null, null, checked_at, null, ''
   from registry_check
  where phone_key(phone) = phone_key(:phone)
+union all
+select 'forgotten', null, null, forgotten_at, null, ''
+  from forgotten
+ where hash = person_hash(:phone)
  order by fact, business_id nulls first, campaign_id nulls first;
 
 -- name: give_consents(business_id, phones, given_ats, expires_ats, sources, who, action, details)$

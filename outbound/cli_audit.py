@@ -1,0 +1,108 @@
+"""`outbound audit` and `outbound person`: who did what, and one person's data."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from outbound import operator
+from outbound.door import AsJson, By, out, ready
+
+audit = typer.Typer(name="audit", help="Who did what, and is the record whole.")
+person = typer.Typer(name="person", no_args_is_help=True, help="All that is known of one person, and its end.")
+groups = (audit, person)
+
+Last = Annotated[int, typer.Option(help="How many, the latest ones.")]
+Number = Annotated[str, typer.Argument(help="The number, in any writing.")]
+Region = Annotated[str | None, typer.Option(help="Country of numbers without a code, like IL; else the businesses'.")]
+
+
+@audit.callback(invoke_without_command=True)
+def audit_(context: typer.Context, last: Last = 20, as_json: AsJson = False) -> None:
+    """Show who did what, and which rows that decide what is dialed were changed, by whatever program."""
+    if context.invoked_subcommand is None:
+        _list(last, as_json=as_json)
+
+
+@audit.command("list")
+def audit_list(last: Last = 20, as_json: AsJson = False) -> None:
+    """The same as `outbound audit`."""
+    _list(last, as_json=as_json)
+
+
+def _list(last: int, *, as_json: bool) -> None:
+    from outbound import audit as step
+
+    with ready():
+        rows = step.latest(last)
+    if as_json:
+        _print_json([row._asdict() for row in rows])
+        return
+    table = Table("at", "who", "as", "did", "to", "details")
+    for row in rows:
+        what = "everything" if row.scope == "account" else f"{row.scope} {row.key}".rstrip()
+        details = ", ".join(f"{name} {_short(value)}" for name, value in row.details.items() if value is not None)
+        role = "" if row.db_user is None else f"{row.db_user}/{row.os_user or '?'}"
+        table.add_row(f"{row.at:%Y-%m-%d %H:%M:%S %Z}", *map(escape, (row.who, role, row.action, what, details)))
+    out.print(table)
+
+
+@audit.command("verify")
+def audit_verify(
+    head: Annotated[str | None, typer.Option(help="What an earlier run printed, PLACE:HASH, kept elsewhere.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compute the chain of the audit anew.  Exit status 1, and the first link that is wrong, where it does not hold."""
+    from outbound import audit as step
+
+    with ready():
+        verdict = step.verify(head)
+    broken = verdict.broken
+    if as_json:
+        _print_json({"links": verdict.links, "head": verdict.head, "broken": broken and broken._asdict()})
+    elif broken:
+        place = "" if broken.fault in ("inserted", "cut_off") else f"link {broken.place}, "
+        _say(f"the chain is broken: {place}{broken.entry}: {step.FAULTS[broken.fault]}")
+    else:
+        _say(f"{verdict.links} links hold; head {verdict.head}")
+        _say(step.CANNOT_TELL)
+    if broken:
+        raise typer.Exit(1)
+
+
+@person.command("show")
+def person_show(number: Number, region: Region = None, as_json: AsJson = False) -> None:  # noqa: ARG001 (always JSON)
+    """Print all that is known of a person, as JSON, for an access request.  Changes nothing."""
+    from outbound import person as step
+
+    with ready():
+        found = step.show(number, region=region)
+    _print_json(found)
+
+
+@person.command("forget")
+def person_forget(number: Number, region: Region = None, by: By = None, as_json: AsJson = False) -> None:  # noqa: ARG001
+    """
+    Delete all that is known of a person, and never call or write down this number again.  It cannot be undone.
+
+    Prints the receipt, as JSON, without the number.  Refused while a call with this person is live.
+    """
+    from outbound import person as step
+
+    with ready():
+        receipt = step.forget(number, who=by or operator.name(), region=region)
+    _print_json(receipt)
+
+
+def _short(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+
+
+def _say(sentence: str) -> None:
+    out.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, default=lambda moment: moment.isoformat(), ensure_ascii=False))  # noqa: T201
