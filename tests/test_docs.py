@@ -9,15 +9,15 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from typer.main import get_command
 
-from outbound import config, metrics, quiet, schema
+from outbound import config, metrics, quiet, retention, schema
 from outbound.cli import app
 
 ROOT = Path(__file__).parent.parent
 RUNBOOKS = ("ops/runbook.md", "ops/runbook.he.md")
-HEBREW = ("ops/runbook.he.md", "README.he.md", "docs/takeover.he.md")
+HEBREW = ("ops/runbook.he.md", "README.he.md", "docs/takeover.he.md", "docs/retention.he.md")
 FILES = (
     *("README.md", "README.he.md", "ops/runbook.md", "ops/runbook.he.md", "ops/promises.md", "ops/scaling.md"),
-    *("docs/takeover.md", "docs/takeover.he.md"),
+    *("docs/takeover.md", "docs/takeover.he.md", "docs/retention.md", "docs/retention.he.md"),
 )
 ALERT_PARTS = {
     "ops/runbook.md": ("Means", "Look", "Do", "Wake"),
@@ -366,6 +366,20 @@ def test_both_runbooks_have_the_same_rows_in_every_table() -> None:
             for section in (english, hebrew)
         ]
         assert keys[0] == keys[1], f"the tables of `{english.title}` and `{hebrew.title}` differ"
+
+
+@pytest.mark.parametrize("name", ["docs/retention.md", "docs/retention.he.md"])
+def test_what_is_kept_of_people_is_said_of_every_table(name: str) -> None:
+    rows = [row.split(" | ") for row in re.findall(r"^\| (`[^|]+ \| .+) \|$", text(name), re.M)]
+    named = [table for row in rows for table in _CODE.findall(row[0])]
+
+    assert sorted(named) == sorted(schema.known_tables()), "each table stands there once"
+    gone_by_age = {table: _CODE.findall(row[2]) for row in rows for table in _CODE.findall(row[0])}
+    settings = {f"OUTBOUND_{kind.field.upper()}" for kind in retention.KINDS.values()} | {"OUTBOUND_RETENTION_DAYS"}
+    assert {word for words in gone_by_age.values() for word in words} == settings
+    assert gone_by_age["leads"] == ["OUTBOUND_LEAD_DAYS"]
+    assert gone_by_age["registry_check"] == ["OUTBOUND_REGISTRY_DAYS"]
+    assert gone_by_age["audit"] == gone_by_age["audit_change"] == ["OUTBOUND_AUDIT_DAYS"]
 
 
 def test_the_readme_has_its_sections_in_hebrew_too() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from outbound import callback, config, dispatch, retention, scheduler
+from outbound import audit, callback, config, dispatch, retention, scheduler
 from outbound.call import Report
 from tests.conftest import World, forget_settings, until
 
@@ -305,3 +305,94 @@ def test_a_call_that_waited_long_and_ended_lately_is_kept(world: World, nudges: 
     assert retention.purge(KEEP_DAYS).calls == 0
 
     assert ids(world) == [call_id]
+
+
+# What else is kept of people
+
+
+@pytest.fixture
+def old_and_new(world: World, nudges: list[Any]) -> World:
+    """Of each kind one that is 40 days old and one that is 20."""
+    acme = world.business()
+    for days in (40, 20):
+        phone = f"+150055502{days}"
+        world.do(
+            "insert into leads (business_id, phone, updated_at) values (%s, %s, now() - make_interval(days => %s))",
+            acme,
+            phone,
+            days,
+        )
+        world.do("insert into registry_check values (%s, now() - make_interval(days => %s), false)", phone, days)
+        world.do(
+            "insert into audit (at, who, action, scope, key, details)"
+            " values (now() - make_interval(days => %s), 'a', 'suppress', 'account', '', jsonb_build_object('n', %s))",
+            days,
+            days,
+        )
+    return world
+
+
+def rests(world: World) -> dict[str, list[Any]]:
+    return {
+        "leads": [row.phone for row in world.rows("select phone from leads order by phone")],
+        "registry": [row.phone for row in world.rows("select phone from registry_check order by phone")],
+        "audit": [row.details for row in world.rows("select details from audit where action = 'suppress' order by at")],
+    }
+
+
+def test_leads_checks_and_details_of_the_audit_go_when_their_setting_says_so(
+    old_and_new: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert retention.delete_old_rest() == 0
+    for name in ("RETENTION", "LEAD", "REGISTRY", "AUDIT"):
+        monkeypatch.setenv(f"OUTBOUND_{name}_DAYS", str(KEEP_DAYS))
+    forget_settings()
+
+    assert retention.delete_old_rest() == 3
+    assert retention.delete_old_rest() == 0
+
+    assert rests(old_and_new) == {
+        "leads": ["+15005550220"],
+        "registry": ["+15005550220"],
+        "audit": [{"erased": True}, {"n": 20}],
+    }
+    assert audit.verify().broken is None
+    for kind in ("leads", "registry", "audit"):
+        assert old_and_new.count("retention", kind) == 1
+
+
+def test_a_lead_stays_as_long_as_one_of_its_calls_or_twins(old_and_new: World) -> None:
+    call_id = ended(old_and_new, 1, "+15005550299", business_id=1)
+    old_and_new.do("update call_log set lead_id = (select min(id) from leads) where id = %s", call_id)
+    old_and_new.do("insert into leads (business_id, phone) values (1, '+15005550298')")
+    old_and_new.do("update leads set duplicate_of = 2, updated_at = now() where id = 3")
+
+    assert retention.purge_rest("leads", 8) == 0
+
+    old_and_new.do("delete from leads where id = 3")
+    assert retention.purge_rest("leads", 8) == 1
+    assert rests(old_and_new)["leads"] == ["+15005550240"]
+
+
+def test_an_operator_purges_them_by_hand(old_and_new: World) -> None:
+    done = [purge_by_hand("--older-than-days", "30", "--what", what) for what in ("leads", "registry", "audit")]
+    refused = purge_by_hand("--older-than-days", "7", "--what", "leads")
+
+    assert [one.stdout.split()[0] for one in done] == ["1", "1", "1"], [one.stderr for one in done]
+    assert refused.returncode == 2
+    assert "give 8 or more" in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["LEAD", "REGISTRY", "AUDIT"])
+def test_a_setting_that_keeps_them_too_shortly_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"OUTBOUND_{name}_DAYS", "7")
+
+    with pytest.raises(config.SettingsError, match=f"OUTBOUND_{name}_DAYS: must be 8 or more"):
+        config.load()
+
+
+def test_leads_are_not_kept_less_long_than_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTBOUND_LEAD_DAYS", "30")
+
+    with pytest.raises(config.SettingsError, match="OUTBOUND_LEAD_DAYS: needs OUTBOUND_RETENTION_DAYS"):
+        config.load()

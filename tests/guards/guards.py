@@ -280,7 +280,7 @@ GUARDS = (
     ),
     Guard(
         "a do-not-call entry holds for the telephone, in whichever form",
-        "sql/migrations/0021_phone_key.sql",
+        "sql/migrations/0034_person.sql",
         (
             (
                 "where phone_key(suppression.phone) = phone_key(is_suppressed.phone)",
@@ -546,6 +546,48 @@ GUARDS = (
         "tests/test_suppression.py::test_a_call_that_was_claimed_when_a_file_named_its_number_rings_no_phone",
     ),
     Guard(
+        "who was forgotten is neither claimed nor dialed",
+        "sql/migrations/0034_person.sql",
+        ((") or is_forgotten(is_suppressed.phone);", ");"),),
+        "tests/test_person.py::test_the_claim_and_the_dial_refuse_whoever_is_on_the_list",
+    ),
+    Guard(
+        "no row with the number of who was forgotten is written",
+        "sql/migrations/0034_person.sql",
+        (
+            ("return case when is_forgotten(new.phone) then null else new end;", "return new;"),
+            (
+                "        when is_forgotten(case when new.direction",
+                "        when false and is_forgotten(case when new.direction",
+            ),
+        ),
+        "tests/test_person.py::test_rows_by_hand_bring_nobody_back",
+    ),
+    Guard(
+        "nobody whose call is live is forgotten",
+        "outbound/person.py",
+        (("        _refuse_live(sql.lock_calls(connection, **search))\n", ""),),
+        "tests/test_person.py::test_somebody_whose_call_is_live_is_not_forgotten_yet",
+    ),
+    Guard(
+        "what was being written while somebody was forgotten goes too",
+        "outbound/person.py",
+        (("    _sweep_late(transaction, phone, who, receipt)\n", ""),),
+        "tests/test_person.py::test_a_call_that_was_being_written_meanwhile_goes_too",
+    ),
+    Guard(
+        "an entry of the audit that was changed is found",
+        "sql/audit.sql",
+        (("and link.content <> audit_content(entry.who, entry.key, entry.details)", "and false"),),
+        "tests/test_audit.py::test_the_first_entry_that_was_touched_is_named",
+    ),
+    Guard(
+        "details of the audit that nobody may have blanked are found",
+        "sql/audit.sql",
+        (("and (entry.source, entry.id) not in (select source, id from erased)", "and false"),),
+        "tests/test_audit.py::test_the_first_entry_that_was_touched_is_named",
+    ),
+    Guard(
         "nothing is begun while the carrier is in trouble",
         "sql/dial.sql",
         (("(state <> 'running' or greatest(hold_until, carrier_hold_until) > now())", "state <> 'running'"),),
@@ -583,13 +625,13 @@ GUARDS = (
     ),
     Guard(
         "a business's do-not-call entry is its own",
-        "sql/migrations/0021_phone_key.sql",
+        "sql/migrations/0034_person.sql",
         (("coalesce(suppression.business_id, is_suppressed.business_id) = is_suppressed.business_id", "true"),),
         "tests/test_suppression.py::test_an_entry_holds_for_its_own_scope_and_for_nobody_else",
     ),
     Guard(
         "a campaign's do-not-call entry is its own",
-        "sql/migrations/0021_phone_key.sql",
+        "sql/migrations/0034_person.sql",
         (("(suppression.campaign_id is null or suppression.campaign_id = is_suppressed.campaign_id)", "true"),),
         "tests/test_suppression.py::test_an_entry_holds_for_its_own_scope_and_for_nobody_else",
     ),
