@@ -69,7 +69,7 @@ with given as (
     select placed.*,
            case
                when own_key is not null or phone_key(caller) = phone_key(to_number) then 'own_number'
-               when is_forgotten(to_number) then 'forgotten'
+               when exists (select from forgotten) and is_forgotten(to_number) then 'forgotten'
                when caller is null then 'no_number'
                when business_number.business_id <> placed.business_id then 'borrowed'
                when not stated.is_known then 'no_such_zone'

@@ -604,8 +604,9 @@ def test_the_commands_of_an_operator(world: World, carrier: RunningSimulator, tm
     assert "2 calls are hung up" in says("stop", "everything")
     assert at_the_carrier(carrier, world.call(dialing).call_sid) == "canceled"
     assert "0 waiting calls canceled, 1 in the air" in says("cancel", "everything")
-    entries = json.loads(says("audit", "--last", "3", "--json"))
-    assert [entry["action"] for entry in entries] == ["resume", "stop", "cancel"]
+    entries = json.loads(says("audit", "--last", "50", "--json"))
+    moves = [entry["action"] for entry in entries if entry["action"] not in ("insert", "update", "delete")]
+    assert moves[-3:] == ["resume", "stop", "cancel"]
     assert datetime.fromisoformat(entries[0]["at"]) > datetime.now(UTC) - timedelta(minutes=5)
     assert "everything" in says("audit")
     refuses(outbound("pause", "campaign", "4711"), "there is no campaign 4711")

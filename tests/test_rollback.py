@@ -102,6 +102,7 @@ def test_a_column_that_holds_something_stays_too(world: World) -> None:
     call_id = world.queued()
     world.do("update call_log set over_by = now() where id = %s", call_id)
     world.do("update call_log set status = 'canceled', error_code = 'operator' where id = %s", call_id)
+    schema.rollback("0029_identity_schema")  # the audit has rows of its own
 
     back = yoyo(world, "--all")
 

@@ -23,6 +23,7 @@ begin
         select *
           from (values
                     ('audit_change', 'true'),
+                    ('audit_link', 'true'),
                     ('audit', 'db_user is not null'),
                     ('audit', 'os_user is not null')
                ) as listed (relation, condition)

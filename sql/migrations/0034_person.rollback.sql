@@ -49,13 +49,19 @@ end
 $$;
 
 drop trigger if exists call_log_forgotten on call_log;
+drop trigger if exists call_log_forgotten_look on call_log;
 drop trigger if exists consent_forgotten on consent;
+drop trigger if exists consent_forgotten_look on consent;
 drop trigger if exists leads_forgotten on leads;
+drop trigger if exists leads_forgotten_look on leads;
 drop trigger if exists registry_check_forgotten on registry_check;
+drop trigger if exists registry_check_forgotten_look on registry_check;
 drop trigger if exists suppression_forgotten on suppression;
+drop trigger if exists suppression_forgotten_look on suppression;
 drop function if exists unmention(text, text);
 drop function if exists rows_that_mention(text, text);
 drop function if exists columns_with_text();
+drop function if exists forgotten_are_looked_for();
 drop function if exists forgotten_stay_out_of_calls();
 drop function if exists forgotten_stay_out();
 

@@ -27,17 +27,29 @@ return exists (
 create or replace function forgotten_stay_out() returns trigger
 language plpgsql as $$
 begin
-    return case when is_forgotten(new.phone) then null else new end;
+    if is_forgotten(new.phone) then
+        return null;
+    end if;
+    return new;
 end
 $$;
 
 create or replace function forgotten_stay_out_of_calls() returns trigger
 language plpgsql as $$
 begin
-    return case
-        when is_forgotten(case when new.direction = 'inbound' then new.from_number else new.to_number end) then null
-        else new
-    end;
+    if is_forgotten(case when new.direction = 'inbound' then new.from_number else new.to_number end) then
+        return null;
+    end if;
+    return new;
+end
+$$;
+
+-- Looked at once for a statement: while nobody was forgotten, a row costs a comparison.
+create or replace function forgotten_are_looked_for() returns trigger
+language plpgsql as $$
+begin
+    perform set_config('outbound.some_forgotten', case when exists (select from forgotten) then 'yes' else 'no' end, true);
+    return null;
 end
 $$;
 
@@ -118,7 +130,8 @@ do $$
 declare
     target text;
 begin
-    foreach target in array array['forgotten_stay_out()', 'forgotten_stay_out_of_calls()'] loop
+    foreach target in array array['forgotten_are_looked_for()', 'forgotten_stay_out()',
+                                  'forgotten_stay_out_of_calls()'] loop
         execute format('alter function %s set search_path = %I, pg_temp', target, current_schema());
     end loop;
 end
@@ -143,16 +156,31 @@ begin
     end loop;
     perform set_config('lock_timeout', before_it, true);
 
+    create or replace trigger call_log_forgotten_look before insert on call_log
+    for each statement execute function forgotten_are_looked_for();
     create or replace trigger call_log_forgotten before insert on call_log
-    for each row execute function forgotten_stay_out_of_calls();
+    for each row when (current_setting('outbound.some_forgotten', true) is distinct from 'no')
+    execute function forgotten_stay_out_of_calls();
+    create or replace trigger consent_forgotten_look before insert on consent
+    for each statement execute function forgotten_are_looked_for();
     create or replace trigger consent_forgotten before insert on consent
-    for each row execute function forgotten_stay_out();
+    for each row when (current_setting('outbound.some_forgotten', true) is distinct from 'no')
+    execute function forgotten_stay_out();
+    create or replace trigger leads_forgotten_look before insert on leads
+    for each statement execute function forgotten_are_looked_for();
     create or replace trigger leads_forgotten before insert on leads
-    for each row execute function forgotten_stay_out();
+    for each row when (current_setting('outbound.some_forgotten', true) is distinct from 'no')
+    execute function forgotten_stay_out();
+    create or replace trigger registry_check_forgotten_look before insert on registry_check
+    for each statement execute function forgotten_are_looked_for();
     create or replace trigger registry_check_forgotten before insert on registry_check
-    for each row execute function forgotten_stay_out();
+    for each row when (current_setting('outbound.some_forgotten', true) is distinct from 'no')
+    execute function forgotten_stay_out();
+    create or replace trigger suppression_forgotten_look before insert on suppression
+    for each statement execute function forgotten_are_looked_for();
     create or replace trigger suppression_forgotten before insert on suppression
-    for each row execute function forgotten_stay_out();
+    for each row when (current_setting('outbound.some_forgotten', true) is distinct from 'no')
+    execute function forgotten_stay_out();
     perform audit_changes_of('forgotten');
 end
 $$;
