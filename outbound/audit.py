@@ -70,7 +70,6 @@ def verify(known_head: str | None = None) -> Verdict:
         raise BadAudit("--head is what an earlier `outbound audit verify` printed, like 812:9f86d0…")
 
     def read(connection: db.Connection) -> Verdict:
-        sql.one_moment(connection)
         sql.allow_minutes(connection)
         head = sql.head(connection)
         found = sql.first_fault(connection)

@@ -205,13 +205,13 @@ def _counts(read: ImportReport, written: ImportReport) -> dict[str, int]:
     return total.counts()
 
 
-def _note(who: str | None, business_id: int | None, campaign_id: int | None, details: dict[str, object]) -> None:
+def _note(who: str | None, business_id: int | None, campaign_id: int | None, details: Mapping[str, object]) -> None:
     scope, key = "account", ""
     if business_id is not None:
         scope, key = "business", str(business_id)
     if campaign_id is not None:
         scope, key = "campaign", str(campaign_id)
-    db.run(sql.note_import, who=who or operator.name(), scope=scope, key=key, details=db.json(details))
+    db.run(sql.note_import, who=who or operator.name(), scope=scope, key=key, details=db.json(dict(details)))
 
 
 def _ids(business_id: int | None, campaign_id: int | None) -> tuple[int | None, int | None]:

@@ -20,10 +20,6 @@ select place, entry.*
 -- For the rest of this transaction: the whole chain is read.
 select set_config('statement_timeout', '15min', true) as timeout;
 
--- name: one_moment()!
--- What follows in this transaction sees the tables as they are now, whoever writes meanwhile.
-set transaction isolation level repeatable read;
-
 -- name: head()^
 -- Returns  the last `place` of the chain and its `hash`, in hexadecimal digits; nothing where that row was removed
 select place, encode(hash, 'hex') as hash from audit_head;

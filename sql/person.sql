@@ -72,8 +72,8 @@ select count(*) from entry;
 -- Moves    queued, claimed -> canceled
 -- Races    none: the claim and begin_dials refuse the number by now
 update call_log
-   set status = 'canceled', error_code = 'suppressed', error_message = obstacle_sentence('suppressed'), ended_at = now(),
-       overdue_at = null, held_by = null
+   set status = 'canceled', error_code = 'suppressed', error_message = obstacle_sentence('suppressed'),
+       ended_at = now(), overdue_at = null, held_by = null
  where id = any(:call_ids::bigint[]) and status in ('queued', 'claimed');
 
 -- name: delete_person(call_ids, phone, pattern)^
@@ -131,7 +131,9 @@ select audit_erase(
 
 -- name: note(who, details)$
 -- Returns  the id of the entry in the audit
-insert into audit (who, action, scope, key, details) values (:who, 'forget_person', 'account', '', :details) returning id;
+insert into audit (who, action, scope, key, details)
+values (:who, 'forget_person', 'account', '', :details)
+returning id;
 
 -- name: this_transaction()^
 -- Returns  its `id`, and when it began by the database's clock

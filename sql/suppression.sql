@@ -65,7 +65,8 @@ with entry as (
 ), audited as (
     insert into audit (who, action, scope, key, details)
     values (:who, 'suppress', :scope, :key,
-            jsonb_build_object('phone', case when not is_forgotten(:phone) then :phone::text end, 'reason', :reason::text,
+            jsonb_build_object('phone', case when not is_forgotten(:phone) then :phone::text end,
+                               'reason', :reason::text,
                                'new', exists (select from entry), 'canceled', (select count(*) from moved)))
 )
 select exists (select from entry) as created, (select count(*) from moved) as canceled;

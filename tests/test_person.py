@@ -15,6 +15,7 @@ from outbound import (
     audit,
     callback,
     control,
+    db,
     dispatch,
     embedded,
     enqueue,
@@ -140,7 +141,7 @@ def test_nothing_in_the_whole_database_holds_a_forgotten_number(
 
 
 def test_nothing_in_a_dump_holds_it(forgotten: World) -> None:
-    command = [embedded.psql_path().parent / "pg_dump", forgotten.url]
+    command = [str(embedded.psql_path().parent / "pg_dump"), forgotten.url]
     dump = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
 
     plain = re.sub(r"[ ().-]", "", dump.stdout)
@@ -323,7 +324,7 @@ def test_what_the_carrier_lists_after_a_restore_brings_nobody_back(forgotten: Wo
     told = [{"call_sid": sid(77), "from_number": "+15005550006", "to_number": ISRAELI, "created_at": "2026-01-01"}]
     forgotten.do("insert into business_number (phone, business_id) values ('+15005550006', 1) on conflict do nothing")
 
-    (found,) = recover.db.run(recover.sql.take_in, calls=recover.db.json(told), early_s=5, late_s=60)
+    (found,) = db.run(recover.sql.take_in, calls=db.json(told), early_s=5, late_s=60)
 
     assert found.what == "stranger"
     assert traces(forgotten, ISRAELI) == []
