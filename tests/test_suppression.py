@@ -1,6 +1,7 @@
 """Whom nobody may call, who has agreed to be called, and what a do-not-call registry said of whom."""
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -548,7 +549,9 @@ def test_a_file_is_imported_once_however_often_and_each_number_keeps_its_reason(
         ("+15005550102", "numbers.csv"),
     ]
     (move,) = world.rows("select who, action, scope, key, details from audit")
-    assert move == ("ann", "import_suppressions", "business", str(acme), {"file": "numbers.csv", "new": 2})
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    details = {"file": "numbers.csv", "new": 2, "sha256": digest}
+    assert move == ("ann", "import_suppressions", "business", str(acme), details)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1255", "utf-16"])
