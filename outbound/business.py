@@ -3,7 +3,8 @@
 import zoneinfo
 from collections.abc import Sequence
 
-from outbound import db, phone_numbers, time_zones, voice
+from outbound import db, phone_numbers, plain_text, time_zones, voice
+from outbound.config import settings
 
 sql = db.statements("business")
 
@@ -90,7 +91,7 @@ def _checked(
             *zone_faults,
             _region_fault(region),
             "a call must play something: give a voice URL or TwiML" if silent else None,
-            *voice.faults(voice_url, twiml),
+            *voice.faults(voice_url, twiml, may_be_http=settings().http_voice_urls),
         )
         if fault
     ]
@@ -113,9 +114,12 @@ def _checked(
 
 
 def _name_fault(name: str | None) -> str | None:
-    if name is None or (name.strip() and name.isprintable()):
+    if name is None:
         return None
-    return "a business needs a name, in one line"
+    fault = plain_text.fault(name)
+    if name.strip() and fault is None:
+        return None
+    return "a business needs a name, in one line" + (f", and this {fault}" if fault else "")
 
 
 def _time_zone(name: str | None, faults: list[str]) -> str | None:

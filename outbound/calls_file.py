@@ -9,7 +9,7 @@ from enum import Enum
 from itertools import islice
 from pathlib import Path
 
-from outbound import columns, file_text, numbering_plan
+from outbound import columns, file_text, numbering_plan, plain_text
 from outbound.columns import Columns
 from outbound.csv_header import Header
 from outbound.file_text import ROW_MAX, BadFile, Lines, TooLong, is_text, is_whole
@@ -79,8 +79,8 @@ def sha256(file: io.BufferedReader) -> str:
 
 
 def name_of(path: Path) -> str:
-    """A file's name, as text that can be kept, whatever its bytes."""
-    return path.name.encode(errors="replace").decode()
+    """A file's name, as text that can be kept and shown, whatever its bytes."""
+    return plain_text.visible(path.name.encode(errors="replace").decode())
 
 
 class Rows:
@@ -172,7 +172,10 @@ class Rows:
             if not is_whole(text):
                 nul = ": it holds a NUL byte" if "\0" in text else ""
                 self._report.reject(line, f"not {self._report.encoding} text{nul}")
-            elif len(values) > width and any(values[width:]):
+                continue
+            if not text.isprintable():
+                values = [plain_text.cell(value).strip() for value in values]
+            if len(values) > width and any(values[width:]):
                 self._report.reject(
                     line, "more cells than the first line has names: put one that holds a comma in quotes"
                 )

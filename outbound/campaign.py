@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TypedDict
 
-from outbound import db, new_call, phone_numbers, voice
+from outbound import db, new_call, phone_numbers, plain_text, voice
+from outbound.config import settings
 
 sql = db.statements("campaign")
 
@@ -128,7 +129,7 @@ def _checked(
 ) -> tuple[dict[str, object], list[str], list[str]]:
     """What is given as columns, and the numbers in E.164; or raise BadCampaign with *faults* and all others."""
     values = {_COLUMNS.get(name, name): value for name, value in given.items()}
-    faults += voice.faults(given.get("voice_url"), given.get("twiml"))
+    faults += voice.faults(given.get("voice_url"), given.get("twiml"), may_be_http=settings().http_voice_urls)
     for mine, others in (("voice_url", "twiml"), ("twiml", "voice_url")):
         if values.get(mine):  # one replaces the other
             values.setdefault(others, None)
@@ -154,8 +155,10 @@ def _checked(
 
 def _plain_faults(given: Given) -> Iterator[str]:
     name = given.get("name")
-    if name and not (name.strip() and name.isprintable() and len(name) <= NAME_MAX):
-        yield f"a campaign's name is one line of {NAME_MAX} characters at most"
+    fault = plain_text.fault(name or "")
+    if name and (fault or not name.strip() or len(name) > NAME_MAX):
+        more = f", and this {fault}" if fault else ""
+        yield f"a campaign's name is one line of {NAME_MAX} characters at most{more}"
     if given.get("machine_detection") not in (None, *MACHINE_DETECTIONS):
         yield f"machine detection is {' or '.join(MACHINE_DETECTIONS)}"
     for value, low, high, what in (

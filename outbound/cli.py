@@ -1,16 +1,17 @@
 """The `outbound` command: each subcommand is one call to one step."""
 
-import json
 import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.table import Table
+from typer.core import TyperGroup
 
 from outbound import (
     __version__,
@@ -28,10 +29,37 @@ from outbound import (
     logs,
     operator,
 )
-from outbound.door import AsJson, By, Misuse, ToColumn, err, importing, out, ready, say, tell_import, until_told_to_stop
+from outbound.door import AsJson, By, Misuse, ToColumn, importing, ready, tell_import, until_told_to_stop
+from outbound.printing import Table, err, out, say, tell, tell_json, visible
 from outbound.standard_output import standard_output
 
+# ClickException of whichever click typer brings.
+_NOT_UNDERSTOOD: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+
+class _Root(TyperGroup):
+    """Shows what was given, in the error that says why it is not understood, as every other text is shown."""
+
+    def make_context(self, *given: Any, **more: Any) -> Any:
+        with _shown():
+            return super().make_context(*given, **more)
+
+    def invoke(self, context: Any) -> Any:
+        with _shown():
+            return super().invoke(context)
+
+
+@contextmanager
+def _shown() -> Iterator[None]:
+    try:
+        yield
+    except _NOT_UNDERSTOOD as error:
+        error.message = visible(error.message)
+        raise
+
+
 app = typer.Typer(
+    cls=_Root,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,  # a local may be a phone number or a token
@@ -87,6 +115,7 @@ def main() -> None:
         destination.BadDestination,
         enqueue.BadCall,
         enqueue.BadFile,
+        operator.BadName,
         suppression.BadSuppression,
         window.BadWindow,
         Misuse,
@@ -107,8 +136,7 @@ def main() -> None:
 
 
 def _refuse(message: str) -> NoReturn:
-    for line in message.splitlines():
-        err.print(f"outbound: {line}", style="red", markup=False, highlight=False, soft_wrap=True)
+    say(*(f"outbound: {line}" for line in message.split("\n")), style="red")
     sys.exit(2)
 
 
@@ -134,9 +162,9 @@ def migrate() -> None:
     """Bring the database's schema up to date; safe to run twice, and after a kill."""
     from outbound import schema
 
-    with ready(check_schema=False):
+    with ready(check_schema=False, as_owner=True):
         applied = schema.migrate(tell=say)
-    out.print("\n".join(f"applied {name}" for name in applied) or "nothing to apply", highlight=False)
+    tell(*(f"applied {name}" for name in applied) if applied else ("nothing to apply",))
 
 
 @business_app.command("add")
@@ -156,7 +184,7 @@ def business_add(
         added = business.add(
             name, time_zone=time_zone, default_region=region, voice_url=voice_url, twiml=twiml, phones=number or []
         )
-    out.print(added)
+    tell(added)
 
 
 @business_app.command("set")
@@ -193,7 +221,7 @@ def business_list(as_json: AsJson = False) -> None:
     with ready():
         rows = business.every()
     if as_json:
-        out.print_json(data=[row._asdict() for row in rows])
+        tell_json([row._asdict() for row in rows])
         return
     table = Table("id", "name", "time zone", "region", "own numbers", "plays")
     for row in rows:
@@ -225,7 +253,7 @@ def enqueue(
     state = "queued" if call.created else f"was there already, {call.status}"
     if call.note:
         say(call.note)
-    out.print(f"call {call.call_id} {state}", highlight=False)
+    tell(f"call {call.call_id} {state}")
 
 
 @app.command("import")
@@ -286,7 +314,7 @@ def status(as_json: AsJson = False) -> None:
         "ended": numbers.get("ended", {}),
     }
     if as_json:
-        print(json.dumps(summary))  # noqa: T201
+        tell_json(summary)
         return
     table = Table("", "", show_header=False)
     for name, value in summary.items():
@@ -303,7 +331,7 @@ def cleanup() -> None:
 
         moved = cleanup_stuck_dialing_jobs()
     for rule, calls in moved.items():
-        out.print(f"{rule}: {'failed, see the log' if calls is None else calls}", highlight=False)
+        tell(f"{rule}: {'failed, see the log' if calls is None else calls}")
     if None in moved.values():
         raise typer.Exit(1)
 
@@ -409,8 +437,12 @@ def web() -> None:
 
 @app.command()
 def simulator(
-    port: Annotated[int | None, typer.Option(help="Port on loopback; OUTBOUND_SIMULATOR_PORT by default.")] = None,
-    speed: Annotated[float | None, typer.Option(help="How many times faster than life phones ring.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Port on loopback; OUTBOUND_SIMULATOR_PORT by default.")
+    ] = None,
+    speed: Annotated[
+        float | None, typer.Option(min=0.001, max=1000, help="How many times faster than life phones ring.")
+    ] = None,
 ) -> None:
     """Run a carrier that speaks Twilio's Calls API and rings no phone; a number's last two digits choose its fate."""
     from outbound.carrier import simulator as door
@@ -442,11 +474,11 @@ def up() -> None:
         simulated = settings.carrier == "simulator" and settings.twilio_api_url is None
         in_process = (settings.redis_url or "").startswith("memory://")
         for name, where in (
-            ("database", config.without_password(settings.database_url or "")),
+            ("database", settings.database_url or ""),
             ("web", settings.callback_base),
             ("carrier", "simulator, no phone rings" if simulated else settings.api_url),
         ):
-            err.print(f"{name:10} {where}", highlight=False, markup=False, soft_wrap=True)
+            say(f"{name:10} {where}")
         with Processes(doors(simulator=simulated, in_process=in_process)) as processes:
             while not stop.wait(1):
                 processes.tend()
@@ -460,9 +492,9 @@ def ready_(as_json: AsJson = False) -> None:
 
         missing = health.missing()
     if as_json:
-        print(json.dumps({"ready": not missing, "missing": missing}))  # noqa: T201
+        tell_json({"ready": not missing, "missing": missing})
     else:
-        out.print("\n".join(f"{name}: {fault}" for name, fault in missing.items()) or "ready", highlight=False)
+        tell(*(f"{name}: {fault}" for name, fault in missing.items()) if missing else ("ready",))
     if missing:
         raise typer.Exit(1)
 
@@ -488,10 +520,10 @@ def install_service(
     except OSError as error:
         raise Misuse(f"the units cannot be written: {error}") from None
     for path in written:
-        out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+        tell(f"wrote {path}")
     if fault := service.why_not_started(path):
-        err.print(f"outbound: {fault}", style="red", highlight=False, markup=False, soft_wrap=True)
-    err.print(service.NEXT, highlight=False, markup=False, soft_wrap=True)
+        say(f"outbound: {fault}", style="red")
+    say(*service.NEXT.split("\n"))
 
 
 @app.command()

@@ -1,6 +1,5 @@
 """`outbound adopt`: take over what the system before has, beside it, and give it back."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -8,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from outbound.door import AsJson, Misuse, err, out, ready
+from outbound.door import AsJson, Misuse, ready
+from outbound.printing import Table, err, out, tell, tell_json
 
 if TYPE_CHECKING:
     from outbound.adopt.batches import Tell
@@ -46,7 +45,7 @@ def adopt(
             "give --old-redis URL, where old workers are seen that still run; or stop them, and say --old-is-stopped"
         )
     days = _days(history_days)
-    with _at_our_schema(), ready(check_schema=False, broker=not (dry_run or undo)):
+    with _at_our_schema(), ready(check_schema=False, broker=not (dry_run or undo), as_owner=True):
         from outbound.adopt.take_over import CannotAdopt, Options, alone, take_over
         from outbound.adopt.undo import undo as give_back
 
@@ -100,12 +99,12 @@ def _progress() -> "Iterator[Tell]":
 
 def _tell(report: "Report", *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(asdict(report)))  # noqa: T201
+        tell_json(asdict(report))
         return
     from outbound.adopt.fates import FATES
 
     if report.is_rehearsal:
-        out.print("Nothing was changed. This is what would be done:", highlight=False)
+        tell("Nothing was changed. This is what would be done:")
     table = Table("", "rows", "what became of them")
     for kind, sentences in FATES.items():
         for fate, rows in report.total(kind).items():
@@ -114,15 +113,15 @@ def _tell(report: "Report", *, as_json: bool) -> None:
     _tell_businesses(report)
     for business_id, doubt in report.doubts[:_DOUBTS_MAX]:
         whose = "" if business_id is None else f"business {business_id}: "
-        out.print(f"Doubt: {whose}{doubt}", highlight=False, markup=False, soft_wrap=True)
+        tell(f"Doubt: {whose}{doubt}")
     if len(report.doubts) > _DOUBTS_MAX:
-        out.print(f"{len(report.doubts) - _DOUBTS_MAX} more doubts: --json has them all", highlight=False)
+        tell(f"{len(report.doubts) - _DOUBTS_MAX} more doubts: --json has them all")
     if report.redis is not None:
         _tell_redis(report.redis)
     for note in report.notes:
-        out.print(f"Note: {note}", highlight=False, markup=False, soft_wrap=True)
+        tell(f"Note: {note}")
     for place, step in enumerate(report.next, start=1):
-        out.print(f"{place}. {step}", highlight=False, markup=False, soft_wrap=True)
+        tell(f"{place}. {step}")
 
 
 def _tell_businesses(report: "Report") -> None:
@@ -133,7 +132,7 @@ def _tell_businesses(report: "Report") -> None:
     out.print(table)
     if len(report.businesses) > _BUSINESSES_MAX:
         more = len(report.businesses) - _BUSINESSES_MAX
-        out.print(f"{more} more businesses: --json has each, with its fates", highlight=False)
+        tell(f"{more} more businesses: --json has each, with its fates")
 
 
 def _tell_redis(found: dict[str, Any]) -> None:
@@ -143,17 +142,17 @@ def _tell_redis(found: dict[str, Any]) -> None:
         table.add_row(place, str(sum(counts["kinds"].values())), kinds)
     out.print(table)
     asked, unknown = found["leads_asked_for"], found["of_unknown_calls"]
-    out.print(f"Leads of {asked} calls are asked for there; {unknown} of these calls are not here", highlight=False)
+    tell(f"Leads of {asked} calls are asked for there; {unknown} of these calls are not here")
     if "set_aside" in found:
         moved = found["set_aside"]
-        out.print(f"{moved['jobs']} jobs and {moved['keys']} keys were set aside there", highlight=False)
+        tell(f"{moved['jobs']} jobs and {moved['keys']} keys were set aside there")
 
 
 def _tell_undo(given: "GivenBack", *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(given.as_json()))  # noqa: T201
+        tell_json(given.as_json())
         return
-    lines = [
+    tell(
         f"{given.waiting} old jobs are as they were",
         f"{given.told} old jobs were dialed here: their rows say what became of them",
         f"{given.canceled} calls that waited here are canceled",
@@ -162,9 +161,7 @@ def _tell_undo(given: "GivenBack", *, as_json: bool) -> None:
             for column in given.kept_columns
         ),
         *given.notes,
-    ]
-    for line in lines:
-        out.print(line, highlight=False, soft_wrap=True)
+    )
 
 
 commands = (adopt,)

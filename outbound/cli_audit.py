@@ -4,11 +4,10 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from outbound import operator
-from outbound.door import AsJson, By, out, ready
+from outbound.door import AsJson, By, ready
+from outbound.printing import Table, out, tell, tell_json
 
 audit = typer.Typer(name="audit", help="Who did what, and is the record whole.")
 person = typer.Typer(name="person", no_args_is_help=True, help="All that is known of one person, and its end.")
@@ -38,14 +37,14 @@ def _list(last: int, *, as_json: bool) -> None:
     with ready():
         rows = step.latest(last)
     if as_json:
-        _print_json([row._asdict() for row in rows])
+        tell_json([row._asdict() for row in rows])
         return
     table = Table("at", "who", "as", "did", "to", "details")
     for row in rows:
         what = "everything" if row.scope == "account" else f"{row.scope} {row.key}".rstrip()
         details = ", ".join(f"{name} {_short(value)}" for name, value in row.details.items() if value is not None)
         role = "" if row.db_user is None else f"{row.db_user}/{row.os_user or '?'}"
-        table.add_row(f"{row.at:%Y-%m-%d %H:%M:%S %Z}", *map(escape, (row.who, role, row.action, what, details)))
+        table.add_row(f"{row.at:%Y-%m-%d %H:%M:%S %Z}", row.who, role, row.action, what, details)
     out.print(table)
 
 
@@ -61,13 +60,13 @@ def audit_verify(
         verdict = step.verify(head)
     broken = verdict.broken
     if as_json:
-        _print_json({"links": verdict.links, "head": verdict.head, "broken": broken and broken._asdict()})
+        tell_json({"links": verdict.links, "head": verdict.head, "broken": broken and broken._asdict()})
     elif broken:
         place = "" if broken.fault in ("inserted", "cut_off") else f"link {broken.place}, "
-        _say(f"the chain is broken: {place}{broken.entry}: {step.FAULTS[broken.fault]}")
+        tell(f"the chain is broken: {place}{broken.entry}: {step.FAULTS[broken.fault]}")
     else:
-        _say(f"{verdict.links} links hold; head {verdict.head}")
-        _say(step.CANNOT_TELL)
+        tell(f"{verdict.links} links hold; head {verdict.head}")
+        tell(step.CANNOT_TELL)
     if broken:
         raise typer.Exit(1)
 
@@ -79,7 +78,7 @@ def person_show(number: Number, region: Region = None, as_json: AsJson = False) 
 
     with ready():
         found = step.show(number, region=region)
-    _print_json(found)
+    tell_json(found)
 
 
 @person.command("forget")
@@ -91,18 +90,10 @@ def person_forget(number: Number, region: Region = None, by: By = None, as_json:
     """
     from outbound import person as step
 
-    with ready():
-        receipt = step.forget(number, who=by or operator.name(), region=region)
-    _print_json(receipt)
+    with ready(as_owner=True):
+        receipt = step.forget(number, who=operator.named(by), region=region)
+    tell_json(receipt)
 
 
 def _short(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
-
-
-def _say(sentence: str) -> None:
-    out.print(sentence, highlight=False, markup=False, soft_wrap=True)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, default=lambda moment: moment.isoformat(), ensure_ascii=False))  # noqa: T201

@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from outbound import operator
-from outbound.door import AsJson, BusinessOption, By, Misuse, out, ready
+from outbound.door import AsJson, BusinessOption, By, Misuse, ready
+from outbound.printing import Table, out, tell, tell_json
 
 if TYPE_CHECKING:
     from outbound.campaign import Given
@@ -73,8 +73,8 @@ def campaign_add(
     from outbound import campaign
 
     with ready():
-        added = campaign.add(business, given, phones=number or [], who=by or operator.name())
-    out.print(added)
+        added = campaign.add(business, given, phones=number or [], who=operator.named(by))
+    tell(added)
 
 
 @campaign_app.command("set")
@@ -111,7 +111,7 @@ def campaign_set(
             raise Misuse(f"--clear takes one of: {', '.join(_CLEARABLE).replace('_', '-')}")
         given[name_of] = None  # type: ignore[literal-required]
     with ready():
-        campaign.change(campaign_id, given, phones=number or [], dropped=drop_number or [], who=by or operator.name())
+        campaign.change(campaign_id, given, phones=number or [], dropped=drop_number or [], who=operator.named(by))
 
 
 @campaign_app.command("list")
@@ -122,7 +122,7 @@ def campaign_list(as_json: AsJson = False) -> None:
     with ready():
         rows = campaign.every()
     if as_json:
-        out.print_json(data=[row._asdict() for row in rows], default=str)
+        tell_json([row._asdict() for row in rows])
         return
     table = Table("id", "business", "name", "state", "numbers", "ladder", "calls/s", "at once", "priority", "until")
     for row in rows:
@@ -150,7 +150,7 @@ def campaign_show(campaign_id: CampaignId, as_json: AsJson = False) -> None:
         row = campaign.show(campaign_id)
         shown = row._asdict() | {"calls": campaign.calls(row.id)}
     if as_json:
-        out.print_json(data=shown, default=str)
+        tell_json(shown)
         return
     table = Table("", "", show_header=False)
     for name, value in shown.items():
@@ -179,9 +179,9 @@ def ladder_add(
             per_day=per_day,
             per_week=per_week,
             is_default=default,
-            who=by or operator.name(),
+            who=operator.named(by),
         )
-    out.print(added)
+    tell(added)
 
 
 @ladder_app.command("use")
@@ -194,7 +194,7 @@ def ladder_use(
     from outbound import ladder
 
     with ready():
-        ladder.use(business, name, who=by or operator.name())
+        ladder.use(business, name, who=operator.named(by))
 
 
 @ladder_app.command("list")
@@ -205,7 +205,7 @@ def ladder_list(as_json: AsJson = False) -> None:
     with ready():
         rows = ladder.every()
     if as_json:
-        out.print_json(data=[row._asdict() | {"steps": ladder.written(row)} for row in rows])
+        tell_json([row._asdict() | {"steps": ladder.written(row)} for row in rows])
         return
     table = Table("id", "business", "name", "steps", "per day", "per week", "default")
     for row in rows:

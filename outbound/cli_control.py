@@ -1,15 +1,14 @@
 """What an operator stops, slows, lets go and asks about: each command is one call to one step."""
 
-import json
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Column
 
-from outbound.door import AsJson, By, err, out, ready, until_told_to_stop
+from outbound.door import AsJson, By, ready, until_told_to_stop
+from outbound.printing import Table, cell, err, out, tell, tell_json
 
 What = Annotated[str, typer.Argument(help="everything, business, campaign, number or call.")]
 Key = Annotated[str | None, typer.Argument(help="Which: its id, or the number like +97231234567.")]
@@ -23,7 +22,7 @@ def pause(what: What, key: Key = None, reason: Reason = None, by: By = None) -> 
     with ready():
         scope = control.scope_of(what, key)
         claims = control.pause(scope, reason=reason, by=by)
-    _say(f"{scope} is paused, {claims} claims were taken back; `outbound resume {scope}` lets it go")
+    tell(f"{scope} is paused, {claims} claims were taken back; `outbound resume {scope}` lets it go")
 
 
 def resume(what: What, key: Key = None, by: By = None) -> None:
@@ -33,7 +32,7 @@ def resume(what: What, key: Key = None, by: By = None) -> None:
     with ready():
         scope = control.scope_of(what, key)
         was_paused = control.resume(scope, by=by)
-    _say(f"{scope} goes on" if was_paused else f"{scope} was not paused")
+    tell(f"{scope} goes on" if was_paused else f"{scope} was not paused")
 
 
 def drain(
@@ -56,7 +55,7 @@ def drain(
             reason=reason,
             by=by,
         )
-    _say(f"{scope} is paused, {live} calls are in the air")
+    tell(f"{scope} is paused, {live} calls are in the air")
     if live:
         raise typer.Exit(1)
 
@@ -71,7 +70,7 @@ def cancel(what: What, key: Key = None, reason: Reason = None, by: By = None) ->
             scope, reason=reason, by=by, tell=lambda calls: status.update(f"{calls} calls canceled")
         )
         _hang_up(canceled.in_the_air)
-    _say(f"{canceled.waiting} waiting calls canceled, {canceled.in_the_air} in the air")
+    tell(f"{canceled.waiting} waiting calls canceled, {canceled.in_the_air} in the air")
 
 
 def stop(what: What, key: Key = None, reason: Reason = None, by: By = None) -> None:
@@ -82,7 +81,7 @@ def stop(what: What, key: Key = None, reason: Reason = None, by: By = None) -> N
         scope = control.scope_of(what, key)
         hang_ups = control.stop(scope, reason=reason, by=by)
         _hang_up(hang_ups)
-    _say(f"{scope} is paused, {hang_ups} calls are hung up; `outbound resume {scope}` lets it go")
+    tell(f"{scope} is paused, {hang_ups} calls are hung up; `outbound resume {scope}` lets it go")
 
 
 def _hang_up(calls: int) -> None:
@@ -121,7 +120,7 @@ def limit(
             minutes_per_day=minutes_per_day,
             by=by,
         )
-    _say(f"{scope} is limited; see `outbound control`")
+    tell(f"{scope} is limited; see `outbound control`")
 
 
 def control(as_json: AsJson = False) -> None:
@@ -131,11 +130,10 @@ def control(as_json: AsJson = False) -> None:
     with ready():
         rows = step.rows()
     if as_json:
-        _print_json([row._asdict() for row in rows])
+        tell_json([row._asdict() for row in rows])
         return
     table = Table(Column("scope", no_wrap=True), "state", "calls per second", "live", "caps", "weight", "why")
     for row in rows:
-        name = f"\n{row.name}" if row.name else ""
         pace = "" if row.rate_now is None else f"{row.rate_now:.4g}, {row.tokens:.2f} now"
         live = str(row.live) if row.live_max is None else f"{row.live} of {row.live_max}"
         if row.unknown:
@@ -146,8 +144,8 @@ def control(as_json: AsJson = False) -> None:
         caps = ", ".join(
             f"{most} {name.replace('_', ' ')}" for name in step.CAPS if (most := getattr(row, name)) is not None
         )
-        scope = escape(f"{step.Scope(row.scope, row.key)}{name}")
-        table.add_row(scope, row.state, pace, live, caps, f"{row.weight:g}", escape(why))
+        scope = cell(step.Scope(row.scope, row.key), *([row.name] if row.name else []))
+        table.add_row(scope, row.state, pace, live, caps, f"{row.weight:g}", why)
     out.print(table)
 
 
@@ -158,9 +156,9 @@ def why(call_id: Annotated[int, typer.Argument(help="The call's id.")], as_json:
     with ready():
         reason = step.why(call_id)
     if as_json:
-        _print_json(asdict(reason))
+        tell_json(asdict(reason))
     else:
-        _say(reason.sentence)
+        tell(reason.sentence)
     if reason.code == "unknown_call":
         raise typer.Exit(2)
 
@@ -176,9 +174,9 @@ def preview(
     with ready():
         found = step.preview(campaign, call_s)
     if as_json:
-        _print_json(asdict(found) | {"to_dial": found.to_dial})
+        tell_json(asdict(found) | {"to_dial": found.to_dial})
         return
-    table = Table("calls", "would be", "because", "until", title=escape(f"campaign {found.campaign_id}: {found.name}"))
+    table = Table("calls", "would be", "because", "until", title=cell(f"campaign {found.campaign_id}: {found.name}"))
     table.add_row(str(found.now), "dialed now", "", "")
     for state, parts in (("held", found.held), ("refused", found.refused)):
         for part in parts.values():
@@ -186,24 +184,16 @@ def preview(
             table.add_row(str(part.calls), state, part.sentence, until)
     out.print(table)
     for sentence in found.stopped_by:
-        _say(f"it does not begin: {sentence}")
+        tell(f"it does not begin: {sentence}")
     if found.calls_per_second is None:
-        _say("no limit is set: as fast as the workers dial")
+        tell("no limit is set: as fast as the workers dial")
     elif found.duration_s is None:
-        _say(f"it never ends: {found.limited_by}")
+        tell(f"it never ends: {found.limited_by}")
     else:
         took = timedelta(seconds=round(found.duration_s))
-        _say(
+        tell(
             f"{found.to_dial} calls take {took} within their hours ({found.limited_by}, {found.call_s:.0f} s per call)"
         )
 
 
 commands = (pause, resume, drain, cancel, stop, limit, control, why, preview)
-
-
-def _say(sentence: str) -> None:
-    out.print(sentence, highlight=False, markup=False, soft_wrap=True)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, default=lambda moment: moment.isoformat(), ensure_ascii=False))  # noqa: T201

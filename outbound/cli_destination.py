@@ -3,17 +3,15 @@
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from outbound.door import AsJson, out, ready
+from outbound.door import AsJson, By, ready
+from outbound.printing import Table, out, tell, tell_json
 
 app = typer.Typer(no_args_is_help=True, help="Where calls may go: countries and first digits, allowed or closed.")
 
 Place = Annotated[str, typer.Argument(help="A country, like GB, or a number's first digits, like +4420.")]
 Business = Annotated[int | None, typer.Option(help="Who: its id in `outbound business list`; by default everybody.")]
 Reason = Annotated[str, typer.Option(help="Why; refusals repeat it.")]
-By = Annotated[str | None, typer.Option("--by", help="Who decided it, for the audit; by default you.")]
 
 KINDS = {
     "ordinary": "ordinary numbers",
@@ -37,7 +35,7 @@ def allow(place: Place, business: Business = None, reason: Reason = "", by: By =
 
     with ready():
         changed = destination.allow(place, business_id=business, reason=reason, who=by)
-    _say(f"{KINDS[changed.kind]} of {changed.place} are allowed for {_whom(business)}{_was(changed.was, now=True)}")
+    tell(f"{KINDS[changed.kind]} of {changed.place} are allowed for {_whom(business)}{_was(changed.was, now=True)}")
 
 
 @app.command("deny")
@@ -47,7 +45,7 @@ def deny(place: Place, business: Business = None, reason: Reason = "", by: By = 
 
     with ready():
         changed = destination.deny(place, business_id=business, reason=reason, who=by)
-    _say(f"{changed.place} is closed for {_whom(business)}{_was(changed.was, now=False)}")
+    tell(f"{changed.place} is closed for {_whom(business)}{_was(changed.was, now=False)}")
 
 
 @app.command("remove")
@@ -57,7 +55,7 @@ def remove(place: Place, business: Business = None, by: By = None) -> None:
 
     with ready():
         removed = destination.remove(place, business_id=business, who=by)
-    _say("removed" if removed else "there is no such entry: see `outbound destination list`")
+    tell("removed" if removed else "there is no such entry: see `outbound destination list`")
     if not removed:
         raise typer.Exit(1)
 
@@ -70,18 +68,16 @@ def list_(as_json: AsJson = False) -> None:
     with ready():
         rows = destination.every()
     if as_json:
-        out.print_json(data=[row._asdict() for row in rows], default=str)
+        tell_json([row._asdict() for row in rows])
         return
     table = Table("for", "destination", "allowed", "numbers", "reason")
     for row in rows:
         whom = "everybody" if row.business_id is None else f"business {row.business_id}: {row.business}"
-        table.add_row(
-            escape(whom), row.place, "yes" if row.allowed else "no", KINDS.get(row.kind, row.kind), escape(row.reason)
-        )
+        table.add_row(whom, row.place, "yes" if row.allowed else "no", KINDS.get(row.kind, row.kind), row.reason)
     if rows:
         out.print(table)
     else:
-        _say("no entries: each business may call its own country alone (in the simulator, all countries)")
+        tell("no entries: each business may call its own country alone (in the simulator, all countries)")
 
 
 @app.command("check")
@@ -96,10 +92,10 @@ def check(
     with ready():
         verdict = destination.check(phone, business)
     if as_json:
-        out.print_json(data=verdict._asdict())
+        tell_json(verdict._asdict())
     else:
         where = f" in {verdict.region}" if verdict.region else ""
-        _say(f"{verdict.kind.replace('_', ' ')}{where}: {verdict.sentence or 'it may be called'}")
+        tell(f"{verdict.kind.replace('_', ' ')}{where}: {verdict.sentence or 'it may be called'}")
     if verdict.fault:
         raise typer.Exit(1)
 
@@ -112,7 +108,3 @@ def _was(was: bool | None, *, now: bool) -> str:
     if was is None:
         return ""
     return ", as before" if was is now else (", and were not before" if now else ", and was not before")
-
-
-def _say(sentence: str) -> None:
-    out.print(sentence, highlight=False, markup=False, soft_wrap=True)

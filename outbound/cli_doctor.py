@@ -1,15 +1,13 @@
 """`outbound doctor`, `verify`, `rollback` and `purge`: is it sound, and going back, and letting go."""
 
-import json
 from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from outbound import config, logs
-from outbound.door import AsJson, Misuse, err, out, ready, say
+from outbound.door import AsJson, Misuse, ready
+from outbound.printing import Table, cell, out, say, tell, tell_json
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
 
@@ -28,12 +26,12 @@ def doctor(as_json: AsJson = False) -> None:
     except config.SettingsError as wrong:
         findings = room.refused(wrong.faults)
     if as_json:
-        print(json.dumps({"ok": room.is_sound(findings), "checks": [found._asdict() for found in findings]}))  # noqa: T201
+        tell_json({"ok": room.is_sound(findings), "checks": [found._asdict() for found in findings]})
     else:
         table = Table("check", "", "what was found", "what to do")
         for found in findings:
-            style = _STYLES[found.state]
-            table.add_row(found.check, f"[{style}]{found.state}[/]", escape(found.said), escape(found.mend))
+            state = cell(found.state, style=_STYLES[found.state])
+            table.add_row(found.check, state, found.said, found.mend)
         out.print(table)
     if not room.is_sound(findings):
         raise typer.Exit(1)
@@ -55,7 +53,7 @@ def verify(
         raise Misuse("--from-schema goes with --old")
     if old:
         own_schema.use()
-    with ready(check_schema=False, broker=True):
+    with ready(check_schema=False, broker=True, as_owner=True):
         logs.set_up("ERROR")
         try:
             verdicts = room.verify(old=old, old_schema=from_schema)
@@ -63,11 +61,11 @@ def verify(
             raise Misuse(str(error)) from None
     table = Table("", "check", "", "why")
     for number, verdict in enumerate(verdicts, 1):
-        state = "[green]passed[/]" if verdict.passed else "[bold red]FAILED[/]"
-        table.add_row(str(number), verdict.name, state, escape(verdict.why))
+        state = cell("passed", style="green") if verdict.passed else cell("FAILED", style="bold red")
+        table.add_row(number, verdict.name, state, verdict.why)
     out.print(table)
     passed = sum(verdict.passed for verdict in verdicts)
-    out.print(f"{passed}/{len(verdicts)} passed", highlight=False)
+    tell(f"{passed}/{len(verdicts)} passed")
     if passed < len(verdicts):
         raise typer.Exit(1)
 
@@ -79,7 +77,7 @@ def rollback(
     """Take back migrations, newest first; what they added is lost for good.  Stop every process before."""
     from outbound import db, schema
 
-    with ready(check_schema=False):
+    with ready(check_schema=False, as_owner=True):
         with db.connect() as connection:
             schema.refuse_foreign(connection)
         try:
@@ -88,16 +86,16 @@ def rollback(
             raise Misuse(str(error)) from None
         losses = schema.losses(down_to)
         for name, lost in losses.items():
-            out.print(f"{name}: {', '.join(lost) or 'no data'}", highlight=False, soft_wrap=True)
+            tell(f"{name}: {', '.join(lost) or 'no data'}")
         if not losses:
-            out.print("nothing to roll back", highlight=False)
+            tell("nothing to roll back")
         elif not yes:
             raise Misuse(
                 f"this would be lost for good: stop every process, back up, then `outbound rollback {to} --yes`"
             )
         else:
             done = schema.rollback(down_to, tell=say)
-            err.print(f"rolled back {len(done)} migrations; run the version that fits, or `outbound migrate`")
+            say(f"rolled back {len(done)} migrations; run the version that fits, or `outbound migrate`")
 
 
 class Purged(StrEnum):
@@ -110,7 +108,7 @@ class Purged(StrEnum):
 
 
 def purge(
-    older_than_days: Annotated[int, typer.Option("--older-than-days", help="8 or more.")],
+    older_than_days: Annotated[int, typer.Option("--older-than-days", help="8 to 36500.")],
     what: Annotated[Purged, typer.Option(help="Of the audit, details are blanked and entries stay.")] = Purged.calls,
 ) -> None:
     """Delete calls that ended more than so many days ago, with their events; or what --what says."""
@@ -123,9 +121,23 @@ def purge(
                 said = f"{deleted.calls} calls and {deleted.events} events deleted"
             else:
                 said = f"{retention.purge_rest(what.value, older_than_days)} rows of {what.value} deleted or blanked"
-        except retention.KeptTooShortly as error:
+        except (retention.KeptTooShortly, retention.KeptTooLong) as error:
             raise Misuse(str(error)) from None
-    out.print(said, highlight=False)
+    tell(said)
 
 
-commands = (doctor, verify, rollback, purge)
+def roles(
+    prefix: Annotated[str, typer.Option(help="What the roles' names begin with.")] = "outbound",
+) -> None:
+    """Make the database's roles (owner, application, reader, voice) and say what each may do; after each migration."""
+    from outbound import roles as step
+
+    with ready(as_owner=True):
+        try:
+            names = step.apply(prefix)
+        except step.BadPrefix as error:
+            raise Misuse(str(error)) from None
+    tell(*names)
+
+
+commands = (doctor, verify, rollback, purge, roles)

@@ -1,13 +1,12 @@
 """`outbound recover`: after a restore, a failover or a copy, until calls may be dialed again."""
 
-import json
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from outbound.door import AsJson, Misuse, err, out, ready
+from outbound.door import AsJson, Misuse, ready
+from outbound.printing import Table, err, out, say, tell, tell_json
 
 _SHOWN_MAX = 20  # ids in the table; --json has them all
 
@@ -42,13 +41,13 @@ def recover(
         except CarrierSilent as silence:
             raise Misuse(f"the carrier does not answer: {silence}; nothing is dialed, run it again") from None
     if as_json:
-        print(json.dumps(vars(report) | {"since": report.since.isoformat() if report.since else None}))  # noqa: T201
+        tell_json(vars(report))
     elif report.reason is None:
-        out.print("nothing to recover: this is the database that dialed last", highlight=False)
+        tell("nothing to recover: this is the database that dialed last")
     else:
         if yes or dry_run:
             _show(report)
-        out.print("dialing goes on" if report.let_go else "nothing is dialed", highlight=False)
+        tell("dialing goes on" if report.let_go else "nothing is dialed")
     if report.reason is not None and not (report.let_go or dry_run):
         raise typer.Exit(1)
 
@@ -82,11 +81,9 @@ def _show(report: object) -> None:
     ):
         table.add_row(name, str(calls), meaning)
     out.print(table)
-    err.print(
+    say(
         "Lost for good: calls, do-not-call entries and consents that were entered since. Enter these again before you"
-        " go on.",
-        highlight=False,
-        soft_wrap=True,
+        " go on."
     )
 
 

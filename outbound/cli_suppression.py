@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from outbound import operator
 from outbound.calls_file import ImportReport
-from outbound.door import AsJson, By, Misuse, ToColumn, err, importing, out, ready, tell_import
+from outbound.door import AsJson, By, Misuse, ToColumn, importing, ready, tell_import
+from outbound.printing import Table, out, say, tell, tell_json
 
 suppress = typer.Typer(name="suppress", no_args_is_help=True, help="Whom nobody may call.")
 consent = typer.Typer(name="consent", no_args_is_help=True, help="Who has agreed to be called.")
@@ -43,14 +43,14 @@ def suppress_add(
     with ready():
         done = suppression.suppress(
             phone,
-            who=by or operator.name(),
+            who=operator.named(by),
             business_id=business,
             campaign_id=campaign,
             reason=reason,
             region=region,
         )
     state = "added" if done.created else "there already"
-    out.print(f"{state}, {done.canceled} waiting calls canceled", highlight=False)
+    tell(f"{state}, {done.canceled} waiting calls canceled")
 
 
 @suppress.command("remove")
@@ -68,9 +68,9 @@ def suppress_remove(
     _say_for_whom(everybody, business, campaign)
     with ready():
         removed = suppression.unsuppress(
-            phone, who=by or operator.name(), business_id=business, campaign_id=campaign, region=region
+            phone, who=operator.named(by), business_id=business, campaign_id=campaign, region=region
         )
-    out.print("removed" if removed else "there is no such entry: see `outbound suppress check`", highlight=False)
+    tell("removed" if removed else "there is no such entry: see `outbound suppress check`")
     if not removed:
         raise typer.Exit(1)
 
@@ -88,13 +88,12 @@ def suppress_check(
     with ready():
         rows = suppression.known_of(phone, business_id=business, region=region)
     if as_json:
-        out.print_json(data=[row._asdict() for row in rows], default=str)
+        tell_json([row._asdict() for row in rows])
         return
     table = Table("", "business", "campaign", "since", "until", "reason or source")
     for row in rows:
-        words = ("" if value is None else str(value) for value in row[1:])
-        table.add_row(row.fact.replace("_", " "), *words)
-    out.print(table if rows else "nothing is known of it", highlight=False)
+        table.add_row(row.fact.replace("_", " "), *row[1:])
+    out.print(table if rows else "nothing is known of it")
 
 
 @suppress.command("import")
@@ -118,7 +117,7 @@ def suppress_import(
         as_json,
         lambda progress: suppression.import_suppressions(
             file,
-            who=by or operator.name(),
+            who=operator.named(by),
             business_id=business,
             campaign_id=campaign,
             reason=reason,
@@ -145,14 +144,14 @@ def consent_give(
     with ready():
         new = suppression.give_consent(
             phone,
-            who=by or operator.name(),
+            who=operator.named(by),
             business_id=business,
             given_at=given_at,
             expires_at=expires,
             source=source,
             region=region,
         )
-    out.print("written" if new else "a word as late or later is on record", highlight=False)
+    tell("written" if new else "a word as late or later is on record")
 
 
 @consent.command("revoke")
@@ -161,8 +160,8 @@ def consent_revoke(phone: Phone, business: Whose, region: Region = None, by: By 
     from outbound import suppression
 
     with ready():
-        new = suppression.revoke_consent(phone, who=by or operator.name(), business_id=business, region=region)
-    out.print("revoked" if new else "was revoked already", highlight=False)
+        new = suppression.revoke_consent(phone, who=operator.named(by), business_id=business, region=region)
+    tell("revoked" if new else "was revoked already")
 
 
 @consent.command("import")
@@ -183,7 +182,7 @@ def consent_import(
         as_json,
         lambda progress: suppression.import_consents(
             file,
-            who=by or operator.name(),
+            who=operator.named(by),
             business_id=business,
             given_at=given_at,
             region=region,
@@ -210,7 +209,7 @@ def registry_import(
         as_json,
         lambda progress: suppression.import_registry(
             file,
-            who=by or operator.name(),
+            who=operator.named(by),
             checked_at=checked_at,
             region=region,
             to_column=to_column,
@@ -229,11 +228,9 @@ def _import(file: Path, as_json: bool, work: Callable[[Callable[[int], None]], I
     with ready(), importing(file) as progress:
         report = work(progress)
     if report.rejected:
-        err.print(
+        say(
             f"{report.rejected} lines could not be read, and nothing is written down for them, neither a yes nor a no:"
-            " mend them and import the file again",
-            highlight=False,
-            soft_wrap=True,
+            " mend them and import the file again"
         )
     summary = f"{report.created} new, {report.already_there} there already, {report.rejected} refused"
     tell_import(report, summary, as_json=as_json)

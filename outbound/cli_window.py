@@ -3,10 +3,10 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from outbound import operator
-from outbound.door import AsJson, By, Misuse, err, out, ready
+from outbound.door import AsJson, By, Misuse, ready
+from outbound.printing import Table, out, say, tell, tell_json
 
 app = typer.Typer(no_args_is_help=True, help="When callees may be called, by the clocks at their place.")
 
@@ -32,13 +32,13 @@ def add(
         added = window.add(
             name,
             hours,
-            who=by or operator.name(),
+            who=operator.named(by),
             days_off=day_off or [],
             half_days=half_day or [],
             known_until=known_until,
             note=note,
         )
-    out.print(added)
+    tell(added)
 
 
 @app.command("preset")
@@ -51,10 +51,10 @@ def preset(
     from outbound import window
 
     with ready():
-        added = window.add_preset(preset, name=name, who=by or operator.name())
+        added = window.add_preset(preset, name=name, who=operator.named(by))
         note = window.one(added)[0].note
-    out.print(added)
-    err.print(note, highlight=False, markup=False, soft_wrap=True)
+    tell(added)
+    say(note)
 
 
 @app.command("list")
@@ -65,7 +65,7 @@ def list_(as_json: AsJson = False) -> None:
     with ready():
         rows = window.every()
     if as_json:
-        out.print_json(data=[row._asdict() for row in rows], default=str)
+        tell_json([row._asdict() for row in rows])
         return
     table = Table("id", "name", "hours", "own days", "known until", "businesses", "campaigns")
     for row in rows:
@@ -88,7 +88,7 @@ def show(
         opening = window.opens_at(window_id, zone) if zone else None
     if as_json:
         data = row._asdict() | {"days": [day._asdict() for day in days]} | ({"opens_at": opening} if zone else {})
-        out.print_json(data=data, default=str)
+        tell_json(data)
         return
     lines = [f"{row.name}: {row.hours}", *([row.note] if row.note else [])]
     lines += [f"{day.day:%a %Y-%m-%d} {day.hours} {day.note}".rstrip() for day in days]
@@ -96,7 +96,7 @@ def show(
         lines.append(f"closed after {row.known_until}, unless `outbound window refresh` extends it")
     if zone:
         lines.append(f"next call in {zone}: {opening.isoformat() if opening else 'never, within 15 days'}")
-    out.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+    tell(*lines)
 
 
 @app.command("day")
@@ -113,7 +113,7 @@ def day(
     if usual == (hours is not None):
         raise Misuse("give the day's --hours (`off`, or like `09:00-13:00`), or --usual: one of them")
     with ready():
-        window.set_day(window_id, date, hours, who=by or operator.name())
+        window.set_day(window_id, date, hours, who=operator.named(by))
 
 
 @app.command("assign")
@@ -133,10 +133,10 @@ def assign(
         raise Misuse("say whose calls: --business or --campaign, one of them")
     with ready():
         if business is not None:
-            waited = assign("business", business, window, who=by or operator.name())
+            waited = assign("business", business, window, who=operator.named(by))
         elif campaign is not None:
-            waited = assign("campaign", campaign, window, who=by or operator.name())
-    out.print(f"{waited} calls that waited for a window ask anew", highlight=False)
+            waited = assign("campaign", campaign, window, who=operator.named(by))
+    tell(f"{waited} calls that waited for a window ask anew")
 
 
 @app.command("refresh")
@@ -145,6 +145,6 @@ def refresh(by: By = None) -> None:
     from outbound import window
 
     with ready():
-        learned = window.refresh(who=by or operator.name())
+        learned = window.refresh(who=operator.named(by))
     lines = [f"{row.name}: {row.days} days more" for row in learned]
-    out.print("\n".join(lines) or "every window knows its days", highlight=False, markup=False)
+    tell(*(lines or ["every window knows its days"]))

@@ -2,29 +2,40 @@
 
 import difflib
 import os
-import re
 from collections.abc import Container
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from outbound import sentinel_url
+from outbound import addresses, plain_text, sentinel_url
 
 TWILIO_API_URL = "https://api.twilio.com"
 CLOSED_WITHIN_S = 120  # a call without a call_sid
 HEARTBEAT_S = 2  # a worker process says this often that it is alive
 WORKER_SILENT_S = 10  # and one that was not heard of for this long gets no more calls
 PACE_LATE_S = 0.15  # a paced call that is begun later goes back: pace_tokens in SQL allows 0.25 s until it is sent
+RETENTION_DAYS_MAX = 36_500
 RETENTION_DAYS_MIN = 8  # a ladder's cap looks back a week, and a late word of the carrier must still find its call
 LOOKS_MIN = 2  # the carrier's lists lag behind: absence is believed when it was seen twice, some seconds apart
 CONFIRM_S = 45  # the carrier is asked about a live call this often: twice, should one round fail, within two minutes
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
+_WITH_A_SCHEME = {
+    "DATABASE_URL": ("postgresql", "postgres"),
+    "OUTBOUND_OWNER_DATABASE_URL": ("postgresql", "postgres"),
+    "REDIS_URL": ("redis", "rediss", "unix", "memory", *sentinel_url.SCHEMES),
+    "TWILIO_API_URL": ("http", "https"),
+    "OUTBOUND_PUBLIC_URL": ("http", "https"),
+}
+
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+without_password = addresses.without_password  # how an address of these is shown
 
 
 class SettingsError(ValueError):
@@ -46,6 +57,8 @@ class Settings(BaseSettings):
 
     # Where things are
     database_url: str | None = _env("DATABASE_URL", repr=False)  # PostgreSQL 14 or newer; embedded when not set
+    # The same database as the owner of its tables, for migrate, rollback, roles, adopt and verify alone.
+    owner_database_url: str | None = Field(None, repr=False)
     # The only schema that we look at; `outbound migrate` makes it.  Not set: the one that holds our tables, else the
     # first of the path.  63 characters: PostgreSQL cuts longer names.
     database_schema: str | None = _env("OUTBOUND_SCHEMA", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
@@ -55,14 +68,18 @@ class Settings(BaseSettings):
         default_factory=lambda given: given.get("database_schema") or "outbound", pattern=r"^[a-z0-9_-]{1,40}$"
     )
     data_dir: Path | None = None  # where embedded servers keep their data
-    public_url: str | None = None  # where the carrier reaches the web process; signatures are checked against it
+    embedded_postgres: bool = False  # an embedded PostgreSQL may hold calls to real phones, too
+    public_url: str | None = Field(None, repr=False)  # where the carrier reaches web; signatures are checked against it
 
     # The carrier
     carrier: Literal["simulator", "twilio"] = "simulator"  # no phone rings unless this says twilio
     twilio_account_sid: str | None = _env("TWILIO_ACCOUNT_SID", pattern=r"^AC[0-9a-fA-F]{32}$")
     twilio_auth_token: SecretStr | None = _env("TWILIO_AUTH_TOKEN")  # the primary one: it signs the callbacks
-    twilio_api_url: str | None = _env("TWILIO_API_URL")  # anyone who speaks Twilio's Calls API
+    twilio_api_url: str | None = _env("TWILIO_API_URL", repr=False)  # anyone who speaks Twilio's Calls API
     carrier_timeout_s: float = Field(15, ge=1, le=45)  # an answer that takes longer is an unknown outcome
+
+    # What is said
+    http_voice_urls: bool = False  # off loopback, a voice URL may be http://, which others can read and change
 
     # The life of a call
     ring_s: int = Field(30, ge=15, le=600)  # how long a phone may ring; under 15 s is not allowed in the UK and US
@@ -84,11 +101,12 @@ class Settings(BaseSettings):
     poll_s: Seconds = 1  # dispatch looks at least this often, notified or not
     tick_s: float = Field(5, gt=0, le=10)  # between two rounds of clean-up, and of reconcile
     lookups_per_minute: int = Field(120, ge=1)  # requests about calls that one scheduler makes to the carrier at most
-    retention_days: int | None = Field(None, ge=0, le=36_500)  # ended calls are deleted after this; 0 or none: never
-    # Days that data of people is kept; 0 or none: for ever.  8 or more.
-    lead_days: int | None = Field(None, ge=0, le=36_500)  # leads without a call, since anything was heard of them
-    registry_days: int | None = Field(None, ge=0, le=36_500)  # what a do-not-call registry said of a number
-    audit_days: int | None = Field(None, ge=0, le=36_500)  # details of the audit; who did what and when stays
+    # Days that data is kept; 0 or none: for ever.  8 or more.  Ended calls; leads without a call, since anything was
+    # heard of them; what a do-not-call registry said of a number; details of the audit, of which who and when stay.
+    retention_days: int | None = Field(None, ge=0, le=RETENTION_DAYS_MAX)
+    lead_days: int | None = Field(None, ge=0, le=RETENTION_DAYS_MAX)
+    registry_days: int | None = Field(None, ge=0, le=RETENTION_DAYS_MAX)
+    audit_days: int | None = Field(None, ge=0, le=RETENTION_DAYS_MAX)
     log_format: Literal["logfmt", "json", "console"] = "logfmt"  # logs.py reads it itself, before there are settings
     web_host: str = "127.0.0.1"  # off loopback, OUTBOUND_METRICS_TOKEN must be set
     web_port: int = Field(8080, ge=0, le=65_535)
@@ -156,9 +174,12 @@ def settings() -> Settings:
     return load()
 
 
-def without_password(url: str) -> str:
-    """An address as it may be shown."""
-    return re.sub(r"(://[^:/@]*:)[^@]*(?=@)|([?&](?:sentinel_)?password=)[^&]*", r"\1\2…", url)
+def use_owner() -> None:
+    """Let this process and its children work as the owner of the tables, where OUTBOUND_OWNER_DATABASE_URL says who."""
+    owner = load().owner_database_url
+    if owner is not None:
+        os.environ["DATABASE_URL"] = owner
+        settings.cache_clear()
 
 
 def env_names() -> dict[str, str]:
@@ -219,19 +240,26 @@ def _unknown_names() -> list[str]:
 
 
 def _contradictions(settings: Settings) -> list[str]:
-    return _url_faults(settings) + _carrier_faults(settings) + _deadline_faults(settings)
+    return _unseen_faults(settings) + _url_faults(settings) + _carrier_faults(settings) + _deadline_faults(settings)
+
+
+def _unseen_faults(settings: Settings) -> list[str]:
+    """Characters that were copied along with a value: a token with one of them would sign nothing."""
+    faults = []
+    for field, name in env_names().items():
+        value = getattr(settings, field)
+        text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        if name not in _WITH_A_SCHEME and (fault := plain_text.fault(text)):
+            faults.append(f"{name}: {fault}")
+    return faults
 
 
 def _url_faults(settings: Settings) -> list[str]:
     faults = []
-    schemes = {
-        "DATABASE_URL": (settings.database_url, ("postgresql", "postgres")),
-        "REDIS_URL": (settings.redis_url, ("redis", "rediss", "unix", "memory", *sentinel_url.SCHEMES)),
-        "TWILIO_API_URL": (settings.twilio_api_url, ("http", "https")),
-        "OUTBOUND_PUBLIC_URL": (settings.public_url, ("http", "https")),
-    }
-    for name, (url, allowed) in schemes.items():
-        if url and (fault := _url_fault(url, allowed)):
+    fields = {name: field for field, name in env_names().items()}
+    for name, allowed in _WITH_A_SCHEME.items():
+        url = getattr(settings, fields[name])
+        if url and (fault := addresses.fault(url, allowed)):
             faults.append(f"{name}: {fault}")
     if (settings.database_schema or "").startswith("pg_") or settings.database_schema == "information_schema":
         faults.append("OUTBOUND_SCHEMA: is PostgreSQL's own: take another name")
@@ -242,42 +270,9 @@ def _url_faults(settings: Settings) -> list[str]:
     return faults
 
 
-def _url_fault(url: str, allowed: tuple[str, ...]) -> str | None:
-    if not url.startswith(tuple(f"{scheme}://" for scheme in allowed)):
-        return f"must start with {' or '.join(f'{scheme}://' for scheme in allowed)}"
-    if re.search(r"%(?![0-9A-Fa-f]{2})", url):  # libpq's own error would repeat the password
-        return "has a % that is not followed by two hex digits: write %25 for a percent sign"
-    if sentinel_url.is_one(url):
-        return _sentinel_fault(url)
-    if "https" not in allowed:
-        return None  # PostgreSQL's may name several hosts, which no parser here knows
-    parts = _parts(url)
-    if not (parts and parts.hostname) or parts.query or parts.fragment or " " in url or not url.isascii():
-        return "must name a host, and have no space, ? or #"
-    return None
-
-
-def _sentinel_fault(url: str) -> str | None:
-    try:
-        sentinel_url.parse(url)
-    except ValueError as fault:
-        return str(fault)
-    return None
-
-
-def _parts(url: str) -> SplitResult | None:
-    """The parts of an address; None where it is none.  The error of urlsplit may repeat a password."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return None
-    return parts
-
-
 def _carrier_faults(settings: Settings) -> list[str]:
     faults = []
-    api = _parts(settings.api_url)
+    api = addresses.parts(settings.api_url)
     api_host = api.hostname if api else None
     if settings.carrier == "simulator":
         if api_host not in LOOPBACK:
@@ -292,7 +287,7 @@ def _carrier_faults(settings: Settings) -> list[str]:
             faults.append(f"{name}: must be set when OUTBOUND_CARRIER is twilio")
     if api and api.scheme != "https" and api_host not in LOOPBACK:
         faults.append("TWILIO_API_URL: must be https, or the auth token travels in clear")
-    public = _parts(settings.public_url or "") or urlsplit("https://named.already")
+    public = addresses.parts(settings.public_url or "") or urlsplit("https://named.already")
     if settings.public_url and api_host not in LOOPBACK and public.scheme != "https":
         faults.append("OUTBOUND_PUBLIC_URL: must be https, or callbacks could be forged on their way")
     if "_" in (public.hostname or ""):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from threading import Event
 from typing import NamedTuple
 
-from outbound import db, logs, operator, phone_numbers
+from outbound import db, logs, operator, phone_numbers, plain_text
 from outbound.call import IN_THE_AIR, WAITING
 from outbound.config import settings
 
@@ -348,8 +348,10 @@ def _who(by: str | None) -> str:
 
 
 def _line(text: str | None, what: str) -> str | None:
-    if text and not (len(text) <= TEXT_MAX and text.isprintable()):
+    if text and len(text) > TEXT_MAX:
         raise BadControl(f"{what} must be one line of {TEXT_MAX} characters at most")
+    if text and (fault := plain_text.fault(text)):
+        raise BadControl(f"{what} must be one line, and {fault}")
     return text or None
 
 

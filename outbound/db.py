@@ -242,7 +242,7 @@ def _settle(
     session.refuse_another_schema(schema, path)
     wanted = {"schema": schema, "search_path": path, "time_limit": time_limit, "lock_limit": lock_limit}
     wanted |= {"carrier": config.carrier, "call_limit_s": str(config.time_limit_s)}
-    wanted |= {"os_user": operator.name(), "by": operator.named() or ""}
+    wanted |= {"os_user": operator.name(), "by": operator.spoken_for() or ""}
     own_pid = connection.info.backend_pid
     pinned = _pinned(connection, backend_pid=own_pid, **wanted)
     if pinned.backend_pid != own_pid:  # a pooler makes up the process id that it tells a client

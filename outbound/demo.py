@@ -16,11 +16,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 
 from outbound import business, campaign, config, control, db, embedded, enqueue, logs, operator, schema
 from outbound.control import Scope
 from outbound.home import at_home
+from outbound.printing import Table, cell
 from outbound.up import Processes, doors
 
 sql = db.statements("demo")
@@ -80,7 +80,7 @@ def _play(out: Console, err: Console, log_dir: Path, *, as_json: bool, keep: boo
     in_process = (settings.redis_url or "").startswith("memory://")
     _say_where(err, settings, log_dir)
     with Processes(doors(simulator=True, in_process=in_process), log_dir) as processes:
-        err.print(f"processes  {' '.join(f'{name}={pid}' for name, pid in processes.pids().items())}", highlight=False)
+        err.print(f"processes  {' '.join(f'{name}={pid}' for name, pid in processes.pids().items())}")
         _wait_for_web(processes, settings)
         limits, paused = _seed(err)
         summary = _watch(processes, None if as_json else out, paused)
@@ -95,10 +95,10 @@ def _play(out: Console, err: Console, log_dir: Path, *, as_json: bool, keep: boo
 
 
 def _say_where(err: Console, settings: config.Settings, log_dir: Path) -> None:
-    err.print(f"database   {config.without_password(settings.database_url or '')}", soft_wrap=True, highlight=False)
-    err.print(f"metrics    {settings.callback_base}/metrics", soft_wrap=True, highlight=False)
-    err.print(f"carrier    a simulator at {settings.api_url}: no phone rings", soft_wrap=True, highlight=False)
-    err.print(f"logs       {log_dir}", soft_wrap=True, highlight=False)
+    err.print(f"database   {settings.database_url or ''}", soft_wrap=True)
+    err.print(f"metrics    {settings.callback_base}/metrics", soft_wrap=True)
+    err.print(f"carrier    a simulator at {settings.api_url}: no phone rings", soft_wrap=True)
+    err.print(f"logs       {log_dir}", soft_wrap=True)
 
 
 def _wait_for_web(processes: Processes, settings: config.Settings) -> None:
@@ -130,11 +130,8 @@ def _seed(err: Console) -> tuple[dict[str, int], Scope]:
         enqueue.enqueue(campaign_id=recall, to_number=f"+1500555070{last}", key=f"recall {last}")
     report = enqueue.import_calls(_calls_csv())
     for line, reason in report.rejected_lines:
-        err.print(f"calls.csv line {line}: {reason}", highlight=False)
-    err.print(
-        f"imported   {report.created} queued, {report.already_there} there already, {report.rejected} refused",
-        highlight=False,
-    )
+        err.print(f"calls.csv line {line}: {reason}")
+    err.print(f"imported   {report.created} queued, {report.already_there} there already, {report.rejected} refused")
     err.print("limits     4 live calls of Acme Dental and 3 of מרפאת הדר; campaign Winter recall is paused")
     return {row.name: limits[row.id] for row in business.every()}, paused
 
@@ -174,10 +171,10 @@ def _table(calls: list[db.Row]) -> Table:
             str(call.id),
             call.business,
             call.story,
-            f"[{_STYLES.get(call.status, 'default')}]{call.status}[/]",
+            cell(call.status, style=_STYLES.get(call.status, "")),
             "yes" if call.has_sid else "-",
             str(call.lead_id or "-"),
-            call.why or "",
+            call.why,
         )
     return table
 
@@ -208,16 +205,15 @@ def _tell(out: Console, summary: dict[str, Any], *, kept: bool, as_json: bool) -
         print(json.dumps(told), flush=True)  # noqa: T201 (rich would fold the line)
         return
     ended = ", ".join(f"{count} {status}" for status, count in sorted(summary["by_status"].items()))
-    out.print(f"{summary['calls']} calls: {ended}; {summary['leads']} leads", highlight=False)
+    out.print(f"{summary['calls']} calls: {ended}; {summary['leads']} leads")
     out.print(
         f"still waiting {summary['queue_len']}, pending without a call_sid {summary['pending_without_call_sid']}, "
-        f"phones rung more than once {summary['rung_more_than_once']}",
-        highlight=False,
+        f"phones rung more than once {summary['rung_more_than_once']}"
     )
     most = ", ".join(
         f"{name} {summary['live_at_most'].get(name, 0)} of {live_max}" for name, live_max in summary["live_max"].items()
     )
-    out.print(f"live at once at most: {most}", highlight=False)
+    out.print(f"live at once at most: {most}")
     out.print("every promise was kept" if kept else "A PROMISE WAS BROKEN", style="green" if kept else "bold red")
 
 

@@ -16,7 +16,7 @@ from http.client import HTTPException
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-from outbound import config, database_errors, db, schema, session
+from outbound import config, database_errors, db, roles, schema, session
 from outbound.config import settings
 
 sql = db.statements("doctor")
@@ -128,6 +128,7 @@ def _checks() -> tuple[_Check, ...]:
         _Check("database writable", _writable, ("pooler",)),
         _Check("schema", _schema, ("pooler",)),
         _Check("migrations", _migrations, ("schema",)),
+        _Check("database role", _role, ("migrations",)),
         _Check("schema drift", _drift, ("migrations", "database writable")),
         _Check("indexes", _indexes, ("pooler",)),
         _Check("autovacuum", _autovacuum, ("pooler",)),
@@ -256,6 +257,17 @@ def _schema() -> _Said:
         mend = f"migrate as its owner, or `grant create on schema {here.name} to {here.role}`"
         return _fail(f"{here.name}: this role may make no tables in it, and migrations are missing", mend)
     return _ok(said)
+
+
+def _role() -> _Said:
+    """A process that dials needs rows, and no right to drop a table, or to read what else is on the server."""
+    role = roles.present()
+    mend = "`outbound roles`, then let DATABASE_URL of worker, scheduler and web name an account of the application"
+    if role.is_superuser:
+        return _warn(f"{role.name} is a superuser: whoever gets DATABASE_URL has the whole server", mend)
+    if role.is_owner:
+        return _warn(f"{role.name} owns the tables: whoever gets DATABASE_URL can drop them", mend)
+    return _ok(f"{role.name}: no superuser, and not the owner of the tables")
 
 
 def _migrations() -> _Said:

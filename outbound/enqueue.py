@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from outbound import calls_file, db, new_call, operator
+from outbound import calls_file, db, new_call, operator, plain_text
 from outbound.calls_file import REJECTED_SHOWN_MAX, BadFile, ImportReport
 from outbound.new_call import FIELD_MAX, FIELDS_MAX, KEY_MAX, BadCall, NewCall
 
@@ -156,6 +156,8 @@ def import_calls(
     """
     if batch and (len(batch) > BATCH_MAX or not calls_file.is_text(batch)):
         raise BadFile(f"the name of the batch must be text of {BATCH_MAX} characters at most")
+    if fault := plain_text.fault(batch or ""):
+        raise BadFile(f"the name of the batch {fault}")
     try:
         whose, campaign = _ids(business_id, campaign_id)
     except BadCall as refusal:

@@ -35,6 +35,11 @@ def at_home(*, broker: bool, lasting: bool) -> Iterator[bool]:
         yield False
         return
     _refuse_beside_a_service(settings)
+    if wants_postgres and settings.carrier == "twilio" and not settings.embedded_postgres:
+        raise embedded.EmbeddedError(
+            "DATABASE_URL is not set, and an embedded server, which nobody backs up, would hold calls to real phones:"
+            " set it, or OUTBOUND_EMBEDDED_POSTGRES=true if that is what you want"
+        )
     with embedded.servers(
         _data_dir(settings), postgres=wants_postgres, broker=wants_broker, lasting=lasting
     ) as servers:

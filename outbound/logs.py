@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import sys
 import threading
 from collections.abc import Mapping, MutableMapping
@@ -12,30 +11,12 @@ from typing import Any
 
 import structlog
 
-from outbound import quiet
+from outbound import plain_text, quiet, redaction
 
 FORMAT_SETTING = "OUTBOUND_LOG_FORMAT"
 
-# PostgreSQL shows the whole row that it refuses, with what is known of the callee; and a URL may hold a password.
-_ROW = re.compile(r"\b(DETAIL|CONTEXT):.*?(?=\\n\S|\n\S|\Z)", re.DOTALL)
-_LOGIN = re.compile(r"(://[^:/@\s]*:)[^@\s]*(?=@)|(password=)[^&\s'\"]*")
-
-# Twilio's error texts, URLs of failed requests, and the arguments of old messages, carry numbers.
-_PHONE = re.compile(
-    r"""
-    (?: \+ | %2[Bb] ) [1-9] (?: [ ().-]{0,2} \d ){6,14}                               # +15005550101, +1 (500) 555-0101
-    | (?<![\w.-]) 0 \d (?: -? \d ){7,9} (?! \w | [.-]\w )                            # 0501234567, 050-123-4567
-    | (?<![\w.-]) (?: \(\d{3}\)[ ]? | \d{3}[ .-] ) \d{3}[ .-]\d{4} (?! \w | [.-]\w )  # (500) 555-0101
-    | (?<= ['"] ) \d{7,15} (?= \\? ['"] )                # an argument in quotes; ids are not, or begin with letters
-    | (?P<said> (?i: \b (?: (?: from | to | phone ) (?: _number )? | caller | called | number ) ['"]? \s* [=:] \s* ) )
-      \d{7,15} (?! \w )
-    """,
-    re.VERBOSE,
-)
-
-# What none of the above finds anything in has none of these; most values have none, and this is a tenth of the work.
-_SUSPECT = re.compile(r"\d[\d ().-]{5,}\d|DETAIL:|CONTEXT:|://|password=")
 _OURS = ("timestamp", "level")  # the last word on these is our own processors'
+_OF_LINES = ("exception", "stack")
 
 _RENDERERS: dict[str, Any] = {
     "logfmt": lambda: structlog.processors.LogfmtRenderer(
@@ -65,7 +46,8 @@ def set_up(level: str = "INFO") -> None:
         wrapper_class=_Log,
         cache_logger_on_first_use=True,
     )
-    renderer = _RENDERERS.get(os.environ.get(FORMAT_SETTING, ""), _RENDERERS["logfmt"])
+    asked = os.environ.get(FORMAT_SETTING, "")
+    form = asked if asked in _RENDERERS else "logfmt"
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         _Journal(
@@ -74,7 +56,8 @@ def set_up(level: str = "INFO") -> None:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 _without_numbers,
-                renderer(),
+                *([_in_one_line] if form == "console" else []),
+                _RENDERERS[form](),
             ],
         )
     )
@@ -144,24 +127,15 @@ def _priority(level: int) -> int:
 
 def _without_numbers(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """The last word on every line of every library: what looks like a phone number does not leave the process."""
-    return {str(name): _masked(str(name), value) for name, value in event.items()}
+    return {str(name): value if name in _OURS else redaction.masked(str(name), value) for name, value in event.items()}
 
 
-def _masked(name: str, value: Any) -> Any:
-    if value is None or isinstance(value, bool | float) or name in _OURS:
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): _masked(str(key), inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_masked(name, inner) for inner in value]
-    # A number may be known by what it is called alone, as in to=15005550101.
-    said = f"{name}={value}"
-    if not _SUSPECT.search(said):
-        return value if isinstance(value, int) else said[len(name) + 1 :]
-    masked = _PHONE.sub(r"\g<said>+…", _LOGIN.sub(r"\1\2…", _ROW.sub(r"\1: …", said)))
-    if masked == said:
-        return value if isinstance(value, int) else said[len(name) + 1 :]
-    return masked[len(name) + 1 :]
+def _in_one_line(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """In a form that does not quote: an end of a line in a value begins no other event.  Tracebacks have theirs."""
+    return {
+        name: plain_text.visible(value) if isinstance(value, str) and name not in _OF_LINES else value
+        for name, value in event.items()
+    }
 
 
 def _died(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

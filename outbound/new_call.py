@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import NamedTuple
 
-from outbound import moments, phone_numbers, time_zones, voice
+from outbound import moments, phone_numbers, plain_text, time_zones, voice
 from outbound.calls_file import is_text
 from outbound.db import Row
 
@@ -136,6 +136,8 @@ def _moment(
 def _key(key: str | None) -> str | None:
     if key and (len(key) > KEY_MAX or not is_text(key)):
         raise BadCall(f"`key` must be text of {KEY_MAX} characters at most")
+    if key and (fault := plain_text.fault(key)):
+        raise BadCall(f"`key` {fault}")
     if key and key.startswith(_OWN_KEYS):
         raise BadCall(f"`key` may not begin with {_OWN_KEYS} which is how further attempts are named")
     return key or None
@@ -143,13 +145,19 @@ def _key(key: str | None) -> str | None:
 
 def _contact(contact: Mapping[str, str] | None, caller: Row) -> str | None:
     """What is known of the callee, by the names that placeholders use, as JSON; nothing where every field is empty."""
-    known = {voice.field_name(name): value for name, value in (contact or {}).items() if value}
+    known = {
+        voice.field_name(name): plain_text.cell(value) if isinstance(value, str) else value
+        for name, value in (contact or {}).items()
+        if value
+    }
     if len(known) > FIELDS_MAX:
         raise BadCall(f"a contact has at most {FIELDS_MAX} fields")
     for place, (name, value) in enumerate(known.items(), start=1):
         is_good = isinstance(value, str) and len(value) <= FIELD_MAX and is_text(value)
         if not (is_good and name and len(name) <= FIELD_MAX // 10 and is_text(name)):
             raise BadCall(f"field {place} of the contact must be text of {FIELD_MAX} characters at most")
+        if fault := plain_text.cell_fault(value):
+            raise BadCall(f"field {place} of the contact {fault}")
     written = _json(known) if known else ""
     if len(written.encode()) > CONTACT_MAX:
         raise BadCall(f"the contact's fields have more than {CONTACT_MAX} bytes in all")

@@ -1,9 +1,10 @@
 """What is meant by a do-not-call number, a consent or a registry's answer that somebody gives; or why it cannot be."""
 
+import re
 from datetime import datetime
 from typing import NamedTuple
 
-from outbound import columns, moments, phone_numbers
+from outbound import columns, moments, phone_numbers, plain_text
 from outbound.file_text import is_text
 
 TEXT_MAX = 500  # characters of a reason, a source, or a name
@@ -17,6 +18,7 @@ CONSENT_COLUMNS = columns.named(
     }
 )
 REGISTRY_COLUMNS = columns.named({"listed": "listed|is listed|רשום|ברשימה"})
+_LINE_BREAKS = re.compile(r"\s*[\t\r\n]\s*")
 _YES, _NO = ("yes", "y", "true", "1", "כן"), ("no", "n", "false", "0", "לא")
 
 
@@ -104,8 +106,11 @@ def region(letters: str | None) -> str | None:
 
 def text(value: str, name: str) -> str:
     """A text that the table can keep, or raise BadSuppression."""
+    value = _LINE_BREAKS.sub(" ", value)  # of a cell that holds several lines
     if len(value) > TEXT_MAX or not is_text(value):
         raise BadSuppression(f"`{name}` must be text of {TEXT_MAX} characters at most")
+    if fault := plain_text.fault(value, allowed="\u200c\u200d"):
+        raise BadSuppression(f"`{name}` {fault}")
     return value
 
 

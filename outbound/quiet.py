@@ -26,7 +26,7 @@ class _Line(NamedTuple):
     is_always: bool = True  # or only where it reports an outage
 
 
-# Dramatiq's, psycopg's, APScheduler's and aiohttp's words, as of the versions in constraints.txt.
+# Dramatiq's, psycopg's, APScheduler's and aiohttp's words, as of the versions in requirements.lock.
 _LINES = (
     _Line("dramatiq.worker.ConsumerThread", "Consumer encountered a connection error", "broker.connection_lost"),
     _Line("dramatiq.worker.ConsumerThread", "Consumer encountered an unexpected", "broker.connection_lost", False),

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from outbound import db, logs, operator
-from outbound.config import RETENTION_DAYS_MIN, settings
+from outbound.config import RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, settings
 
 sql = db.statements("retention")
 log = logs.get("retention")
@@ -28,6 +28,10 @@ class Kind(NamedTuple):
 
     field: str
     batch: Callable[[int], int]
+
+
+class KeptTooLong(ValueError):
+    """So many days are no date; the message says how many may be given."""
 
 
 class Deleted(NamedTuple):
@@ -71,7 +75,7 @@ def purge_rest(name: str, keep_days: int) -> int:
     Raises:
         KeptTooShortly: *keep_days* is less than RETENTION_DAYS_MIN.
     """
-    _refuse_short(keep_days)
+    _refuse_unfit(keep_days)
     total = 0
     while rows := KINDS[name].batch(keep_days):
         total += rows
@@ -84,8 +88,9 @@ def purge(keep_days: int) -> Deleted:
 
     Raises:
         KeptTooShortly: *keep_days* is less than RETENTION_DAYS_MIN.
+        KeptTooLong: it is more than RETENTION_DAYS_MAX.
     """
-    _refuse_short(keep_days)
+    _refuse_unfit(keep_days)
     total = Deleted(0, 0)
     while True:
         batch = _batch(keep_days)
@@ -104,12 +109,14 @@ def _batch(keep_days: int) -> Deleted:
     return Deleted(row.calls, row.events)
 
 
-def _refuse_short(keep_days: int) -> None:
+def _refuse_unfit(keep_days: int) -> None:
     if keep_days < RETENTION_DAYS_MIN:
         raise KeptTooShortly(
             f"calls of the last {RETENTION_DAYS_MIN} days are needed for the caps of retry ladders: "
             f"give {RETENTION_DAYS_MIN} or more"
         )
+    if keep_days > RETENTION_DAYS_MAX:
+        raise KeptTooLong(f"give {RETENTION_DAYS_MAX} days at most, which is 100 years")
 
 
 KINDS = {

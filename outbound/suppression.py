@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from outbound import calls_file, db, new_entry
+from outbound import calls_file, db, new_entry, plain_text
 from outbound.calls_file import BadFile, ImportReport, Numbers
 from outbound.new_entry import BadSuppression, Consent, Scope
 
@@ -125,7 +125,9 @@ def import_suppressions(
     rest = _entry(scope) | {"who": new_entry.who(who), "details": db.json(_file(path))}
 
     def read(row: dict[str, str]) -> tuple[str, str]:
-        return new_entry.phone(row.get("to", ""), scope), new_entry.text(row.get("reason") or otherwise, "reason")
+        # A do-not-call number is not left out for an odd character of its reason.
+        reason = plain_text.visible(" ".join((row.get("reason") or otherwise).splitlines()))
+        return new_entry.phone(row.get("to", ""), scope), new_entry.text(reason, "reason")
 
     def write(entries: list[tuple[str, str]]) -> int:
         phones, reasons = map(list, zip(*entries, strict=True))

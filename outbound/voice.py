@@ -4,9 +4,11 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from urllib.parse import urlsplit
+from ipaddress import ip_address
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
+
+from outbound import addresses
 
 TWIML_MAX = 4000  # characters; Twilio's limit for Twiml of a call
 
@@ -34,28 +36,57 @@ def render(twiml: str | None, contact: Mapping[str, object] | None) -> str | Non
     return _FIELD.sub(said, twiml)
 
 
-def faults(voice_url: str | None, twiml: str | None) -> Iterator[str]:
-    """Everything that is wrong with what was given of a voice; None is nothing given."""
+def faults(voice_url: str | None, twiml: str | None, *, may_be_http: bool = False) -> Iterator[str]:
+    """
+    Everything that is wrong with what was given of a voice; None is nothing given.
+
+    Args:
+        may_be_http: a voice URL may be http:// on other hosts than this one, as OUTBOUND_HTTP_VOICE_URLS says.
+    """
     if voice_url and twiml:
         yield "a call plays a voice URL or TwiML, not both"
-    for fault in (_voice_url_fault(voice_url), _twiml_fault(twiml)):
+    for fault in (_voice_url_fault(voice_url, may_be_http=may_be_http), _twiml_fault(twiml)):
         if fault:
             yield fault
 
 
-def _voice_url_fault(voice_url: str | None) -> str | None:
+def _voice_url_fault(voice_url: str | None, *, may_be_http: bool) -> str | None:
     if voice_url is None:
         return None
-    try:
-        parts = urlsplit(voice_url)
-        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is none, brackets that hold no address
-        good = False
-    if not (good and voice_url.isascii() and voice_url.isprintable() and " " not in voice_url):
+    parts = addresses.parts(voice_url)
+    good = parts and parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    if not (parts and good and voice_url.isascii() and voice_url.isprintable() and " " not in voice_url):
         return "the voice URL must be an https:// or http:// address, without spaces"
+    if not addresses.login_is_readable(voice_url.partition("?")[0]):
+        return "the voice URL has an @ or # in its login or path: write %40 for @, %23 for #"
+    if parts.scheme == "http" and not may_be_http and not _is_loopback(parts.hostname or ""):
+        return (
+            "the voice URL must be https://, or others could read and change what is said; on this host alone, or with"
+            " OUTBOUND_HTTP_VOICE_URLS=true, it may be http://"
+        )
     if "{{" in voice_url:
         return "a contact's field does not go into a URL, where logs would keep it: ask call_contact(call_sid) for it"
     return None
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Doctype(ValueError):
+    pass
+
+
+class _Tree(ET.TreeBuilder):
+    """The elements of a text without a DOCTYPE, which could name entities, and files and addresses of others."""
+
+    def doctype(self, *_: object) -> None:
+        raise _Doctype
 
 
 def _twiml_fault(twiml: str | None) -> str | None:
@@ -64,7 +95,10 @@ def _twiml_fault(twiml: str | None) -> str | None:
     if len(twiml) > TWIML_MAX:
         return f"the TwiML has {len(twiml)} characters, and {TWIML_MAX} are allowed"
     try:
-        root = ET.fromstring(twiml)  # noqa: S314 (an operator's own text; expat refuses entity bombs)
+        # Without a DOCTYPE there is no entity.
+        root = ET.fromstring(twiml, ET.XMLParser(target=_Tree()))  # noqa: S314  # nosec B314
+    except _Doctype:
+        return "the TwiML has a DOCTYPE: leave it out"
     except (ET.ParseError, UnicodeEncodeError) as error:
         return f"the TwiML is not XML: {getattr(error, 'reason', error)}"
     if root.tag != "Response":

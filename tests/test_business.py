@@ -5,7 +5,7 @@ import pytest
 from outbound import business
 from outbound.business import BadBusiness
 from outbound.voice import TWIML_MAX
-from tests.conftest import World
+from tests.conftest import World, forget_settings
 
 HELLO = "<Response><Say>Hello</Say></Response>"
 
@@ -134,8 +134,53 @@ def test_a_bomb_of_entities_is_refused_at_once(world: World) -> None:
     lol = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 9))
     bomb = f'<!DOCTYPE l [<!ENTITY l0 "lol">{lol}]><Response>&l8;</Response>'
 
-    with pytest.raises(BadBusiness, match="is not XML"):
+    with pytest.raises(BadBusiness, match="has a DOCTYPE"):
         business.add("Acme", twiml=bomb)
+
+
+@pytest.mark.parametrize(
+    "doctype",
+    [
+        "<!DOCTYPE Response>",
+        '<!DOCTYPE Response SYSTEM "https://acme.example.com/x.dtd">',
+        '<!DOCTYPE Response [<!ENTITY a "b">]>',
+        '<?xml version="1.0"?><!DOCTYPE Response [<!ENTITY % a SYSTEM "file:///etc/passwd"> %a;]>',
+        "<!-- first --><!DOCTYPE Response [ ]>",
+    ],
+)
+def test_twiml_with_a_doctype_is_refused(world: World, doctype: str) -> None:
+    with pytest.raises(BadBusiness, match="has a DOCTYPE: leave it out"):
+        business.add("Acme", twiml=f"{doctype}<Response><Say>Hello</Say></Response>")
+
+    assert business.add("Acme", twiml="<Response><!-- <!DOCTYPE x> --><Say>&amp;&#65;</Say></Response>")
+
+
+def test_a_voice_url_without_tls_is_one_of_this_host_or_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for url in ("http://acme.example.com/v", "http://127.0.0.1.example.com/v", "http://10.0.0.1/v", "HTTP://acme/v"):
+        with pytest.raises(BadBusiness, match=r"must be https://.*OUTBOUND_HTTP_VOICE_URLS=true"):
+            business.add("Acme", voice_url=url)
+    for url in (
+        "http://127.0.0.1:8000/v",
+        "http://127.1.2.3/v",
+        "http://[::1]/v",
+        "http://localhost/v",
+        "https://acme/v",
+    ):
+        business.add("Acme", voice_url=url)
+
+    monkeypatch.setenv("OUTBOUND_HTTP_VOICE_URLS", "true")
+    forget_settings()
+    business.add("Acme", voice_url="http://acme.example.com/v")
+
+
+def test_a_voice_url_whose_login_is_not_escaped_is_refused_and_not_repeated(world: World) -> None:
+    for login in ("u:p@hush", "u:p/hush", "u:p#hush", "u:1/hush"):
+        with pytest.raises(BadBusiness) as refusal:
+            business.add("Acme", voice_url=f"https://{login}@acme.example.com/v")
+        assert "hush" not in str(refusal.value)
+    business.add("Acme", voice_url="https://u:p%40hush@acme.example.com/v?a=1&b")
 
 
 def test_a_number_of_another_business_is_refused_and_nothing_is_changed(world: World) -> None:

@@ -288,8 +288,60 @@ def test_no_secret_is_shown_by_a_fault(given: Setter) -> None:
 
 
 @pytest.mark.parametrize(
+    "login",
+    [
+        "user:pass@hush",
+        "user:pass/hush",
+        "user:pass#hush",
+        "user:pass?hush",
+        "user:1/hush",
+        "user:1?hush",
+        "user:1?a=hush",
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("DATABASE_URL", "postgresql://{}@db.example.com/outbound"),
+        ("OUTBOUND_OWNER_DATABASE_URL", "postgresql://{}@db.example.com/outbound"),
+        ("REDIS_URL", "redis://{}@redis.example.com/0"),
+        ("REDIS_URL", "rediss://{}@redis.example.com/0"),
+        ("REDIS_URL", "redis+sentinel://{}@one,two/calls"),
+        ("TWILIO_API_URL", "https://{}@127.0.0.1"),
+        ("OUTBOUND_PUBLIC_URL", "https://{}@calls.example.com"),
+    ],
+)
+def test_a_password_that_is_not_escaped_is_refused_and_no_piece_of_it_is_shown(
+    given: Setter, name: str, form: str, login: str
+) -> None:
+    url = form.format(login)
+    given(**{name: url})
+
+    found = faults()
+
+    assert found[0].startswith(f"{name}: ")
+    assert not re.search("hush|pass(?!word)", " ".join(found))
+    assert "hush" not in config.without_password(url)
+    given(**{name: form.format("user:pass%40%2F%23%3Fhush")})
+    if name != "TWILIO_API_URL":
+        config.load()
+
+
+@pytest.mark.parametrize("name", ["TWILIO_AUTH_TOKEN", "OUTBOUND_DATA_DIR", "DATABASE_URL", "OUTBOUND_WEB_HOST"])
+def test_a_character_that_was_copied_along_with_a_value_is_named(given: Setter, name: str) -> None:
+    given(**{name: "postgresql://u:hush@db/outbound\u200f"})
+
+    assert f"{name}: holds a character that cannot be seen, U+200F: leave it out" in faults()
+    assert "hush" not in str(faults())
+
+
+@pytest.mark.parametrize(
     ("url", "shown"),
     [
+        ("postgresql://u:hu@sh/hush@h/db", "postgresql://u:…@h/db"),
+        ("https://u:hush@h/voice", "https://…@h/voice"),
+        ("https://hush@h/voice?token=hush&a=1", "https://…@h/voice?token=…&a=1"),
+        ("connection to redis://:hush@h failed", "connection to redis://:…@h failed"),
         ("postgresql://u:hush@h:5432/db", "postgresql://u:…@h:5432/db"),
         ("postgresql://h:5432/db", "postgresql://h:5432/db"),
         ("postgresql://u@/db?password=hush&host=%2Frun", "postgresql://u@/db?password=…&host=%2Frun"),

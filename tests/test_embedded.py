@@ -18,7 +18,7 @@ import psycopg
 import pytest
 import redis
 
-from outbound import embedded
+from outbound import embedded, home
 from outbound.embedded import EmbeddedError, Servers, servers
 
 WAIT_S = 20
@@ -468,6 +468,57 @@ def test_a_user_without_a_passwd_entry_is_told_so(empty_dir: Path) -> None:
     said = as_user(54321, lambda: complaint(empty_dir))
 
     assert "uid 54321, and /etc/passwd has no such user: set DATABASE_URL" in said
+
+
+@as_root
+def test_no_other_program_that_runs_as_the_servers_user_is_let_in(empty_dir: Path) -> None:
+    with servers(empty_dir, broker=False) as found:
+
+        def knock() -> str:
+            try:
+                psycopg.connect(found.database_url or "").close()
+            except psycopg.OperationalError as error:
+                return str(error)
+            return "let in"
+
+        assert "Peer authentication failed" in as_user(NOBODY, knock)
+        assert (empty_dir / "postgres" / "pg_hba.conf").read_text().startswith("local all all peer map=outbound\n")
+
+
+@as_root
+def test_a_user_of_its_own_is_taken_where_there_is_one(empty_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "USERS", ("no-such-user", "daemon", "nobody"))
+
+    with servers(empty_dir, broker=False) as found:
+        psycopg.connect(found.database_url or "").close()
+
+    assert (empty_dir / "postgres").owner() == "daemon"
+    monkeypatch.setattr(embedded, "USERS", ("nobody",))  # files that are there keep their user
+    with servers(empty_dir, broker=False):
+        assert (empty_dir / "postgres").owner() == "daemon"
+
+
+def test_no_real_phone_rings_from_an_embedded_database_unless_that_is_asked_for(
+    empty_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "OUTBOUND_CARRIER": "twilio",
+        "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+        "TWILIO_AUTH_TOKEN": "a-secret-token",
+        "OUTBOUND_PUBLIC_URL": "https://calls.example.com",
+        "OUTBOUND_DATA_DIR": str(empty_dir),
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DATABASE_URL", "")  # not set
+
+    refused = pytest.raises(EmbeddedError, match=r"DATABASE_URL is not set.*OUTBOUND_EMBEDDED_POSTGRES=true")
+    with refused, home.at_home(broker=False, lasting=False):
+        pass
+    assert not empty_dir.exists()
+
+    monkeypatch.setenv("OUTBOUND_EMBEDDED_POSTGRES", "true")
+    with home.at_home(broker=False, lasting=False) as owned:
+        assert owned
 
 
 def test_the_default_directory_follows_the_xdg_rules(monkeypatch: pytest.MonkeyPatch) -> None:

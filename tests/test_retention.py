@@ -146,6 +146,9 @@ def test_the_days_that_a_ladder_s_caps_look_back_are_never_deleted(world: World,
 
     with pytest.raises(retention.KeptTooShortly, match="give 8 or more"):
         retention.purge(7)
+    for days in (36_501, 1_000_000, 10**12, 10**30):
+        with pytest.raises(retention.KeptTooLong, match="36500 days at most"):
+            retention.purge(days)
     assert retention.purge(8).calls == 0
 
     assert ids(world) == [call_id]
