@@ -2,18 +2,19 @@
 FROM python:3.12-slim AS build
 WORKDIR /src
 RUN python -m venv --without-pip /opt/outbound
-# What changes seldom comes first: the dependencies keep their layer while the code changes.
-COPY constraints.txt pyproject.toml README.md ./
-COPY outbound/__init__.py outbound/__init__.py
-RUN mkdir -p sql ops/demo ops/systemd \
-    && pip --python /opt/outbound/bin/python install --no-cache-dir --disable-pip-version-check \
-       --constraint constraints.txt . \
-    && pip --python /opt/outbound/bin/python uninstall --yes outbound
+# What changes seldom comes first: the dependencies keep their layer while the code changes.  Nothing is installed whose
+# hash is not in a lock, not even what makes the wheel.
+COPY requirements.lock requirements-build.lock ./
+RUN pip --python /opt/outbound/bin/python install --no-cache-dir --disable-pip-version-check \
+       --require-hashes -r requirements.lock \
+    && pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-build.lock
+COPY pyproject.toml README.md ./
 COPY outbound outbound
 COPY sql sql
 COPY ops/demo ops/demo
 COPY ops/systemd ops/systemd
-RUN pip --python /opt/outbound/bin/python install --no-cache-dir --disable-pip-version-check --no-deps .
+RUN pip wheel --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir /wheels . \
+    && pip --python /opt/outbound/bin/python install --no-cache-dir --disable-pip-version-check --no-deps /wheels/*.whl
 
 FROM python:3.12-slim
 # A user without rights, and a data directory that is its own: nothing else is written to.

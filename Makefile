@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo up test chaos check bench guards build clean
+.PHONY: help demo up test chaos check bench guards build lock sbom audit clean
 
 help:
 	@echo "make demo    watch 28 calls live and die, on servers of our own, without ringing a phone (ARGS=--json)"
@@ -12,13 +12,17 @@ help:
 	@echo "make test    run the tests against real servers"
 	@echo "make chaos   break things at random while calls run, and check that none is lost or rung twice (ARGS=\"--calls N --seed S\")"
 	@echo "make guards  take out each guard alone and see its test fail"
-	@echo "make check   lint, types, layers, SQL"
+	@echo "make check   lint, types, layers, SQL, what bandit finds"
+	@echo "make lock    write the locks anew from pyproject.toml, versions as they are (ARGS=--upgrade, or ARGS=\"-P NAME\")"
+	@echo "make sbom    write what the program is made of to dist/outbound.cdx.json (CycloneDX)"
+	@echo "make audit   ask which versions in the locks are known to be vulnerable"
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "outbound needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "no virtual environment could be made: on Debian and Ubuntu, install python3-venv"; exit 1; }
 	@echo "setting up $(VENV) …" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: $(READY)
@@ -40,6 +44,7 @@ check: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/squawk --config .squawk.toml $(filter-out %.rollback.sql,$(wildcard sql/migrations/*.sql))
 	$(BIN)/sqlfluff lint sql
+	$(BIN)/bandit --configfile pyproject.toml --quiet --recursive outbound
 
 guards: $(READY)
 	$(BIN)/python -m tests.guards $(ARGS)
@@ -48,7 +53,31 @@ bench: $(READY)
 	$(BIN)/python -m tests.bench $(ARGS)
 
 build: $(READY)
-	$(BIN)/python -m build
+	$(BIN)/python -m build --no-isolation
+
+# The tools for what the program is made of have a place of their own: they bring more than the program does.
+SUPPLY := $(VENV)/supply
+$(SUPPLY)/.ready: $(READY) requirements-supply.lock
+	@$(PYTHON) -m venv $(SUPPLY)
+	@$(SUPPLY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-supply.lock
+	@touch $@
+
+# Every platform's hashes, from the index that uv is told of (UV_INDEX_URL); no address is written down.
+COMPILE = $(SUPPLY)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate
+lock: $(SUPPLY)/.ready
+	$(COMPILE) $(ARGS) pyproject.toml --output-file requirements.lock
+	$(COMPILE) $(ARGS) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) $(ARGS) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
+	$(COMPILE) $(ARGS) --group supply --constraint requirements-dev.lock --output-file requirements-supply.lock
+
+sbom: $(SUPPLY)/.ready
+	@mkdir -p dist
+	$(SUPPLY)/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --output-format JSON --output-file dist/outbound.cdx.json
+
+audit: $(SUPPLY)/.ready
+	@PATH="$(CURDIR)/$(SUPPLY)/bin:$$PATH" .ci/audit requirements.lock requirements-dev.lock
 
 clean:
 	rm -rf $(VENV) dist build
