@@ -1,0 +1,1 @@
+"""Attacks of every kind, from a printed seed, and what came of them: `python -m tests.fuzz --help`."""
