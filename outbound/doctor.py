@@ -400,13 +400,13 @@ def _destinations() -> _Said:
     if settings().carrier == "simulator":
         return _ok("ordinary numbers of all countries, as no phone rings")
     found = db.run(sql.destinations, names_max=_NAMED_MAX)
-    said = f"each business's own country ({', '.join(found.home) or 'none has a region'})"
+    said = f"each business's own country ({', '.join(found.home) or 'none has one'})"
     said += f", {', '.join(found.opened)}" if found.opened else ""
     said += f"; special numbers: {', '.join(found.special)}" if found.special else ""
     said += f"; beyond that the carrier's own permissions decide ({_GEO_PERMISSIONS})"
     if found.no_place:
         return _warn(
-            f"{found.no_place} businesses may call nobody: they have no region. Open are {said}",
+            f"{found.no_place} businesses may call nobody: they have no region and no number. Open are {said}",
             "`outbound business set ID --region …`, or `outbound destination allow … --business ID`",
         )
     if not found.is_capped:

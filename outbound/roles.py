@@ -4,7 +4,7 @@ import re
 
 from outbound import db
 
-sql = db.statements("role_check")
+sql = db.statements("roles_check")
 
 NAMES = ("owner", "application", "reader", "voice")
 

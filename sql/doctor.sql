@@ -164,9 +164,9 @@ select step, count(*) as calls, max(call_id) as call_id,
 --          by their `special` ranges, names_max of each at most; how many businesses have `no_place` to call, and whether
 --          everything together `is_capped`
 with home as (
-    select distinct upper(default_region) as name
+    select distinct business_country(id, default_region) as name
       from business
-     where default_region is not null
+     where business_country(id, default_region) is not null
      order by 1
      limit :names_max
 ), entry as (
@@ -186,7 +186,7 @@ select (select coalesce(array_agg(name order by name), '{}') from home) as home,
          where not is_ordinary and number <= :names_max) as special,
        (select count(*)
           from business
-         where default_region is null
+         where business_country(id, default_region) is null
            and not exists (select
                              from destination
                             where allowed and coalesce(destination.business_id, business.id) = business.id))

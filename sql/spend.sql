@@ -68,7 +68,7 @@ with called as (
      inner join call_log on call_log.id = spend_reserved.call_id
      cross join number_place(call_log.to_number) as place
      inner join business on business.id = call_log.business_id
-     where place.kind <> 'test' and place.region is distinct from upper(business.default_region)
+     where place.kind <> 'test' and place.region is distinct from business_country(business.id, business.default_region)
 ), noted as (
     insert into country_called (business_id, region)
     select business_id, region from called order by business_id, region

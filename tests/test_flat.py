@@ -19,7 +19,7 @@ CALLS = 16  # that one statement moves
 
 # Pages (8 KiB, nearly all in memory) that one call costs, at most, of each statement that every call goes through, and
 # of a whole round of the others.
-PAGES = {"claim": 60, "begin": 45, "report": 80, "clean-up": 30, "reconcile": 10, "confirm": 60, "metrics": 60}
+PAGES = {"claim": 64, "begin": 50, "report": 80, "clean-up": 30, "reconcile": 10, "confirm": 60, "metrics": 60}
 
 
 class _Asked(NamedTuple):

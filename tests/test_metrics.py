@@ -32,7 +32,7 @@ LABELS = {
 LABELS |= {
     "code": len(metrics.BROKER_FAULTS),
     "cause": 2,
-    "kind": 1,
+    "kind": 4,
     "scope": 4,
     "id": metrics.ROWS_MAX,
     "business": metrics.ROWS_MAX,

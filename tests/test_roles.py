@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from outbound import (
+    audit,
     business,
     campaign,
     cleanup,
@@ -139,7 +140,7 @@ def test_the_application_does_all_that_an_operator_asks_for(
         cleanup.cleanup_stuck_dialing_jobs()
         metrics.read()
         retention.purge(8)
-        assert len(control.audit(100)) > 5
+        assert len(audit.latest(100)) > 5
         found = {finding.check: finding for finding in doctor.examine()}
     assert found["database role"].state == "ok"
     assert found["database writable"].state == "ok", found["database writable"]

@@ -135,6 +135,7 @@ end;
 drop function if exists refusal_sentence(text, call_log);
 drop function if exists destination_sentence(text, bigint);
 drop function if exists destination_fault(text, bigint);
+drop function if exists business_country(bigint, text);
 drop function if exists destination_entry(text, text, bigint);
 drop function if exists is_simulated();
 drop function if exists number_place(text);

@@ -1724,6 +1724,19 @@ as $$
      limit 1
 $$;
 
+-- The country that a business calls without being asked: its region, or else that of its first number; NULL where it has
+-- neither.
+create or replace function business_country(business_id bigint, region text) returns text
+language sql stable
+return coalesce(upper($2), (
+    select place.region
+      from business_number
+     cross join lateral number_place(business_number.phone) as place
+     where business_number.business_id = $1
+     order by business_number.created_at, business_number.phone
+     limit 1
+));
+
 -- May this business call this number?  `fault` is NULL where it may; else `not_dialable`, which nobody can allow, or
 -- `destination_not_allowed`.  Always one row.
 --
@@ -1739,7 +1752,8 @@ as $$
                    when not coalesce(entry.allowed, true) then 'destination_not_allowed'
                    when is_simulated() and place.kind in ('ordinary', 'unknown', 'test') then 'open'
                    when entry.allowed and place.kind in ('ordinary', entry.kind) then 'open'
-                   when place.kind = 'ordinary' and place.region = upper(business.default_region) then 'open'
+                   when place.kind = 'ordinary' and place.region = business_country($2, business.default_region)
+                       then 'open'
                    else 'destination_not_allowed'
                end
           from number_place($1) as place
@@ -1783,7 +1797,11 @@ as $$
                when place.kind = 'ordinary' and place.region is not null
                    then format('Calls to %s are not allowed%s: `outbound destination allow %1$s` opens them.',
                                place.region,
-                               case when business.default_region is null then ', and the business has no region' else '' end)
+                               case
+                                   when business_country($2, business.default_region) is null
+                                       then ', and the business has no region and no number'
+                                   else ''
+                               end)
                else format('It is a number of %s%s: only an entry for its own range opens it,'
                            ' `outbound destination allow +...`.',
                            case place.kind

@@ -1,4 +1,4 @@
--- role_check.sql: which roles there are to be, and what the one that we have may do.  Read by outbound/roles.py alone.
+-- roles_check.sql: which roles there are to be, and what the one that we have may do.  Read by outbound/roles.py alone.
 
 -- name: name_roles(prefix)$
 -- Let roles.sql, which runs next in this transaction, name its roles so.
