@@ -57,6 +57,7 @@ class Report:
         answered_by: who picked up, in the carrier's words.
         sip_code: the last SIP answer, three digits.
         payload: everything that was said, as it was said.
+        is_untagged: a callback whose path has no tag, as the version before made them.
     """
 
     call_sid: str
@@ -69,3 +70,4 @@ class Report:
     answered_by: str | None = None
     sip_code: int | None = None
     payload: Mapping[str, object] = field(default_factory=dict)
+    is_untagged: bool = False

@@ -25,8 +25,9 @@ def record_all(reports: Sequence[tuple[int, Report]]) -> list[str]:
     Keep reports, at most one of a call, and move each call forward if that is news; nudge the leads that are due.
 
     Returns:
-        a word for each: `moved`, `unchanged`, `unknown_status` (kept, moved nothing), `set_aside` (its call makes the
-        database raise, and is closed), `other_call_sid` or `unknown_call` (refused).
+        a word for each: `moved`, `unchanged`, `unknown_status` (kept, moved nothing), `never_dialed` (kept; the call is
+        held until the carrier was asked), `set_aside` (its call makes the database raise, and is closed), `untagged`,
+        `other_call_sid` or `unknown_call` (refused).
     """
     words: dict[int, str] = {}
     try:
@@ -41,7 +42,8 @@ def record_all(reports: Sequence[tuple[int, Report]]) -> list[str]:
     for row in rows:
         report = told[row.call_id]
         with logs.about(call_id=row.call_id, call_sid=report.call_sid):
-            log.info(f"{report.source}.{row.result}", status=row.status, told=report.status)
+            said = log.error if row.result == "never_dialed" else log.info
+            said(f"{report.source}.{row.result}", status=row.status, told=report.status)
     crash_here("callback.recorded")
     lead.nudge_all([told[row.call_id].call_sid for row in rows if row.lead_due])
     words |= {row.call_id: str(row.result) for row in rows}
@@ -63,14 +65,27 @@ def _record_alone(one: tuple[int, Report], words: dict[int, str]) -> list[db.Row
     return []
 
 
-def record_answered_by(call_id: int, call_sid: str, answered_by: str, payload: Mapping[str, object]) -> str:
+def called_number(call_id: int) -> str | None:
+    """The number that a call is made to; None where there is no such call."""
+    number: str | None = db.run(sql.called_number, call_id=call_id)
+    return number
+
+
+def record_answered_by(
+    call_id: int, call_sid: str, answered_by: str, payload: Mapping[str, object], *, is_untagged: bool = False
+) -> str:
     """
     Keep who answered, in the carrier's words.
 
     Returns:
-        `kept`; `no_call_sid_yet`, `other_call_sid` or `unknown_call` (refused).
+        `kept`; `no_call_sid_yet`, `untagged`, `other_call_sid` or `unknown_call` (refused).
     """
-    told = {"call_sid": call_sid, "answered_by": _word(answered_by), "payload": db.json(_kept(payload))}
+    told = {
+        "call_sid": call_sid,
+        "answered_by": _word(answered_by),
+        "payload": db.json(_kept(payload)),
+        "is_untagged": is_untagged,
+    }
     result = str(db.run(sql.record_answered_by, call_id=call_id, **told))
     log.info(f"answered_by.{result}", call_id=call_id, call_sid=call_sid, answered_by=answered_by)
     return result
@@ -78,7 +93,7 @@ def record_answered_by(call_id: int, call_sid: str, answered_by: str, payload: M
 
 def record_by_call_sid(report: Report) -> str:
     """The same for a call that is known by its call_sid alone: an inbound one."""
-    call_id = db.run(sql.find_call, call_sid=report.call_sid)
+    call_id = db.run(sql.find_inbound_call, call_sid=report.call_sid)
     return "unknown_call" if call_id is None else record(call_id, report)
 
 
@@ -129,6 +144,7 @@ def _fields(call_id: int, report: Report) -> dict[str, object]:
         "answered_by": None if report.answered_by is None else _word(report.answered_by),
         "sip_code": _count(report.sip_code),
         "payload": _kept(report.payload),
+        "is_untagged": report.is_untagged,
     }
 
 

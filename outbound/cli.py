@@ -424,6 +424,7 @@ def web() -> None:
         _needs_shared_broker("web")
         from outbound import web as door
 
+        config.require_auth_token()
         settings = config.settings()
         sockets = service.web_sockets()
         server = door.server(settings.web_host, settings.web_port)
@@ -445,6 +446,7 @@ def simulator(
     ] = None,
 ) -> None:
     """Run a carrier that speaks Twilio's Calls API and rings no phone; a number's last two digits choose its fate."""
+    from outbound import auth_token
     from outbound.carrier import simulator as door
     from outbound.home import invent_account
 
@@ -452,13 +454,14 @@ def simulator(
     settings = config.load()
     invent_account(settings)
     settings = config.settings()
-    if not (settings.twilio_account_sid and settings.twilio_auth_token):
+    tokens = auth_token.tokens()
+    if not (settings.twilio_account_sid and tokens):
         raise Misuse("set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN (any will do), or OUTBOUND_CARRIER=simulator")
     door.run(
         "127.0.0.1",
         settings.simulator_port if port is None else port,
         account_sid=settings.twilio_account_sid,
-        auth_token=settings.twilio_auth_token.get_secret_value(),
+        auth_token=tokens[0],
         speed=speed or settings.simulator_speed,
     )
 

@@ -75,6 +75,13 @@ class Settings(BaseSettings):
     carrier: Literal["simulator", "twilio"] = "simulator"  # no phone rings unless this says twilio
     twilio_account_sid: str | None = _env("TWILIO_ACCOUNT_SID", pattern=r"^AC[0-9a-fA-F]{32}$")
     twilio_auth_token: SecretStr | None = _env("TWILIO_AUTH_TOKEN")  # the primary one: it signs the callbacks
+    # The next one: it is accepted too, so that it may become the primary one at any moment.
+    twilio_auth_token_secondary: SecretStr | None = _env("TWILIO_AUTH_TOKEN_SECONDARY")
+    twilio_auth_token_file: Path | None = _env("TWILIO_AUTH_TOKEN_FILE")  # one a line; read again when it changes
+    # With it the carrier is asked, in place of the auth token, which then only `outbound web` needs.
+    twilio_api_key_sid: str | None = _env("TWILIO_API_KEY_SID", pattern=r"^SK[0-9a-fA-F]{32}$")
+    twilio_api_key_secret: SecretStr | None = _env("TWILIO_API_KEY_SECRET")
+    callback_key: SecretStr | None = Field(None, min_length=16)  # of the tags in callback URLs; else of the auth token
     twilio_api_url: str | None = _env("TWILIO_API_URL", repr=False)  # anyone who speaks Twilio's Calls API
     carrier_timeout_s: float = Field(15, ge=1, le=45)  # an answer that takes longer is an unknown outcome
 
@@ -110,6 +117,8 @@ class Settings(BaseSettings):
     log_format: Literal["logfmt", "json", "console"] = "logfmt"  # logs.py reads it itself, before there are settings
     web_host: str = "127.0.0.1"  # off loopback, OUTBOUND_METRICS_TOKEN must be set
     web_port: int = Field(8080, ge=0, le=65_535)
+    web_connections_max: int = Field(512, ge=8, le=50_000)  # who waited longest for a request makes room for who comes
+    web_connections_per_address: int = Field(64, ge=1, le=50_000)  # of one address that is not this host
     metrics_token: SecretStr | None = Field(None, min_length=16)  # a scrape shows it as a bearer token
     simulator_port: int = Field(8081, ge=0, le=65_535)  # on loopback only
     simulator_speed: float = Field(1, gt=0, le=1000)  # how many times faster than life simulated phones ring
@@ -130,6 +139,23 @@ class Settings(BaseSettings):
     def callback_base(self) -> str:
         """The public URL without a trailing slash."""
         return (self.public_url or f"http://127.0.0.1:{self.web_port}").rstrip("/")
+
+    @property
+    def has_auth_token(self) -> bool:
+        """Can this process check what the carrier signs?"""
+        return bool(self.twilio_auth_token or self.twilio_auth_token_file)
+
+    @property
+    def has_login(self) -> bool:
+        """Can this process ask the carrier?"""
+        return bool(self.twilio_account_sid and (self.has_auth_token or self.api_key))
+
+    @property
+    def api_key(self) -> tuple[str, str] | None:
+        """The key with which Twilio is asked, and its secret; the simulator knows none."""
+        if self.carrier != "twilio" or not (self.twilio_api_key_sid and self.twilio_api_key_secret):
+            return None
+        return self.twilio_api_key_sid, self.twilio_api_key_secret.get_secret_value()
 
 
 def load() -> Settings:
@@ -163,9 +189,23 @@ def require_account() -> None:
         SettingsError: names what is not set.
     """
     config = settings()
-    given = {"TWILIO_ACCOUNT_SID": config.twilio_account_sid, "TWILIO_AUTH_TOKEN": config.twilio_auth_token}
+    given = {
+        "TWILIO_ACCOUNT_SID": config.twilio_account_sid,
+        "TWILIO_AUTH_TOKEN": config.has_auth_token or config.api_key,
+    }
     if faults := [f"{name}: must be set, or run `outbound worker`" for name, value in given.items() if not value]:
         raise SettingsError(faults)
+
+
+def require_auth_token() -> None:
+    """
+    Refuse to take callbacks without what they are checked with; an API key signs none.
+
+    Raises:
+        SettingsError: names what is not set.
+    """
+    if not settings().has_auth_token:
+        raise SettingsError(["TWILIO_AUTH_TOKEN: must be set where callbacks are checked: an API key signs none"])
 
 
 @lru_cache
@@ -240,7 +280,13 @@ def _unknown_names() -> list[str]:
 
 
 def _contradictions(settings: Settings) -> list[str]:
-    return _unseen_faults(settings) + _url_faults(settings) + _carrier_faults(settings) + _deadline_faults(settings)
+    return (
+        _unseen_faults(settings)
+        + _url_faults(settings)
+        + _carrier_faults(settings)
+        + _credential_faults(settings)
+        + _deadline_faults(settings)
+    )
 
 
 def _unseen_faults(settings: Settings) -> list[str]:
@@ -280,7 +326,7 @@ def _carrier_faults(settings: Settings) -> list[str]:
         return faults
     for name, value in (
         ("TWILIO_ACCOUNT_SID", settings.twilio_account_sid),
-        ("TWILIO_AUTH_TOKEN", settings.twilio_auth_token),
+        ("TWILIO_AUTH_TOKEN", settings.has_auth_token or settings.twilio_api_key_sid),
         ("OUTBOUND_PUBLIC_URL", settings.public_url),
     ):
         if not value:
@@ -292,6 +338,31 @@ def _carrier_faults(settings: Settings) -> list[str]:
         faults.append("OUTBOUND_PUBLIC_URL: must be https, or callbacks could be forged on their way")
     if "_" in (public.hostname or ""):
         faults.append("OUTBOUND_PUBLIC_URL: Twilio calls no host with an underscore in its name")
+    return faults
+
+
+def _credential_faults(settings: Settings) -> list[str]:
+    faults = []
+    if bool(settings.twilio_api_key_sid) != bool(settings.twilio_api_key_secret):
+        lacking = "TWILIO_API_KEY_SECRET" if settings.twilio_api_key_sid else "TWILIO_API_KEY_SID"
+        faults.append(f"{lacking}: must be set too: an API key is both")
+    if settings.api_key and not settings.has_auth_token and not settings.callback_key:
+        faults.append(
+            "OUTBOUND_CALLBACK_KEY: must be set where there is an API key and no TWILIO_AUTH_TOKEN: 32 random"
+            " characters, the same for every process"
+        )
+    if settings.twilio_auth_token and settings.twilio_auth_token_file:
+        faults.append("TWILIO_AUTH_TOKEN_FILE: set either this or TWILIO_AUTH_TOKEN")
+    if settings.twilio_auth_token_secondary and not settings.twilio_auth_token:
+        faults.append("TWILIO_AUTH_TOKEN_SECONDARY: is the next of two: set TWILIO_AUTH_TOKEN, the present one, too")
+    if settings.twilio_auth_token_file:
+        try:
+            tokens = settings.twilio_auth_token_file.read_text().split()
+        except (OSError, UnicodeDecodeError) as error:
+            faults.append(f"TWILIO_AUTH_TOKEN_FILE: cannot be read: {type(error).__name__}")
+        else:
+            if not tokens:
+                faults.append("TWILIO_AUTH_TOKEN_FILE: is empty: it has the auth tokens, one a line")
     return faults
 
 

@@ -59,7 +59,7 @@ def run(out: Console, err: Console, *, as_json: bool, keep: bool) -> bool:
     logs.set_up("WARNING")
     data_dir = (config.load().data_dir or embedded.default_data_dir()) / "demo"
     os.environ.update(_FAST | {"OUTBOUND_DATA_DIR": str(data_dir)})
-    for name in ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_API_URL", "OUTBOUND_PUBLIC_URL"):
+    for name in [name for name in os.environ if name.upper().startswith("TWILIO_")] + ["OUTBOUND_PUBLIC_URL"]:
         os.environ.pop(name, None)  # whatever is configured, the demo rings no phone
     os.environ["OUTBOUND_WEB_PORT"], os.environ["OUTBOUND_SIMULATOR_PORT"] = map(str, free_ports(2))
     config.settings.cache_clear()

@@ -30,6 +30,7 @@ _SCHEDULER_SILENT_S = 60  # its rules run every OUTBOUND_TICK_S, 10 s at most
 _HTTP_TIMEOUT_S = 10
 _NO_CALL = 10**18 - 1  # an id that no call will ever have
 _GEO_PERMISSIONS = "Twilio's console: Voice, Settings, Geo permissions"
+_NOBODY = "+15005550000"
 _NAMED_MAX = 6  # differences that are told one by one
 _RULES = ("claimed", "no_call_sid", "no_lead")
 
@@ -586,11 +587,19 @@ def _public_url() -> _Said:
 
 def _callbacks() -> _Said:
     """A callback about a call that does not exist, once as the carrier would sign it and once forged."""
+    from outbound import callback_tag
     from outbound.carrier import twilio
 
-    url = f"{settings().callback_base}/callbacks/{_NO_CALL}"
-    account_sid = settings().twilio_account_sid or ""
-    form = {"AccountSid": account_sid, "CallSid": "CA" + "0" * 32, "CallStatus": "completed"}
+    if not settings().has_auth_token:
+        return _ok("not looked at: only `outbound web` has the auth token that signs them")
+    url = f"{settings().callback_base}/callbacks/{_NO_CALL}/{callback_tag.make(_NO_CALL, _NOBODY)}"
+    form = {
+        "AccountSid": settings().twilio_account_sid or "",
+        "CallSid": "CA" + "0" * 32,
+        "CallStatus": "completed",
+        "Direction": "outbound-api",
+        "To": _NOBODY,
+    }
     signature = twilio.sign(_without_login(url), form)
     status, body = _ask(url, form, signature)
     if status == 503:
@@ -598,8 +607,8 @@ def _callbacks() -> _Said:
     if status == 403:
         return _fail(
             "what the carrier signs is refused",
-            "give `outbound web` the same TWILIO_AUTH_TOKEN, TWILIO_ACCOUNT_SID and OUTBOUND_PUBLIC_URL, and start"
-            " it again; a proxy must hand on the path as it came",
+            "give `outbound web` the same TWILIO_AUTH_TOKEN, TWILIO_ACCOUNT_SID, OUTBOUND_CALLBACK_KEY and"
+            " OUTBOUND_PUBLIC_URL, and start it again; a proxy must hand on the path as it came",
         )
     if status != 404:
         return _fail(f"a signed callback got {status or body}", "look at the log of `outbound web`, and at proxies")

@@ -74,7 +74,7 @@ def invent_account(settings: config.Settings) -> None:
     Raises:
         embedded.EmbeddedError: the data directory cannot be written.
     """
-    if settings.carrier != "simulator" or (settings.twilio_account_sid and settings.twilio_auth_token):
+    if settings.carrier != "simulator" or (settings.twilio_account_sid and settings.has_auth_token):
         return
     path = _data_dir(settings) / "simulator.json"
     try:

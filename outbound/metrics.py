@@ -36,8 +36,29 @@ for _reason in (
     "other_call_sid",
     "other_account",
     "unknown_number",
+    "wrong_tag",
+    "other_leg",
 ):
     refused_callbacks.labels(_reason)
+
+refused_connections = Counter(
+    "outbound_connections_refused",
+    "Connections that were ended early, by reason; counted by this web process.",
+    ["reason"],
+    registry=registry,
+)
+for _reason in (
+    "idle",
+    "slow",
+    "malformed",
+    "upgrade",
+    "pipelined",
+    "head_too_large",
+    "body_too_large",
+    "too_many",
+    "too_many_of_address",
+):
+    refused_connections.labels(_reason)
 
 Numbers = dict[str, dict[str | None, float]]
 
@@ -187,7 +208,7 @@ _DUTIES = ("claimed", "no_call_sid", "no_lead", "reconcile", "hang_up")
 # Name, help, counter in the database, label, and the values that are shown from the start: a series that begins with
 # its first event hides that event from increase().
 BROKER_FAULTS = (*(code.lower() for code in redis_client.FAULTS), "other")
-_EFFECTS = ("moved", "unchanged", "unknown_status")
+_EFFECTS = ("moved", "unchanged", "unknown_status", "never_dialed")
 _TOTALS = (
     (
         "outbound_claims",
@@ -198,7 +219,7 @@ _TOTALS = (
     ),
     ("outbound_dials", "Requests to the carrier, by outcome.", "dial", "result", ("refused", "not_sent", "unknown")),
     ("outbound_callbacks", "Callbacks taken, by effect.", "report.callback", "result", _EFFECTS),
-    ("outbound_lookups", "Answers to our questions, by effect.", "report.lookup", "result", _EFFECTS),
+    ("outbound_lookups", "Answers to our questions, by effect.", "report.lookup", "result", _EFFECTS[:3]),
     ("outbound_calls_ended", "Calls that ended; one whose late truth differs counts again.", "ended", "status", FINAL),
     (
         "outbound_calls_held",

@@ -37,6 +37,7 @@ def reconcile_overdue_calls() -> int:
         # First those that have no call_sid, which will soon be closed, but not so many that live calls are forgotten.
         _look_for_unbound(budget)
         _ask_about_overdue(ask, budget, until=budget.singles // 2, only_unbound=True)
+        _ask_about_questions(budget)
         confirm_live_calls(budget, ask)
         _ask_about_overdue(ask, budget)
     except CarrierSilent as reason:
@@ -58,6 +59,33 @@ def _ask_about_overdue(
         ask(call)
         if only_unbound and call.call_sid is not None:
             return  # they come last
+
+
+def _ask_about_questions(budget: Budget) -> None:
+    """Ask for the calls of which a callback spoke, although their rows were never dialed: after a restore they were."""
+    relook_s = settings().relook_s
+    kept = budget.singles // 2
+    while budget.singles > kept:
+        call = db.run(sql.take_call_in_question, relook_s=relook_s)
+        if call is None:
+            return
+        budget.spend_single(call)
+        with _by_itself(call):
+            _settle_question(call)
+        budget.asked += 1
+
+
+def _settle_question(call: db.Row) -> None:
+    try:
+        report = carrier().fetch_call(call.call_sid, _order(call))
+    except OddAnswer:
+        answer = "other_call"  # not this call: it has other numbers, or was not made as we make them
+    else:
+        if report is not None and callback.record(call.id, report) != "other_call_sid":
+            return
+        answer = "absent" if report is None else "other_call"  # it is another row's
+    settled = db.run(sql.answer_question, call_id=call.id, call_sid=call.call_sid, answer=answer, looks_min=LOOKS_MIN)
+    log.error("reconcile.never_dialed", answer=answer, may_be_dialed=bool(settled and settled.may_be_dialed))
 
 
 def _look_for_unbound(budget: Budget) -> None:

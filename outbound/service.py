@@ -14,7 +14,8 @@ log = logs.get("service")
 PROGRAM = "/usr/local/bin/outbound"  # what the units say until they are installed
 NEXT = """
 next:
-  /etc/outbound/credentials/   a file each, 0600: DATABASE_URL, REDIS_URL, TWILIO_AUTH_TOKEN, OUTBOUND_METRICS_TOKEN,
+  /etc/outbound/credentials/   a file each, 0600: DATABASE_URL, REDIS_URL, TWILIO_AUTH_TOKEN (web alone),
+                               TWILIO_API_KEY_SECRET, OUTBOUND_CALLBACK_KEY (worker, scheduler), OUTBOUND_METRICS_TOKEN,
                                and OUTBOUND_OWNER_DATABASE_URL for migrate alone, after `outbound roles`
   /etc/outbound/outbound.env   every other setting, NAME=value
   systemctl daemon-reload && systemctl start outbound-migrate && systemctl enable --now outbound.target"""

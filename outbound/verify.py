@@ -159,7 +159,9 @@ def _settle_in(name: str, web: socket.socket, carrier_url: str) -> None:
     """From here on this process knows nothing but the place of its own, and rings no phone."""
     url = config.settings().database_url or ""
     port = web.getsockname()[1]
-    os.environ.pop("NOTIFY_SOCKET", None)  # we are nobody's service
+    # We are nobody's service, and the place's account has one token.
+    for other in ("NOTIFY_SOCKET", "TWILIO_AUTH_TOKEN_FILE", "TWILIO_AUTH_TOKEN_SECONDARY"):
+        os.environ.pop(other, None)
     os.environ.update(
         DATABASE_URL=session.without_search_path(url),
         OUTBOUND_SCHEMA=name,

@@ -9,12 +9,17 @@
 -- Moves    any live status -> a later one; failed for want of a call_sid -> its true status, but to a live one only
 --          where no other live call holds the number.  The first report gives the row its call_sid (adoption).
 --          Only a report that names our number may do so: ids repeat after a restore, and another call is not ours.
+--          A callback has to name it always, and to come with a tag (callback_tag.py), but for those of the version
+--          before (takes_untagged).
+--          claimed -> queued, and held, where a callback speaks of a call that was never dialed here: the carrier is
+--          asked first (reconcile.sql).
 --          A word that no carrier may say of its call (an unknown one, or one of our queue) counts as `initiated`.
 --          (nothing) -> queued: the next attempt of the ladder that the campaign has, or else the business, where the
 --          carrier says that the call ended busy, unanswered or failed.  What we closed ourselves gets none; nor does
 --          a callee whom another live call has by now.  A key of its own makes each attempt once.
--- Returns  of each report: `result` (moved, unchanged, unknown_status, other_call_sid or unknown_call), the status, and
---          is a lead due
+--          A callback that is repeated changes nothing.
+-- Returns  of each report: `result` (moved, unchanged, unknown_status, never_dialed; untagged, other_call_sid or
+--          unknown_call: refused), the status, and is a lead due
 -- Races    the dial that waits for its answer, other callbacks, clean-up: all take the row lock, rank decides
 -- Create answers do not wait for the disk: a server that crashes and forgets one is a worker that died before it
 -- wrote, and the first callback adopts the call.
@@ -22,7 +27,8 @@ with told as materialized (
     select told.*, coalesce(call_status_rank(told.status), 0) < 2 as is_strange
       from jsonb_to_recordset(:reports::jsonb)
         as told (call_id bigint, call_sid text, to_number text, status text, source text, sequence_number integer,
-                 occurred_at timestamptz, duration_s integer, answered_by text, sip_code integer, payload jsonb)
+                 occurred_at timestamptz, duration_s integer, answered_by text, sip_code integer, payload jsonb,
+                 is_untagged boolean)
 ), hurry as materialized (
     select set_config('synchronous_commit',
                       case when bool_and(source = 'create') then 'off' else current_setting('synchronous_commit') end,
@@ -32,7 +38,10 @@ with told as materialized (
     select call_log.id, call_log.status as was, told.call_sid as told_call_sid, told.source, told.occurred_at,
            told.duration_s as told_duration_s,
            told.answered_by as told_answered_by, told.sip_code, told.sequence_number, told.payload, told.is_strange,
-           told.status as told_status, reported.status as reported,
+           told.status as told_status, reported.status as reported, call_log.lead_id as had_lead,
+           call_log.paused_at as was_held_at,
+           told.source = 'callback' and call_log.direction = 'outbound'
+           and call_log.status in ('queued', 'claimed') as is_never_dialed,
            call_status_rank(reported.status) > call_status_rank(call_log.status)
            or call_awaits_truth(call_log.status, error_code)
               and (call_status_rank(reported.status) = 5
@@ -47,10 +56,12 @@ with told as materialized (
      cross join told
      cross join lateral (select case when told.is_strange then 'initiated' else told.status end as status) as reported
      inner join call_log on call_log.id = told.call_id
-     where call_log.call_sid = told.call_sid
-        or call_log.call_sid is null
-           and phone_key(coalesce(told.to_number, call_log.to_number))
-               is not distinct from phone_key(call_log.to_number)
+     where (call_log.call_sid = told.call_sid
+               and (told.source <> 'callback' or call_log.direction = 'inbound')
+            or coalesce(call_log.call_sid, told.call_sid) = told.call_sid
+               and phone_key(coalesce(told.to_number, call_log.to_number))
+                   is not distinct from phone_key(call_log.to_number))
+       and (told.is_untagged is not true or takes_untagged(call_log.dialed_at))
      order by call_log.id
        for update of call_log
 ), event as (
@@ -58,11 +69,42 @@ with told as materialized (
     select id, told_call_sid, source, told_status, sequence_number, occurred_at, payload from call
     on conflict do nothing
     returning call_id, source, occurred_at
+), in_question as (
+    insert into call_in_question (call_id, call_sid, was_paused)
+    select id, told_call_sid,
+           was_held_at is not null
+           and not exists (select from call_in_question where call_id = call.id and answer is null)
+      from call
+     where is_never_dialed
+    on conflict do nothing
+    returning call_id
+), held as (
+    update call_log
+       set status = 'queued', overdue_at = null, paused_at = coalesce(paused_at, now())
+      from in_question
+     where call_log.id = in_question.call_id and status in ('queued', 'claimed')
+), news as (
+    select call.*
+      from call
+      left join event on event.call_id = call.id
+     where not is_never_dialed
+       and (is_news or event.call_id is not null or call.source <> 'callback')
+), answered as (
+    update call_in_question
+       set answer = 'adopted'
+      from news
+     where call_in_question.call_id = news.id and call_in_question.call_sid = news.told_call_sid
+       and call_in_question.answer is null
 ), moved as (
     update call_log
        set call_sid = told_call_sid,
            looks = 0,
            status = case when is_news then reported else status end,
+           -- The carrier knows a call that was never dialed here.
+           dialed_at = case
+               when was in ('queued', 'claimed') then coalesce(dialed_at, occurred_at, now()) else dialed_at
+           end,
+           paused_at = case when was in ('queued', 'claimed') then null else paused_at end,
            answered_at = case
                when reported = 'in-progress' and (is_news or occurred_at is not null)
                    then least(answered_at, coalesce(occurred_at, now()))
@@ -102,8 +144,8 @@ with told as materialized (
                when source = 'lookup' then now() + make_interval(secs => :relook_s)
                else overdue_at
            end
-      from call
-     where call_log.id = call.id
+      from news
+     where call_log.id = news.id
     returning call_log.*, is_news, is_strange, source, was
 ), next_attempt as (
     -- The n-th end of its kind takes the n-th wait of the ladder; past the last one nobody is tried again.
@@ -147,26 +189,34 @@ with told as materialized (
                             ('number', from_number))
        and (refused_calls <> '{}' or troubles <> 0)
 ), result as (
-    select told.call_id, told.source,
+    select told.call_id, told.source, is_never_dialed,
            case
-               when is_news then 'moved'
-               when moved.is_strange then 'unknown_status'
-               when moved.id is not null then 'unchanged'
-               when exists (select from call_log where id = told.call_id) then 'other_call_sid'
-               else 'unknown_call'
+               when is_never_dialed then 'never_dialed'
+               when call.is_news then 'moved'
+               when call.is_strange then 'unknown_status'
+               when call.id is not null then 'unchanged'
+               when not exists (select from call_log where id = told.call_id) then 'unknown_call'
+               when told.is_untagged and not exists (select from call_log
+                                                      where id = told.call_id and takes_untagged(dialed_at))
+                   then 'untagged'
+               else 'other_call_sid'
            end as result,
-           moved.status,
+           moved.id is not null or event.call_id is not null as is_written,
+           coalesce(moved.status, call.was) as status,
            -- Once: a call that ends after it was answered had its nudge then.
-           coalesce(lead_id is null and moved.status not in ('initiated', 'ringing')
-                    and not (is_news and was = 'in-progress'), false) as lead_due
+           coalesce(call.had_lead is null and not is_never_dialed
+                    and coalesce(moved.status, call.was) not in ('initiated', 'ringing')
+                    and not (call.is_news and call.was = 'in-progress'), false) as lead_due
       from told
+      left join call on call.id = told.call_id
       left join moved on moved.id = told.call_id
+      left join event on event.call_id = told.call_id
 ), counted as (
     insert into counter (name, label, slot, value)
     select name, label, pg_backend_pid() % 8, sum(value)
       from (select 'report.' || source as name, result as label, 1 as value
               from result
-             where result not in ('other_call_sid', 'unknown_call')
+             where is_written
             union all
             select 'ended', status, 1 from moved where is_news and call_status_rank(status) = 5
             union all
@@ -193,29 +243,45 @@ with told as materialized (
 )
 select call_id, result, status, lead_due from result;
 
--- name: record_answered_by(call_id, call_sid, answered_by, payload)$
+-- name: record_answered_by(call_id, call_sid, answered_by, payload, is_untagged)$
 -- Keep what machine detection found out: the carrier says it apart from the call's status, and names no number, so that
 -- it cannot adopt a call.
 --
 -- Moves    nothing
--- Returns  `kept`; `no_call_sid_yet`, and the carrier had better say it again; `other_call_sid` or `unknown_call`
+-- Returns  `kept`; `no_call_sid_yet`, and the carrier had better say it again; `untagged`, `other_call_sid` or
+--          `unknown_call` (refused)
 -- Races    it is told again: one event, and the same word
 with call as (
-    select id, call_log.call_sid = :call_sid as is_meant from call_log where id = :call_id for update
+    select id, not :is_untagged::boolean or takes_untagged(dialed_at) as may_speak,
+           call_log.call_sid = :call_sid and (not :is_untagged::boolean or takes_untagged(dialed_at)) as is_meant
+      from call_log
+     where id = :call_id
+       for update
 ), event as (
     insert into call_event (call_id, call_sid, source, status, payload)
     select id, :call_sid, 'answered-by', :answered_by, :payload from call where is_meant
     on conflict do nothing
+    returning call_id
 ), kept as (
-    update call_log set answered_by = :answered_by from call where call_log.id = call.id and is_meant
+    update call_log set answered_by = :answered_by from event where call_log.id = event.call_id
 )
-select case when is_meant then 'kept' when is_meant is null then 'no_call_sid_yet' else 'other_call_sid' end from call
+select case
+           when is_meant then 'kept'
+           when not may_speak then 'untagged'
+           when is_meant is null then 'no_call_sid_yet'
+           else 'other_call_sid'
+       end
+  from call
 union all
 select 'unknown_call' where not exists (select from call);
 
--- name: find_call(call_sid)$
--- Returns  the id of the call that has this call_sid, or nothing
-select id from call_log where call_sid = :call_sid;
+-- name: called_number(call_id)$
+-- Returns  the number that a call is made to, which never changes; or nothing
+select to_number from call_log where id = :call_id;
+
+-- name: find_inbound_call(call_sid)$
+-- Returns  the id of the inbound call that has this call_sid, or nothing
+select id from call_log where call_sid = :call_sid and direction = 'inbound';
 
 -- name: record_inbound_call(call_sid, from_number, to_number, ring_s)^
 -- Write down a call that came in to one of our numbers.

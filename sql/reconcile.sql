@@ -168,6 +168,70 @@ select counted.name, counted.label, pg_backend_pid() % 8, 1
  where was <> 'failed'
 on conflict (name, label, slot) do update set value = counter.value + 1;
 
+-- name: take_call_in_question(relook_s)^
+-- Choose a call that a callback spoke of although it was never dialed here, and mark it so that nobody else asks at once.
+-- One that has moved on since (an operator closed it, a look-up found it) needs no answer any more.
+--
+-- Moves    nothing
+-- Returns  the call_sid that the callback named, and the call; or nothing
+-- Races    other hosts skip the row that is taken here
+with moved_on as (
+    update call_in_question
+       set answer = 'moved_on'
+      from call_log
+     where call_log.id = call_in_question.call_id and answer is null and status <> 'queued'
+), asked as (
+    select question.call_id, question.call_sid
+      from call_in_question as question
+     inner join call_log on call_log.id = question.call_id
+     where answer is null
+       and status = 'queued'
+       and (question.looked_at is null or question.looked_at < now() - make_interval(secs => :relook_s))
+     order by question.looked_at nulls first, question.at
+     limit 1
+       for update of question skip locked
+), marked as (
+    update call_in_question as question
+       set looked_at = now()
+      from asked
+     where question.call_id = asked.call_id and question.call_sid = asked.call_sid
+    returning question.call_id, question.call_sid
+)
+select call_log.id, marked.call_sid, direction, from_number, to_number
+  from marked
+ inner join call_log on call_log.id = marked.call_id;
+
+-- name: answer_question(call_id, call_sid, answer, looks_min)^
+-- The carrier knows of no such call, or of one that is not this one.  Its lists lag behind, so that it knows of none is
+-- believed when it said so looks_min times.  Once no question about the call is open, it may be dialed again.
+--
+-- Moves    nothing
+-- Returns  the answer, and was it the last one that its call waited for; nothing where it was answered before
+-- Races    a look-up that finds the call first wins: the question has its answer
+with call as (
+    select id from call_log where id = :call_id for update
+), answered as (
+    update call_in_question as question
+       set looks = looks + 1,
+           answer = case when :answer::text <> 'absent' or looks + 1 >= :looks_min then :answer end
+      from call
+     where question.call_id = call.id and question.call_sid = :call_sid and question.answer is null
+    returning question.call_id, question.answer
+), let_go as (
+    update call_log
+       set paused_at = null
+      from answered
+     where call_log.id = answered.call_id
+       and answered.answer is not null
+       and status = 'queued'
+       and not exists (select
+                         from call_in_question as other
+                        where other.call_id = answered.call_id
+                          and (other.call_sid <> :call_sid and other.answer is null or other.was_paused))
+    returning call_log.id
+)
+select answered.answer, exists (select from let_go) as may_be_dialed from answered;
+
 -- name: reconcile_done()!
 -- A round of reconcile came to its end.
 insert into duty (name) values ('reconcile') on conflict (name) do update set last_success_at = now();

@@ -186,7 +186,7 @@ def test_in_whatever_order_and_however_often_they_come_the_reports_end_in_the_sa
             assert ("create_lead_from_call_job", (_sid(number),)) in nudges
 
     assert world.count("ended", "completed") == number
-    assert world.count("report.callback", "moved") + world.count("report.callback", "unchanged") == number * 20 / 3
+    assert world.count("report.callback", "moved") + world.count("report.callback", "unchanged") == number * len(LIFE)
 
 
 def test_wherever_the_create_answer_falls_among_the_callbacks_the_row_ends_the_same(
@@ -222,7 +222,8 @@ def test_many_reports_at_once_end_in_the_same_row(world: World, nudges: Nudges) 
         assert (call.answered_at, call.ended_at) == tuple(BEGAN_AT + timedelta(seconds=s) for s in (2, 3))
         assert _deadline_s(world, call_id) == _about(LEAD_S)
         assert _events(world, call_id) == len(LIFE)
-    assert world.count("report.callback", "moved") + world.count("report.callback", "unchanged") == len(told)
+    taken = world.count("report.callback", "moved") + world.count("report.callback", "unchanged")
+    assert taken == len(told) / 10  # repeated ones change nothing, not even a count
     assert world.count("ended", "completed") == len(calls)
 
 
@@ -338,7 +339,7 @@ def test_a_callback_that_comes_before_the_dial_is_written_still_finds_its_call(w
     assert world.call(call_id)._replace(updated_at=None) == before._replace(updated_at=None)
 
 
-def test_a_call_that_we_believed_unsent_leaves_the_queue_when_the_carrier_speaks_of_it(
+def test_a_call_that_we_believed_unsent_leaves_the_queue_when_the_carrier_answers_that_it_has_it(
     world: World, nudges: Nudges
 ) -> None:
     business_id, number = world.business(), 0
@@ -347,11 +348,12 @@ def test_a_call_that_we_believed_unsent_leaves_the_queue_when_the_carrier_speaks
             number += 1
             call_id = _call_in(world, waiting, business_id, number)
 
-            result = callback.record(call_id, _report(word, _sid(number)))
+            result = callback.record(call_id, _report(word, _sid(number), source="lookup"))
 
             call = world.call(call_id)
             assert (result, call.call_sid) == ("moved", _sid(number))
             assert call.status == (word if word in LIFE else "initiated")
+            assert call.dialed_at is not None
             assert _deadline_s(world, call_id) == _about(LEAD_S if word == "completed" else RING_S)
 
 
@@ -584,7 +586,6 @@ def test_every_report_is_counted_by_its_source_and_effect_and_every_end_once(wor
     assert [tuple(row) for row in counted] == [
         ("ended", "completed", 1),
         ("report.callback", "moved", 3),
-        ("report.callback", "unchanged", 2),
         ("report.create", "unchanged", 1),
         ("report.lookup", "unchanged", 1),
     ]

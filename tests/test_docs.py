@@ -123,7 +123,11 @@ def exposed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Exposed]:
     """Every metric of an empty queue, without a database."""
     monkeypatch.setattr(metrics, "read", lambda: {"calls": {"queued": 0.0, "claimed": 0.0}})
     monkeypatch.setattr(schema, "missing_migrations", list)
-    families = [*metrics._Queue().collect(), *metrics.refused_callbacks.collect()]
+    families = [
+        *metrics._Queue().collect(),
+        *metrics.refused_callbacks.collect(),
+        *metrics.refused_connections.collect(),
+    ]
     found = {}
     for family in families:
         named = getattr(family, "_labelnames", None)

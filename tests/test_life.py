@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from outbound import enqueue
+from outbound import callback_tag, enqueue
 from outbound.call import DialOrder
 from outbound.carrier import CallUnsure
 from outbound.carrier.simulator import RunningSimulator
@@ -91,7 +91,7 @@ def test_a_call_lives_from_enqueue_to_lead(house: House) -> None:
     assert sorted(told) == ["completed", "in-progress", "initiated", "ringing"]
     assert house.value("select phone from leads where id = %s", call.lead_id) == "+15005550101"
     assert (call.duration_s is not None, call.answered_at is not None) == (True, True)
-    assert house.rings()[_callback(call_id)] == 1
+    assert house.rings()[_callback(house, call_id)] == 1
 
 
 def test_a_crash_after_the_claim_loses_the_nudge_and_the_call_is_dialed_all_the_same(house: House) -> None:
@@ -100,7 +100,7 @@ def test_a_crash_after_the_claim_loses_the_nudge_and_the_call_is_dialed_all_the_
 
     house.settles(call_id, "completed")
 
-    assert house.rings()[_callback(call_id)] == 1
+    assert house.rings()[_callback(house, call_id)] == 1
 
 
 def test_a_crash_before_the_request_left_closes_the_call_and_nobody_dials_it(house: House) -> None:
@@ -110,7 +110,7 @@ def test_a_crash_before_the_request_left_closes_the_call_and_nobody_dials_it(hou
     house.settles(call_id, "failed")
 
     assert house.call(call_id).error_code == "no_call_sid"
-    assert house.rings()[_callback(call_id)] == 0
+    assert house.rings()[_callback(house, call_id)] == 0
 
 
 def test_a_crash_after_the_request_left_lets_the_first_callback_adopt_the_call(house: House) -> None:
@@ -119,7 +119,7 @@ def test_a_crash_after_the_request_left_lets_the_first_callback_adopt_the_call(h
     place(carrier(), _order(house, call_id))  # and the worker dies before it stores the answer
 
     house.settles(call_id, "completed")
-    assert house.rings()[_callback(call_id)] == 1
+    assert house.rings()[_callback(house, call_id)] == 1
 
 
 def test_a_crash_after_the_request_left_and_no_callback_either_lets_reconcile_find_the_call(house: House) -> None:
@@ -132,7 +132,7 @@ def test_a_crash_after_the_request_left_and_no_callback_either_lets_reconcile_fi
 
     house.settles(call_id, "completed")
 
-    assert house.rings()[_callback(call_id)] == 1
+    assert house.rings()[_callback(house, call_id)] == 1
 
 
 def test_a_crash_of_the_web_process_loses_callbacks_and_reconcile_asks_for_them(house: House) -> None:
@@ -203,7 +203,7 @@ def test_a_crash_at_any_commit_boundary_loses_no_call_and_rings_no_phone_twice(h
     until(settled, timeout_s=60)
     assert not request.exists(), "nobody came by that point"
     rings = house.rings()
-    assert max(rings[_callback(call_id)] for call_id in calls) <= 1
+    assert max(rings[_callback(house, call_id)] for call_id in calls) <= 1
     assert all(call.error_code for call in map(house.call, calls) if call.status == "failed")
 
 
@@ -223,5 +223,6 @@ def _order(house: House, call_id: int) -> DialOrder:
     return DialOrder(call_id, call.from_number, call.to_number, None, "<Response/>")
 
 
-def _callback(call_id: int) -> str:
-    return f"{settings().callback_base}/callbacks/{call_id}"
+def _callback(house: House, call_id: int) -> str:
+    tag = callback_tag.make(call_id, house.call(call_id).to_number)
+    return f"{settings().callback_base}/callbacks/{call_id}/{tag}"

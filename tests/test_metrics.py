@@ -21,7 +21,7 @@ LABELS = {
     "status": 10,
     "rule": 4,
     "result": 6,
-    "reason": 8,
+    "reason": 9,
     "duty": 5,
     "version": 1,
     "holder": 3,

@@ -42,6 +42,8 @@ class Modelled:
     status: str = "queued"
     call_sid: str | None = None
     error_code: str | None = None
+    asked: bool = False
+    held: bool = False  # until the carrier was asked about a callback of a call that was never dialed
     fence: int = 0
     overdue: bool = False
     looks: int = 0
@@ -102,7 +104,7 @@ class Life(RuleBasedStateMachine):
     def claim(self) -> None:
         self.world.do("update call_log set due_at = now() - interval '1 s' where status = 'queued'")
         claimed = {row.id for row in db.run(dispatch.sql.claim_due_calls, **CLAIM)}
-        assert claimed == {number for number, call in self.model.items() if call.status == "queued"}
+        assert claimed == {number for number, call in self.model.items() if call.status == "queued" and not call.held}
         for number in claimed:
             call = self.model[number]
             call.status, call.overdue, call.fence = "claimed", False, call.fence + 1
@@ -148,6 +150,21 @@ class Life(RuleBasedStateMachine):
     @rule(call_id=calls, status=st.sampled_from(["initiated", "ringing", "in-progress", *FINAL]))
     def callback(self, call_id: int, status: str) -> None:
         self._report(call_id, status, "callback", self._sid_of(call_id))
+
+    @rule(call_id=calls, status=st.sampled_from(["ringing", "completed"]))
+    def the_carrier_has_it(self, call_id: int, status: str) -> None:
+        call = self.model[call_id]
+        if call.held and call.status == "queued":
+            self._report(call_id, status, "lookup", self._sid_of(call_id))
+            call.held, call.asked = False, True
+
+    @rule(call_id=calls)
+    def the_carrier_does_not_know_it(self, call_id: int) -> None:
+        call = self.model[call_id]
+        question = {"call_id": call_id, "call_sid": self._sid_of(call_id), "answer": "absent"}
+        settled = db.run(reconcile.sql.answer_question, **question, looks_min=1)
+        assert (settled is not None) == call.held
+        call.held, call.asked = False, call.asked or call.held
 
     @rule(call_id=calls, status=st.sampled_from(["ringing", "completed"]))
     def callback_of_another_call(self, call_id: int, status: str) -> None:
@@ -226,6 +243,13 @@ class Life(RuleBasedStateMachine):
     def _report(self, call_id: int, status: str, source: str, call_sid: str) -> None:
         call = self.model[call_id]
         result = callback.record(call_id, Report(call_sid, status, source))  # type: ignore[arg-type]
+        if call.status in ("queued", "claimed") and source == "callback":
+            assert result == "never_dialed"
+            # The same callback once more, after the carrier was asked, holds nothing.
+            call.held = call.held or not call.asked
+            call.status, call.overdue = ("queued", False) if call.held else (call.status, call.overdue)
+            call.told.add((source, status))
+            return
         holder = self._holder(call.phone)
         news = RANK[status] > RANK[call.status] or (call.awaits_truth and (status in FINAL or holder is None))
         assert result == ("moved" if news else "unchanged")

@@ -97,45 +97,65 @@ def test_every_secret_comes_as_a_file_that_is_a_setting() -> None:
     texts = "\n".join(service.units(Path("/bin/true")).values())
     loaded = dict(re.findall(r"^LoadCredential=(\w+):(\S+)$", texts, re.M))
 
-    assert loaded.keys() == {
-        *("DATABASE_URL", "REDIS_URL", "TWILIO_AUTH_TOKEN", "OUTBOUND_METRICS_TOKEN", "OUTBOUND_OWNER_DATABASE_URL")
-    }
+    assert loaded.keys() == SECRETS.keys()
     assert loaded.keys() <= set(config.env_names().values())
     assert all(path == f"/etc/outbound/credentials/{name}" for name, path in loaded.items())
 
 
-def test_each_process_is_given_the_secrets_that_it_needs_and_no_other() -> None:
-    needed = {
-        "outbound-worker@.service": {"DATABASE_URL", "REDIS_URL", "TWILIO_AUTH_TOKEN"},
-        "outbound-scheduler.service": {"DATABASE_URL", "REDIS_URL", "TWILIO_AUTH_TOKEN"},
-        "outbound-web.service": {"DATABASE_URL", "REDIS_URL", "TWILIO_AUTH_TOKEN", "OUTBOUND_METRICS_TOKEN"},
-        "outbound-migrate.service": {"DATABASE_URL", "OUTBOUND_OWNER_DATABASE_URL"},
-    }
-    texts = service.units(Path("/bin/true"))
+SECRETS = {
+    "DATABASE_URL": "postgresql://outbound@db.example/outbound",
+    "OUTBOUND_OWNER_DATABASE_URL": "postgresql://owner@db.example/outbound",
+    "REDIS_URL": "redis://redis.example",
+    "TWILIO_AUTH_TOKEN": "the-auth-token",
+    "TWILIO_AUTH_TOKEN_SECONDARY": "the-next-token",
+    "TWILIO_API_KEY_SECRET": "the-secret",
+    "OUTBOUND_CALLBACK_KEY": "a-key-of-our-own-for-tags",
+    "OUTBOUND_METRICS_TOKEN": "a-long-enough-token",
+}
 
-    for unit, text in texts.items():
-        assert set(re.findall(r"^LoadCredential=(\w+):", text, re.M)) == needed.get(unit, set()), unit
+
+NEEDED = {
+    "outbound-worker@.service": {"DATABASE_URL", "REDIS_URL", "TWILIO_API_KEY_SECRET", "OUTBOUND_CALLBACK_KEY"},
+    "outbound-scheduler.service": {"DATABASE_URL", "REDIS_URL", "TWILIO_API_KEY_SECRET", "OUTBOUND_CALLBACK_KEY"},
+    "outbound-web.service": SECRETS.keys() - {"TWILIO_API_KEY_SECRET", "OUTBOUND_OWNER_DATABASE_URL"},
+    "outbound-migrate.service": {"DATABASE_URL", "OUTBOUND_OWNER_DATABASE_URL"},
+}
+
+
+def test_each_process_is_given_the_secrets_that_it_needs_and_no_other() -> None:
+    for unit, text in service.units(Path("/bin/true")).items():
+        assert set(re.findall(r"^LoadCredential=(\w+):", text, re.M)) == NEEDED.get(unit, set()), unit
 
 
 @pytest.mark.parametrize("unit", SERVICES)
-def test_with_what_a_unit_gives_it_a_process_starts(given: Setter, tmp_path: Path, unit: str) -> None:
-    """Off loopback and with Twilio, where the most must be set."""
-    text = service.units(Path("/bin/true"))[unit]
-    for name in re.findall(r"^LoadCredential=(\w+):", text, re.M):
-        value = "postgresql://db.example.com/outbound" if "DATABASE" in name else "sixteen-characters-or-more"
-        (tmp_path / name).write_text("redis://redis.example.com" if name == "REDIS_URL" else value)
-    for name, value in re.findall(r"^SetCredential=(\w+):(.*)$", text, re.M):
-        if not (tmp_path / name).exists():
-            (tmp_path / name).write_text(value)
-    given(
-        CREDENTIALS_DIRECTORY=str(tmp_path),
-        OUTBOUND_CARRIER="twilio",
-        TWILIO_ACCOUNT_SID="AC" + "0" * 32,
-        OUTBOUND_PUBLIC_URL="https://calls.example.com",
-        OUTBOUND_WEB_HOST="0.0.0.0",  # noqa: S104
-    )
+def test_each_process_starts_with_its_own_secrets_and_the_auth_token_is_where_callbacks_are_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: str
+) -> None:
+    texts = service.units(Path("/bin/true"))
+    own = texts[unit] + texts["outbound-.service.d/sandbox.conf"]
+    loaded = re.findall(r"^LoadCredential=(\w+):", own, re.M)
+    for name, value in re.findall(r"^SetCredential=(\w+):(.*)$", own, re.M):
+        (tmp_path / name).write_text(value)
+    for name in loaded:
+        (tmp_path / name).write_text(SECRETS[name])
+    environment = {
+        "OUTBOUND_CARRIER": "twilio",
+        "OUTBOUND_PUBLIC_URL": "https://calls.example.com",
+        "OUTBOUND_WEB_HOST": "0.0.0.0",  # noqa: S104
+        "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+        "TWILIO_API_KEY_SID": "SK" + "0" * 32,
+    }
+    unset = " ".join(re.findall(r"^UnsetEnvironment=(.*)", own, re.M)).split()
+    for name in {*environment, *SECRETS}:
+        monkeypatch.delenv(name, raising=False)
+    for name in environment.keys() - set(unset):
+        monkeypatch.setenv(name, environment[name])
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
 
     config.load()
+
+    assert ("TWILIO_AUTH_TOKEN" in loaded) == (unit == "outbound-web.service")
+    assert ("TWILIO_API_KEY_SECRET" in loaded) == (unit in ("outbound-worker@.service", "outbound-scheduler.service"))
 
 
 def test_the_units_are_printed_for_any_program_and_account() -> None:

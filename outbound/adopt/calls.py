@@ -65,7 +65,7 @@ def ask_carrier(run: Run, wait: Callable[[float], None]) -> str | None:
     config = settings()
     if not _unasked(run):
         return None
-    if not (config.twilio_account_sid and config.twilio_auth_token):
+    if not config.has_login:
         return "no carrier is configured: the scheduler asks about the live calls once there is one"
     for look in range(_ROUNDS_MAX):
         if look:

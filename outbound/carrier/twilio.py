@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Literal, Protocol, TypeVar
@@ -30,6 +31,7 @@ from twilio.rest import Client
 from twilio.twiml.voice_response import VoiceResponse
 from yarl import URL
 
+from outbound import auth_token, callback_tag
 from outbound.call import WITHHELD_DIGITS, WITHHELD_WORDS, DialOrder, Report
 from outbound.carrier import (
     Accepted,
@@ -87,12 +89,15 @@ CODE_CHARS_MAX = 64  # call_log.error_code holds no more
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _OURS = "outbound-api"  # the direction of a call that was made as we make them
 _QUEUED = "queued"
+_WORD = re.compile(r"(?=.{1,64}\Z)[a-z]+(-[a-z]+)*")
 _PAGES_MAX = 1000  # of one list: a carrier whose pages do not end must not keep anybody for ever
 _FIND_PAGES_MAX = 4  # a telephone has some calls in two days, where a carrier knows the filter
 
 _DAY = timedelta(days=1)
 EARLY = timedelta(minutes=1)  # the carrier's clock may differ from ours by this much
 _LATE = timedelta(minutes=2)
+
+SIGNATURE = re.compile(r"[A-Za-z0-9+/]{27}=")  # of a callback: 20 bytes in Base64
 
 T = TypeVar("T")
 
@@ -154,9 +159,9 @@ class Twilio:
     """The carrier, for all threads of a process: what they ask travels side by side, on one thread of its own."""
 
     def __init__(self, config: Settings) -> None:
-        token = config.twilio_auth_token.get_secret_value() if config.twilio_auth_token else ""
         self._http = _Http(config)  # it refuses a wrong environment, before there is a thread
-        self._client = Client(config.twilio_account_sid, token, http_client=self._http)
+        user, password = config.api_key or (config.twilio_account_sid, next(iter(auth_token.tokens(config)), ""))
+        self._client = Client(user, password, config.twilio_account_sid, http_client=self._http)
         self._client.api.base_url = config.api_url
         self._config = config
         self._loop = asyncio.new_event_loop()
@@ -207,27 +212,8 @@ class Twilio:
     async def _place(self, order: DialOrder) -> Answered:
         sending = _Sending(order.send_by)
         _sending.set(sending)  # each dial is a task, which has this variable to itself
-        content = {"Url": order.voice_url} if order.voice_url else {"Twiml": order.twiml}
-        callback = f"{self._config.callback_base}/callbacks/{order.call_id}"
-        if order.machine_detection:  # asynchronous: nobody who picks up waits in silence for the verdict
-            content |= {
-                "MachineDetection": order.machine_detection,
-                "AsyncAmd": "true",
-                "AsyncAmdStatusCallback": f"{callback}/answered-by{RETRY_OVERRIDES}",
-                "AsyncAmdStatusCallbackMethod": "POST",
-            }
-        form = {
-            "To": order.to_number,
-            "From": order.from_number,
-            "StatusCallback": f"{callback}{RETRY_OVERRIDES}",
-            "StatusCallbackEvent": EVENTS,
-            "StatusCallbackMethod": "POST",
-            "Timeout": self._config.ring_s,
-            "TimeLimit": order.limit_s or self._config.time_limit_s,
-            **content,
-        }
         try:
-            call = await rest.request(self._client, "POST", "/Calls.json", form=form)
+            call = await rest.request(self._client, "POST", "/Calls.json", form=self._form_of(order))
         except RestError as error:
             return order.call_id, _outcome(error)
         except _TooLate:
@@ -238,6 +224,28 @@ class Twilio:
         if not isinstance(call, Mapping) or call_sid is None:
             return order.call_id, CallUnsure("an answer without a call_sid")
         return order.call_id, Accepted(call_sid, _queue_time_s(call.get("queue_time")))
+
+    def _form_of(self, order: DialOrder) -> dict[str, object]:
+        content: dict[str, object] = {"Url": order.voice_url} if order.voice_url else {"Twiml": order.twiml}
+        tag = callback_tag.make(order.call_id, order.to_number, self._config)
+        callback = f"{self._config.callback_base}/callbacks/{order.call_id}/{tag}"
+        if order.machine_detection:  # asynchronous: nobody who picks up waits in silence for the verdict
+            content |= {
+                "MachineDetection": order.machine_detection,
+                "AsyncAmd": "true",
+                "AsyncAmdStatusCallback": f"{callback}/answered-by{RETRY_OVERRIDES}",
+                "AsyncAmdStatusCallbackMethod": "POST",
+            }
+        return {
+            "To": order.to_number,
+            "From": order.from_number,
+            "StatusCallback": f"{callback}{RETRY_OVERRIDES}",
+            "StatusCallbackEvent": EVENTS,
+            "StatusCallbackMethod": "POST",
+            "Timeout": self._config.ring_s,
+            "TimeLimit": order.limit_s or self._config.time_limit_s,
+            **content,
+        }
 
     def fetch_call(self, call_sid: str, order: DialOrder | None = None) -> Report | None:
         """See `Carrier.fetch_call`."""
@@ -343,6 +351,7 @@ class _Http(AsyncHttpClient):  # type: ignore[misc]
         self._session: aiohttp.ClientSession | None = None
         self._proxy = _proxy_to(config.api_url)
         self._tls = _tls()
+        self._accepted = ""  # the auth token that the carrier took last
 
     async def request(
         self,
@@ -358,9 +367,26 @@ class _Http(AsyncHttpClient):  # type: ignore[misc]
         sending = _sending.get()
         if sending is not None:
             sending.check()
+        for user, password in self._logins(*auth):
+            login = base64.b64encode(":".join((user, password)).encode()).decode()
+            answer = await self._request_as(login, method, url, params, data, headers, sending)
+            if answer.status_code != HTTPStatus.UNAUTHORIZED:
+                self._accepted = password
+                break  # with 401 the carrier has done nothing: the next token may be the primary one by now
+        return answer
+
+    def _logins(self, user: str, password: str) -> list[tuple[str, str]]:
+        """Whom to be: with an auth token, each of those that there are, first the one that was taken last."""
+        tokens = auth_token.tokens(self._config)
+        if self._config.api_key or not tokens:
+            return [(user, password)]
+        return [(user, token) for token in sorted(tokens, key=lambda token: token != self._accepted)]
+
+    async def _request_as(
+        self, login: str, method: str, url: str, params: Any, data: Any, headers: Any, sending: _Sending | None
+    ) -> Response:
         if self._session is None:
             self._session = self._open()
-        login = base64.b64encode(":".join(auth).encode()).decode()
         form = {"Authorization": f"Basic {login}", "Content-Type": "application/x-www-form-urlencoded"}
         async with self._session.request(
             method,
@@ -459,28 +485,36 @@ def is_genuine(url: str, form: SignedForm, signature: str | None) -> bool:
     *url* is the public one, rebuilt from our own setting and never from headers (Twilio, webhooks security).  Twilio
     logs in with a user and password of the URL, and signs it without them.
     """
-    token = settings().twilio_auth_token
-    if not signature or token is None:
+    if not signature or not SIGNATURE.fullmatch(signature):
         return False
     try:
         parts = urlsplit(url)
         signed = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-        validator = RequestValidator(token.get_secret_value())
-        # Nearly always the URL as it is; the validator also tries it with and without its port, one after the other.
-        return hmac.compare_digest(validator.compute_signature(signed, form), signature) or bool(
-            validator.validate(signed, form, signature)
-        )
+        # Any of them: the next one becomes the primary one at a moment that the carrier chooses.
+        return any(_signed_with(token, signed, form, signature) for token in auth_token.tokens())
     except Exception:  # noqa: BLE001 (the validator raises TypeError on odd input: that is a no)
         return False
 
 
+def _signed_with(token: str, url: str, form: SignedForm, signature: str) -> bool:
+    validator = RequestValidator(token)
+    # Nearly always the URL as it is; the validator also tries it with and without its port, one after the other.
+    return hmac.compare_digest(validator.compute_signature(url, form), signature) or bool(
+        validator.validate(url, form, signature)
+    )
+
+
 def sign(url: str, form: Mapping[str, str]) -> str:
-    """The signature that the carrier puts on a callback to *url*; with it the doctor asks our own web process."""
-    token = settings().twilio_auth_token
-    if token is None:
-        raise RuntimeError("TWILIO_AUTH_TOKEN is not set")
-    signature: str = RequestValidator(token.get_secret_value()).compute_signature(url, dict(form))
-    return signature
+    """
+    The signature that the carrier puts on a callback to *url*; with it the doctor asks our own web process.
+
+    Raises:
+        RuntimeError: no auth token is known.
+    """
+    for token in auth_token.tokens():
+        signature: str = RequestValidator(token).compute_signature(url, dict(form))
+        return signature
+    raise RuntimeError("TWILIO_AUTH_TOKEN is not set")
 
 
 def read_callback(form: Mapping[str, str]) -> Report:
@@ -491,8 +525,8 @@ def read_callback(form: Mapping[str, str]) -> Report:
         ValueError: CallSid or CallStatus is missing or malformed; the message names it.
     """
     call_sid = _call_sid(form)
-    if not form.get("CallStatus"):
-        raise ValueError("CallStatus is missing")
+    if not _WORD.fullmatch(form.get("CallStatus", "")):
+        raise ValueError("CallStatus is missing or malformed")
     return Report(
         call_sid=call_sid,
         status=our_status(form["CallStatus"]),

@@ -4,27 +4,36 @@ import asyncio
 import hmac
 import socket
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from outbound import health, metrics, notify
+from outbound import callback_tag, health, metrics, notify
 from outbound.config import settings
 from outbound.web.callbacks import answered_by, inbound_status, status_callback, voice_inbound
+from outbound.web.connections import Connections
 from outbound.web.presence import keep_saying_so
+from outbound.web.protocol import BoundedHttp
 from outbound.web.together import Together
 
 _TICK_S = 1  # between two looks at the clock, for the answers' Date, and at whether it is time to stop
 _LAST_REQUESTS_S = 0.5  # who was let in just before we stop has this long to say what he wants
-_HEAD_MAX = 131_072  # bytes, with what came of the body in the same piece (64 KiB); a callback's head has some hundred
 _READY_S = 8  # a prober gets his answer within this, whatever hangs
+
+
+class _TagConvertor(StringConvertor):
+    regex = callback_tag.TAG.pattern
+
+
+register_url_convertor("callback_tag", _TagConvertor())
 
 
 def app() -> Starlette:
@@ -32,6 +41,9 @@ def app() -> Starlette:
     doors = Starlette(
         routes=[
             Route("/callbacks/inbound", inbound_status, methods=["POST"]),
+            Route("/callbacks/{call_id}/{tag:callback_tag}", status_callback, methods=["POST"]),
+            Route("/callbacks/{call_id}/{tag:callback_tag}/answered-by", answered_by, methods=["POST"]),
+            # As the version before made them: such calls may be in the air.
             Route("/callbacks/{call_id}", status_callback, methods=["POST"]),
             Route("/callbacks/{call_id}/answered-by", answered_by, methods=["POST"]),
             Route("/voice/inbound", voice_inbound, methods=["POST"]),
@@ -47,12 +59,13 @@ def app() -> Starlette:
 
 def server(host: str, port: int) -> uvicorn.Server:
     """A server for it; call `run()`."""
+    connections = Connections(settings().web_connections_max, settings().web_connections_per_address)
     return _Server(
         uvicorn.Config(
             app(),
             host=host,
             port=port,
-            http=_Http,
+            http=partial(BoundedHttp, connections=connections),  # type: ignore[arg-type]
             log_config=None,
             access_log=False,
             server_header=False,
@@ -61,31 +74,6 @@ def server(host: str, port: int) -> uvicorn.Server:
             timeout_notify=_TICK_S,
         )
     )
-
-
-class _Http(HttpToolsProtocol):
-    """Its parser in C bounds no request's head, which is read before any signature."""
-
-    _head_bytes: int | None = 0  # of the request that is being read; None once its head is over
-
-    def data_received(self, data: bytes) -> None:
-        """Read on, within the bounds."""
-        if self._head_bytes is not None:
-            self._head_bytes += len(data)
-            if self._head_bytes > _HEAD_MAX:
-                self.send_400_response("a request's head is too large")
-                return
-        super().data_received(data)
-
-    def on_headers_complete(self) -> None:
-        """The head is over."""
-        self._head_bytes = None
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """The next one may come."""
-        self._head_bytes = 0
-        super().on_message_complete()
 
 
 class _Server(uvicorn.Server):

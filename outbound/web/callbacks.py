@@ -1,31 +1,29 @@
 """What the carrier sends: read within bounds, its signature checked before anything else, then handed to a step."""
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
-from urllib.parse import parse_qsl
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
-from outbound import callback, db, logs, metrics
+from outbound import callback, callback_tag, db, logs
 from outbound.call import Report
-from outbound.carrier import twilio
+from outbound.carrier import callback_form, twilio
+from outbound.carrier.callback_form import FIELDS_MAX, Unreadable
 from outbound.config import settings
+from outbound.web import refusals
 
-log = logs.get("web")
+__all__ = ["BODY_MAX", "FIELDS_MAX", "answered_by", "inbound_status", "status_callback", "voice_inbound"]
 
 BODY_MAX = 65_536  # bytes; a callback has some hundred
-FIELDS_MAX = 200
 CALL_ID_DIGITS_MAX = 18  # more do not fit into a bigint
 
-# Which call it is and what became of it: these must be there, or be right, for the callback to be taken at all.
+# Which call it is and what became of it: there is no NUL in these.
 _IDENTITY = ("CallSid", "CallStatus", "AccountSid", "To", "From")
 
-Form = ImmutableMultiDict[str, str]
 T = TypeVar("T")
 
 _ANSWERS = {
@@ -33,9 +31,18 @@ _ANSWERS = {
     "kept": 204,
     "unchanged": 204,
     "unknown_status": 204,
+    "never_dialed": 204,
     "set_aside": 204,
+    "untagged": 403,
     "unknown_call": 404,
     "other_call_sid": 409,
+}
+_WRONG_TAG = "this is not the path that was made for this call: check OUTBOUND_CALLBACK_KEY"
+_TOO_LARGE = f"a callback has at most {BODY_MAX} bytes"
+_TEXTS = {
+    "untagged": _WRONG_TAG,
+    "unknown_call": "there is no such call",
+    "other_call_sid": "this call has another call_sid",
 }
 
 
@@ -47,38 +54,47 @@ class Refused(Exception):
     reason: str
     text: str
 
-    def response(self) -> Response:
+    def response(self, request: Request) -> Response:
         """Count the refusal and say it."""
-        metrics.refused_callbacks.labels(self.reason).inc()
-        log.warning("web.refused", reason=self.reason)
+        refusals.note_callback(self.reason, request.client.host if request.client else None)
         return PlainTextResponse(self.text + "\n", self.status)
 
 
 async def status_callback(request: Request) -> Response:
-    """POST /callbacks/{call_id}: a status of one of our outbound calls."""
+    """POST /callbacks/{call_id}/{tag}: a status of one of our outbound calls."""
     with logs.about(call_id=_named_call(request)):
         try:
             form = await _signed_form(request)
-            report = _read_report(form)
+            _must_be_of("outbound-api", form)
+            if not form.get("To"):
+                raise Refused(400, "malformed", "To is missing")
+            report = replace(_read_report(form), is_untagged=_must_fit(request, form["To"]))
             return _answer(await request.app.state.together.record(_call_id(request), report))
         except Refused as refused:
-            return refused.response()
+            return refused.response(request)
         except db.Unavailable:
             return _try_again()
 
 
 async def answered_by(request: Request) -> Response:
-    """POST /callbacks/{call_id}/answered-by: what machine detection says of one of our outbound calls."""
+    """POST /callbacks/{call_id}/{tag}/answered-by: what machine detection says of one of our outbound calls."""
     with logs.about(call_id=_named_call(request)):
         try:
             form = await _signed_form(request)
+            if "Direction" in form:  # Twilio says neither the direction nor a number here
+                _must_be_of("outbound-api", form)
             call_sid, word = _read(form, twilio.read_verdict)
+            call_id = _call_id(request)
+            number = await run_in_threadpool(callback.called_number, call_id)
+            if number is None:
+                raise Refused(404, "unknown_call", _TEXTS["unknown_call"])
+            is_untagged = _must_fit(request, number)
             result = await run_in_threadpool(
-                callback.record_answered_by, _call_id(request), call_sid, word, _payload(form)
+                callback.record_answered_by, call_id, call_sid, word, _payload(form), is_untagged=is_untagged
             )
             return _try_again() if result == "no_call_sid_yet" else _answer(result)
         except Refused as refused:
-            return refused.response()
+            return refused.response(request)
         except db.Unavailable:
             return _try_again()
 
@@ -86,10 +102,11 @@ async def answered_by(request: Request) -> Response:
 async def inbound_status(request: Request) -> Response:
     """POST /callbacks/inbound: a status of an inbound call; set it as the number's status callback URL."""
     try:
-        report = _read_report(await _signed_form(request))
-        return _answer(await run_in_threadpool(callback.record_by_call_sid, report))
+        form = await _signed_form(request)
+        _must_be_of("inbound", form)
+        return _answer(await run_in_threadpool(callback.record_by_call_sid, _read_report(form)))
     except Refused as refused:
-        return refused.response()
+        return refused.response(request)
     except db.Unavailable:
         return _try_again()
 
@@ -98,6 +115,7 @@ async def voice_inbound(request: Request) -> Response:
     """POST /voice/inbound: somebody calls one of our numbers; answer what its business says."""
     try:
         form = await _signed_form(request)
+        _must_be_of("inbound", form)
         report = _read_report(form)
         answer = await run_in_threadpool(
             callback.record_inbound_call, report.call_sid, twilio.caller_of(form), form.get("To", "")
@@ -106,25 +124,59 @@ async def voice_inbound(request: Request) -> Response:
             raise Refused(404, "unknown_number", "no business has this number: `outbound business set ID --number …`")
         return Response(twilio.answer_inbound(*answer), media_type="text/xml")
     except Refused as refused:
-        return refused.response()
+        return refused.response(request)
     except db.Unavailable:
         return _try_again()
 
 
-async def _signed_form(request: Request) -> Form:
+async def _signed_form(request: Request) -> Mapping[str, str]:
     """The form of a request that the carrier signed for our account; nothing is believed before that."""
-    form = _parse(request.headers.get("content-type", ""), await _body(request))
-    if not twilio.is_genuine(_public_url(request), form, request.headers.get("x-twilio-signature")):
+    signature = _promising_signature(request)
+    form = _parse(await _body(request))
+    if not twilio.is_genuine(_public_url(request), ImmutableMultiDict(form), signature):
         raise Refused(403, "forged", "the signature does not fit: check OUTBOUND_PUBLIC_URL and TWILIO_AUTH_TOKEN")
     if form.get("AccountSid") != settings().twilio_account_sid:
         raise Refused(403, "other_account", "this is another account's call")
     return form
 
 
+def _promising_signature(request: Request) -> str:
+    """What the head alone can tell: a body of which it says that nobody can have signed it is not read."""
+    signature = request.headers.get("x-twilio-signature", "")
+    if not twilio.SIGNATURE.fullmatch(signature):
+        raise Refused(403, "forged", "there is no signature: check OUTBOUND_PUBLIC_URL and TWILIO_AUTH_TOKEN")
+    if request.scope["query_string"] or b"?" in request.scope["raw_path"]:
+        raise Refused(400, "malformed", "no address of ours has a query")
+    tag, call_id = request.path_params.get("tag"), _named_call(request)
+    if tag is not None and not (call_id is not None and callback_tag.names_call(tag, call_id)):
+        raise Refused(403, "wrong_tag", _WRONG_TAG)
+    kind = request.headers.get("content-type", "").split(";", maxsplit=1)[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise Refused(415, "malformed", "a callback is a form")
+    if int(request.headers.get("content-length", "0")) > BODY_MAX:  # the parser lets nothing but digits through
+        raise Refused(413, "too_large", _TOO_LARGE)
+    return signature
+
+
+def _must_be_of(direction: str, form: Mapping[str, str]) -> None:
+    """Refuse what is said of another leg: one that some TwiML of this call started, or that came from elsewhere."""
+    if "ParentCallSid" in form or form.get("Direction") != direction:
+        raise Refused(403, "other_leg", f"this is no call whose Direction is {direction}")
+
+
+def _must_fit(request: Request, number: str) -> bool:
+    """Refuse a path that was made for another number; return whether it has no tag at all."""
+    tag, call_id = request.path_params.get("tag"), _named_call(request)
+    if tag is None:
+        return True
+    if call_id is None or not callback_tag.fits(tag, call_id, number):
+        raise Refused(403, "wrong_tag", _WRONG_TAG)
+    return False
+
+
 def _public_url(request: Request) -> str:
     """The URL that the carrier asked for: our own setting and the raw path, nothing that a header says."""
-    path, query = (bytes(request.scope[part]).decode("latin-1") for part in ("raw_path", "query_string"))
-    return settings().callback_base + path + (f"?{query}" if query else "")
+    return settings().callback_base + bytes(request.scope["raw_path"]).decode("latin-1")
 
 
 def _call_id(request: Request) -> int:
@@ -136,7 +188,7 @@ def _call_id(request: Request) -> int:
 
 def _named_call(request: Request) -> int | None:
     """The call that the path names, which need not exist; None where it could not."""
-    digits: str = request.path_params["call_id"]
+    digits: str = request.path_params.get("call_id", "")
     fits = digits.isascii() and digits.isdecimal() and len(digits) <= CALL_ID_DIGITS_MAX
     return int(digits) if fits else None
 
@@ -147,57 +199,43 @@ async def _body(request: Request) -> bytes:
         async for piece in request.stream():
             body += piece
             if len(body) > BODY_MAX:
-                raise Refused(413, "too_large", f"a callback has at most {BODY_MAX} bytes")
+                raise Refused(413, "too_large", _TOO_LARGE)
     except ClientDisconnect:
         raise Refused(400, "malformed", "the callback broke off") from None
     return body
 
 
-def _parse(content_type: str, body: bytes) -> Form:
-    if content_type.split(";", maxsplit=1)[0].strip().lower() != "application/x-www-form-urlencoded":
-        raise Refused(415, "malformed", "a callback is a form")
+def _parse(body: bytes) -> dict[str, str]:
     try:
-        pairs = parse_qsl(
-            body.decode("ascii"),
-            keep_blank_values=True,
-            strict_parsing=True,
-            errors="strict",
-            max_num_fields=FIELDS_MAX,
-        )
-    except ValueError:
-        raise Refused(400, "malformed", "this is not a form that we can read") from None
-    if any("\0" in name or ("\0" in value and name in _IDENTITY) for name, value in pairs):
+        form = dict(callback_form.read(body))
+    except Unreadable as error:
+        raise Refused(400, "malformed", str(error)) from None
+    if any("\0" in form.get(name, "") for name in _IDENTITY):
         raise Refused(400, "malformed", "a callback has no NUL in it")
-    return ImmutableMultiDict(pairs)
+    return form
 
 
-def _read_report(form: Form) -> Report:
+def _read_report(form: Mapping[str, str]) -> Report:
     return replace(_read(form, twilio.read_callback), payload=_payload(form))
 
 
-def _read(form: Form, reader: Callable[[dict[str, str]], T]) -> T:
-    """Let *reader* see what is said once: of what is said twice nobody knows which is meant."""
-    times = Counter(name for name, _ in form.multi_items())
-    repeated = [name for name in _IDENTITY if times[name] > 1]
-    if repeated:
-        raise Refused(400, "malformed", f"{repeated[0]} is given more than once")
+def _read(form: Mapping[str, str], reader: Callable[[Mapping[str, str]], T]) -> T:
     try:
-        return reader({name: value for name, value in form.items() if times[name] == 1})
+        return reader(form)
     except ValueError as error:
         raise Refused(400, "malformed", str(error)) from None
 
 
-def _payload(form: Form) -> dict[str, object]:
-    """All that was said, as it was said; a list of what is said twice.  PostgreSQL has no NUL."""
-    said = {name: [value.replace("\0", "") for value in form.getlist(name)] for name in form}
-    return {name: values[0] if len(values) == 1 else values for name, values in said.items()}
+def _payload(form: Mapping[str, str]) -> dict[str, object]:
+    """All that was said, as it was said.  PostgreSQL has no NUL."""
+    return {name: value.replace("\0", "") for name, value in form.items()}
 
 
 def _answer(result: str) -> Response:
     status = _ANSWERS[result]
     if status == 204:
         return Response(status_code=204)
-    raise Refused(status, result, "there is no such call" if status == 404 else "this call has another call_sid")
+    raise Refused(status, "wrong_tag" if result == "untagged" else result, _TEXTS[result])
 
 
 def _try_again() -> Response:

@@ -167,7 +167,7 @@ GUARDS = (
     Guard(
         "a report of another call changes nothing",
         "sql/callback.sql",
-        (("where call_log.call_sid = told.call_sid\n", "where true\n"),),
+        (("or coalesce(call_log.call_sid, told.call_sid) = told.call_sid", "or true"),),
         "tests/test_callback.py",
     ),
     Guard(
@@ -332,6 +332,54 @@ GUARDS = (
         "outbound/web/callbacks.py",
         (('if form.get("AccountSid") != settings().twilio_account_sid:', "if False:"),),
         "tests/test_web.py",
+    ),
+    Guard(
+        "a callback's path is the one that was made for this call and number",
+        "outbound/web/callbacks.py",
+        (("not callback_tag.fits(tag, call_id, number)", "False"),),
+        "tests/test_one_call.py",
+    ),
+    Guard(
+        "a path without a tag is of the version before",
+        "sql/callback.sql",
+        (("and (told.is_untagged is not true or takes_untagged(call_log.dialed_at))", ""),),
+        "tests/test_one_call.py",
+    ),
+    Guard(
+        "another leg of a call is not that call",
+        "outbound/web/callbacks.py",
+        (('if "ParentCallSid" in form or form.get("Direction") != direction:', "if False:"),),
+        "tests/test_one_call.py",
+    ),
+    Guard(
+        "a call that was never dialed is not moved by a callback",
+        "sql/callback.sql",
+        (("and call_log.status in ('queued', 'claimed') as is_never_dialed", "and false as is_never_dialed"),),
+        "tests/test_one_call.py",
+    ),
+    Guard(
+        "a call that the carrier is asked about is not dialed",
+        "sql/callback.sql",
+        (("paused_at = coalesce(paused_at, now())", "paused_at = paused_at"),),
+        "tests/test_one_call.py",
+    ),
+    Guard(
+        "one signed text has one form",
+        "outbound/carrier/callback_form.py",
+        (("if _is_cut_apart(sorted(pairs)):", "if False:"),),
+        "tests/test_callback_form.py",
+    ),
+    Guard(
+        "what is not body is bounded",
+        "outbound/web/protocol.py",
+        (("if self._not_body > HEAD_MAX:", "if False:"),),
+        "tests/test_bounded.py",
+    ),
+    Guard(
+        "what follows an upgrade is no request",
+        "outbound/web/protocol.py",
+        (("if self.parser.should_upgrade() or any(", "if False and any("),),
+        "tests/test_bounded.py",
     ),
     Guard(
         "a callback has a bounded body",

@@ -1,0 +1,64 @@
+"""The account's auth tokens: the primary one, which signs callbacks, and the next one, while it is rotated."""
+
+import time
+from pathlib import Path
+
+from outbound import config, logs
+
+log = logs.get("auth_token")
+
+LOOK_S = 1  # a file that has changed is read within this time
+
+
+class _Tokens:
+    """The tokens of this process, as it was configured and as their files say now."""
+
+    def __init__(self, settings: config.Settings) -> None:
+        self.settings = settings
+        given = (settings.twilio_auth_token, settings.twilio_auth_token_secondary)
+        self.found = tuple(token.get_secret_value() for token in given if token)
+        self._file = settings.twilio_auth_token_file
+        self._stamp: tuple[int, int, int] | None = None
+        self._look_at = float("-inf")
+
+    def look(self) -> tuple[str, ...]:
+        """The tokens, the primary one first."""
+        if self._file is not None and time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + LOOK_S
+            self._read(self._file)
+        return self.found
+
+    def _read(self, file: Path) -> None:
+        try:
+            found = file.stat()
+            stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
+            if stamp == self._stamp:
+                return
+            tokens = tuple(file.read_text().split())
+        except (OSError, UnicodeDecodeError) as error:
+            log.outage("auth_token.unreadable", error)  # those that we know go on
+            return
+        if not tokens:
+            log.outage("auth_token.unreadable", "empty")
+            return
+        if self._stamp is not None:
+            log.info("auth_token.changed", tokens=len(tokens))
+        self._stamp, self.found = stamp, tokens
+
+
+_tokens: list[_Tokens] = []  # of the present settings
+
+
+def tokens(settings: config.Settings | None = None) -> tuple[str, ...]:
+    """
+    The auth tokens that callbacks may be signed with, the primary one first; none where only an API key is known.
+
+    TWILIO_AUTH_TOKEN_FILE is looked at again every LOOK_S seconds: neither a restart nor a signal is needed.
+
+    Args:
+        settings: those of this process by default.
+    """
+    settings = settings or config.settings()
+    if not _tokens or _tokens[0].settings is not settings:
+        _tokens[:] = [_Tokens(settings)]
+    return _tokens[0].look()

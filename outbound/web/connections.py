@@ -1,0 +1,80 @@
+"""How many connections there may be, in all and from one address; who has waited longest makes room for who comes."""
+
+from collections import Counter
+from ipaddress import IPv6Address, ip_address
+from typing import Protocol
+
+_IPV6_PREFIX_BITS = 64  # what one subscriber has
+
+
+class Connection(Protocol):
+    """A connection that has not sent a whole request yet, or that has its answer."""
+
+    def crowd_out(self) -> None:
+        """End at once."""
+
+
+class Connections:
+    """
+    The connections of one server.
+
+    Args:
+        most: in all.
+        most_of_address: from one address that is not this host; behind a proxy on this host all are.
+    """
+
+    def __init__(self, most: int, most_of_address: int) -> None:
+        self._most = most
+        self._most_of_address = most_of_address
+        self._addresses: dict[Connection, str | None] = {}
+        self._of_address: Counter[str] = Counter()
+        self._waiting: dict[Connection, None] = {}  # for its request, the longest first
+
+    def admit(self, connection: Connection, peer: str | None) -> str | None:
+        """Let *connection* in, in place of another where there is no room; or say why not, in a metric's label."""
+        address = _subscriber(peer)
+        if address is not None and self._of_address[address] >= self._most_of_address:
+            return "too_many_of_address"
+        if len(self._addresses) >= self._most:
+            if not self._waiting:
+                return "too_many"
+            longest = next(iter(self._waiting))
+            self.forget(longest)
+            longest.crowd_out()
+        self._addresses[connection] = address
+        self._waiting[connection] = None
+        if address is not None:
+            self._of_address[address] += 1
+        return None
+
+    def is_answered(self, connection: Connection) -> None:
+        """It has said all that it wanted, and is being answered: it keeps its place."""
+        self._waiting.pop(connection, None)
+
+    def waits(self, connection: Connection) -> None:
+        """It has its answer."""
+        if connection in self._addresses:
+            self._waiting[connection] = None
+
+    def forget(self, connection: Connection) -> None:
+        """It is over."""
+        self._waiting.pop(connection, None)
+        address = self._addresses.pop(connection, None)
+        if address is not None:
+            self._of_address[address] -= 1
+            if not self._of_address[address]:
+                del self._of_address[address]
+
+
+def _subscriber(peer: str | None) -> str | None:
+    """Whom an address belongs to; None for this host and its sockets."""
+    try:
+        address = ip_address((peer or "").partition("%")[0])
+    except ValueError:
+        return None  # a Unix socket
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return _subscriber(str(address.ipv4_mapped))
+        if not address.is_loopback:
+            return str(IPv6Address(int(address) >> _IPV6_PREFIX_BITS << _IPV6_PREFIX_BITS))
+    return None if address.is_loopback else str(address)

@@ -1,0 +1,217 @@
+"""
+uvicorn's HTTP/1.1, within bounds: nothing of a request is believed before its signature, so nothing may cost much.
+
+The parser in C bounds neither head nor trailers, and the server waits for ever for what does not come.  A proxy in
+front would bound both, but is not always there, and knows no signature.
+"""
+
+import asyncio
+from typing import Any
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from outbound.web import refusals
+from outbound.web.connections import Connections
+
+HEAD_MAX = 16_384  # bytes that are not body: head, trailers, sizes of chunks; Twilio sends some hundred
+HEADERS_MAX = 100
+BODY_MAX = 131_072  # bytes; callbacks are refused at half of that, this bounds what comes after an answer
+IDLE_S = 10.0  # for the first byte of a first request; between two, uvicorn's keep-alive
+REQUEST_S = 10.0  # from its first byte to its last
+ANSWER_S = 30.0  # from there until the answer has left; the carrier gives up after 15 s
+LINGER_S = 5.0  # for an answer to leave once the connection is closing
+
+_TEXTS = {
+    400: "this is no request that is answered here",
+    408: "the request took too long",
+    413: "the request is too large",
+    503: "there are too many connections",
+}
+
+
+class _Refused(Exception):
+    """Raised inside the parser: it stops there."""
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        connections: Connections,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._all = connections
+        self._is_over = False
+        self._is_reading = False  # from the first byte of a request to its last
+        self._has_head = False
+        self._not_body = 0  # bytes of this request
+        self._body = 0
+        self._refusal: tuple[str, int] | None = None
+        self._deadline = 0.0
+        self._late = "idle"  # what it is, should the deadline pass
+        self._timer: asyncio.TimerHandle | None = None
+
+    # The connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Somebody connects."""
+        super().connection_made(transport)
+        reason = self._all.admit(self, self._peer)
+        if reason is not None:
+            self._refuse(reason, 503)
+        else:
+            self._expect(IDLE_S, "idle")
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        if self._is_over:
+            return
+        self._unset_keepalive_if_required()
+        if not self._is_reading:
+            self._is_reading = True
+            self._expect(REQUEST_S, "slow")
+        self._not_body += len(data)
+        try:
+            self.parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._refuse(*(self._refusal or ("malformed", 400)))
+            return
+        if self._not_body > HEAD_MAX:
+            self._refuse("head_too_large", 400)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The end."""
+        self._is_over = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._all.forget(self)
+        super().connection_lost(exc)
+
+    def crowd_out(self) -> None:
+        """Make room for another connection."""
+        self._refuse("too_many", 503)
+
+    # The request, as the parser reads it
+
+    def on_message_begin(self) -> None:
+        """A request begins; it must not be sent before the answer to the one before is there."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop("pipelined", 400)
+        self._has_head = False
+        self._body = 0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; what comes after the body is read by nobody."""
+        if self._has_head:
+            return
+        if len(self.headers) >= HEADERS_MAX:
+            self._stop("head_too_large", 400)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is there.  What follows an upgrade would be read as another request."""
+        self._has_head = True
+        if self.parser.should_upgrade() or any(name == b"upgrade" for name, _ in self.headers):
+            self._stop("upgrade", 400)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._not_body -= len(body)
+        self._body += len(body)
+        if self._body > BODY_MAX:
+            self._stop("body_too_large", 413)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is there."""
+        if self._not_body > HEAD_MAX:
+            self._stop("head_too_large", 400)
+        self._is_reading = False
+        self._not_body = 0
+        super().on_message_complete()
+        if self.cycle.response_complete:  # it was refused by its head
+            self._wait_for_another()
+        else:
+            self._all.is_answered(self)
+            self._expect(ANSWER_S, "unread")
+
+    def _stop(self, reason: str, status: int) -> None:
+        self._refusal = (reason, status)
+        raise _Refused
+
+    # The answer
+
+    def on_response_complete(self) -> None:
+        """The answer is written, though perhaps not sent."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._expect(LINGER_S, "unread")
+        elif not self._is_reading:
+            self._wait_for_another()
+
+    def _wait_for_another(self) -> None:
+        self._all.waits(self)
+        self._expect(LINGER_S if self.transport.get_write_buffer_size() else IDLE_S, "unread")
+
+    def timeout_keep_alive_handler(self) -> None:
+        """No other request came."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            super().timeout_keep_alive_handler()
+
+    # The bounds
+
+    def _expect(self, seconds: float, late: str) -> None:
+        """Let the connection end after *seconds*, unless it gets further until then."""
+        self._late = late
+        self._deadline = self.loop.time() + seconds
+        if self._timer is None or self._timer.when() > self._deadline:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self.loop.call_at(self._deadline, self._look_at_the_clock)
+
+    def _look_at_the_clock(self) -> None:
+        self._timer = None
+        if self.loop.time() < self._deadline:
+            self._timer = self.loop.call_at(self._deadline, self._look_at_the_clock)
+        elif self._is_over or self._late == "unread":
+            self.transport.abort()
+        else:
+            self._refuse(self._late, 408)
+
+    def _refuse(self, reason: str, status: int) -> None:
+        """Count it, say why where nothing else is being said, and close."""
+        self._is_over = True
+        refusals.note_connection(reason, self._peer)
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.abort()
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # whoever works on it has nobody to answer
+            self.cycle.message_event.set()
+        if reason != "idle":
+            self.transport.write(_answer(status))
+        self.transport.close()
+        self._expect(LINGER_S, "unread")
+
+    @property
+    def _peer(self) -> str | None:
+        return self.client[0] if self.client else None
+
+
+def _answer(status: int) -> bytes:
+    text = f"{_TEXTS[status]}\n".encode()
+    head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(text)
+    return STATUS_LINE[status] + head + text
