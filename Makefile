@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo up test chaos check bench guards build lock sbom audit clean
+.PHONY: help demo up test chaos fuzz check bench guards build lock sbom audit clean
 
 help:
 	@echo "make demo    watch 28 calls live and die, on servers of our own, without ringing a phone (ARGS=--json)"
 	@echo "make up      run everything on this machine until Ctrl-C"
 	@echo "make test    run the tests against real servers"
 	@echo "make chaos   break things at random while calls run, and check that none is lost or rung twice (ARGS=\"--calls N --seed S\")"
+	@echo "make fuzz    attack the web process, files, commands and messages with forged and odd input (ARGS=\"--seed S\")"
 	@echo "make guards  take out each guard alone and see its test fail"
 	@echo "make check   lint, types, layers, SQL, what bandit finds"
 	@echo "make lock    write the locks anew from pyproject.toml, versions as they are (ARGS=--upgrade, or ARGS=\"-P NAME\")"
@@ -36,6 +37,9 @@ test: $(READY)
 
 chaos: $(READY)
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+fuzz: $(READY)
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

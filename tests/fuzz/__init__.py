@@ -1,1 +1,1 @@
-"""Attacks of every kind, from a printed seed, and what came of them: `python -m tests.fuzz --help`."""
+"""Attacks that stay: odd and forged input from a seed, and counts of what it did."""
