@@ -39,6 +39,8 @@ insert into registry_check (phone, checked_at, is_listed) values ('+15005550101'
 insert into dialing_stop (cause, reason) values ('broker', 'it was flushed');
 insert into call_set_aside (call_id, step, reason) values (1, 'claim', 'odd');
 insert into web_presence default values;
+insert into call_in_question (call_id, call_sid, was_paused) values (1, 'CA1', false);
+insert into untagged_callback (dialed_before, accepted_until) values (now(), now());
 insert into identity (database_oid) values (1);
 insert into dials_begun (slot, calls) values (0, 1);
 insert into adoption (old_schema, begun_by, stamp) values ('public', 'operator', '1');

@@ -22,7 +22,8 @@ begin
     for held in
         select *
           from (values
-                    ('call_in_question', 'true')
+                    ('call_in_question', 'true'),
+                    ('untagged_callback', 'true')
                ) as listed (relation, condition)
          where current_setting('outbound.lose_rows', true) is distinct from 'on'
     loop
