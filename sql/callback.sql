@@ -39,7 +39,7 @@ with told as materialized (
            told.duration_s as told_duration_s,
            told.answered_by as told_answered_by, told.sip_code, told.sequence_number, told.payload, told.is_strange,
            told.status as told_status, reported.status as reported, call_log.lead_id as had_lead,
-           call_log.paused_at as was_held_at,
+           call_log.paused_at as was_held_at, call_log.call_sid is null as is_unbound,
            told.source = 'callback' and call_log.direction = 'outbound'
            and call_log.status in ('queued', 'claimed') as is_never_dialed,
            call_status_rank(reported.status) > call_status_rank(call_log.status)
@@ -88,7 +88,7 @@ with told as materialized (
       from call
       left join event on event.call_id = call.id
      where not is_never_dialed
-       and (is_news or event.call_id is not null or call.source <> 'callback')
+       and (is_news or is_unbound or event.call_id is not null or call.source <> 'callback')
 ), answered as (
     update call_in_question
        set answer = 'adopted'

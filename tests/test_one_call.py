@@ -342,6 +342,21 @@ def test_a_call_of_which_the_carrier_knows_nothing_is_dialed_after_all(
     assert [row.id for row in db.run(dispatch.sql.claim_due_calls, **CLAIM)] == [never_dialed]
 
 
+def test_what_was_said_before_the_dial_still_adopts_the_call_once_it_was_dialed(
+    world: World, nudges: Nudges, carrier: simulated.RunningSimulator
+) -> None:
+    call_id = world.claimed(world.business(), CALLER)
+    said = Report(SID, "initiated", "callback", to_number=CALLER)
+    callback.record(call_id, said)
+    _ask(carrier, world, times=config.LOOKS_MIN)
+    world.do("update call_log set status = 'claimed', overdue_at = now() + interval '30 s' where id = %s", call_id)
+    assert begin(call_id) is not None
+
+    assert callback.record(call_id, said) == "unchanged"
+
+    assert world.call(call_id).call_sid == SID
+
+
 def test_a_call_to_another_number_is_not_this_one(
     world: World, nudges: Nudges, carrier: simulated.RunningSimulator
 ) -> None:
