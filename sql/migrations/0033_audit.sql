@@ -92,8 +92,8 @@ create or replace function audit_hash(
 ) returns bytea
 language sql stable parallel safe
 return sha256(before || content
-              || convert_to(jsonb_build_array(place, source, entry_id, (extract(epoch from at) * 1000000)::bigint, db_user,
-                                              os_user, action, scope)::text, 'UTF8'));
+              || convert_to(jsonb_build_array(place, source, entry_id, (extract(epoch from at) * 1000000)::bigint,
+                                              db_user, os_user, action, scope)::text, 'UTF8'));
 
 -- Who it was is not the writer's to say.
 create or replace function audit_stamp() returns trigger
