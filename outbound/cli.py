@@ -371,6 +371,8 @@ def _everything_in_this_process(*, with_web: bool) -> None:
     from outbound import scheduler, web
     from outbound.worker import in_this_process
 
+    if with_web:
+        config.require_auth_token()
     settings = config.settings()
     stop = until_told_to_stop()
     server = web.server(settings.web_host, settings.web_port)

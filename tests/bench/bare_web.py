@@ -45,7 +45,7 @@ def app() -> Starlette:
             await connection.execute(_INSERT, [request.path_params["call_id"], form["CallStatus"], Jsonb(form)])
         return Response(status_code=204)
 
-    return Starlette(routes=[Route("/callbacks/{call_id}", callback, methods=["POST"])], lifespan=lifespan)
+    return Starlette(routes=[Route("/callbacks/{call_id}/{tag}", callback, methods=["POST"])], lifespan=lifespan)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
+from outbound import callback_tag
+
 STATUSES = ("ringing", "in-progress", "completed")
 
 
@@ -36,7 +38,7 @@ class _Line:
 def requests_of(base_url: str, call_id: str, call_sid: str, to_number: str) -> list[bytes]:
     """The callbacks of one call, as Twilio sends them."""
     token = os.environ["TWILIO_AUTH_TOKEN"].encode()
-    url = f"{base_url}/callbacks/{call_id}"
+    url = f"{base_url}/callbacks/{call_id}/{callback_tag.make(int(call_id), to_number)}"
     written = []
     for number, status in enumerate(STATUSES, start=1):
         form = {
