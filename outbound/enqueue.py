@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from outbound import calls_file, db, new_call, operator, plain_text
 from outbound.calls_file import REJECTED_SHOWN_MAX, BadFile, ImportReport
+from outbound.config import settings
 from outbound.new_call import FIELD_MAX, FIELDS_MAX, KEY_MAX, BadCall, NewCall
 
 __all__ = [
@@ -100,7 +101,8 @@ def enqueue_call(
     if business_id is None and campaign_id is None:
         raise BadCall("say whose call this is: give a business or a campaign")
     whose, campaign = _ids(business_id, campaign_id)
-    caller = _able(sql.find_caller(connection, business_id=whose, campaign_id=campaign), campaign)
+    found = sql.find_caller(connection, business_id=whose, campaign_id=campaign, carrier=settings().carrier)
+    caller = _able(found, campaign)
     call = new_call.read(caller, to_number, from_number, due_at, key, contact, time_zone)
     for _ in range(5):  # a twin that was committed in this instant is seen at the second look
         for row in sql.enqueue_calls(connection, campaign_id=campaign, batch=None, **_columns([call])):
@@ -165,7 +167,7 @@ def import_calls(
 
     @lru_cache(BUSINESSES_KEPT)
     def find(business_id: int | None) -> db.Row | None:
-        return db.run(sql.find_caller, business_id=business_id, campaign_id=campaign)
+        return db.run(sql.find_caller, business_id=business_id, campaign_id=campaign, carrier=settings().carrier)
 
     report = ImportReport(kept=True)
     with calls_file.open_file(path) as file:

@@ -165,7 +165,7 @@ def _search(phone: str) -> dict[str, str]:
 def _writings(phone: str) -> str:
     code, national, inside = numbering_plan.parts(phone)
     abroad = f"(?:(?:00|011){_GAP})?{_GAP.join(code)}{_GAP}(?:0{_GAP})?"
-    must = "" if len(national) >= _BARE_MIN else "{1}"
-    front = f"(?:{abroad}|0{_GAP}){must or '?'}"
+    bare = "|(?<![+])" if len(national) >= _BARE_MIN else ""  # behind a plus it is another country's number
+    front = f"(?:{abroad}|0{_GAP}{bare})"
     other = "" if inside.endswith(national) else f"|{_GAP.join(inside)}"  # Argentina's 15
     return f"{front}{_GAP.join(national)}{other}"

@@ -7,7 +7,7 @@ from functools import partial
 
 from outbound import callback, db, logs, set_aside
 from outbound.call import DialOrder, Report
-from outbound.carrier import CarrierCall, CarrierSilent, OddAnswer
+from outbound.carrier import CarrierCall, CarrierSilent, OddAnswer, OtherCall
 from outbound.carrier.twilio import EARLY, carrier, may_have_become
 from outbound.config import LOOKS_MIN, settings
 from outbound.confirm import Budget, confirm_live_calls, is_news, next_of
@@ -78,8 +78,8 @@ def _ask_about_questions(budget: Budget) -> None:
 def _settle_question(call: db.Row) -> None:
     try:
         report = carrier().fetch_call(call.call_sid, _order(call))
-    except OddAnswer:
-        answer = "other_call"  # not this call: it has other numbers, or was not made as we make them
+    except OtherCall:
+        answer = "other_call"
     else:
         if report is not None and callback.record(call.id, report) != "other_call_sid":
             return

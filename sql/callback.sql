@@ -70,14 +70,23 @@ with told as materialized (
     on conflict do nothing
     returning call_id, source, occurred_at
 ), in_question as (
+    -- Asked again where the carrier knew nothing of it, and now says more: its lists lag behind.
     insert into call_in_question (call_id, call_sid, was_paused)
     select id, told_call_sid,
            was_held_at is not null
-           and not exists (select from call_in_question where call_id = call.id and answer is null)
+           and coalesce((select bool_or(was_paused) from call_in_question where call_id = call.id and answer is null), true)
       from call
+     inner join event on event.call_id = call.id
      where is_never_dialed
-    on conflict do nothing
+    on conflict (call_id, call_sid) do update
+       set answer = null, looks = 0, looked_at = null, was_paused = excluded.was_paused
+     where call_in_question.answer in ('absent', 'other_call')
     returning call_id
+), said_why as (
+    insert into audit (who, action, scope, key, details)
+    select 'outbound', 'pause', 'call', call_id,
+           '{"reason": "The carrier speaks of this call, which was never dialed here: it is asked first."}'::jsonb
+      from in_question
 ), held as (
     update call_log
        set status = 'queued', overdue_at = null, paused_at = coalesce(paused_at, now())

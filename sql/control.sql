@@ -91,15 +91,28 @@ with call as (
        set status = 'queued', overdue_at = null, paused_at = now()
       from call
      where call_log.id = call.id and call.status in ('queued', 'claimed')
+), stays as (
+    update call_in_question
+       set was_paused = true
+      from call
+     where call_in_question.call_id = call.id and answer is null
 )
 select status from call;
 
 -- name: resume_call(call_id)$
+-- Let one call go again.  While the carrier is asked whether it was dialed after all, it stays held, and goes once that
+-- was answered.
+--
 -- Returns  was it paused
-with moved as (
+with question as (
+    update call_in_question set was_paused = false where call_id = :call_id and answer is null returning call_id
+), moved as (
     update call_log
        set paused_at = null
-     where id = :call_id and status = 'queued' and paused_at is not null
+     where id = :call_id
+       and status = 'queued'
+       and paused_at is not null
+       and not exists (select from call_in_question where call_id = :call_id and answer is null)
     returning id
 )
 select exists (select from moved);

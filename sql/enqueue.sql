@@ -140,7 +140,9 @@ select given.place, found.id, found.status, phone_key(found.to_number) <> phone_
         limit 1
  ) as found;
 
--- name: find_caller(business_id, campaign_id)^
+-- name: find_caller(business_id, campaign_id, carrier)^
+-- Also tells an application's own connection which carrier it enqueues for: destinations depend on it.
+--
 -- Returns  what is needed to know of a business, and of its campaign, before it calls, or nothing; `campaign_id` is NULL
 --          where the campaign is not this business's.  Without a business, the campaign says whose it is
 select business.id, business.time_zone, business.default_region, campaign.id as campaign_id,
@@ -160,7 +162,8 @@ select business.id, business.time_zone, business.default_region, campaign.id as 
   left join campaign on campaign.id = :campaign_id and campaign.business_id = business.id
  where business.id = coalesce(:business_id::bigint, (select campaign.business_id
                                                        from campaign
-                                                      where campaign.id = :campaign_id));
+                                                      where campaign.id = :campaign_id))
+   and set_config('outbound.carrier', :carrier, false) is not null;
 
 -- name: moment()$
 -- Returns  the time by the database's clock

@@ -97,13 +97,15 @@ with event as (
     delete from consent where phone_key(phone) = phone_key(:phone) returning phone
 ), checked as (
     delete from registry_check where phone_key(phone) = phone_key(:phone) returning phone
+), place as (
+    delete from destination where place ~ :pattern and length(place) > 7 returning id
 ), listed as (
     delete from suppression where phone_key(phone) = phone_key(:phone) returning id
 )
 select (select count(*) from call) as call_log, (select count(*) from event) as call_event,
        (select count(*) from aside) as call_set_aside, (select count(*) from lead) as leads,
        (select count(*) from agreed) as consent, (select count(*) from checked) as registry_check,
-       (select count(*) from listed) as suppression;
+       (select count(*) from place) as destination, (select count(*) from listed) as suppression;
 
 -- name: unmention(core, pattern)
 -- Take the number out of what is about others: a reason, a contact, a text of the carrier.

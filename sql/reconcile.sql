@@ -216,7 +216,7 @@ with call as (
            answer = case when :answer::text <> 'absent' or looks + 1 >= :looks_min then :answer end
       from call
      where question.call_id = call.id and question.call_sid = :call_sid and question.answer is null
-    returning question.call_id, question.answer
+    returning question.call_id, question.answer, question.was_paused
 ), let_go as (
     update call_log
        set paused_at = null
@@ -224,10 +224,12 @@ with call as (
      where call_log.id = answered.call_id
        and answered.answer is not null
        and status = 'queued'
+       and not answered.was_paused
        and not exists (select
                          from call_in_question as other
                         where other.call_id = answered.call_id
-                          and (other.call_sid <> :call_sid and other.answer is null or other.was_paused))
+                          and other.call_sid <> :call_sid
+                          and other.answer is null)
     returning call_log.id
 )
 select answered.answer, exists (select from let_go) as may_be_dialed from answered;

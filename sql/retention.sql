@@ -107,27 +107,13 @@ select count(*) from deleted;
 
 -- name: erase_old_audit(keep_days, batch_max, who)$
 -- Blank the details of the oldest entries of the audit; that something was done, when, by whom and to what kind of thing
--- stays, and the chain holds (audit_erase).
+-- stays, and the chain holds (audit_erase_old).
 --
 -- Returns  how many were blanked
 -- Races    another host that does the same: it waits for our rows, and blanks nothing twice
 -- Undo     none
-with past as (
-    select now() - make_interval(days => :keep_days) as moment
-), erased as (
-    select audit_erase(
-               :who, 'older than ' || :keep_days::text || ' days',
-               array(select id
-                       from audit
-                      where at < past.moment and not details ? 'erased' and action <> 'erase'
-                      order by at
-                      limit :batch_max),
-               array(select id
-                       from audit_change
-                      where at < past.moment and not details ? 'erased'
-                      order by at
-                      limit :batch_max)) as entries
-      from past
+with erased as (
+    select audit_erase_old(:who, :keep_days, :batch_max) as entries
 ), counted as (
     insert into counter (name, label, slot, value)
     select 'retention', 'audit', pg_backend_pid() % 8, entries from erased where entries > 0

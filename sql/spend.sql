@@ -15,13 +15,14 @@ with ended as materialized (
                when call_log.id is null or call_awaits_truth(call_log.status, call_log.error_code)
                    then spend_reserved.seconds
                when call_log.dialed_at is null then 0
-               else 60 * ceil(greatest(0, coalesce(
+               -- The carrier hangs up at the limit that was reserved, whatever it says of its duration.
+               else least(60 * ceil(spend_reserved.seconds / 60.0), 60 * ceil(greatest(0, coalesce(
                    call_log.duration_s,
                    case
                        when isfinite(call_log.answered_at) and isfinite(call_log.ended_at)
                            then extract(epoch from call_log.ended_at - call_log.answered_at)
                    end,
-                   0)) / 60.0)
+                   0)) / 60.0))
            end as seconds
       from spend_reserved
       left join call_log on call_log.id = spend_reserved.call_id

@@ -815,6 +815,7 @@ def test_where_there_are_calling_hours_the_callee_s_zone_must_be_known(
         " update business set window_id = hours.id from hours"
     )
     nowhere = "+881612345678"  # satellites and the like have no zone
+    world.do("insert into destination (place, allowed) values ('+8816', true)")
 
     report = import_calls(written(f"to,tz\n{nowhere},\n+972501234567,\n+881612345679,UTC\n"), business_id=acme)
 
@@ -832,6 +833,7 @@ def test_a_zone_that_a_longer_prefix_takes_away_is_missed(world: World, acme: in
         " update business set window_id = hours.id from hours"
     )
     world.do("insert into phone_zone (prefix, zones) values ('972501234', '{}'), ('88161234', '{UTC}')")
+    world.do("insert into destination (place, allowed) values ('+8816', true)")
     file = written("to\n+972501234567\n+972501244667\n+881612345678\n+881612355678\n")
 
     report = import_calls(file, business_id=acme)

@@ -53,6 +53,10 @@ class OddAnswer(CarrierSilent):
     """An answer came that cannot be believed: it is no call, or another one.  The next question may fare better."""
 
 
+class OtherCall(OddAnswer):
+    """The carrier has that call, and it is of other numbers, or was not made as we make ours."""
+
+
 class Accepted(NamedTuple):
     """A call that the carrier took, and how long it says that the call will wait there before it is dialed, seconds."""
 

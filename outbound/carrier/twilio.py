@@ -43,6 +43,7 @@ from outbound.carrier import (
     CarrierCall,
     CarrierSilent,
     OddAnswer,
+    OtherCall,
     SlowDown,
     reading,
     rest,
@@ -254,7 +255,7 @@ class Twilio:
         except _NoSuchCall:
             return None
         if order is not None and not _may_be(call, order):
-            raise OddAnswer("a call of other numbers")
+            raise OtherCall("a call of other numbers")
         return call.report()
 
     async def _fetch(self, call_sid: str) -> CarrierCall:
@@ -632,7 +633,9 @@ def _may_be(call: CarrierCall, order: DialOrder) -> bool:
     """Is that what was dialed?  What the carrier does not say, or writes otherwise than as E.164, proves nothing."""
     numbers = ((call.to_number, order.to_number), (call.from_number, order.from_number))
     return call.direction in (None, _OURS) and all(
-        theirs == ours for theirs, ours in numbers if theirs and _E164.fullmatch(theirs) and _E164.fullmatch(ours)
+        callback_tag.phone_key(theirs) == callback_tag.phone_key(ours)
+        for theirs, ours in numbers
+        if theirs and _E164.fullmatch(theirs) and _E164.fullmatch(ours)
     )
 
 

@@ -1910,3 +1910,14 @@ begin
     execute format('alter function destination_place() set search_path = %I, pg_temp', current_schema());
 end
 $$;
+
+-- What waits in the queue was put there while all countries were open: its countries stay open to its business.
+insert into destination (business_id, place, allowed, reason)
+select distinct waiting.business_id, place.region, true, 'Calls there waited in the queue when destinations were closed.'
+  from call_log as waiting
+ inner join business on business.id = waiting.business_id
+ cross join lateral number_place(waiting.to_number) as place
+ where waiting.status = 'queued'
+   and place.kind = 'ordinary'
+   and place.region is distinct from business_country(business.id, business.default_region)
+on conflict do nothing;

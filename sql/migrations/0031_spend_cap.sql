@@ -80,8 +80,8 @@ as $$
                                              when 'campaign' then campaign.time_limit_s
                                              else (select greatest(call_limit_s(null), max(other.time_limit_s))
                                                      from campaign as other
-                                                    where spend_cap.scope = 'account'
-                                                       or other.business_id = business.id)
+                                                    where (spend_cap.scope = 'account' or other.business_id = business.id)
+                                                      and coalesce(other.ends_at > now(), true))
                                          end)
                end as call_s
           from spend_cap

@@ -336,20 +336,21 @@ declare
     content bytea;
     head audit_head;
 begin
-    -- What was written before gets its link now.
+    -- What was written before gets its link now; the head is written once, as each version of it would be read by the next.
+    select * into strict head from audit_head for update;
     for entry in
         select * from audit
          where not exists (select from audit_link where source = 'audit' and entry_id = audit.id)
          order by id
     loop
-        select * into strict head from audit_head for update;
         content := audit_content(entry.who, entry.key, entry.details);
         head.hash := audit_hash(head.hash, head.place + 1, 'audit', entry.id, entry.at, entry.db_user, entry.os_user,
                                 entry.action, entry.scope, content);
         insert into audit_link (place, source, entry_id, content, hash)
         values (head.place + 1, 'audit', entry.id, content, head.hash);
-        update audit_head set place = head.place + 1, hash = head.hash;
+        head.place := head.place + 1;
     end loop;
+    update audit_head set place = head.place, hash = head.hash;
 
     create or replace trigger audit_stamp before insert on audit for each row execute function audit_stamp();
     create or replace trigger audit_change_stamp before insert on audit_change for each row execute function audit_stamp();

@@ -11,3 +11,5 @@ begin
     end loop;
 end
 $$;
+
+drop function if exists audit_erase_old(text, integer, integer);

@@ -12,7 +12,8 @@ _WRITE = (
     "update retry_ladder set name = %s",
     "update calling_window set name = %s, note = name",
     "update campaign set name = %s",
-    "update audit set who = %s, details = jsonb_build_object(who, who)",
+    "insert into audit (who, action, scope, key, details)"
+    " select who, 'pause', 'account', '', jsonb_build_object(who, who) from (values (%s)) as given (who)",
     "update suppression set reason = %s",
     "update consent set source = %s",
     "update dial_control set state = 'paused', state_reason = %s, state_since = now()",
