@@ -204,9 +204,9 @@ with told as materialized (
                when call.is_news then 'moved'
                when call.is_strange then 'unknown_status'
                when call.id is not null then 'unchanged'
-               when not exists (select from call_log where id = told.call_id) then 'unknown_call'
-               when told.is_untagged and not exists (select from call_log
-                                                      where id = told.call_id and takes_untagged(dialed_at))
+               when (select id from call_log where id = told.call_id) is null then 'unknown_call'
+               when told.is_untagged
+                    and not (select takes_untagged(dialed_at) from call_log where id = told.call_id)
                    then 'untagged'
                else 'other_call_sid'
            end as result,
