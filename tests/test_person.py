@@ -134,6 +134,7 @@ def test_nothing_in_the_whole_database_holds_a_forgotten_number(
         "leads": 1,
         "consent": 1,
         "registry_check": 1,
+        "destination": 0,
         "suppression": 2,
     }
     assert receipt["rewritten"]["call_log"] == 1
@@ -417,3 +418,21 @@ def test_every_column_that_can_hold_a_text_is_looked_at(world: World) -> None:
     looked_at = {row.source: row.content for row in world.rows("select * from columns_with_text()")}
 
     assert [row for row in columns if f"{row.column_name}::text" not in looked_at.get(row.table_name, "")] == []
+
+
+def test_a_number_of_another_country_that_ends_alike_is_another_person(world: World, nudges: list[Any]) -> None:
+    singapore = "+6592123456"
+    lived(world, singapore, singapore)
+
+    assert person.forget("+16592123456", who="dana")["deleted"]["call_log"] == 0
+
+    assert world.value("select count(*) from call_log where to_number = %s", singapore) == 1
+
+
+def test_whose_very_number_was_closed_as_a_destination_can_be_forgotten(world: World, nudges: list[Any]) -> None:
+    lived(world, ISRAELI, ISRAELI)
+    world.do("insert into destination (place, allowed) values (%s, false)", ISRAELI)
+
+    assert person.forget(ISRAELI, who="dana")["deleted"]["destination"] == 1
+
+    assert traces(world, ISRAELI) == []

@@ -253,8 +253,8 @@ def test_whoever_points_to_a_call_is_known_here(world: World) -> None:
         " where confrelid = 'call_log'::regclass and contype = 'f' order by 1"
     )
 
-    # What was set aside goes with its call.
-    assert [row.owner for row in pointing] == ["call_event", "call_log", "call_set_aside"]
+    # What was set aside, and what was asked about, goes with its call.
+    assert [row.owner for row in pointing] == ["call_event", "call_in_question", "call_log", "call_set_aside"]
 
 
 def test_the_scheduler_deletes_what_the_setting_lets_go(

@@ -67,7 +67,7 @@ def dump(world: World) -> dict[str, list[Any]]:
         ),
         "functions": world.rows(
             "select proname, pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace"
-            " order by 1"
+            " order by 1, 2"
         ),
         "triggers": world.rows(
             "select tgname, pg_get_triggerdef(oid) from pg_trigger where not tgisinternal order by 1"
