@@ -209,6 +209,7 @@ def test_a_claim_that_did_not_see_the_entry_yet_is_waited_for_and_undone(world: 
     done: list[Suppressed] = []
     suppressing = Thread(target=lambda: done.append(suppression.suppress(TO, who="ann", business_id=acme)))
     with psycopg.connect(world.url) as dispatcher:
+        dispatcher.execute("set outbound.carrier = 'simulator'")
         dispatch.sql.claim_due_calls(dispatcher, **CLAIM)
         suppressing.start()
         until(lambda: world.value("select count(*) from pg_locks where not granted") == 1)
@@ -223,6 +224,7 @@ def test_a_dial_that_did_not_see_the_entry_yet_is_waited_for_and_left(world: Wor
     done: list[Suppressed] = []
     suppressing = Thread(target=lambda: done.append(suppression.suppress(TO, who="ann")))
     with psycopg.connect(world.url) as worker:
+        worker.execute("set outbound.carrier = 'simulator'")
         dial.sql.begin_dials(worker, call_ids=[call_id], ask_s=60, send_s=0.1, life_s=3600)
         suppressing.start()
         until(lambda: world.value("select count(*) from pg_locks where not granted") == 1)

@@ -12,7 +12,7 @@ _WRITE = (
     "update retry_ladder set name = %s",
     "update calling_window set name = %s, note = name",
     "update campaign set name = %s",
-    "insert into audit (who, action, scope, details) select t, '', '', jsonb_build_object(t, t) from (values (%s)) as g (t)",
+    "insert into audit (who, action, scope, details) select t, '', '', jsonb_build_object(t, t) from (select %s) g (t)",
     "update suppression set reason = %s",
     "update consent set source = %s",
     "update dial_control set state = 'paused', state_reason = %s, state_since = now()",
