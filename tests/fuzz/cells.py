@@ -12,7 +12,10 @@ _WRITE = (
     "update retry_ladder set name = %s",
     "update calling_window set name = %s, note = name",
     "update campaign set name = %s",
-    "insert into audit (who, action, scope, details) select t, '', '', jsonb_build_object(t, t) from (select %s) g (t)",
+    (
+        "insert into audit (who, action, scope, key, details)"
+        " select who, '', '', '', jsonb_build_object(who, who) from (select %s) as given (who)"
+    ),
     "update suppression set reason = %s",
     "update consent set source = %s",
     "update dial_control set state = 'paused', state_reason = %s, state_since = now()",
