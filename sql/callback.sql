@@ -74,7 +74,9 @@ with told as materialized (
     insert into call_in_question (call_id, call_sid, was_paused)
     select id, told_call_sid,
            was_held_at is not null
-           and coalesce((select bool_or(was_paused) from call_in_question where call_id = call.id and answer is null), true)
+           and coalesce((select bool_or(was_paused)
+                           from call_in_question
+                          where call_id = call.id and answer is null), true)
       from call
      inner join event on event.call_id = call.id
      where is_never_dialed
