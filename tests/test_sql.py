@@ -73,6 +73,8 @@ def test_every_statement_is_used_and_every_used_statement_exists() -> None:
 
 def test_each_sql_file_belongs_to_the_module_of_its_name() -> None:
     for file in FILES:
+        if file.stem == "roles":
+            continue  # a script of psql's, which `outbound roles` runs as a whole
         reader = re.search(r"Read by (outbound/[\w/.]+?)(?: |,)", file.read_text())
         assert reader is not None, file.name
         assert (PACKAGE.parent / reader[1]).exists(), file.name
@@ -120,7 +122,7 @@ def test_only_one_file_knows_each_foreign_library() -> None:
         "apscheduler": {"scheduler.py"},
         "prometheus_client": {"metrics.py"},
         "starlette": {"web/__init__.py", "web/callbacks.py", "web/presence.py", "web/together.py"},
-        "uvicorn": {"web/__init__.py"},
+        "uvicorn": {"web/__init__.py", "web/protocol.py"},
         "dramatiq": {"broker.py", "dial.py", "lead.py", "master.py", "worker.py"},
         "redis": {"broker.py", "redis_client.py"} | OLD_REDIS,
         "phonenumbers": {"numbering_plan.py"},
