@@ -327,11 +327,21 @@ def limit(
         sql.set_limits(connection, **scope._asdict(), **sets, **limits)
         if given_caps := {name: values[name] for name in CAPS if name in values}:
             sql.set_spend_cap(connection, **scope._asdict(), given=db.json(given_caps))
+            if small := [row for row in sql.caps_below_one_call(connection, **scope._asdict()) if row.name in values]:
+                raise BadControl("; ".join(map(_below_one_call, small)))
         _audit(connection, who, "limit", scope, **values)
         sql.wake_dispatch(connection)
 
     db.transact(move)
     log.warning("control.limit", scope=scope.scope, **values)
+
+
+def _below_one_call(cap: db.Row) -> str:
+    return (
+        f"--{cap.name.replace('_', '-')} {cap.minutes} lets no call begin, as one may last {cap.needed} minutes: give "
+        "at least as many, 0 for no calls, or calls that end earlier (the campaign's --time-limit-s, or "
+        "OUTBOUND_TIME_LIMIT_S)"
+    )
 
 
 def rows() -> list[db.Row]:

@@ -268,6 +268,26 @@ on conflict (scope, key) do update
        = (select given.calls_per_hour, given.calls_per_day, given.minutes_per_hour, given.minutes_per_day
             from jsonb_populate_record(cap, :given) as given);
 
+-- name: caps_below_one_call(scope, key)
+-- The caps of minutes, other than 0, that would let no call of this scope begin: each may last longer than the cap.
+-- Returns  its name, its minutes, and the minutes that the longest call of this scope may last
+with longest as (
+    select ceil(greatest(
+               call_limit_s(case when :scope = 'campaign' then max(campaign.time_limit_s) end),
+               case when :scope <> 'campaign' then max(campaign.time_limit_s) end
+           ) / 60.0)::integer as minutes
+      from campaign
+     where (:scope = 'account' or :scope = 'business' and business_id::text = :key
+            or :scope = 'campaign' and id::text = :key)
+       and (:scope = 'campaign' or coalesce(ends_at > now(), true))
+)
+select given.name, given.minutes, longest.minutes as needed
+  from spend_cap
+ cross join longest
+ cross join lateral (values ('minutes_per_hour', minutes_per_hour), ('minutes_per_day', minutes_per_day))
+         as given (name, minutes)
+ where spend_cap.scope = :scope and spend_cap.key = :key and given.minutes > 0 and given.minutes < longest.minutes;
+
 -- name: list_control(account_rate)
 -- Returns  each scope that is limited, capped, paused, held or weighed, or has calls in the air
 select control.scope, control.key,

@@ -218,6 +218,22 @@ def test_a_cap_of_0_stops_and_one_that_is_taken_away_does_not(world: World, nudg
     assert audit == [{"calls_per_day": 0, "minutes_per_hour": 1000}, {"calls_per_day": None}]
 
 
+def test_a_cap_that_would_let_no_call_begin_is_refused(world: World, acme: int, spring: int) -> None:
+    of_business, of_campaign = Scope("business", str(acme)), Scope("campaign", str(spring))
+    with pytest.raises(BadControl, match="--minutes-per-day 9 lets no call begin, as one may last 10 minutes"):
+        control.limit(of_business, minutes_per_day="9", minutes_per_hour="10")
+    assert world.rows("select from spend_cap") == []
+
+    campaign.change(spring, {"time_limit_s": 1201}, who="Dana")
+    with pytest.raises(BadControl, match="--minutes-per-hour 20 lets no call begin, as one may last 21 minutes"):
+        control.limit(of_business, minutes_per_hour="20")
+    with pytest.raises(BadControl, match="may last 21 minutes"):
+        control.limit(of_campaign, minutes_per_hour="20")
+    campaign.change(spring, {"time_limit_s": 60}, who="Dana")
+    for scope, cap in ((of_campaign, "1"), (of_business, "10"), (of_business, "0")):
+        control.limit(scope, minutes_per_hour=cap)
+
+
 @pytest.mark.parametrize("text", ["-1", "1.5", "many", "", "100000001"])
 def test_a_cap_that_is_no_number_is_refused_and_changes_nothing(world: World, text: str) -> None:
     with pytest.raises(BadControl, match="--minutes-per-day is a whole number from 0"):
