@@ -303,10 +303,16 @@ class _Line:
 
 
 def test_one_address_has_its_part_of_the_connections_and_this_host_has_all() -> None:
-    lines = Connections(most=20, most_of_address=3)
+    lines, neighbour = Connections(most=20, most_of_address=3), _Line()
+    assert lines.admit(neighbour, "203.0.113.8") is None
+    of_one = [_Line() for _ in range(5)]
 
-    assert [lines.admit(_Line(), "203.0.113.7") for _ in range(5)] == [None] * 3 + ["too_many_of_address"] * 2
-    assert lines.admit(_Line(), "203.0.113.8") is None
+    assert [lines.admit(line, "203.0.113.7") for line in of_one] == [None] * 5
+    assert [line.is_out for line in of_one] == [True, True, False, False, False]
+    for line in of_one[2:]:
+        lines.is_answered(line)
+    assert lines.admit(_Line(), "203.0.113.7") == "too_many_of_address"
+    assert not neighbour.is_out
     assert [lines.admit(_Line(), where) for where in ("127.0.0.1", "::1", None, "127.9.9.9", "::ffff:127.0.0.1")] == [
         None
     ] * 5
@@ -315,9 +321,17 @@ def test_one_address_has_its_part_of_the_connections_and_this_host_has_all() -> 
 def test_a_subscriber_of_ipv6_has_one_address() -> None:
     lines = Connections(most=20, most_of_address=2)
 
-    assert [lines.admit(_Line(), f"2001:db8:1:2::{host:x}") for host in range(3)] == [None, None, "too_many_of_address"]
-    assert lines.admit(_Line(), "2001:db8:1:3::1") is None
-    assert [lines.admit(_Line(), "::ffff:203.0.113.7") for _ in range(3)] == [None, None, "too_many_of_address"]
+    def fill(*addresses: str) -> list[str | None]:
+        reasons = []
+        for address in addresses:
+            line = _Line()
+            reasons.append(lines.admit(line, address))
+            lines.is_answered(line)
+        return reasons
+
+    assert fill(*(f"2001:db8:1:2::{host:x}" for host in range(3))) == [None, None, "too_many_of_address"]
+    assert fill("2001:db8:1:3::1") == [None]
+    assert fill(*["::ffff:203.0.113.7"] * 3) == [None, None, "too_many_of_address"]
 
 
 def test_who_is_being_answered_makes_no_room() -> None:

@@ -34,18 +34,23 @@ class Connections:
         """Let *connection* in, in place of another where there is no room; or say why not, in a metric's label."""
         address = _subscriber(peer)
         if address is not None and self._of_address[address] >= self._most_of_address:
-            return "too_many_of_address"
-        if len(self._addresses) >= self._most:
-            if not self._waiting:
-                return "too_many"
-            longest = next(iter(self._waiting))
-            self.forget(longest)
-            longest.crowd_out()
+            neighbours = (other for other in self._waiting if self._addresses[other] == address)
+            if not self._make_room(next(neighbours, None)):
+                return "too_many_of_address"
+        if len(self._addresses) >= self._most and not self._make_room(next(iter(self._waiting), None)):
+            return "too_many"
         self._addresses[connection] = address
         self._waiting[connection] = None
         if address is not None:
             self._of_address[address] += 1
         return None
+
+    def _make_room(self, longest: Connection | None) -> bool:
+        if longest is None:
+            return False
+        self.forget(longest)
+        longest.crowd_out()
+        return True
 
     def is_answered(self, connection: Connection) -> None:
         """It has said all that it wanted, and is being answered: it keeps its place."""
