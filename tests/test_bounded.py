@@ -323,9 +323,9 @@ def test_a_subscriber_of_ipv6_has_one_address() -> None:
 
     def fill(*addresses: str) -> list[str | None]:
         reasons = []
-        for address in addresses:
+        for where in addresses:
             line = _Line()
-            reasons.append(lines.admit(line, address))
+            reasons.append(lines.admit(line, where))
             lines.is_answered(line)
         return reasons
 

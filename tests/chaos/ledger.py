@@ -6,6 +6,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from outbound.carrier import fates
 from outbound.config import Settings
@@ -105,7 +106,7 @@ def _closed_though_it_rang(rows: list[Any], log: list[dict[str, Any]]) -> dict[s
 
 
 def _call_id(status_callback: str) -> int:
-    return int(status_callback.split("#", maxsplit=1)[0].rpartition("/")[2])
+    return int(urlsplit(status_callback).path.split("/")[2])  # /callbacks/{call_id}/{tag}
 
 
 def verdict(ledger: Mapping[str, Any], stuck_seen: int) -> dict[str, int]:
