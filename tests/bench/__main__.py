@@ -22,7 +22,10 @@ from tests.bench.options import Options, parse
 from tests.bench.report import Line
 
 # In this order; each is a module here, with a function `measure`.
-FIGURES = ("floors", "dialing", "callbacks", "lives", "imports", "wakeup", "flat", "held", "hosts", "errors", "bridge")
+FIGURES = (
+    *("floors", "dialing", "callbacks", "flood", "lives", "imports", "wakeup"),
+    *("flat", "held", "hosts", "errors", "bridge"),
+)
 # Those whose processes py-spy can watch.
 PROFILED = ("dialing", "callbacks", "lives", "imports")
 

@@ -15,6 +15,7 @@ class Options:
         rounds: how often each figure and its floor are measured, in turn; their medians count.
         processes, threads: of the worker, ours and the naive one's alike.
         slow_threads: of each of our worker processes, where the carrier takes 250 ms.
+        genuine: callbacks of the carrier, alone and beside a flood.
         rows: of history in call_log, for what must not grow with it.
         host_calls, host_threads: of each host, where several are measured.
         snapshot_s: how long a snapshot is held, seconds.
@@ -32,6 +33,7 @@ class Options:
     statements: int = 20_000
     callbacks: int = 15_000
     lines: int = 32
+    genuine: int = 300
     lives: int = 5000
     import_rows: int = 1_000_000
     wakeups: int = 200
@@ -53,6 +55,7 @@ QUICK = {
     "noops": 4000,
     "statements": 4000,
     "callbacks": 3000,
+    "genuine": 100,
     "lives": 600,
     "import_rows": 30_000,
     "wakeups": 40,

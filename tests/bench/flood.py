@@ -1,0 +1,102 @@
+"""How long a genuine callback takes, alone and while somebody sends 300 forged ones a second."""
+
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.bench.house import House
+from tests.bench.options import Options
+from tests.bench.report import Line, Round, median, percentile
+from tests.bench.sender import requests_of
+from tests.bench.world import ROOT, World, listens, until, world
+
+_FORGED_PER_S = 300
+_MEAN_GAP_S = 0.05  # between two genuine callbacks
+_REFUSED = "outbound_callbacks_refused_total"
+
+
+def measure(house: House, options: Options) -> list[Line]:
+    """Medians of callbacks that come each on a connection of its own, as the carrier's do."""
+    rounds = [_round(house, options) for _ in range(options.rounds)]
+    alone, flooded = median(rounds, "alone"), median(rounds, "flooded")
+    details = {
+        "p99 ms": median(rounds, "flooded_p99"),
+        "p99 ms alone": median(rounds, "alone_p99"),
+        "forged per second": median(rounds, "forged"),
+        "genuine": options.genuine,
+    }
+    name = f"callback beside {_FORGED_PER_S} forged/s, p50"
+    return [
+        Line("callback, p50", alone, "ms"),
+        Line(name, flooded, "ms", target=50, is_at="most", details=details),
+    ]
+
+
+def _round(house: House, options: Options) -> Round:
+    with world(house, "flood") as here:
+        here.put_calls(2 * options.genuine)
+        here.sql(
+            "update call_log set status = 'initiated', dialed_at = now(), overdue_at = now() + interval '1 day',"
+            " call_sid = 'CA' || md5(id::text)"
+        )
+        calls = here.sql("select id::text, call_sid, to_number from call_log order by id")
+        here.spawn("web", "outbound", "web")
+        until(lambda: listens(here.web_url), "web listens", 30)
+        alone = _took_ms(here, calls[: options.genuine])
+        with _forger(here, calls):
+            until(lambda: _refused(here) > _FORGED_PER_S, "the first forged callbacks are refused", 30)
+            before, began_at = _refused(here), time.monotonic()
+            flooded = _took_ms(here, calls[options.genuine :])
+            forged = (_refused(here) - before) / (time.monotonic() - began_at)
+        moved = here.number("select count(*) from call_log where status = 'ringing'")
+    if moved != len(calls):
+        raise AssertionError(f"{moved} of {len(calls)} calls ring")
+    return {
+        "alone": percentile(alone, 50),
+        "alone_p99": percentile(alone, 99),
+        "flooded": percentile(flooded, 50),
+        "flooded_p99": percentile(flooded, 99),
+        "forged": forged,
+    }
+
+
+def _took_ms(here: World, calls: list[tuple[Any, ...]]) -> list[float]:
+    where, rng, took = urlsplit(here.web_url), random.Random(1), []
+    requests = [requests_of(here.web_url, *call)[0] for call in calls]
+    for request in requests:
+        time.sleep(rng.expovariate(1 / _MEAN_GAP_S))
+        began_at = time.monotonic()
+        with socket.create_connection((where.hostname, where.port)) as line:
+            line.sendall(request)
+            answer = line.recv(65_536)
+        took.append(1000 * (time.monotonic() - began_at))
+        if answer[9:12] != b"204":
+            raise AssertionError(f"a genuine callback was answered {answer[9:12].decode()}")
+    return took
+
+
+@contextmanager
+def _forger(here: World, calls: list[tuple[Any, ...]]) -> Iterator[None]:
+    command = [sys.executable, "-m", "tests.bench.forger", here.web_url, str(_FORGED_PER_S)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True, cwd=ROOT) as forger:
+        assert forger.stdin is not None
+        forger.stdin.write("".join(" ".join(call) + "\n" for call in calls))
+        forger.stdin.close()
+        try:
+            yield
+        finally:
+            forger.send_signal(signal.SIGKILL)
+
+
+def _refused(here: World) -> float:
+    with urllib.request.urlopen(f"{here.web_url}/metrics", timeout=30) as answer:  # noqa: S310 (our own loopback)
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(f"{_REFUSED}{{"))
