@@ -12,8 +12,8 @@
 --   reader       dashboards: counts, ids, states and times; no phone number, and nothing that somebody wrote
 --   voice        a voice application: what is known of the callee of a call that is live, by its call_sid
 --
--- What it rules is what belongs to the owner of call_log in this schema, so that tables of others beside ours keep
--- their owners and grants.  It goes by rules and not by a list: a table of a later migration is ruled, too.
+-- What it rules is what belongs to the owner of call_log in this schema, or to an account that has the owner's role, so
+-- that tables of others beside ours keep their owners and grants.  It goes by rules and not by a list: a table of a later migration is ruled, too.
 do $roles$
 declare
     home constant name := current_schema();
@@ -32,6 +32,7 @@ declare
                                      migration_id}';
     named constant text[] := '{business,campaign,retry_ladder,calling_window,counter,duty}';
     before oid;
+    owners oid[];
     role text;
     target record;
 begin
@@ -54,6 +55,9 @@ begin
         execute format('grant %I to %s', the_owner, before::regrole);
     end if;
 
+    -- An account that has the owner's role, and migrates without `set role`, owns what it made.
+    owners := array[before, quote_ident(the_owner)::regrole, quote_ident(current_user)::regrole]
+              || array(select member from pg_auth_members where roleid = quote_ident(the_owner)::regrole);
     execute format('grant usage, create on schema %I to %I', home, the_owner);
     execute format('grant usage on schema %I to %I, %I, %I', home, application, reader, voice);
     if home <> 'public' then  -- that one is shared with others, who may rely on what they may do there
@@ -66,7 +70,7 @@ begin
           from pg_class
          where relnamespace = quote_ident(home)::regnamespace
            and relkind in ('r', 'p', 'v', 'm')
-           and relowner in (before, quote_ident(the_owner)::regrole, quote_ident(current_user)::regrole)
+           and relowner = any(owners)
            and not exists (select from pg_depend where classid = 'pg_class'::regclass and objid = pg_class.oid
                                                    and deptype = 'e')
          order by relname
@@ -104,7 +108,7 @@ begin
         select pg_proc.oid::regprocedure::text as name, proname, proowner
           from pg_proc
          where pronamespace = quote_ident(home)::regnamespace
-           and proowner in (before, quote_ident(the_owner)::regrole, quote_ident(current_user)::regrole)
+           and proowner = any(owners)
            and not exists (select from pg_depend where classid = 'pg_proc'::regclass and objid = pg_proc.oid
                                                    and deptype = 'e')
          order by 1

@@ -215,6 +215,17 @@ def test_the_owner_migrates_back_and_forth_and_rules_what_it_makes(four: Roles, 
     four.denies("owner", "create database more", "create role more", "copy call_log to program 'true'")
 
 
+def test_a_table_that_an_account_of_the_owner_made_is_ruled_whoever_asks(four: Roles) -> None:
+    with four.connect("owner") as connection:
+        connection.execute("create table more (id bigint)")
+    four.denies("application", "insert into more values (1)")
+
+    roles.apply(four.prefix)  # as a superuser
+
+    with four.connect("application") as connection:
+        connection.execute("insert into more values (1)")
+
+
 # The reader.
 
 
