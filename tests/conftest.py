@@ -200,8 +200,11 @@ class World:
         )
 
     def worker(self, threads: int = 8) -> None:
-        """A worker that is alive."""
-        self.do("insert into worker (id, threads) values (gen_random_uuid(), %s)", threads)
+        """A worker that is alive, also to a test that is slow."""
+        self.do(
+            "insert into worker (id, threads, seen_at) values (gen_random_uuid(), %s, now() + interval '5 min')",
+            threads,
+        )
 
     def count(self, name: str, label: str) -> int:
         return int(
