@@ -2,8 +2,8 @@
 
 import difflib
 import os
+import threading
 from collections.abc import Container
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -208,10 +208,25 @@ def require_auth_token() -> None:
         raise SettingsError(["TWILIO_AUTH_TOKEN: must be set where callbacks are checked: an API key signs none"])
 
 
-@lru_cache
+_present: Settings | None = None
+_reading = threading.Lock()  # so that what was read before `forget` is not kept after it
+
+
 def settings() -> Settings:
     """The settings of this process, read once."""
-    return load()
+    global _present  # noqa: PLW0603 (one per process)
+    present = _present
+    if present is None:
+        with _reading:
+            present = _present = _present or load()
+    return present
+
+
+def forget() -> None:
+    """Let the next look at the settings read the environment again."""
+    global _present  # noqa: PLW0603
+    with _reading:
+        _present = None
 
 
 def use_owner() -> None:
@@ -219,7 +234,7 @@ def use_owner() -> None:
     owner = load().owner_database_url
     if owner is not None:
         os.environ["DATABASE_URL"] = owner
-        settings.cache_clear()
+        forget()
 
 
 def env_names() -> dict[str, str]:

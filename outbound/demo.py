@@ -62,12 +62,12 @@ def run(out: Console, err: Console, *, as_json: bool, keep: bool) -> bool:
     for name in [name for name in os.environ if name.upper().startswith("TWILIO_")] + ["OUTBOUND_PUBLIC_URL"]:
         os.environ.pop(name, None)  # whatever is configured, the demo rings no phone
     os.environ["OUTBOUND_WEB_PORT"], os.environ["OUTBOUND_SIMULATOR_PORT"] = map(str, free_ports(2))
-    config.settings.cache_clear()
+    config.forget()
 
     with at_home(broker=True, lasting=True):
         os.environ["DATABASE_URL"] = db.recreate_database(DATABASE)
         db.close()
-        config.settings.cache_clear()
+        config.forget()
         schema.migrate()
         try:
             return _play(out, err, _log_dir(data_dir), as_json=as_json, keep=keep)

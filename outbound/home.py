@@ -47,7 +47,7 @@ def at_home(*, broker: bool, lasting: bool) -> Iterator[bool]:
         for name, url in (("DATABASE_URL", servers.database_url), ("REDIS_URL", servers.redis_url)):
             if url is not None and not os.environ.get(name):
                 os.environ[name] = url
-        config.settings.cache_clear()
+        config.forget()
         if wants_postgres and servers.owned:
             schema.migrate()
         yield servers.owned
@@ -83,7 +83,7 @@ def invent_account(settings: config.Settings) -> None:
         raise embedded.EmbeddedError(f"the simulator's account cannot be kept: {error}; {embedded.ELSEWHERE}") from None
     os.environ["TWILIO_ACCOUNT_SID"] = account["account_sid"]
     os.environ["TWILIO_AUTH_TOKEN"] = account["auth_token"]
-    config.settings.cache_clear()
+    config.forget()
 
 
 def _made_once(path: Path) -> dict[str, str]:

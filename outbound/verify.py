@@ -174,7 +174,7 @@ def _settle_in(name: str, web: socket.socket, carrier_url: str) -> None:
         OUTBOUND_POLL_S="0.1",
     )
     db.close()
-    config.settings.cache_clear()
+    config.forget()
     # A pooler may drop what the address asks for: then nothing may happen at all, for it would happen to live rows.
     if db.with_connection(schema.current) != name:
         raise CannotVerify("the connection does not keep to a schema: give DATABASE_URL without a pooler between")

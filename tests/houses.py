@@ -65,7 +65,7 @@ def outbound(*words: str) -> Any:
     finally:
         os.environ.clear()
         os.environ.update(before)
-        config.settings.cache_clear()
+        config.forget()
         db.close()
 
 

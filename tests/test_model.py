@@ -322,6 +322,7 @@ class LifeOnALadder(Life):
             self._report(holder, end, "callback", self._sid_of(holder))
 
 
+@pytest.mark.timeout(600)  # 100 lives of 40 steps
 @pytest.mark.parametrize("life", [Life, LifeOnALadder])
 def test_the_sql_and_the_model_agree_whatever_comes_in_whatever_order(
     world: World, nudges: list[object], life: type[Life]

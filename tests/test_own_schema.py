@@ -334,10 +334,7 @@ def test_yoyo_by_hand_works_in_the_schema_that_the_address_names(beside: World) 
     life_of_a_call(beside)
     with db.connect() as connection:
         db.statements("verify").empty_tables(connection)
-        connection.execute(
-            b"truncate counter, duty, worker, dial_control, spend_cap, identity, dials_begun, web_presence"
-        )
-    yoyo("rollback", url, "--all")
+    yoyo("rollback", f"{url}%20-coutbound.lose_rows%3Don", "--all")
     assert len(schema.missing_migrations()) == len(schema.known_migrations())
 
 

@@ -86,6 +86,7 @@ def test_yoyo_s_rollback_of_everything_drops_no_table_that_has_a_row(world: Worl
     assert counts(world) == before
 
 
+@pytest.mark.timeout(600)  # each migration's rollback is tried twice
 def test_step_by_step_yoyo_refuses_each_rollback_that_would_drop_what_is_there(world: World) -> None:
     world.do(ROWS)
     for name, below in zip(reversed(ALL[1:]), reversed(ALL[:-1]), strict=True):

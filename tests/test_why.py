@@ -259,6 +259,8 @@ def test_an_account_whose_rate_nobody_set_has_that_of_its_carrier(
     for name, value in (("OUTBOUND_CARRIER", "twilio"), ("OUTBOUND_PUBLIC_URL", "https://calls.example.com")):
         monkeypatch.setenv(name, value)
     forget_settings()
+    world.do("update business set default_region = 'US'")
+    world.do("update call_log set to_number = '+12015550123'")
     world.do("update dial_control set tokens = 0, refilled_at = now()")
 
     told(call_id, "pace", "Everything may begin 1.00 calls per second")

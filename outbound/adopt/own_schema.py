@@ -11,7 +11,7 @@ def use() -> None:
     """Let this process and its children work in the schema that is configured, else in `outbound`."""
     if _configured() is None:
         os.environ["OUTBOUND_SCHEMA"] = DEFAULT
-        config.settings.cache_clear()
+        config.forget()
 
 
 def name() -> str:

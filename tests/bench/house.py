@@ -43,7 +43,7 @@ class House:
                 **settings,
             }
         )
-        config.settings.cache_clear()
+        config.forget()
 
 
 @contextmanager

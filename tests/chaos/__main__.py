@@ -143,7 +143,7 @@ def _city(options: argparse.Namespace, home: Path) -> Iterator[City]:
                 "OUTBOUND_SIMULATOR_PORT": str(simulator_port),
             }
         )
-        config.settings.cache_clear()
+        config.forget()
         schema.migrate()
         stack.callback(db.close)
         log_dir = home / "logs"

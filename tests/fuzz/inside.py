@@ -116,7 +116,7 @@ def command(*arguments: str) -> Said:
             root.handlers[:] = handlers
             sys.excepthook, threading.excepthook = hooks
             structlog.reset_defaults()
-            config.settings.cache_clear()
+            config.forget()
         printed.seek(0)
         return Said(exit_status, printed.read().decode() + said.getvalue())
 
