@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 from aiohttp import web
 from multidict import MultiDict
 
 from outbound.carrier import fates, faults
-from outbound.carrier.exchange import Exchange
+from outbound.carrier.exchange import Exchange, sorted_log
 from outbound.carrier.fates import Reply
 from outbound.carrier.faults import Fault, Form
 from outbound.carrier.listing import page_of
@@ -22,12 +22,19 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class CallsApi:
-    """The requests that one account may make of an exchange; for the arguments see `Simulator`."""
+    """
+    The requests that each account may make of its exchange, and of no other.
 
-    def __init__(self, exchange: Exchange, *, account_sid: str, auth_token: str, stall_s: float) -> None:
-        self._exchange = exchange
-        self._account_sid = account_sid
-        self._key = b"Basic " + base64.b64encode(f"{account_sid}:{auth_token}".encode())
+    Args:
+        exchanges, tokens: by the accounts' SIDs.
+        stall_s: see `Simulator`.
+    """
+
+    def __init__(self, exchanges: Mapping[str, Exchange], tokens: Mapping[str, str], *, stall_s: float) -> None:
+        self._exchanges = exchanges
+        self._keys = {
+            account: b"Basic " + base64.b64encode(f"{account}:{token}".encode()) for account, token in tokens.items()
+        }
         self._stall_s = stall_s
 
     def app(self) -> web.Application:
@@ -47,31 +54,37 @@ class CallsApi:
         return app
 
     def _guarded(self, handler: Handler) -> Handler:
-        """Let in who knows the key, to the one account there is."""
+        """Let in who knows the key of an account, to that account."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
-            if not hmac.compare_digest(request.headers.get("Authorization", "").encode(), self._key):
+            given = request.headers.get("Authorization", "").encode()
+            accounts = [account for account, key in self._keys.items() if hmac.compare_digest(given, key)]
+            if not accounts:
                 return _say(faults.WRONG_KEY, {"WWW-Authenticate": 'Basic realm="Twilio API"'})
-            if request.match_info.get("account", self._account_sid) != self._account_sid:
+            if request.match_info.get("account", accounts[0]) != accounts[0]:
                 return _say(faults.NOT_FOUND)
             return await handler(request)
 
         return guarded
 
+    def _exchange(self, request: web.Request) -> Exchange:
+        return self._exchanges[request.match_info["account"]]
+
     async def _create(self, request: web.Request) -> web.StreamResponse:
+        exchange = self._exchange(request)
         at = datetime.now(UTC)  # the head is here; how long the body takes is another matter
         form = await _form_of(request)
-        entry = self._exchange.note(form, at)
+        entry = exchange.note(form, at)
         fault = faults.fault_in(form)
         if fault is not None:
             return _say(fault)
 
         fate = fates.fate_of(form["To"])
-        if self._exchange.throttles(form["To"], fate):
+        if exchange.throttles(form["To"], fate):
             entry.outcome = "not_accepted"
             return _say(faults.TOO_MANY_REQUESTS)
         if fate.accepted:
-            return await self._reply_accepted(request, self._exchange.accept(form, fate, entry))
+            return await self._reply_accepted(request, exchange.accept(form, fate, entry))
 
         entry.outcome = "refused" if fate.fault and fate.fault.status < 500 else "not_accepted"
         return _say(fate.fault) if fate.fault else _cut(request)
@@ -93,12 +106,12 @@ class CallsApi:
         return created
 
     async def _fetch(self, request: web.Request) -> web.StreamResponse:
-        call = self._exchange.calls.get(request.match_info["call"])
+        call = self._exchange(request).calls.get(request.match_info["call"])
         return _say(faults.NOT_FOUND) if call is None else web.json_response(call.resource())
 
     async def _update(self, request: web.Request) -> web.StreamResponse:
         form = await _form_of(request)
-        call = self._exchange.calls.get(request.match_info["call"])
+        call = self._exchange(request).calls.get(request.match_info["call"])
         if call is None:
             return _say(faults.NOT_FOUND)
         fault = _fault_in_update(call, form)
@@ -106,22 +119,23 @@ class CallsApi:
             return _say(fault)
 
         if call.answered_at is None and form.get("Status"):
-            self._exchange.end(call, "canceled")  # A call nobody answered cannot be 'completed'.
+            self._exchange(request).end(call, "canceled")  # A call nobody answered cannot be 'completed'.
         elif form.get("Status") == "completed":
-            self._exchange.end(call, "completed")
+            self._exchange(request).end(call, "completed")
         return web.json_response(call.resource())
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         try:
-            return web.json_response(page_of(self._exchange, request.rel_url))
+            return web.json_response(page_of(self._exchange(request), request.rel_url))
         except (KeyError, ValueError):
             return _say(faults.BAD_PARAMETER)
 
     async def _log(self, _request: web.Request) -> web.StreamResponse:
-        return web.json_response(self._exchange.log())
+        return web.json_response(sorted_log(self._exchanges.values()))
 
     async def _reset(self, _request: web.Request) -> web.StreamResponse:
-        await self._exchange.reset()
+        for exchange in self._exchanges.values():
+            await exchange.reset()
         return web.Response(status=204)
 
     async def _fates(self, _request: web.Request) -> web.StreamResponse:

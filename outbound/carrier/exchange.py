@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, defaultdict, deque
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -39,6 +40,7 @@ class Exchange:
         """Write a create request, which arrived *at*, in the log."""
         entry = Entry(
             at=at.isoformat(),
+            account_sid=self._account_sid,
             to=form.get("To"),
             from_=form.get("From"),
             status_callback=form.get("StatusCallback"),
@@ -129,3 +131,8 @@ class Exchange:
     @cached_property
     def _courier(self) -> Courier:
         return Courier(self._auth_token)  # Not sooner: its session needs a running loop.
+
+
+def sorted_log(exchanges: Iterable[Exchange]) -> list[dict[str, Any]]:
+    """Every create request of several accounts, oldest first."""
+    return sorted((entry for exchange in exchanges for entry in exchange.log()), key=lambda entry: str(entry["at"]))

@@ -28,6 +28,7 @@ class Entry:
     """One create request as it was asked, and what came of it."""
 
     at: str
+    account_sid: str
     to: str | None
     from_: str | None
     status_callback: str | None

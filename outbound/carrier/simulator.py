@@ -12,7 +12,7 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ from yarl import URL
 
 from outbound.carrier.calls_api import CallsApi
 from outbound.carrier.courier import Overrides
-from outbound.carrier.exchange import Exchange
+from outbound.carrier.exchange import Exchange, sorted_log
 
 __all__ = ["Overrides", "RunningSimulator", "Simulator", "in_thread", "run"]
 
@@ -38,14 +38,26 @@ class Simulator:
     Twilio's Calls API on a socket, and the phones behind it; it must run in one loop, and once.
 
     Args:
-        account_sid, auth_token: the one account there is; requests need them, callbacks are signed with the token.
+        account_sid, auth_token: an account; requests need them, callbacks are signed with the token.
+        others: more accounts, by their SIDs, and the auth token of each; each has calls of its own.
         speed: how many times faster than life phones ring and people talk.
         stall_s: how long a response that "times out after accepting" is held, seconds, not scaled.
     """
 
-    def __init__(self, *, account_sid: str, auth_token: str, speed: float = 1.0, stall_s: float = 60.0) -> None:
-        self._exchange = Exchange(account_sid=account_sid, auth_token=auth_token, speed=speed)
-        api = CallsApi(self._exchange, account_sid=account_sid, auth_token=auth_token, stall_s=stall_s)
+    def __init__(
+        self,
+        *,
+        account_sid: str,
+        auth_token: str,
+        others: Mapping[str, str] | None = None,
+        speed: float = 1.0,
+        stall_s: float = 60.0,
+    ) -> None:
+        tokens = {account_sid: auth_token} | dict(others or {})
+        self._exchanges = {
+            account: Exchange(account_sid=account, auth_token=token, speed=speed) for account, token in tokens.items()
+        }
+        api = CallsApi(self._exchanges, tokens, stall_s=stall_s)
         # No access log: the query of a list request holds phone numbers.
         self._runner = web.AppRunner(api.app(), access_log=None, shutdown_timeout=GOODBYE_S)
 
@@ -58,15 +70,17 @@ class Simulator:
     async def stop(self) -> None:
         """Hang up everything at once; callbacks not yet sent are lost."""
         await self._runner.cleanup()
-        await self._exchange.close()
+        for exchange in self._exchanges.values():
+            await exchange.close()
 
     async def reset(self) -> None:
         """Forget every call and every request, and send nothing more about them."""
-        await self._exchange.reset()
+        for exchange in self._exchanges.values():
+            await exchange.reset()
 
     def entries(self) -> list[dict[str, Any]]:
-        """The log: every create request, oldest first."""
-        return self._exchange.log()
+        """The log: every create request of every account, oldest first."""
+        return sorted_log(self._exchanges.values())
 
 
 async def _serve(simulator: Simulator, host: str, port: int) -> None:
@@ -79,9 +93,12 @@ async def _serve(simulator: Simulator, host: str, port: int) -> None:
     log.info("simulator.down")
 
 
-def run(host: str, port: int, *, account_sid: str, auth_token: str, speed: float) -> None:
+def run(
+    host: str, port: int, *, account_sid: str, auth_token: str, speed: float, others: Mapping[str, str] | None = None
+) -> None:
     """Be a carrier until SIGTERM or SIGINT. Call it from the main thread."""
-    asyncio.run(_serve(Simulator(account_sid=account_sid, auth_token=auth_token, speed=speed), host, port))
+    simulator = Simulator(account_sid=account_sid, auth_token=auth_token, others=others, speed=speed)
+    asyncio.run(_serve(simulator, host, port))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +112,12 @@ class RunningSimulator:
 
 @contextmanager
 def in_thread(
-    *, account_sid: str, auth_token: str, speed: float = 1.0, stall_s: float = 60.0
+    *,
+    account_sid: str,
+    auth_token: str,
+    others: Mapping[str, str] | None = None,
+    speed: float = 1.0,
+    stall_s: float = 60.0,
 ) -> Iterator[RunningSimulator]:
     """A simulator on a free port of 127.0.0.1, for tests; the arguments are those of `Simulator`."""
     loop = asyncio.new_event_loop()
@@ -105,7 +127,7 @@ def in_thread(
     def ask(question: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(question, loop).result(timeout=30)
 
-    simulator = Simulator(account_sid=account_sid, auth_token=auth_token, speed=speed, stall_s=stall_s)
+    simulator = Simulator(account_sid=account_sid, auth_token=auth_token, others=others, speed=speed, stall_s=stall_s)
 
     async def entries() -> list[dict[str, Any]]:
         return simulator.entries()
