@@ -3,10 +3,12 @@
 import zoneinfo
 from collections.abc import Sequence
 
-from outbound import db, phone_numbers, plain_text, time_zones, voice
+from outbound import accounts, db, phone_numbers, plain_text, time_zones, voice
 from outbound.config import settings
 
 sql = db.statements("business")
+
+DEFAULT_ACCOUNT = "default"  # TWILIO_ACCOUNT_SID
 
 
 class BadBusiness(ValueError):
@@ -21,6 +23,7 @@ def add(
     voice_url: str | None = None,
     twiml: str | None = None,
     phones: Sequence[str] = (),
+    account: str | None = None,
 ) -> int:
     """
     Add a business and return its id.
@@ -30,12 +33,13 @@ def add(
         default_region: two letters (IL, US): the country of numbers that are written without a country code.
         voice_url, twiml: what a call plays; one of them.
         phones: its own numbers.
+        account: the SID of the carrier's account that its calls are dialed with; by default TWILIO_ACCOUNT_SID.
 
     Raises:
         BadBusiness: names everything that is wrong at once.
     """
     silent = voice_url is None and twiml is None
-    values = _checked(name, time_zone, default_region, voice_url, twiml, phones, silent=silent)
+    values = _checked(name, time_zone, default_region, voice_url, twiml, phones, account, silent=silent)
     return int(_write(sql.add_business, **values))
 
 
@@ -48,13 +52,16 @@ def change(
     voice_url: str | None = None,
     twiml: str | None = None,
     phones: Sequence[str] = (),
+    account: str | None = None,
 ) -> None:
     """
     Change what is given of a business; numbers are added, and one that is its own already is no fault.
 
+    The account `default` is TWILIO_ACCOUNT_SID again.  Calls in the air keep the account that they were dialed with.
+
     Raises BadBusiness as `add` does.
     """
-    values = _checked(name, time_zone, default_region, voice_url, twiml, phones)
+    values = _checked(name, time_zone, default_region, voice_url, twiml, phones, account)
     if _write(sql.set_business, business_id=business_id, **values) is None:
         raise BadBusiness(f"there is no business {business_id}: see `outbound business list`")
 
@@ -78,6 +85,7 @@ def _checked(
     voice_url: str | None,
     twiml: str | None,
     phones: Sequence[str],
+    account: str | None,
     *,
     silent: bool = False,
 ) -> dict[str, object]:
@@ -91,6 +99,7 @@ def _checked(
             *zone_faults,
             _region_fault(region),
             "a call must play something: give a voice URL or TwiML" if silent else None,
+            _account_fault(account),
             *voice.faults(voice_url, twiml, may_be_http=settings().http_voice_urls),
         )
         if fault
@@ -110,6 +119,7 @@ def _checked(
         "voice_url": voice_url,
         "twiml": twiml,
         "phones": sorted(set(numbers)),
+        "carrier_account": "" if account == DEFAULT_ACCOUNT else account,
     }
 
 
@@ -131,6 +141,14 @@ def _time_zone(name: str | None, faults: list[str]) -> str | None:
     except time_zones.BadTimeZone as fault:
         faults.append(f"{name} {fault}")
         return None
+
+
+def _account_fault(account: str | None) -> str | None:
+    if account in (None, DEFAULT_ACCOUNT) or accounts.SID.fullmatch(account or ""):
+        return None
+    return (
+        f"an account is its SID, AC and 32 hexadecimal digits, or `{DEFAULT_ACCOUNT}`: its credentials are never given"
+    )
 
 
 def _region_fault(region: str | None) -> str | None:

@@ -28,6 +28,7 @@ class DialOrder:
         voice_url, twiml: what the call plays; exactly one of them is set.
         machine_detection: `Enable` or `DetectMessageEnd` where the carrier is to tell whether a machine picked up.
         limit_s: after so many seconds the carrier hangs up; None for OUTBOUND_TIME_LIMIT_S.
+        account: the SID of the carrier's account that it is dialed with; None for TWILIO_ACCOUNT_SID.
         send_by: on time.monotonic(), the last moment at which it may be sent; None where its pace is not limited.
     """
 
@@ -39,6 +40,7 @@ class DialOrder:
     machine_detection: str | None = None
     limit_s: int | None = None
     send_by: float | None = None
+    account: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Report:
         sip_code: the last SIP answer, three digits.
         payload: everything that was said, as it was said.
         is_untagged: a callback whose path has no tag, as the version before made them.
+        account: the SID of the account that signed a callback; None for TWILIO_ACCOUNT_SID.
     """
 
     call_sid: str
@@ -71,3 +74,4 @@ class Report:
     sip_code: int | None = None
     payload: Mapping[str, object] = field(default_factory=dict)
     is_untagged: bool = False
+    account: str | None = None

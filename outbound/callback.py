@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from outbound import db, lead, logs, set_aside, voice
+from outbound import accounts, db, lead, logs, set_aside, voice
 from outbound.call import Report
 from outbound.config import settings
 from outbound.failpoint import crash_here
@@ -26,8 +26,8 @@ def record_all(reports: Sequence[tuple[int, Report]]) -> list[str]:
 
     Returns:
         a word for each: `moved`, `unchanged`, `unknown_status` (kept, moved nothing), `never_dialed` (kept; the call is
-        held until the carrier was asked), `set_aside` (its call makes the database raise, and is closed), `untagged`,
-        `other_call_sid` or `unknown_call` (refused).
+        held until the carrier was asked), `set_aside` (its call makes the database raise, and is closed),
+        `other_account`, `untagged`, `other_call_sid` or `unknown_call` (refused).
     """
     words: dict[int, str] = {}
     try:
@@ -72,19 +72,29 @@ def called_number(call_id: int) -> str | None:
 
 
 def record_answered_by(
-    call_id: int, call_sid: str, answered_by: str, payload: Mapping[str, object], *, is_untagged: bool = False
+    call_id: int,
+    call_sid: str,
+    answered_by: str,
+    payload: Mapping[str, object],
+    *,
+    is_untagged: bool = False,
+    account: str | None = None,
 ) -> str:
     """
     Keep who answered, in the carrier's words.
 
+    Args:
+        account: whose signature it has; None for TWILIO_ACCOUNT_SID.
+
     Returns:
-        `kept`; `no_call_sid_yet`, `untagged`, `other_call_sid` or `unknown_call` (refused).
+        `kept`; `no_call_sid_yet`, `other_account`, `untagged`, `other_call_sid` or `unknown_call` (refused).
     """
     told = {
         "call_sid": call_sid,
         "answered_by": _word(answered_by),
         "payload": db.json(_kept(payload)),
         "is_untagged": is_untagged,
+        "signed_for": accounts.names(account),
     }
     result = str(db.run(sql.record_answered_by, call_id=call_id, **told))
     log.info(f"answered_by.{result}", call_id=call_id, call_sid=call_sid, answered_by=answered_by)
@@ -97,14 +107,21 @@ def record_by_call_sid(report: Report) -> str:
     return "unknown_call" if call_id is None else record(call_id, report)
 
 
-def record_inbound_call(call_sid: str, from_number: str, to_number: str) -> tuple[str | None, str | None] | None:
-    """Write down an inbound call; return its business's (voice_url, twiml), or None where the number is nobody's."""
+def record_inbound_call(
+    call_sid: str, from_number: str, to_number: str, account: str | None = None
+) -> tuple[str | None, str | None] | None:
+    """
+    Write down an inbound call; return its business's (voice_url, twiml).
+
+    None where the number is nobody's, or its business has another account than the one that signed.
+    """
     answer = db.run(
         sql.record_inbound_call,
         call_sid=call_sid,
         from_number=from_number,
         to_number=to_number,
         ring_s=settings().ring_s + settings().margin_s,
+        signed_for=accounts.names(account),
     )
     if answer is None:
         log.warning("inbound.number_of_nobody", call_sid=call_sid)
@@ -145,6 +162,7 @@ def _fields(call_id: int, report: Report) -> dict[str, object]:
         "sip_code": _count(report.sip_code),
         "payload": _kept(report.payload),
         "is_untagged": report.is_untagged,
+        "signed_for": accounts.names(report.account),
     }
 
 

@@ -79,6 +79,13 @@ for command in (*cli_control.commands, *cli_doctor.commands, *cli_recover.comman
 MaybeBusiness = Annotated[int | None, typer.Option("--business", help="Whose: its id in `outbound business list`.")]
 MaybeCampaign = Annotated[int | None, typer.Option("--campaign", help="For which: its id in `outbound campaign list`.")]
 
+Account = Annotated[
+    str | None,
+    typer.Option(
+        help="SID of the Twilio account that its calls are dialed with, AC…; `default` is TWILIO_ACCOUNT_SID."
+    ),
+]
+
 LISTEN_S = 10  # a port that cannot be had is refused at once
 
 
@@ -175,6 +182,7 @@ def business_add(
     time_zone: Annotated[str, typer.Option(help="IANA name.")] = "UTC",
     region: Annotated[str | None, typer.Option(help="Country of numbers without a code, like IL.")] = None,
     number: Annotated[list[str] | None, typer.Option(help="A number of its own; may be repeated.")] = None,
+    account: Account = None,
     _by: By = None,
 ) -> None:
     """Add a business and print its id."""
@@ -182,9 +190,16 @@ def business_add(
 
     with ready():
         added = business.add(
-            name, time_zone=time_zone, default_region=region, voice_url=voice_url, twiml=twiml, phones=number or []
+            name,
+            time_zone=time_zone,
+            default_region=region,
+            voice_url=voice_url,
+            twiml=twiml,
+            phones=number or [],
+            account=account,
         )
     tell(added)
+    _tell_of_account(account)
 
 
 @business_app.command("set")
@@ -196,6 +211,7 @@ def business_set(
     time_zone: str | None = None,
     region: str | None = None,
     number: Annotated[list[str] | None, typer.Option(help="One more number; may be repeated.")] = None,
+    account: Account = None,
     _by: By = None,
 ) -> None:
     """Change what is given of a business."""
@@ -210,7 +226,16 @@ def business_set(
             time_zone=time_zone,
             default_region=region,
             phones=number or [],
+            account=account,
         )
+    _tell_of_account(account)
+
+
+def _tell_of_account(account: str | None) -> None:
+    from outbound import accounts, business
+
+    if account not in (None, business.DEFAULT_ACCOUNT) and accounts.credentials(account) is None:
+        say(f"its calls wait until every worker's host has {account}.json in TWILIO_ACCOUNTS_DIR; this one has not")
 
 
 @business_app.command("list")
@@ -223,10 +248,14 @@ def business_list(as_json: AsJson = False) -> None:
     if as_json:
         tell_json([row._asdict() for row in rows])
         return
-    table = Table("id", "name", "time zone", "region", "own numbers", "plays")
+    has_accounts = any(row.carrier_account for row in rows)
+    table = Table("id", "name", "time zone", "region", "own numbers", *["account"] * has_accounts, "plays")
     for row in rows:
+        account = [row.carrier_account or ""] * has_accounts
         plays = row.voice_url or ("TwiML" if row.has_twiml else "nothing: it cannot call")
-        table.add_row(str(row.id), row.name, row.time_zone, row.default_region or "", " ".join(row.phones), plays)
+        table.add_row(
+            str(row.id), row.name, row.time_zone, row.default_region or "", " ".join(row.phones), *account, plays
+        )
     out.print(table)
 
 
@@ -448,7 +477,7 @@ def simulator(
     ] = None,
 ) -> None:
     """Run a carrier that speaks Twilio's Calls API and rings no phone; a number's last two digits choose its fate."""
-    from outbound import auth_token
+    from outbound import accounts, auth_token
     from outbound.carrier import simulator as door
     from outbound.home import invent_account
 
@@ -465,6 +494,7 @@ def simulator(
         account_sid=settings.twilio_account_sid,
         auth_token=tokens[0],
         speed=speed or settings.simulator_speed,
+        others={account: known.auth_tokens[0] for account, known in accounts.beside().items() if known.auth_tokens},
     )
 
 

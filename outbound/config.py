@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     # With it the carrier is asked, in place of the auth token, which then only `outbound web` needs.
     twilio_api_key_sid: str | None = _env("TWILIO_API_KEY_SID", pattern=r"^SK[0-9a-fA-F]{32}$")
     twilio_api_key_secret: SecretStr | None = _env("TWILIO_API_KEY_SECRET")
+    # One file of credentials per account that a business names: SID.json (accounts.py); read again when they change.
+    twilio_accounts_dir: Path | None = _env("TWILIO_ACCOUNTS_DIR")
     callback_key: SecretStr | None = Field(None, min_length=16)  # of the tags in callback URLs; else of the auth token
     twilio_api_url: str | None = _env("TWILIO_API_URL", repr=False)  # anyone who speaks Twilio's Calls API
     carrier_timeout_s: float = Field(15, ge=1, le=45)  # an answer that takes longer is an unknown outcome
@@ -378,6 +380,8 @@ def _credential_faults(settings: Settings) -> list[str]:
         else:
             if not tokens:
                 faults.append("TWILIO_AUTH_TOKEN_FILE: is empty: it has the auth tokens, one a line")
+    if settings.twilio_accounts_dir and not os.access(settings.twilio_accounts_dir, os.R_OK | os.X_OK):
+        faults.append("TWILIO_ACCOUNTS_DIR: is no directory that can be read")
     return faults
 
 

@@ -6,13 +6,14 @@ so its end is believed only where the call itself says so, on a page of recent c
 """
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from outbound import callback, db, logs
 from outbound.call import STATUSES, Report
-from outbound.carrier import CarrierCall, CarrierSilent
+from outbound.carrier import CarrierCall, CarrierSilent, NoCredentials
 from outbound.carrier.rest import is_older
 from outbound.carrier.twilio import Twilio, carrier, opened
 from outbound.config import CONFIRM_S, settings
@@ -26,6 +27,7 @@ _TOGETHER_MAX = 100  # reports that one statement writes down
 _MINUTE_S = 60
 _EMPTY_PAGES_MAX = 3  # of recent calls, none of them ours: strangers', or ours are older; fetching does better then
 _EMPTY_PAGES_MANY = 15  # the same where fetching would take minutes
+_SILENT_MAX = 3  # accounts for which no answer came: then the carrier is away, and the others wait too
 _MANY_ROUNDS = 10  # namely more rounds than this
 _EARLY = timedelta(minutes=1)  # the carrier's clock may differ from ours by this much
 
@@ -52,6 +54,27 @@ class Budget:
         self._pages = max(1, per_minute // 2)
         self._singles = max(1, int(per_minute * round_s / _MINUTE_S))
         self.asked = 0  # questions that were answered
+        self.silent: set[str] = set()  # accounts for which no answer came, as statements name them
+        self._unanswered = 0
+
+    @contextmanager
+    def account(self, account: str | None) -> Iterator[None]:
+        """
+        What is asked of one account: where no answer comes, the rest of this round is about the others.
+
+        Raises:
+            CarrierSilent: no answer came for so many accounts that the carrier is away.
+        """
+        try:
+            yield
+        except CarrierSilent as reason:
+            log.outage("reconcile.carrier_silent", str(reason))
+            self.silent.add(account or "")
+            if isinstance(reason, NoCredentials):
+                return  # nobody was asked
+            self._unanswered += 1
+            if self._unanswered >= _SILENT_MAX:
+                raise
 
     @property
     def singles(self) -> int:
@@ -110,16 +133,35 @@ def confirm_live_calls(budget: Budget, ask: Callable[[db.Row], None]) -> None:
         ask: asks about one call, which it takes from *budget*, and writes down the answer.
 
     Raises:
-        CarrierSilent: the carrier did not answer; its calls are due again soon.
+        CarrierSilent: the carrier is away; its calls are due again soon.
     """
-    calls = db.run(sql.take_calls_to_confirm, confirm_s=CONFIRM_S, batch_max=_CALLS_MAX)
-    if not calls:
-        return
+    silent = list(budget.silent)
+    calls = db.run(sql.take_calls_to_confirm, confirm_s=CONFIRM_S, batch_max=_CALLS_MAX, silent=silent)
+    accounts = by_account(calls)
+    for place, (account, own) in enumerate(accounts.items()):
+        try:
+            with budget.account(account):
+                _confirm(own, carrier(account), budget, ask)
+        except BaseException:
+            rest = [call.id for others in list(accounts.values())[place + 1 :] for call in others]
+            db.run(sql.ask_again, call_ids=rest, since_s=CONFIRM_S)
+            raise
+
+
+def by_account(calls: Iterable[db.Row]) -> Mapping[str | None, list[db.Row]]:
+    """The calls of each of the carrier's accounts, in their order."""
+    found: defaultdict[str | None, list[db.Row]] = defaultdict(list)
+    for call in calls:
+        found[call.carrier_account].append(call)
+    return found
+
+
+def _confirm(calls: Sequence[db.Row], line: Twilio, budget: Budget, ask: Callable[[db.Row], None]) -> None:
     waiting = {call.call_sid: call for call in calls}
     since_s: float = CONFIRM_S
     try:
-        _read_live_lists(waiting, budget)
-        _read_recent_calls(waiting, budget)
+        _read_live_lists(waiting, line, budget)
+        _read_recent_calls(waiting, line, budget)
         _fetch_singly(waiting, budget, ask)
     except CarrierSilent:
         since_s -= min(CONFIRM_S, settings().relook_s)
@@ -135,16 +177,16 @@ def _lists_of(calls: Iterable[db.Row]) -> list[str]:
     return [word for word in ("queued", "ringing", "in-progress") if word in wanted]
 
 
-def _read_live_lists(waiting: dict[str, db.Row], budget: Budget) -> None:
+def _read_live_lists(waiting: dict[str, db.Row], line: Twilio, budget: Budget) -> None:
     lists = _lists_of(waiting.values())
     for word in lists:
-        _read(carrier().list_calls(status=word), waiting, budget, fewest=len(lists))
+        _read(line.list_calls(status=word), waiting, budget, fewest=len(lists))
 
 
-def _read_recent_calls(waiting: dict[str, db.Row], budget: Budget) -> None:
+def _read_recent_calls(waiting: dict[str, db.Row], line: Twilio, budget: Budget) -> None:
     dials = [call.dialed_at for call in waiting.values() if call.dialed_at is not None]
     oldest = min(dials, default=datetime.now(UTC)) - _EARLY
-    _read(carrier().list_calls(), waiting, budget, fewest=budget.singles, oldest=oldest)
+    _read(line.list_calls(), waiting, budget, fewest=budget.singles, oldest=oldest)
 
 
 def _read(

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
@@ -108,6 +109,7 @@ def _order(call: db.Row, asked_at: float) -> DialOrder:
         call.machine_detection,
         call.limit_s,
         send_by=send_by,
+        account=call.carrier_account,
     )
 
 
@@ -123,10 +125,9 @@ def _write_down(calls: Mapping[int, db.Row], answers: Sequence[tuple[int, Answer
     others = [(call_id, answer) for call_id, answer in answers if not isinstance(answer, Accepted)]
     others.sort(key=lambda other: isinstance(other[1], CallUnsure))  # these only count: they come last
     writes += [_write_of(calls[call_id], answer) for call_id, answer in others]
-    troubles = [answer for _, answer in answers if not isinstance(answer, _Odd) and _is_trouble(answer)]
-    if troubles and settings().hold_max_s:
+    if settings().hold_max_s:
         # After the acceptances were written, which say that the carrier is well.
-        writes.append(partial(_slow_down, troubles, begun_at=max(calls[call_id].dialed_at for call_id, _ in answers)))
+        writes += _slow_downs(calls, answers)
     failure: Exception | None = None
     deadline = time.monotonic() + OUTCOME_WAIT_S
     for write in writes:
@@ -180,7 +181,20 @@ def _is_trouble(answer: Answer) -> bool:
     return isinstance(answer, SlowDown | CallUnsure)
 
 
-def _slow_down(troubles: Sequence[Answer], begun_at: datetime) -> None:
+def _slow_downs(calls: Mapping[int, db.Row], answers: Sequence[tuple[int, Answer | _Odd]]) -> list[partial[None]]:
+    """What the troubles among *answers* mean, for each whom they slow: an account's are no concern of another's."""
+    troubles: defaultdict[int | None, list[Answer]] = defaultdict(list)
+    begun_at: dict[int | None, datetime] = {}
+    for call_id, answer in answers:
+        call = calls[call_id]
+        of = None if call.carrier_account is None else call.business_id
+        begun_at[of] = max(call.dialed_at, begun_at.get(of, call.dialed_at))
+        if not isinstance(answer, _Odd) and _is_trouble(answer):
+            troubles[of].append(answer)
+    return [partial(_slow_down, found, begun_at=begun_at[of], business_id=of) for of, found in troubles.items()]
+
+
+def _slow_down(troubles: Sequence[Answer], begun_at: datetime, business_id: int | None) -> None:
     of_account = any(isinstance(answer, SlowDown) and answer.of_account for answer in troubles)
     slower = db.run(
         sql.slow_down,
@@ -188,9 +202,10 @@ def _slow_down(troubles: Sequence[Answer], begun_at: datetime) -> None:
         troubles=len(troubles),
         of_account=of_account,
         hold_max_s=settings().hold_max_s,
+        business_id=business_id,
     )
     if slower is not None:
-        log.warning("dial.slow_down", pace=round(slower.pace, 2), hold_s=slower.hold_s)
+        log.warning("dial.slow_down", pace=round(slower.pace, 2), hold_s=slower.hold_s, business_id=business_id)
 
 
 def _record_refusal(**refusal: object) -> None:

@@ -5,8 +5,8 @@ from contextlib import suppress
 from threading import Event
 from uuid import UUID
 
+from outbound import accounts, db, dial, identity, logs
 from outbound import broker as nudges
-from outbound import db, dial, identity, logs
 from outbound.config import PACE_LATE_S, WORKER_SILENT_S, settings
 from outbound.failpoint import crash_here
 from outbound.redis_client import FAULTS, Fault
@@ -145,8 +145,8 @@ def _tell_fault(fault: Fault, away_s: float) -> None:
 
 
 def heartbeat(worker_id: UUID, threads: int) -> None:
-    """Say that a worker process is alive and can dial *threads* calls at once."""
-    db.run(sql.worker_seen, worker_id=worker_id, threads=threads)
+    """Say that a worker process is alive, can dial *threads* calls at once, and with which accounts."""
+    db.run(sql.worker_seen, worker_id=worker_id, threads=threads, accounts=accounts.usable())
     db.with_connection(identity.is_known)  # what other workers have begun is known here then
 
 

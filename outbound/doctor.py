@@ -31,6 +31,7 @@ _HTTP_TIMEOUT_S = 10
 _NO_CALL = 10**18 - 1  # an id that no call will ever have
 _GEO_PERMISSIONS = "Twilio's console: Voice, Settings, Geo permissions"
 _NOBODY = "+15005550000"
+_NO_SUCH_CALL = "CA" + "0" * 32
 _NAMED_MAX = 6  # differences that are told one by one
 _RULES = ("claimed", "no_call_sid", "no_lead")
 
@@ -144,6 +145,7 @@ def _checks() -> tuple[_Check, ...]:
         _Check("broker policy", _broker_policy, ("broker",)),
         _Check("broker clock", _broker_clock, ("broker",)),
         _Check("carrier", _carrier),
+        _Check("carrier accounts", _accounts, ("migrations", "carrier")),
         _Check("public URL", _public_url),
         _Check("callbacks", _callbacks, ("public URL",)),
         _Check("workers", _workers, ("migrations",)),
@@ -558,7 +560,7 @@ def _carrier() -> _Said:
 
     simulated = settings().carrier == "simulator"
     try:
-        carrier().fetch_call("CA" + "0" * 32)  # it knows none of that name, and must let us in to say so
+        carrier().fetch_call(_NO_SUCH_CALL)  # it knows none of that name, and must let us in to say so
     except CarrierSilent as silence:
         if str(silence) in ("HTTP 401", "HTTP 403"):
             return _fail(
@@ -570,6 +572,44 @@ def _carrier() -> _Said:
     if simulated:
         return _warn("a simulator: no phone rings", "set OUTBOUND_CARRIER=twilio when phones shall ring")
     return _ok("it lets us in")
+
+
+def _accounts() -> _Said:
+    """The accounts of businesses: is each one's file here and on every worker's host, and does it let us in?"""
+    from outbound import accounts
+
+    with db.connect() as connection:
+        named = {row.account: row for row in sql.accounts_of_businesses(connection)}
+    wrong = []
+    for account in sorted({*named, *accounts.beside(), *accounts.faults()}):
+        fault = _account_fault(account, named.get(account))
+        if fault is not None:
+            of = f" of business {', '.join(map(str, named[account].businesses))}" if account in named else ""
+            wrong.append(f"{account}{of}: {fault}")
+    if wrong:
+        mend = "put each account's credentials into the file SID.json of TWILIO_ACCOUNTS_DIR, on every host"
+        return _fail(_some(wrong), mend)
+    return _ok(
+        f"{len(named)} beside TWILIO_ACCOUNT_SID, and each lets us in" if named else "none but TWILIO_ACCOUNT_SID"
+    )
+
+
+def _account_fault(account: str, named: db.Row | None) -> str | None:
+    from outbound import accounts
+    from outbound.carrier import CarrierSilent
+    from outbound.carrier.twilio import carrier
+
+    if fault := accounts.faults().get(account):
+        return f"its file {fault}"
+    if accounts.credentials(account) is None:
+        return "its file is missing here"
+    if named is not None and named.fault is not None:
+        return str(named.fault)
+    try:
+        carrier(account).fetch_call(_NO_SUCH_CALL)
+    except CarrierSilent as silence:
+        return f"it does not let us in: {silence}"
+    return None
 
 
 def _public_url() -> _Said:

@@ -188,7 +188,7 @@ _GAUGES = (
         "new_countries",
         "business",
     ),
-    ("outbound_carrier_hold", "1 while nothing is dialed because the carrier is in trouble.", "carrier_hold"),
+    ("outbound_carrier_hold", "1 while calls wait because the carrier is in trouble.", "carrier_hold"),
     (
         "outbound_oldest_snapshot_seconds",
         "Age of the oldest snapshot, which keeps PostgreSQL from cleaning up, by who holds it.",

@@ -10,7 +10,7 @@ from outbound.call import DialOrder, Report
 from outbound.carrier import CarrierCall, CarrierSilent, OddAnswer, OtherCall
 from outbound.carrier.twilio import EARLY, carrier, may_have_become
 from outbound.config import LOOKS_MIN, settings
-from outbound.confirm import Budget, confirm_live_calls, is_news, next_of
+from outbound.confirm import Budget, by_account, confirm_live_calls, is_news, next_of
 from outbound.failpoint import crash_here
 
 sql = db.statements("reconcile")
@@ -27,8 +27,8 @@ def reconcile_overdue_calls() -> int:
     """
     One round: ask the carrier about live calls and overdue ones, within the limit per minute; return how many answers.
 
-    A carrier that does not answer ends the round, so that a carrier in trouble (429) gets one question per round.
-    Nothing moves then, and clean-up closes what has waited too long.
+    An account for which the carrier does not answer is left alone until the next round, so that one in trouble (429)
+    gets one question per round.  Nothing of it moves then, and clean-up closes what has waited too long.
     """
     config = settings()
     budget = Budget(config.lookups_per_minute, config.tick_s)
@@ -40,10 +40,10 @@ def reconcile_overdue_calls() -> int:
         _ask_about_questions(budget)
         confirm_live_calls(budget, ask)
         _ask_about_overdue(ask, budget)
-    except CarrierSilent as reason:
-        log.outage("reconcile.carrier_silent", str(reason))
+    except CarrierSilent:
         return budget.asked
-    db.run(sql.reconcile_done)
+    if "" not in budget.silent:  # of another account only its businesses' calls were not asked about
+        db.run(sql.reconcile_done)
     return budget.asked
 
 
@@ -52,11 +52,12 @@ def _ask_about_overdue(
 ) -> None:
     relook_s = settings().relook_s
     while budget.singles > until:
-        call = db.run(sql.take_call_to_ask_about, relook_s=relook_s)
+        call = db.run(sql.take_call_to_ask_about, relook_s=relook_s, silent=list(budget.silent))
         if call is None:
             return
         crash_here("reconcile.taken")
-        ask(call)
+        with budget.account(call.carrier_account):
+            ask(call)
         if only_unbound and call.call_sid is not None:
             return  # they come last
 
@@ -66,18 +67,19 @@ def _ask_about_questions(budget: Budget) -> None:
     relook_s = settings().relook_s
     kept = budget.singles // 2
     while budget.singles > kept:
-        call = db.run(sql.take_call_in_question, relook_s=relook_s)
+        call = db.run(sql.take_call_in_question, relook_s=relook_s, silent=list(budget.silent))
         if call is None:
             return
         budget.spend_single(call)
-        with _by_itself(call):
-            _settle_question(call)
-        budget.asked += 1
+        with budget.account(call.carrier_account):
+            with _by_itself(call):
+                _settle_question(call)
+            budget.asked += 1
 
 
 def _settle_question(call: db.Row) -> None:
     try:
-        report = carrier().fetch_call(call.call_sid, _order(call))
+        report = carrier(call.carrier_account).fetch_call(call.call_sid, _order(call))
     except OtherCall:
         answer = "other_call"
     else:
@@ -96,9 +98,13 @@ def _look_for_unbound(budget: Budget) -> None:
     """
     bounds = {"more_than": _FEW, "span_s": _SPAN_S, "batch_max": _TOGETHER_MAX, "relook_s": settings().relook_s}
     calls = db.run(sql.take_unbound_calls, **bounds) if budget.pages > budget.kept else []
-    if not calls:
-        return
-    listed = _list_since(calls, budget)
+    for account, own in by_account(calls).items():
+        with budget.account(account):
+            _look_in_list(own, budget)
+
+
+def _look_in_list(calls: Sequence[db.Row], budget: Budget) -> None:
+    listed = _list_since(calls, budget) if len(calls) > _FEW else None
     if listed is None:
         db.run(sql.ask_singly, call_ids=[call.id for call in calls])
         return
@@ -112,7 +118,7 @@ def _look_for_unbound(budget: Budget) -> None:
 def _list_since(calls: Sequence[db.Row], budget: Budget) -> dict[Numbers, list[CarrierCall]] | None:
     """The carrier's calls since the first of these was dialed, by their numbers; None where it does not tell of all."""
     listed: dict[Numbers, list[CarrierCall]] = defaultdict(list)
-    pages = carrier().list_calls(min(call.dialed_at for call in calls) - EARLY)
+    pages = carrier(calls[0].carrier_account).list_calls(min(call.dialed_at for call in calls) - EARLY)
     while budget.pages > budget.kept:
         try:
             page = next_of(pages, budget)
@@ -144,7 +150,7 @@ def _ask_about(call: db.Row, budget: Budget) -> None:
 
 @contextmanager
 def _by_itself(call: db.Row) -> Iterator[None]:
-    """What goes wrong with one call ends no other's round; only a carrier that is silent does."""
+    """What goes wrong with one call ends no other's round; only a carrier that is silent does, for its account."""
     with logs.about(call_id=call.id, call_sid=call.call_sid):
         try:
             yield
@@ -176,13 +182,13 @@ def _settle(call: db.Row, reports: Sequence[Report]) -> None:
 
 def _reports(call: db.Row) -> list[Report]:
     """What the carrier says of a call, or of each that this one may have become: same numbers, same time, unbound."""
-    order = _order(call)
+    order, line = _order(call), carrier(call.carrier_account)
     if call.call_sid is not None:
-        report = carrier().fetch_call(call.call_sid, order if call.direction == "outbound" else None)
+        report = line.fetch_call(call.call_sid, order if call.direction == "outbound" else None)
         return [] if report is None else [report]
     if call.dialed_at is None:
         return []  # a row of the old system: nobody could say which call it was
-    found = carrier().find_calls(order, call.dialed_at, call.ended_at)
+    found = line.find_calls(order, call.dialed_at, call.ended_at)
     unbound = _unbound([report.call_sid for report in found])
     return [report for report in found if report.call_sid in unbound]
 

@@ -3,11 +3,11 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from outbound import broker, callback, db, identity, logs, operator
+from outbound import accounts, broker, callback, db, identity, logs, operator
 from outbound.carrier import CarrierCall
 from outbound.carrier.twilio import carrier
 from outbound.config import LOOKS_MIN, settings
@@ -75,8 +75,9 @@ def recover(
     """
     List the carrier's calls since the database's last dial, give them to their rows, and let dialing go on.
 
-    Safe to kill and run again: each step finds what is done.  It lists the calls twice or more, some seconds apart, and
-    not before whatever was being dialed when the stop began has had its answer; one request per 1,000 calls.
+    Safe to kill and run again: each step finds what is done.  It lists the calls of each account (_accounts) twice or
+    more, some seconds apart, and not before whatever was being dialed when the stop began has had its answer; one
+    request per 1,000 calls.
 
     Args:
         since: list from this moment on, or from an earlier one of a run that did not end; by default MARGIN before the
@@ -85,7 +86,7 @@ def recover(
         confirm: is asked before dialing goes on.
 
     Raises:
-        CannotRecover: calls are still being made elsewhere; or the database is not stopped and `since` is not given.
+        CannotRecover: calls are still being made elsewhere; or the credentials of a business's account are missing.
         CarrierSilent: the carrier does not answer.
     """
     db.with_connection(identity.is_known)
@@ -153,14 +154,41 @@ def _take_in_until_nothing_is_new(report: Report, wait: Callable[[float], None])
 
 
 def _list(report: Report) -> list[CarrierCall]:
-    """All calls as we make them since that moment, oldest first."""
+    """All calls as we make them since that moment, of every account, oldest first."""
     found: dict[str, CarrierCall] = {}
     pause_s = 60 / settings().lookups_per_minute
-    for number, page in enumerate(carrier().list_calls(created_after=report.since)):
+    for number, (account, page) in enumerate(_pages(report)):
         if number:
             time.sleep(pause_s)
-        found |= {call.call_sid: call for call in page if call.direction == _OURS and call.created_at is not None}
+        ours = (call for call in page if call.direction == _OURS and call.created_at is not None)
+        found |= {call.call_sid: replace(call, account_sid=account) for call in ours}
     return sorted(found.values(), key=lambda call: (call.created_at, call.call_sid))
+
+
+def _pages(report: Report) -> Iterator[tuple[str | None, list[CarrierCall]]]:
+    for account in _accounts(report):
+        for page in carrier(account).list_calls(created_after=report.since):
+            yield account, page
+
+
+def _accounts(report: Report) -> list[str | None]:
+    """TWILIO_ACCOUNT_SID, and whichever other account one of the forgotten calls may have been dialed with."""
+    of_businesses = {row.account: row.businesses for row in db.run(sql.accounts_of_businesses)}
+    for account, businesses in of_businesses.items():
+        if accounts.credentials(account) is None:
+            raise CannotRecover(
+                f"the credentials of account {account} are missing, so that nobody can ask which calls of business"
+                f" {', '.join(map(str, businesses))} were dialed: put {account}.json into TWILIO_ACCOUNTS_DIR, or"
+                f" change the account (`outbound business set {businesses[0]} --account …`), then run it again"
+            )
+
+    def ask(connection: db.Connection) -> list[db.Row]:
+        sql.allow_minutes(connection)
+        return list(sql.accounts_of_calls(connection, since=report.since))
+
+    of_calls = {row.account for row in db.transact(ask)}
+    known = {account for account in {*of_businesses, *of_calls, *accounts.beside()} if accounts.credentials(account)}
+    return [None, *sorted(known - {settings().twilio_account_sid})]
 
 
 def _take_in(calls: Sequence[CarrierCall], report: Report) -> None:
@@ -200,6 +228,7 @@ def _told(batch: Sequence[CarrierCall]) -> dict[str, object]:
             "from_number": call.from_number,
             "to_number": call.to_number,
             "created_at": call.created_at.isoformat() if call.created_at else None,
+            "account": call.account_sid,
         }
         for call in batch
     ]

@@ -123,6 +123,8 @@ def _preview(connection: db.Connection, campaign_id: int, call_s: float | None) 
     _set_pace(found, limits)
     if not campaign.can_speak:
         found.stopped_by.append("nobody said what it plays: give it, or its business, a voice URL or TwiML")
+    if campaign.account_fault is not None:
+        found.stopped_by.append(campaign.account_fault)
     if campaign.starts is not None:
         found.stopped_by.append(f"it starts at {campaign.starts}")
     for limit in limits:

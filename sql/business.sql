@@ -1,20 +1,25 @@
 -- business.sql: the tenants, their numbers and what they say.  Read by outbound/business.py alone.
 
--- name: add_business(name, time_zone, default_region, voice_url, twiml, phones)$
+-- name: add_business(name, time_zone, default_region, voice_url, twiml, phones, carrier_account)$
 -- Returns  the id of the new business; fails where a phone is somebody's already
 with added as (
-    insert into business (name, time_zone, default_region, voice_url, twiml)
-    values (:name, :time_zone, :default_region, :voice_url, :twiml)
-    returning id
+    insert into business (name, time_zone, default_region, voice_url, twiml, carrier_account)
+    values (:name, :time_zone, :default_region, :voice_url, :twiml, nullif(:carrier_account, ''))
+    returning id, carrier_account
+), paced as (
+    -- Its account has a rate of its own from the first call on.
+    insert into dial_control (scope, key)
+    select 'business', id::text from added where carrier_account is not null
+    on conflict do nothing
 ), numbered as (
     insert into business_number (phone, business_id)
     select phone, added.id from added, unnest(:phones::text[]) as phone
 )
 select id from added;
 
--- name: set_business(business_id, name, time_zone, default_region, voice_url, twiml, phones)$
+-- name: set_business(business_id, name, time_zone, default_region, voice_url, twiml, phones, carrier_account)$
 -- Change what is given and keep what is NULL; numbers are added, never taken away.  A voice URL replaces TwiML and
--- the other way round.
+-- the other way round.  An account of '' is TWILIO_ACCOUNT_SID; calls in the air keep the one that they were dialed with.
 --
 -- Returns  the id, or nothing where there is no such business; fails where a phone is another's already
 with changed as (
@@ -23,9 +28,14 @@ with changed as (
            time_zone = coalesce(:time_zone, time_zone),
            default_region = coalesce(:default_region, default_region),
            voice_url = case when :twiml::text is null then coalesce(:voice_url, voice_url) end,
-           twiml = case when :voice_url::text is null then coalesce(:twiml, twiml) end
+           twiml = case when :voice_url::text is null then coalesce(:twiml, twiml) end,
+           carrier_account = nullif(coalesce(:carrier_account, carrier_account), '')
      where id = :business_id
-    returning id
+    returning id, carrier_account
+), paced as (
+    insert into dial_control (scope, key)
+    select 'business', id::text from changed where carrier_account is not null
+    on conflict do nothing
 ), numbered as (
     insert into business_number (phone, business_id)
     select given.phone, changed.id
@@ -35,7 +45,7 @@ with changed as (
 select id from changed;
 
 -- name: list_businesses()
-select business.id, name, time_zone, default_region, voice_url, twiml is not null as has_twiml,
+select business.id, name, time_zone, default_region, carrier_account, voice_url, twiml is not null as has_twiml,
        array(select phone from business_number where business_id = business.id order by created_at, phone) as phones
   from business
  order by id;

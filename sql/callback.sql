@@ -9,8 +9,9 @@
 -- Moves    any live status -> a later one; failed for want of a call_sid -> its true status, but to a live one only
 --          where no other live call holds the number.  The first report gives the row its call_sid (adoption).
 --          Only a report that names our number may do so: ids repeat after a restore, and another call is not ours.
---          A callback has to name it always, and to come with a tag (callback_tag.py), but for those of the version
---          before (takes_untagged).
+--          A callback has to name it always, to be signed for the account of its call (`signed_for`, the account's names:
+--          '' is TWILIO_ACCOUNT_SID), and to come with a tag (callback_tag.py), but for those of the version before
+--          (takes_untagged).
 --          claimed -> queued, and held, where a callback speaks of a call that was never dialed here: the carrier is
 --          asked first (reconcile.sql).
 --          A word that no carrier may say of its call (an unknown one, or one of our queue) counts as `initiated`.
@@ -18,8 +19,8 @@
 --          carrier says that the call ended busy, unanswered or failed.  What we closed ourselves gets none; nor does
 --          a callee whom another live call has by now.  A key of its own makes each attempt once.
 --          A callback that is repeated changes nothing.
--- Returns  of each report: `result` (moved, unchanged, unknown_status, never_dialed; untagged, other_call_sid or
---          unknown_call: refused), the status, and is a lead due
+-- Returns  of each report: `result` (moved, unchanged, unknown_status, never_dialed; other_account, untagged,
+--          other_call_sid or unknown_call: refused), the status, and is a lead due
 -- Races    the dial that waits for its answer, other callbacks, clean-up: all take the row lock, rank decides
 -- Create answers do not wait for the disk: a server that crashes and forgets one is a worker that died before it
 -- wrote, and the first callback adopts the call.
@@ -28,7 +29,7 @@ with told as materialized (
       from jsonb_to_recordset(:reports::jsonb)
         as told (call_id bigint, call_sid text, to_number text, status text, source text, sequence_number integer,
                  occurred_at timestamptz, duration_s integer, answered_by text, sip_code integer, payload jsonb,
-                 is_untagged boolean)
+                 is_untagged boolean, signed_for text[])
 ), hurry as materialized (
     select set_config('synchronous_commit',
                       case when bool_and(source = 'create') then 'off' else current_setting('synchronous_commit') end,
@@ -62,6 +63,7 @@ with told as materialized (
                and phone_key(coalesce(told.to_number, call_log.to_number))
                    is not distinct from phone_key(call_log.to_number))
        and (told.is_untagged is not true or takes_untagged(call_log.dialed_at))
+       and (told.source <> 'callback' or coalesce(account_of_call(call_log), '') = any(told.signed_for))
      order by call_log.id
        for update of call_log
 ), event as (
@@ -196,8 +198,8 @@ with told as materialized (
        set refused_calls = '{}', troubles = 0, carrier_holds = 0, carrier_hold_until = null
       from moved
      where moved.source = 'create'
-       and (scope, key) in (('account', ''), ('business', business_id::text), ('campaign', campaign_id::text),
-                            ('number', from_number))
+       and (scope, key) in ((case when moved.carrier_account is null then 'account' end, ''),
+                            ('business', business_id::text), ('campaign', campaign_id::text), ('number', from_number))
        and (refused_calls <> '{}' or troubles <> 0)
 ), result as (
     select told.call_id, told.source, is_never_dialed,
@@ -207,6 +209,11 @@ with told as materialized (
                when call.is_strange then 'unknown_status'
                when call.id is not null then 'unchanged'
                when (select id from call_log where id = told.call_id) is null then 'unknown_call'
+               when told.source = 'callback'
+                    and not coalesce((select coalesce(account_of_call(call_log), '') = any(told.signed_for)
+                                        from call_log
+                                       where id = told.call_id), false)
+                   then 'other_account'
                when told.is_untagged
                     and not (select takes_untagged(dialed_at) from call_log where id = told.call_id)
                    then 'untagged'
@@ -254,29 +261,31 @@ with told as materialized (
 )
 select call_id, result, status, lead_due from result;
 
--- name: record_answered_by(call_id, call_sid, answered_by, payload, is_untagged)$
+-- name: record_answered_by(call_id, call_sid, answered_by, payload, is_untagged, signed_for)$
 -- Keep what machine detection found out: the carrier says it apart from the call's status, and names no number, so that
 -- it cannot adopt a call.
 --
 -- Moves    nothing
--- Returns  `kept`; `no_call_sid_yet`, and the carrier had better say it again; `untagged`, `other_call_sid` or
---          `unknown_call` (refused)
+-- Returns  `kept`; `no_call_sid_yet`, and the carrier had better say it again; `other_account`, `untagged`,
+--          `other_call_sid` or `unknown_call` (refused)
 -- Races    it is told again: one event, and the same word
 with call as (
     select id, not :is_untagged::boolean or takes_untagged(dialed_at) as may_speak,
+           coalesce(account_of_call(call_log), '') = any(:signed_for::text[]) as is_its_account,
            call_log.call_sid = :call_sid and (not :is_untagged::boolean or takes_untagged(dialed_at)) as is_meant
       from call_log
      where id = :call_id
        for update
 ), event as (
     insert into call_event (call_id, call_sid, source, status, payload)
-    select id, :call_sid, 'answered-by', :answered_by, :payload from call where is_meant
+    select id, :call_sid, 'answered-by', :answered_by, :payload from call where is_meant and is_its_account
     on conflict do nothing
     returning call_id
 ), kept as (
     update call_log set answered_by = :answered_by from event where call_log.id = event.call_id
 )
 select case
+           when not is_its_account then 'other_account'
            when is_meant then 'kept'
            when not may_speak then 'untagged'
            when is_meant is null then 'no_call_sid_yet'
@@ -294,22 +303,24 @@ select to_number from call_log where id = :call_id;
 -- Returns  the id of the inbound call that has this call_sid, or nothing
 select id from call_log where call_sid = :call_sid and direction = 'inbound';
 
--- name: record_inbound_call(call_sid, from_number, to_number, ring_s)^
--- Write down a call that came in to one of our numbers.
+-- name: record_inbound_call(call_sid, from_number, to_number, ring_s, signed_for)^
+-- Write down a call that came in to one of our numbers, through the account of its business.
 --
 -- Moves    (nothing) -> ringing
--- Returns  what its business says, or nothing: the number is nobody's, and is never given to some business
+-- Returns  what its business says, or nothing: the number is nobody's, and is never given to some business; or who says
+--          it is not the account of its business
 -- Races    the carrier asks twice: the second time finds the row
 with owner as (
-    select business.id, business.voice_url, business.twiml
+    select business.id, business.voice_url, business.twiml, business.carrier_account
       from business_number
      inner join business on business.id = business_number.business_id
-     where business_number.phone = :to_number
+     where business_number.phone = :to_number and coalesce(carrier_account, '') = any(:signed_for::text[])
 ), inserted as (
-    insert into call_log (business_id, direction, from_number, to_number, call_sid, status, overdue_at)
+    insert into call_log (business_id, direction, from_number, to_number, call_sid, status, overdue_at,
+                          carrier_account)
     -- No number and no SIP address is longer: what is, names nobody.
     select id, 'inbound', case when length(:from_number) <= 64 then :from_number else 'anonymous' end, :to_number,
-           :call_sid, 'ringing', now() + make_interval(secs => :ring_s)
+           :call_sid, 'ringing', now() + make_interval(secs => :ring_s), carrier_account
       from owner
     on conflict do nothing
 )

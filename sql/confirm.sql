@@ -1,9 +1,10 @@
 -- confirm.sql: live calls whose last callback may be lost.  Read by outbound/confirm.py alone.
 
--- name: take_calls_to_confirm(confirm_s, batch_max)
+-- name: take_calls_to_confirm(confirm_s, batch_max, silent)
 -- Choose the live calls of which the carrier was not asked for confirm_s, and mark them so that nobody else asks at once.
 -- Where there is one, those of which it was not asked for a third of that come too, so that one list serves them all;
--- where callbacks may have been lost since, all of them are due.
+-- where callbacks may have been lost since, all of them are due.  Those of a `silent` account ('' is TWILIO_ACCOUNT_SID)
+-- wait: it gave no answer in this round.
 --
 -- Moves    nothing
 -- Returns  what is known of each, whom nobody asked about for longest first
@@ -18,6 +19,7 @@ with live as (
       from call_log
       left join web_presence on only_row
      where status in ('initiated', 'ringing', 'in-progress') and call_sid is not null
+       and coalesce(carrier_account, '') <> all(:silent::text[])
 ), chosen as (
     select call_log.id, known_at
       from live
@@ -36,9 +38,9 @@ with live as (
       from chosen
      where call_log.id = chosen.id
     returning call_log.id, call_sid, status, direction, from_number, to_number, dialed_at, ended_at, known_at,
-              overdue_at < now() as is_overdue
+              carrier_account, overdue_at < now() as is_overdue
 )
-select id, call_sid, status, direction, from_number, to_number,
+select id, call_sid, status, direction, from_number, to_number, carrier_account,
        case when dialed_at is not null then least(greatest(dialed_at, '2000-01-01'), now()) end as dialed_at,
        case when ended_at is not null then least(greatest(ended_at, '2000-01-01'), now()) end as ended_at, is_overdue
   from taken

@@ -6,7 +6,8 @@
 --
 -- Moves    claimed -> initiated; claimed -> queued where its moment has passed (dial_by, or the claim's own deadline), or
 --          where it was forbidden since it was claimed: a pause, a do-not-call entry, consent, the campaign's end, its
---          destination, or since this may not be the database that dialed last (identity.sql)
+--          destination, a worker without the credentials of its account, or since this may not be the database that
+--          dialed last (identity.sql)
 --          (nothing) -> spend_reserved: each counts in every cap, with all the time that it may take
 -- Returns  what to dial, and how long a paced call may take until it is sent; nothing of a call that another worker has
 --          or that was taken back.  With each, for the others to know (identity.py): the line of this database and how
@@ -16,9 +17,10 @@
 with database as materialized (
     select identity_fault() is null and not exists (select from dialing_stop where cause = 'recovery') as may_dial
 ), call as (
-    select id,
+    select call_log.id, account.carrier_account as own_account,
            (select may_dial from database)
            and coalesce(dial_by, overdue_at) >= now()
+           and workers_without(account.carrier_account) = 0
            and not is_suppressed(to_number, business_id, campaign_id)
            and (select fault is null from destination_fault(to_number, business_id))
            and not exists (
@@ -32,17 +34,21 @@ with database as materialized (
                  from dial_control
                 where (scope, key) in (('account', ''), ('business', business_id::text),
                                        ('campaign', campaign_id::text), ('number', from_number))
-                  and (state <> 'running' or greatest(hold_until, carrier_hold_until) > now())
+                  and (state <> 'running'
+                       or hold_until > now()
+                       or carrier_hold_until > now() and (scope <> 'account' or account.carrier_account is null))
            ) as may_begin,
            call_limit_s((select time_limit_s from campaign where campaign.id = call_log.campaign_id)) as limit_s
       from call_log
-     where id = any(:call_ids::bigint[]) and status = 'claimed'
-     order by id
-       for update
+      left join business as account on account.id = call_log.business_id
+     where call_log.id = any(:call_ids::bigint[]) and status = 'claimed'
+     order by call_log.id
+       for update of call_log
 ), begun as (
     update call_log
        set status = case when may_begin then 'initiated' else 'queued' end,
            dialed_at = case when may_begin then now() end,
+           carrier_account = case when may_begin then own_account end,
            error_message = case when not may_begin then error_message end,
            over_by = case
                when may_begin then now() + make_interval(secs => :life_s::float8 + limit_s - call_limit_s(null))
@@ -77,7 +83,7 @@ with database as materialized (
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
 select begun.id, begun.fence, begun.dialed_at, begun.from_number, begun.to_number, begun.contact::text as contact,
-       begun.put_backs, begun.limit_s, campaign.machine_detection,
+       begun.put_backs, begun.limit_s, begun.business_id, begun.carrier_account, campaign.machine_detection,
        extract(epoch from begun.dial_by - clock_timestamp())::float8 + :send_s as send_within_s,
        case when speaks.campaign then campaign.voice_url else business.voice_url end as voice_url,
        case when speaks.campaign then campaign.twiml else business.twiml end as twiml,
@@ -115,12 +121,14 @@ with call as (
            overdue_at = null
       from call
      where call_log.id = call.id
-    returning call_log.id, call.status as was, business_id, campaign_id, from_number, dialed_at
+    returning call_log.id, call.status as was, business_id, campaign_id, from_number, dialed_at, carrier_account
 ), carrier_answers as (
     update dial_control
        set troubles = 0, carrier_holds = 0, carrier_hold_until = null
       from moved
-     where scope = 'account' and troubles <> 0
+     where (scope, key) = (case when carrier_account is null then 'account' else 'business' end,
+                           case when carrier_account is null then '' else business_id::text end)
+       and troubles <> 0
 ), blamed as (
     insert into dial_control as control (scope, key, refused_calls)
     select case
@@ -224,8 +232,12 @@ insert into counter (name, label, slot, value)
 values ('dial', 'unknown', pg_backend_pid() % 8, 1)
 on conflict (name, label, slot) do update set value = counter.value + 1;
 
--- name: slow_down(begun_at, troubles, of_account, hold_max_s)^
+-- name: slow_down(begun_at, troubles, of_account, hold_max_s, business_id)^
 -- The carrier answered so many calls, begun at begun_at, with errors, or not at all.
+--
+-- They are those of TWILIO_ACCOUNT_SID, or where business_id is given, those of a business with an account of its own:
+-- then that business alone is slowed or held.  Good answers are counted of all accounts together, so that such a business
+-- is slowed later, and held as soon as any.
 --
 -- What they mean depends on its other answers.  Where more than one in twenty is an error, of ten at least and three
 -- errors at least, dialing slows by the share of errors, once in ten seconds, and comes back within a minute (pace_now);
@@ -239,7 +251,11 @@ on conflict (name, label, slot) do update set value = counter.value + 1;
 -- Races    errors of calls begun before a hold ended are what that hold is for: they prolong nothing
 -- Undo     an accepted call ends the row of errors and the holds (callback.sql); so does resume_scope
 with account as (
-    select * from dial_control where scope = 'account' for update
+    select *
+      from dial_control
+     where (scope, key) = (case when :business_id::bigint is null then 'account' else 'business' end,
+                           coalesce(:business_id::bigint::text, ''))
+       for update
 ), news as (
     select account.*, answered.answers, troubles + :troubles as in_a_row, window_troubles + :troubles as errors,
            answered.answers - window_answers + window_troubles + :troubles as asked,
@@ -285,14 +301,19 @@ with account as (
      cross join lateral (
            select holds or slows or coalesce(judged.window_began_at < now() - interval '60 s', true) as begins_anew
      ) as window_of
-     where dial_control.scope = 'account'
+     where dial_control.scope = judged.scope and dial_control.key = judged.key
     returning holds, slows, dial_control.slow_factor as pace,
               case when holds then extract(epoch from dial_control.carrier_hold_until - now())::float8 end as hold_s
 ), claim as (
     select call_log.id
       from told
      inner join call_log on call_log.status = 'claimed'
+     inner join business on business.id = call_log.business_id
      where holds
+       and case
+               when :business_id::bigint is null then business.carrier_account is null
+               else business.id = :business_id::bigint
+           end
      order by call_log.id
        for update of call_log skip locked
 ), taken_back as (

@@ -35,7 +35,8 @@ select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regc
 --
 -- Calls wait in lanes: one per business, campaign and from-number.  Only lanes that have room are looked at, and of
 -- each only its head, so that the cost does not grow with what waits.  What stands in a head's own way (call_obstacle)
--- takes it out of the way: closed, or due later.  Of the rest each limit lets its first ones pass, narrow limits first,
+-- takes it out of the way: closed, or due later.  A business whose carrier's account not every worker can use has no room.
+-- Of the rest each limit lets its first ones pass, narrow limits first,
 -- so that nobody takes up room that a limit of his own denies him.  Their order is fair by weight: who was served less
 -- comes first, and who was idle begins where the others are.
 --
@@ -46,10 +47,10 @@ select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regc
 with scope as materialized (
     select * from dial_scope(:account_rate, only_capped => true)
 ), room as (
-    select account.served_floor, account.rate,
+    select account.served_floor, account.rate, account.room as account_room,
            greatest(0, least(
                :batch_max::bigint,
-               account.room,
+               account.calm_room,
                :claims_per_thread::bigint
                * (select coalesce(sum(threads), 0)
                     from worker
@@ -60,7 +61,8 @@ with scope as materialized (
      where account.scope = 'account'
 ), able as (
     select lane.business_id, lane.campaign_id, lane.campaign_key, lane.from_number, room.free,
-           by_number.key is not null as number_counts,
+           by_number.key is not null as number_counts, room.account_room,
+           business.carrier_account is null as is_default,
            coalesce(room.rate, by_business.rate, by_campaign.rate, by_number.rate) is not null as is_paced,
            coalesce(by_business.weight, 1) as business_weight,
            coalesce(by_campaign.weight, 1) as campaign_weight,
@@ -86,6 +88,10 @@ with scope as materialized (
        and coalesce(by_business.room, 1) > 0
        and coalesce(by_campaign.room, 1) > 0
        and coalesce(by_number.room, 1) > 0
+       and case
+               when business.carrier_account is null then room.account_room > 0
+               else workers_without(business.carrier_account, :worker_silent_s) = 0
+           end
        and coalesce(campaign.voice_url, campaign.twiml, business.voice_url, business.twiml) is not null
        and coalesce(campaign.starts_at <= now(), true)
 ), head as (
@@ -146,10 +152,17 @@ with scope as materialized (
                    row_number() over (partition by business_id order by business_tag, luck) as business_place
               from within_campaign) as placed
      where business_place <= business_room
+), within_account as (
+    -- While the carrier's trouble is with TWILIO_ACCOUNT_SID, only its own calls wait.
+    select *
+      from (select within_business.*,
+                   row_number() over (partition by is_default order by business_tag, luck) as account_place
+              from within_business) as placed
+     where not is_default or account_place <= account_room
 ), decided as (
     (select id, code, until, is_final, is_paced, number_counts, business_id, campaign_key, from_number, business_weight,
             campaign_weight, business_tag, campaign_tag
-       from within_business
+       from within_account
       order by business_tag, luck
       limit (select free from room))
      union all
@@ -296,11 +309,12 @@ select 'broker', now() - make_interval(secs => :away_s), :reason
    and pg_try_advisory_xact_lock(hashtext('outbound.broker_works'), 'call_log'::regclass::int)
 on conflict (cause) do update set reason = excluded.reason where dialing_stop.reason <> excluded.reason;
 
--- name: worker_seen(worker_id, threads)!
--- A worker process says that it is alive, and how many threads it dials with.
-insert into worker (id, threads)
-values (:worker_id, :threads)
-on conflict (id) do update set threads = excluded.threads, seen_at = now();
+-- name: worker_seen(worker_id, threads, accounts)!
+-- A worker process says that it is alive, how many threads it dials with, and of which of the carrier's accounts it has the
+-- credentials.
+insert into worker (id, threads, accounts)
+values (:worker_id, :threads, :accounts::text[])
+on conflict (id) do update set threads = excluded.threads, accounts = excluded.accounts, seen_at = now();
 
 -- name: worker_gone(worker_id)!
 -- A worker process stops; those that were killed leave a row, which is swept after an hour.

@@ -209,3 +209,12 @@ select count(*) as entries,
 select live.system_identifier is not null as tells_cluster, live.timeline is not null as tells_timeline,
        (select reason from dialing_stop where cause = 'recovery') as reason
   from live_identity() as live;
+
+-- name: accounts_of_businesses()
+-- Returns  the accounts of the carrier's that businesses have beside TWILIO_ACCOUNT_SID, the businesses of each, and what
+--          the living workers lack; NULL where nothing
+select carrier_account as account, array_agg(id order by id) as businesses, account_sentence(carrier_account) as fault
+  from business
+ where carrier_account is not null
+ group by carrier_account
+ order by carrier_account;

@@ -12,7 +12,13 @@ with live as materialized (
      group by status, business_id
 ), scope as materialized (
     select scoped.*, control.carrier_hold_until,
-           coalesce(calls_per_second, case when scoped.scope = 'account' then :account_rate::float8 end) as limit_rate,
+           coalesce(calls_per_second,
+                    case
+                        when scoped.scope = 'account'
+                            or scoped.scope = 'business'
+                               and (select carrier_account is not null from business where id = scoped.key::bigint)
+                            then :account_rate::float8
+                    end) as limit_rate,
            -- As many refusals in a row are what the breaker pauses for (record_refusal in dial.sql).
            case when scoped.state <> 'running' and cardinality(refused_calls) >= 5 then 'breaker' else 'operator' end
            as paused_by
@@ -190,7 +196,7 @@ select measured.name, key, measured.value
 union all
 select 'new_countries', id, countries from new_country
 union all
-select 'carrier_hold', null, count(*) from scope where scope = 'account' and carrier_hold_until > now()
+select 'carrier_hold', null, least(1, count(*)) from scope where carrier_hold_until > now()
 union all
 select measured.name, known.holder, coalesce(max(measured.value), 0)
   from (values ('session'), ('prepared'), ('slot')) as known (holder)

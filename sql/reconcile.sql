@@ -1,6 +1,8 @@
 -- reconcile.sql: calls that we are unsure of.  Read by outbound/reconcile.py alone.
 
--- name: take_call_to_ask_about(relook_s)^
+-- A `silent` account of the carrier's ('' is TWILIO_ACCOUNT_SID) gave no answer in this round: its calls wait.
+
+-- name: take_call_to_ask_about(relook_s, silent)^
 -- Choose the overdue call about which the carrier is to be asked now, and mark it so that nobody else asks at once:
 -- first those that have no call_sid, which will soon be closed; then whom nobody has asked about for longest, so that
 -- one that cannot be answered keeps nobody waiting; last, those that are closed and in doubt.
@@ -26,6 +28,7 @@ with overdue as (
                     )))
        and (looked_at is null or looked_at < now() - make_interval(secs => :relook_s))
        and not exists (select from call_set_aside where call_id = call_log.id)
+       and coalesce(carrier_account, '') <> all(:silent::text[])
      order by status = 'failed', call_sid is not null, looked_at nulls first, overdue_at
      limit 1
        for update skip locked
@@ -34,7 +37,7 @@ update call_log
    set looked_at = now()
   from overdue
  where call_log.id = overdue.id
-returning call_log.id, call_sid, status, direction, from_number, to_number,
+returning call_log.id, call_sid, status, direction, from_number, to_number, carrier_account,
           -- Rows of the old system, or of somebody's hand, may lack it, or have one that is yet to come.
           least(greatest(coalesce(dialed_at, created_at, now()), '2000-01-01'), now()) as dialed_at,
           case when ended_at is not null then least(greatest(ended_at, '2000-01-01'), now()) end as ended_at,
@@ -75,7 +78,8 @@ update call_log
    set looked_at = now()
   from overdue
  where call_log.id = overdue.id and (select count(*) from overdue) > :more_than
-returning call_log.id, call_sid, status, direction, from_number, to_number, dialed_at, ended_at, true as is_overdue;
+returning call_log.id, call_sid, status, direction, from_number, to_number, carrier_account, dialed_at, ended_at,
+          true as is_overdue;
 
 -- name: ask_singly(call_ids)!
 -- The list did not tell of these: they are to be asked about at once, each by itself.
@@ -168,7 +172,7 @@ select counted.name, counted.label, pg_backend_pid() % 8, 1
  where was <> 'failed'
 on conflict (name, label, slot) do update set value = counter.value + 1;
 
--- name: take_call_in_question(relook_s)^
+-- name: take_call_in_question(relook_s, silent)^
 -- Choose a call that a callback spoke of although it was never dialed here, and mark it so that nobody else asks at once.
 -- One that has moved on since (an operator closed it, a look-up found it) needs no answer any more.
 --
@@ -186,6 +190,7 @@ with moved_on as (
      inner join call_log on call_log.id = question.call_id
      where answer is null
        and status = 'queued'
+       and coalesce(account_of_call(call_log), '') <> all(:silent::text[])
        and (question.looked_at is null or question.looked_at < now() - make_interval(secs => :relook_s))
      order by question.looked_at nulls first, question.at
      limit 1
@@ -197,7 +202,7 @@ with moved_on as (
      where question.call_id = asked.call_id and question.call_sid = asked.call_sid
     returning question.call_id, question.call_sid
 )
-select call_log.id, marked.call_sid, direction, from_number, to_number
+select call_log.id, marked.call_sid, direction, from_number, to_number, account_of_call(call_log) as carrier_account
   from marked
  inner join call_log on call_log.id = marked.call_id;
 

@@ -37,6 +37,21 @@ with noted as (
 )
 select least(noted.since, :since) from noted;
 
+-- name: accounts_of_businesses()
+-- Returns  the accounts of the carrier's that businesses have beside TWILIO_ACCOUNT_SID, and the businesses of each
+select carrier_account as account, array_agg(id order by id) as businesses
+  from business
+ where carrier_account is not null
+ group by carrier_account
+ order by carrier_account;
+
+-- name: accounts_of_calls(since)
+-- Returns  the accounts through which calls were dialed since then, beside TWILIO_ACCOUNT_SID
+select distinct carrier_account as account
+  from call_log
+ where carrier_account is not null and dialed_at >= :since
+ order by carrier_account;
+
 -- name: telephones(numbers)
 -- Returns  each number, and the key of its telephone
 select phone, phone_key(phone) as telephone from unnest(:numbers::text[]) as given (phone);
@@ -49,23 +64,26 @@ select phone, phone_key(phone) as telephone from unnest(:numbers::text[]) as giv
 -- the carrier's call was made before.  What was held may have been let go before it was due (other hours, a check).  Where several rows could be it nobody can tell: none of them is dialed.  Where no
 -- row could, the row was lost: it is written, for whoever owns the from-number.
 --
+-- Of whichever account they are: what the database has forgotten may be that its business had another one.
+--
 -- `calls` is a JSON array of `told` below.
 --
--- Moves    queued, claimed -> initiated, with call_sid; queued, claimed -> failed (`unsure_after_restore`)
+-- Moves    queued, claimed -> initiated, with call_sid and account; queued, claimed -> failed (`unsure_after_restore`)
 --          (nothing) -> failed for want of a call_sid, which the carrier's report then moves on
 -- Returns  of each call: what was done (known, bound, added, unsure, stranger), the rows, and is that call's report news
 -- Races    a callback that adopts the row first wins: it is no candidate any more.  Run again, it finds each call known
 -- Undo     a signed callback that names a call tells its truth; of what was held it keeps the call_sid and the status
 with told as materialized (
-    select call_sid, from_number, to_number, created_at
+    select call_sid, from_number, to_number, created_at, account
       from jsonb_to_recordset(:calls::jsonb)
-        as told (call_sid text, from_number text, to_number text, created_at timestamptz)
+        as told (call_sid text, from_number text, to_number text, created_at timestamptz, account text)
 ), stop as materialized (
     select since from dialing_stop where cause = 'recovery'
 ), known as materialized (
     select told.call_sid, call_log.id, status from told inner join call_log using (call_sid)
 ), candidate as materialized (
-    select told.call_sid, told.created_at, own.id, own.status, count(*) over (partition by told.call_sid) as rows
+    select told.call_sid, told.created_at, told.account, own.id, own.status,
+           count(*) over (partition by told.call_sid) as rows
       from told
      cross join business
      cross join stop
@@ -106,6 +124,7 @@ with told as materialized (
     update call_log
        set status = case when call_log.status in ('queued', 'claimed') then 'initiated' else call_log.status end,
            call_sid = candidate.call_sid,
+           carrier_account = candidate.account,
            dialed_at = case
                when call_log.status in ('queued', 'claimed') then candidate.created_at else call_log.dialed_at
            end,
@@ -145,11 +164,11 @@ with told as materialized (
       from told
 ), added as (
     insert into call_log (business_id, direction, status, from_number, to_number, call_sid, due_at, dialed_at, ended_at,
-                          overdue_at, error_code, error_message, idempotency_key)
+                          overdue_at, error_code, error_message, idempotency_key, carrier_account)
     select owner.business_id, 'outbound', 'failed', told.from_number, told.to_number, told.call_sid, told.created_at,
            told.created_at, told.created_at, now(), 'no_call_sid',
            'Found at the carrier after a restore; its row was lost.',
-           'recovered:' || told.call_sid
+           'recovered:' || told.call_sid, told.account
       from told
      inner join owner using (call_sid)
      where owner.business_id is not null

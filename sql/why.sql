@@ -25,9 +25,11 @@ select * from own where not exists (select from stop);
 select set_config('statement_timeout', '5min', true) as timeout, set_config('jit', 'off', true) as jit;
 
 -- name: find_campaign(campaign_id)^
--- Returns  what a campaign is, and when it starts where that is to come; or nothing
+-- Returns  what a campaign is, when it starts where that is to come, and what its business's account of the carrier lacks;
+--          or nothing
 select campaign.id, campaign.name, case when starts_at > now() then moment_text(starts_at) end as starts,
-       coalesce(campaign.voice_url, campaign.twiml, business.voice_url, business.twiml) is not null as can_speak
+       coalesce(campaign.voice_url, campaign.twiml, business.voice_url, business.twiml) is not null as can_speak,
+       account_sentence(carrier_account) as account_fault
   from campaign
  inner join business on business.id = campaign.business_id
  where campaign.id = :campaign_id;
@@ -88,19 +90,22 @@ select code, is_final, count(*) as calls, min(until) as until,
 -- Returns  per scope that this campaign's calls go through, its numbers together: calls per second, live calls at once,
 --          calls per hour and day (NULL: no limit), is it paused, and why; and a sentence where a cap leaves no room
 with own as (
-    select id, business_id from campaign where id = :campaign_id
+    select campaign.id, business_id, carrier_account is not null as has_account
+      from campaign
+     inner join business on business.id = business_id
+     where campaign.id = :campaign_id
 ), own_number as (
     select phone from campaign_number inner join own on campaign_id = own.id
     union
     select from_number from lane inner join own on campaign_id = own.id and lane.business_id = own.business_id
-), scope (place, called, scope, key) as (
-    select 1, 'everything', 'account', '' from own
+), scope (place, called, scope, key, of_account) as (
+    select 1, 'everything', 'account', '', true from own
     union all
-    select 2, 'business ' || business_id, 'business', business_id::text from own
+    select 2, 'business ' || business_id, 'business', business_id::text, has_account from own
     union all
-    select 3, 'campaign ' || id, 'campaign', id::text from own
+    select 3, 'campaign ' || id, 'campaign', id::text, false from own
     union all
-    select 4, 'its numbers', 'number', phone from own_number
+    select 4, 'its numbers', 'number', phone, false from own_number
 )
 select place, called,
        case when count(rate) = count(*) then sum(rate) end as calls_per_second,
@@ -111,7 +116,7 @@ select place, called,
        case when count(calls_per_day) = count(*) then sum(calls_per_day) end as calls_per_day,
        min(capped) as capped
   from (select scope.place, scope.called, live_max, state, state_reason, calls_per_hour, calls_per_day,
-               coalesce(calls_per_second, case when scope.scope = 'account' then :account_rate::float8 end) as rate,
+               coalesce(calls_per_second, case when scope.of_account then :account_rate::float8 end) as rate,
                spend_sentence(initcap(left(scope.called, 1)) || substr(scope.called, 2), scope.scope, scope.key,
                               spend.code, spend.until) as capped
           from scope

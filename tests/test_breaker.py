@@ -93,7 +93,9 @@ def let_the_hold_end(world: World) -> None:
 
 def fails(troubles: int = 1, *, of_account: bool = False, begun_at: datetime | None = None) -> Any:
     """So many calls, begun at a moment, are answered with errors."""
-    return db.run(dial.sql.slow_down, begun_at=begun_at, troubles=troubles, of_account=of_account, hold_max_s=60)
+    return db.run(
+        dial.sql.slow_down, begun_at=begun_at, troubles=troubles, of_account=of_account, hold_max_s=60, business_id=None
+    )
 
 
 class Carrier:

@@ -45,8 +45,10 @@ def _all(calls: list[int]) -> dict[str, list[_Asked]]:
             _Asked(cleanup.sql.close_without_call_sid, stale | {"grace_s": 0, "looks_min": 2}),
             _Asked(cleanup.sql.renew_lead_nudges, stale | {"lead_s": 30}),
         ],
-        "reconcile": [_Asked(reconcile.sql.take_call_to_ask_about, {"relook_s": 10})],
-        "confirm": [_Asked(confirm.sql.take_calls_to_confirm, {"confirm_s": 45, "batch_max": 10_000}, CALLS)],
+        "reconcile": [_Asked(reconcile.sql.take_call_to_ask_about, {"relook_s": 10, "silent": []})],
+        "confirm": [
+            _Asked(confirm.sql.take_calls_to_confirm, {"confirm_s": 45, "batch_max": 10_000, "silent": []}, CALLS)
+        ],
         "metrics": [_Asked(metrics.sql.read_metrics, {"worker_silent_s": 10, "account_rate": None, "rows_max": 100})],
     }
 

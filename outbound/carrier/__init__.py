@@ -49,6 +49,14 @@ class CarrierSilent(Exception):
     """The carrier did not answer a question; ask again later.  Its state is as it was."""
 
 
+class NoCredentials(CarrierSilent):
+    """This process lacks the credentials of the account that had to be asked; nobody was."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(f"the credentials of account {account} are missing: {account}.json in TWILIO_ACCOUNTS_DIR")
+        self.account = account
+
+
 class OddAnswer(CarrierSilent):
     """An answer came that cannot be believed: it is no call, or another one.  The next question may fare better."""
 
@@ -124,18 +132,18 @@ Answered = tuple[int, Answer]
 
 
 class Carrier(Protocol):
-    """Whoever rings phones for us."""
+    """Whoever rings phones for us: all that is asked about calls is asked of one account."""
 
     def place_calls(self, orders: Sequence[DialOrder]) -> Iterator[Sequence[Answered]]:
         """
-        Ring phones, all at the same time; yield what came of each, by its call_id, as the answers come.
+        Ring phones, each with its own account; yield what came of each, by its call_id, as the answers come.
 
-        An answer is there once the carrier accepts the call, not when somebody picks up; how it ends arrives later, by
-        callback.  Answers that come within some milliseconds are one group.
+        All are asked for at the same time.  An answer is there once the carrier accepts the call, not when somebody
+        picks up; how it ends arrives later, by callback.  Answers that come within some milliseconds are one group.
 
             Accepted: the carrier has the call.
             CallRefused: the carrier said no.  Nothing rang.
-            CallNotSent: nothing was sent (DNS, refused connection).
+            CallNotSent: nothing was sent (DNS, refused connection, no credentials of its account).
             SlowDown: the carrier did nothing (429, too many calls at once, account not active).
             CallUnsure: it was sent and no usable answer came (timeout, 5xx, cut connection).
         """

@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import base64
 import contextvars
+import copy
 import hmac
 import logging
 import os
@@ -31,7 +32,7 @@ from twilio.rest import Client
 from twilio.twiml.voice_response import VoiceResponse
 from yarl import URL
 
-from outbound import auth_token, callback_tag
+from outbound import accounts, callback_tag
 from outbound.call import WITHHELD_DIGITS, WITHHELD_WORDS, DialOrder, Report
 from outbound.carrier import (
     Accepted,
@@ -42,6 +43,7 @@ from outbound.carrier import (
     CallUnsure,
     CarrierCall,
     CarrierSilent,
+    NoCredentials,
     OddAnswer,
     OtherCall,
     SlowDown,
@@ -85,6 +87,8 @@ CONNECT_S = 3  # per address: a dial that never left must be known as such befor
 _TOGETHER_S = 0.003  # answers that come within this time of each other are written down together
 _CLOSE_S = 5
 IDLE_S = 1  # servers and what lies between keep an idle connection for 5 s or more
+_NOBODY = "without-an-account"  # the client wants some name and password
+_UNUSED = "none"
 CODE_CHARS_MAX = 64  # call_log.error_code holds no more
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -157,17 +161,37 @@ class SignedForm(Protocol):
 
 
 class Twilio:
-    """The carrier, for all threads of a process: what they ask travels side by side, on one thread of its own."""
+    """
+    The carrier, for all threads of a process: what they ask travels side by side, on one thread of its own.
+
+    It asks about the calls of TWILIO_ACCOUNT_SID; `of` is the same for those of another account.
+    """
 
     def __init__(self, config: Settings) -> None:
         self._http = _Http(config)  # it refuses a wrong environment, before there is a thread
-        user, password = config.api_key or (config.twilio_account_sid, next(iter(auth_token.tokens(config)), ""))
-        self._client = Client(user, password, config.twilio_account_sid, http_client=self._http)
-        self._client.api.base_url = config.api_url
         self._config = config
+        self._clients: dict[str | None, Client] = {}
+        self._client = self._client_of(None)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="carrier", daemon=True)
         self._thread.start()
+
+    def of(self, account: str | None) -> "Twilio":
+        """The same connections, for what is asked about the calls of one account; None for TWILIO_ACCOUNT_SID."""
+        own = copy.copy(self)
+        own._client = self._client_of(account)  # noqa: SLF001 (it is one of these)
+        return own
+
+    def _client_of(self, account: str | None) -> Client:
+        if account == self._config.twilio_account_sid:
+            account = None
+        if account not in self._clients:
+            sid = account or self._config.twilio_account_sid
+            # Who it is to the carrier is decided at each request, by the credentials of that moment.
+            client = Client(sid or _NOBODY, _UNUSED, sid, http_client=self._http)
+            client.api.base_url = self._config.api_url
+            self._clients[account] = client
+        return self._clients[account]
 
     def close(self) -> None:
         """Close every connection, and end the thread; what is still asked gets no answer."""
@@ -214,11 +238,14 @@ class Twilio:
         sending = _Sending(order.send_by)
         _sending.set(sending)  # each dial is a task, which has this variable to itself
         try:
-            call = await rest.request(self._client, "POST", "/Calls.json", form=self._form_of(order))
+            client = self._client_of(order.account) if order.account else self._client
+            call = await rest.request(client, "POST", "/Calls.json", form=self._form_of(order))
         except RestError as error:
             return order.call_id, _outcome(error)
         except _TooLate:
             return order.call_id, CallNotSent("its moment had passed")
+        except NoCredentials as reason:
+            return order.call_id, CallNotSent(str(reason))
         except Exception as error:  # noqa: BLE001 (whatever it is: once something was sent, a phone may be ringing)
             return order.call_id, (CallUnsure if sending.has_begun else CallNotSent)(type(error).__name__)
         call_sid = reading.text(call.get("sid")) if isinstance(call, Mapping) else None
@@ -352,7 +379,7 @@ class _Http(AsyncHttpClient):  # type: ignore[misc]
         self._session: aiohttp.ClientSession | None = None
         self._proxy = _proxy_to(config.api_url)
         self._tls = _tls()
-        self._accepted = ""  # the auth token that the carrier took last
+        self._accepted: dict[str, str] = {}  # the auth token that the carrier took last, by account
 
     async def request(
         self,
@@ -368,20 +395,29 @@ class _Http(AsyncHttpClient):  # type: ignore[misc]
         sending = _sending.get()
         if sending is not None:
             sending.check()
-        for user, password in self._logins(*auth):
+        account = auth[0]
+        for user, password in self._logins(account):
             login = base64.b64encode(":".join((user, password)).encode()).decode()
             answer = await self._request_as(login, method, url, params, data, headers, sending)
             if answer.status_code != HTTPStatus.UNAUTHORIZED:
-                self._accepted = password
+                self._accepted[account] = password
                 break  # with 401 the carrier has done nothing: the next token may be the primary one by now
         return answer
 
-    def _logins(self, user: str, password: str) -> list[tuple[str, str]]:
-        """Whom to be: with an auth token, each of those that there are, first the one that was taken last."""
-        tokens = auth_token.tokens(self._config)
-        if self._config.api_key or not tokens:
-            return [(user, password)]
-        return [(user, token) for token in sorted(tokens, key=lambda token: token != self._accepted)]
+    def _logins(self, account: str) -> list[tuple[str, str]]:
+        """
+        Whom to be: with an auth token, each of those that there are, first the one that was taken last.
+
+        Raises:
+            NoCredentials: there are none of this account.
+        """
+        known = accounts.credentials(account, self._config) if account else None
+        if known is None or not known.has_login:
+            raise NoCredentials(account)
+        if known.api_key:
+            return [known.api_key]
+        accepted = self._accepted.get(account)
+        return [(account, token) for token in sorted(known.auth_tokens, key=lambda token: token != accepted)]
 
     async def _request_as(
         self, login: str, method: str, url: str, params: Any, data: Any, headers: Any, sending: _Sending | None
@@ -457,13 +493,14 @@ _carriers: dict[int, Twilio] = {}
 _opening = threading.Lock()
 
 
-def carrier() -> Twilio:
-    """The carrier of this process."""
+def carrier(account: str | None = None) -> Twilio:
+    """The carrier of this process, for what is asked about the calls of one account; None for TWILIO_ACCOUNT_SID."""
     with _opening:
         if os.getpid() not in _carriers:
             _carriers[os.getpid()] = Twilio(settings())
             atexit.register(close)  # whatever opened it: a session that nobody closes complains when the process ends
-        return _carriers[os.getpid()]
+        line = _carriers[os.getpid()]
+        return line if account is None else line.of(account)
 
 
 def opened() -> Twilio | None:
@@ -479,9 +516,9 @@ def close() -> None:
         found.close()
 
 
-def is_genuine(url: str, form: SignedForm, signature: str | None) -> bool:
+def is_genuine(url: str, form: SignedForm, signature: str | None, account: str | None = None) -> bool:
     """
-    Did the carrier sign this callback?
+    Did the carrier sign this callback with a token of *account*?  None is TWILIO_ACCOUNT_SID.
 
     *url* is the public one, rebuilt from our own setting and never from headers (Twilio, webhooks security).  Twilio
     logs in with a user and password of the URL, and signs it without them.
@@ -491,8 +528,10 @@ def is_genuine(url: str, form: SignedForm, signature: str | None) -> bool:
     try:
         parts = urlsplit(url)
         signed = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        known = accounts.credentials(account)
+        tokens = known.auth_tokens if known is not None else ()
         # Any of them: the next one becomes the primary one at a moment that the carrier chooses.
-        return any(_signed_with(token, signed, form, signature) for token in auth_token.tokens())
+        return any(_signed_with(token, signed, form, signature) for token in tokens)
     except Exception:  # noqa: BLE001 (the validator raises TypeError on odd input: that is a no)
         return False
 
@@ -512,7 +551,7 @@ def sign(url: str, form: Mapping[str, str]) -> str:
     Raises:
         RuntimeError: no auth token is known.
     """
-    for token in auth_token.tokens():
+    for token in (accounts.credentials(None) or accounts.Credentials()).auth_tokens:
         signature: str = RequestValidator(token).compute_signature(url, dict(form))
         return signature
     raise RuntimeError("TWILIO_AUTH_TOKEN is not set")

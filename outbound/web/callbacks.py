@@ -9,7 +9,7 @@ from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
-from outbound import callback, callback_tag, db, logs
+from outbound import accounts, callback, callback_tag, db, logs
 from outbound.call import Report
 from outbound.carrier import callback_form, twilio
 from outbound.carrier.callback_form import FIELDS_MAX, Unreadable
@@ -33,13 +33,18 @@ _ANSWERS = {
     "unknown_status": 204,
     "never_dialed": 204,
     "set_aside": 204,
+    "other_account": 403,
     "untagged": 403,
     "unknown_call": 404,
     "other_call_sid": 409,
 }
 _WRONG_TAG = "this is not the path that was made for this call: check OUTBOUND_CALLBACK_KEY"
+_UNKNOWN_NUMBER = "no business of this account has this number: `outbound business set ID --number … --account …`"
+_OTHER_ACCOUNT = "this is another account's call"
+_FORGED = "the signature does not fit: check OUTBOUND_PUBLIC_URL, and the auth token of the account that calls"
 _TOO_LARGE = f"a callback has at most {BODY_MAX} bytes"
 _TEXTS = {
+    "other_account": _OTHER_ACCOUNT,
     "untagged": _WRONG_TAG,
     "unknown_call": "there is no such call",
     "other_call_sid": "this call has another call_sid",
@@ -90,7 +95,13 @@ async def answered_by(request: Request) -> Response:
                 raise Refused(404, "unknown_call", _TEXTS["unknown_call"])
             is_untagged = _must_fit(request, number)
             result = await run_in_threadpool(
-                callback.record_answered_by, call_id, call_sid, word, _payload(form), is_untagged=is_untagged
+                callback.record_answered_by,
+                call_id,
+                call_sid,
+                word,
+                _payload(form),
+                is_untagged=is_untagged,
+                account=form["AccountSid"],
             )
             return _try_again() if result == "no_call_sid_yet" else _answer(result)
         except Refused as refused:
@@ -118,10 +129,14 @@ async def voice_inbound(request: Request) -> Response:
         _must_be_of("inbound", form)
         report = _read_report(form)
         answer = await run_in_threadpool(
-            callback.record_inbound_call, report.call_sid, twilio.caller_of(form), form.get("To", "")
+            callback.record_inbound_call,
+            report.call_sid,
+            twilio.caller_of(form),
+            form.get("To", ""),
+            form["AccountSid"],
         )
         if answer is None:
-            raise Refused(404, "unknown_number", "no business has this number: `outbound business set ID --number …`")
+            raise Refused(404, "unknown_number", _UNKNOWN_NUMBER)
         return Response(twilio.answer_inbound(*answer), media_type="text/xml")
     except Refused as refused:
         return refused.response(request)
@@ -130,13 +145,19 @@ async def voice_inbound(request: Request) -> Response:
 
 
 async def _signed_form(request: Request) -> Mapping[str, str]:
-    """The form of a request that the carrier signed for our account; nothing is believed before that."""
+    """
+    The form of a request that the carrier signed for the account that it names; nothing is believed before that.
+
+    Whether that is the account of the call is asked by the statement that writes it down.
+    """
     signature = _promising_signature(request)
     form = _parse(await _body(request))
-    if not twilio.is_genuine(_public_url(request), ImmutableMultiDict(form), signature):
-        raise Refused(403, "forged", "the signature does not fit: check OUTBOUND_PUBLIC_URL and TWILIO_AUTH_TOKEN")
-    if form.get("AccountSid") != settings().twilio_account_sid:
-        raise Refused(403, "other_account", "this is another account's call")
+    account = form.get("AccountSid", "")
+    is_ours = accounts.credentials(account) is not None
+    if not twilio.is_genuine(_public_url(request), ImmutableMultiDict(form), signature, account if is_ours else None):
+        raise Refused(403, "forged", _FORGED)
+    if not is_ours:
+        raise Refused(403, "other_account", _OTHER_ACCOUNT)
     return form
 
 
@@ -216,7 +237,7 @@ def _parse(body: bytes) -> dict[str, str]:
 
 
 def _read_report(form: Mapping[str, str]) -> Report:
-    return replace(_read(form, twilio.read_callback), payload=_payload(form))
+    return replace(_read(form, twilio.read_callback), payload=_payload(form), account=form["AccountSid"])
 
 
 def _read(form: Mapping[str, str], reader: Callable[[Mapping[str, str]], T]) -> T:

@@ -95,7 +95,7 @@ def _acts(here: World) -> list[Callable[[], object]]:
         callback._record([(call_id, Report(call_sid, "completed", "callback", sequence_number=3))])
 
     def look() -> None:
-        db.run(reconcile.sql.take_call_to_ask_about, relook_s=0)
+        db.run(reconcile.sql.take_call_to_ask_about, relook_s=0, silent=[])
 
     return [lambda: _claim(dispatch), cleanup.cleanup_stuck_dialing_jobs, look, metrics.read, report]
 

@@ -1,5 +1,6 @@
 """What the machine does at best: PostgreSQL, Dramatiq and the stand-in carrier, each alone; and naive actors."""
 
+import json
 import re
 import socket
 import subprocess
@@ -170,6 +171,8 @@ def _literal(name: str, value: Any) -> str:
         return f"jsonb_build_array(jsonb_build_object({', '.join(fields)}))"
     if name in ("call_id", "call_sid"):
         return ":call_id::bigint" if name == "call_id" else _SID
+    if isinstance(value, list):
+        return f"'{json.dumps(value)}'::jsonb"
     if value is None or isinstance(value, bool | int | float):
         return "null" if value is None else str(value)
     return f"'{value}'" if isinstance(value, str) else "'{}'::jsonb"
