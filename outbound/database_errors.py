@@ -34,6 +34,10 @@ _BY_STATE = {
     "42883": ("the schema is not what this version needs", "`outbound migrate`, then `outbound doctor`"),
     "42P01": ("the schema is not what this version needs", "`outbound migrate`, then `outbound doctor`"),
     "42P05": ("the session is not ours alone", "a pooler needs pool_mode = session"),
+    "53100 shared memory": (
+        "the database server's /dev/shm is full",
+        "make it larger on its host, `docker run --shm-size=256m …`, then try again",
+    ),
     "53100": ("the database's disk is full", "free space on the database server, then try again"),
     "53200": ("the database is out of memory", "free memory on the database server, then try again"),
     "53300": ("the database has too many connections", "raise max_connections, or end idle ones"),
@@ -78,6 +82,8 @@ def words_of(error: BaseException) -> Words | None:
     text = _first_line(error)
     if state is None:
         return _without_state(error, text)
+    if state == "53100" and "shared memory" in text:  # which is not on the disk
+        state = "53100 shared memory"
     found = _BY_STATE.get(state) or _BY_STATE.get(state[:2])
     return Words(f"{found[0]}: {text}", found[1]) if found else None
 

@@ -39,6 +39,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from outbound import machine_faults
 from outbound.parent import die_with
 
 ATTACH_S = 30  # how long we wait for another process: to start its servers, or to end where it cannot serve us
@@ -80,7 +81,7 @@ CLEAN_ENV = {
     "LC_ALL": "C"
 }  # None of the caller's PG* variables; without a locale, macOS gives PostgreSQL a thread it refuses.
 
-ELSEWHERE = "set OUTBOUND_DATA_DIR to a directory that this user can write"
+ELSEWHERE = machine_faults.WRITABLE
 CONFIGURE = "set DATABASE_URL and REDIS_URL to servers of your own"
 
 Switch = dict[str, Any]  # what Popen needs to become the user that a server runs as; empty: our own
@@ -151,8 +152,8 @@ def servers(
         EmbeddedError: they cannot be had, and nothing of ours is left running.
     """
     with ExitStack() as stack:
-        with _explained():
-            home = _make_home(data_dir)
+        with explained(data_dir):
+            home = make_home(data_dir)
             found = _lock_or_attach(stack, home, postgres=postgres, broker=broker, lasting=lasting)
             if found is None:
                 database_url = _start_postgres(stack, home, durable=durable, tcp=tcp) if postgres else None
@@ -167,17 +168,39 @@ def servers(
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained(directory: Path) -> Iterator[None]:
+    """
+    Say what this machine lacks where something inside fails for the lack of it.
+
+    Args:
+        directory: where the files are that are written inside, for an error that names none.
+
+    Raises:
+        EmbeddedError: what is lacking, and the mend.
+    """
     try:
         yield
     except (OSError, subprocess.SubprocessError) as error:
-        raise EmbeddedError(f"the embedded servers cannot start: {error}; {ELSEWHERE}, or {CONFIGURE}") from error
+        lacking = machine_faults.of_error(error, directory) if isinstance(error, OSError) else None
+        raise EmbeddedError(
+            f"the embedded servers cannot start: {lacking or f'{error}; {ELSEWHERE}'}, or {CONFIGURE}"
+        ) from error
 
 
 # One owner, and those who attach to it.
 
 
-def _make_home(data_dir: Path) -> Path:
+def is_owned(data_dir: Path) -> bool:
+    """Whether a process runs servers in this directory at this moment."""
+    lock = os.open(data_dir / "owner.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        return not _locked(lock)
+    finally:
+        os.close(lock)
+
+
+def make_home(data_dir: Path) -> Path:
+    """Make the directory, if it is missing, so that the servers' users can enter it."""
     home = data_dir.resolve()
     home.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
@@ -278,7 +301,7 @@ def _start_postgres(stack: ExitStack, home: Path, *, durable: bool, tcp: bool) -
 
     password = secrets.token_urlsafe(24)
     protect = f"alter role postgres password '{password}';\n" if tcp else ""
-    _check(_run([binaries / "psql", "-Xq", "-v", "ON_ERROR_STOP=1", *client], text=CREATE_DATABASE + protect))
+    _check(_run([binaries / "psql", "-Xq", "-v", "ON_ERROR_STOP=1", *client], text=CREATE_DATABASE + protect), home)
     if tcp:
         return f"postgresql://postgres:{password}@127.0.0.1:{port}/outbound"
     return f"postgresql://postgres@/outbound?host={quote(str(sockets), safe='')}&port={port}"
@@ -295,7 +318,8 @@ def _initialise(binaries: Path, data: Path, switch: Switch, *, durable: bool) ->
     draft = data.with_name("postgres.new")  # A killed initdb must not be taken for a cluster.
     shutil.rmtree(draft, ignore_errors=True)
     _new_private_dir(draft, switch)
-    _check(_run([binaries / "initdb", "-D", draft, *INITDB_OPTIONS, *(() if durable else ("-N",))], switch=switch))
+    command = [binaries / "initdb", "-D", draft, *INITDB_OPTIONS, *(() if durable else ("-N",))]
+    _check(_run(command, switch=switch), data.parent)
     draft.rename(data)
 
 
@@ -427,7 +451,10 @@ def _start(
     stack.callback(_stop, child, stop_signal)
     in_time = _until(lambda: child.poll() is not None or ready(), START_S)
     if not in_time or child.poll() is not None:
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
+        text = log.read_text(errors="replace")
+        if lacking := machine_faults.of_text(text, log.parent):
+            raise EmbeddedError(f"the embedded servers cannot start: {lacking}, or {CONFIGURE}")
+        tail = "\n".join(text.splitlines()[-LOG_TAIL_LINES:])
         raise EmbeddedError(f"{command[0]} did not start; {log} ends with:\n{tail}")
 
 
@@ -487,9 +514,11 @@ def _run(command: list[Any], *, text: str = "", switch: Switch | None = None) ->
     )
 
 
-def _check(done: subprocess.CompletedProcess[str]) -> None:
+def _check(done: subprocess.CompletedProcess[str], home: Path) -> None:
     if done.returncode != 0:
-        raise EmbeddedError(f"{done.args[0]} failed: {done.stderr.strip()}; {ELSEWHERE}, or {CONFIGURE}")
+        lacking = machine_faults.of_text(done.stderr, home)
+        why = f"the embedded servers cannot start: {lacking}" if lacking else f"{done.args[0]} failed: {done.stderr}"
+        raise EmbeddedError(f"{why.strip()}, or {CONFIGURE}")
 
 
 def _run_dir(home: Path) -> Path:

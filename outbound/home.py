@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from outbound import config, embedded, schema
+from outbound import config, embedded, machine_faults, schema
 
 SERVICE_DIR = Path("/etc/outbound")  # where the units find their settings and secrets
 
@@ -80,7 +80,8 @@ def invent_account(settings: config.Settings) -> None:
     try:
         account = _made_once(path)
     except OSError as error:
-        raise embedded.EmbeddedError(f"the simulator's account cannot be kept: {error}; {embedded.ELSEWHERE}") from None
+        lacking = machine_faults.of_error(error, path.parent) or f"{error}; {embedded.ELSEWHERE}"
+        raise embedded.EmbeddedError(f"the simulator's account cannot be kept: {lacking}") from None
     os.environ["TWILIO_ACCOUNT_SID"] = account["account_sid"]
     os.environ["TWILIO_AUTH_TOKEN"] = account["auth_token"]
     config.forget()

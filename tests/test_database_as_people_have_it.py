@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from outbound import callback, cleanup, db, dispatch, embedded, enqueue, metrics, schema, session
+from outbound import callback, cleanup, database_errors, db, dispatch, embedded, enqueue, metrics, schema, session
 from tests.conftest import CLAIM, Environment, Servers, World, address_of_schema, begin, open_database
 from tests.pgbouncer import needs_pgbouncer, pgbouncer
 
@@ -350,6 +350,14 @@ def test_what_fails_in_the_database_is_one_line(world: World, state: str, words:
 
 
 @pytest.mark.parametrize("table", ["call_log", "call_event", "counter", "leads", "worker", "duty", "audit"])
+def test_a_small_dev_shm_is_told_from_a_full_disk() -> None:
+    segment = psycopg.errors.DiskFull('could not resize shared memory segment "/PostgreSQL.1": No space left on device')
+    file = psycopg.errors.DiskFull('could not extend file "base/5/1": No space left on device')
+
+    assert "shm-size" in str(database_errors.line_of(segment))
+    assert "free space" in str(database_errors.line_of(file))
+
+
 @pytest.mark.parametrize(("state", "words"), [("53100", "disk is full"), ("42501", "may not do that")])
 def test_doctor_writes_and_names_the_table_that_cannot_be_written(
     world: World, table: str, state: str, words: str

@@ -527,3 +527,43 @@ def test_the_default_directory_follows_the_xdg_rules(monkeypatch: pytest.MonkeyP
     expected = "/var/lib/outbound" if os.geteuid() == 0 else "/xdg/outbound"
 
     assert str(embedded.default_data_dir()) == expected
+
+
+LACKING = {
+    "a small /dev/shm": (
+        "mount -t tmpfs -o size=64k tmpfs /dev/shm",
+        "/dev/shm is too small for PostgreSQL (64 kB, ",  # noqa: S108
+        "--shm-size=256m",
+    ),
+    "a full disk": ("head -c 300m /dev/zero > $DISK/filled", "has no room for the servers (", "make room"),
+    "no room for files": ("mount -o remount,nr_inodes=9 $DISK", "has no room for more files", "remove some"),
+    "a read-only disk": ("mount -o remount,ro $DISK", "is mounted read-only", "mount it read-write"),
+    "a disk for no programs": ("mount -o remount,noexec $DISK", "(noexec)", "on another disk"),
+}
+
+
+@as_root
+@on_linux
+@pytest.mark.parametrize("lacking", LACKING)
+def test_what_the_machine_lacks_is_one_line_with_its_own_mend(lacking: str) -> None:
+    change, what, mend = LACKING[lacking]
+    with directory() as data_dir:
+        disk = data_dir.parent
+        start = f"exec {sys.executable} -c '{OWNER}' $DISK/data broker passing"
+        script = f"mount -t tmpfs -o size=250m,mode=755 tmpfs $DISK; {{ {change}; }} 2>/dev/null; {start}"
+        if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode != 0:
+            pytest.skip("this machine gives no mounts of one's own")
+        done = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", script],
+            env=os.environ | {"DISK": str(disk)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            cwd=REPOSITORY,
+            check=False,
+        )
+
+    said = done.stderr.splitlines()[-1]  # above it is the traceback of this script, which no command shows
+    assert what in said, done.stderr
+    assert mend in said
+    assert [other for _, other, _ in LACKING.values() if other in said] == [what]
