@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 
 .PHONY: help demo up test chaos fuzz check bench guards build lock sbom audit clean
 
 help:
-	@echo "make demo    watch 28 calls live and die, on servers of our own, without ringing a phone (ARGS=--json)"
+	@echo "make demo    watch calls live and die, on servers of our own, without ringing a phone (ARGS=--json)"
 	@echo "make up      run everything on this machine until Ctrl-C"
 	@echo "make test    run the tests against real servers"
 	@echo "make chaos   break things at random while calls run, and check that none is lost or rung twice (ARGS=\"--calls N --seed S\")"
@@ -18,18 +19,22 @@ help:
 	@echo "make sbom    write what the program is made of to dist/outbound.cdx.json (CycloneDX)"
 	@echo "make audit   ask which versions in the locks are known to be vulnerable"
 
-$(READY): pyproject.toml requirements-dev.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "outbound needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "no virtual environment could be made: on Debian and Ubuntu, install python3-venv"; exit 1; }
-	@echo "setting up $(VENV) …" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	|| { echo "outbound needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 
-demo: $(READY)
+# What runs the program comes first and alone: what tests it is twice as much again.
+$(RUNS): pyproject.toml requirements.lock requirements-build.lock
+	@$(NEW_ENOUGH)
+	@$(PYTHON) ops/make_venv.py $(VENV) $@ --project requirements.lock requirements-build.lock
+
+$(READY): pyproject.toml requirements-dev.lock
+	@$(NEW_ENOUGH)
+	@$(PYTHON) ops/make_venv.py $(VENV) $@ --project requirements-dev.lock
+
+demo: $(RUNS)
 	@$(BIN)/outbound demo $(ARGS)
 
-up: $(READY)
+up: $(RUNS)
 	@$(BIN)/outbound up $(ARGS)
 
 test: $(READY)
@@ -62,9 +67,7 @@ build: $(READY)
 # The tools for what the program is made of have a place of their own: they bring more than the program does.
 SUPPLY := $(VENV)/supply
 $(SUPPLY)/.ready: $(READY) requirements-supply.lock
-	@$(PYTHON) -m venv $(SUPPLY)
-	@$(SUPPLY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-supply.lock
-	@touch $@
+	@$(PYTHON) ops/make_venv.py $(SUPPLY) $@ requirements-supply.lock
 
 # Every platform's hashes, from the index that uv is told of (UV_INDEX_URL); no address is written down.
 COMPILE = $(SUPPLY)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
