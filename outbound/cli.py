@@ -566,7 +566,7 @@ def demo(
     as_json: AsJson = False,
     keep: Annotated[bool, typer.Option(help="Leave the servers running afterwards, until Ctrl-C.")] = False,
 ) -> None:
-    """Watch 28 calls live and die on a simulated carrier; exit status 0 only if every promise was kept."""
+    """Watch calls live and die on a simulated carrier; exit status 0 only if every promise was kept."""
     from outbound.demo import run
 
     if not run(out, err, as_json=as_json, keep=keep):

@@ -1,32 +1,40 @@
-"""A short life of 28 calls on real servers and a simulated carrier, and the proof that every promise was kept."""
+"""A short life of some calls on real servers and a simulated carrier, and the proof that every promise was kept."""
 
-import base64
-import json
 import os
-import shutil
 import socket
 import sys
 import time
-import urllib.request
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
-from rich.live import Live
 
-from outbound import business, campaign, config, control, db, embedded, enqueue, logs, operator, schema
+from outbound import (
+    business,
+    campaign,
+    config,
+    control,
+    db,
+    demo_report,
+    demo_screen,
+    embedded,
+    enqueue,
+    logs,
+    operator,
+    schema,
+)
 from outbound.control import Scope
-from outbound.home import at_home
-from outbound.printing import Table, cell
+from outbound.demo_place import Place, database_of_our_own, directory_of_our_own, ports_of_our_own, servers_of_our_own
 from outbound.up import Processes, doors
 
 sql = db.statements("demo")
 
 TIME_MAX_S = 110
-DATABASE = "outbound_demo"
+START_S = 60  # for the web process to listen: on a small machine four processes start at once
+HELD_S = 4  # for this long the held calls are alone on the screen, so that they are seen
 
 # A call's deadlines, shortened: what takes two minutes in life is over in twenty seconds here.
 _FAST = {
@@ -47,71 +55,97 @@ _FAST = {
     "OUTBOUND_TICK_S": "1",
     "OUTBOUND_LOOKUPS_PER_MINUTE": "600",
     "OUTBOUND_SIMULATOR_SPEED": "2",
-    "OUTBOUND_BROKER_NAMESPACE": DATABASE,
     "OUTBOUND_SCHEMA": "public",  # of a database of its own
 }
 
-_STYLES = {"completed": "green", "failed": "red", "in-progress": "bold", "ringing": "bold"}
+
+class _Held(NamedTuple):
+    """The campaign that is paused."""
+
+    id: int
+    name: str
+
+    @property
+    def scope(self) -> Scope:
+        return Scope("campaign", str(self.id))
 
 
 def run(out: Console, err: Console, *, as_json: bool, keep: bool) -> bool:
     """Play the demo, say how it went, and return whether every promise was kept."""
     logs.set_up("WARNING")
-    data_dir = (config.load().data_dir or embedded.default_data_dir()) / "demo"
-    os.environ.update(_FAST | {"OUTBOUND_DATA_DIR": str(data_dir)})
-    for name in [name for name in os.environ if name.upper().startswith("TWILIO_")] + ["OUTBOUND_PUBLIC_URL"]:
+    for name in [name for name in os.environ if name.upper().startswith("TWILIO_")]:
         os.environ.pop(name, None)  # whatever is configured, the demo rings no phone
-    os.environ["OUTBOUND_WEB_PORT"], os.environ["OUTBOUND_SIMULATOR_PORT"] = map(str, free_ports(2))
-    config.forget()
-
-    with at_home(broker=True, lasting=True):
-        os.environ["DATABASE_URL"] = db.recreate_database(DATABASE)
-        db.close()
-        config.forget()
-        schema.migrate()
-        try:
-            return _play(out, err, _log_dir(data_dir), as_json=as_json, keep=keep)
-        finally:
-            db.close()
-
-
-def _play(out: Console, err: Console, log_dir: Path, *, as_json: bool, keep: bool) -> bool:
-    settings = config.settings()
-    in_process = (settings.redis_url or "").startswith("memory://")
-    _say_where(err, settings, log_dir)
-    with Processes(doors(simulator=True, in_process=in_process), log_dir) as processes:
-        err.print(f"processes  {' '.join(f'{name}={pid}' for name, pid in processes.pids().items())}")
-        _wait_for_web(processes, settings)
-        limits, paused = _seed(err)
-        summary = _watch(processes, None if as_json else out, paused)
-        summary["live_max"] = limits
-        summary["rung_more_than_once"] = _rung_more_than_once(settings)
-        kept = _kept(summary)
-        _tell(out, summary, kept=kept, as_json=as_json)
-        if keep:
-            err.print("everything is still up; Ctrl-C ends it")
-            _wait_for_interrupt(processes)
+    for name in ("OUTBOUND_PUBLIC_URL", "CREDENTIALS_DIRECTORY"):
+        os.environ.pop(name, None)
+    os.environ.update(_FAST)
+    with directory_of_our_own() as place:
+        with _logs_in(place), ports_of_our_own(2) as ports:
+            os.environ["OUTBOUND_WEB_PORT"], os.environ["OUTBOUND_SIMULATOR_PORT"] = map(str, ports)
+            _say_where(err, place)
+            with servers_of_our_own(place), database_of_our_own(place):
+                _say(err, "tables", f"made by {len(schema.migrate())} migrations")
+                kept, look = _play(out, err, place, as_json=as_json, keep=keep)
+        if not as_json:
+            demo_report.suggest(out, place, "what to try next:", look, ["up"])
     return kept
 
 
-def _say_where(err: Console, settings: config.Settings, log_dir: Path) -> None:
-    err.print(f"database   {settings.database_url or ''}", soft_wrap=True)
-    err.print(f"metrics    {settings.callback_base}/metrics", soft_wrap=True)
-    err.print(f"carrier    a simulator at {settings.api_url}: no phone rings", soft_wrap=True)
-    err.print(f"logs       {log_dir}", soft_wrap=True)
+def _play(out: Console, err: Console, place: Place, *, as_json: bool, keep: bool) -> tuple[bool, list[str]]:
+    """Let the calls live; return whether every promise was kept, and the commands that look at what came of them."""
+    settings = config.settings()
+    in_process = (settings.redis_url or "").startswith("memory://")
+    _say(err, "metrics", f"{settings.callback_base}/metrics")
+    _say(err, "carrier", f"a simulator at {settings.api_url}: no phone rings")
+    with Processes(doors(simulator=True, in_process=in_process), place.log_dir) as processes:
+        _say(err, "processes", " ".join(f"{name}={pid}" for name, pid in processes.pids().items()))
+        _wait_for_web(processes, settings, place)
+        limits, held = _seed(err)
+        summary = _watch(processes, err if as_json else out, limits, held)
+        summary |= {"live_max": limits, "rung_more_than_once": demo_report.rung_more_than_once(settings)}
+        kept = demo_report.are_kept(summary)
+        demo_report.report(out, summary, kept=kept, as_json=as_json)
+        faulty = [call.id for call in db.run(sql.every_call) if call.trace]
+        look = ["status", *(f"why {call_id}" for call_id in faulty[:1])]
+        if keep:
+            heading = "everything is still up until Ctrl-C; meanwhile, in another terminal:"
+            demo_report.suggest(err, place, heading, look)
+            _wait_for_interrupt(processes)
+    return kept, look
 
 
-def _wait_for_web(processes: Processes, settings: config.Settings) -> None:
+def _say(err: Console, name: str, what: str) -> None:
+    err.print(f"{name:10} {what}", soft_wrap=True)
+
+
+def _say_where(err: Console, place: Place) -> None:
+    _say(err, "data", f"{place.directory}, with the processes' logs in logs/")
+    theirs = "PostgreSQL and Valkey of the demo's own are starting there"
+    _say(err, "servers", theirs if place.embedded else f"a database of its own on {config.settings().database_url}")
+
+
+@contextmanager
+def _logs_in(place: Place) -> Iterator[None]:
+    """No log line of ours stands between what the demo shows."""
+    with (place.log_dir / "demo.log").open("a") as file:
+        logs.set_up("WARNING", file)
+        try:
+            yield
+        finally:
+            logs.set_up("WARNING")
+
+
+def _wait_for_web(processes: Processes, settings: config.Settings, place: Place) -> None:
     """Callbacks and scrapes find somebody in from the first call on."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         with suppress(OSError), socket.create_connection(("127.0.0.1", settings.web_port), timeout=1):
             return
         processes.tend()
         time.sleep(0.1)
+    raise embedded.EmbeddedError(f"the web process did not start within {START_S} s: see {place.log_dir}")
 
 
-def _seed(err: Console) -> tuple[dict[str, int], Scope]:
+def _seed(err: Console) -> tuple[dict[str, int], _Held]:
     """Two businesses with their limits, calls for both, and a paused campaign; return the limits and the campaign."""
     hello = "<Response><Say>Hello from outbound.</Say></Response>"
     acme = business.add(
@@ -120,20 +154,23 @@ def _seed(err: Console) -> tuple[dict[str, int], Scope]:
     hadar = business.add(
         "מרפאת הדר", time_zone="Asia/Jerusalem", default_region="IL", twiml=hello, phones=["+97235550006"]
     )
-    limits = {acme: 4, hadar: 3}
-    for business_id, live_max in limits.items():
-        control.limit(Scope("business", str(business_id)), live_max=str(live_max))
-    recall = campaign.add(acme, {"name": "Winter recall"}, who=operator.name())
-    paused = Scope("campaign", str(recall))
-    control.pause(paused, reason="until the others are through")
+    live_max = {acme: 4, hadar: 3}
+    for business_id, most in live_max.items():
+        control.limit(Scope("business", str(business_id)), live_max=str(most))
+    recall = "Winter recall"
+    held = _Held(campaign.add(acme, {"name": recall}, who=operator.name()), recall)
+    control.pause(held.scope, reason="until the others are through")
     for last in (1, 2, 3):
-        enqueue.enqueue(campaign_id=recall, to_number=f"+1500555070{last}", key=f"recall {last}")
+        enqueue.enqueue(campaign_id=held.id, to_number=f"+1500555070{last}", key=f"recall {last}")
     report = enqueue.import_calls(_calls_csv())
+    _say(err, "imported", f"{report.created} queued, {report.already_there} there already, {report.rejected} refused")
     for line, reason in report.rejected_lines:
-        err.print(f"calls.csv line {line}: {reason}")
-    err.print(f"imported   {report.created} queued, {report.already_there} there already, {report.rejected} refused")
-    err.print("limits     4 live calls of Acme Dental and 3 of מרפאת הדר; campaign Winter recall is paused")
-    return {row.name: limits[row.id] for row in business.every()}, paused
+        _say(err, "", f"line {line}: {reason}")
+    limits = {row.name: live_max[row.id] for row in business.every()}
+    waiting = db.run(sql.held, campaign_id=held.id).calls
+    _say(err, "limits", ", ".join(f"{most} live calls of {name}" for name, most in limits.items()))
+    _say(err, "paused", f"campaign {held.name} with {waiting} calls, until the others are through")
+    return limits, held
 
 
 def _calls_csv() -> Path:
@@ -143,78 +180,61 @@ def _calls_csv() -> Path:
     return inside if inside.exists() else here.parent / "ops" / "demo" / "calls.csv"
 
 
-def _watch(processes: Processes, out: Console | None, paused: Scope) -> dict[str, Any]:
-    """Show the calls until all of them are settled, or time is up; return the last summary and the most live calls."""
+def _watch(processes: Processes, shown_on: Console, limits: dict[str, int], held: _Held) -> dict[str, Any]:
+    """Show the calls until all of them are settled, or time is up; return the last summary, and what was seen."""
     deadline = time.monotonic() + TIME_MAX_S
     live_at_most: Counter[str] = Counter()
-    resumed = False
-    with Live(console=out, refresh_per_second=4, transient=True) if out else nullcontext() as live:
+    pause = _Pause(held)
+    restarts = 0
+    with demo_screen.display(shown_on, limits) as screen:
         while True:
-            processes.tend()
+            news = [f"process {name} had ended and was started again" for name in _tended(processes)]
+            restarts += len(news)
             summary: dict[str, Any] = db.run(sql.summary)._asdict()
-            live_at_most |= Counter(summary.pop("live"))
-            if live is not None:
-                live.update(_table(db.run(sql.every_call)))
+            live_at_most |= Counter(summary["live"])
+            news += pause.looked_at(seen_s=HELD_S if screen.slow else 0)
+            calls = db.run(sql.every_call)
+            screen.show(summary, calls, news)
             if summary["unsettled"] == 0 or time.monotonic() > deadline:
-                if out:
-                    out.print(_table(db.run(sql.every_call)))
-                return summary | {"live_at_most": dict(live_at_most)}
-            if not resumed and summary["unsettled"] == summary["queue_len"]:  # nobody but the campaign is left
-                resumed = control.resume(paused)
+                break
             time.sleep(0.25)
+    if screen.slow:
+        shown_on.print(demo_screen.faults(calls))
+    del summary["live"]
+    return summary | {"live_at_most": dict(live_at_most), "held": pause.held, "restarts": restarts}
 
 
-def _table(calls: list[db.Row]) -> Table:
-    table = Table("call", "business", "its story", "status", "call_sid", "lead", "why")
-    for call in calls:
-        table.add_row(
-            str(call.id),
-            call.business,
-            call.story,
-            cell(call.status, style=_STYLES.get(call.status, "")),
-            "yes" if call.has_sid else "-",
-            str(call.lead_id or "-"),
-            call.why,
-        )
-    return table
+class _Pause:
+    """The campaign's pause, which ends when all other calls are through and the held ones were seen to be held."""
+
+    def __init__(self, held: _Held) -> None:
+        self._held = held
+        self._began = time.monotonic()
+        self._alone_since: float | None = None
+        self.held: dict[str, Any] | None = None  # once the pause has ended: what it held
+
+    def looked_at(self, *, seen_s: float) -> list[str]:
+        """End the pause if it is time; return what there is to say."""
+        now = db.run(sql.held, campaign_id=self._held.id)
+        if self.held or not now.others_are_through:
+            return []
+        if self._alone_since is None:
+            self._alone_since = time.monotonic()
+            return [f"campaign {self._held.name} is still paused: {now.untouched} of its {now.calls} calls are held"]
+        if time.monotonic() < self._alone_since + seen_s:
+            return []
+        held_s = time.monotonic() - self._began
+        dialed = now.calls - now.untouched
+        self.held = {"calls": now.calls, "dialed": dialed, "seconds": round(held_s, 1)}
+        control.resume(self._held.scope)
+        return [f"campaign {self._held.name} was resumed after {held_s:.0f} s, {dialed} of its calls dialed before"]
 
 
-def _rung_more_than_once(settings: config.Settings) -> int:
-    """How many of our calls made a phone ring twice, by the simulator's own log."""
-    token = settings.twilio_auth_token.get_secret_value() if settings.twilio_auth_token else ""
-    key = base64.b64encode(f"{settings.twilio_account_sid}:{token}".encode()).decode()
-    request = urllib.request.Request(  # noqa: S310 (our own simulator on loopback)
-        f"{settings.api_url}/simulator/log", headers={"Authorization": f"Basic {key}"}
-    )
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback is behind no proxy
-    with direct.open(request, timeout=10) as response:
-        entries = json.load(response)
-    rings = Counter(entry["status_callback"] for entry in entries if entry["rang"])
-    return sum(times > 1 for times in rings.values())
-
-
-def _kept(summary: Mapping[str, Any]) -> bool:
-    zero = ("pending_without_call_sid", "rung_more_than_once", "queue_len", "unsettled")
-    within = all(summary["live_at_most"].get(name, 0) <= most for name, most in summary["live_max"].items())
-    return summary["calls"] > 0 and within and all(summary[name] == 0 for name in zero)
-
-
-def _tell(out: Console, summary: dict[str, Any], *, kept: bool, as_json: bool) -> None:
-    if as_json:
-        told = {name: value for name, value in summary.items() if name != "unsettled"}
-        print(json.dumps(told), flush=True)  # noqa: T201 (rich would fold the line)
-        return
-    ended = ", ".join(f"{count} {status}" for status, count in sorted(summary["by_status"].items()))
-    out.print(f"{summary['calls']} calls: {ended}; {summary['leads']} leads")
-    out.print(
-        f"still waiting {summary['queue_len']}, pending without a call_sid {summary['pending_without_call_sid']}, "
-        f"phones rung more than once {summary['rung_more_than_once']}"
-    )
-    most = ", ".join(
-        f"{name} {summary['live_at_most'].get(name, 0)} of {live_max}" for name, live_max in summary["live_max"].items()
-    )
-    out.print(f"live at once at most: {most}")
-    out.print("every promise was kept" if kept else "A PROMISE WAS BROKEN", style="green" if kept else "bold red")
+def _tended(processes: Processes) -> list[str]:
+    """Start again what has died; return its names."""
+    before = processes.pids()
+    processes.tend()
+    return [name for name, pid in processes.pids().items() if pid != before[name]]
 
 
 def _wait_for_interrupt(processes: Processes) -> None:
@@ -226,17 +246,7 @@ def _wait_for_interrupt(processes: Processes) -> None:
         print(file=sys.stderr)  # noqa: T201
 
 
-def _log_dir(data_dir: Path) -> Path:
-    log_dir = data_dir / "logs"
-    shutil.rmtree(log_dir, ignore_errors=True)
-    log_dir.mkdir(parents=True)
-    return log_dir
-
-
 def free_ports(count: int) -> list[int]:
     """Ports on loopback that nobody listens to at this moment."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
+    with ports_of_our_own(count) as ports:
+        return ports

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -28,9 +28,9 @@ _RENDERERS: dict[str, Any] = {
 FORMATS = tuple(_RENDERERS)
 
 
-def set_up(level: str = "INFO") -> None:
+def set_up(level: str = "INFO", stream: TextIO | None = None) -> None:
     """
-    Send every log line of this process, ours and the libraries', to standard error in one form.
+    Send every log line of this process, ours and the libraries', to standard error, or to *stream*, in one form.
 
     The form is asked of the environment (OUTBOUND_LOG_FORMAT) and not of the settings: a log must be there before
     they are read, and a wrong value, which they refuse, must not keep that refusal from being heard.
@@ -48,7 +48,7 @@ def set_up(level: str = "INFO") -> None:
     )
     asked = os.environ.get(FORMAT_SETTING, "")
     form = asked if asked in _RENDERERS else "logfmt"
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
         _Journal(
             foreign_pre_chain=shared,
