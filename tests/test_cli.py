@@ -89,6 +89,7 @@ def test_businesses_are_added_changed_and_listed(world: World, outbound: Outboun
             "name": "Acme",
             "time_zone": "UTC",
             "default_region": "US",
+            "carrier_account": None,
             "voice_url": None,
             "has_twiml": True,
             "phones": ["+15005550006", "+15005550007"],

@@ -131,7 +131,7 @@ def screen_of(calls: list[SimpleNamespace], *, lines: int = LINES) -> list[str]:
     with Path(os.devnull).open("w") as nowhere:
         out = Console(file=nowhere, width=COLUMNS, height=lines, force_terminal=True, record=True)
         screen = demo_screen.Screen(out, {"Acme": 4})
-        screen.show({"leads": 1, "live": {"Acme": 4}}, calls, ["a campaign is paused"])  # type: ignore[arg-type]
+        screen.show({"leads": 1, "live": {"Acme": 4}}, calls, ["a campaign is paused"])
         out.print(screen.drawn)
         return out.export_text().splitlines()
 

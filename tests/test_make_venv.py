@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -86,14 +87,10 @@ def test_the_second_of_two_waits_and_finds_all_done(tmp_path: Path) -> None:
     ],
 )
 def test_each_cause_has_its_own_mend(log: str, expected: str, tmp_path: Path) -> None:
-    sys.path.insert(0, str(SCRIPT.parent))
-    try:
-        import make_venv
-    finally:
-        sys.path.remove(str(SCRIPT.parent))
+    explained = runpy.run_path(str(SCRIPT))["explained"]
     (tmp_path / "pip.log").write_text(log)
 
-    said = make_venv.explained(tmp_path / "pip.log")
+    said = explained(tmp_path / "pip.log")
 
     assert expected in said
     assert "\n" not in said
