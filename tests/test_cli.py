@@ -262,7 +262,7 @@ def test_without_its_port_no_process_that_listens_goes_on(world: World, outbound
     assert world.value("select count(*) from worker") == 0
 
 
-DOORS = {name: {"broker": True, "lasting": True} for name in ("up", "demo", "worker", "scheduler", "web")}
+DOORS = {name: {"broker": True, "lasting": True} for name in ("up", "worker", "scheduler", "web")}
 ONE_SHOTS = (
     *("migrate", "status", "psql", "business list", "business add --name A", "business set 1"),
     *("enqueue --business 1 --to 2", "import calls.csv"),
@@ -283,9 +283,7 @@ def test_only_what_stays_owns_servers_that_stay_and_only_who_nudges_needs_a_brok
     def at_home(**asked: bool) -> None:
         raise EmbeddedError(asked)
 
-    for module in (home, demo):
-        monkeypatch.setattr(module, "at_home", at_home)
-    monkeypatch.setattr(os, "environ", dict(os.environ))  # the demo sets its own
+    monkeypatch.setattr(home, "at_home", at_home)
     monkeypatch.setattr(logs, "set_up", lambda *_: None)  # it would write to the runner's output for ever
 
     done = CliRunner().invoke(cli.app, command.split())

@@ -104,17 +104,17 @@ def test_two_demos_at_once_keep_their_promises_though_a_worker_of_one_is_killed(
     assert "held: its campaign is paused" in screens
     assert "no_call_sid after" in screens  # a fault, and what was done about it
     assert not re.search(r"level=|timestamp=|WARNING", screens)  # no log line stands between
-    try_each_suggestion(screens)
+    try_each_suggestion(screens, environment(data_dir))
 
 
-def try_each_suggestion(screens: str) -> None:
+def try_each_suggestion(screens: str, env: dict[str, str]) -> None:
     """What is suggested at the end works as it stands, once the demo has ended."""
     suggested = re.findall(r"^  (\S.*?)\r?$", screens.split("what to try next:")[1], re.M)
     assert [shlex.split(line)[-1] for line in suggested if line.endswith("up")] == ["up"]
     for line in suggested:
         if line.endswith(" up"):
             continue
-        done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+        done = subprocess.run(["sh", "-c", line], env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert "completed" in done.stdout or "It has ended" in done.stdout
 
