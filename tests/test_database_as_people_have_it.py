@@ -58,7 +58,14 @@ def life_of_a_call(world: World) -> None:
     assert claimed.id == call_id
     assert begin(call_id) is not None
     reports: list[dict[str, object]] = [
-        {"call_id": call_id, "call_sid": "CA1", "status": status, "source": "callback", "payload": {}}
+        {
+            "call_id": call_id,
+            "call_sid": "CA1",
+            "status": status,
+            "source": "callback",
+            "signed_for": [""],
+            "payload": {},
+        }
         for status in ("ringing", "completed")
     ]
     for report in reports:
@@ -349,7 +356,6 @@ def test_what_fails_in_the_database_is_one_line(world: World, state: str, words:
     assert "+15005550101" not in line
 
 
-@pytest.mark.parametrize("table", ["call_log", "call_event", "counter", "leads", "worker", "duty", "audit"])
 def test_a_small_dev_shm_is_told_from_a_full_disk() -> None:
     segment = psycopg.errors.DiskFull('could not resize shared memory segment "/PostgreSQL.1": No space left on device')
     file = psycopg.errors.DiskFull('could not extend file "base/5/1": No space left on device')
@@ -358,6 +364,7 @@ def test_a_small_dev_shm_is_told_from_a_full_disk() -> None:
     assert "free space" in str(database_errors.line_of(file))
 
 
+@pytest.mark.parametrize("table", ["call_log", "call_event", "counter", "leads", "worker", "duty", "audit"])
 @pytest.mark.parametrize(("state", "words"), [("53100", "disk is full"), ("42501", "may not do that")])
 def test_doctor_writes_and_names_the_table_that_cannot_be_written(
     world: World, table: str, state: str, words: str

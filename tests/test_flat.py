@@ -31,7 +31,14 @@ class _Asked(NamedTuple):
 def _all(calls: list[int]) -> dict[str, list[_Asked]]:
     """The statements of the hot paths, as the service asks them for these calls."""
     reports = [
-        {"call_id": call_id, "call_sid": f"CA{call_id:032}", "status": "completed", "source": "callback", "payload": {}}
+        {
+            "call_id": call_id,
+            "call_sid": f"CA{call_id:032}",
+            "status": "completed",
+            "source": "callback",
+            "signed_for": [""],
+            "payload": {},
+        }
         for call_id in calls
     ]
     waits = {"ring_s": 60, "talk_s": 3600, "lead_s": 30, "relook_s": 10}

@@ -42,7 +42,6 @@ class Modelled:
     status: str = "queued"
     call_sid: str | None = None
     error_code: str | None = None
-    asked: bool = False
     held: bool = False  # until the carrier was asked about a callback of a call that was never dialed
     fence: int = 0
     overdue: bool = False
@@ -156,7 +155,7 @@ class Life(RuleBasedStateMachine):
         call = self.model[call_id]
         if call.held and call.status == "queued":
             self._report(call_id, status, "lookup", self._sid_of(call_id))
-            call.held, call.asked = False, True
+            call.held = False
 
     @rule(call_id=calls)
     def the_carrier_does_not_know_it(self, call_id: int) -> None:
@@ -164,7 +163,7 @@ class Life(RuleBasedStateMachine):
         question = {"call_id": call_id, "call_sid": self._sid_of(call_id), "answer": "absent"}
         settled = db.run(reconcile.sql.answer_question, **question, looks_min=1)
         assert (settled is not None) == call.held
-        call.held, call.asked = False, call.asked or call.held
+        call.held = False
 
     @rule(call_id=calls, status=st.sampled_from(["ringing", "completed"]))
     def callback_of_another_call(self, call_id: int, status: str) -> None:
@@ -245,8 +244,8 @@ class Life(RuleBasedStateMachine):
         result = callback.record(call_id, Report(call_sid, status, source))  # type: ignore[arg-type]
         if call.status in ("queued", "claimed") and source == "callback":
             assert result == "never_dialed"
-            # The same callback once more, after the carrier was asked, holds nothing.
-            call.held = call.held or not call.asked
+            # What it said before holds nothing once the carrier was asked; what is new does.
+            call.held = call.held or (source, status) not in call.told
             call.status, call.overdue = ("queued", False) if call.held else (call.status, call.overdue)
             call.told.add((source, status))
             return

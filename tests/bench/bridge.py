@@ -96,7 +96,13 @@ def _live(connection: db.Connection, batch: int) -> int:
     ids = [call.id for call in claimed]
     dial.sql.begin_dials(connection, call_ids=ids, ask_s=60, send_s=0.1, life_s=3600)
     for number, status in enumerate(("initiated", "ringing", "in-progress", "completed")):
-        said = {"status": status, "source": "callback", "sequence_number": number, "payload": {"CallStatus": status}}
+        said = {
+            "status": status,
+            "source": "callback",
+            "signed_for": [""],
+            "sequence_number": number,
+            "payload": {"CallStatus": status},
+        }
         reports = [{"call_id": call_id, "call_sid": _sid(call_id), **said} for call_id in ids]
         callback.sql.record_reports(
             connection, reports=db.json(reports), ring_s=90, talk_s=3600, lead_s=60, relook_s=60
