@@ -81,7 +81,7 @@ def _masked(value: Any) -> Any:
     if isinstance(value, str):
         return addresses.without_password(value)
     if isinstance(value, dict):
-        return {name: _masked(one) for name, one in value.items()}
+        return {_masked(name): _masked(one) for name, one in value.items()}
     return [_masked(one) for one in value] if isinstance(value, list | tuple) else value
 
 

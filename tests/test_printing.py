@@ -102,11 +102,11 @@ def test_a_login_is_never_printed(url: str, capsys: pytest.CaptureFixture[str]) 
     table.add_row(url)
     printing.out.print(table)
     printing.tell(f"plays {url}")
-    printing.tell_json({"plays": url})
+    printing.tell_json({"plays": url, url: "a name of another hand"})
 
     said = capsys.readouterr().out
     assert "hush" not in said
-    assert said.count("acme.example.com/voice") == 3
+    assert said.count("acme.example.com/voice") == 4
 
 
 def test_nothing_else_prints() -> None:
