@@ -8,7 +8,8 @@ from pathlib import Path
 
 OTHER_DISK = "set OUTBOUND_DATA_DIR to a directory on another disk"
 WRITABLE = "set OUTBOUND_DATA_DIR to a directory that this user can write"
-SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where glibc's shm_open keeps what PostgreSQL's processes share
+# Where the shm_open of glibc keeps what the processes of PostgreSQL share.
+SHARED_MEMORY = "/dev/shm"  # noqa: S108  # nosec B108
 _FULL_BELOW = 1024 * 1024  # bytes; with less, a server cannot even write its log
 _LARGER = "`docker run --shm-size=256m …`, or as root `mount -o remount,size=256m /dev/shm`"
 
