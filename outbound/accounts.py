@@ -14,7 +14,8 @@ import os
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -24,12 +25,10 @@ from outbound import auth_token, config, logs, plain_text
 
 log = logs.get("accounts")
 
-LOOK_S = 1  # a file that has changed is read within this time
 FILE_BYTES_MAX = 16_384
 SID = re.compile(r"AC[0-9a-fA-F]{32}")
 
 Secret = Annotated[SecretStr, Field(min_length=1)]
-Stamp = tuple[int, int, int]
 
 
 class Credentials(NamedTuple):
@@ -82,10 +81,10 @@ class _Accounts:
     """The accounts of this process beside TWILIO_ACCOUNT_SID, as their files say now."""
 
     def __init__(self, settings: config.Settings) -> None:
-        self.settings = settings
+        self._simulated = settings.carrier == "simulator"
         self.faults: Mapping[str, str] = {}
         self._found: Mapping[str, Credentials] = {}
-        self._stamps: dict[str, Stamp] = {}
+        self._stamps: dict[str, auth_token.Stamp] = {}
         self._directory = directory(settings)
         self._look_at = float("-inf")
         self._lock = threading.Lock()
@@ -95,7 +94,7 @@ class _Accounts:
             with self._lock:  # who comes first, reads; nobody goes on with what was not read yet
                 if time.monotonic() >= self._look_at:
                     self._read(self._directory)
-                    self._look_at = time.monotonic() + LOOK_S
+                    self._look_at = time.monotonic() + auth_token.LOOK_S
         return self._found
 
     def _read(self, directory: Path) -> None:
@@ -107,12 +106,13 @@ class _Accounts:
             return
         found: dict[str, Credentials] = {}
         faults: dict[str, str] = {}
-        stamps: dict[str, Stamp] = {}
+        stamps: dict[str, auth_token.Stamp] = {}
         for account, file in files.items():
             try:
-                stamps[account] = _stamp(file)
+                with _said():
+                    stamps[account] = auth_token.stamp_of(file)
                 if stamps[account] != self._stamps.get(account) or account in self.faults:
-                    found[account] = read(file, simulated=self.settings.carrier == "simulator")
+                    found[account] = read(file, simulated=self._simulated)
                 else:
                     found[account] = self._found[account]
             except FileNotFoundError:
@@ -142,13 +142,8 @@ def read(file: Path, *, simulated: bool = False) -> Credentials:
         BadFile: it cannot be read, or is not what a file of credentials is.
         FileNotFoundError: it is gone.
     """
-    try:
-        with file.open("rb") as content:
-            text = content.read(FILE_BYTES_MAX + 1)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise BadFile(f"cannot be read: {type(error).__name__}") from None
+    with _said(), file.open("rb") as content:
+        text = content.read(FILE_BYTES_MAX + 1)
     if len(text) > FILE_BYTES_MAX:
         raise BadFile(f"has more than {FILE_BYTES_MAX} bytes")
     try:
@@ -196,27 +191,21 @@ def names(account: str | None) -> list[str]:
     return [own or "", ""] if account in (None, own) else [account or ""]
 
 
-_accounts: list[_Accounts] = []  # of the present settings
-
-
-def _of(settings: config.Settings) -> _Accounts:
-    if not _accounts or _accounts[0].settings is not settings:
-        _accounts[:] = [_Accounts(settings)]
-    return _accounts[0]
+_of = config.once_per_settings(_Accounts)
 
 
 def _is_of_account(path: Path) -> bool:
     return path.suffix == ".json" and SID.fullmatch(path.stem) is not None
 
 
-def _stamp(file: Path) -> Stamp:
+@contextmanager
+def _said() -> Iterator[None]:
     try:
-        found = file.stat()
+        yield
     except FileNotFoundError:
         raise
     except OSError as error:
         raise BadFile(f"cannot be read: {type(error).__name__}") from None
-    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _fault(error: Mapping[str, object]) -> str:

@@ -9,16 +9,17 @@ log = logs.get("auth_token")
 
 LOOK_S = 1  # a file that has changed is read within this time
 
+Stamp = tuple[int, int, int]
+
 
 class _Tokens:
     """The tokens of this process, as it was configured and as their files say now."""
 
     def __init__(self, settings: config.Settings) -> None:
-        self.settings = settings
         given = (settings.twilio_auth_token, settings.twilio_auth_token_secondary)
         self.found = tuple(token.get_secret_value() for token in given if token)
         self._file = settings.twilio_auth_token_file
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: Stamp | None = None
         self._look_at = float("-inf")
 
     def look(self) -> tuple[str, ...]:
@@ -30,8 +31,7 @@ class _Tokens:
 
     def _read(self, file: Path) -> None:
         try:
-            found = file.stat()
-            stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
+            stamp = stamp_of(file)
             if stamp == self._stamp:
                 return
             tokens = tuple(file.read_text().split())
@@ -46,7 +46,13 @@ class _Tokens:
         self._stamp, self.found = stamp, tokens
 
 
-_tokens: list[_Tokens] = []  # of the present settings
+_tokens_of = config.once_per_settings(_Tokens)
+
+
+def stamp_of(file: Path) -> Stamp:
+    """What is another once a file was written anew, or replaced; OSError where it cannot be looked at."""
+    found = file.stat()
+    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def tokens(settings: config.Settings | None = None) -> tuple[str, ...]:
@@ -58,7 +64,4 @@ def tokens(settings: config.Settings | None = None) -> tuple[str, ...]:
     Args:
         settings: those of this process by default.
     """
-    settings = settings or config.settings()
-    if not _tokens or _tokens[0].settings is not settings:
-        _tokens[:] = [_Tokens(settings)]
-    return _tokens[0].look()
+    return _tokens_of(settings or config.settings()).look()

@@ -3,9 +3,9 @@
 import difflib
 import os
 import threading
-from collections.abc import Container
+from collections.abc import Callable, Container
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
@@ -33,6 +33,8 @@ _WITH_A_SCHEME = {
 }
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+T = TypeVar("T")
 
 
 without_password = addresses.without_password  # how an address of these is shown
@@ -229,6 +231,20 @@ def forget() -> None:
     global _present  # noqa: PLW0603
     with _reading:
         _present = None
+
+
+def once_per_settings(make: Callable[[Settings], T]) -> Callable[[Settings], T]:
+    """*make*, whose result is kept for as long as it is asked for the same settings."""
+    kept: list[tuple[Settings, T]] = []
+
+    def of(settings: Settings) -> T:
+        found = kept[0] if kept else None
+        if found is None or found[0] is not settings:
+            found = (settings, make(settings))
+            kept[:] = [found]
+        return found[1]
+
+    return of
 
 
 def use_owner() -> None:

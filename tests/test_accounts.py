@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from outbound import (
     accounts,
+    auth_token,
     business,
     cli,
     config,
@@ -106,7 +107,7 @@ def house(carriers: simulated.RunningSimulator, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("TWILIO_ACCOUNT_SID", ACCOUNT_SID)
     monkeypatch.setenv("TWILIO_AUTH_TOKEN", AUTH_TOKEN)
     monkeypatch.setenv("OUTBOUND_LOOKUPS_PER_MINUTE", "100000")
-    monkeypatch.setattr(accounts, "LOOK_S", 0)
+    monkeypatch.setattr(auth_token, "LOOK_S", 0)
     forget_settings()
     carriers.reset()
     found = House(tmp_path, carriers)
