@@ -79,6 +79,12 @@ def parts(url: str) -> SplitResult | None:
     return split
 
 
+def without_login(url: str) -> str:
+    """One URL without its user and password: as it is asked for, and as the carrier signs it."""
+    split = urlsplit(url)
+    return split._replace(netloc=split.netloc.rpartition("@")[2]).geturl()
+
+
 def without_password(text: str) -> str:
     """
     An address, or a text with some, as it may be shown.
@@ -86,10 +92,10 @@ def without_password(text: str) -> str:
     Whatever stands before the last @ is taken for the login, however it is written; the user is shown where it is one
     of a database or a broker, and written well.
     """
-    return _SECRET.sub(r"\1…", _LOGIN.sub(_without_login, text)) if "://" in text else text
+    return _SECRET.sub(r"\1…", _LOGIN.sub(_login_hidden, text)) if "://" in text else text
 
 
-def _without_login(found: re.Match[str]) -> str:
+def _login_hidden(found: re.Match[str]) -> str:
     scheme, login = found.groups()
     user = None if scheme.lower().startswith("http") else _USER.fullmatch(login)
     if user is None:

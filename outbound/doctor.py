@@ -16,7 +16,7 @@ from http.client import HTTPException
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-from outbound import config, database_errors, db, roles, schema, session
+from outbound import addresses, config, database_errors, db, roles, schema, session
 from outbound.config import settings
 
 sql = db.statements("doctor")
@@ -640,7 +640,7 @@ def _callbacks() -> _Said:
         "Direction": "outbound-api",
         "To": _NOBODY,
     }
-    signature = twilio.sign(_without_login(url), form)
+    signature = twilio.sign(url, form)
     status, body = _ask(url, form, signature)
     if status == 503:
         return _fail("the web process cannot reach its database", "look at the log of `outbound web`")
@@ -663,7 +663,7 @@ def _callbacks() -> _Said:
 
 def _ask(url: str, form: dict[str, str] | None = None, signature: str = "") -> tuple[int | None, str]:
     """What a URL answers: status and text; (None, why) where it cannot be reached.  Redirects are not followed."""
-    request = urllib.request.Request(_without_login(url), data=urlencode(form).encode() if form else None)  # noqa: S310
+    request = urllib.request.Request(addresses.without_login(url), data=urlencode(form).encode() if form else None)  # noqa: S310
     request.add_header("X-Twilio-Signature", signature)
     login = urlsplit(url).netloc.rpartition("@")[0]
     if login:
@@ -687,12 +687,6 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_: object) -> None:
         """No."""
-
-
-def _without_login(url: str) -> str:
-    """The URL as the carrier signs it: user and password are not part of that."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _shown(url: str) -> str:

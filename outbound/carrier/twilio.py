@@ -32,7 +32,7 @@ from twilio.rest import Client
 from twilio.twiml.voice_response import VoiceResponse
 from yarl import URL
 
-from outbound import accounts, callback_tag
+from outbound import accounts, addresses, auth_token, callback_tag
 from outbound.call import WITHHELD_DIGITS, WITHHELD_WORDS, DialOrder, Report
 from outbound.carrier import (
     Accepted,
@@ -238,8 +238,7 @@ class Twilio:
         sending = _Sending(order.send_by)
         _sending.set(sending)  # each dial is a task, which has this variable to itself
         try:
-            client = self._client_of(order.account) if order.account else self._client
-            call = await rest.request(client, "POST", "/Calls.json", form=self._form_of(order))
+            call = await rest.request(self._client_of(order.account), "POST", "/Calls.json", form=self._form_of(order))
         except RestError as error:
             return order.call_id, _outcome(error)
         except _TooLate:
@@ -526,8 +525,7 @@ def is_genuine(url: str, form: SignedForm, signature: str | None, account: str |
     if not signature or not SIGNATURE.fullmatch(signature):
         return False
     try:
-        parts = urlsplit(url)
-        signed = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        signed = addresses.without_login(url)
         known = accounts.credentials(account)
         tokens = known.auth_tokens if known is not None else ()
         # Any of them: the next one becomes the primary one at a moment that the carrier chooses.
@@ -548,13 +546,16 @@ def sign(url: str, form: Mapping[str, str]) -> str:
     """
     The signature that the carrier puts on a callback to *url*; with it the doctor asks our own web process.
 
+    The carrier signs the URL without its user and password.
+
     Raises:
         RuntimeError: no auth token is known.
     """
-    for token in (accounts.credentials(None) or accounts.Credentials()).auth_tokens:
-        signature: str = RequestValidator(token).compute_signature(url, dict(form))
-        return signature
-    raise RuntimeError("TWILIO_AUTH_TOKEN is not set")
+    tokens = auth_token.tokens()
+    if not tokens:
+        raise RuntimeError("TWILIO_AUTH_TOKEN is not set")
+    signature: str = RequestValidator(tokens[0]).compute_signature(addresses.without_login(url), dict(form))
+    return signature
 
 
 def read_callback(form: Mapping[str, str]) -> Report:
