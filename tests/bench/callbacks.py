@@ -29,7 +29,7 @@ def measure(house: House, options: Options) -> list[Line]:
 
 def _ours(house: House, options: Options) -> Round:
     with world(house, "callbacks") as here:
-        calls = _calls_in_the_air(here, options)
+        calls = here.put_calls_in_the_air(100 + options.callbacks // len(STATUSES))
         here.spawn("web", "outbound", "web")
         until(lambda: listens(here.web_url), "web listens", _READY_S)
         _send(here, calls[:100], options)
@@ -45,22 +45,11 @@ def _ours(house: House, options: Options) -> Round:
 def _bare(house: House, options: Options) -> Round:
     with world(house, "bare_web") as here:
         here.sql(bare_web.TABLE)
-        calls = _calls_in_the_air(here, options)
+        calls = here.put_calls_in_the_air(100 + options.callbacks // len(STATUSES))
         here.spawn("web", "tests.bench.bare_web", here.web_url.rpartition(":")[2])
         until(lambda: listens(here.web_url), "the bare app listens", _READY_S)
         _send(here, calls[:100], options)
         return _timed(here, calls[100:], options, "204")
-
-
-def _calls_in_the_air(here: World, options: Options) -> list[tuple[Any, ...]]:
-    """Calls that the carrier has taken and said nothing more of."""
-    here.put_calls(100 + options.callbacks // len(STATUSES))
-    here.sql(
-        "update call_log set status = 'initiated', dialed_at = now(), overdue_at = now() + interval '1 day',"
-        " call_sid = 'CA' || md5(id::text)"
-    )
-    here.sql("vacuum analyze call_log")
-    return here.sql("select id, call_sid, to_number from call_log order by id")
 
 
 def _timed(here: World, calls: list[tuple[Any, ...]], options: Options, wanted: str) -> dict[str, float]:

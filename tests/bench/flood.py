@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -42,20 +41,15 @@ def measure(house: House, options: Options) -> list[Line]:
 
 def _round(house: House, options: Options) -> Round:
     with world(house, "flood") as here:
-        here.put_calls(2 * options.genuine)
-        here.sql(
-            "update call_log set status = 'initiated', dialed_at = now(), overdue_at = now() + interval '1 day',"
-            " call_sid = 'CA' || md5(id::text)"
-        )
-        calls = here.sql("select id::text, call_sid, to_number from call_log order by id")
+        calls = here.put_calls_in_the_air(2 * options.genuine)
         here.spawn("web", "outbound", "web")
         until(lambda: listens(here.web_url), "web listens", 30)
         alone = _took_ms(here, calls[: options.genuine])
         with _forger(here, calls):
-            until(lambda: _refused(here) > _FORGED_PER_S, "the first forged callbacks are refused", 30)
-            before, began_at = _refused(here), time.monotonic()
+            until(lambda: here.metric(_REFUSED) > _FORGED_PER_S, "the first forged callbacks are refused", 30)
+            before, began_at = here.metric(_REFUSED), time.monotonic()
             flooded = _took_ms(here, calls[options.genuine :])
-            forged = (_refused(here) - before) / (time.monotonic() - began_at)
+            forged = (here.metric(_REFUSED) - before) / (time.monotonic() - began_at)
         moved = here.number("select count(*) from call_log where status = 'ringing'")
     if moved != len(calls):
         raise AssertionError(f"{moved} of {len(calls)} calls ring")
@@ -88,15 +82,9 @@ def _forger(here: World, calls: list[tuple[Any, ...]]) -> Iterator[None]:
     command = [sys.executable, "-m", "tests.bench.forger", here.web_url, str(_FORGED_PER_S)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, text=True, cwd=ROOT) as forger:
         assert forger.stdin is not None
-        forger.stdin.write("".join(" ".join(call) + "\n" for call in calls))
+        forger.stdin.write("".join(" ".join(map(str, call)) + "\n" for call in calls))
         forger.stdin.close()
         try:
             yield
         finally:
             forger.send_signal(signal.SIGKILL)
-
-
-def _refused(here: World) -> float:
-    with urllib.request.urlopen(f"{here.web_url}/metrics", timeout=30) as answer:  # noqa: S310 (our own loopback)
-        lines = answer.read().decode().splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith(f"{_REFUSED}{{"))

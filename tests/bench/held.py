@@ -2,7 +2,6 @@
 
 import threading
 import time
-import urllib.request
 from pathlib import Path
 
 import psycopg
@@ -40,7 +39,7 @@ def measure(house: House, options: Options) -> list[Line]:
                 time.sleep(options.snapshot_s)
                 released_at = time.monotonic()
                 pages.append(_pages_of_a_claim(here))
-                shown = _shown(here)
+                shown = here.metric(_METRIC)
                 dead = here.number("select n_dead_tup from pg_stat_user_tables where relname = 'call_log'")
         done = here.number(_DONE)
     calm = _claims(times, held_at - _CALM_S, held_at)
@@ -71,13 +70,6 @@ def _pages_of_a_claim(here: World) -> int:
         ((plan,),) = line.execute(explain.encode(), asked).fetchall()
         line.rollback()
     return int(plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"])
-
-
-def _shown(here: World) -> float:
-    """What the metric says that an alert watches."""
-    with urllib.request.urlopen(f"{here.web_url}/metrics", timeout=30) as answer:  # noqa: S310 (our own loopback)
-        lines = answer.read().decode().splitlines()
-    return float(next(line.split()[-1] for line in lines if line.startswith(f"{_METRIC} ")))
 
 
 def _claims(times: Path, since: float, until_: float) -> list[float]:

@@ -94,6 +94,22 @@ class World:
             BUSINESSES, BUSINESSES, first, first + calls - 1,
         )  # fmt: skip
 
+    def put_calls_in_the_air(self, calls: int) -> list[tuple[Any, ...]]:
+        """Put calls that the carrier has taken and said nothing more of: id, call_sid and callee of each."""
+        self.put_calls(calls)
+        self.sql(
+            "update call_log set status = 'initiated', dialed_at = now(), overdue_at = now() + interval '1 day',"
+            " call_sid = 'CA' || md5(id::text)"
+        )
+        self.sql("vacuum analyze call_log")
+        return self.sql("select id, call_sid, to_number from call_log order by id")
+
+    def metric(self, name: str) -> float:
+        """What the web process shows of a metric: all its labels together, or those that *name* gives."""
+        with urllib.request.urlopen(f"{self.web_url}/metrics", timeout=30) as answer:  # noqa: S310 (our own loopback)
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
+
     def wait(self, what: str, *, at_least: float, most_s: float) -> None:
         """Until a statement's number has come up to *at_least*."""
         until(lambda: self.number(what) >= at_least, f"{what} >= {at_least}", most_s)
