@@ -22,9 +22,10 @@ import psycopg
 os.environ.setdefault("REDIS_URL", "memory://")
 
 from outbound import db, embedded, schema
-from tests.conftest import SETTINGS, Environment
+from tests.conftest import SETTINGS, Environment, until
 
 LIMIT_S = 1.0
+STATEMENTS_MIN = 300  # of each, before the first migration, to compare with
 PAUSE_S = 0.002  # between two statements of each of them
 ROWS = """
 insert into business (name) select 'business ' || n from generate_series(1, 20) as n;
@@ -53,6 +54,7 @@ class Watch:
     def __init__(self, url: str, rows: int, work: Callable[[psycopg.Connection, int], None]) -> None:
         self._url, self._rows, self._work = url, rows, work
         self.longest_s = 0.0
+        self.statements = 0
         self.error: BaseException | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -68,6 +70,7 @@ class Watch:
                     begun = time.monotonic()
                     self._work(connection, dice.randint(1, self._rows))
                     self.longest_s = max(self.longest_s, time.monotonic() - begun)
+                    self.statements += 1
         except psycopg.Error as error:
             self.error = error
 
@@ -134,7 +137,7 @@ def measure(rows: int) -> list[tuple[str, float]]:
     found = []
     with filled(rows) as url:
         watches = [Watch(url, rows, work) for work in (reader, writer, lock_waits)]
-        time.sleep(2)
+        until(lambda: all(watch.error or watch.statements >= STATEMENTS_MIN for watch in watches))
         print(f"before: reader {watches[0].lap():.3f} s   writer {watches[1].lap():.3f} s")
         for name in schema.known_migrations()[1:]:
             begun = time.monotonic()
