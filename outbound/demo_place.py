@@ -136,8 +136,5 @@ def servers_of_our_own(place: Place) -> Iterator[None]:
         place.directory, postgres=place.embedded, broker=settings.redis_url is None, lasting=True
     ) as found:
         home.invent_account(settings)
-        for name, url in (("DATABASE_URL", found.database_url), ("REDIS_URL", found.redis_url)):
-            if url is not None and not os.environ.get(name):
-                os.environ[name] = url
-        config.forget()
+        home.lead_to(found)
         yield

@@ -44,10 +44,7 @@ def at_home(*, broker: bool, lasting: bool) -> Iterator[bool]:
         _data_dir(settings), postgres=wants_postgres, broker=wants_broker, lasting=lasting
     ) as servers:
         invent_account(settings)  # after them: they make the directory so that their users can enter it
-        for name, url in (("DATABASE_URL", servers.database_url), ("REDIS_URL", servers.redis_url)):
-            if url is not None and not os.environ.get(name):
-                os.environ[name] = url
-        config.forget()
+        lead_to(servers)
         if wants_postgres and servers.owned:
             schema.migrate()
         yield servers.owned
@@ -65,6 +62,14 @@ def _refuse_beside_a_service(settings: config.Settings) -> None:
 
 def _data_dir(settings: config.Settings) -> Path:
     return settings.data_dir or embedded.default_data_dir()
+
+
+def lead_to(servers: embedded.Servers) -> None:
+    """Let this process and its children use these servers, where no other ones are configured."""
+    for name, url in (("DATABASE_URL", servers.database_url), ("REDIS_URL", servers.redis_url)):
+        if url is not None and not os.environ.get(name):
+            os.environ[name] = url
+    config.forget()
 
 
 def invent_account(settings: config.Settings) -> None:
