@@ -37,9 +37,6 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 T = TypeVar("T")
 
 
-without_password = addresses.without_password  # how an address of these is shown
-
-
 class SettingsError(ValueError):
     """The settings are wrong; each line of the message names one of them and what it should be."""
 

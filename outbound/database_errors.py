@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from outbound import config
+from outbound import addresses
 
 _NO_ANSWER = "the database does not answer"
 _CHECK = "check DATABASE_URL"
@@ -119,4 +119,4 @@ def _first_line(error: BaseException) -> str:
     """The server's first line, which holds no row; a DETAIL may."""
     primary = getattr(getattr(error, "diag", None), "message_primary", None)
     lines = [line.strip() for line in str(primary or error).splitlines() if line.strip()]
-    return config.without_password(lines[0]) if lines else type(error).__name__
+    return addresses.without_password(lines[0]) if lines else type(error).__name__

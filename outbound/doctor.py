@@ -120,7 +120,7 @@ def _failed(error: Exception) -> _Said:
 
 def _words(error: Exception) -> str:
     text = str(error).strip()
-    return config.without_password(text.splitlines()[0] if text else type(error).__name__)
+    return addresses.without_password(text.splitlines()[0] if text else type(error).__name__)
 
 
 def _checks() -> tuple[_Check, ...]:
@@ -677,7 +677,7 @@ def _ask(url: str, form: dict[str, str] | None = None, signature: str = "") -> t
         with error:
             return error.code, ""
     except urllib.error.URLError as error:
-        return None, config.without_password(str(error.reason))
+        return None, addresses.without_password(str(error.reason))
     except (OSError, HTTPException) as error:
         return None, _words(error)
 
@@ -690,7 +690,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def _shown(url: str) -> str:
-    return config.without_password(url)
+    return addresses.without_password(url)
 
 
 # Who does the work.
