@@ -70,7 +70,7 @@ def verify(known_head: str | None = None) -> Verdict:
         raise BadAudit("--head is what an earlier `outbound audit verify` printed, like 812:9f86d0…")
 
     def read(connection: db.Connection) -> Verdict:
-        sql.allow_minutes(connection)
+        db.allow_minutes(connection, 15)
         head = sql.head(connection)
         found = sql.first_fault(connection)
         broken = Broken(found.place, found.entry, found.fault) if found else None

@@ -402,6 +402,11 @@ def explain(connection: Connection, statement: Any, **parameters: Any) -> None:
     connection.execute(f"explain {statement.sql}".encode(), parameters)
 
 
+def allow_minutes(connection: Connection, minutes: int) -> None:
+    """Let each statement take so long, for the rest of this transaction: it reads all of a table."""
+    sql.allow_minutes(connection, minutes=minutes)
+
+
 def run_script(connection: Connection, text: str) -> None:
     """Run several statements without parameters, as a migration's file holds them."""
     connection.execute(text.encode(), prepare=False)

@@ -10,6 +10,7 @@ from outbound.call import WAITING
 sql = db.statements("person")
 log = logs.get("person")
 
+MINUTES_MAX = 15  # of one statement: each looks at every row
 LATE_WAIT_S = 10  # for transactions that began before the person was on the list, and may bring them back
 _LOOK_S = 0.1
 
@@ -43,7 +44,7 @@ def show(number: str, *, region: str | None = None) -> dict[str, Any]:
     phone = _phone(number, region)
 
     def read(connection: db.Connection) -> dict[str, Any]:
-        sql.allow_minutes(connection)
+        db.allow_minutes(connection, MINUTES_MAX)
         known: dict[str, list[Any]] = defaultdict(list)
         for row in sql.mentions(connection, phone=phone, **_search(phone)):
             known[row.source].append(row.content)
@@ -74,7 +75,7 @@ def forget(number: str, *, who: str, region: str | None = None) -> dict[str, Any
     search = _search(phone)
 
     def move(connection: db.Connection) -> tuple[str, dict[str, Any]]:
-        sql.allow_minutes(connection)
+        db.allow_minutes(connection, MINUTES_MAX)
         _refuse_live(sql.lock_calls(connection, **search))
         is_new = sql.put_on_list(connection, phone=phone)
         began = sql.this_transaction(connection)
@@ -108,7 +109,7 @@ def _sweep_late(transaction: str, phone: str, who: str, receipt: dict[str, Any])
         time.sleep(_LOOK_S)
 
     def move(connection: db.Connection) -> dict[str, Any]:
-        sql.allow_minutes(connection)
+        db.allow_minutes(connection, MINUTES_MAX)
         return _erase(connection, phone, who)
 
     late = db.transact(move)

@@ -113,7 +113,7 @@ def recover(
 
 def _safe_moment() -> datetime:
     def ask(connection: db.Connection) -> datetime | None:
-        sql.allow_minutes(connection)
+        db.allow_minutes(connection, 5)
         found: datetime | None = sql.last_known_dial(connection)
         return found
 
@@ -183,7 +183,7 @@ def _accounts(report: Report) -> list[str | None]:
             )
 
     def ask(connection: db.Connection) -> list[db.Row]:
-        sql.allow_minutes(connection)
+        db.allow_minutes(connection, 5)
         return list(sql.accounts_of_calls(connection, since=report.since))
 
     of_calls = {row.account for row in db.transact(ask)}

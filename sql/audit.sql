@@ -16,10 +16,6 @@ select place, entry.*
  ) as entry on true
  order by place;
 
--- name: allow_minutes()!
--- For the rest of this transaction: the whole chain is read.
-select set_config('statement_timeout', '15min', true) as timeout;
-
 -- name: head()^
 -- Returns  the last `place` of the chain and its `hash`, in hexadecimal digits; nothing where that row was removed
 select place, encode(hash, 'hex') as hash from audit_head;

@@ -131,3 +131,7 @@ select current_schema()::text where current_schema() not like 'pg\_temp\_%';
 --
 -- Returns  how many settings that were
 select count(set_config(key, value, false)) from jsonb_each_text(:settings);
+
+-- name: allow_minutes(minutes)!
+-- Let each statement take so many minutes, for the rest of this transaction.
+select set_config('statement_timeout', :minutes::integer || 'min', true) as timeout;

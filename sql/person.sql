@@ -1,10 +1,6 @@
 -- person.sql: all that is known of one person, and its end.  Read by outbound/person.py alone.
 -- `core` and `pattern` find a number in whichever way it is written (rows_that_mention).
 
--- name: allow_minutes()!
--- For the rest of this transaction: every row is looked at, which takes longer than a statement may.
-select set_config('statement_timeout', '15min', true) as timeout;
-
 -- name: regions()
 -- Returns  the countries in which the businesses read numbers without a country's code
 select distinct default_region as region from business where default_region is not null;

@@ -1,9 +1,5 @@
 -- recover.sql: take in what the carrier knows and this database has forgotten.  Read by outbound/recover.py alone.
 
--- name: allow_minutes()!
--- For the rest of this transaction: history is read once, which takes longer than a statement may.
-select set_config('statement_timeout', '5min', true) as timeout;
-
 -- name: find_stop()^
 -- Returns  why and since when nothing is dialed, and for how long, seconds; or nothing
 select reason, since, extract(epoch from clock_timestamp() - since)::float8 as age_s
