@@ -244,9 +244,3 @@ def _wait_for_interrupt(processes: Processes) -> None:
             time.sleep(1)
     except KeyboardInterrupt:
         print(file=sys.stderr)  # noqa: T201
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports on loopback that nobody listens to at this moment."""
-    with ports_of_our_own(count) as ports:
-        return ports

@@ -15,9 +15,9 @@ import pytest
 import requests
 
 from outbound.carrier.simulator import RunningSimulator
-from outbound.demo import free_ports
 from outbound.parent import die_with
 from tests.conftest import Environment, Servers, World, open_database, until
+from tests.ports import free_ports
 
 ROOT = Path(__file__).parent.parent
 RULES = ROOT / "ops" / "alerts.yml"

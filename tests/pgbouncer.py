@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from outbound.demo import free_ports
 from tests.conftest import until
+from tests.ports import free_ports
 
 
 def _listens(port: int) -> bool:

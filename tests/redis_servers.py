@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from outbound.demo import free_ports
 from tests.conftest import until
+from tests.ports import free_ports
 
 needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="Debian's redis-server is not installed")
 needs_sentinel = pytest.mark.skipif(

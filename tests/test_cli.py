@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from outbound import cli, config, demo, home, logs
+from outbound import cli, config, home, logs
 from outbound.embedded import EmbeddedError
 from tests.conftest import World
+from tests.ports import free_ports
 
 Outbound = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -341,7 +342,7 @@ def test_with_nothing_configured_calls_are_kept_from_one_command_to_the_next(rea
 @contextmanager
 def up(folder: Path, env: dict[str, str]) -> Iterator[None]:
     """`outbound up` in another terminal, from when it is ready on."""
-    web, simulator = map(str, demo.free_ports(2))
+    web, simulator = map(str, free_ports(2))
     env = environment(env | {"OUTBOUND_WEB_PORT": web, "OUTBOUND_SIMULATOR_PORT": simulator})
     with subprocess.Popen(
         [sys.executable, "-m", "outbound", "up"], cwd=folder, env=env, stderr=subprocess.PIPE

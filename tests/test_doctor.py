@@ -18,10 +18,10 @@ import redis
 
 from outbound import doctor
 from outbound.carrier.simulator import RunningSimulator
-from outbound.demo import free_ports
 from outbound.up import Processes
 from tests.conftest import Environment, Servers, World, open_database, until
 from tests.pgbouncer import needs_pgbouncer, pgbouncer
+from tests.ports import free_ports
 
 
 class Visit:

@@ -11,9 +11,9 @@ import redis
 
 from outbound import broker, db, dial, dispatch, health, lead, why
 from outbound.carrier.simulator import RunningSimulator
-from outbound.demo import free_ports
 from tests.chaos.proxy import Line, Proxy, tcp
 from tests.conftest import World, until
+from tests.ports import free_ports
 from tests.redis_servers import (
     become_primary,
     become_replica,

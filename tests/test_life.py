@@ -19,10 +19,10 @@ from outbound.carrier import CallUnsure
 from outbound.carrier.simulator import RunningSimulator
 from outbound.carrier.twilio import carrier
 from outbound.config import settings
-from outbound.demo import free_ports
 from outbound.failpoint import POINTS
 from outbound.up import Processes, doors
 from tests.conftest import Environment, Servers, World, let_it_end, open_database, place, until
+from tests.ports import free_ports
 
 FAST = {
     "OUTBOUND_TICK_S": "0.5",

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from outbound import callback, cleanup, control, db, dispatch, reconcile, why
 from outbound.call import Report
-from outbound.demo import free_ports
 from outbound.up import Processes, doors
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, CLAIM, Environment, Servers, World, begin, open_database, until
+from tests.ports import free_ports
 
 SCOPES = ("account", "business", "campaign", "number")
 A_NUMBER = "+15005550006"

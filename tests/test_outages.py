@@ -20,10 +20,10 @@ from dramatiq.errors import ConnectionClosed
 
 from outbound import logs, quiet, service
 from outbound.carrier.simulator import RunningSimulator
-from outbound.demo import free_ports
 from tests.chaos.proxy import Dial, Proxy, tcp, unix
 from tests.chaos.servers import socket_path
 from tests.conftest import Servers, World, until
+from tests.ports import free_ports
 from tests.test_logs import heard
 
 LINES_PER_S_MAX = 15  # of one process in an outage of everything: as many kinds as there are, once a second each

@@ -13,11 +13,11 @@ import pytest
 
 from outbound import business, config, db, dispatch, doctor, embedded, enqueue, health, schema, session
 from outbound.carrier.simulator import RunningSimulator
-from outbound.demo import free_ports
 from outbound.up import Processes, doors
 from tests import test_life
 from tests.conftest import CLAIM, Environment, Servers, World, address_of_schema, until
 from tests.pgbouncer import needs_pgbouncer, pgbouncer
+from tests.ports import free_ports
 from tests.test_database_as_people_have_it import life_of_a_call, outbound, refusal
 from tests.test_life import FAST, House
 from tests.test_schema import yoyo

@@ -29,10 +29,10 @@ from outbound import (
     window,
 )
 from outbound.carrier.simulator import RunningSimulator
-from outbound.demo import free_ports
 from outbound.up import Processes, doors
 from tests import test_life
 from tests.conftest import Environment, Servers, World, open_database, until
+from tests.ports import free_ports
 from tests.test_database_as_people_have_it import life_of_a_call
 from tests.test_life import FAST, House
 from tests.test_own_schema import as_role

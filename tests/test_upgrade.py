@@ -15,9 +15,9 @@ import pytest
 
 from outbound import schema
 from outbound.carrier.simulator import RunningSimulator
-from outbound.demo import free_ports
 from outbound.up import Processes
 from tests.conftest import Environment, Servers, World, forget_settings, open_database, until
+from tests.ports import free_ports
 from tests.test_sql import STATEMENTS, try_statement
 
 ALL = schema.known_migrations()

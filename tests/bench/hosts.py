@@ -16,12 +16,12 @@ from urllib.parse import unquote, urlsplit
 
 from psycopg.conninfo import conninfo_to_dict
 
-from outbound.demo import free_ports
 from tests.bench import cpu
 from tests.bench.house import NAMESPACE, House
 from tests.bench.options import Options
 from tests.bench.report import Line, Round, median
 from tests.bench.world import World, carrier, world
+from tests.ports import free_ports
 
 _COUNTS = (1, 2, 4)
 _SLOW_S = 0.25  # a carrier at which hosts wait rather than compute: they all share this machine's cores

@@ -19,10 +19,10 @@ import psycopg
 import redis
 
 from outbound import db
-from outbound.demo import free_ports
 from outbound.parent import die_with
 from tests.bench import cpu
 from tests.bench.house import NAMESPACE, TEMPLATE, House
+from tests.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 BUSINESSES = 5

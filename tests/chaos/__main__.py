@@ -22,7 +22,6 @@ from pathlib import Path
 from rich.console import Console
 
 from outbound import config, db, logs, schema
-from outbound.demo import free_ports
 from outbound.up import Processes
 from tests import host_clock
 from tests.chaos import calls, ledger, scoreboard, servers
@@ -30,6 +29,7 @@ from tests.chaos.city import City
 from tests.chaos.proxy import Proxy, tcp, unix
 from tests.chaos.storm import Storm
 from tests.chaos.watch import Watch
+from tests.ports import free_ports
 
 # A tenth of life; ring_s and time_limit_s as short as they may be.
 _DEADLINES = {
