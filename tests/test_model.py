@@ -253,6 +253,8 @@ class Life(RuleBasedStateMachine):
         news = RANK[status] > RANK[call.status] or (call.awaits_truth and (status in FINAL or holder is None))
         assert result == ("moved" if news else "unchanged")
         adopted = call.call_sid is None
+        if source == "callback" and (source, status) in call.told and not (news or adopted):
+            return  # a callback that is repeated changes nothing, not even how often the carrier did not know the call
         call.call_sid = call_sid
         call.looks = 0
         if news:
