@@ -9,6 +9,7 @@ from outbound.config import settings
 sql = db.statements("business")
 
 DEFAULT_ACCOUNT = "default"  # TWILIO_ACCOUNT_SID
+LOOK_BACK_HOURS = range(169)  # calls of the last 8 days are never deleted for their age
 
 
 class BadBusiness(ValueError):
@@ -53,15 +54,21 @@ def change(
     twiml: str | None = None,
     phones: Sequence[str] = (),
     account: str | None = None,
+    look_back_hours: int | None = None,
 ) -> None:
     """
     Change what is given of a business; numbers are added, and one that is its own already is no fault.
 
     The account `default` is TWILIO_ACCOUNT_SID again.  Calls in the air keep the account that they were dialed with.
 
+    An import holds out numbers that the business called in the last `look_back_hours`, 0 to 168.
+
     Raises BadBusiness as `add` does.
     """
+    if look_back_hours is not None and look_back_hours not in LOOK_BACK_HOURS:
+        raise BadBusiness(f"a business looks back {LOOK_BACK_HOURS[0]} to {LOOK_BACK_HOURS[-1]} hours")
     values = _checked(name, time_zone, default_region, voice_url, twiml, phones, account)
+    values["look_back_hours"] = look_back_hours
     if _write(sql.set_business, business_id=business_id, **values) is None:
         raise BadBusiness(f"there is no business {business_id}: see `outbound business list`")
 

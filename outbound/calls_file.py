@@ -1,15 +1,19 @@
-"""A CSV file, as people and programs write them: its rows, and which of its lines are refused, and why."""
+"""A CSV file or a workbook, as people and programs write them: its rows, and which lines are refused, and why."""
 
 import csv
 import hashlib
 import io
+import os
 import re
+import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import islice
 from pathlib import Path
 
-from outbound import columns, file_text, numbering_plan, plain_text
+from outbound import columns, file_text, numbering_plan, plain_text, workbook
 from outbound.columns import Columns
 from outbound.csv_header import Header
 from outbound.file_text import ROW_MAX, BadFile, Lines, TooLong, is_text, is_whole
@@ -17,7 +21,6 @@ from outbound.import_report import REJECTED_SHOWN_MAX, ImportReport
 
 __all__ = [
     "CALL_COLUMNS",
-    "DIGEST_CHARS",
     "REJECTED_SHOWN_MAX",
     "ROW_MAX",
     "BadFile",
@@ -25,9 +28,11 @@ __all__ = [
     "Numbers",
     "Row",
     "Rows",
+    "again",
     "is_text",
     "name_of",
     "open_file",
+    "open_input",
     "sha256",
 ]
 
@@ -41,8 +46,6 @@ CALL_COLUMNS = columns.named(
     }
 )
 
-DIGEST_CHARS = 32  # of it, in the name of a batch
-
 Row = tuple[int, dict[str, str]]  # a line's number, and its values by column
 
 
@@ -54,8 +57,45 @@ class Numbers(Enum):
     ONE = "there must be one column"
 
 
+class _Sheet(io.BufferedReader):
+    """The rows of a workbook's sheet as CSV, and what that was."""
+
+    def __init__(self, converted: workbook.Converted, digest: str) -> None:
+        super().__init__(_Look(converted.file.fileno(), converted.file))
+        self.digest = digest
+        other = f", not from {columns.shown(converted.left_out)}" if converted.left_out else ""
+        self.said = f"read from the sheet {columns.shown([converted.sheet])}{other}"
+
+
+class _Look(io.RawIOBase):
+    """A file that is open, read from its beginning at a place of its own."""
+
+    def __init__(self, descriptor: int, owner: object = None) -> None:
+        self._descriptor, self._owner, self._place = descriptor, owner, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, place: int, whence: int = io.SEEK_SET) -> int:
+        before = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: os.fstat(self._descriptor).st_size}
+        self._place = before[whence] + place
+        return self._place
+
+    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
+        read = os.pread(self._descriptor, len(buffer), self._place)
+        buffer[: len(read)] = read
+        self._place += len(read)
+        return len(read)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+
 def open_file(path: Path) -> io.BufferedReader:
-    """Open a file of text that can be read twice, or raise BadFile."""
+    """Open a file of text, or a workbook as one, that can be read twice, or raise BadFile."""
     try:
         file = path.open("rb")
     except OSError as error:
@@ -63,16 +103,43 @@ def open_file(path: Path) -> io.BufferedReader:
     if not file.seekable():
         file.close()
         raise BadFile(f"{path} is a pipe, which cannot be read twice: save it as a file first")
-    fault = file_text.binary(file.read(file_text.HEAD_BYTES))
-    file.seek(0)
+    return _checked(file, str(path))
+
+
+def open_input() -> io.BufferedReader:
+    """Standard input to its end, as open_file does it, or raise BadFile."""
+    kept = tempfile.TemporaryFile()  # noqa: SIM115 (the caller's)
+    shutil.copyfileobj(sys.stdin.buffer, kept)
+    kept.flush()
+    return _checked(io.BufferedReader(_Look(kept.fileno(), kept)), "standard input")
+
+
+def again(file: io.BufferedReader) -> io.BufferedReader:
+    """The same file from its beginning, while somebody else reads it."""
+    return io.BufferedReader(_Look(file.fileno(), file))
+
+
+def _checked(file: io.BufferedReader, name: str) -> io.BufferedReader:
+    try:
+        if workbook.is_workbook(file):
+            with file:
+                digest = sha256(file)
+                return _Sheet(workbook.convert(file), digest)
+        fault = file_text.binary(file.read(file_text.HEAD_BYTES))
+        file.seek(0)
+    except BadFile as refusal:
+        file.close()
+        raise BadFile(f"{name}: {refusal}") from None
     if fault:
         file.close()
-        raise BadFile(f"{path} {fault}")
+        raise BadFile(f"{name} {fault}")
     return file
 
 
 def sha256(file: io.BufferedReader) -> str:
-    """The digest of the whole content, 64 hexadecimal digits; the file is at its beginning again."""
+    """The digest of the whole file as it was given, 64 hexadecimal digits; the file is at its beginning again."""
+    if isinstance(file, _Sheet):
+        return file.digest
     content = hashlib.file_digest(file, "sha256").hexdigest()
     file.seek(0)
     return content
@@ -111,6 +178,7 @@ class Rows:
         numbers: Numbers = Numbers.FIRST,
         holds: Callable[[str, dict[str, str]], bool] = lambda _, __: True,
     ) -> None:
+        report.sheet = file.said if isinstance(file, _Sheet) else None
         encoding = file_text.encoding(file)
         report.encoding = {"utf-16": "UTF-16", "cp1255": "windows-1255"}.get(encoding, "UTF-8")
         # What is not UTF-8 stays recognizable, so that one bad line does not cost the others.

@@ -212,6 +212,10 @@ def business_set(
     region: str | None = None,
     number: Annotated[list[str] | None, typer.Option(help="One more number; may be repeated.")] = None,
     account: Account = None,
+    look_back_hours: Annotated[
+        int | None,
+        typer.Option(min=0, max=168, help="An import holds out who was called since; 0 to 168, 24 at first."),
+    ] = None,
     _by: By = None,
 ) -> None:
     """Change what is given of a business."""
@@ -227,6 +231,7 @@ def business_set(
             default_region=region,
             phones=number or [],
             account=account,
+            look_back_hours=look_back_hours,
         )
     _tell_of_account(account)
 
@@ -290,24 +295,35 @@ def import_(
     file: Annotated[
         Path,
         typer.Argument(
-            help="CSV; a line names the columns: to (or phone_number, mobile, טלפון …), from, at, key, business,"
-            " time_zone, and what is known of the callee."
+            help="CSV or .xlsx, or - for standard input; a line names the columns: to (or phone_number, mobile,"
+            " טלפון …), from, at, key, business, time_zone, and what is known of the callee."
         ),
     ],
     business: MaybeBusiness = None,
     campaign: MaybeCampaign = None,
-    batch: Annotated[str | None, typer.Option(help="Name of this set of calls; by default the file's content.")] = None,
+    batch: Annotated[
+        str | None,
+        typer.Option(help="Name of this set of calls, in its campaign or business; by default the file's."),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Take numbers that were called lately, too.")] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Take a file of which nearly all is refused.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; say what would come of it.")] = False,
     to_column: ToColumn = None,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """
-    Put a file of calls in the queue; a second time adds nothing.  Exit status 1 where lines were refused.
+    Put a file of calls in the queue.  Exit status 1 where lines were refused.
+
+    Correct the refused lines and import the file again: whom this batch has reached is not called by it again, whatever
+    was changed in the line, and neither is a call that was canceled; `--batch NEW` calls them again.  Who was called
+    lately by anything of the business (`outbound business set ID --look-back-hours`, 24) is held out and listed;
+    `--again` takes them.
 
     The number's column may be called as VICIdial, HubSpot, Salesforce, Google Contacts, Outlook, ElevenLabs, Vapi,
     Bolna and Hebrew spreadsheets call it; of several, each row's first number counts, mobiles before others.  A title
-    above the columns' names is stepped over.  `at` needs a time (2026-11-30T09:00 or 30/11/2026 09:00): a date alone
-    is refused.
+    above the columns' names is stepped over.  `at` needs a time (2026-11-30T09:00, or 30/11/2026 09:00 with day and
+    month in the order of the business's region): a date alone is refused.
     """
     from outbound.enqueue import import_calls
 
@@ -317,13 +333,16 @@ def import_(
             business_id=business,
             campaign_id=campaign,
             batch=batch,
+            again=again,
+            anyway=anyway,
+            dry_run=dry_run,
             to_column=to_column,
             progress=progress,
             who=by or operator.name(),
         )
-    twice = f", {report.duplicates} twice in the file" if report.duplicates else ""
-    summary = f"{report.created} queued, {report.already_there} there already{twice}, {report.rejected} refused"
-    tell_import(report, summary, as_json=as_json)
+    if not as_json:
+        say(*report.outcome())
+    tell_import(report, report.summary(), as_json=as_json)
 
 
 @app.command()

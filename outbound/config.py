@@ -114,6 +114,7 @@ class Settings(BaseSettings):
     retention_days: int | None = Field(None, ge=0, le=RETENTION_DAYS_MAX)
     lead_days: int | None = Field(None, ge=0, le=RETENTION_DAYS_MAX)
     registry_days: int | None = Field(None, ge=0, le=RETENTION_DAYS_MAX)
+    batch_days: int | None = Field(None, ge=0, le=RETENTION_DAYS_MAX)
     audit_days: int | None = Field(None, ge=0, le=RETENTION_DAYS_MAX)
     log_format: Literal["logfmt", "json", "console"] = "logfmt"  # logs.py reads it itself, before there are settings
     web_host: str = "127.0.0.1"  # off loopback, OUTBOUND_METRICS_TOKEN must be set
@@ -411,6 +412,7 @@ def _deadline_faults(settings: Settings) -> list[str]:
     for name, days in (
         ("LEAD", settings.lead_days),
         ("REGISTRY", settings.registry_days),
+        ("BATCH", settings.batch_days),
         ("AUDIT", settings.audit_days),
     ):
         if 0 < (days or 0) < RETENTION_DAYS_MIN:

@@ -1,25 +1,32 @@
 """Put calls in the queue, once each: one, or a file of them."""
 
 import io
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
-from outbound import calls_file, db, new_call, operator, plain_text
-from outbound.calls_file import REJECTED_SHOWN_MAX, BadFile, ImportReport
+from outbound import calls_file, db, import_writer, new_call, operator, plain_text, wrong_file
+from outbound.calls_file import REJECTED_SHOWN_MAX, BadFile
+from outbound.calls_report import CallsReport
 from outbound.config import settings
+from outbound.file_dates import FileDates
+from outbound.import_report import ImportReport
+from outbound.import_writer import BORROWED, KEY_OF_ANOTHER, BatchName, Chunk
 from outbound.new_call import FIELD_MAX, FIELDS_MAX, KEY_MAX, BadCall, NewCall
 
 __all__ = [
+    "BORROWED",
     "KEY_MAX",
+    "KEY_OF_ANOTHER",
     "REJECTED_SHOWN_MAX",
     "BadCall",
     "BadFile",
+    "CallsReport",
     "EnqueuedCall",
     "ImportReport",
     "enqueue",
@@ -31,21 +38,12 @@ sql = db.statements("enqueue")
 
 CHUNK_ROWS = 5000  # one transaction each: an import that is interrupted keeps what it has, and is repeated whole
 CHUNK_CHARS = 2_000_000  # of its contacts, so that long ones do not fill the memory
-AGAIN_S = 30  # for a chunk that met another import in the opposite order, or a database that is away
 BOOK_FIELDS_MAX = 300  # columns of an address book, of which each row fills a few: a contact's own bound holds
-BATCH_MAX = 200  # characters; a batch's key is its name and a number
+BATCH_MAX = 200  # characters of its name
 BUSINESSES_KEPT = 1000  # of a file: a column of nonsense must not fill the memory
+STANDARD_INPUT = Path("-")
 
-BORROWED = "the from number belongs to another business: give one of its own, see `outbound business list`"
-KEY_OF_ANOTHER = "the key belongs to a call of another number: give this call a key of its own, or none"
-_FAULTS = {  # what enqueue_calls leaves out
-    "own_number": "`to` is a number of the business itself, which would call itself: give somebody else's",
-    "forgotten": "`to` is the number of somebody who asked to be forgotten: nobody may call it, and it is not kept",
-    "no_number": "the campaign has no number that may call: `outbound campaign set … --number …`",
-    "borrowed": BORROWED,
-    "no_such_zone": "`time_zone` is one that this PostgreSQL does not know: update its time zone data",
-    "no_zone": "there are calling hours, and the number does not tell the callee's time zone: state `time_zone`",
-}
+_NO_BATCH = {"batch_businesses": "{}", "batch_ids": "{}"}
 
 T = TypeVar("T")
 _Find = Callable[[int | None], db.Row | None]  # who calls, by the id of a business
@@ -105,15 +103,17 @@ def enqueue_call(
     caller = _able(found, campaign)
     call = new_call.read(caller, to_number, from_number, due_at, key, contact, time_zone)
     for _ in range(5):  # a twin that was committed in this instant is seen at the second look
-        for row in sql.enqueue_calls(connection, campaign_id=campaign, batch=None, **_columns([call])):
+        given = import_writer.columns([call]) | _NO_BATCH
+        for row in sql.enqueue_calls(connection, campaign_id=campaign, again=True, dry=False, **given):
             if row.fault:
-                raise BadCall(_fault(row))
+                raise BadCall(import_writer.fault_of(row))
             if row.created:
                 return EnqueuedCall(row.id, "queued", created=True, note=call.note)
-        for there in sql.find_calls(connection, since=None, batch=None, **_keys([call])):
+        for there in sql.find_calls(connection, created_ats="{}", **import_writer.keys([call]), **_NO_BATCH):
             if there.key_of_another:
                 raise BadCall(KEY_OF_ANOTHER)
-            return EnqueuedCall(there.id, there.status, created=False)
+            if there.id is not None:
+                return EnqueuedCall(there.id, there.status, created=False)
     raise BadCall("another call to this number is being written at this moment: try again")
 
 
@@ -128,15 +128,20 @@ def import_calls(
     business_id: int | None = None,
     campaign_id: int | None = None,
     batch: str | None = None,
+    again: bool = False,
+    anyway: bool = False,
+    dry_run: bool = False,
     to_column: str | None = None,
     progress: Callable[[int], None] = lambda _: None,
     who: str | None = None,
-) -> ImportReport:
+) -> CallsReport:
     """
-    Put the calls of a CSV file in the queue; importing the same file again adds nothing to what came of it.
+    Put the calls of a file in the queue; whom this batch has reached is not called by it again.
 
-    A number that another live call holds counts as there already; importing the file again, once that call has ended,
-    adds the file's own.  A key belongs to one number: a line that gives it another is rejected.
+    A batch reaches a telephone once, whatever else is changed in its line, in its key too, and whatever became of the
+    call: also where that was canceled, or is deleted by now.  Numbers that anything of the business called in the hours
+    to which it looks back are held out.  A number that another live call holds counts as there already.  A key belongs
+    to one number: a line that gives it another is rejected.
 
     A line names the columns: `to`, or as many programs call what holds a phone number, and if wanted `from`, `at`,
     `key`, `business`, `time_zone`, in English or Hebrew; every other column is a field of the contact.  A title above
@@ -144,22 +149,23 @@ def import_calls(
     mobiles before others; the report says all of this.
 
     Args:
+        path: CSV, or a workbook (.xlsx); `-` is standard input.
         business_id: whose calls these are, where the file has no column `business`.
         campaign_id: the campaign they are for, which says its business itself.
-        batch: a name for this set of calls; one number is called once per batch.  By default the file's content is its
-            own batch in each campaign, so a file that has grown must be given the name of its first import.
+        batch: the name of this set of calls in its campaign, or else in its business; by default the file's, or
+            where the same content was imported before under another name, that.  What has none must be given one.
+        again: whether numbers that were called lately are taken.
+        anyway: whether a file is taken of which nearly every line is refused.
+        dry_run: whether nothing is written; the report is the same.
         to_column: the one column that holds the number, whatever the file calls it.
         progress: called with the number of bytes read so far.
         who: whose word this is, for the audit, which keeps the file's name, digest and counts; by default the user.
 
     Raises:
-        BadFile: the file cannot be read, or no column holds phone numbers, or it is nobody's.  A bad line is no reason:
-            it is reported.
+        BadFile: the file cannot be read, or no column holds phone numbers, or it is nobody's, or (WrongFile) nearly
+            all of its lines are refused.  Nothing was queued.  A bad line is no reason: it is reported.
     """
-    if batch and (len(batch) > BATCH_MAX or not calls_file.is_text(batch)):
-        raise BadFile(f"the name of the batch must be text of {BATCH_MAX} characters at most")
-    if fault := plain_text.fault(batch or ""):
-        raise BadFile(f"the name of the batch {fault}")
+    name = _batch_name(path, batch)
     try:
         whose, campaign = _ids(business_id, campaign_id)
     except BadCall as refusal:
@@ -169,37 +175,88 @@ def import_calls(
     def find(business_id: int | None) -> db.Row | None:
         return db.run(sql.find_caller, business_id=business_id, campaign_id=campaign, carrier=settings().carrier)
 
-    report = ImportReport(kept=True)
-    with calls_file.open_file(path) as file:
+    def zone_of(business_id: int) -> str:
+        caller = find(business_id)
+        return caller.time_zone if caller else "UTC"
+
+    report = CallsReport(kept=True, is_dry=dry_run)
+    with calls_file.open_input() if path == STANDARD_INPUT else calls_file.open_file(path) as file:
         sha256 = calls_file.sha256(file)
-        batch = batch or sha256[: calls_file.DIGEST_CHARS] + (f" of campaign {campaign}" if campaign else "")
-        writer = _Writer(campaign, batch)
-        note = {"file": calls_file.name_of(path), "sha256": sha256, "batch": batch}
-
-        def holds(number: str, row: dict[str, str]) -> bool:
-            caller = _caller(row, whose, find)
-            return caller is not None and new_call.is_number(number, caller)
-
-        rows = calls_file.Rows(file, report, to_column=to_column, holds=holds)
+        writer = import_writer.Writer(
+            campaign, BatchName(name, batch is not None, sha256), zone_of, again=again, dry=dry_run
+        )
+        rows = _rows(file, report, whose, find, to_column)
         _check_fields(report.fields, BOOK_FIELDS_MAX if rows.is_address_book else FIELDS_MAX)
         if campaign or "business" not in rows.columns:
             _check_owner(whose, campaign, find)
+        dates = FileDates(lambda: _moments(calls_file.again(file), whose, find, to_column))
 
         def read(row: dict[str, str]) -> NewCall:
-            return _read(row, report.fields, whose, campaign, find)
+            return _read(row, report.fields, whose, campaign, find, dates)
+
+        def note(*, is_whole: bool) -> None:
+            if not dry_run:
+                about = {"file": calls_file.name_of(path), "sha256": sha256, "batch": writer.report.batch or name}
+                _note(who, whose, campaign, about | _counts(report, writer.report) | {"is_whole": is_whole})
 
         try:
             with closing(_ahead(_chunks(file, rows, read, report))) as chunks:
-                for chunk in chunks:
+                for place, chunk in enumerate(chunks):
+                    if place == 0 and not anyway:
+                        _refuse_wrong(chunk, writer, _owner(whose, campaign, find))
                     writer.insert(chunk)
                     progress(chunk.end)
         except BaseException:
             with suppress(db.Error):
-                _note(who, whose, campaign, note | _counts(report, writer.report) | {"is_whole": False})
+                note(is_whole=False)
             raise
-        _note(who, whose, campaign, note | _counts(report, writer.report) | {"is_whole": True})
+        note(is_whole=True)
     report.add(writer.report)
+    report.dates = dates.said
     return report
+
+
+def _batch_name(path: Path, given: str | None) -> str:
+    """What the batch is called, or raise BadFile."""
+    if given is None and (path == STANDARD_INPUT or path.parts[:2] in (("/", "dev"), ("/", "proc"))):
+        raise BadFile("what is no file has no name: give --batch NAME, and the same one for the same list next time")
+    name = calls_file.name_of(path) if given is None else given
+    if not name.strip() or len(name) > BATCH_MAX or not calls_file.is_text(name):
+        raise BadFile(f"the name of the batch must be text of {BATCH_MAX} characters at most: give --batch NAME")
+    if fault := plain_text.fault(name):
+        raise BadFile(f"the name of the batch {fault}")
+    return name
+
+
+def _rows(
+    file: io.BufferedReader, report: ImportReport, business_id: int | None, find: _Find, to_column: str | None
+) -> calls_file.Rows:
+    def holds(number: str, row: dict[str, str]) -> bool:
+        caller = _caller(row, business_id, find)
+        return caller is not None and new_call.is_number(number, caller)
+
+    return calls_file.Rows(file, report, to_column=to_column, holds=holds)
+
+
+def _moments(
+    file: io.BufferedReader, business_id: int | None, find: _Find, to_column: str | None
+) -> Iterator[tuple[int, str]]:
+    """The line and the moment of each row of the file."""
+    for line, row in _rows(file, ImportReport(), business_id, find, to_column):
+        if at := row.get("at"):
+            yield line, at
+
+
+def _owner(business_id: int | None, campaign_id: int | None, find: _Find) -> db.Row | None:
+    """Whose the file is, unless each of its rows says that."""
+    return None if business_id is None and campaign_id is None else find(business_id)
+
+
+def _refuse_wrong(chunk: Chunk, writer: import_writer.Writer, caller: db.Row | None) -> None:
+    """Raise WrongFile where nearly every line at the beginning is refused."""
+    refused = [*chunk.refused, *writer.faults(chunk)]
+    lines = len(chunk.refused) + len(chunk.calls)
+    wrong_file.refuse(refused, lines, is_all=chunk.is_last, caller=caller)
 
 
 def _counts(read: ImportReport, written: ImportReport) -> dict[str, int]:
@@ -245,7 +302,12 @@ def _check_owner(business_id: int | None, campaign_id: int | None, find: _Find) 
 
 
 def _read(
-    row: dict[str, str], fields: list[str], business_id: int | None, campaign_id: int | None, find: _Find
+    row: dict[str, str],
+    fields: list[str],
+    business_id: int | None,
+    campaign_id: int | None,
+    find: _Find,
+    dates: FileDates,
 ) -> NewCall:
     """The call that a row of the file means, or raise BadCall."""
     if not row.get("business") and business_id is None and campaign_id is None:
@@ -253,7 +315,15 @@ def _read(
     caller = _able(find(_whose(row, business_id)), campaign_id)
     contact = {name: row[name] for name in fields if name in row}
     given = (row.get("to", ""), row.get("from"), row.get("at"), row.get("key"), contact, row.get("time_zone"))
-    return new_call.read(caller, *given)
+    region = caller.default_region
+    try:
+        return new_call.read(caller, *given, order=dates.orders.get(region))
+    except new_call.DoubtfulDay:
+        if region in dates.orders:
+            raise
+        call = new_call.read(caller, *given, order=dates.decide(region))
+        dates.say(caller, row["at"], call.due_at)
+        return call
 
 
 def _whose(row: dict[str, str], business_id: int | None) -> int | None:
@@ -268,19 +338,11 @@ def _caller(row: dict[str, str], business_id: int | None, find: _Find) -> db.Row
         return None
 
 
-class _Chunk(NamedTuple):
-    calls: list[NewCall]
-    lines: list[int]  # of the file, one for each call
-    given: dict[str, str]  # the same calls, as enqueue_calls takes them
-    end: int  # how many bytes of the file were read
-
-
 def _chunks(
     file: io.BufferedReader, rows: calls_file.Rows, read: Callable[[dict[str, str]], NewCall], report: ImportReport
-) -> Iterator[_Chunk]:
+) -> Iterator[Chunk]:
     """The calls that the file's rows mean; the last chunk may be empty.  What is no call is rejected in *report*."""
-    lines: list[int] = []
-    calls: list[NewCall] = []
+    chunk = Chunk()
     seen = chars = 0
     now = datetime.now(UTC)  # only said, and nothing depends on it
     for line, row in rows:
@@ -288,19 +350,22 @@ def _chunks(
             call = read(row)
         except BadCall as refusal:
             report.reject(line, str(refusal))
+            chunk.refused.append(str(refusal))
         else:
-            lines.append(line)
-            calls.append(call)
+            chunk.lines.append(line)
+            chunk.calls.append(call)
             if call.note:
                 report.remark(line, call.note)
             report.overdue += call.due_at is not None and call.due_at < now
             chars += len(call.contact or "")
         seen += 1
         if seen == CHUNK_ROWS or chars > CHUNK_CHARS:
-            yield _Chunk(calls, lines, _columns(calls), file.tell())
-            lines, calls = [], []
+            chunk.end = file.tell()
+            yield chunk
+            chunk = Chunk()
             seen = chars = 0
-    yield _Chunk(calls, lines, _columns(calls), file.tell())
+    chunk.end, chunk.is_last = file.tell(), True
+    yield chunk
 
 
 def _ahead(chunks: Iterator[T]) -> Generator[T]:
@@ -310,63 +375,6 @@ def _ahead(chunks: Iterator[T]) -> Generator[T]:
         while (chunk := coming.result()) is not None:
             coming = reader.submit(next, chunks, None)
             yield chunk
-
-
-class _Writer:
-    """Writes chunk after chunk, and reports what came of each line."""
-
-    def __init__(self, campaign_id: int | None, batch: str) -> None:
-        self.report = ImportReport()
-        self._campaign_id = campaign_id
-        self._batch = batch
-        self._began_at = db.run(sql.moment)
-
-    def insert(self, chunk: _Chunk) -> None:
-        if not chunk.calls:
-            return
-        insert = partial(db.run, sql.enqueue_calls, campaign_id=self._campaign_id, batch=self._batch, **chunk.given)
-        done, *left_out = db.persist(insert, for_s=AGAIN_S)
-        faults = {row.place: _fault(row) for row in left_out}
-        for place, fault in sorted(faults.items()):
-            self.report.reject(chunk.lines[place - 1], fault)
-        self.report.created += done.created
-        if done.created + len(faults) < len(chunk.calls):
-            rest = [place for place in range(1, len(chunk.calls) + 1) if place not in faults]
-            self._explain([(chunk.lines[place - 1], chunk.calls[place - 1]) for place in rest], done.created)
-
-    def _explain(self, calls: list[tuple[int, NewCall]], created: int) -> None:
-        """Say of the calls that were not all created which ones met whom."""
-        keys = _keys([call for _, call in calls])
-        found = db.run(sql.find_calls, since=self._began_at, batch=self._batch, **keys)
-        mistaken = sorted(row.place for row in found if row.key_of_another)
-        for place in mistaken:
-            self.report.reject(calls[place - 1][0], KEY_OF_ANOTHER)
-        of_this_import = sum(row.is_twin for row in found if not row.key_of_another)
-        duplicates = max(0, of_this_import - created)
-        self.report.duplicates += duplicates
-        self.report.already_there += len(calls) - created - duplicates - len(mistaken)
-
-
-def _fault(row: db.Row) -> str:
-    """Why enqueue_calls left a call out."""
-    return f"`to` may not be called ({row.fault}): {row.about}" if row.about else _FAULTS[row.fault]
-
-
-def _keys(calls: Sequence[NewCall]) -> dict[str, str]:
-    return {
-        "business_ids": db.array(call.business_id for call in calls),
-        "to_numbers": db.array(call.to_number for call in calls),
-        "idempotency_keys": db.array(call.idempotency_key for call in calls),
-    }
-
-
-def _columns(calls: Sequence[NewCall]) -> dict[str, str]:
-    return _keys(calls) | {
-        "from_numbers": db.array(call.from_number for call in calls),
-        "due_ats": db.array(call.due_at for call in calls),
-        "contacts": db.array(call.contact for call in calls),
-        "time_zones": db.array(call.time_zone for call in calls),
-    }
 
 
 def _able(caller: db.Row | None, campaign_id: int | None) -> db.Row:

@@ -6,7 +6,7 @@ import re
 ROW_MAX = 100_000  # characters of one row; what is longer is skipped unread, so that no line fills the memory
 HEAD_BYTES = 2048  # of which it is told that a file is no text
 
-_AS_CSV = "open it in a spreadsheet and save it as CSV (UTF-8)"
+_AS_CSV = "open it in a spreadsheet and save it as CSV (UTF-8) or .xlsx"
 
 
 class BadFile(ValueError):
@@ -16,8 +16,8 @@ class BadFile(ValueError):
 def binary(head: bytes) -> str | None:
     """What a file is that begins so, where it is no CSV, and what to do."""
     for begins, kind in (
-        (b"PK\x03\x04", "is a workbook (.xlsx, .ods) or a zip archive"),
-        (b"\xd0\xcf\x11\xe0", "is a workbook of an older Excel (.xls)"),
+        (b"PK\x03\x04", "is a zip archive, or a workbook of another program (.ods, .numbers)"),
+        (b"\xd0\xcf\x11\xe0", "is a workbook of an older Excel (.xls), or one with a password"),
         (b"%PDF", "is a PDF document"),
         (b"\x1f\x8b", "is compressed (.gz)"),
         (b"BZh", "is compressed (.bz2)"),
@@ -28,7 +28,7 @@ def binary(head: bytes) -> str | None:
         (b"{\\rtf", "is a document (.rtf)"),
     ):
         if head.startswith(begins):
-            return f"{kind}, not CSV: {_AS_CSV}"
+            return f"{kind}: {_AS_CSV}"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     for begins, kind in (
         (b"begin:vcard", "is a file of contacts (vCard), not CSV: export the contacts as CSV"),

@@ -30,6 +30,7 @@ class ImportReport:
         remarks: lines of which something was understood that may be wrong, and what.
         overdue: how many calls were due before now.
         kept: whether the fields are kept.
+        sheet: which sheet of a workbook was read.
     """
 
     created: int = 0
@@ -49,6 +50,7 @@ class ImportReport:
     remarks: list[tuple[int, str]] = field(default_factory=list)
     overdue: int = 0
     kept: bool = False
+    sheet: str | None = None
 
     def reject(self, line: int, reason: str, lines: int = 1) -> None:
         """Refuse one line of the file, or several that were read as one."""
@@ -81,7 +83,8 @@ class ImportReport:
     def readings(self) -> list[str]:
         """How the file was read, where that is not plain from its own words: sentences for people."""
         plain = ["to"], ["phone"]
-        said = [f"read as {self.encoding}"] if self.encoding != "UTF-8" else []
+        said = [self.sheet] if self.sheet else []
+        said += [f"read as {self.encoding}"] if self.encoding != "UTF-8" else []
         said += [f"read with {self.separator} between the columns"] if self.separator != "commas" else []
         if self.stepped_over:
             lines = ", ".join(f"{line} ({what})" for line, what in self.stepped_over)
@@ -114,6 +117,7 @@ class ImportReport:
             "overdue": self.overdue,
             "encoding": self.encoding,
             "separator": self.separator,
+            "sheet": self.sheet,
             "header_line": self.header_line,
             "stepped_over": [{"line": line, "what": what} for line, what in self.stepped_over],
             "number_columns": self.number_columns,

@@ -291,7 +291,7 @@ _TOTALS = (
         "Rows that were deleted for their age, by kind.",
         "retention",
         "kind",
-        ("calls", "leads", "registry", "audit"),
+        ("calls", "leads", "registry", "batches", "audit"),
     ),
 )
 

@@ -5,7 +5,7 @@ import unicodedata
 import zoneinfo
 from datetime import UTC, date, datetime, time, tzinfo
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 YEARS = range(1970, 2200)  # further away it is a slip, and past 9999 Python could not read it back
 TIME_FORM = "2026-11-30T09:00"
@@ -23,13 +23,32 @@ _DATE_AND_TIME = re.compile(
     r"(?:(?:,? +|T)(\d{1,2})(?::(\d{2})(?::(\d{2}))?)?(?: *([ap])\.?m\.?)?)?(?: *(Z|UTC|[+-]\d{2}:?\d{2}))?",
     re.IGNORECASE | re.ASCII,
 )
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # whatever the locale calls them
 _ISO_DAY = re.compile(r"\d{4}(?:-|\d{4}$)", re.ASCII)
 _DAY_COUNT = re.compile(r"[2-7]\d{4}(?:\.\d+)?", re.ASCII)  # a spreadsheet's: days since 1899-12-30
 _EPOCH = re.compile(r"\d{10}(?:\d{3})?(?:\.\d+)?", re.ASCII)
 
 
+# With the month's name, as spreadsheets write it too: 30-Nov-2026 9:00, Nov 30, 2026 9:00 AM.
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_LONG_MONTHS = ("uary", "ruary", "ch", "il", "", "e", "y", "ust", "tember", "ober", "ember", "ember")
+_NAME = "|".join(f"{short}(?:{rest})?" for short, rest in zip(_MONTHS, _LONG_MONTHS, strict=True))
+_NAMED_MONTH = re.compile(
+    rf"(?:(\d{{1,2}})([- ])({_NAME})\.?(?:\2|, ?)|({_NAME})\.? (\d{{1,2}}),? )(\d{{4}})\b", re.IGNORECASE | re.ASCII
+)
+
+Order = Literal["day", "month"]  # which of them a date by numbers has first
+# Where the month is written first (CLDR's short dates), and where both orders are met, or the year comes first.
+_MONTH_FIRST = {"US", "AS", "FM", "GU", "MH", "MP", "PR", "PW", "UM", "VI"}
+_NO_ORDER = {"CA", "CN", "HU", "JP", "KP", "KR", "LT", "MN", "PA", "PH", "TW"}
+
+
 class BadMoment(ValueError):
     """The text is no moment; the message, which goes after what was named, says why and how to write one."""
+
+
+class DoubtfulDay(BadMoment):
+    """Whoever knows whether day or month comes first can read it."""
 
 
 class Moment(NamedTuple):
@@ -43,7 +62,9 @@ class NoSuchZone(LookupError):
     """The moment has no offset, and nobody knows the zone that it should be in."""
 
 
-def read(value: datetime | date | str, zone: str | None, *, day_alone: bool = False) -> Moment:
+def read(
+    value: datetime | date | str, zone: str | None, *, day_alone: bool = False, order: Order | None = None
+) -> Moment:
     """
     The moment that is meant.
 
@@ -53,17 +74,47 @@ def read(value: datetime | date | str, zone: str | None, *, day_alone: bool = Fa
         zone: the IANA name of where it is, without an offset of its own; without a zone, only a date alone will do,
             in UTC.
         day_alone: whether a date alone is its beginning, and no mistake.
+        order: of a date like 11/12/2026 or 11/12/26; without it there is no guess.
 
     Raises:
-        BadMoment: no date, or one that may be two, or what an empty one is saved as; a date alone; beyond YEARS.
+        DoubtfulDay: a date that may be two.
+        BadMoment: no date, or what an empty one is saved as; a date alone; beyond YEARS.
         NoSuchZone: says of itself what is wrong.
     """
-    return _of_text(value, zone, day_alone) if isinstance(value, str) else _moment(value, zone, day_alone)
+    return _of_text(value, zone, day_alone, order) if isinstance(value, str) else _moment(value, zone, day_alone)
+
+
+def order_of(region: str | None) -> Order | None:
+    """Which of day and month people write first in a country, two letters; None where nobody can be sure."""
+    if region is None or region in _NO_ORDER:
+        return None
+    return "month" if region in _MONTH_FIRST else "day"
+
+
+def order_shown(text: str) -> Order | None:
+    """Which of day and month stands first in a date by numbers that has its year last and can only be in one order."""
+    found = _DATE_AND_TIME.match(_clean(text))
+    if found is None or len(found[1]) > 2:
+        return None
+    one, two = int(found[1]), int(found[3])
+    if one > 12 >= two > 0:
+        return "day"
+    return "month" if two > 12 >= one > 0 else None
+
+
+def shown(at: datetime, zone: str | None) -> str:
+    """A moment as people are shown it, like `Mon 2026-11-30 09:00 Asia/Jerusalem`."""
+    try:
+        local = at.astimezone(zoneinfo.ZoneInfo(zone or "UTC"))
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # a name that the database knows, and we do not
+        local, zone = at.astimezone(UTC), None
+    seconds = f"{local:%S}" if local.second or local.microsecond else ""
+    return f"{_DAYS[local.weekday()]} {local:%Y-%m-%d %H:%M}{seconds and ':' + seconds} {zone or 'UTC'}"
 
 
 @lru_cache(1000)  # a file's rows have few
-def _of_text(text: str, zone: str | None, day_alone: bool) -> Moment:
-    value = _written(_clean(text))
+def _of_text(text: str, zone: str | None, day_alone: bool, order: Order | None) -> Moment:
+    value = _written(_clean(text), order)
     if day_alone and not isinstance(value, datetime) and not _ISO_DAY.match(_clean(text)):
         raise BadMoment(f"is not a date as ISO 8601 has it: write it like {TIME_FORM[:10]}, or {TIME_FORM}")
     return _moment(value, zone, day_alone)
@@ -92,7 +143,8 @@ def _zone(name: str | None) -> tzinfo:
         raise NoSuchZone(name) from None
 
 
-def _written(text: str) -> datetime | date:
+def _written(text: str, order: Order | None) -> datetime | date:
+    text = _NAMED_MONTH.sub(_numbered_month, text, count=1)
     if _ALL_ZEROS.fullmatch(text):
         raise BadMoment(f"is zero, {_NULL}")
     for read_as in (date.fromisoformat, datetime.fromisoformat):
@@ -102,7 +154,7 @@ def _written(text: str) -> datetime | date:
             continue
     found = _DATE_AND_TIME.fullmatch(text)
     if found:
-        return _by_numbers(found)
+        return _by_numbers(found, order)
     if _DAY_COUNT.fullmatch(text):
         raise BadMoment("is a spreadsheet's count of days: format the column as yyyy-mm-dd hh:mm, and save it again")
     if _EPOCH.fullmatch(text):
@@ -110,9 +162,14 @@ def _written(text: str) -> datetime | date:
     raise BadMoment(f"is not a date and time: write it like {TIME_FORM}")
 
 
-def _by_numbers(found: re.Match[str]) -> datetime | date:
-    first, _, second, third, hour, minute, second_s, half, offset = found.groups()
-    year, month, day = _day(first, second, third)
+def _numbered_month(found: re.Match[str]) -> str:
+    month = (found[3] or found[4])[:3].lower()
+    return f"{found[6]}-{_MONTHS.index(month) + 1:02}-{int(found[1] or found[5]):02}"
+
+
+def _by_numbers(found: re.Match[str], order: Order | None) -> datetime | date:
+    first, mark, second, third, hour, minute, second_s, half, offset = found.groups()
+    year, month, day = _day(first, second, third, order, is_plain=mark != "-")
     _refuse_null((year, month, day))
     try:
         if hour is None:
@@ -127,18 +184,29 @@ def _by_numbers(found: re.Match[str]) -> datetime | date:
         raise BadMoment(f"is not a date and time: write it like {TIME_FORM}") from None
 
 
-def _day(first: str, second: str, third: str) -> tuple[int, int, int]:
-    """Year, month and day; where the year is last and both others may be the month, nobody can tell."""
+def _day(first: str, second: str, third: str, order: Order | None, *, is_plain: bool) -> tuple[int, int, int]:
+    """Year, month and day; where the year is last and both others may be the month, the order says which is."""
     if len(first) == 4:
         return int(first), int(second), int(third)
-    if len(third) != 4 or len(first) > 2:
+    if len(first) > 2 or len(third) not in (2, 4):
         raise BadMoment(f"does not say its year in four digits: write it like {TIME_FORM}")
-    one, two = int(first), int(second)
+    one, two, year = int(first), int(second), int(third)
+    if len(third) == 2:
+        # 30/11/26 has its year last wherever day or month comes first; 26-11-30 may have it first.
+        year = _in_this_century(year, order if is_plain else None, one, two)
     if one == 0 or two == 0:
-        return int(third), 1, 0  # 00/01/1900 is how a spreadsheet writes an empty date; of other years it is none
+        return year, 1, 0  # 00/01/1900 is how a spreadsheet writes an empty date; of other years it is none
     if one <= 12 and two <= 12 and one != two:
-        raise BadMoment(f"may be day and month or month and day: write it like {TIME_FORM}")
-    return (int(third), two, one) if two <= 12 else (int(third), one, two)
+        if order is None:
+            raise DoubtfulDay(f"may be day and month or month and day: write it like {TIME_FORM}")
+        return (year, two, one) if order == "day" else (year, one, two)
+    return (year, two, one) if two <= 12 else (year, one, two)
+
+
+def _in_this_century(year: int, order: Order | None, one: int, two: int) -> int:
+    if order is None or (one if order == "day" else two) == 0 or (two if order == "day" else one) > 12:
+        raise DoubtfulDay(f"does not say its year in four digits: write it like {TIME_FORM}")
+    return 2000 + year
 
 
 def _hour(hour: int, half: str | None) -> int:

@@ -28,6 +28,10 @@ class BadCall(ValueError):
     """The call cannot be put in the queue; the message says why and what to do, and nothing was changed."""
 
 
+class DoubtfulDay(BadCall):
+    """`at` may be two days; whoever knows whether day or month comes first can read it."""
+
+
 class NewCall(NamedTuple):
     """A call as call_log takes it; numbers in E.164, the moment in UTC."""
 
@@ -49,10 +53,15 @@ def read(
     key: str | None,
     contact: Mapping[str, str] | None,
     time_zone: str | None,
+    order: moments.Order | None = None,
 ) -> NewCall:
-    """A call as who makes it means it, which is a row of find_caller; or raise BadCall."""
+    """
+    A call as who makes it means it, which is a row of find_caller; or raise BadCall.
+
+    Of a date that may be two days, `order` says which comes first, the day or the month; without it, DoubtfulDay.
+    """
     to = _number(to_number, caller, "to")
-    due = _due(due_at, caller)
+    due = _due(due_at, caller, order)
     return NewCall(
         caller.id,
         _caller(from_number, caller),
@@ -108,11 +117,11 @@ def moment(value: datetime | str | None, column: str, business_id: int, time_zon
     return _moment(value, column, business_id, time_zone, day_alone=True).at if value else None
 
 
-def _due(value: datetime | str | None, caller: Row) -> moments.Moment | None:
+def _due(value: datetime | str | None, caller: Row, order: moments.Order | None) -> moments.Moment | None:
     """When a call is due.  A date alone would be midnight, an hour at which nobody wants to be called."""
     if not value:
         return None
-    due = _moment(value, "at", caller.id, caller.time_zone)
+    due = _moment(value, "at", caller.id, caller.time_zone, order=order)
     now = datetime.now(UTC)  # of a horizon, not of a deadline: any clock will do
     if due.at < now - PAST_MAX:
         raise BadCall(f"`at` lies more than {PAST_MAX.days // 365} years in the past: leave it empty to call at once")
@@ -122,10 +131,18 @@ def _due(value: datetime | str | None, caller: Row) -> moments.Moment | None:
 
 
 def _moment(
-    value: datetime | str, column: str, business_id: int, time_zone: str, *, day_alone: bool = False
+    value: datetime | str,
+    column: str,
+    business_id: int,
+    time_zone: str,
+    *,
+    day_alone: bool = False,
+    order: moments.Order | None = None,
 ) -> moments.Moment:
     try:
-        return moments.read(value, time_zone, day_alone=day_alone)
+        return moments.read(value, time_zone, day_alone=day_alone, order=order)
+    except moments.DoubtfulDay as fault:
+        raise DoubtfulDay(f"`{column}` {fault}") from None
     except moments.BadMoment as fault:
         raise BadCall(f"`{column}` {fault}") from None
     except moments.NoSuchZone:

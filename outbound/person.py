@@ -97,7 +97,10 @@ def _erase(connection: db.Connection, phone: str, who: str) -> dict[str, Any]:
     sql.cancel_late(connection, call_ids=[call.id for call in calls if call.is_live])
     gone = {"call_ids": [call.id for call in calls], "phone": phone, "pattern": search["pattern"]}
     deleted = sql.delete_person(connection, **gone)._asdict()
-    rewritten = {row.source: row.changed for row in sql.unmention(connection, **search)}
+    renamed = sql.unname_batches(connection, pattern=search["pattern"])
+    rewritten = ({"batch": renamed} if renamed else {}) | {
+        row.source: row.changed for row in sql.unmention(connection, **search)
+    }
     erased = sql.erase_audit(connection, phone=phone, who=who, **search)
     return {"deleted": deleted, "rewritten": rewritten, "audit_erased": erased}
 

@@ -124,6 +124,9 @@ KINDS = {
     "registry": Kind(
         "registry_days", lambda days: int(db.run(sql.delete_old_checks, keep_days=days, batch_max=BATCH_MAX))
     ),
+    "batches": Kind(
+        "batch_days", lambda days: int(db.run(sql.delete_old_batches, keep_days=days, batch_max=BATCH_MAX))
+    ),
     "audit": Kind(
         "audit_days",
         lambda days: int(db.run(sql.erase_old_audit, keep_days=days, batch_max=BATCH_MAX, who=operator.name())),

@@ -17,7 +17,7 @@ with added as (
 )
 select id from added;
 
--- name: set_business(business_id, name, time_zone, default_region, voice_url, twiml, phones, carrier_account)$
+-- name: set_business(business_id, name, time_zone, default_region, voice_url, twiml, phones, carrier_account, look_back_hours)$
 -- Change what is given and keep what is NULL; numbers are added, never taken away.  A voice URL replaces TwiML and
 -- the other way round.  An account of '' is TWILIO_ACCOUNT_SID; calls in the air keep the one that they were dialed with.
 --
@@ -27,6 +27,7 @@ with changed as (
        set name = coalesce(:name, name),
            time_zone = coalesce(:time_zone, time_zone),
            default_region = coalesce(:default_region, default_region),
+           look_back_hours = coalesce(:look_back_hours, look_back_hours),
            voice_url = case when :twiml::text is null then coalesce(:voice_url, voice_url) end,
            twiml = case when :voice_url::text is null then coalesce(:twiml, twiml) end,
            carrier_account = nullif(coalesce(:carrier_account, carrier_account), '')
@@ -45,7 +46,8 @@ with changed as (
 select id from changed;
 
 -- name: list_businesses()
-select business.id, name, time_zone, default_region, carrier_account, voice_url, twiml is not null as has_twiml,
+select business.id, name, time_zone, default_region, look_back_hours, carrier_account, voice_url,
+       twiml is not null as has_twiml,
        array(select phone from business_number where business_id = business.id order by created_at, phone) as phones
   from business
  order by id;

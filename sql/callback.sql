@@ -163,9 +163,10 @@ with told as materialized (
 ), next_attempt as (
     -- The n-th end of its kind takes the n-th wait of the ladder; past the last one nobody is tried again.
     insert into call_log (business_id, campaign_id, direction, status, from_number, to_number, due_at, attempt,
-                          retry_of, contact, time_zone, idempotency_key)
+                          retry_of, contact, time_zone, idempotency_key, batch_id)
     select moved.business_id, moved.campaign_id, 'outbound', 'queued', next.from_number, moved.to_number, now() + wait,
-           next.attempt, next.retry_of, moved.contact, moved.time_zone, 'retry:' || next.retry_of || ':' || next.attempt
+           next.attempt, next.retry_of, moved.contact, moved.time_zone,
+           'retry:' || next.retry_of || ':' || next.attempt, moved.batch_id
       from moved
      inner join business on business.id = moved.business_id
       left join campaign on campaign.id = moved.campaign_id

@@ -34,6 +34,8 @@ with found as materialized (
     select 'audit_change', to_jsonb(audit_change)
       from audit_change
      where position(encode(person_hash(:phone), 'hex') in details::text) > 0
+    union
+    select 'batch_reached', to_jsonb(batch_reached) from batch_reached where hash = person_hash(:phone)
 )
 select source, content from found
 union
@@ -95,13 +97,25 @@ with event as (
     delete from registry_check where phone_key(phone) = phone_key(:phone) returning phone
 ), place as (
     delete from destination where place ~ :pattern and length(place) > 7 returning id
+), reached as (
+    delete from batch_reached where hash = person_hash(:phone) returning batch_id
 ), listed as (
     delete from suppression where phone_key(phone) = phone_key(:phone) returning id
 )
 select (select count(*) from call) as call_log, (select count(*) from event) as call_event,
        (select count(*) from aside) as call_set_aside, (select count(*) from lead) as leads,
        (select count(*) from agreed) as consent, (select count(*) from checked) as registry_check,
-       (select count(*) from place) as destination, (select count(*) from listed) as suppression;
+       (select count(*) from place) as destination, (select count(*) from reached) as batch_reached,
+       (select count(*) from listed) as suppression;
+
+-- name: unname_batches(pattern)$
+-- Give batches another name that are called after the number; two of them must not get the same.
+--
+-- Returns  how many rows
+with renamed as (
+    update batch set name = 'forgotten:' || id where name ~ :pattern returning id
+)
+select count(*) from renamed;
 
 -- name: unmention(core, pattern)
 -- Take the number out of what is about others: a reason, a contact, a text of the carrier.

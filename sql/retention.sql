@@ -120,3 +120,41 @@ with erased as (
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
 select entries from erased;
+
+-- name: delete_old_batches(keep_days, batch_max)$
+-- Delete the batches into which nothing was imported for longest and which have no call any more, with the hashes of whom
+-- they reached.  A file of that name is a new batch then.
+--
+-- Returns  how many hashes and batches were deleted
+-- Races    an import into one of them holds it, or makes it young; it is left
+-- Undo     none
+with past as (
+    select now() - make_interval(days => :keep_days) as moment
+), old as (
+    select batch.id
+      from batch, past
+     where batch.imported_at < past.moment and not exists (select from call_log where batch_id = batch.id)
+     order by batch.imported_at
+     limit :batch_max
+       for update of batch skip locked
+), doomed as (
+    select batch_id, hash
+      from old
+     cross join lateral (
+           select batch_id, hash from batch_reached where batch_id = old.id limit :batch_max
+     ) as reached
+     limit :batch_max
+), forgot as (
+    delete from batch_reached using doomed
+     where batch_reached.batch_id = doomed.batch_id and batch_reached.hash = doomed.hash
+    returning batch_reached.hash
+), deleted as (
+    delete from batch using old
+     where batch.id = old.id and not exists (select from batch_reached where batch_id = old.id)
+    returning batch.id
+), counted as (
+    insert into counter (name, label, slot, value)
+    select 'retention', 'batches', pg_backend_pid() % 8, count(*) from deleted having count(*) > 0
+    on conflict (name, label, slot) do update set value = counter.value + excluded.value
+)
+select (select count(*) from forgot) + (select count(*) from deleted);

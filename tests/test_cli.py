@@ -149,7 +149,7 @@ def test_a_good_file_ends_with_status_0_and_a_second_time_adds_nothing(
     (tmp_path / "calls.csv").write_text("to\n+15005550101\n+15005550102\n")
 
     says(outbound("import", "calls.csv", "--business", "1"), "2 queued, 0 there already, 0 refused")
-    says(outbound("import", "calls.csv", "--business", "1"), "0 queued, 2 there already, 0 refused")
+    says(outbound("import", "calls.csv", "--business", "1"), "0 queued, 2 there already (2 waiting), 0 refused")
 
 
 def test_a_file_that_is_none_is_refused_in_one_line(world: World, outbound: Outbound, tmp_path: Path) -> None:

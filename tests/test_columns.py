@@ -268,7 +268,7 @@ def test_a_header_that_comes_again_is_refused_and_below_another_nothing_is_read(
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"PK\x03\x04\x14\0", "a workbook (.xlsx, .ods)"),
+        (b"PK\x03\x04\x14\0", "is a zip archive, or a workbook of another program (.ods"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an older Excel (.xls)"),
         (b"%PDF-1.7\n", "a PDF"),
         (b"\x1f\x8b\x08\0", "compressed"),

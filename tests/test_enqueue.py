@@ -521,7 +521,7 @@ def test_bad_lines_are_named_with_their_reason_and_the_good_ones_go_in(
 def test_only_so_many_bad_lines_are_named_and_all_are_counted(world: World, acme: int, written: Written) -> None:
     file = written("to\n" + "x\n" * (enqueue.REJECTED_SHOWN_MAX + 5))
 
-    report = import_calls(file, business_id=acme)
+    report = import_calls(file, business_id=acme, anyway=True)
 
     assert report.rejected == enqueue.REJECTED_SHOWN_MAX + 5
     assert len(report.rejected_lines) == enqueue.REJECTED_SHOWN_MAX
@@ -585,8 +585,12 @@ def test_what_cannot_be_read_is_refused(world: World, acme: int, tmp_path: Path)
     reading, writing = os.pipe()
     os.close(writing)
     try:
-        with pytest.raises(BadFile, match="save it as a file first"):
-            import_calls(Path(f"/dev/fd/{reading}"), business_id=acme)
+        for batch, why in (
+            (None, "what is no file has no name: give --batch NAME"),
+            ("may", "save it as a file first"),
+        ):
+            with pytest.raises(BadFile, match=why):
+                import_calls(Path(f"/dev/fd/{reading}"), business_id=acme, batch=batch)
     finally:
         os.close(reading)
 
@@ -863,7 +867,7 @@ def test_a_file_in_hebrew_is_read_whatever_the_spreadsheet_made_of_it(
     for encoding, delimiter, said in ways:
         world.do("delete from call_log")
         text = "".join(delimiter.join(row) + "\r\n" for row in rows)
-        report = import_calls(written(text.encode(encoding)), business_id=acme)
+        report = import_calls(written(text.encode(encoding)), business_id=acme, batch=f"{encoding} {delimiter!r}")
 
         assert (counts(report), report.encoding) == ((1, 0, 0), said), (encoding, delimiter, report)
         call = world.rows("select to_number, contact, idempotency_key from call_log")[0]
@@ -935,7 +939,7 @@ def test_the_memory_does_not_grow_with_the_file(world: World, acme: int, written
     def peak(rows: int) -> int:
         file = written("to,business,name\n" + "".join(f"x{n},{n},n{n}\n" for n in range(rows)))
         tracemalloc.start()
-        import_calls(file, business_id=acme)
+        import_calls(file, business_id=acme, anyway=True)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
@@ -969,7 +973,7 @@ def test_every_row_of_any_file_is_created_or_there_already_or_rejected(
     (tmp_path / "any.csv").write_bytes(text.getvalue().encode())
     before = world.value("select count(*) from call_log")
 
-    report = import_calls(tmp_path / "any.csv", business_id=acme)
+    report = import_calls(tmp_path / "any.csv", business_id=acme, anyway=True)
 
     assert sum(counts(report)) + report.duplicates == sum(
         any(plain_text.cell(cell).strip() for cell in row) for row in rows
@@ -993,7 +997,7 @@ def test_no_file_whatever_its_bytes_breaks_an_import(
     before = world.value("select count(*) from call_log")
 
     try:
-        report = import_calls(tmp_path / "any.csv", business_id=acme)
+        report = import_calls(tmp_path / "any.csv", business_id=acme, anyway=True)
     except BadFile:
         assert not headed or content.startswith(b"\xff")
         return

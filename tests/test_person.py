@@ -135,6 +135,7 @@ def test_nothing_in_the_whole_database_holds_a_forgotten_number(
         "consent": 1,
         "registry_check": 1,
         "destination": 0,
+        "batch_reached": 0,
         "suppression": 2,
     }
     assert receipt["rewritten"]["call_log"] == 1

@@ -273,6 +273,35 @@ GUARDS = (
         "tests/test_confirm.py::test_no_minute_has_more_requests_than_the_limit",
     ),
     Guard(
+        "a batch reaches a telephone once, whatever else is changed",
+        "sql/migrations/0039_batch.sql",
+        (
+            (
+                "create unique index concurrently if not exists call_log_batch_once",
+                "create index concurrently if not exists call_log_batch_once",
+            ),
+        ),
+        "tests/test_import_twice.py::test_the_corrected_file_rings_only_who_was_refused",
+    ),
+    Guard(
+        "a batch remembers whom it has reached when their call is deleted",
+        "sql/enqueue.sql",
+        (("when has_reached and exists (", "when false and exists ("),),
+        "tests/test_import_twice.py::test_who_was_reached_by_a_call_that_is_deleted_by_now_is_not_rung_again",
+    ),
+    Guard(
+        "an import holds out who was called lately",
+        "sql/enqueue.sql",
+        (("and dialed_at > looks_back_to", "and dialed_at > looks_back_to and false"),),
+        "tests/test_import_twice.py::test_who_was_called_lately_by_anything_of_the_business_is_held_out_and_listed",
+    ),
+    Guard(
+        "a file that is wrong as a whole queues nothing",
+        "outbound/enqueue.py",
+        (("if place == 0 and not anyway:", "if place == -1 and not anyway:"),),
+        "tests/test_import_twice.py::test_a_file_that_is_wrong_as_a_whole_stops_before_anything_is_queued",
+    ),
+    Guard(
         "a business does not call itself",
         "sql/enqueue.sql",
         (("when own_key is not null or phone_key(caller) = phone_key(to_number) then 'own_number'", ""),),
