@@ -573,11 +573,11 @@ def install_service(
         written = service.install(to, units)
     except OSError as error:
         raise Misuse(f"the units cannot be written: {error}") from None
-    for path in written:
-        tell(f"wrote {path}")
+    for unit in written:
+        tell(f"wrote {unit}")
+    say(*service.NEXT.split("\n"))
     if fault := service.why_not_started(path):
         say(f"outbound: {fault}", style="red")
-    say(*service.NEXT.split("\n"))
 
 
 @app.command()

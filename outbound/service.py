@@ -5,6 +5,7 @@ import socket
 import sys
 import sysconfig
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from outbound import config, db, logs, notify, schema
@@ -19,6 +20,11 @@ next:
                                and OUTBOUND_OWNER_DATABASE_URL for migrate alone, after `outbound roles`
   /etc/outbound/outbound.env   every other setting, NAME=value
   systemctl daemon-reload && systemctl start outbound-migrate && systemctl enable --now outbound.target"""
+# Where the sandbox of the units (sandbox.conf) lets nobody in, and what closes it; nothing is written there.
+_CLOSED = dict.fromkeys(("/home", "/root", "/run/user"), "ProtectHome=yes") | dict.fromkeys(
+    ("/tmp", "/var/tmp"),  # noqa: S108  # nosec B108
+    "PrivateTmp=yes",
+)
 _AGAIN_S = 2
 _LOOK_S = 60  # for one look at a database, that finds it away or not
 
@@ -111,10 +117,24 @@ def _unit_dir() -> Path:
 
 def why_not_started(program: Path) -> str | None:
     """Why the units could not start this program, and what to do; None where they can."""
-    if not os.access(program, os.X_OK):
+    if not (program.is_file() and os.access(program, os.X_OK)):
         return f"{program} cannot be run: say with --bin where outbound is"
-    if any(program.is_relative_to(home) for home in ("/home", "/root")):
-        return (
-            f"the units may not enter {program.parent}: install outbound elsewhere, like /opt/outbound, and give --bin"
-        )
+    for path in _needed(program):
+        for closed, directive in _CLOSED.items():
+            if path.is_relative_to(closed):
+                return (
+                    f"the units may not enter {closed} ({directive}), and {path} is there: install outbound and its"
+                    " Python elsewhere, like /opt/outbound, and say with --bin where"
+                )
     return None
+
+
+def _needed(program: Path) -> list[Path]:
+    """What systemd must reach in order to start a program: its path, where that leads to, and who interprets it."""
+    found = [program, program.resolve()]
+    with suppress(OSError), program.open("rb") as file:
+        first = file.readline(4096)
+        words = os.fsdecode(first[2:]).split() if first.startswith(b"#!") else []
+        if words:
+            found += [Path(words[0]), Path(words[0]).resolve()]
+    return found

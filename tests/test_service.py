@@ -253,8 +253,46 @@ def test_no_process_finds_secrets_in_its_environment_that_came_as_files(given: S
     assert "DATABASE_URL" not in os.environ
 
 
-@pytest.mark.parametrize("program", ["/opt/nowhere/outbound", "/home/somebody/outbound"])
+@pytest.mark.parametrize("program", ["/opt/nowhere/outbound", "/home/somebody/outbound", "/opt"])
 def test_an_installation_that_could_not_start_says_so(tmp_path: Path, program: str) -> None:
     done = _install_service("--to", str(tmp_path), "--bin", program)
 
-    assert "--bin" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith(f"outbound: {program} cannot be run: say with --bin")
+
+
+def test_an_installation_that_can_start_ends_with_what_to_do_next(tmp_path: Path) -> None:
+    done = _install_service("--to", str(tmp_path), "--bin", "/bin/true")
+
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 7
+    assert "outbound: " not in done.stderr
+    assert done.stderr.splitlines()[-1].strip().startswith("systemctl daemon-reload")
+
+
+@pytest.mark.parametrize("how", ["itself", "by a link", "by its Python"])
+@pytest.mark.parametrize("closed", ["/home", "/root", "/tmp"])  # noqa: S108
+def test_a_program_that_the_sandbox_of_the_units_hides_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: str, how: str
+) -> None:
+    # Real folders stand for those, which are not ours to write to.
+    inside, outside = tmp_path / "closed", tmp_path / "opt"
+    inside.mkdir()
+    outside.mkdir()
+    monkeypatch.setattr(service, "_CLOSED", {str(inside): service._CLOSED[closed]})
+    shutil.copy("/bin/true", inside / "python")
+    hidden, program = inside / "outbound", outside / "outbound"
+    hidden.write_text("#!/bin/true\n")
+    hidden.chmod(0o755)
+    if how == "itself":
+        program = hidden
+    elif how == "by a link":
+        program.symlink_to(hidden)
+    else:
+        program.write_text(f"#!{inside}/python\n")
+        program.chmod(0o755)
+
+    fault = service.why_not_started(program)
+
+    assert fault is not None
+    assert fault.startswith(f"the units may not enter {inside} (P")
+    assert service.why_not_started(Path("/bin/true")) is None
