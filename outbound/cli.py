@@ -104,6 +104,7 @@ def main() -> None:
         person,
         schema,
         suppression,
+        up,
         window,
     )
 
@@ -124,6 +125,7 @@ def main() -> None:
         enqueue.BadFile,
         operator.BadName,
         suppression.BadSuppression,
+        up.PortTaken,
         window.BadWindow,
         Misuse,
     )
@@ -520,12 +522,14 @@ def simulator(
 @app.command()
 def up() -> None:
     """Run everything on this machine until Ctrl-C: servers where none are configured, simulator unless Twilio is."""
-    from outbound.up import Processes, doors
+    from outbound.up import Processes, doors, require_ports
 
+    settings = config.load()
+    simulated = settings.carrier == "simulator" and settings.twilio_api_url is None
+    require_ports(settings, simulator=simulated)
     with ready(broker=True, lasting=True):
         settings = config.settings()
         stop = until_told_to_stop()
-        simulated = settings.carrier == "simulator" and settings.twilio_api_url is None
         in_process = (settings.redis_url or "").startswith("memory://")
         for name, where in (
             ("database", settings.database_url or ""),

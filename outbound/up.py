@@ -1,14 +1,16 @@
 """Keep the processes of one machine running: start them, start again what dies, stop them all and lose nothing."""
 
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import IO
 
-from outbound import logs
+from outbound import config, logs
 from outbound.parent import die_with
 
 log = logs.get("up")
@@ -103,3 +105,55 @@ def doors(*, simulator: bool, in_process: bool) -> dict[str, list[str]]:
         {"all": ["worker", "--with-web"]} if in_process else {name: [name] for name in ("worker", "scheduler", "web")}
     )
     return {"simulator": ["simulator"]} | ours if simulator else ours
+
+
+class PortTaken(RuntimeError):
+    """A port that is needed cannot be had; the message names it and what to do, and nothing was started."""
+
+
+def require_ports(settings: config.Settings, *, simulator: bool) -> None:
+    """
+    Refuse to start where web or the simulator could not listen: they would be started again and again.
+
+    Raises:
+        PortTaken: somebody else listens there, or nobody may.
+    """
+    wanted = [("web", settings.web_host, settings.web_port, "OUTBOUND_WEB_PORT")]
+    if simulator:
+        wanted.append(("the simulator", "127.0.0.1", settings.simulator_port, "OUTBOUND_SIMULATOR_PORT"))
+    if simulator and settings.web_port and settings.web_port == settings.simulator_port:
+        raise PortTaken(f"web and the simulator cannot share port {settings.web_port}: set OUTBOUND_SIMULATOR_PORT")
+    faults = [fault for door, host, port, name in wanted if (fault := _port_fault(door, host, port, name))]
+    if faults:
+        raise PortTaken("\n".join(faults))
+
+
+def _port_fault(door: str, host: str, port: int, setting: str) -> str | None:
+    """Why nobody can listen there, and what to do; None where one can."""
+    if port == 0:
+        return None
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError:
+        return f"{door} cannot listen on {host}, which is no address of this host: set OUTBOUND_WEB_HOST"
+    for family, kind, protocol, _, address in addresses:
+        try:
+            with socket.socket(family, kind, protocol) as listener:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind(address)
+                listener.listen(1)
+        except OSError as error:
+            return _why_not(error, door, host, port, setting)
+    return None
+
+
+def _why_not(error: OSError, door: str, host: str, port: int, setting: str) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"port {port} on {host}, which {door} needs, is taken: end what listens there"
+            f" (`ss -ltnp 'sport = :{port}'` shows it; another `outbound up`?), or set {setting} to another port"
+        )
+    if error.errno == errno.EACCES:
+        return f"this user may not listen on port {port}, which {door} needs: set {setting} to one from 1024 on"
+    what = "set OUTBOUND_WEB_HOST to an address of this host" if door == "web" else f"set {setting} to another port"
+    return f"{door} cannot listen on port {port} of {host} ({error.strerror}): {what}"
