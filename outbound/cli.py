@@ -21,6 +21,7 @@ from outbound import (
     cli_control,
     cli_destination,
     cli_doctor,
+    cli_now,
     cli_recover,
     cli_suppression,
     cli_window,
@@ -275,21 +276,28 @@ def enqueue(
         str | None, typer.Option("--from", help="The number that calls; the campaign's choice, the business's first.")
     ] = None,
     at: Annotated[
-        str | None, typer.Option(help="Not before this moment, with its time, like 2026-11-30T09:00.")
+        str | None,
+        typer.Option(
+            help="Not before this moment, with its time, like 2026-11-30T09:00: by the callee's clocks where those are"
+            " known, else the business's."
+        ),
     ] = None,
     key: Annotated[str | None, typer.Option(help="Your name for this call: one key never makes two calls.")] = None,
     time_zone: Annotated[str | None, typer.Option(help="The callee's, like Asia/Jerusalem.")] = None,
 ) -> None:
     """Put one call in the queue."""
     from outbound import enqueue as step
+    from outbound.why import why_new
 
     whose = {"business_id": business, "campaign_id": campaign}
     with ready():
         call = step.enqueue(**whose, to_number=to, from_number=from_, due_at=at, key=key, time_zone=time_zone)
+        waits = why_new(call.call_id)
     state = "queued" if call.created else f"was there already, {call.status}"
     if call.note:
         say(call.note)
     tell(f"call {call.call_id} {state}")
+    say(*([f"at: {call.due}"] if call.due else []), *waits)
 
 
 @app.command("import")
@@ -327,6 +335,7 @@ def import_(
     above the columns' names is stepped over.  `at` needs a time (2026-11-30T09:00, or 30/11/2026 09:00 with day and
     month in the order of the business's region): a date alone is refused.
     """
+    from outbound import now
     from outbound.enqueue import import_calls
 
     with ready(), importing(file) as progress:
@@ -342,35 +351,16 @@ def import_(
             progress=progress,
             who=by or operator.name(),
         )
+        waits = [] if dry_run else now.after_queueing(business, campaign)
     if not as_json:
         say(*report.outcome())
-    tell_import(report, report.summary(), as_json=as_json)
+    try:
+        tell_import(report, report.summary(), as_json=as_json)
+    finally:  # also where refused lines end it
+        say(*waits)
 
 
-@app.command()
-def status(as_json: AsJson = False) -> None:
-    """What the queue looks like right now."""
-    from outbound import metrics
-
-    with ready():
-        numbers = metrics.read()
-    summary = {
-        "queue_len": int(metrics.queue_len(numbers)),
-        "calls": numbers["calls"],
-        "oldest_due_seconds": numbers["oldest_due_seconds"][None],
-        "stale": numbers["stale"],
-        "pending_without_call_sid": int(numbers["pending_without_call_sid"][None]),
-        "worker_threads": int(numbers["worker_threads"][None]),
-        "ended": numbers.get("ended", {}),
-    }
-    if as_json:
-        tell_json(summary)
-        return
-    table = Table("", "", show_header=False)
-    for name, value in summary.items():
-        text = "  ".join(f"{label} {count:g}" for label, count in value.items()) if isinstance(value, dict) else value
-        table.add_row(name.replace("_", " "), str(text))
-    out.print(table)
+app.command()(cli_now.status)
 
 
 @app.command()
@@ -542,19 +532,7 @@ def up() -> None:
                 processes.tend()
 
 
-@app.command("ready")
-def ready_(as_json: AsJson = False) -> None:
-    """Can calls be made right now?  Exit status 1, and what is missing, where they cannot."""
-    with ready(check_schema=False, broker=True):
-        from outbound import health
-
-        missing = health.missing()
-    if as_json:
-        tell_json({"ready": not missing, "missing": missing})
-    else:
-        tell(*(f"{name}: {fault}" for name, fault in missing.items()) if missing else ("ready",))
-    if missing:
-        raise typer.Exit(1)
+app.command("ready")(cli_now.ready_)
 
 
 @app.command("install-service")

@@ -1,12 +1,13 @@
 """`outbound campaign` and `outbound ladder`: what is called for, and how often somebody is tried again."""
 
-from typing import TYPE_CHECKING, Annotated
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outbound import operator
+from outbound import moments, operator
 from outbound.door import AsJson, BusinessOption, By, Misuse, ready
-from outbound.printing import Table, out, tell, tell_json
+from outbound.printing import Table, out, say, tell, tell_json
 
 if TYPE_CHECKING:
     from outbound.campaign import Given
@@ -74,6 +75,7 @@ def campaign_add(
 
     with ready():
         added = campaign.add(business, given, phones=number or [], who=operator.named(by))
+        _say_days(campaign.show(added), given)
     tell(added)
 
 
@@ -112,6 +114,7 @@ def campaign_set(
         given[name_of] = None  # type: ignore[literal-required]
     with ready():
         campaign.change(campaign_id, given, phones=number or [], dropped=drop_number or [], who=operator.named(by))
+        _say_days(campaign.show(campaign_id), given)
 
 
 @campaign_app.command("list")
@@ -136,7 +139,7 @@ def campaign_list(as_json: AsJson = False) -> None:
             _text(row.calls_per_second),
             _text(row.live_max),
             f"{row.weight:g}",
-            _text(row.ends_at),
+            row.ends_at and moments.shown(row.ends_at, row.time_zone),
         )
     out.print(table)
 
@@ -154,7 +157,8 @@ def campaign_show(campaign_id: CampaignId, as_json: AsJson = False) -> None:
         return
     table = Table("", "", show_header=False)
     for name, value in shown.items():
-        table.add_row(name.replace("_", " "), _text(value))
+        shows = moments.shown(value, row.time_zone) if isinstance(value, datetime) else _text(value)
+        table.add_row(name.replace("_", " "), shows)
     out.print(table)
 
 
@@ -214,6 +218,14 @@ def ladder_list(as_json: AsJson = False) -> None:
             str(row.id), str(row.business_id), row.name, ladder.written(row), *caps, "yes" if row.is_default else ""
         )
     out.print(table)
+
+
+def _say_days(row: Any, given: "Given") -> None:
+    """The moments that were given, as they were understood: by the business's clocks."""
+    for name in ("starts", "ends"):
+        at = getattr(row, f"{name}_at")
+        if given.get(name) and at:
+            say(f"{name}: {moments.shown(at, row.time_zone)}")
 
 
 def _given(options: dict[str, object]) -> "Given":

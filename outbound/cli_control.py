@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Column
 
+from outbound import moments
 from outbound.door import AsJson, By, ready, until_told_to_stop
 from outbound.printing import Table, cell, err, out, tell, tell_json
 
@@ -138,8 +139,9 @@ def control(as_json: AsJson = False) -> None:
         live = str(row.live) if row.live_max is None else f"{row.live} of {row.live_max}"
         if row.unknown:
             live += f", {row.unknown} unknown"
-        held = f"held until {row.hold_until:%H:%M:%S %Z}" if row.hold_until else None
-        capped = f"{row.spend_code} reached until {row.spend_until:%m-%d %H:%M %Z}" if row.spend_code else None
+        held = f"held until {moments.shown(row.hold_until, row.time_zone)}" if row.hold_until else None
+        until = row.spend_until and moments.shown(row.spend_until, row.time_zone)
+        capped = f"{row.spend_code} reached until {until}" if row.spend_code else None
         why = "; ".join(filter(None, [row.state_reason, held, capped and capped.replace("_", " ")]))
         caps = ", ".join(
             f"{most} {name.replace('_', ' ')}" for name in step.CAPS if (most := getattr(row, name)) is not None
@@ -180,7 +182,7 @@ def preview(
     table.add_row(str(found.now), "dialed now", "", "")
     for state, parts in (("held", found.held), ("refused", found.refused)):
         for part in parts.values():
-            until = f"{part.until:%Y-%m-%d %H:%M %Z}" if part.until else ""
+            until = moments.shown(part.until, found.time_zone) if part.until else ""
             table.add_row(str(part.calls), state, part.sentence, until)
     out.print(table)
     for sentence in found.stopped_by:

@@ -1,10 +1,11 @@
 """`outbound recover`: after a restore, a failover or a copy, until calls may be dialed again."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
+from outbound import moments
 from outbound.door import AsJson, Misuse, ready
 from outbound.printing import Table, err, out, say, tell, tell_json
 
@@ -56,10 +57,11 @@ def _moment(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise Misuse("--since must be a moment, like 2026-11-30T09:00+02:00") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = moments.read(text, "UTC", day_alone=True)
+    except moments.BadMoment as fault:
+        raise Misuse(f"--since {fault}") from None
+    say(f"since: {moment.understood('UTC')}")
+    return moment.at
 
 
 def _show(report: object) -> None:
@@ -69,7 +71,7 @@ def _show(report: object) -> None:
         return
     table = Table("", "calls", "what that means")
     for name, calls, meaning in (
-        ("listed", report.listed, f"calls of the carrier since {report.since:%Y-%m-%d %H:%M:%S} UTC"),
+        ("listed", report.listed, f"calls of the carrier since {moments.shown(report.since, 'UTC')}"),
         ("known", report.known, "their rows were there; what the carrier says of them is written down"),
         ("bound", report.bound, "were dialed, but waited here to be dialed: they are not dialed again"),
         ("added", report.added, f"their rows were lost and are written anew{_ids(report.added_ids)}"),

@@ -1,12 +1,13 @@
 """`outbound suppress`, `outbound consent` and `outbound registry`: each command is one call to one step."""
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from outbound import operator
+from outbound import moments, operator
 from outbound.calls_file import ImportReport
 from outbound.door import AsJson, By, Misuse, ToColumn, importing, ready, tell_import
 from outbound.printing import Table, out, say, tell, tell_json
@@ -87,12 +88,14 @@ def suppress_check(
 
     with ready():
         rows = suppression.known_of(phone, business_id=business, region=region)
+        zone = suppression.zone_of(phone, business_id=business, region=region)
     if as_json:
         tell_json([row._asdict() for row in rows])
         return
     table = Table("", "business", "campaign", "since", "until", "reason or source")
     for row in rows:
-        table.add_row(row.fact.replace("_", " "), *row[1:])
+        shown = (moments.shown(one, zone) if isinstance(one, datetime) else one for one in row[1:])
+        table.add_row(row.fact.replace("_", " "), *shown)
     out.print(table if rows else "nothing is known of it")
 
 
@@ -150,6 +153,7 @@ def consent_give(
             expires_at=expires,
             source=source,
             region=region,
+            tell=say,
         )
     tell("written" if new else "a word as late or later is on record")
 
@@ -188,6 +192,7 @@ def consent_import(
             region=region,
             to_column=to_column,
             progress=progress,
+            tell=say,
         ),
     )
 
@@ -214,6 +219,7 @@ def registry_import(
             region=region,
             to_column=to_column,
             progress=progress,
+            tell=say,
         ),
     )
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from outbound import operator
+from outbound import moments, operator
 from outbound.door import AsJson, By, Misuse, ready
 from outbound.printing import Table, out, say, tell, tell_json
 
@@ -95,7 +95,8 @@ def show(
     if row.known_until:
         lines.append(f"closed after {row.known_until}, unless `outbound window refresh` extends it")
     if zone:
-        lines.append(f"next call in {zone}: {opening.isoformat() if opening else 'never, within 15 days'}")
+        when = f"{opening:%Y-%m-%d %H:%M} ({moments.DAYS[opening.weekday()]})" if opening else "never, within 15 days"
+        lines.append(f"next call in {zone}: {when}")
     tell(*lines)
 
 

@@ -16,7 +16,7 @@ from http.client import HTTPException
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-from outbound import addresses, config, database_errors, db, roles, schema, session
+from outbound import addresses, config, database_errors, db, now, roles, schema, session
 from outbound.config import settings
 
 sql = db.statements("doctor")
@@ -26,13 +26,13 @@ _SCRATCH = "outbound_doctor_scratch"  # in a transaction that is rolled back: tw
 _REDIS_MIN = (6, 2)
 _SKEW_WARN_S, _SKEW_FAIL_S = 2, 60
 _SNAPSHOT_WARN_S, _SNAPSHOT_FAIL_S = 300, 3600
-_SCHEDULER_SILENT_S = 60  # its rules run every OUTBOUND_TICK_S, 10 s at most
 _HTTP_TIMEOUT_S = 10
 _NO_CALL = 10**18 - 1  # an id that no call will ever have
 _GEO_PERMISSIONS = "Twilio's console: Voice, Settings, Geo permissions"
 _NOBODY = "+15005550000"
 _NO_SUCH_CALL = "CA" + "0" * 32
 _NAMED_MAX = 6  # differences that are told one by one
+_TOLD_BY_OTHERS = ("no_worker", "no_scheduler", "stopped_broker", "stopped_recovery", "no_destination")
 _RULES = ("claimed", "no_call_sid", "no_lead")
 
 State = Literal["ok", "warn", "fail", "skip"]
@@ -150,6 +150,7 @@ def _checks() -> tuple[_Check, ...]:
         _Check("callbacks", _callbacks, ("public URL",)),
         _Check("workers", _workers, ("migrations",)),
         _Check("scheduler", _scheduler, ("migrations",)),
+        _Check("dialing", _dialing, ("migrations",)),
     )
 
 
@@ -705,10 +706,19 @@ def _workers() -> _Said:
 
 def _scheduler() -> _Said:
     ages = {row.name: row.age_s for row in db.run(sql.duties)}
-    silent = [name for name in _RULES if ages.get(name, float("inf")) > _SCHEDULER_SILENT_S]
+    silent = [name for name in _RULES if ages.get(name, float("inf")) > config.SCHEDULER_SILENT_S]
     if silent:
-        since = "it has never run" if not ages else f"not within {_SCHEDULER_SILENT_S} s: {', '.join(silent)}"
+        since = "it has never run" if not ages else f"not within {config.SCHEDULER_SILENT_S} s: {', '.join(silent)}"
         return _fail(since, "start `outbound scheduler`; if it runs, look at its log for what fails")
-    if ages.get("reconcile", float("inf")) > _SCHEDULER_SILENT_S:
+    if ages.get("reconcile", float("inf")) > config.SCHEDULER_SILENT_S:
         return _warn("clean-up runs, reconcile comes to no end", "the carrier does not answer: see the check `carrier`")
     return _ok("its duties are done")
+
+
+def _dialing() -> _Said:
+    """What keeps calls from being dialed that is no fault of a part: a pause, a cap, the carrier's hold, the hour."""
+    facts = [fact for fact in now.look() if fact.kind != "ok" and fact.code not in _TOLD_BY_OTHERS]
+    if not facts:
+        return _ok("no pause and no limit is in the way of a call")
+    said = " ".join(fact.sentence for fact in facts)
+    return _warn(said, "nothing, where somebody wants it so; else what it says")

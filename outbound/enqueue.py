@@ -10,7 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from outbound import calls_file, db, import_writer, new_call, operator, plain_text, wrong_file
+from outbound import calls_file, db, import_writer, moments, new_call, operator, plain_text, wrong_file
+from outbound.callee_zone import CalleeZones
 from outbound.calls_file import REJECTED_SHOWN_MAX, BadFile
 from outbound.calls_report import CallsReport
 from outbound.config import settings
@@ -54,13 +55,15 @@ class EnqueuedCall:
     """
     A call that is in the queue now; `created` is False where it was there already.
 
-    `note` says what was made of a due moment that the clocks of that day show twice, or not at all.
+    `note` says what was made of a due moment that the clocks of that day show twice, or not at all; `due` is the moment
+    as it was understood, with weekday and zone, where one was given.
     """
 
     call_id: int
     status: str
     created: bool
     note: str | None = None
+    due: str | None = None
 
 
 def enqueue_call(
@@ -84,7 +87,8 @@ def enqueue_call(
         to_number, from_number: any writing of a number; without a country code, the business's region is taken.
             Without from_number, the campaign's that suits the callee, or else the business's first own number calls.
         due_at: not before this moment, at most 2 years ago or 10 ahead; text is ISO 8601 or a date by numbers that can
-            only be one, with a time, and without an offset in the business's time zone.
+            only be one, with a time, and without an offset by the callee's clocks where those are known, else by the
+            business's.
         key: the caller's own name for this call: the same key never makes a second one, and belongs to one number.
         contact: what is known of the callee, for `{{field}}` in TwiML and for call_contact(call_sid); at most 50
             fields of 1,000 characters, 8 KiB in all.
@@ -101,14 +105,17 @@ def enqueue_call(
     whose, campaign = _ids(business_id, campaign_id)
     found = sql.find_caller(connection, business_id=whose, campaign_id=campaign, carrier=settings().carrier)
     caller = _able(found, campaign)
-    call = new_call.read(caller, to_number, from_number, due_at, key, contact, time_zone)
+    zones = CalleeZones()
+    call = new_call.read(
+        caller, to_number, from_number, due_at, key, contact, time_zone, lambda number: zones.of(number, connection)
+    )
     for _ in range(5):  # a twin that was committed in this instant is seen at the second look
         given = import_writer.columns([call]) | _NO_BATCH
         for row in sql.enqueue_calls(connection, campaign_id=campaign, again=True, dry=False, **given):
             if row.fault:
                 raise BadCall(import_writer.fault_of(row))
             if row.created:
-                return EnqueuedCall(row.id, "queued", created=True, note=call.note)
+                return EnqueuedCall(row.id, "queued", True, call.note, _understood(call))
         for there in sql.find_calls(connection, created_ats="{}", **import_writer.keys([call]), **_NO_BATCH):
             if there.key_of_another:
                 raise BadCall(KEY_OF_ANOTHER)
@@ -189,10 +196,11 @@ def import_calls(
         _check_fields(report.fields, BOOK_FIELDS_MAX if rows.is_address_book else FIELDS_MAX)
         if campaign or "business" not in rows.columns:
             _check_owner(whose, campaign, find)
+        zones = CalleeZones()
         dates = FileDates(lambda: _moments(calls_file.again(file), whose, find, to_column))
 
         def read(row: dict[str, str]) -> NewCall:
-            return _read(row, report.fields, whose, campaign, find, dates)
+            return _read(row, report.fields, whose, campaign, find, dates, zones.of)
 
         def note(*, is_whole: bool) -> None:
             if not dry_run:
@@ -308,6 +316,7 @@ def _read(
     campaign_id: int | None,
     find: _Find,
     dates: FileDates,
+    zone_of: Callable[[str], str | None],
 ) -> NewCall:
     """The call that a row of the file means, or raise BadCall."""
     if not row.get("business") and business_id is None and campaign_id is None:
@@ -317,12 +326,12 @@ def _read(
     given = (row.get("to", ""), row.get("from"), row.get("at"), row.get("key"), contact, row.get("time_zone"))
     region = caller.default_region
     try:
-        return new_call.read(caller, *given, order=dates.orders.get(region))
+        return new_call.read(caller, *given, zone_of, dates.orders.get(region))
     except new_call.DoubtfulDay:
         if region in dates.orders:
             raise
-        call = new_call.read(caller, *given, order=dates.decide(region))
-        dates.say(caller, row["at"], call.due_at)
+        call = new_call.read(caller, *given, zone_of, dates.decide(region))
+        dates.say(caller, row["at"], call)
         return call
 
 
@@ -375,6 +384,10 @@ def _ahead(chunks: Iterator[T]) -> Generator[T]:
         while (chunk := coming.result()) is not None:
             coming = reader.submit(next, chunks, None)
             yield chunk
+
+
+def _understood(call: NewCall) -> str | None:
+    return moments.shown(call.due_at, call.zone) if call.due_at else None
 
 
 def _able(caller: db.Row | None, campaign_id: int | None) -> db.Row:

@@ -1,12 +1,11 @@
 """Which of day and month comes first in a file's dates: as in the business's country, if the file has no other."""
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
 
 from outbound import moments
 from outbound.db import Row
 from outbound.moments import Order
-from outbound.new_call import BadCall
+from outbound.new_call import BadCall, NewCall
 
 _DOUBT = "`at` may be day and month or month and day"
 _MEND = f"write it like {moments.TIME_FORM}"
@@ -47,11 +46,11 @@ class FileDates:
         self.orders[region] = order
         return order
 
-    def say(self, caller: Row, text: str, at: datetime) -> None:
+    def say(self, caller: Row, text: str, call: NewCall) -> None:
         """Note an example for the report, one for each region."""
         region = caller.default_region
         if region not in self._said:
-            shown = moments.shown(at, caller.time_zone)
+            shown = call.due_at and moments.shown(call.due_at, call.zone)
             self._said[region] = f"dates are read {self.orders[region]} first, as in {region}: {text} is {shown}"
 
     def _lines_by_order(self) -> dict[Order, int]:

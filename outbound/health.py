@@ -1,41 +1,62 @@
 """Can calls be made right now, and if not, what is missing; /readyz and `outbound ready` say it."""
 
+from typing import NamedTuple
+
 from outbound import broker, db, logs, schema
-from outbound.config import WORKER_SILENT_S
+from outbound.config import SCHEDULER_SILENT_S, WORKER_SILENT_S
 
 sql = db.statements("health")
 log = logs.get("health")
 
+_MISSING = {  # what of dialing_blockers must be mended, by the name of what is missing; the rest holds calls
+    "stopped_recovery": "dialing",
+    "stopped_broker": "broker",
+    "no_scheduler": "scheduler",
+    "no_worker": "consumers",
+}
 
-def missing() -> dict[str, str]:
+
+class Health(NamedTuple):
     """
-    What a call needs and is not there, by name: database, schema, broker, dialing, consumers; empty where calls can be
-    made.
+    Whether calls can be made, in sentences by name.
+
+    `missing`: what must be mended (database, schema, broker, dialing, consumers, scheduler); empty where calls can be
+    made.  `held`: what a person or a limit wants so, or the carrier: paused, carrier_hold, spend_cap and the like.  Who
+    is restarted or woken for what is missing must not be for these: a pause is no fault of this process.
+    """
+
+    missing: dict[str, str]
+    held: dict[str, str]
+
+    def as_json(self) -> dict[str, object]:
+        """What /readyz and `outbound ready --json` answer."""
+        return {"ready": not self.missing, "missing": self.missing, "held": self.held}
+
+
+def look() -> Health:
+    """
+    What a call needs and is not there, and what keeps calls from being dialed though all is there.
 
     The broker must take a message and give it back.  Takes some 15 s at most where the database or the broker is away.
-    Nothing in it is secret: no address, no user, no word of an error but its code.
+    Nothing in it is secret: no address, no user of a server, no word of an error but its code.
     """
     fault = broker.fault()
-    found = {} if fault is None else {"broker": str(fault), "consumers": "no nudge reaches them"}
+    missing = {} if fault is None else {"broker": str(fault), "consumers": "no nudge reaches them"}
     try:
         lacking = schema.missing_migrations()
         if lacking:
             db.with_connection(schema.refuse_foreign)
-            return found | {"schema": f"lacks {len(lacking)} migrations: run `outbound migrate`"}
-        stopped = db.run(sql.dialing_stopped)
-        threads = db.run(sql.living_worker_threads, worker_silent_s=WORKER_SILENT_S)
+            return Health(missing | {"schema": f"lacks {len(lacking)} migrations: run `outbound migrate`"}, {})
+        blockers = db.run(sql.find_blockers, worker_silent_s=WORKER_SILENT_S, scheduler_silent_s=SCHEDULER_SILENT_S)
     except schema.ForeignTables as foreign:
-        return found | {"schema": str(foreign)}
+        return Health(missing | {"schema": str(foreign)}, {})
     except db.Unavailable as error:
         cause = db.cause_of(error)
-        if isinstance(cause, db.UnfitDatabase):
-            return found | {"database": str(cause)}
-        return found | {"database": "does not answer"}
+        said = str(cause) if isinstance(cause, db.UnfitDatabase) else "does not answer"
+        return Health(missing | {"database": said}, {})
     except Exception as error:  # noqa: BLE001 (no permission, a foreign schema: whatever it is, calls cannot be made)
         log.outage("health.unreadable", error)
-        return found | {"database": "cannot be read"}
-    if stopped is not None:
-        found["dialing"] = stopped
-    if not threads:
-        found["consumers"] = "no worker is alive"
-    return found
+        return Health(missing | {"database": "cannot be read"}, {})
+    found = {_MISSING[row.code]: row.sentence for row in blockers if row.code in _MISSING}
+    held = {row.code: row.sentence for row in blockers if row.code not in _MISSING}
+    return Health(missing | {name: said for name, said in found.items() if name not in missing}, held)

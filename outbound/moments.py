@@ -23,7 +23,7 @@ _DATE_AND_TIME = re.compile(
     r"(?:(?:,? +|T)(\d{1,2})(?::(\d{2})(?::(\d{2}))?)?(?: *([ap])\.?m\.?)?)?(?: *(Z|UTC|[+-]\d{2}:?\d{2}))?",
     re.IGNORECASE | re.ASCII,
 )
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # whatever the locale calls them
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # whatever the locale calls them
 _ISO_DAY = re.compile(r"\d{4}(?:-|\d{4}$)", re.ASCII)
 _DAY_COUNT = re.compile(r"[2-7]\d{4}(?:\.\d+)?", re.ASCII)  # a spreadsheet's: days since 1899-12-30
 _EPOCH = re.compile(r"\d{10}(?:\d{3})?(?:\.\d+)?", re.ASCII)
@@ -56,6 +56,10 @@ class Moment(NamedTuple):
 
     at: datetime
     note: str | None = None
+
+    def understood(self, zone: str | None) -> str:
+        """What a command prints of a moment that it was given: by a zone's clocks, and with the doubt."""
+        return shown(self.at, zone) + (f" ({self.note})" if self.note else "")
 
 
 class NoSuchZone(LookupError):
@@ -103,13 +107,13 @@ def order_shown(text: str) -> Order | None:
 
 
 def shown(at: datetime, zone: str | None) -> str:
-    """A moment as people are shown it, like `Mon 2026-11-30 09:00 Asia/Jerusalem`."""
+    """A moment as people are shown it, like `Mon 2026-11-30 09:00 Asia/Jerusalem`; moment_text in SQL does the same."""
     try:
         local = at.astimezone(zoneinfo.ZoneInfo(zone or "UTC"))
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # a name that the database knows, and we do not
         local, zone = at.astimezone(UTC), None
     seconds = f"{local:%S}" if local.second or local.microsecond else ""
-    return f"{_DAYS[local.weekday()]} {local:%Y-%m-%d %H:%M}{seconds and ':' + seconds} {zone or 'UTC'}"
+    return f"{DAYS[local.weekday()]} {local:%Y-%m-%d %H:%M}{seconds and ':' + seconds} {zone or 'UTC'}"
 
 
 @lru_cache(1000)  # a file's rows have few

@@ -2,7 +2,7 @@
 
 import json
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import NamedTuple
@@ -43,6 +43,7 @@ class NewCall(NamedTuple):
     contact: str | None  # JSON
     time_zone: str | None
     note: str | None = None  # what was made of a moment that the clocks of that day leave in doubt
+    zone: str | None = None  # whose clocks `due_at` was read by, unless it had an offset
 
 
 def read(
@@ -53,15 +54,20 @@ def read(
     key: str | None,
     contact: Mapping[str, str] | None,
     time_zone: str | None,
+    zone_of: Callable[[str], str | None],
     order: moments.Order | None = None,
 ) -> NewCall:
     """
     A call as who makes it means it, which is a row of find_caller; or raise BadCall.
 
-    Of a date that may be two days, `order` says which comes first, the day or the month; without it, DoubtfulDay.
+    A moment without an offset is by the callee's clocks, where *time_zone* or *zone_of* their number tells which those
+    are, else by the business's.  Of a date that may be two days, `order` says which comes first, the day or the month;
+    without it, DoubtfulDay.
     """
     to = _number(to_number, caller, "to")
-    due = _due(due_at, caller, order)
+    stated = _callees_zone(time_zone)
+    zone = (stated or zone_of(to) or caller.time_zone) if due_at else None
+    due = _due(due_at, caller, zone, order)
     return NewCall(
         caller.id,
         _caller(from_number, caller),
@@ -69,8 +75,9 @@ def read(
         due and due.at,
         _key(key),
         _contact(contact, caller),
-        _callees_zone(time_zone),
+        stated,
         due and due.note and f"`at` {due.note}",
+        zone,
     )
 
 
@@ -117,11 +124,13 @@ def moment(value: datetime | str | None, column: str, business_id: int, time_zon
     return _moment(value, column, business_id, time_zone, day_alone=True).at if value else None
 
 
-def _due(value: datetime | str | None, caller: Row, order: moments.Order | None) -> moments.Moment | None:
+def _due(
+    value: datetime | str | None, caller: Row, zone: str | None, order: moments.Order | None
+) -> moments.Moment | None:
     """When a call is due.  A date alone would be midnight, an hour at which nobody wants to be called."""
     if not value:
         return None
-    due = _moment(value, "at", caller.id, caller.time_zone, order=order)
+    due = _moment(value, "at", caller.id, zone or caller.time_zone, order=order)
     now = datetime.now(UTC)  # of a horizon, not of a deadline: any clock will do
     if due.at < now - PAST_MAX:
         raise BadCall(f"`at` lies more than {PAST_MAX.days // 365} years in the past: leave it empty to call at once")

@@ -1,6 +1,7 @@
 """What is meant by a do-not-call number, a consent or a registry's answer that somebody gives; or why it cannot be."""
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -42,6 +43,7 @@ class Consent(NamedTuple):
     given_at: datetime
     expires_at: datetime | None
     source: str
+    zone: str | None  # whose clocks the moments were read by, unless they had an offset
 
 
 def consent(
@@ -51,13 +53,20 @@ def consent(
     source: str,
     scope: Scope,
     now: datetime,
+    zone_of: Callable[[str], str | None],
 ) -> Consent:
-    """A consent, given *now* (the database's) where nobody says when; or raise BadSuppression."""
-    given = moment(given_at, "given", scope.time_zone, now) if given_at else now
-    expires = moment(expires_at, "expires", scope.time_zone) if expires_at else None
+    """
+    A consent, given *now* (the database's) where nobody says when; or raise BadSuppression.
+
+    Moments without an offset are by the callee's clocks where *zone_of* the number tells them, else the business's.
+    """
+    number = phone(given_phone, scope)
+    zone = zone_of(number) or scope.time_zone
+    given = moment(given_at, "given", zone, now) if given_at else now
+    expires = moment(expires_at, "expires", zone) if expires_at else None
     if expires and expires <= given:
         raise BadSuppression("`expires` is not after the moment the consent was given")
-    return Consent(phone(given_phone, scope), given, expires, text(source, "source"))
+    return Consent(number, given, expires, text(source, "source"), zone)
 
 
 def phone(written: str, scope: Scope) -> str:

@@ -6,7 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from outbound import calls_file, db, new_entry, plain_text
+from outbound import calls_file, db, moments, new_entry, plain_text
+from outbound.callee_zone import CalleeZones
 from outbound.calls_file import BadFile, ImportReport, Numbers
 from outbound.new_entry import BadSuppression, Consent, Scope
 
@@ -32,6 +33,11 @@ AGAIN_S = 30  # for a chunk that met another import in the opposite order, or a 
 
 T = TypeVar("T")
 Progress = Callable[[int], None]  # is told the number of bytes read so far
+Tell = Callable[[str], None]  # is told each given moment as it was understood
+
+
+def _unheard(_: str) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,16 @@ def known_of(phone: str, *, business_id: int | None = None, region: str | None =
     return list(db.run(sql.known_of, phone=number, business_id=business_id))
 
 
+def zone_of(phone: str, *, business_id: int | None = None, region: str | None = None) -> str | None:
+    """
+    By whose clocks what is known of a number is shown: the callee's where the number tells, else the business's.
+
+    Raises BadSuppression as `suppress` does.
+    """
+    scope = _scope(business_id, None, region)
+    return CalleeZones().of(new_entry.phone(phone, scope)) or scope.time_zone
+
+
 def import_suppressions(
     path: Path,
     *,
@@ -145,22 +161,28 @@ def give_consent(
     expires_at: datetime | str | None = None,
     source: str = "",
     region: str | None = None,
+    tell: Tell = _unheard,
 ) -> bool:
     """
     Write down that somebody agrees to be called by a business; False where their word on record is as late or later.
 
     Args:
-        given_at: when; by default now.  Text is ISO 8601, without an offset in the business's time zone.
+        given_at: when; by default now.  Text is ISO 8601, without an offset by the callee's clocks where the number
+            tells them, else by the business's.
         expires_at: from when it no longer counts; a date alone means its beginning.
         source: how it can be proved: a form, a recording.
+        tell: called with each given moment as it was understood.
 
     Raises BadSuppression as `suppress` does.
     """
     scope = _scope(business_id, None, region)
-    consent = new_entry.consent(phone, given_at, expires_at, source, scope, db.run(sql.clock))
+    consent = new_entry.consent(phone, given_at, expires_at, source, scope, db.run(sql.clock), CalleeZones().of)
+    for name, given, at in (("given", given_at, consent.given_at), ("expires", expires_at, consent.expires_at)):
+        if given and at:
+            tell(f"{name}: {moments.shown(at, consent.zone)}")
     if db.run(sql.is_forgotten, phone=consent.phone):
         raise BadSuppression("this person asked to be forgotten: nothing is written down of them")
-    details = {name: value and str(value) for name, value in consent._asdict().items()}
+    details = {name: value and str(value) for name, value in consent._asdict().items() if name != "zone"}
     return bool(_give([consent], business_id, new_entry.who(who), "give_consent", details))
 
 
@@ -183,6 +205,7 @@ def import_consents(
     region: str | None = None,
     to_column: str | None = None,
     progress: Progress = lambda _: None,
+    tell: Tell = _unheard,
 ) -> ImportReport:
     """
     Write down the consents of a CSV file; a later word of somebody, also a revocation, is left as it is.
@@ -198,15 +221,23 @@ def import_consents(
         BadSuppression: as `suppress`.
     """
     scope, now, who = _scope(business_id, None, region), db.run(sql.clock), new_entry.who(who)
-    otherwise = given_at and new_entry.moment(given_at, "given", scope.time_zone, now)
-    file = _file(path)
+    otherwise = new_entry.moment(given_at, "given", scope.time_zone, now) if given_at else None
+    if otherwise:
+        tell(f"given, where a line does not say: {moments.shown(otherwise, scope.time_zone)}")
+    file, zones = _file(path), CalleeZones()
 
     def read(row: dict[str, str]) -> Consent:
         given = row.get("given") or otherwise
         if not given:
             raise BadSuppression("`given` is empty: say when the consent was given")
         return new_entry.consent(
-            row.get("to", ""), given, row.get("expires"), row.get("source") or calls_file.name_of(path), scope, now
+            row.get("to", ""),
+            given,
+            row.get("expires"),
+            row.get("source") or calls_file.name_of(path),
+            scope,
+            now,
+            zones.of,
         )
 
     def write(consents: list[Consent]) -> int:
@@ -225,6 +256,7 @@ def import_registry(
     region: str | None = None,
     to_column: str | None = None,
     progress: Progress = lambda _: None,
+    tell: Tell = _unheard,
 ) -> ImportReport:
     """
     Write down what a do-not-call registry said of the numbers of a CSV file; calls that waited for it are due at once.
@@ -242,6 +274,7 @@ def import_registry(
     """
     scope = _scope(None, None, region)
     moment = new_entry.moment(checked_at, "checked-at", None, db.run(sql.clock))
+    tell(f"checked: {moments.shown(moment, None)}")
     details = db.json(_file(path) | {"checked_at": str(moment)})
     rest = {"checked_at": moment, "who": new_entry.who(who), "details": details}
 
@@ -291,7 +324,7 @@ def _persist(write: Callable[[list[T]], int], entries: list[T]) -> int:
 
 
 def _give(consents: list[Consent], business_id: int, who: str, action: str, details: dict[str, Any]) -> int:
-    phones, given_ats, expires_ats, sources = map(list, zip(*consents, strict=True))
+    phones, given_ats, expires_ats, sources, _ = map(list, zip(*consents, strict=True))
     many = {"phones": phones, "given_ats": given_ats, "expires_ats": expires_ats, "sources": sources}
     one = {"business_id": business_id, "who": who, "action": action, "details": db.json(details)}
     return int(db.run(sql.give_consents, **many, **one))

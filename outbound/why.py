@@ -1,11 +1,12 @@
 """Why a call is not being dialed right now, and what a campaign would do if it were launched now."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from outbound import db
-from outbound.config import WORKER_SILENT_S, settings
+from outbound import db, now
+from outbound.config import SCHEDULER_SILENT_S, WORKER_SILENT_S, settings
 from outbound.control import ID_MAX, BadControl
 
 sql = db.statements("why")
@@ -46,6 +47,7 @@ class Preview:
     What becomes of a campaign's queued calls.
 
     Attributes:
+        time_zone: the business's, in which moments are shown.
         now: calls that would be dialed now; `held`: that wait, by reason; `refused`: that would be closed, by reason.
         stopped_by: what keeps the whole campaign from being dialed, in sentences.
         calls_per_second: how fast it goes in the long run; None without any limit.
@@ -56,6 +58,7 @@ class Preview:
 
     campaign_id: int
     name: str
+    time_zone: str
     now: int = 0
     held: dict[str, Part] = field(default_factory=dict)
     refused: dict[str, Part] = field(default_factory=dict)
@@ -73,7 +76,7 @@ class Preview:
 
 
 def why(call_id: int) -> Reason:
-    """Why this call is not being dialed: the first reason that holds."""
+    """Why this call is not being dialed: the first reason that holds, by the callee's clocks where they are known."""
     config = settings()
     if not 0 < call_id <= ID_MAX:
         return Reason("unknown_call", f"There is no call {call_id}.", None, {})
@@ -85,8 +88,24 @@ def why(call_id: int) -> Reason:
         worker_silent_s=WORKER_SILENT_S,
         claims_per_thread=config.claims_per_thread,
         account_rate=config.account_rate,
+        scheduler_silent_s=SCHEDULER_SILENT_S,
     )
     return Reason(*row)
+
+
+def why_new(call_id: int) -> list[str]:
+    """
+    Why a call that was just put in the queue is not dialed now, or at its time, in sentences; none where it is.
+
+    It is in the queue where the database is away by now: then nothing is said.
+    """
+    with suppress(db.Error):
+        reason = why(call_id)
+        if reason.code == "not_due":
+            return [blocker.sentence for blocker in now.blockers()]
+        if reason.code not in ("due", "claimed", "in_the_air", "ended"):
+            return [reason.sentence]
+    return []
 
 
 def preview(campaign_id: int, call_s: float | None = None) -> Preview:
@@ -110,7 +129,7 @@ def _preview(connection: db.Connection, campaign_id: int, call_s: float | None) 
     campaign = sql.find_campaign(connection, campaign_id=campaign_id) if 0 < campaign_id <= ID_MAX else None
     if campaign is None:
         raise BadControl(f"there is no campaign {campaign_id}: see `outbound campaign list`")
-    found = Preview(campaign.id, campaign.name)
+    found = Preview(campaign.id, campaign.name, campaign.time_zone)
     rows = sql.preview_calls(connection, campaign_id=campaign_id, claim_s=config.claim_s, ring_s=config.ring_s)
     for row in rows:
         if row.code is None:

@@ -292,6 +292,7 @@ select given.name, given.minutes, longest.minutes as needed
 -- Returns  each scope that is limited, capped, paused, held or weighed, or has calls in the air
 select control.scope, control.key,
        case control.scope when 'business' then business.name when 'campaign' then campaign.name end as name,
+       coalesce(time_zone.name, 'UTC') as time_zone,
        control.state, control.state_reason, control.state_since, control.weight, control.calls_per_second,
        room.rate as rate_now, case when room.rate is not null then room.tokens end as tokens, control.live_max,
        room.live, room.unknown, cardinality(control.refused_calls) as refused, control.troubles,
@@ -302,6 +303,9 @@ select control.scope, control.key,
   left join spend_cap on spend_cap.scope = control.scope and spend_cap.key = control.key
   left join business on control.scope = 'business' and business.id::text = control.key
   left join campaign on control.scope = 'campaign' and campaign.id::text = control.key
+  left join lateral (
+       select business.time_zone as name from business where id = scope_business(control.scope, control.key)
+  ) as time_zone on true
  where control.scope <> 'campaign' or campaign.id is not null  -- the other ones only share out a business's turns
  order by array_position(array['account', 'business', 'campaign', 'number'], control.scope), length(control.key),
        control.key;

@@ -1,13 +1,7 @@
 -- health.sql: can calls be made right now.  Read by outbound/health.py alone.
 
--- name: living_worker_threads(worker_silent_s)$
--- How many threads the living workers dial with.
+-- name: find_blockers(worker_silent_s, scheduler_silent_s)
+-- What keeps every call of this database from being dialed.
 --
--- Returns  one number, 0 where no worker is alive
-select coalesce(sum(threads), 0)::int
-  from worker
- where seen_at > now() - make_interval(secs => :worker_silent_s);
-
--- name: dialing_stopped()$
--- Returns  why nothing may be dialed from this database until an operator says so; NULL where calls may be dialed
-select reason from dialing_stop where cause = 'recovery';
+-- Returns  (code, sentence), what must be mended first first
+select code, sentence from dialing_blockers(:worker_silent_s, :scheduler_silent_s) order by place;

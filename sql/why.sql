@@ -1,12 +1,13 @@
 -- why.sql: why a call is not being dialed, and what a campaign will do.  Read by outbound/why.py alone.
 
--- name: why_not_dialed(call_id, claim_s, ring_s, worker_silent_s, claims_per_thread, account_rate)^
+-- name: why_not_dialed(call_id, claim_s, ring_s, worker_silent_s, claims_per_thread, account_rate, scheduler_silent_s)^
 -- What stops all dialing comes before the call's own reasons, once it waits to be dialed.
 --
 -- Returns  one row, also for a call that does not exist: `unknown_call`
 with own as (
     select code, sentence, until, details
-      from why_not_dialed(:call_id, :claim_s, :ring_s, :worker_silent_s, :claims_per_thread, :account_rate)
+      from why_not_dialed(:call_id, :claim_s, :ring_s, :worker_silent_s, :claims_per_thread, :account_rate,
+                          :scheduler_silent_s)
 ), stop as (
     select 'stopped_' || cause as code, reason || ' Nothing is dialed since ' || moment_text(since) || '.' as sentence,
            null::timestamptz as until, jsonb_build_object('since', since) as details
@@ -25,9 +26,10 @@ select * from own where not exists (select from stop);
 select set_config('statement_timeout', '5min', true) as timeout, set_config('jit', 'off', true) as jit;
 
 -- name: find_campaign(campaign_id)^
--- Returns  what a campaign is, when it starts where that is to come, and what its business's account of the carrier lacks;
---          or nothing
-select campaign.id, campaign.name, case when starts_at > now() then moment_text(starts_at) end as starts,
+-- Returns  what a campaign is, when it starts where that is to come, by which zone's clocks its moments are shown, and what
+--          its business's account of the carrier lacks; or nothing
+select campaign.id, campaign.name, case when starts_at > now() then moment_text(starts_at, time_zone) end as starts,
+       business.time_zone,
        coalesce(campaign.voice_url, campaign.twiml, business.voice_url, business.twiml) is not null as can_speak,
        account_sentence(carrier_account) as account_fault
   from campaign

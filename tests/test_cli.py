@@ -137,7 +137,8 @@ def test_a_file_with_bad_lines_ends_with_status_1_and_names_them(
 
     assert done.returncode == 1
     assert done.stdout == "1 queued, 0 there already, 2 refused\n"
-    third, fourth = (line for line in done.stderr.splitlines() if line.strip())
+    third, fourth, *now = (line for line in done.stderr.splitlines() if line.strip())
+    assert "start `outbound worker`" in now[-1]
     assert third.startswith("line 3: `to` is not a phone number: write it like +97231234567, with its country code")
     assert fourth == "line 4: `at` is not a date and time: write it like 2026-11-30T09:00"
 

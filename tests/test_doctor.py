@@ -16,8 +16,9 @@ import psycopg
 import pytest
 import redis
 
-from outbound import doctor
+from outbound import control, doctor
 from outbound.carrier.simulator import RunningSimulator
+from outbound.control import Scope
 from outbound.up import Processes
 from tests.conftest import Environment, Servers, World, open_database, until
 from tests.pgbouncer import needs_pgbouncer, pgbouncer
@@ -394,6 +395,15 @@ def test_a_worker_and_a_scheduler_that_fell_silent_are_found(world: World, carri
 
     assert {"workers", "scheduler"} <= seen.names("fail")
     assert seen.found["scheduler"]["said"] == "not within 60 s: no_call_sid"
+
+
+def test_a_pause_is_a_warning_that_says_who_and_why(world: World, carrier: RunningSimulator) -> None:
+    control.pause(Scope("account", ""), reason="Lunch", by="anna")
+
+    seen = visit().found["dialing"]
+
+    assert seen["state"] == "warn"
+    assert " by anna: Lunch. `outbound resume everything` lets it go." in seen["said"]
 
 
 def test_a_schema_that_was_never_made_fails_without_a_traceback(empty_database: str) -> None:

@@ -1003,3 +1003,26 @@ def test_no_file_whatever_its_bytes_breaks_an_import(
         return
 
     assert world.value("select count(*) from call_log") - before == report.created
+
+
+@pytest.mark.parametrize(
+    ("to", "time_zone", "hour", "understood"),
+    [
+        ("+12125550101", None, 14, "Mon 2027-01-04 09:00 America/New_York"),  # the number tells
+        ("+12125550101", "America/Los_Angeles", 17, "Mon 2027-01-04 09:00 America/Los_Angeles"),  # who knows better
+        ("+18005550101", None, 7, "Mon 2027-01-04 09:00 Asia/Jerusalem"),  # of many zones: the business's
+    ],
+)
+def test_nine_o_clock_is_by_the_callees_clocks_where_they_are_known(
+    world: World, acme: int, written: Written, to: str, time_zone: str | None, hour: int, understood: str
+) -> None:
+    world.do("update business set time_zone = 'Asia/Jerusalem', default_region = 'US'")
+    nine = datetime(2027, 1, 4, hour, tzinfo=UTC)
+
+    one = enqueue.enqueue(business_id=acme, to_number=to, due_at="2027-01-04T09:00", time_zone=time_zone)
+    exact = enqueue.enqueue(business_id=acme, to_number=to, due_at=nine, key="exact", time_zone=time_zone)
+    world.do("update call_log set status = 'canceled'")
+    enqueue.import_calls(written(f"to,at,time_zone\n{to},2027-01-04 09:00,{time_zone or ''}\n"), business_id=acme)
+
+    assert (one.due, exact.due) == (understood, None)  # the second is the first
+    assert world.rows("select due_at from call_log order by id") == [(nine,), (nine,)]

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 import requests
 
-from outbound import broker, health, service, web
+from outbound import broker, control, health, service, web
+from outbound.control import Scope
 from tests.conftest import Environment, Servers, World, until
 
 AWAY = "postgresql://outbound:hush@127.0.0.1:1/outbound"
@@ -36,34 +37,76 @@ def address(database: str) -> Iterator[str]:
 
 def test_with_database_schema_broker_and_a_living_worker_nothing_is_missing(world: World, shared_broker: None) -> None:
     world.worker()
+    world.scheduler()
 
-    assert health.missing() == {}
+    assert health.look() == ({}, {})
 
 
 def test_without_a_worker_that_is_alive_the_consumers_are_missing(world: World, shared_broker: None) -> None:
     world.worker()
+    world.scheduler()
     world.do("update worker set seen_at = now() - interval '1 minute'")
 
-    assert health.missing() == {"consumers": "no worker is alive"}
+    assert health.look().missing == {
+        "consumers": "No worker is alive, so that nothing is dialed: start `outbound worker`."
+    }
+
+
+def test_without_a_scheduler_that_is_alive_nobody_dispatches(world: World, shared_broker: None) -> None:
+    world.worker()
+    never = health.look().missing["scheduler"]
+    world.scheduler()
+    world.do("update duty set last_success_at = '2025-12-01 07:00Z'")
+
+    assert "none has ever run" in never
+    assert health.look().missing == {
+        "scheduler": "No scheduler is alive, so that nothing is dialed or cleaned up (silent since Mon 2025-12-01 07:00"
+        " UTC): start `outbound scheduler`."
+    }
+
+
+def test_what_a_person_did_on_purpose_is_said_and_makes_nobody_restart_anything(
+    world: World, shared_broker: None
+) -> None:
+    world.worker()
+    world.scheduler()
+    control.pause(Scope("account", ""), reason="Lunch", by="anna")
+
+    found = health.look()
+
+    assert found.missing == {}
+    assert found.held["paused"].startswith("Everything is paused since ")
+    assert found.held["paused"].endswith(" by anna: Lunch. `outbound resume everything` lets it go.")
+
+
+def test_a_dispatcher_that_cannot_reach_the_broker_makes_every_host_not_ready(
+    world: World, shared_broker: None
+) -> None:
+    world.worker()
+    world.scheduler()
+    world.do("insert into dialing_stop (cause, reason) values ('broker', 'The broker takes no writes: see doctor.')")
+
+    assert health.look().missing["broker"].startswith("The broker takes no writes: see doctor. Nothing is dialed ")
 
 
 def test_without_a_broker_that_answers_no_worker_can_be_reached(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.worker()
+    world.scheduler()
     monkeypatch.setattr(broker, "broker", broker.make("redis://outbound:hush@127.0.0.1:1"))
 
-    assert health.missing() == {"broker": "does not answer", "consumers": "no nudge reaches them"}
+    assert health.look().missing == {"broker": "does not answer", "consumers": "no nudge reaches them"}
 
 
 def test_an_old_schema_is_named_with_what_mends_it(world: World, shared_broker: None) -> None:
     world.do("delete from _yoyo_migration where migration_id = '0007_counter_and_worker'")
 
-    assert health.missing() == {"schema": "lacks 1 migrations: run `outbound migrate`"}
+    assert health.look().missing == {"schema": "lacks 1 migrations: run `outbound migrate`"}
 
 
 def test_a_database_that_does_not_let_us_read_it_is_missing(world: World, shared_broker: None) -> None:
     world.do("drop table worker cascade")
 
-    assert health.missing() == {"database": "cannot be read"}
+    assert health.look().missing == {"database": "cannot be read"}
 
 
 def test_while_the_database_is_away_the_process_is_alive_and_not_ready_and_says_no_more(
@@ -73,16 +116,23 @@ def test_while_the_database_is_away_the_process_is_alive_and_not_ready_and_says_
         ready = requests.get(f"{address}/readyz", timeout=20)
         alive = requests.get(f"{address}/healthz", timeout=20)
 
-    assert (ready.status_code, ready.json()) == (503, {"ready": False, "missing": {"database": "does not answer"}})
+    assert (ready.status_code, ready.json()) == (
+        503,
+        {"ready": False, "missing": {"database": "does not answer"}, "held": {}},
+    )
     assert alive.status_code == 200
 
 
 def test_a_process_is_ready_where_nothing_is_missing(world: World, address: str) -> None:
     world.worker()
-
+    world.scheduler()
     ready = requests.get(f"{address}/readyz", timeout=20)
+    control.pause(Scope("account", ""), by="anna")
+    paused = requests.get(f"{address}/readyz", timeout=20)
 
-    assert (ready.status_code, ready.json()) == (200, {"ready": True, "missing": {}})
+    assert (ready.status_code, ready.json()) == (200, {"ready": True, "missing": {}, "held": {}})
+    assert (paused.status_code, paused.json()["ready"]) == (200, True)
+    assert " by anna: " in paused.json()["held"]["paused"]
 
 
 def test_a_database_that_hangs_keeps_no_prober_waiting_and_is_asked_once(world: World, address: str) -> None:
@@ -110,6 +160,8 @@ def test_a_database_that_hangs_keeps_no_prober_waiting_and_is_asked_once(world: 
 
 def test_the_command_says_what_is_missing_and_fails(world: World) -> None:
     world.worker()
+    world.scheduler()
+    control.pause(Scope("account", ""), by="anna")
     environment = os.environ | {"REDIS_URL": "redis://127.0.0.1:1"}
 
     done = subprocess.run(
@@ -117,4 +169,6 @@ def test_the_command_says_what_is_missing_and_fails(world: World) -> None:
     )
 
     assert done.returncode == 1
-    assert done.stdout.splitlines() == ["broker: does not answer", "consumers: no nudge reaches them"]
+    *missing, held = done.stdout.splitlines()
+    assert missing == ["broker: does not answer", "consumers: no nudge reaches them"]
+    assert held.startswith("paused: Everything is paused since ")

@@ -6,6 +6,7 @@ import pytest
 
 from outbound import moments
 from outbound.moments import BadMoment
+from tests.conftest import World
 
 ZONE = "Asia/Jerusalem"
 NINE = datetime(2026, 11, 30, 7, 0, tzinfo=UTC)  # there it is two hours later
@@ -124,3 +125,19 @@ def test_where_a_day_alone_will_do_it_is_its_beginning() -> None:
         moments.read("2026-11-30T09:00", None, day_alone=True)
     with pytest.raises(moments.NoSuchZone):
         moments.read("2026-11-30T09:00", "Mars/Olympus")
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "shown"),
+    [
+        (NINE, ZONE, "Mon 2026-11-30 09:00 Asia/Jerusalem"),
+        (NINE.replace(second=5), "UTC", "Mon 2026-11-30 07:00:05 UTC"),
+        (NINE.replace(microsecond=1), None, "Mon 2026-11-30 07:00:00 UTC"),
+        (NINE, "Mars/Olympus", "Mon 2026-11-30 07:00 UTC"),
+    ],
+)
+def test_a_moment_is_shown_with_its_weekday_and_its_zone_by_us_and_by_the_database_alike(
+    world: World, at: datetime, zone: str | None, shown: str
+) -> None:
+    assert moments.shown(at, zone) == shown
+    assert world.value("select moment_text(%s, %s)", at, zone) == shown

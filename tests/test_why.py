@@ -35,6 +35,7 @@ def campaign_id(world: World) -> int:
 def call_id(world: World, campaign_id: int) -> int:
     """A call that nothing keeps from being dialed."""
     world.worker()
+    world.scheduler()
     return queued(world, campaign_id)
 
 
@@ -244,6 +245,7 @@ def test_a_due_call_says_how_many_are_before_it(world: World, nudges: list[objec
     first = queued(world, campaign_id, "+15005550102")
     second = queued(world, campaign_id, "+15005550103")
     world.worker()
+    world.scheduler()
 
     told(first, "due", "0 due calls are before it")
     reason = told(second, "due", "1 due calls are before it")
@@ -251,6 +253,29 @@ def test_a_due_call_says_how_many_are_before_it(world: World, nudges: list[objec
     assert reason.details == {"before": 1}
     dispatch.dispatch_once()
     assert world.statuses() == ["claimed", "claimed"]
+
+
+def test_without_a_scheduler_nobody_takes_a_due_call(world: World, call_id: int) -> None:
+    world.do("update duty set last_success_at = now() - interval '2 minutes'")
+
+    told(call_id, "no_scheduler", "No scheduler is alive", "start `outbound scheduler`.")
+
+
+@pytest.mark.parametrize(
+    ("stated", "business_zone", "shown"),
+    [
+        ("Asia/Jerusalem", "Europe/Paris", "Fri 2100-01-01 11:00 Asia/Jerusalem"),
+        (None, "Europe/Paris", "Fri 2100-01-01 10:00 Europe/Paris"),  # the number is of many zones
+        (None, "Mars/Olympus", "Fri 2100-01-01 09:00 UTC"),
+    ],
+)
+def test_moments_are_by_the_callees_clocks_or_else_the_businesss(
+    world: World, call_id: int, stated: str | None, business_zone: str, shown: str
+) -> None:
+    world.do("update business set time_zone = %s", business_zone)
+    world.do("update call_log set due_at = '2100-01-01 09:00Z', time_zone = %s", stated)
+
+    told(call_id, "not_due", f"It is due at {shown}.")
 
 
 def test_an_account_whose_rate_nobody_set_has_that_of_its_carrier(
@@ -366,7 +391,7 @@ def test_a_preview_says_what_stops_the_whole_campaign(world: World, campaign_id:
 
     assert preview(campaign_id).stopped_by == [
         "nobody said what it plays: give it, or its business, a voice URL or TwiML",
-        "it starts at 2100-01-01 00:00:00 UTC",
+        "it starts at Fri 2100-01-01 00:00 UTC",
         f"campaign {campaign_id}: paused: Not yet.",
     ]
 
@@ -393,5 +418,5 @@ def test_the_commands_why_and_preview(world: World, tmp_path: Path, call_id: int
     assert "1 calls take 0:00:03 within their hours" in plain.stdout
     assert json.loads(as_json.stdout)["now"] == 1
     assert (unknown.returncode, unknown.stdout) == (2, "There is no call 4711.\n")
-    assert json.loads(reason.stdout)["code"] in ("due", "pace", "no_worker")
+    assert json.loads(reason.stdout)["code"] in ("due", "pace", "no_worker", "no_scheduler")
     assert db.run(dispatch.sql.release_claims, call_ids=[]) == 0

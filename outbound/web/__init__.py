@@ -135,23 +135,23 @@ async def healthz(_request: Request) -> Response:
 
 class _Readiness:
     """
-    Calls can be made, or 503 and what is missing.
+    Calls can be made, or 503 and what is missing; what holds them on purpose is said, and is no 503.
 
     There is one look at a time, shared by all who ask meanwhile: probes must not add to the trouble that they find.
     """
 
     def __init__(self) -> None:
-        self._look: asyncio.Task[dict[str, str]] | None = None
+        self._look: asyncio.Task[health.Health] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        missing = await self._missing()
-        answer = JSONResponse({"ready": not missing, "missing": missing}, 503 if missing else 200)
+        found = await self._found()
+        answer = JSONResponse(found.as_json(), 503 if found.missing else 200)
         await answer(scope, receive, send)
 
-    async def _missing(self) -> dict[str, str]:
+    async def _found(self) -> health.Health:
         if self._look is None or self._look.done():
-            self._look = asyncio.create_task(run_in_threadpool(health.missing))
+            self._look = asyncio.create_task(run_in_threadpool(health.look))
         try:
             return await asyncio.wait_for(asyncio.shield(self._look), _READY_S)
         except TimeoutError:
-            return {"database": f"gave no answer within {_READY_S} s"}
+            return health.Health({"database": f"gave no answer within {_READY_S} s"}, {})
