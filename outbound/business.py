@@ -1,7 +1,7 @@
 """The tenants: who they are, which numbers are theirs, and what they say on the phone."""
 
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from outbound import accounts, db, phone_numbers, plain_text, time_zones, voice
 from outbound.config import settings
@@ -25,6 +25,7 @@ def add(
     twiml: str | None = None,
     phones: Sequence[str] = (),
     account: str | None = None,
+    own: db.Connection | None = None,
 ) -> int:
     """
     Add a business and return its id.
@@ -35,13 +36,14 @@ def add(
         voice_url, twiml: what a call plays; one of them.
         phones: its own numbers.
         account: the SID of the carrier's account that its calls are dialed with; by default TWILIO_ACCOUNT_SID.
+        own: the caller's connection, whose transaction this is part of.
 
     Raises:
         BadBusiness: names everything that is wrong at once.
     """
     silent = voice_url is None and twiml is None
     values = _checked(name, time_zone, default_region, voice_url, twiml, phones, account, silent=silent)
-    return int(_write(sql.add_business, **values))
+    return int(_write(sql.add_business, own, **values))
 
 
 def change(
@@ -69,7 +71,7 @@ def change(
         raise BadBusiness(f"a business looks back {LOOK_BACK_HOURS[0]} to {LOOK_BACK_HOURS[-1]} hours")
     values = _checked(name, time_zone, default_region, voice_url, twiml, phones, account)
     values["look_back_hours"] = look_back_hours
-    if _write(sql.set_business, business_id=business_id, **values) is None:
+    if _write(sql.set_business, None, business_id=business_id, **values) is None:
         raise BadBusiness(f"there is no business {business_id}: see `outbound business list`")
 
 
@@ -78,9 +80,9 @@ def every() -> list[db.Row]:
     return list(db.run(sql.list_businesses))
 
 
-def _write(statement: object, **values: object) -> db.Row:
+def _write(statement: Callable[..., db.Row], own: db.Connection | None, **values: object) -> db.Row:
     try:
-        return db.run(statement, **values)
+        return db.transact(lambda connection: statement(connection, **values), own)
     except db.Conflict:
         raise BadBusiness("one of the numbers belongs to a business already") from None
 

@@ -17,6 +17,7 @@ from outbound import (
     __version__,
     cli_adopt,
     cli_audit,
+    cli_business,
     cli_campaign,
     cli_control,
     cli_destination,
@@ -182,26 +183,35 @@ def business_add(
     name: Annotated[str, typer.Option(help="What people call it.")],
     voice_url: Annotated[str | None, typer.Option(help="Where the carrier asks what a call plays.")] = None,
     twiml: Annotated[str | None, typer.Option(help="What a call plays, as TwiML.")] = None,
-    time_zone: Annotated[str, typer.Option(help="IANA name.")] = "UTC",
+    time_zone: Annotated[
+        str | None, typer.Option(help="IANA name, like Asia/Jerusalem; by default the region's, where that has one.")
+    ] = None,
     region: Annotated[str | None, typer.Option(help="Country of numbers without a code, like IL.")] = None,
     number: Annotated[list[str] | None, typer.Option(help="A number of its own; may be repeated.")] = None,
     account: Account = None,
-    _by: By = None,
+    any_hour: Annotated[
+        bool, typer.Option("--any-hour", help="Call at any hour; else it keeps to its region's calling hours.")
+    ] = False,
+    by: By = None,
 ) -> None:
     """Add a business and print its id."""
-    from outbound import business
+    from outbound import new_business
 
+    zone = time_zone or cli_business.time_zone_of(region, number or [])
     with ready():
-        added = business.add(
+        added = new_business.add(
             name,
-            time_zone=time_zone,
+            who=operator.named(by),
+            time_zone=zone,
             default_region=region,
             voice_url=voice_url,
             twiml=twiml,
             phones=number or [],
             account=account,
+            any_hour=any_hour,
         )
-    tell(added)
+    tell(added.id)
+    cli_business.say_hours(added, zone, new_business.place(region, number or [], zone), any_hour=any_hour)
     _tell_of_account(account)
 
 

@@ -43,6 +43,9 @@ def _israel(years: Iterable[int]) -> Days:
     return dict(sorted(days.items()))
 
 
+# Which preset is whose; the federal hours of the United States count in its territories as well.
+OF_REGION = dict.fromkeys(("US", "PR", "GU", "VI", "AS", "MP"), "us") | {"GB": "uk", "IL": "il"}
+
 PRESETS = {
     "us": Preset(
         "mon-sun 08:00-21:00",

@@ -21,6 +21,8 @@ _NO_PLACES = {
     *("Factory", "localtime", "posixrules"),
 }
 _UTC = {"UTC", "UCT", "Zulu", "Universal", "Etc/UTC", "Etc/UCT", "Etc/Zulu", "Etc/Universal"}
+# Windows offers each country's largest zones; of these it offers a smaller one with the same clocks, too.
+_LARGEST = {"Australia/Sydney", "America/Sao_Paulo"}
 _OFFSET = re.compile(r"(?:etc/)?(utc|gmt|)([+-])(\d{1,2})(?::?([0-5]\d))?", re.IGNORECASE)
 _LETTERS = re.compile(r"[A-Za-z]{2,5}(?:\d[A-Za-z]{3})?")
 _UNITED_STATES = {"ET": "EST", "CT": "CST", "MT": "MST", "PT": "PST"}
@@ -55,6 +57,23 @@ def country(zone: str) -> str | None:
         if line[:1] not in ("", "#") and line.split("\t")[2] == zone:
             return line[:2]
     return None
+
+
+@cache
+def choices(region: str) -> tuple[str, ...]:
+    """
+    The zones among which a country's people must choose, by their names of today; none of a region that is no country.
+
+    Zones whose clocks agree, this winter and this summer, are one, by the name of the largest.
+    """
+    offered = {zone for zones in _windows().values() for zone in zones}
+    alike: dict[object, list[str]] = {}
+    for line in _table("zone.tab"):
+        letters, _, zone = [*line.split("\t"), "", ""][:3]
+        if letters == region:
+            alike.setdefault(tuple(clock.utcoffset() for clock in _clocks(zone)) or zone, []).append(zone)
+    best = [min(zones, key=lambda zone: (zone not in _LARGEST, zone not in offered)) for zones in alike.values()]
+    return tuple(sorted(best, key=lambda zone: zone not in offered))
 
 
 @lru_cache(1000)  # a file repeats few names

@@ -2,13 +2,13 @@
 
 import zoneinfo
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from typing import Any
 
 from outbound import config, db, hours, time_zones
 from outbound.hours import BadHours, Shift
-from outbound.presets import PRESETS, Days
+from outbound.presets import OF_REGION, PRESETS, Days
 
 sql = db.statements("window")
 
@@ -81,6 +81,23 @@ def add_preset(preset: str, *, who: str, name: str | None = None, own: db.Connec
     of = PRESETS[preset]
     last, days = _days_ahead(preset)
     return _add(name, preset, hours.of_week(of.hours), last, of.note, days, who, own)
+
+
+def of_region(region: str | None, *, who: str, own: db.Connection) -> db.Row | None:
+    """
+    The calling hours of a country's preset (`id`, `name`, `hours`), which are added where nobody has; None without one.
+
+    A window of the preset's name counts, whoever made it.
+    """
+    preset = OF_REGION.get(region or "")
+    if preset is None:
+        return None
+    found = sql.find_preset(own, preset=preset)
+    if found is None:
+        with suppress(BadWindow):  # somebody else adds it at this moment
+            add_preset(preset, who=who, own=own)
+        found = sql.find_preset(own, preset=preset)
+    return found and found._replace(hours=hours.week_text(_shifts(found.hours)))
 
 
 def set_day(window_id: int, day: str, own: str | None, *, who: str) -> None:

@@ -26,6 +26,14 @@ select id from added;
 -- Returns  the id of the window of this name, or nothing
 select id from calling_window where name = :name;
 
+-- name: find_preset(preset)^
+-- Returns  the window of a preset, or else of its name: the id, name and hours of the oldest; or nothing
+select id, name, hours
+  from calling_window
+ where preset = :preset or name = :preset
+ order by preset is null, id
+ limit 1;
+
 -- name: set_day(window_id, day, hours, note, who)$
 -- Give one day hours of its own, none to close it; NULL makes it like its weekday again.
 --

@@ -88,7 +88,7 @@ def test_in_a_healthy_house_nothing_fails(house: World) -> None:
     assert (seen.names("fail"), seen.names("skip"), seen.exit_status) == (set(), set(), 0), seen.found
     # A simulator, and a superuser of the tests' own server: that is said, and stops nobody.
     assert seen.names("warn") == {"carrier", "database role"}
-    assert len(seen.found) == 26
+    assert len(seen.found) == 27
     assert (house.rows("select oid from pg_class order by 1"), house.rows("select nspname from pg_namespace")) == before
 
 
