@@ -44,10 +44,9 @@ def refuse(refused: Sequence[str], lines: int, *, is_all: bool, caller: Row | No
 
 
 def _region(caller: Row | None) -> str:
-    region = caller and caller.default_region
-    if region:
+    if caller and caller.default_region:
         return (
-            f"numbers are not valid in {region}: is the region right?"
+            f"numbers are not valid in {caller.default_region}: is the region right?"
             f"  `outbound business set {caller.id} --region …` changes it."
         )
     whose = f"business {caller.id}" if caller else "the business"

@@ -90,6 +90,7 @@ def test_businesses_are_added_changed_and_listed(world: World, outbound: Outboun
             "name": "Acme",
             "time_zone": "UTC",
             "default_region": "US",
+            "look_back_hours": 24,
             "carrier_account": None,
             "voice_url": None,
             "has_twiml": True,

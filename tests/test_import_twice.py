@@ -367,7 +367,7 @@ def test_standard_input_must_be_given_the_name_of_its_batch(
 def workbook(rows: list[list[object]]) -> bytes:
     book = openpyxl.Workbook()
     for row in rows:
-        book.active.append(row)  # type: ignore[union-attr]
+        book.active.append(row)
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()
