@@ -20,6 +20,7 @@ class CallsReport(ImportReport):
         called_lately, lately_lines: how many are held out because their business called them a short while ago, and the
             first of them with when that was.
         dates: how dates were read that may be two days.
+        clocks: by whose clocks moments were read, with the file's first as an example.
         is_dry: whether this is what would come of the file: nothing was written.
     """
 
@@ -31,6 +32,7 @@ class CallsReport(ImportReport):
     called_lately: int = 0
     lately_lines: list[tuple[int, str]] = field(default_factory=list)
     dates: list[str] = field(default_factory=list)
+    clocks: str | None = None
     is_dry: bool = False
 
     def is_there(self, status: str) -> None:
@@ -61,7 +63,7 @@ class CallsReport(ImportReport):
 
     def readings(self) -> list[str]:
         """How the file was read, and what it was taken for."""
-        return super().readings() + self.dates
+        return super().readings() + ([self.clocks] if self.clocks else []) + self.dates
 
     def _of_batch(self) -> list[str]:
         if self.same_content:
@@ -105,6 +107,7 @@ class CallsReport(ImportReport):
             "called_lately": self.called_lately,
             "called_lately_lines": [{"line": line, "when": when} for line, when in self.lately_lines],
             "dates": self.dates,
+            "clocks": self.clocks,
         }
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from outbound import operator
+from outbound import moments, operator
 from outbound.door import AsJson, By, ready
 from outbound.printing import Table, out, tell, tell_json
 
@@ -44,7 +44,7 @@ def _list(last: int, *, as_json: bool) -> None:
         what = "everything" if row.scope == "account" else f"{row.scope} {row.key}".rstrip()
         details = ", ".join(f"{name} {_short(value)}" for name, value in row.details.items() if value is not None)
         role = "" if row.db_user is None else f"{row.db_user}/{row.os_user or '?'}"
-        table.add_row(f"{row.at:%Y-%m-%d %H:%M:%S %Z}", row.who, role, row.action, what, details)
+        table.add_row(moments.shown(row.at, "UTC"), row.who, role, row.action, what, details)
     out.print(table)
 
 

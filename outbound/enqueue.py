@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from outbound import calls_file, db, import_writer, moments, new_call, operator, plain_text, wrong_file
-from outbound.callee_zone import CalleeZones
+from outbound.callee_zone import CalleeZones, zone_of
 from outbound.calls_file import REJECTED_SHOWN_MAX, BadFile
 from outbound.calls_report import CallsReport
 from outbound.config import settings
@@ -105,9 +105,8 @@ def enqueue_call(
     whose, campaign = _ids(business_id, campaign_id)
     found = sql.find_caller(connection, business_id=whose, campaign_id=campaign, carrier=settings().carrier)
     caller = _able(found, campaign)
-    zones = CalleeZones()
     call = new_call.read(
-        caller, to_number, from_number, due_at, key, contact, time_zone, lambda number: zones.of(number, connection)
+        caller, to_number, from_number, due_at, key, contact, time_zone, lambda number: zone_of(number, connection)
     )
     for _ in range(5):  # a twin that was committed in this instant is seen at the second look
         given = import_writer.columns([call]) | _NO_BATCH
@@ -182,7 +181,7 @@ def import_calls(
     def find(business_id: int | None) -> db.Row | None:
         return db.run(sql.find_caller, business_id=business_id, campaign_id=campaign, carrier=settings().carrier)
 
-    def zone_of(business_id: int) -> str:
+    def zone_of_business(business_id: int) -> str:
         caller = find(business_id)
         return caller.time_zone if caller else "UTC"
 
@@ -190,7 +189,7 @@ def import_calls(
     with calls_file.open_input() if path == STANDARD_INPUT else calls_file.open_file(path) as file:
         sha256 = calls_file.sha256(file)
         writer = import_writer.Writer(
-            campaign, BatchName(name, batch is not None, sha256), zone_of, again=again, dry=dry_run
+            campaign, BatchName(name, batch is not None, sha256), zone_of_business, again=again, dry=dry_run
         )
         rows = _rows(file, report, whose, find, to_column)
         _check_fields(report.fields, BOOK_FIELDS_MAX if rows.is_address_book else FIELDS_MAX)
@@ -208,7 +207,7 @@ def import_calls(
                 _note(who, whose, campaign, about | _counts(report, writer.report) | {"is_whole": is_whole})
 
         try:
-            with closing(_ahead(_chunks(file, rows, read, report))) as chunks:
+            with closing(_ahead(_chunks(file, rows, read, report, dates))) as chunks:
                 for place, chunk in enumerate(chunks):
                     if place == 0 and not anyway:
                         _refuse_wrong(chunk, writer, _owner(whose, campaign, find))
@@ -220,7 +219,7 @@ def import_calls(
             raise
         note(is_whole=True)
     report.add(writer.report)
-    report.dates = dates.said
+    report.dates, report.clocks = dates.said, dates.clocks
     return report
 
 
@@ -348,7 +347,11 @@ def _caller(row: dict[str, str], business_id: int | None, find: _Find) -> db.Row
 
 
 def _chunks(
-    file: io.BufferedReader, rows: calls_file.Rows, read: Callable[[dict[str, str]], NewCall], report: ImportReport
+    file: io.BufferedReader,
+    rows: calls_file.Rows,
+    read: Callable[[dict[str, str]], NewCall],
+    report: ImportReport,
+    dates: FileDates,
 ) -> Iterator[Chunk]:
     """The calls that the file's rows mean; the last chunk may be empty.  What is no call is rejected in *report*."""
     chunk = Chunk()
@@ -365,6 +368,7 @@ def _chunks(
             chunk.calls.append(call)
             if call.note:
                 report.remark(line, call.note)
+            dates.show(line, row.get("at", ""), call)
             report.overdue += call.due_at is not None and call.due_at < now
             chars += len(call.contact or "")
         seen += 1

@@ -26,6 +26,7 @@ class FileDates:
         self._texts = texts
         self._shown: dict[Order, int] | None = None  # the first line that can only be in this order
         self._said: dict[str, str] = {}
+        self.clocks: str | None = None  # by whose clocks moments were read, with the file's first as an example
         self.orders: dict[str | None, Order] = {}  # by region, once it is decided
 
     @property
@@ -52,6 +53,15 @@ class FileDates:
         if region not in self._said:
             shown = call.due_at and moments.shown(call.due_at, call.zone)
             self._said[region] = f"dates are read {self.orders[region]} first, as in {region}: {text} is {shown}"
+
+    def show(self, line: int, text: str, call: NewCall) -> None:
+        """Note the first moment of the file for the report, as it was understood."""
+        if self.clocks is None and call.due_at is not None:
+            shown = moments.shown(call.due_at, call.zone)
+            self.clocks = (
+                f"moments without an offset are by the callee's clocks where those are known, else by the business's:"
+                f" `at` in line {line}, {text}, is {shown}"
+            )
 
     def _lines_by_order(self) -> dict[Order, int]:
         if self._shown is None:

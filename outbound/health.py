@@ -28,9 +28,10 @@ class Health(NamedTuple):
     missing: dict[str, str]
     held: dict[str, str]
 
-    def as_json(self) -> dict[str, object]:
-        """What /readyz and `outbound ready --json` answer."""
-        return {"ready": not self.missing, "missing": self.missing, "held": self.held}
+    def as_json(self, *, with_reasons: bool = True) -> dict[str, object]:
+        """What /readyz and `outbound ready --json` answer; without reasons, of what is held only the names."""
+        held = self.held if with_reasons else dict.fromkeys(self.held, "`outbound status` says since when and why")
+        return {"ready": not self.missing, "missing": self.missing, "held": held}
 
 
 def look() -> Health:

@@ -61,7 +61,7 @@ class Writer:
 
     Args:
         again: whether numbers that were called lately are taken.
-        zone_of: the time zone of a business, for what people read.
+        zone_of: the time zone of a business, for what people read of a call whose callee's nobody asked for.
     """
 
     def __init__(
@@ -121,8 +121,8 @@ class Writer:
             self.report.same_content = self.report.batch != self._batch.name
 
     def _given(self, calls: Sequence[NewCall], *, dry: bool) -> dict[str, object]:
-        given = {"campaign_id": self._campaign_id, "again": self._again, "dry": dry}
-        return given | self._batches() | columns(calls)
+        given: dict[str, object] = {"campaign_id": self._campaign_id, "again": self._again, "dry": dry}
+        return {**given, **self._batches(), **columns(calls)}
 
     def _batches(self) -> dict[str, str]:
         return {
@@ -176,7 +176,7 @@ class Writer:
             self.report.created += 1
 
     def _shown(self, at: datetime, call: NewCall) -> str:
-        return moments.shown(at, self._zone_of(call.business_id))
+        return moments.shown(at, call.zone or self._zone_of(call.business_id))
 
 
 def fault_of(row: db.Row) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from outbound import calls_file, db, moments, new_entry, plain_text
+from outbound import callee_zone, calls_file, db, moments, new_entry, plain_text
 from outbound.callee_zone import CalleeZones
 from outbound.calls_file import BadFile, ImportReport, Numbers
 from outbound.new_entry import BadSuppression, Consent, Scope
@@ -109,7 +109,7 @@ def zone_of(phone: str, *, business_id: int | None = None, region: str | None = 
     Raises BadSuppression as `suppress` does.
     """
     scope = _scope(business_id, None, region)
-    return CalleeZones().of(new_entry.phone(phone, scope)) or scope.time_zone
+    return callee_zone.zone_of(new_entry.phone(phone, scope)) or scope.time_zone
 
 
 def import_suppressions(
@@ -176,7 +176,7 @@ def give_consent(
     Raises BadSuppression as `suppress` does.
     """
     scope = _scope(business_id, None, region)
-    consent = new_entry.consent(phone, given_at, expires_at, source, scope, db.run(sql.clock), CalleeZones().of)
+    consent = new_entry.consent(phone, given_at, expires_at, source, scope, db.run(sql.clock), callee_zone.zone_of)
     for name, given, at in (("given", given_at, consent.given_at), ("expires", expires_at, consent.expires_at)):
         if given and at:
             tell(f"{name}: {moments.shown(at, consent.zone)}")

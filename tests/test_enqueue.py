@@ -1022,7 +1022,10 @@ def test_nine_o_clock_is_by_the_callees_clocks_where_they_are_known(
     one = enqueue.enqueue(business_id=acme, to_number=to, due_at="2027-01-04T09:00", time_zone=time_zone)
     exact = enqueue.enqueue(business_id=acme, to_number=to, due_at=nine, key="exact", time_zone=time_zone)
     world.do("update call_log set status = 'canceled'")
-    enqueue.import_calls(written(f"to,at,time_zone\n{to},2027-01-04 09:00,{time_zone or ''}\n"), business_id=acme)
+    report = enqueue.import_calls(
+        written(f"to,at,time_zone\n{to},2027-01-04 09:00,{time_zone or ''}\n"), business_id=acme
+    )
 
+    assert f"`at` in line 2, 2027-01-04 09:00, is {understood}" in report.readings()[-1]
     assert (one.due, exact.due) == (understood, None)  # the second is the first
     assert world.rows("select due_at from call_log order by id") == [(nine,), (nine,)]

@@ -12,7 +12,7 @@ import requests
 
 from outbound import broker, control, health, service, web
 from outbound.control import Scope
-from tests.conftest import Environment, Servers, World, until
+from tests.conftest import Environment, Servers, World, forget_settings, until
 
 AWAY = "postgresql://outbound:hush@127.0.0.1:1/outbound"
 
@@ -123,16 +123,26 @@ def test_while_the_database_is_away_the_process_is_alive_and_not_ready_and_says_
     assert alive.status_code == 200
 
 
-def test_a_process_is_ready_where_nothing_is_missing(world: World, address: str) -> None:
+def test_a_process_is_ready_where_nothing_is_missing(
+    world: World, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.worker()
     world.scheduler()
     ready = requests.get(f"{address}/readyz", timeout=20)
     control.pause(Scope("account", ""), by="anna")
     paused = requests.get(f"{address}/readyz", timeout=20)
+    monkeypatch.setenv("OUTBOUND_METRICS_TOKEN", "a-long-enough-token")
+    forget_settings()
+    from_outside = requests.get(f"{address}/readyz", timeout=20)
+    shown = {"authorization": "Bearer a-long-enough-token"}
+    from_inside = requests.get(f"{address}/readyz", headers=shown, timeout=20)
 
     assert (ready.status_code, ready.json()) == (200, {"ready": True, "missing": {}, "held": {}})
     assert (paused.status_code, paused.json()["ready"]) == (200, True)
     assert " by anna: " in paused.json()["held"]["paused"]
+    assert (from_outside.status_code, list(from_outside.json()["held"])) == (200, ["paused"])
+    assert "anna" not in from_outside.text
+    assert from_inside.json() == paused.json()
 
 
 def test_a_database_that_hangs_keeps_no_prober_waiting_and_is_asked_once(world: World, address: str) -> None:

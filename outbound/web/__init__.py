@@ -119,13 +119,19 @@ class _Pulse:
 
 async def show_metrics(request: Request) -> Response:
     """What Prometheus reads; with OUTBOUND_METRICS_TOKEN set, only for who shows it."""
-    token = settings().metrics_token
-    if token is not None:
-        wanted = f"Bearer {token.get_secret_value()}"
-        if not hmac.compare_digest(request.headers.get("authorization", "").encode(), wanted.encode()):
-            how = {"www-authenticate": "Bearer"}
-            return PlainTextResponse("give OUTBOUND_METRICS_TOKEN as a bearer token\n", 401, headers=how)
+    if not _is_ours(request):
+        how = {"www-authenticate": "Bearer"}
+        return PlainTextResponse("give OUTBOUND_METRICS_TOKEN as a bearer token\n", 401, headers=how)
     return Response(await run_in_threadpool(metrics.exposition), headers={"content-type": metrics.CONTENT_TYPE})
+
+
+def _is_ours(request: Request) -> bool:
+    """Does this show OUTBOUND_METRICS_TOKEN?  Where none is set, whoever reaches this process is one of us."""
+    token = settings().metrics_token
+    if token is None:
+        return True
+    wanted = f"Bearer {token.get_secret_value()}"
+    return hmac.compare_digest(request.headers.get("authorization", "").encode(), wanted.encode())
 
 
 async def healthz(_request: Request) -> Response:
@@ -137,6 +143,7 @@ class _Readiness:
     """
     Calls can be made, or 503 and what is missing; what holds them on purpose is said, and is no 503.
 
+    By whom and why is only for who shows OUTBOUND_METRICS_TOKEN, where that is set: a reason may name somebody.
     There is one look at a time, shared by all who ask meanwhile: probes must not add to the trouble that they find.
     """
 
@@ -145,7 +152,8 @@ class _Readiness:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = await self._found()
-        answer = JSONResponse(found.as_json(), 503 if found.missing else 200)
+        body = found.as_json(with_reasons=_is_ours(Request(scope)))
+        answer = JSONResponse(body, 503 if found.missing else 200)
         await answer(scope, receive, send)
 
     async def _found(self) -> health.Health:

@@ -1,6 +1,6 @@
 -- What is going on, in sentences whose moments are in the business's or the callee's zone.
 -- squawk-ignore-file ban-drop-function
--- depends: 0038_carrier_account
+-- depends: 0038_carrier_account 0039_batch
 
 -- A moment as sentences have it: weekday, date, time (seconds where there are any) and zone.
 create or replace function moment_text(moment timestamptz, zone text) returns text
