@@ -2,8 +2,9 @@
 
 import zoneinfo
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from outbound import accounts, db, phone_numbers, plain_text, time_zones, voice
+from outbound import accounts, db, names, phone_numbers, plain_text, time_zones, voice
 from outbound.config import settings
 
 sql = db.statements("business")
@@ -78,6 +79,26 @@ def change(
 def every() -> list[db.Row]:
     """All businesses with their numbers."""
     return list(db.run(sql.list_businesses))
+
+
+def show(business_id: int) -> dict[str, Any]:
+    """
+    One business: who it is, what it plays, what limits and holds it, its campaigns, and how many calls are live.
+
+    What the database role may not see is left out.
+
+    Raises:
+        BadBusiness: there is no such business.
+    """
+    row = db.run(sql.show_business, business_id=business_id if 0 <= business_id < 2**63 else -1)
+    if row is None:
+        raise BadBusiness(f"there is no business {business_id}: see `outbound business list`")
+    shown: dict[str, Any] = row._asdict()
+    if names.sees_numbers():
+        shown |= db.run(sql.words_of_business, business_id=business_id)._asdict()
+    shown["live"] = {one.status: one.calls for one in db.run(sql.count_live, business_id=business_id)}
+    shown["campaigns"] = [one._asdict() for one in db.run(sql.campaigns_of, business_id=business_id)]
+    return shown
 
 
 def _write(statement: Callable[..., db.Row], own: db.Connection | None, **values: object) -> db.Row:

@@ -6,11 +6,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from threading import Thread
 from typing import Annotated, Any, NoReturn
 
 import typer
+from rich.text import Text
 from typer.core import TyperGroup
 
 from outbound import (
@@ -18,6 +20,7 @@ from outbound import (
     cli_adopt,
     cli_audit,
     cli_business,
+    cli_calls,
     cli_campaign,
     cli_control,
     cli_destination,
@@ -29,10 +32,11 @@ from outbound import (
     config,
     database_errors,
     logs,
+    moments,
     operator,
 )
 from outbound.door import AsJson, By, Misuse, ToColumn, importing, ready, tell_import, until_told_to_stop
-from outbound.printing import Table, err, out, say, tell, tell_json, visible
+from outbound.printing import Table, cell, err, out, say, tell, tell_json, visible
 from outbound.standard_output import standard_output
 
 # ClickException of whichever click typer brings.
@@ -72,14 +76,22 @@ app.add_typer(business_app, name="business")
 app.add_typer(cli_campaign.campaign_app, name="campaign")
 app.add_typer(cli_campaign.ladder_app, name="ladder")
 app.add_typer(cli_window.app, name="window")
+app.add_typer(cli_calls.call_app, name="call")
 app.add_typer(cli_destination.app, name="destination")
 for group in (*cli_suppression.groups, *cli_audit.groups):
     app.add_typer(group)
-for command in (*cli_control.commands, *cli_doctor.commands, *cli_recover.commands, *cli_adopt.commands):
+for command in (
+    *cli_calls.commands,
+    *cli_control.commands,
+    *cli_doctor.commands,
+    *cli_recover.commands,
+    *cli_adopt.commands,
+):
     app.command()(command)
 
-MaybeBusiness = Annotated[int | None, typer.Option("--business", help="Whose: its id in `outbound business list`.")]
-MaybeCampaign = Annotated[int | None, typer.Option("--campaign", help="For which: its id in `outbound campaign list`.")]
+MaybeBusiness = Annotated[str | None, typer.Option("--business", help="Whose: its name or id.")]
+MaybeCampaign = Annotated[str | None, typer.Option("--campaign", help="For which: its name or id.")]
+BusinessArgument = Annotated[str, typer.Argument(help="Its name or id.")]
 
 Account = Annotated[
     str | None,
@@ -96,6 +108,8 @@ def main() -> None:
     from outbound import (
         audit,
         business,
+        call_again,
+        call_search,
         campaign,
         control,
         db,
@@ -103,6 +117,7 @@ def main() -> None:
         embedded,
         enqueue,
         ladder,
+        names,
         person,
         schema,
         suppression,
@@ -119,8 +134,11 @@ def main() -> None:
         audit.BadAudit,
         person.BadPerson,
         business.BadBusiness,
+        call_again.BadRetry,
+        call_search.BadSearch,
         campaign.BadCampaign,
         ladder.BadLadder,
+        names.NoSuchName,
         control.BadControl,
         destination.BadDestination,
         enqueue.BadCall,
@@ -217,7 +235,7 @@ def business_add(
 
 @business_app.command("set")
 def business_set(
-    business_id: int,
+    business_id: BusinessArgument,
     name: str | None = None,
     voice_url: str | None = None,
     twiml: str | None = None,
@@ -232,11 +250,11 @@ def business_set(
     _by: By = None,
 ) -> None:
     """Change what is given of a business."""
-    from outbound import business
+    from outbound import business, names
 
     with ready():
         business.change(
-            business_id,
+            names.find("business", business_id),
             name=name,
             voice_url=voice_url,
             twiml=twiml,
@@ -277,6 +295,35 @@ def business_list(as_json: AsJson = False) -> None:
     out.print(table)
 
 
+@business_app.command("show")
+def business_show(business: BusinessArgument, as_json: AsJson = False) -> None:
+    """Show one business: its numbers, what it plays, what limits and holds it, and its campaigns."""
+    from outbound import business as step
+    from outbound import names
+
+    with ready():
+        shown = step.show(names.find("business", business))
+    if as_json:
+        tell_json(shown)
+        return
+    table = Table("", "", show_header=False)
+    for name, value in shown.items():
+        if value not in (None, [], {}):
+            table.add_row(name.removesuffix("_name").replace("_", " "), _shown_value(value, shown["time_zone"]))
+    out.print(table)
+
+
+def _shown_value(value: object, zone: str) -> Text:
+    """A list as a line each, counts beside their names, a moment by the business's clocks."""
+    if isinstance(value, datetime):
+        return cell(moments.shown(value, zone))
+    if isinstance(value, dict):
+        return cell("  ".join(f"{name} {count}" for name, count in value.items()))
+    if isinstance(value, list):
+        return cell(*(f"{one['id']} {one['name']}" if isinstance(one, dict) else one for one in value))
+    return cell(value)
+
+
 @app.command()
 def enqueue(
     to: Annotated[str, typer.Option(help="The number to call.")],
@@ -297,10 +344,11 @@ def enqueue(
 ) -> None:
     """Put one call in the queue."""
     from outbound import enqueue as step
+    from outbound import names
     from outbound.why import why_new
 
-    whose = {"business_id": business, "campaign_id": campaign}
     with ready():
+        whose = names.whose(business, campaign)
         call = step.enqueue(**whose, to_number=to, from_number=from_, due_at=at, key=key, time_zone=time_zone)
         waits = why_new(call.call_id)
     state = "queued" if call.created else f"was there already, {call.status}"
@@ -345,14 +393,14 @@ def import_(
     above the columns' names is stepped over.  `at` needs a time (2026-11-30T09:00, or 30/11/2026 09:00 with day and
     month in the order of the business's region): a date alone is refused.
     """
-    from outbound import now
+    from outbound import names, now
     from outbound.enqueue import import_calls
 
     with ready(), importing(file) as progress:
+        whose = names.whose(business, campaign)
         report = import_calls(
             file,
-            business_id=business,
-            campaign_id=campaign,
+            **whose,
             batch=batch,
             again=again,
             anyway=anyway,
@@ -361,7 +409,7 @@ def import_(
             progress=progress,
             who=by or operator.name(),
         )
-        waits = [] if dry_run else now.after_queueing(business, campaign)
+        waits = [] if dry_run else now.after_queueing(whose["business_id"], whose["campaign_id"])
     if not as_json:
         say(*report.outcome())
     try:

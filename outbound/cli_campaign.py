@@ -7,7 +7,7 @@ import typer
 
 from outbound import moments, operator
 from outbound.door import AsJson, BusinessOption, By, Misuse, ready
-from outbound.printing import Table, out, say, tell, tell_json
+from outbound.printing import Table, cell, out, say, tell, tell_json
 
 if TYPE_CHECKING:
     from outbound.campaign import Given
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 campaign_app = typer.Typer(no_args_is_help=True, help="What is called for: numbers, words, ladder, pace and days.")
 ladder_app = typer.Typer(no_args_is_help=True, help="How often and when somebody is tried again.")
 
-CampaignId = Annotated[int, typer.Argument(help="Its id in `outbound campaign list`.")]
+CampaignId = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="Its name or id.")]
 Name = Annotated[str | None, typer.Option(help="What people call it.")]
 VoiceUrl = Annotated[str | None, typer.Option(help="Where the carrier asks what a call plays; else the business's.")]
 Twiml = Annotated[str | None, typer.Option(help="What a call plays, as TwiML; {{field}} is the contact's.")]
 Numbers = Annotated[list[str] | None, typer.Option("--number", help="A number that calls; may be repeated.")]
-Ladder = Annotated[str | None, typer.Option(help="The name of one in `outbound ladder list`.")]
+Ladder = Annotated[str | None, typer.Option(help="The name or id of one in `outbound ladder list`.")]
 LocalPresence = Annotated[
     bool | None,
     typer.Option("--local-presence/--no-local-presence", help="Call from the nearest of the numbers."),
@@ -71,10 +71,10 @@ def campaign_add(
 ) -> None:
     """Add a campaign and print its id."""
     given = _given(locals())
-    from outbound import campaign
+    from outbound import campaign, names
 
     with ready():
-        added = campaign.add(business, given, phones=number or [], who=operator.named(by))
+        added = campaign.add(names.find("business", business), given, phones=number or [], who=operator.named(by))
         _say_days(campaign.show(added), given)
     tell(added)
 
@@ -105,7 +105,7 @@ def campaign_set(
 ) -> None:
     """Change what is given of a campaign; what waits in the queue follows, except for its from-number."""
     given = _given(locals())
-    from outbound import campaign
+    from outbound import campaign, names
 
     for word in clear or []:
         name_of = word.replace("-", "_")
@@ -113,8 +113,9 @@ def campaign_set(
             raise Misuse(f"--clear takes one of: {', '.join(_CLEARABLE).replace('_', '-')}")
         given[name_of] = None  # type: ignore[literal-required]
     with ready():
-        campaign.change(campaign_id, given, phones=number or [], dropped=drop_number or [], who=operator.named(by))
-        _say_days(campaign.show(campaign_id), given)
+        changed = names.find("campaign", campaign_id)
+        campaign.change(changed, given, phones=number or [], dropped=drop_number or [], who=operator.named(by))
+        _say_days(campaign.show(changed), given)
 
 
 @campaign_app.command("list")
@@ -147,10 +148,10 @@ def campaign_list(as_json: AsJson = False) -> None:
 @campaign_app.command("show")
 def campaign_show(campaign_id: CampaignId, as_json: AsJson = False) -> None:
     """Show one campaign, and how many of its calls are in each status."""
-    from outbound import campaign
+    from outbound import campaign, names
 
     with ready():
-        row = campaign.show(campaign_id)
+        row = campaign.show(names.find("campaign", campaign_id))
         shown = row._asdict() | {"calls": campaign.calls(row.id)}
     if as_json:
         tell_json(shown)
@@ -159,6 +160,38 @@ def campaign_show(campaign_id: CampaignId, as_json: AsJson = False) -> None:
     for name, value in shown.items():
         shows = moments.shown(value, row.time_zone) if isinstance(value, datetime) else _text(value)
         table.add_row(name.replace("_", " "), shows)
+    out.print(table)
+
+
+@campaign_app.command("results")
+def campaign_results(
+    campaign_id: CampaignId,
+    as_csv: Annotated[bool, typer.Option("--csv", help="A row per callee, for a spreadsheet.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a campaign has come to: how many callees were reached; with --csv or --json, each of them."""
+    from collections import Counter
+
+    from outbound import campaign_results as step
+    from outbound import names
+    from outbound.spreadsheet import Writer
+
+    if as_json and as_csv:
+        raise Misuse("give --json or --csv, one of them")
+    with ready(), step.of(names.find("campaign", campaign_id)) as (campaign, callees):
+        if as_csv:
+            writer = Writer(step.COLUMNS)
+            for callee in callees:
+                writer.write(callee)
+            return
+        if as_json:
+            tell_json(campaign._asdict() | {"callees": list(callees)})
+            return
+        counts = Counter(callee["result"] for callee in callees)
+    table = Table("callees", "result", "which means", title=cell(f"campaign {campaign.id}: {campaign.name}"))
+    for result, meaning in step.RESULTS.items():
+        table.add_row(counts[result], result.replace("_", " "), meaning)
+    table.add_row(counts.total(), "in all", "`--csv` lists them")
     out.print(table)
 
 
@@ -173,11 +206,11 @@ def ladder_add(
     by: By = None,
 ) -> None:
     """Add a ladder and print its id."""
-    from outbound import ladder
+    from outbound import ladder, names
 
     with ready():
         added = ladder.add(
-            business,
+            names.find("business", business),
             name,
             steps,
             per_day=per_day,
@@ -195,10 +228,10 @@ def ladder_use(
     by: By = None,
 ) -> None:
     """Give a business's calls that have no other ladder this one, or none."""
-    from outbound import ladder
+    from outbound import ladder, names
 
     with ready():
-        ladder.use(business, name, who=operator.named(by))
+        ladder.use(names.find("business", business), name, who=operator.named(by))
 
 
 @ladder_app.command("list")

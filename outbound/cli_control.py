@@ -2,17 +2,34 @@
 
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Column
 
 from outbound import moments
-from outbound.door import AsJson, By, ready, until_told_to_stop
-from outbound.printing import Table, cell, err, out, tell, tell_json
+from outbound.cli_calls import (
+    AnsweredBy,
+    Batch,
+    Business,
+    Campaign,
+    ErrorCode,
+    Number,
+    Region,
+    Since,
+    Status,
+    Until,
+    Which,
+    show_calls,
+)
+from outbound.door import AsJson, By, Misuse, ready, until_told_to_stop
+from outbound.printing import Table, cell, err, out, say, tell, tell_json
+
+if TYPE_CHECKING:
+    from outbound.call_search import Asked
 
 What = Annotated[str, typer.Argument(help="everything, business, campaign, number or call.")]
-Key = Annotated[str | None, typer.Argument(help="Which: its id, or the number like +97231234567.")]
+Key = Annotated[str | None, typer.Argument(help="Which: its name or id; of a call its id, CA…, key or number.")]
 Reason = Annotated[str | None, typer.Option(help="Why; `outbound why` repeats it.")]
 
 
@@ -61,17 +78,99 @@ def drain(
         raise typer.Exit(1)
 
 
-def cancel(what: What, key: Key = None, reason: Reason = None, by: By = None) -> None:
-    """Close all calls that wait, and end those that ring; who is talking goes on."""
-    from outbound import control
+def cancel(
+    what: Annotated[str | None, typer.Argument(help="everything, business, campaign, number or call.")] = None,
+    key: Key = None,
+    number: Number = None,
+    status: Status = None,
+    campaign: Campaign = None,
+    batch: Batch = None,
+    business: Business = None,
+    since: Since = None,
+    until: Until = None,
+    answered_by: AnsweredBy = None,
+    error: ErrorCode = None,
+    region: Region = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which calls that would be; change nothing.")] = False,
+    reason: Reason = None,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """
+    Close calls that wait, and end those that ring; who is talking goes on.
+
+    Which calls: everything, or those of a business, campaign, from-number or one call; or, by the options of `outbound
+    calls`, those that are like that.
+    """
+    from outbound import call_search
+
+    asked = call_search.Asked(
+        number=number,
+        region=region,
+        statuses=status or (),
+        campaign=campaign,
+        batch=batch,
+        business=business,
+        since=since,
+        until=until,
+        answered_by=answered_by,
+        error_code=error,
+    )
+    if (what is not None) == (asked != call_search.Asked()):
+        raise Misuse(
+            "say which calls: everything, business ID …, or options like --number, --campaign, --batch; not both"
+        )
+    if dry_run:
+        _say_what_would_be_canceled(what, key, asked, as_json=as_json)
+    else:
+        _cancel(what, key, asked, reason, by, as_json=as_json)
+
+
+def _cancel(
+    what: str | None, key: str | None, asked: "Asked", reason: str | None, by: str | None, *, as_json: bool
+) -> None:
+    from outbound import call_search, control
 
     with ready(broker=True), err.status("") as status:
-        scope = control.scope_of(what, key)
-        canceled = control.cancel(
-            scope, reason=reason, by=by, tell=lambda calls: status.update(f"{calls} calls canceled")
-        )
-        _hang_up(canceled.in_the_air)
-    tell(f"{canceled.waiting} waiting calls canceled, {canceled.in_the_air} in the air")
+
+        def count(done: int) -> None:
+            status.update(f"{done} calls canceled")
+
+        scope = control.scope_of(what, key) if what is not None else None
+        wanted = call_search.to_cancel(call_search.read(asked, tell=say)) if scope is None else None
+        if wanted is not None:
+            scope = call_search.scope_of(wanted)
+        if scope is not None:
+            waiting, in_the_air = control.cancel(scope, reason=reason, by=by, tell=count)
+        elif wanted is not None:
+            waiting, in_the_air, _ = call_search.cancel(wanted, reason=reason, by=by, tell=count)
+        _hang_up(in_the_air)
+    if as_json:
+        tell_json({"waiting": waiting, "in_the_air": in_the_air})
+        return
+    tell(f"{waiting} waiting calls canceled, {in_the_air} in the air")
+
+
+def _say_what_would_be_canceled(what: str | None, key: str | None, asked: "Asked", *, as_json: bool) -> None:
+    from outbound import call_search, control
+
+    with ready():
+        if what is not None:
+            scope = control.scope_of(what, key)
+            counts, first = call_search.Canceled(*control.count_to_cancel(scope)), None
+        else:
+            wanted = call_search.read(asked, tell=say)
+            counts = call_search.count_to_cancel(wanted)
+            first = call_search.find(call_search.to_cancel(wanted), limit=10)
+    if as_json:
+        tell_json({"dry_run": True} | counts._asdict() | ({"first": first.calls} if first else {}))
+        return
+    if first is not None and first.calls:
+        show_calls(first.calls)
+    tell(
+        f"would be canceled: {counts.waiting} that wait, {counts.ringing} that ring or are being dialed;"
+        f" {counts.talking} in which somebody talks go on; nothing was changed"
+    )
 
 
 def stop(what: What, key: Key = None, reason: Reason = None, by: By = None) -> None:
@@ -151,12 +250,13 @@ def control(as_json: AsJson = False) -> None:
     out.print(table)
 
 
-def why(call_id: Annotated[int, typer.Argument(help="The call's id.")], as_json: AsJson = False) -> None:
+def why(which: Which, region: Region = None, as_json: AsJson = False) -> None:
     """Say why a call is not being dialed right now.  Exit status 2 where there is no such call."""
+    from outbound import names
     from outbound import why as step
 
     with ready():
-        reason = step.why(call_id)
+        reason = step.why(names.call(which, region=region))
     if as_json:
         tell_json(asdict(reason))
     else:
@@ -166,15 +266,16 @@ def why(call_id: Annotated[int, typer.Argument(help="The call's id.")], as_json:
 
 
 def preview(
-    campaign: Annotated[int, typer.Argument(help="The campaign's id.")],
+    campaign: Annotated[str, typer.Argument(help="The campaign's name or id.")],
     call_s: Annotated[float | None, typer.Option(help="Seconds that one call takes; as the latest ones took.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what a campaign would do if it were launched now; changes nothing."""
+    from outbound import names
     from outbound import why as step
 
     with ready():
-        found = step.preview(campaign, call_s)
+        found = step.preview(names.find("campaign", campaign), call_s)
     if as_json:
         tell_json(asdict(found) | {"to_dial": found.to_dial})
         return

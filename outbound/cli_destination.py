@@ -10,7 +10,7 @@ from outbound.printing import Table, out, tell, tell_json
 app = typer.Typer(no_args_is_help=True, help="Where calls may go: countries and first digits, allowed or closed.")
 
 Place = Annotated[str, typer.Argument(help="A country, like GB, or a number's first digits, like +4420.")]
-Business = Annotated[int | None, typer.Option(help="Who: its id in `outbound business list`; by default everybody.")]
+Business = Annotated[str | None, typer.Option(help="Who: its name or id; by default everybody.")]
 Reason = Annotated[str, typer.Option(help="Why; refusals repeat it.")]
 
 KINDS = {
@@ -31,30 +31,32 @@ KINDS = {
 @app.command("allow")
 def allow(place: Place, business: Business = None, reason: Reason = "", by: By = None) -> None:
     """Let calls go there.  Premium-rate, satellite and the like are opened by their own range alone, like +1900."""
-    from outbound import destination
+    from outbound import destination, names
 
     with ready():
-        changed = destination.allow(place, business_id=business, reason=reason, who=by)
-    tell(f"{KINDS[changed.kind]} of {changed.place} are allowed for {_whom(business)}{_was(changed.was, now=True)}")
+        business_id = names.maybe("business", business)
+        changed = destination.allow(place, business_id=business_id, reason=reason, who=by)
+    tell(f"{KINDS[changed.kind]} of {changed.place} are allowed for {_whom(business_id)}{_was(changed.was, now=True)}")
 
 
 @app.command("deny")
 def deny(place: Place, business: Business = None, reason: Reason = "", by: By = None) -> None:
     """Let no calls go there from now on; those that wait end at their turn."""
-    from outbound import destination
+    from outbound import destination, names
 
     with ready():
-        changed = destination.deny(place, business_id=business, reason=reason, who=by)
-    tell(f"{changed.place} is closed for {_whom(business)}{_was(changed.was, now=False)}")
+        business_id = names.maybe("business", business)
+        changed = destination.deny(place, business_id=business_id, reason=reason, who=by)
+    tell(f"{changed.place} is closed for {_whom(business_id)}{_was(changed.was, now=False)}")
 
 
 @app.command("remove")
 def remove(place: Place, business: Business = None, by: By = None) -> None:
     """Take an entry away: the one of exactly this place and business.  Exit status 1 where there is none."""
-    from outbound import destination
+    from outbound import destination, names
 
     with ready():
-        removed = destination.remove(place, business_id=business, who=by)
+        removed = destination.remove(place, business_id=names.maybe("business", business), who=by)
     tell("removed" if removed else "there is no such entry: see `outbound destination list`")
     if not removed:
         raise typer.Exit(1)
@@ -83,14 +85,14 @@ def list_(as_json: AsJson = False) -> None:
 @app.command("check")
 def check(
     phone: Annotated[str, typer.Argument(help="A number with its country code, like +97231234567.")],
-    business: Annotated[int, typer.Option(help="Who would call: its id.")],
+    business: Annotated[str, typer.Option(help="Who would call: its name or id.")],
     as_json: AsJson = False,
 ) -> None:
     """Say what a number is, and whether a business may call it.  Exit status 1 where it may not."""
-    from outbound import destination
+    from outbound import destination, names
 
     with ready():
-        verdict = destination.check(phone, business)
+        verdict = destination.check(phone, names.find("business", business))
     if as_json:
         tell_json(verdict._asdict())
     else:

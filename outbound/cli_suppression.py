@@ -3,14 +3,17 @@
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from outbound import moments, operator
 from outbound.calls_file import ImportReport
+from outbound.cli_calls import HIDDEN, AsCsv, one_form
 from outbound.door import AsJson, By, Misuse, ToColumn, importing, ready, tell_import
 from outbound.printing import Table, out, say, tell, tell_json
+
+CSV_ENTRY = ("id", "phone", "business_id", "business", "campaign_id", "campaign", "created_at", "reason")
 
 suppress = typer.Typer(name="suppress", no_args_is_help=True, help="Whom nobody may call.")
 consent = typer.Typer(name="consent", no_args_is_help=True, help="Who has agreed to be called.")
@@ -20,9 +23,9 @@ groups = (suppress, consent, registry)
 Phone = Annotated[str, typer.Argument(help="The number, in any writing.")]
 File = Annotated[Path, typer.Argument(help="CSV; a line names the columns.")]
 Everybody = Annotated[bool, typer.Option("--everybody", help="No business may call it.")]
-Business = Annotated[int | None, typer.Option(help="This business may not call it: its id.")]
-Campaign = Annotated[int | None, typer.Option(help="This campaign may not call it: its id.")]
-Whose = Annotated[int, typer.Option("--business", help="Whose calls it allows: its id.")]
+Business = Annotated[str | None, typer.Option(help="This business may not call it: its name or id.")]
+Campaign = Annotated[str | None, typer.Option(help="This campaign may not call it: its name or id.")]
+Whose = Annotated[str, typer.Option("--business", help="Whose calls it allows: its name or id.")]
 Region = Annotated[str | None, typer.Option(help="Country of numbers without a code, like IL; else the business's.")]
 Given = Annotated[str | None, typer.Option(help="When it was given, like 2026-11-30.")]
 
@@ -38,15 +41,14 @@ def suppress_add(
     by: By = None,
 ) -> None:
     """Let nobody call a number from now on, and end its calls that wait."""
-    from outbound import suppression
+    from outbound import names, suppression
 
     _say_for_whom(everybody, business, campaign)
     with ready():
         done = suppression.suppress(
             phone,
             who=operator.named(by),
-            business_id=business,
-            campaign_id=campaign,
+            **names.whose(business, campaign),
             reason=reason,
             region=region,
         )
@@ -64,12 +66,12 @@ def suppress_remove(
     by: By = None,
 ) -> None:
     """Take an entry off the list: the one of exactly this scope.  Exit status 1 where there is none."""
-    from outbound import suppression
+    from outbound import names, suppression
 
     _say_for_whom(everybody, business, campaign)
     with ready():
         removed = suppression.unsuppress(
-            phone, who=operator.named(by), business_id=business, campaign_id=campaign, region=region
+            phone, who=operator.named(by), **names.whose(business, campaign), region=region
         )
     tell("removed" if removed else "there is no such entry: see `outbound suppress check`")
     if not removed:
@@ -79,16 +81,17 @@ def suppress_remove(
 @suppress.command("check")
 def suppress_check(
     phone: Phone,
-    business: Annotated[int | None, typer.Option(help="Only what holds for this business: its id.")] = None,
+    business: Annotated[str | None, typer.Option(help="Only what holds for this business: its name or id.")] = None,
     region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """Show all that is known of a number: do-not-call entries, consents, registry checks."""
-    from outbound import suppression
+    from outbound import names, suppression
 
     with ready():
-        rows = suppression.known_of(phone, business_id=business, region=region)
-        zone = suppression.zone_of(phone, business_id=business, region=region)
+        business_id = names.maybe("business", business)
+        rows = suppression.known_of(phone, business_id=business_id, region=region)
+        zone = suppression.zone_of(phone, business_id=business_id, region=region)
     if as_json:
         tell_json([row._asdict() for row in rows])
         return
@@ -97,6 +100,52 @@ def suppress_check(
         shown = (moments.shown(one, zone) if isinstance(one, datetime) else one for one in row[1:])
         table.add_row(row.fact.replace("_", " "), *shown)
     out.print(table if rows else "nothing is known of it")
+
+
+@suppress.command("list")
+def suppress_list(
+    everybody: Annotated[bool, typer.Option("--everybody", help="Only what holds for everybody.")] = False,
+    business: Annotated[str | None, typer.Option(help="Only this business's own entries: its name or id.")] = None,
+    campaign: Annotated[str | None, typer.Option(help="Only this campaign's own entries: its name or id.")] = None,
+    limit: Annotated[int, typer.Option(help="How many at most, the newest ones.")] = 20,
+    before: Annotated[int, typer.Option(min=0, help="Go on before this entry: what the page before said.")] = 0,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """List the do-not-call entries, the newest first."""
+    from outbound import names, suppression
+    from outbound.spreadsheet import Writer
+
+    one_form(as_json, as_csv)
+    if everybody and (business is not None or campaign is not None):
+        raise Misuse("give --everybody, or --business or --campaign")
+    with ready():
+        scope = names.whose(business, campaign)
+        rows, last = suppression.entries(**scope, everybody=everybody, limit=limit, before=before)
+    if as_json:
+        tell_json({"entries": rows, "next": last})
+        return
+    if as_csv:
+        writer = Writer(CSV_ENTRY)
+        for row in rows:
+            writer.write(row)
+    elif rows:
+        table = Table("id", "number", "for", "since", "reason")
+        for row in rows:
+            table.add_row(
+                row["id"], row.get("phone", HIDDEN), _whom(row), f"{row['created_at']:%Y-%m-%d}", row.get("reason")
+            )
+        out.print(table)
+    else:
+        tell("there is no such entry")
+    if last is not None:
+        say(f"more: --before {last}")
+
+
+def _whom(row: dict[str, Any]) -> str:
+    if row["campaign_id"] is not None:
+        return f"campaign {row['campaign_id']} {row['campaign']}"
+    return "everybody" if row["business_id"] is None else f"business {row['business_id']} {row['business']}"
 
 
 @suppress.command("import")
@@ -112,7 +161,7 @@ def suppress_import(
     as_json: AsJson = False,
 ) -> None:
     """Put a file of numbers on the list: phone, reason.  A second time adds nothing; exit status 1 if some are bad."""
-    from outbound import suppression
+    from outbound import names, suppression
 
     _say_for_whom(everybody, business, campaign)
     _import(
@@ -121,8 +170,7 @@ def suppress_import(
         lambda progress: suppression.import_suppressions(
             file,
             who=operator.named(by),
-            business_id=business,
-            campaign_id=campaign,
+            **names.whose(business, campaign),
             reason=reason,
             region=region,
             to_column=to_column,
@@ -142,13 +190,13 @@ def consent_give(
     by: By = None,
 ) -> None:
     """Write down a consent."""
-    from outbound import suppression
+    from outbound import names, suppression
 
     with ready():
         new = suppression.give_consent(
             phone,
             who=operator.named(by),
-            business_id=business,
+            business_id=names.find("business", business),
             given_at=given_at,
             expires_at=expires,
             source=source,
@@ -161,10 +209,12 @@ def consent_give(
 @consent.command("revoke")
 def consent_revoke(phone: Phone, business: Whose, region: Region = None, by: By = None) -> None:
     """Write down that somebody does not agree, or no longer."""
-    from outbound import suppression
+    from outbound import names, suppression
 
     with ready():
-        new = suppression.revoke_consent(phone, who=operator.named(by), business_id=business, region=region)
+        new = suppression.revoke_consent(
+            phone, who=operator.named(by), business_id=names.find("business", business), region=region
+        )
     tell("revoked" if new else "was revoked already")
 
 
@@ -179,7 +229,7 @@ def consent_import(
     as_json: AsJson = False,
 ) -> None:
     """Write down a file of consents: phone, given, expires, source.  Exit status 1 where lines were refused."""
-    from outbound import suppression
+    from outbound import names, suppression
 
     _import(
         file,
@@ -187,7 +237,7 @@ def consent_import(
         lambda progress: suppression.import_consents(
             file,
             who=operator.named(by),
-            business_id=business,
+            business_id=names.find("business", business),
             given_at=given_at,
             region=region,
             to_column=to_column,
@@ -224,7 +274,7 @@ def registry_import(
     )
 
 
-def _say_for_whom(everybody: bool, business: int | None, campaign: int | None) -> None:
+def _say_for_whom(everybody: bool, business: str | None, campaign: str | None) -> None:
     """An option that was forgotten must not keep the neighbours from calling, or let them call again."""
     if everybody == (business is not None or campaign is not None):
         raise Misuse("say for whom: --everybody, or --business, or --campaign")

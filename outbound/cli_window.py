@@ -10,7 +10,7 @@ from outbound.printing import Table, out, say, tell, tell_json
 
 app = typer.Typer(no_args_is_help=True, help="When callees may be called, by the clocks at their place.")
 
-WindowId = Annotated[int, typer.Argument(help="Its id in `outbound window list`.")]
+WindowId = Annotated[str, typer.Argument(metavar="WINDOW", help="Its name or id.")]
 
 
 @app.command("add")
@@ -81,11 +81,12 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show calling hours, their days off and half-days, and what they do not cover."""
-    from outbound import window
+    from outbound import names, window
 
     with ready():
-        row, days = window.one(window_id)
-        opening = window.opens_at(window_id, zone) if zone else None
+        shown = names.find("window", window_id)
+        row, days = window.one(shown)
+        opening = window.opens_at(shown, zone) if zone else None
     if as_json:
         data = row._asdict() | {"days": [day._asdict() for day in days]} | ({"opens_at": opening} if zone else {})
         tell_json(data)
@@ -109,23 +110,24 @@ def day(
     by: By = None,
 ) -> None:
     """Close one day, give it hours of its own, or make it like its weekday again."""
-    from outbound import window
+    from outbound import names, window
 
     if usual == (hours is not None):
         raise Misuse("give the day's --hours (`off`, or like `09:00-13:00`), or --usual: one of them")
     with ready():
-        window.set_day(window_id, date, hours, who=operator.named(by))
+        window.set_day(names.find("window", window_id), date, hours, who=operator.named(by))
 
 
 @app.command("assign")
 def assign(
-    window: Annotated[int | None, typer.Option(help="The window's id.")] = None,
+    window: Annotated[str | None, typer.Option(help="The window's name or id.")] = None,
     none: Annotated[bool, typer.Option("--none", help="Take its window away.")] = False,
-    business: Annotated[int | None, typer.Option(help="All calls of this business: its id.")] = None,
-    campaign: Annotated[int | None, typer.Option(help="The calls of this campaign: its id.")] = None,
+    business: Annotated[str | None, typer.Option(help="All calls of this business: its name or id.")] = None,
+    campaign: Annotated[str | None, typer.Option(help="The calls of this campaign: its name or id.")] = None,
     by: By = None,
 ) -> None:
     """Let the calls of a business or a campaign keep to calling hours; a campaign keeps to its business's as well."""
+    from outbound import names
     from outbound.window import assign
 
     if none == (window is not None):
@@ -133,10 +135,11 @@ def assign(
     if (business is None) == (campaign is None):
         raise Misuse("say whose calls: --business or --campaign, one of them")
     with ready():
+        window_id = names.maybe("window", window)
         if business is not None:
-            waited = assign("business", business, window, who=operator.named(by))
+            waited = assign("business", names.find("business", business), window_id, who=operator.named(by))
         elif campaign is not None:
-            waited = assign("campaign", campaign, window, who=operator.named(by))
+            waited = assign("campaign", names.find("campaign", campaign), window_id, who=operator.named(by))
     tell(f"{waited} calls that waited for a window ask anew")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from threading import Event
 from typing import NamedTuple
 
-from outbound import db, logs, operator, phone_numbers, plain_text
+from outbound import db, logs, names, operator, phone_numbers, plain_text
 from outbound.call import IN_THE_AIR, WAITING
 from outbound.config import settings
 
@@ -80,9 +80,14 @@ def _read_scope(what: str, key: str | None) -> Scope:
             raise BadControl(f"which number?  It {refusal}") from None
     if what not in ("business", "campaign", "call"):
         raise BadControl("say what: everything, business ID, campaign ID, number +972…, or call ID")
-    if not (key and key.isascii() and key.isdigit() and len(key) <= 19 and int(key) <= ID_MAX):
-        raise BadControl(f"which {what}?  Give its id, a whole number")
-    return Scope(what, str(int(key)))
+    if not key:
+        raise BadControl(
+            f"which {what}?  Give its id" + (", its CA…, its key or its number" if what == "call" else " or name")
+        )
+    try:
+        return Scope(what, str(names.call(key) if what == "call" else names.find(what, key)))  # type: ignore[arg-type]
+    except names.NoSuchName as refusal:
+        raise BadControl(str(refusal)) from None
 
 
 def pause(scope: Scope, *, reason: str | None = None, by: str | None = None) -> int:
@@ -110,11 +115,11 @@ def stop(scope: Scope, *, reason: str | None = None, by: str | None = None) -> i
 
 
 def _pause(scope: Scope, action: str, reason: str | None, by: str | None) -> tuple[int, int]:
-    reason, who = _line(reason, "the reason"), _who(by)
+    reason, who = line(reason, "the reason"), _who(by)
 
     def move(connection: db.Connection) -> tuple[int, int]:
         hold = _hold_call if scope.scope == "call" else _hold_scope
-        claims, hang_ups = hold(connection, scope, action, reason)
+        claims, hang_ups = hold(connection, scope, action, reason, who)
         _audit(connection, who, action, scope, reason=reason, claims_taken_back=claims, hang_ups=hang_ups)
         return claims, hang_ups
 
@@ -123,22 +128,25 @@ def _pause(scope: Scope, action: str, reason: str | None, by: str | None) -> tup
     return claims, hang_ups
 
 
-def _hold_scope(connection: db.Connection, scope: Scope, action: str, reason: str | None) -> tuple[int, int]:
+def _hold_scope(connection: db.Connection, scope: Scope, action: str, reason: str | None, who: str) -> tuple[int, int]:
     sql.wait_for_turn(connection)
     claims = sql.pause_scope(connection, **scope._asdict(), reason=reason)
     # After it, as a statement of its own: what a worker began to dial before the pause is seen only now.
-    stops = action == "stop"
-    hang_ups = sql.request_hang_ups(connection, **scope._asdict(), hang_up="completed") if stops else 0
-    return claims, hang_ups
+    return claims, _ask_for_end(connection, scope, "completed", reason, who) if action == "stop" else 0
 
 
-def _hold_call(connection: db.Connection, scope: Scope, action: str, _reason: str | None) -> tuple[int, int]:
-    was = sql.pause_call(connection, call_id=scope.id)
+def _hold_call(connection: db.Connection, scope: Scope, action: str, reason: str | None, who: str) -> tuple[int, int]:
+    stopped = {"who": who, "reason": reason} if action == "stop" else {"who": None, "reason": None}
+    was = sql.pause_call(connection, call_id=scope.id, **stopped)
     if was in WAITING:
         return int(was == "claimed"), 0
     if was in IN_THE_AIR and action == "stop":
-        return 0, sql.request_hang_ups(connection, **scope._asdict(), hang_up="completed")
+        return 0, _ask_for_end(connection, scope, "completed", reason, who)
     raise _cannot(scope, was)
+
+
+def _ask_for_end(connection: db.Connection, scope: Scope, hang_up: str, reason: str | None, who: str) -> int:
+    return int(sql.request_hang_ups(connection, **scope._asdict(), hang_up=hang_up, reason=reason, who=who))
 
 
 def _cannot(scope: Scope, status: str) -> BadControl:
@@ -223,32 +231,38 @@ def cancel(
     Raises:
         BadControl: it is a call that is in progress or has ended, or the reason is no line of text.
     """
-    reason, who = _line(reason, "the reason"), _who(by)
-    one_by_one = scope._asdict() | {"id": scope.id, "batch_max": _BATCH, "reason": reason}
+    reason, who = line(reason, "the reason"), _who(by)
+    one_by_one = scope._asdict() | {"id": scope.id, "batch_max": _BATCH, "reason": reason, "who": who}
     if scope.scope == "call":
-        canceled = db.persist(lambda: db.transact(lambda c: _cancel_call(c, scope, who, one_by_one)), _TURN_WAIT_S)
+        canceled = db.persist(
+            lambda: db.transact(lambda c: _cancel_call(c, scope, who, reason, one_by_one)), _TURN_WAIT_S
+        )
     else:
-        canceled = _cancel_scope(scope, who, one_by_one, tell)
+        canceled = _cancel_scope(scope, who, reason, one_by_one, tell)
     log.warning("control.cancel", scope=scope.scope, waiting=canceled.waiting, in_the_air=canceled.in_the_air)
     return canceled
 
 
-def _cancel_call(connection: db.Connection, scope: Scope, who: str, batch: dict[str, object]) -> Canceled:
+def _cancel_call(
+    connection: db.Connection, scope: Scope, who: str, reason: str | None, batch: dict[str, object]
+) -> Canceled:
     waiting = sql.cancel_calls(connection, **batch, id_max=ID_MAX)
-    in_the_air = sql.request_hang_ups(connection, **scope._asdict(), hang_up="canceled")
+    in_the_air = _ask_for_end(connection, scope, "canceled", reason, who)
     if not waiting and not in_the_air:
         raise _cannot(scope, sql.status_of(connection, call_id=scope.id))
-    _audit(connection, who, "cancel", scope, reason=batch["reason"], waiting=waiting, in_the_air=in_the_air)
+    _audit(connection, who, "cancel", scope, reason=reason, waiting=waiting, in_the_air=in_the_air)
     return Canceled(waiting, in_the_air)
 
 
-def _cancel_scope(scope: Scope, who: str, batch: dict[str, object], tell: Callable[[int], None]) -> Canceled:
+def _cancel_scope(
+    scope: Scope, who: str, reason: str | None, batch: dict[str, object], tell: Callable[[int], None]
+) -> Canceled:
     def begin(connection: db.Connection) -> int:
         sql.wait_for_turn(connection)  # no claim that is being made escapes
-        _audit(connection, who, "cancel", scope, reason=batch["reason"])
+        _audit(connection, who, "cancel", scope, reason=reason)
         id_max = int(sql.hold_scope(connection, **scope._asdict()))
         # Before the batches, too: a call that is marked makes no next attempt, and is not queued again.
-        sql.request_hang_ups(connection, **scope._asdict(), hang_up="canceled")
+        _ask_for_end(connection, scope, "canceled", reason, who)
         return id_max
 
     def one_batch(connection: db.Connection) -> int:
@@ -260,9 +274,15 @@ def _cancel_scope(scope: Scope, who: str, batch: dict[str, object], tell: Callab
     while moved := db.persist(lambda: db.transact(one_batch), for_s=_TURN_WAIT_S):
         waiting += moved
         tell(waiting)
-    in_the_air = db.run(sql.request_hang_ups, **scope._asdict(), hang_up="canceled")
+    in_the_air = db.with_connection(lambda connection: _ask_for_end(connection, scope, "canceled", reason, who))
     db.run(sql.end_hold, **scope._asdict())
     return Canceled(waiting, in_the_air)
+
+
+def count_to_cancel(scope: Scope) -> tuple[int, int, int]:
+    """How many calls of the scope wait, ring, and are talked in: what `cancel` closes, ends, and leaves alone."""
+    row = db.run(sql.count_to_cancel, **scope._asdict(), id=scope.id)
+    return row.waiting, row.ringing, row.talking
 
 
 def limit(
@@ -354,10 +374,11 @@ def _audit(connection: db.Connection, who: str, action: str, scope: Scope, **det
 
 
 def _who(by: str | None) -> str:
-    return _line(by, "the name after --by") or operator.name()
+    return line(by, "the name after --by") or operator.name()
 
 
-def _line(text: str | None, what: str) -> str | None:
+def line(text: str | None, what: str) -> str | None:
+    """One line of text, None where it is empty; or raise BadControl."""
     if text and len(text) > TEXT_MAX:
         raise BadControl(f"{what} must be one line of {TEXT_MAX} characters at most")
     if text and (fault := plain_text.fault(text)):

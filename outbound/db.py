@@ -407,6 +407,14 @@ def allow_minutes(connection: Connection, minutes: int) -> None:
     sql.allow_minutes(connection, minutes=minutes)
 
 
+def stream(connection: Connection, statement: Any, **parameters: Any) -> Iterator[Row]:
+    """The rows of a statement, some thousand at a time, in the transaction that *connection* is in."""
+    with connection.cursor("stream", row_factory=namedtuple_row) as cursor:
+        cursor.itersize = 2000
+        cursor.execute(statement.sql.encode(), parameters)
+        yield from cursor
+
+
 def run_script(connection: Connection, text: str) -> None:
     """Run several statements without parameters, as a migration's file holds them."""
     connection.execute(text.encode(), prepare=False)

@@ -105,7 +105,7 @@ def _play(out: Console, err: Console, place: Place, *, as_json: bool, keep: bool
         kept = demo_report.are_kept(summary)
         demo_report.report(out, summary, kept=kept, as_json=as_json)
         faulty = [call.id for call in db.run(sql.every_call) if call.trace]
-        look = ["status", *(f"why {call_id}" for call_id in faulty[:1])]
+        look = ["status", "calls", *(f"why {call_id}" for call_id in faulty[:1])]
         if keep:
             heading = "everything is still up until Ctrl-C; meanwhile, in another terminal:"
             demo_report.suggest(err, place, heading, look)

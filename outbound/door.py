@@ -32,9 +32,7 @@ __all__ = [
     "until_told_to_stop",
 ]
 
-BusinessOption = Annotated[
-    int, typer.Option("--business", help="Whose call this is: its id in `outbound business list`.")
-]
+BusinessOption = Annotated[str, typer.Option("--business", help="Whose: its name or id.")]
 ToColumn = Annotated[
     str | None,
     typer.Option(

@@ -56,7 +56,8 @@ class EnqueuedCall:
     A call that is in the queue now; `created` is False where it was there already.
 
     `note` says what was made of a due moment that the clocks of that day show twice, or not at all; `due` is the moment
-    as it was understood, with weekday and zone, where one was given.
+    as it was understood, with weekday and zone, where one was given.  `has_key` is False where another key, or none,
+    has the call that was there already: it is a live one to the same telephone.
     """
 
     call_id: int
@@ -64,6 +65,7 @@ class EnqueuedCall:
     created: bool
     note: str | None = None
     due: str | None = None
+    has_key: bool = True
 
 
 def enqueue_call(
@@ -77,6 +79,7 @@ def enqueue_call(
     key: str | None = None,
     contact: Mapping[str, str] | None = None,
     time_zone: str | None = None,
+    own_key: str | None = None,
 ) -> EnqueuedCall:
     """
     Put one call in the queue, inside the caller's own transaction; it is dialed after that commits.
@@ -93,6 +96,7 @@ def enqueue_call(
         contact: what is known of the callee, for `{{field}}` in TwiML and for call_contact(call_sid); at most 50
             fields of 1,000 characters, 8 KiB in all.
         time_zone: the callee's, an IANA name, which becomes that of today; otherwise it is told from the number.
+        own_key: a key of our own making, which no caller may give.
 
     Returns:
         the new call, or the one that is there already: same key, or a live call of this business to this number.
@@ -108,6 +112,8 @@ def enqueue_call(
     call = new_call.read(
         caller, to_number, from_number, due_at, key, contact, time_zone, lambda number: zone_of(number, connection)
     )
+    if own_key is not None:
+        call = call._replace(idempotency_key=own_key)
     for _ in range(5):  # a twin that was committed in this instant is seen at the second look
         given = import_writer.columns([call]) | _NO_BATCH
         for row in sql.enqueue_calls(connection, campaign_id=campaign, again=True, dry=False, **given):
@@ -119,7 +125,7 @@ def enqueue_call(
             if there.key_of_another:
                 raise BadCall(KEY_OF_ANOTHER)
             if there.id is not None:
-                return EnqueuedCall(there.id, there.status, created=False)
+                return EnqueuedCall(there.id, there.status, created=False, has_key=there.has_key)
     raise BadCall("another call to this number is being written at this moment: try again")
 
 

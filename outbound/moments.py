@@ -116,6 +116,17 @@ def shown(at: datetime, zone: str | None) -> str:
     return f"{DAYS[local.weekday()]} {local:%Y-%m-%d %H:%M}{seconds and ':' + seconds} {zone or 'UTC'}"
 
 
+def short(at: datetime | None, zone: str, *, seconds: bool = False) -> str:
+    """A moment in a table whose zone is named beside it, like `Mon 11-30 09:00`; empty for None."""
+    if at is None:
+        return ""
+    try:
+        local = at.astimezone(zoneinfo.ZoneInfo(zone))
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return shown(at, None)
+    return f"{DAYS[local.weekday()]} {local:%m-%d %H:%M}" + (f":{local:%S}" if seconds else "")
+
+
 @lru_cache(1000)  # a file's rows have few
 def _of_text(text: str, zone: str | None, day_alone: bool, order: Order | None) -> Moment:
     value = _written(_clean(text), order)

@@ -20,7 +20,8 @@ FIELDS_MAX = 50  # of a contact
 FIELD_MAX = 1000  # characters of one, and of its name a tenth
 CONTACT_MAX = 8192  # bytes of all of them as JSON, which each attempt carries with it
 
-_OWN_KEYS = "retry:"  # the keys of further attempts
+AGAIN = "again:"  # the keys of calls that an operator has made again
+_OWN_KEYS = ("retry:", AGAIN)  # and of further attempts
 _json = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -165,7 +166,7 @@ def _key(key: str | None) -> str | None:
     if key and (fault := plain_text.fault(key)):
         raise BadCall(f"`key` {fault}")
     if key and key.startswith(_OWN_KEYS):
-        raise BadCall(f"`key` may not begin with {_OWN_KEYS} which is how further attempts are named")
+        raise BadCall(f"`key` may not begin with {key.split(':')[0]}: which is how further attempts are named")
     return key or None
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from outbound import callee_zone, calls_file, db, moments, new_entry, plain_text
+from outbound import callee_zone, calls_file, db, moments, names, new_entry, plain_text
 from outbound.callee_zone import CalleeZones
 from outbound.calls_file import BadFile, ImportReport, Numbers
 from outbound.new_entry import BadSuppression, Consent, Scope
@@ -16,6 +16,7 @@ __all__ = [
     "BadSuppression",
     "ImportReport",
     "Suppressed",
+    "entries",
     "give_consent",
     "import_consents",
     "import_registry",
@@ -29,6 +30,9 @@ __all__ = [
 sql = db.statements("suppression")
 
 CHUNK_ROWS = 1000  # one transaction each: an import that is interrupted keeps what it has, and is repeated whole
+ENTRIES_MAX = 1_000_000  # that one command lists
+SCAN_MAX = 100_000  # entries that one statement looks at
+SCANS_MAX = 100
 AGAIN_S = 30  # for a chunk that met another import in the opposite order, or a database that is away
 
 T = TypeVar("T")
@@ -110,6 +114,44 @@ def zone_of(phone: str, *, business_id: int | None = None, region: str | None = 
     """
     scope = _scope(business_id, None, region)
     return callee_zone.zone_of(new_entry.phone(phone, scope)) or scope.time_zone
+
+
+def entries(
+    *,
+    business_id: int | None = None,
+    campaign_id: int | None = None,
+    everybody: bool = False,
+    limit: int,
+    before: int = 0,
+) -> tuple[list[dict[str, Any]], int | None]:
+    """
+    The do-not-call entries, the newest first, *limit* of them at most; and the id before which the next ones are.
+
+    Args:
+        business_id, campaign_id: only entries of exactly this scope; `everybody`, only those for everybody.
+        before: an entry's id; 0 for none.
+
+    Returns:
+        entries with `phone` and `reason` where the database role may see them.
+    """
+    if not 1 <= limit <= ENTRIES_MAX:
+        raise BadSuppression(f"--limit is a whole number from 1 to {ENTRIES_MAX}")
+    scope = {"business_id": business_id, "campaign_id": campaign_id, "everybody": everybody}
+    found: list[dict[str, Any]] = []
+    last: int | None = before or None
+    for _ in range(SCANS_MAX):
+        rows = db.run(sql.list_entries, before_id=last, page_max=limit - len(found), scan_max=SCAN_MAX, **scope)
+        found += [row._asdict() for row in rows if row.is_shown]
+        last = rows[-1].id if rows and (len(found) == limit or rows[-1].is_end) else None
+        if last is None or len(found) == limit:
+            break
+    if found and names.sees_numbers():
+        words = {row.id: row for row in db.run(sql.words_of_entries, ids=[entry["id"] for entry in found])}
+        for entry in found:
+            entry |= {"phone": words[entry["id"]].phone, "reason": words[entry["id"]].reason}
+    for entry in found:
+        del entry["is_shown"], entry["is_end"]
+    return found, last
 
 
 def import_suppressions(

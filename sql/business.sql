@@ -51,3 +51,44 @@ select business.id, name, time_zone, default_region, look_back_hours, carrier_ac
        array(select phone from business_number where business_id = business.id order by created_at, phone) as phones
   from business
  order by id;
+
+-- name: show_business(business_id)^
+-- Returns  a business without what not every role may see, or nothing
+select business.id, business.name, business.time_zone, business.default_region, business.created_at,
+       business.look_back_hours, retry_ladder.name as ladder, calling_window.name as window_name
+  from business
+  left join retry_ladder on retry_ladder.id = business.ladder_id
+  left join calling_window on calling_window.id = business.window_id
+ where business.id = :business_id;
+
+-- name: words_of_business(business_id)^
+-- Returns  the rest of a business: its numbers, what it plays, and what limits and holds it
+select array(select phone from business_number where business_id = business.id order by created_at, phone) as phones,
+       carrier_account, voice_url, twiml, coalesce(control.state, 'running') as state, control.state_reason,
+       control.state_since, control.calls_per_second, control.live_max, coalesce(control.weight, 1) as weight,
+       cap.calls_per_hour, cap.calls_per_day, cap.minutes_per_hour, cap.minutes_per_day,
+       array(select place || case when allowed then '' else ' (closed)' end
+               from destination
+              where destination.business_id = business.id
+              order by place) as destinations
+  from business
+  left join dial_control as control on control.scope = 'business' and control.key = business.id::text
+  left join spend_cap as cap on cap.scope = 'business' and cap.key = business.id::text
+ where business.id = :business_id;
+
+-- name: count_live(business_id)
+-- Returns  how many of its calls wait, up to 100,000, and are in the air
+select status, count(*) as calls
+  from (select status
+          from call_log
+         where business_id = :business_id and status in ('claimed', 'initiated', 'ringing', 'in-progress')
+        union all
+        (select status
+           from call_log
+          where business_id = :business_id and direction = 'outbound' and status = 'queued'
+          limit 100000)) as live
+ group by status
+ order by status;
+
+-- name: campaigns_of(business_id)
+select id, name, starts_at, ends_at from campaign where business_id = :business_id order by id;

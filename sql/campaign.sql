@@ -71,8 +71,12 @@ select id, time_zone, default_region, coalesce(voice_url, twiml) is not null as 
  where id = :business_id;
 
 -- name: find_ladder(business_id, name)$
--- Returns  the id of the business's ladder of this name, or nothing
-select id from retry_ladder where business_id = :business_id and name = :name;
+-- Returns  the id of the business's ladder of this name, or of this id; or nothing
+select id
+  from retry_ladder
+ where business_id = :business_id and (name = :name or id::text = :name)
+ order by name <> :name
+ limit 1;
 
 -- name: numbers_of_others(business_id, phones)
 -- Returns  those of the numbers that are another business's own: nobody calls with a neighbour's number

@@ -77,8 +77,8 @@ select coalesce((select state = 'paused' from was), false);
 -- name: status_of(call_id)$
 select status from call_log where id = :call_id;
 
--- name: pause_call(call_id)$
--- Hold one call that is not in the air.
+-- name: pause_call(call_id, who, reason)$
+-- Hold one call that is not in the air; with `who`, somebody wanted an end of it.
 --
 -- Moves    claimed -> queued
 -- Returns  its status as it was, or as it is where it cannot be held any more
@@ -88,7 +88,9 @@ with call as (
     select id, status from call_log where id = :call_id for update
 ), moved as (
     update call_log
-       set status = 'queued', overdue_at = null, paused_at = now()
+       set status = 'queued', overdue_at = null, paused_at = now(),
+           stopped_by = coalesce(:who::text, stopped_by),
+           stop_reason = case when :who::text is null then stop_reason else :reason::text end
       from call
      where call_log.id = call.id and call.status in ('queued', 'claimed')
 ), stays as (
@@ -108,7 +110,7 @@ with question as (
     update call_in_question set was_paused = false where call_id = :call_id and answer is null returning call_id
 ), moved as (
     update call_log
-       set paused_at = null
+       set paused_at = null, stopped_by = null, stop_reason = null
      where id = :call_id
        and status = 'queued'
        and paused_at is not null
@@ -137,8 +139,8 @@ select coalesce(max(id), 0) from call_log;
 -- name: end_hold(scope, key)!
 update dial_control set hold_until = null where scope = :scope and key = :key;
 
--- name: cancel_calls(scope, key, id, id_max, batch_max, reason)$
--- Close calls of this scope that nobody has begun to dial, up to call id_max.
+-- name: cancel_calls(scope, key, id, id_max, batch_max, reason, who)$
+-- Close calls of this scope that nobody has begun to dial, up to call id_max; their rows say who wanted it, and why.
 --
 -- Moves    queued, claimed -> canceled
 -- Returns  how many; none where nothing is left
@@ -189,6 +191,8 @@ with waiting as (
        set status = 'canceled',
            error_code = 'operator_canceled',
            error_message = 'An operator canceled it' || coalesce(': ' || :reason::text, '') || '.',
+           stopped_by = :who,
+           stop_reason = :reason,
            overdue_at = null,
            held_by = null,
            ended_at = now()
@@ -201,8 +205,9 @@ with waiting as (
 )
 select count(*) from moved;
 
--- name: request_hang_ups(scope, key, hang_up)$
+-- name: request_hang_ups(scope, key, hang_up, reason, who)$
 -- Have the carrier told to end the calls of this scope that are in the air; `canceled` leaves alone what was answered.
+-- Their rows say who wanted it first, and why.
 --
 -- Moves    nothing: the carrier's word does
 -- Returns  how many
@@ -225,6 +230,8 @@ with live as (
     update call_log
        set hang_up = case when hang_up = 'completed' then hang_up else :hang_up end,
            hang_up_asked_at = null,
+           stopped_by = case when hang_up in (:hang_up, 'completed') then stopped_by else :who end,
+           stop_reason = case when hang_up in (:hang_up, 'completed') then stop_reason else :reason end,
            paused_at = case  -- should it come back unsent, it stays
                when :scope = 'call' and :hang_up = 'completed' and call_sid is null then now()
                else paused_at
@@ -247,6 +254,28 @@ select count(*)
            when 'campaign' then campaign_id::text = :key
            when 'number' then from_number = :key
            when 'call' then id::text = :key
+       end;
+
+-- name: count_to_cancel(scope, key, id)^
+-- Returns  how many calls of this scope wait, ring or are being dialed, and are talked in
+select count(*) filter (where status in ('queued', 'claimed')) as waiting,
+       count(*) filter (where status in ('initiated', 'ringing')) as ringing,
+       count(*) filter (where status = 'in-progress') as talking
+  from (select status, id, business_id, campaign_id, from_number
+          from call_log
+         where :scope <> 'call'
+           and status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')
+           and direction = 'outbound'
+        union all
+        select status, id, business_id, campaign_id, from_number
+          from call_log
+         where :scope = 'call' and id = :id) as call
+ where case :scope
+           when 'account' then true
+           when 'business' then business_id::text = :key
+           when 'campaign' then campaign_id::text = :key
+           when 'number' then from_number = :key
+           when 'call' then true
        end;
 
 -- name: set_limits(scope, key, sets_rate, calls_per_second, sets_live_max, live_max, weight)!

@@ -42,7 +42,8 @@ select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regc
 --
 -- Moves    queued -> claimed; queued -> canceled where something final stands in the way
 -- Returns  one row per call moved, with its status; none where no worker is alive
--- Races    other dispatchers wait for their turn (take_turn); a row that somebody holds is skipped
+-- Races    other dispatchers wait for their turn (take_turn); a row that somebody holds is skipped, and one that was
+--          given a later time meanwhile is left
 -- Undo     release_claims; release_overdue_claims in cleanup.sql
 with scope as materialized (
     select * from dial_scope(:account_rate, only_capped => true)
@@ -178,7 +179,7 @@ with scope as materialized (
      cross join lateral (
            select
              from call_log
-            where call_log.id = decided.id and status = 'queued' and paused_at is null
+            where call_log.id = decided.id and status = 'queued' and paused_at is null and due_at <= now()
               for update skip locked
      ) as still_queued
 ), moved as (

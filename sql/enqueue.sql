@@ -149,12 +149,12 @@ select 0, null, null, place, fault,
 -- batch, or else the last one that was dialed to it.
 --
 -- Returns  of each its `place`, from 1; the `telephone`, in the one form that stands for it; `id` and `status` of the call
---          that keeps it out, or NULL; `key_of_another` true where the key belongs to a call of another telephone;
---          `live_status` and `live_due_at` of the live one; `is_twin` true where the batch's own was created at one of
---          `created_ats`; `keeps_time` true where it waits for another moment than was given now; `dialed_id` and
---          `dialed_at` of the last one dialed
+--          that keeps it out, or NULL; `has_key` true where that has this very key, and `key_of_another` where it is a call
+--          of another telephone; `live_status` and `live_due_at` of the live one; `is_twin` true where the batch's own was
+--          created at one of `created_ats`; `keeps_time` true where it waits for another moment than was given now;
+--          `dialed_id` and `dialed_at` of the last one dialed
 select given.place, phone_key(given.to_number) as telephone, coalesce(keyed.id, live.id, reached.id) as id,
-       coalesce(keyed.status, live.status, reached.status) as status,
+       coalesce(keyed.status, live.status, reached.status) as status, keyed.id is not null as has_key,
        phone_key(keyed.to_number) <> phone_key(given.to_number) as key_of_another,
        live.status as live_status, live.due_at as live_due_at,
        coalesce(reached.created_at = any(:created_ats::timestamptz[]), false) as is_twin,

@@ -21,13 +21,17 @@ with added as (
 select id from added;
 
 -- name: use_ladder(business_id, name, who)$
--- Let a business's calls take this ladder that have no other; none, where the name is NULL.
+-- Let a business's calls take this ladder that have no other, by its name or id; none, where that is NULL.
 --
 -- Returns  the business's id, or nothing where there is no such business, or no ladder of that name
 with changed as (
     update business
        set ladder_id = ladder.id
-      from (select id from retry_ladder where business_id = :business_id and name = :name
+      from ((select id
+               from retry_ladder
+              where business_id = :business_id and (name = :name or id::text = :name)
+              order by name <> :name
+              limit 1)
             union all
             select null where :name::text is null) as ladder
      where business.id = :business_id

@@ -133,7 +133,10 @@ with past as (
 ), old as (
     select batch.id
       from batch, past
-     where batch.imported_at < past.moment and not exists (select from call_log where batch_id = batch.id)
+     where batch.imported_at < past.moment
+       -- Two conditions, for each has an index of its own.
+       and not exists (select from call_log where batch_id = batch.id and retry_of is null)
+       and not exists (select from call_log where batch_id = batch.id and retry_of is not null)
      order by batch.imported_at
      limit :batch_max
        for update of batch skip locked

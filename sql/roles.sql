@@ -9,7 +9,8 @@
 --
 --   owner        has the tables: migrates, rolls back, adopts, forgets a person
 --   application  worker, scheduler, web and the operators' commands: rows, and no structure; of an audit it may only add
---   reader       dashboards: counts, ids, states and times; no phone number, and nothing that somebody wrote
+--   reader       dashboards, and the operators' commands that only show: counts, ids, states and times; no phone number,
+--                and nothing that somebody wrote
 --   voice        a voice application: what is known of the callee of a call that is live, by its call_sid
 --
 -- What it rules is what belongs to the owner of call_log in this schema, or to an account that has the owner's role, so
@@ -121,6 +122,9 @@ begin
         execute format('grant execute on routine %s to %I', target.name, application);
         if target.proname = 'call_contact' then
             execute format('grant execute on routine %s to %I', target.name, voice);
+        end if;
+        if target.proname = 'find_calls' then  -- gives ids and moments, and looks for no number that is asked for
+            execute format('grant execute on routine %s to %I', target.name, reader);
         end if;
     end loop;
 

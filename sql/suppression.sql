@@ -48,6 +48,8 @@ with entry as (
        set status = 'canceled',
            error_code = 'suppressed',
            error_message = obstacle_sentence('suppressed'),
+           stopped_by = :who,
+           stop_reason = nullif(:reason::text, ''),
            ended_at = now(),
            overdue_at = null,
            held_by = null
@@ -222,3 +224,48 @@ with given as (
      where written > 0
 )
 select written, case when exists (select from moved) then pg_notify('outbound_due', '') end as woken from total;
+
+-- name: list_entries(before_id, business_id, campaign_id, everybody, page_max, scan_max)
+-- Look through the do-not-call list from its newest entry on, at scan_max entries at most.
+--
+-- Returns  entries, newest first: `is_shown` where it is one of those that are asked for; the last one that was looked at is
+--          there in any case, and is `is_end` where others may follow
+with depth as (
+    select case
+               when :business_id::bigint is null and :campaign_id::bigint is null and not :everybody::boolean
+                   then :page_max::bigint
+               else :scan_max::bigint
+           end as most
+), seen as materialized (
+    select id, business_id, campaign_id, created_at
+      from suppression
+     where id < coalesce(:before_id::bigint, 9223372036854775807)
+     order by id desc
+     limit (select most from depth)
+), judged as (
+    select seen.*,
+           coalesce(case
+               when :campaign_id::bigint is not null then campaign_id = :campaign_id
+               when :business_id::bigint is not null then business_id = :business_id
+               when :everybody::boolean then business_id is null
+               else true
+           end, false) as is_shown,
+           id = (select min(id) from seen) and (select count(*) from seen) >= (select most from depth) as is_end
+      from seen
+), shown as (
+    select * from judged where is_shown order by id desc limit :page_max
+), page as (
+    select * from shown
+    union
+    select * from judged where is_end and (select count(*) from shown) < :page_max
+)
+select page.id, page.business_id, business.name as business, page.campaign_id, campaign.name as campaign,
+       page.created_at, page.is_shown, page.is_end
+  from page
+  left join business on business.id = page.business_id
+  left join campaign on campaign.id = page.campaign_id
+ order by page.id desc;
+
+-- name: words_of_entries(ids)
+-- Returns  what of these entries not every role may see
+select id, phone, reason from suppression where id = any(:ids::bigint[]);

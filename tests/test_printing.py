@@ -133,6 +133,12 @@ LISTS = [
     ["suppress", "check", "+15005550101"],
     ["preview", "1"],
     ["why", "1"],
+    ["calls"],
+    ["call", "show", "1"],
+    ["leads"],
+    ["suppress", "list"],
+    ["business", "show", "1"],
+    ["campaign", "results", "1"],
 ]
 
 
@@ -250,6 +256,10 @@ HUGE = ["1000000", "9223372036854775808", "9" * 40, "-1"]
         ["purge", "--older-than-days"],
         ["audit", "--last"],
         ["why"],
+        ["call", "show"],
+        ["call", "retry"],
+        ["calls", "--business"],
+        ["calls", "--campaign"],
         ["preview"],
         ["campaign", "show"],
         ["window", "show"],

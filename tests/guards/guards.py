@@ -62,7 +62,10 @@ GUARDS = (
         "the from-state of a claim",
         "sql/dispatch.sql",
         (
-            ("call_log.id = decided.id and status = 'queued' and paused_at is null", "call_log.id = decided.id"),
+            (
+                "call_log.id = decided.id and status = 'queued' and paused_at is null and due_at <= now()",
+                "call_log.id = decided.id",
+            ),
             ("where call_log.id = locked.id and status = 'queued'", "where call_log.id = locked.id"),
         ),
         "tests/test_races.py::test_two_dispatchers_never_take_the_same_call",
@@ -124,6 +127,42 @@ GUARDS = (
             ),
         ),
         "tests/test_enqueue.py",
+    ),
+    Guard(
+        "a call that was moved to another time is not claimed at the time before",
+        "sql/dispatch.sql",
+        (
+            (
+                "call_log.id = decided.id and status = 'queued' and paused_at is null and due_at <= now()",
+                "call_log.id = decided.id and status = 'queued' and paused_at is null",
+            ),
+        ),
+        "tests/test_call_again.py"
+        "::test_a_claim_that_had_looked_at_a_call_before_it_was_moved_leaves_it_until_it_is_due",
+    ),
+    Guard(
+        "only a call that waits is moved to another time",
+        "sql/call_again.sql",
+        (("       and call_log.status = 'queued'\n", ""),),
+        "tests/test_call_again.py::test_a_call_that_does_not_wait_is_not_moved",
+    ),
+    Guard(
+        "a call that is live is not made again",
+        "sql/call_again.sql",
+        (("call_status_rank(status) < 5 as is_live", "false as is_live"),),
+        "tests/test_call_again.py::test_a_call_that_is_live_is_not_made_again",
+    ),
+    Guard(
+        "a call that may still be ringing is not made again",
+        "sql/call_again.sql",
+        (("call_is_in_doubt(status, error_code) and overdue_at is not null as is_in_doubt", "false as is_in_doubt"),),
+        "tests/test_call_again.py::test_a_call_that_may_still_be_ringing_is_not_made_again_until_the_carrier_was_asked",
+    ),
+    Guard(
+        "a call that was made again twice is one call",
+        "outbound/call_again.py",
+        (("            own_key=key,\n", ""),),
+        "tests/test_call_again.py::test_a_retry_is_a_new_call_and_pressed_twice_it_is_one",
     ),
     Guard(
         "one call per key",

@@ -1,0 +1,172 @@
+"""What an operator calls a thing: a business, campaign, ladder or window by name, a call by CA…, key or number."""
+
+from typing import Literal
+
+from outbound import db, phone_numbers, plain_text
+
+sql = db.statements("names")
+
+Kind = Literal["business", "campaign", "ladder", "window"]
+
+ID_MAX = 2**63 - 1  # a bigint has no more
+LISTED_MAX = 8  # candidates that an error names
+_PLURAL = {"business": "businesses", "campaign": "campaigns", "ladder": "ladders", "window": "windows"}
+_WAYS = ("id", "sid", "key", "number")  # to write a call: `key:812` is no id
+
+
+class NoSuchName(ValueError):
+    """Nothing has this name, or several things have; the message lists the candidates, and nothing was changed."""
+
+
+def find(kind: Kind, text: str | int, *, business_id: int | None = None, is_strict: bool = False) -> int:
+    """
+    The id of what *text* names: an id, or a name in whichever case.
+
+    An id that nothing has is given back as it is, as whoever asks for it says so; unless *is_strict*.
+
+    Args:
+        business_id: only look among this business's.
+
+    Raises:
+        NoSuchName: nothing has this name, or several have.
+    """
+    written = str(text).strip()
+    number = _id(written)
+    if fault := plain_text.fault(written):
+        raise NoSuchName(f"the name of a {kind} {fault}")
+    found = db.run(sql.find_named, kind=kind, id=number, name=written, business_id=business_id)
+    named = [row for row in found if row.is_id] or [row for row in found if row.is_name]
+    if len(named) == 1:
+        return int(named[0].id)
+    if named:
+        raise NoSuchName(f"{len(named)} {_PLURAL[kind]} are named {written}: give the id of one: {_listed(named)}")
+    if number is not None and not is_strict:
+        return number
+    if number is not None:
+        whose = "" if business_id is None or kind == "business" else f" of business {business_id}"
+        raise NoSuchName(f"there is no {kind} {number}{whose}: see `outbound {kind} list`")
+    like = f"; there is {_listed(found)}" if written and found else ""
+    raise NoSuchName(f"there is no {kind} named {written or 'so'}: see `outbound {kind} list`{like}")
+
+
+def batch(text: str, *, business_id: int | None = None, campaign_id: int | None = None) -> int:
+    """
+    The id of the batch that *text* names: what an import was called, or else an id.
+
+    Args:
+        business_id, campaign_id: only look among this business's, or this campaign's.
+
+    Raises:
+        NoSuchName: there is none, or several have this name, or this database role may not read their names.
+    """
+    if not sees_numbers():
+        raise NoSuchName("this database role may not read the names of batches: look for something else")
+    found = db.run(sql.find_batches, name=text, id=_id(text), business_id=business_id, campaign_id=campaign_id)
+    named = [row for row in found if row.is_name] or [row for row in found if row.is_id]
+    if len(named) == 1:
+        return int(named[0].id)
+    if named:
+        raise NoSuchName(
+            f"{len(named)} batches are named {text}: name the --business or --campaign, or give the id of one:"
+            f" {_listed(named)}"
+        )
+    like = f": there is {_listed(found)}" if found else ": it is the name of the file, or what --batch called it"
+    raise NoSuchName(f"there is no batch named {text}{like}")
+
+
+def maybe(kind: Kind, text: str | int | None, *, business_id: int | None = None, is_strict: bool = False) -> int | None:
+    """`find`, where something was given."""
+    return None if text is None else find(kind, text, business_id=business_id, is_strict=is_strict)
+
+
+def whose(business: str | int | None, campaign: str | int | None) -> dict[str, int | None]:
+    """`business_id` and `campaign_id` of what was given of both."""
+    business_id = maybe("business", business)
+    return {"business_id": business_id, "campaign_id": maybe("campaign", campaign, business_id=business_id)}
+
+
+def call(text: str, *, region: str | None = None) -> int:
+    """
+    The id of the call that *text* names: its id, its call_sid (CA…), its key, or a number in any writing.
+
+    Of a number that is the call that is live, else the newest.  `id:`, `sid:`, `key:` or `number:` in front says which
+    of these is meant.
+
+    Raises:
+        NoSuchName: no call is named so, or several are; an id that no call has is given back as it is.
+    """
+    way, _, rest = text.strip().partition(":")
+    way, written = (way, rest.strip()) if way in _WAYS and rest else ("", text.strip())
+    found: list[tuple[db.Row, str]] = []
+    number = _id(written)
+    if way in ("", "id", "sid"):
+        own = db.run(
+            sql.find_call_by_id,
+            id=number if way != "sid" else None,
+            call_sid=written if way != "id" and written.startswith("CA") else None,
+        )
+        found += [(row, "") for row in own]
+    if way in ("", "key") and sees_numbers() and plain_text.fault(written) is None:
+        keyed = db.run(sql.find_calls_by_key, key=written)
+        found += [(row, f"its key, of business {row.business_id} {row.business}") for row in keyed]
+    if not found and way in ("", "number"):
+        phone = _number_or_none(written, region) if way == "" else number_of(written, region=region)
+        if phone is not None:
+            rows = db.run(sql.find_calls_by_number, phone=phone)
+            found += [(row, f"of business {row.business_id} {row.business}, {row.status}") for row in rows]
+    if len(found) == 1:
+        return int(found[0][0].id)
+    if not found and number is not None and way in ("", "id") and not written.startswith("0"):
+        return number  # whoever asks for it says that there is none
+    if not found:
+        shown = "with this number" if _number_or_none(written, region) else plain_text.visible(written)
+        raise NoSuchName(f"there is no call {shown}: give its id, its CA…, its key or its number; see `outbound calls`")
+    candidates = "; ".join(f"id:{row.id} ({about or 'its id'})" for row, about in found)
+    raise NoSuchName(f"{len(found)} calls may be meant: {candidates}")
+
+
+def number_of(text: str, *, region: str | None = None, business_id: int | None = None) -> str:
+    """
+    A number in E.164, from any writing of it.
+
+    Args:
+        region: two letters, like IL: the country of a number without a code; by default the business's, or the one that
+            all businesses have.
+
+    Raises:
+        NoSuchName: it is no number, or this database role may not look for one.
+    """
+    if not sees_numbers():
+        raise NoSuchName("this database role may not read phone numbers: ask by id or CA…")
+    if region is not None and not phone_numbers.is_region(region.upper()):
+        raise NoSuchName(f"{plain_text.visible(region)} is not a region: two letters, like IL")
+    if region is None:
+        found = [row.region for row in db.run(sql.regions, business_id=business_id)]
+        region = found[0] if len(found) == 1 else None
+    try:
+        return phone_numbers.read(text, region and region.upper())
+    except phone_numbers.NoPhoneNumber as refusal:
+        raise NoSuchName(f"the number {refusal}") from None
+
+
+def sees_numbers() -> bool:
+    """May this database role read phone numbers, and what somebody wrote?"""
+    return bool(db.run(sql.sees_numbers))
+
+
+def _number_or_none(text: str, region: str | None) -> str | None:
+    try:
+        return number_of(text, region=region)
+    except NoSuchName:
+        return None
+
+
+def _id(text: str) -> int | None:
+    if text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= ID_MAX:
+        return int(text)
+    return None
+
+
+def _listed(rows: list[db.Row]) -> str:
+    listed = [f"{row.id} {row.name}" + (f" ({row.about})" if row.about else "") for row in rows[:LISTED_MAX]]
+    return "; ".join(listed) + (" and others" if len(rows) > LISTED_MAX else "")
