@@ -207,11 +207,11 @@ class World:
         )
 
     def scheduler(self) -> None:
-        """A scheduler that is alive."""
+        """A scheduler that is alive, also to a test that is slow."""
         self.do(
             "insert into duty (name, last_success_at)"
-            " values ('claimed', now()), ('no_call_sid', now()), ('no_lead', now())"
-            " on conflict (name) do update set last_success_at = now()"
+            " select unnest(array['claimed', 'no_call_sid', 'no_lead', 'reconcile']), now() + interval '5 min'"
+            " on conflict (name) do update set last_success_at = excluded.last_success_at"
         )
 
     def count(self, name: str, label: str) -> int:

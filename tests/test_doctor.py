@@ -386,7 +386,7 @@ def test_without_workers_and_scheduler_it_says_which_to_start(world: World, carr
 
 def test_a_worker_and_a_scheduler_that_fell_silent_are_found(world: World, carrier: RunningSimulator) -> None:
     world.worker()
-    world.do("insert into duty (name) values ('claimed'), ('no_call_sid'), ('no_lead'), ('reconcile')")
+    world.scheduler()
     assert {"workers", "scheduler"} <= visit().names("ok")
 
     world.do("update worker set seen_at = now() - interval '11 s'")
