@@ -23,6 +23,25 @@ def visible_lines(text: str) -> str:
     return text if text.isprintable() else "\n".join(map(visible, text.split("\n")))
 
 
+def encodable(text: str, encoding: str) -> str:
+    """*text* with an escape in place of each character that *encoding* does not have."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return "".join(c if _has(encoding, c) else _escape(c) for c in text)
+    except LookupError:  # Python knows no such encoding
+        return text
+    return text
+
+
+def _has(encoding: str, character: str) -> bool:
+    try:
+        character.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _escape(character: str) -> str:
     number = ord(character)
     if number < 0x100:

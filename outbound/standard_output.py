@@ -58,10 +58,16 @@ def standard_output() -> Iterator[None]:
         sys.stdout = before
 
 
+def is_utf(encoding: str | None) -> bool:
+    """Can every character be written in this encoding?"""
+    return (encoding or "utf-8").lower().startswith("utf")
+
+
 def _checked(like: TextIO) -> TextIO:
-    return io.TextIOWrapper(
-        io.BufferedWriter(_Descriptor()), encoding=like.encoding, errors=like.errors, line_buffering=like.isatty()
-    )
+    """The same stream; what its encoding does not have is written as an escape, and is no error."""
+    errors = like.errors if is_utf(like.encoding) else "backslashreplace"
+    output = io.BufferedWriter(_Descriptor())
+    return io.TextIOWrapper(output, encoding=like.encoding, errors=errors, line_buffering=like.isatty())
 
 
 def _give_up(cause: OSError) -> None:
