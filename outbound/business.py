@@ -58,7 +58,7 @@ def change(
     phones: Sequence[str] = (),
     account: str | None = None,
     look_back_hours: int | None = None,
-) -> None:
+) -> list[str]:
     """
     Change what is given of a business; numbers are added, and one that is its own already is no fault.
 
@@ -66,14 +66,18 @@ def change(
 
     An import holds out numbers that the business called in the last `look_back_hours`, 0 to 168.
 
+    Returns the names of what is another now, as of the arguments: none where all was so already.
+
     Raises BadBusiness as `add` does.
     """
     if look_back_hours is not None and look_back_hours not in LOOK_BACK_HOURS:
         raise BadBusiness(f"a business looks back {LOOK_BACK_HOURS[0]} to {LOOK_BACK_HOURS[-1]} hours")
     values = _checked(name, time_zone, default_region, voice_url, twiml, phones, account)
     values["look_back_hours"] = look_back_hours
-    if _write(sql.set_business, None, business_id=business_id, **values) is None:
+    changed = _write(sql.set_business, None, business_id=business_id, **values)
+    if changed is None:
         raise BadBusiness(f"there is no business {business_id}: see `outbound business list`")
+    return list(changed)
 
 
 def every() -> list[db.Row]:
@@ -105,7 +109,7 @@ def _write(statement: Callable[..., db.Row], own: db.Connection | None, **values
     try:
         return db.transact(lambda connection: statement(connection, **values), own)
     except db.Conflict:
-        raise BadBusiness("one of the numbers belongs to a business already") from None
+        raise BadBusiness("one of the numbers belongs to a business already: see `outbound business list`") from None
 
 
 def _checked(
@@ -128,7 +132,7 @@ def _checked(
             _name_fault(name),
             *zone_faults,
             _region_fault(region),
-            "a call must play something: give a voice URL or TwiML" if silent else None,
+            "a call must play something: give a voice URL or TwiML (--voice-url, --twiml)" if silent else None,
             _account_fault(account),
             *voice.faults(voice_url, twiml, may_be_http=settings().http_voice_urls),
         )
@@ -169,7 +173,7 @@ def _time_zone(name: str | None, faults: list[str]) -> str | None:
     try:
         return time_zones.present(name, zoneinfo.available_timezones())
     except time_zones.BadTimeZone as fault:
-        faults.append(f"{name} {fault}")
+        faults.append(f"{name or '``'} {fault}")
         return None
 
 
@@ -184,4 +188,4 @@ def _account_fault(account: str | None) -> str | None:
 def _region_fault(region: str | None) -> str | None:
     if region is None or phone_numbers.is_region(region):
         return None
-    return f"{region} is not a region: two letters, like IL"
+    return f"`{region}` is not a region: two letters, like IL"

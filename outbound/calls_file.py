@@ -94,8 +94,15 @@ class _Look(io.RawIOBase):
         return self._descriptor
 
 
+def refuse_directory(path: Path) -> None:
+    """Raise BadFile where a directory is given in place of a file."""
+    if path.is_dir():
+        raise BadFile(f"{path} is a directory: give a file")
+
+
 def open_file(path: Path) -> io.BufferedReader:
     """Open a file of text, or a workbook as one, that can be read twice, or raise BadFile."""
+    refuse_directory(path)
     try:
         file = path.open("rb")
     except OSError as error:

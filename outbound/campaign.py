@@ -67,7 +67,7 @@ def add(business_id: int, given: Given, *, phones: Sequence[str] = (), who: str)
     business = db.run(sql.find_business, business_id=_id(business_id))
     if business is None:
         raise BadCampaign("there is no such business: see `outbound business list`")
-    faults = [] if given.get("name") else ["a campaign needs a name"]
+    faults = [] if given.get("name") else ["a campaign needs a name: give --name"]
     if not (given.get("voice_url") or given.get("twiml") or business.can_speak):
         faults.append("neither the campaign nor its business has anything to say: give a voice URL or TwiML")
     values, numbers, _ = _checked(business, given, phones, (), faults)
@@ -76,17 +76,20 @@ def add(business_id: int, given: Given, *, phones: Sequence[str] = (), who: str)
 
 def change(
     campaign_id: int, given: Given, *, phones: Sequence[str] = (), dropped: Sequence[str] = (), who: str
-) -> None:
+) -> list[str]:
     """
     Change what is given of a campaign; numbers are added, and dropped.  What was enqueued keeps its from-number.
+
+    Returns the columns that are another now, `phones` among them; none where all was so already.
 
     Raises BadCampaign as `add` does.
     """
     campaign = show(campaign_id)
     business = db.run(sql.find_business, business_id=campaign.business_id)
-    faults = ["a campaign needs a name"] if given.get("name") == "" else []
+    faults = ["a campaign needs a name: give --name"] if given.get("name") == "" else []
     values, numbers, gone = _checked(business, given, phones, dropped, faults, campaign)
-    _write(sql.set_campaign, campaign_id=campaign.id, given=values, phones=numbers, dropped=gone, who=who)
+    changed = _write(sql.set_campaign, campaign_id=campaign.id, given=values, phones=numbers, dropped=gone, who=who)
+    return list(changed)
 
 
 def every() -> list[db.Row]:
@@ -116,7 +119,9 @@ def _write(statement: object, *, given: dict[str, object], **values: object) -> 
     try:
         return db.run(statement, given=db.json(given), **values)
     except db.Conflict:
-        raise BadCampaign(f"the business has a campaign named {given.get('name')} already") from None
+        raise BadCampaign(
+            f"the business has a campaign named {given.get('name')} already: give another name, or change that one"
+        ) from None
 
 
 def _checked(
@@ -147,7 +152,7 @@ def _checked(
             values[f"{name}_at"] = moment and moment.isoformat()
     numbers, gone = _numbers(phones, "number", business, faults), _numbers(dropped, "dropped number", business, faults)
     if db.run(sql.numbers_of_others, business_id=business.id, phones=numbers):
-        faults.append("one of the numbers belongs to another business")
+        faults.append("one of the numbers belongs to another business: see `outbound business list`")
     if faults:
         raise BadCampaign("; ".join(faults))
     return values, numbers, gone

@@ -4,16 +4,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from threading import Thread
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.text import Text
-from typer.core import TyperGroup
 
 from outbound import (
     __version__,
@@ -35,39 +33,15 @@ from outbound import (
     moments,
     operator,
 )
+from outbound.cli_help import Root
 from outbound.door import AsJson, By, Misuse, ToColumn, importing, ready, tell_import, until_told_to_stop
-from outbound.printing import Table, cell, err, out, say, tell, tell_json, visible
-from outbound.standard_output import standard_output
-
-# ClickException of whichever click typer brings.
-_NOT_UNDERSTOOD: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
-
-
-class _Root(TyperGroup):
-    """Shows what was given, in the error that says why it is not understood, as every other text is shown."""
-
-    def make_context(self, *given: Any, **more: Any) -> Any:
-        with _shown():
-            return super().make_context(*given, **more)
-
-    def invoke(self, context: Any) -> Any:
-        with _shown():
-            return super().invoke(context)
-
-
-@contextmanager
-def _shown() -> Iterator[None]:
-    try:
-        yield
-    except _NOT_UNDERSTOOD as error:
-        error.message = visible(error.message)
-        raise
-
+from outbound.printing import Table, cell, err, out, say, tell, tell_added, tell_changed, tell_done, tell_json
+from outbound.standard_output import is_utf, standard_output
 
 app = typer.Typer(
-    cls=_Root,
+    cls=Root,
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_show_locals=False,  # a local may be a phone number or a token
     help="An outbound call queue: PostgreSQL is the truth, workers dial through Twilio, no phone rings twice.",
 )
@@ -89,9 +63,13 @@ for command in (
 ):
     app.command()(command)
 
-MaybeBusiness = Annotated[str | None, typer.Option("--business", help="Whose: its name or id.")]
-MaybeCampaign = Annotated[str | None, typer.Option("--campaign", help="For which: its name or id.")]
-BusinessArgument = Annotated[str, typer.Argument(help="Its name or id.")]
+MaybeBusiness = Annotated[
+    str | None, typer.Option("--business", help="Whose: its name or id in `outbound business list`.")
+]
+MaybeCampaign = Annotated[
+    str | None, typer.Option("--campaign", help="For which: its name or id in `outbound campaign list`.")
+]
+BusinessArgument = Annotated[str, typer.Argument(help="Its name or id in `outbound business list`.")]
 
 Account = Annotated[
     str | None,
@@ -152,7 +130,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an end like any other: what was started is stopped
     with standard_output():
         try:
-            app()
+            # Without frames where the terminal has no characters for them.
+            app.rich_markup_mode = "rich" if is_utf(getattr(sys.stdout, "encoding", None)) else None
+            app(prog_name="outbound")
         except clear as error:
             _refuse(str(error))
         except db.Error as error:
@@ -169,31 +149,43 @@ def _refuse(message: str) -> NoReturn:
     sys.exit(2)
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        tell(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def common(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_tell_version, is_eager=True)
+    ] = False,
     log_format: Annotated[
         str | None, typer.Option("--log-format", help="Form of the log: logfmt, json or console.")
     ] = None,
 ) -> None:
     """Take what is meant for every command; our child processes inherit it."""
     if log_format is not None:
+        if log_format not in logs.FORMATS:
+            raise Misuse(f"--log-format is {', '.join(logs.FORMATS[:-1])} or {logs.FORMATS[-1]}")
         os.environ[logs.FORMAT_SETTING] = log_format
 
 
 @app.command()
-def version() -> None:
+def version(as_json: AsJson = False) -> None:
     """Print the version."""
-    print(__version__)  # noqa: T201
+    tell_done({"version": __version__}, __version__, as_json=as_json)
 
 
 @app.command()
-def migrate() -> None:
+def migrate(as_json: AsJson = False) -> None:
     """Bring the database's schema up to date; safe to run twice, and after a kill."""
     from outbound import schema
 
     with ready(check_schema=False, as_owner=True):
         applied = schema.migrate(tell=say)
-    tell(*(f"applied {name}" for name in applied) if applied else ("nothing to apply",))
+    lines = [f"applied {name}" for name in applied] or ["nothing to apply"]
+    tell_done({"applied": applied}, *lines, as_json=as_json)
 
 
 @business_app.command("add")
@@ -211,6 +203,7 @@ def business_add(
         bool, typer.Option("--any-hour", help="Call at any hour; else it keeps to its region's calling hours.")
     ] = False,
     by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Add a business and print its id."""
     from outbound import new_business
@@ -228,7 +221,8 @@ def business_add(
             account=account,
             any_hour=any_hour,
         )
-    tell(added.id)
+    hours = None if added.hours is None else added.hours.name
+    tell_added("business", {"id": added.id, "name": name, "time_zone": zone, "calling_hours": hours}, as_json=as_json)
     cli_business.say_hours(added, zone, new_business.place(region, number or [], zone), any_hour=any_hour)
     _tell_of_account(account)
 
@@ -236,11 +230,11 @@ def business_add(
 @business_app.command("set")
 def business_set(
     business_id: BusinessArgument,
-    name: str | None = None,
-    voice_url: str | None = None,
-    twiml: str | None = None,
-    time_zone: str | None = None,
-    region: str | None = None,
+    name: Annotated[str | None, typer.Option(help="What people call it.")] = None,
+    voice_url: Annotated[str | None, typer.Option(help="Where the carrier asks what a call plays.")] = None,
+    twiml: Annotated[str | None, typer.Option(help="What a call plays, as TwiML.")] = None,
+    time_zone: Annotated[str | None, typer.Option(help="IANA name, like Asia/Jerusalem.")] = None,
+    region: Annotated[str | None, typer.Option(help="Country of numbers without a code, like IL.")] = None,
     number: Annotated[list[str] | None, typer.Option(help="One more number; may be repeated.")] = None,
     account: Account = None,
     look_back_hours: Annotated[
@@ -248,13 +242,15 @@ def business_set(
         typer.Option(min=0, max=168, help="An import holds out who was called since; 0 to 168, 24 at first."),
     ] = None,
     _by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Change what is given of a business."""
     from outbound import business, names
 
     with ready():
-        business.change(
-            names.find("business", business_id),
+        found = names.find("business", business_id)
+        changed = business.change(
+            found,
             name=name,
             voice_url=voice_url,
             twiml=twiml,
@@ -264,6 +260,7 @@ def business_set(
             account=account,
             look_back_hours=look_back_hours,
         )
+    tell_changed("business", found, changed, as_json=as_json)
     _tell_of_account(account)
 
 
@@ -341,6 +338,7 @@ def enqueue(
     ] = None,
     key: Annotated[str | None, typer.Option(help="Your name for this call: one key never makes two calls.")] = None,
     time_zone: Annotated[str | None, typer.Option(help="The callee's, like Asia/Jerusalem.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Put one call in the queue."""
     from outbound import enqueue as step
@@ -354,7 +352,7 @@ def enqueue(
     state = "queued" if call.created else f"was there already, {call.status}"
     if call.note:
         say(call.note)
-    tell(f"call {call.call_id} {state}")
+    tell_done(asdict(call), f"call {call.call_id} {state}", as_json=as_json)
     say(*([f"at: {call.due}"] if call.due else []), *waits)
 
 
@@ -422,14 +420,14 @@ app.command()(cli_now.status)
 
 
 @app.command()
-def cleanup() -> None:
+def cleanup(as_json: AsJson = False) -> None:
     """Close or take back whatever is overdue, now."""
     with ready(broker=True):
         from outbound.cleanup import cleanup_stuck_dialing_jobs
 
         moved = cleanup_stuck_dialing_jobs()
-    for rule, calls in moved.items():
-        tell(f"{rule}: {'failed, see the log' if calls is None else calls}")
+    lines = [f"{rule}: {'failed, see the log' if calls is None else calls}" for rule, calls in moved.items()]
+    tell_done({"moved": moved}, *lines, as_json=as_json)
     if None in moved.values():
         raise typer.Exit(1)
 
@@ -600,6 +598,7 @@ def install_service(
     ] = None,
     program: Annotated[Path | None, typer.Option("--bin", help="The `outbound` to run; by default this one.")] = None,
     user: Annotated[str | None, typer.Option(help="Account to run as; by default systemd makes one up.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print systemd's units for worker, scheduler, web and migrate, or install them."""
     from outbound import service
@@ -607,14 +606,19 @@ def install_service(
     path = (program or service.this_program()).absolute()
     units = service.units(path, user)
     if to is None:
-        print("\n".join(f"# {name}\n{text}" for name, text in units.items()))  # noqa: T201
+        if as_json:
+            tell_json({"units": units})
+        else:
+            print("\n".join(f"# {name}\n{text}" for name, text in units.items()))  # noqa: T201
         return
     try:
         written = service.install(to, units)
     except OSError as error:
-        raise Misuse(f"the units cannot be written: {error}") from None
-    for unit in written:
-        tell(f"wrote {unit}")
+        raise Misuse(
+            f"the units cannot be written: {error.filename}: {error.strerror}; --to is a directory, like"
+            " /etc/systemd/system"
+        ) from None
+    tell_done({"written": written}, *(f"wrote {unit}" for unit in written), as_json=as_json)
     say(*service.NEXT.split("\n"))
     if fault := service.why_not_started(path):
         say(f"outbound: {fault}", style="red")

@@ -21,9 +21,9 @@ Status = Annotated[
     list[str] | None,
     typer.Option(help="Like failed or busy,no-answer; or waiting, in-the-air, live, ended. May be repeated."),
 ]
-Campaign = Annotated[str | None, typer.Option(help="Its name or id.")]
+Campaign = Annotated[str | None, typer.Option(help="Its name or id in `outbound campaign list`.")]
 Batch = Annotated[str | None, typer.Option(help="An import: its file's name, or what --batch called it.")]
-Business = Annotated[str | None, typer.Option(help="Its name or id.")]
+Business = Annotated[str | None, typer.Option(help="Its name or id in `outbound business list`.")]
 Since = Annotated[
     str | None, typer.Option(help="Ended, dialed or due from this moment on, like 2026-11-30 or 2026-11-30T09:00.")
 ]

@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Column
 
 from outbound import moments, operator
 from outbound.door import AsJson, BusinessOption, By, Misuse, ready
-from outbound.printing import Table, cell, out, say, tell, tell_json
+from outbound.printing import Table, cell, out, say, tell_added, tell_changed, tell_done, tell_json
 
 if TYPE_CHECKING:
     from outbound.campaign import Given
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 campaign_app = typer.Typer(no_args_is_help=True, help="What is called for: numbers, words, ladder, pace and days.")
 ladder_app = typer.Typer(no_args_is_help=True, help="How often and when somebody is tried again.")
 
-CampaignId = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="Its name or id.")]
+CampaignId = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="Its name or id in `outbound campaign list`.")]
 Name = Annotated[str | None, typer.Option(help="What people call it.")]
 VoiceUrl = Annotated[str | None, typer.Option(help="Where the carrier asks what a call plays; else the business's.")]
 Twiml = Annotated[str | None, typer.Option(help="What a call plays, as TwiML; {{field}} is the contact's.")]
@@ -68,6 +69,7 @@ def campaign_add(
     starts: Starts = None,
     ends: Ends = None,
     by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Add a campaign and print its id."""
     given = _given(locals())
@@ -75,8 +77,9 @@ def campaign_add(
 
     with ready():
         added = campaign.add(names.find("business", business), given, phones=number or [], who=operator.named(by))
-        _say_days(campaign.show(added), given)
-    tell(added)
+        row = campaign.show(added)
+    tell_added("campaign", {"id": added, "name": name}, as_json=as_json)
+    _say_days(row, given)
 
 
 @campaign_app.command("set")
@@ -102,6 +105,7 @@ def campaign_set(
         list[str] | None, typer.Option(help="What to take away, like ends or live-max; may be repeated.")
     ] = None,
     by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Change what is given of a campaign; what waits in the queue follows, except for its from-number."""
     given = _given(locals())
@@ -113,9 +117,11 @@ def campaign_set(
             raise Misuse(f"--clear takes one of: {', '.join(_CLEARABLE).replace('_', '-')}")
         given[name_of] = None  # type: ignore[literal-required]
     with ready():
-        changed = names.find("campaign", campaign_id)
-        campaign.change(changed, given, phones=number or [], dropped=drop_number or [], who=operator.named(by))
-        _say_days(campaign.show(changed), given)
+        found = names.find("campaign", campaign_id)
+        changed = campaign.change(found, given, phones=number or [], dropped=drop_number or [], who=operator.named(by))
+        row = campaign.show(found)
+    tell_changed("campaign", found, changed, as_json=as_json)
+    _say_days(row, given)
 
 
 @campaign_app.command("list")
@@ -128,21 +134,29 @@ def campaign_list(as_json: AsJson = False) -> None:
     if as_json:
         tell_json([row._asdict() for row in rows])
         return
-    table = Table("id", "business", "name", "state", "numbers", "ladder", "calls/s", "at once", "priority", "until")
+    table = Table("id", "campaign", "business", "state", "numbers", "pace", Column("until", no_wrap=True))
     for row in rows:
         table.add_row(
             str(row.id),
-            f"{row.business_id} {row.business}",
             row.name,
+            f"{row.business_id} {row.business}",
             "ended" if row.has_ended else row.state,
             str(len(row.phones)),
-            row.ladder or "",
-            _text(row.calls_per_second),
-            _text(row.live_max),
-            f"{row.weight:g}",
-            row.ends_at and moments.shown(row.ends_at, row.time_zone),
+            cell(*_pace(row)),
+            cell(*(() if row.ends_at is None else moments.shown(row.ends_at, row.time_zone).rsplit(" ", 2))),
         )
     out.print(table)
+
+
+def _pace(row: Any) -> list[str]:
+    """What holds of a campaign's pace; the retry ladder last."""
+    parts = (
+        f"{row.calls_per_second:g} a second" if row.calls_per_second is not None else "",
+        f"{row.live_max} at once" if row.live_max is not None else "",
+        f"priority {row.weight:g}" if row.weight != 1 else "",
+        f"ladder {row.ladder}" if row.ladder else "",
+    )
+    return [part for part in parts if part]
 
 
 @campaign_app.command("show")
@@ -204,6 +218,7 @@ def ladder_add(
     per_week: Annotated[int | None, typer.Option(help="And in 7 days.")] = None,
     default: Annotated[bool, typer.Option("--default", help="For the business's calls without another.")] = False,
     by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Add a ladder and print its id."""
     from outbound import ladder, names
@@ -218,7 +233,7 @@ def ladder_add(
             is_default=default,
             who=operator.named(by),
         )
-    tell(added)
+    tell_added("ladder", {"id": added, "name": name}, as_json=as_json)
 
 
 @ladder_app.command("use")
@@ -226,12 +241,18 @@ def ladder_use(
     business: BusinessOption,
     name: Annotated[str | None, typer.Argument(help="One of the business's; without one, none.")] = None,
     by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Give a business's calls that have no other ladder this one, or none."""
     from outbound import ladder, names
 
     with ready():
-        ladder.use(names.find("business", business), name, who=operator.named(by))
+        found = names.find("business", business)
+        is_another = ladder.use(found, name, who=operator.named(by))
+    line = f"business {found} has the ladder {name} now" if name else f"business {found} has no ladder now"
+    if not is_another:
+        line = f"nothing changed: business {found} has {f'the ladder {name}' if name else 'no ladder'} already"
+    tell_done({"business_id": found, "ladder": name, "changed": is_another}, line, as_json=as_json)
 
 
 @ladder_app.command("list")

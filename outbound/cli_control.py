@@ -23,7 +23,7 @@ from outbound.cli_calls import (
     show_calls,
 )
 from outbound.door import AsJson, By, Misuse, ready, until_told_to_stop
-from outbound.printing import Table, cell, err, out, say, tell, tell_json
+from outbound.printing import Table, cell, err, out, say, tell, tell_done, tell_json
 
 if TYPE_CHECKING:
     from outbound.call_search import Asked
@@ -33,24 +33,26 @@ Key = Annotated[str | None, typer.Argument(help="Which: its name or id; of a cal
 Reason = Annotated[str | None, typer.Option(help="Why; `outbound why` repeats it.")]
 
 
-def pause(what: What, key: Key = None, reason: Reason = None, by: By = None) -> None:
+def pause(what: What, key: Key = None, reason: Reason = None, by: By = None, as_json: AsJson = False) -> None:
     """Begin no new call here; those in the air go on."""
     from outbound import control
 
     with ready():
         scope = control.scope_of(what, key)
         claims = control.pause(scope, reason=reason, by=by)
-    tell(f"{scope} is paused, {claims} claims were taken back; `outbound resume {scope}` lets it go")
+    line = f"{scope} is paused, {claims} claims were taken back; `outbound resume {scope}` lets it go"
+    tell_done(scope._asdict() | {"paused": True, "claims_taken_back": claims}, line, as_json=as_json)
 
 
-def resume(what: What, key: Key = None, by: By = None) -> None:
+def resume(what: What, key: Key = None, by: By = None, as_json: AsJson = False) -> None:
     """Let it go again, whoever paused it."""
     from outbound import control
 
     with ready():
         scope = control.scope_of(what, key)
         was_paused = control.resume(scope, by=by)
-    tell(f"{scope} goes on" if was_paused else f"{scope} was not paused")
+    line = f"{scope} goes on" if was_paused else f"nothing changed: {scope} was not paused"
+    tell_done(scope._asdict() | {"paused": False, "was_paused": was_paused}, line, as_json=as_json)
 
 
 def drain(
@@ -59,6 +61,7 @@ def drain(
     timeout: Annotated[float | None, typer.Option(help="Seconds to wait at most; by default until it is done.")] = None,
     reason: Reason = None,
     by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Pause, and wait until no call is in the air.  Exit status 1 where that was not waited for; it stays paused."""
     from outbound import control
@@ -73,7 +76,8 @@ def drain(
             reason=reason,
             by=by,
         )
-    tell(f"{scope} is paused, {live} calls are in the air")
+    done = scope._asdict() | {"paused": True, "in_the_air": live}
+    tell_done(done, f"{scope} is paused, {live} calls are in the air", as_json=as_json)
     if live:
         raise typer.Exit(1)
 
@@ -145,10 +149,11 @@ def _cancel(
         elif wanted is not None:
             waiting, in_the_air, _ = call_search.cancel(wanted, reason=reason, by=by, tell=count)
         _hang_up(in_the_air)
-    if as_json:
-        tell_json({"waiting": waiting, "in_the_air": in_the_air})
-        return
-    tell(f"{waiting} waiting calls canceled, {in_the_air} in the air")
+    line = f"{waiting} waiting calls canceled, {in_the_air} in the air"
+    if not (waiting or in_the_air):
+        line = f"nothing changed: no call of {scope} waits or rings" if scope else "nothing changed: no such call waits"
+    where = {} if scope is None else scope._asdict()
+    tell_done(where | {"waiting": waiting, "in_the_air": in_the_air}, line, as_json=as_json)
 
 
 def _say_what_would_be_canceled(what: str | None, key: str | None, asked: "Asked", *, as_json: bool) -> None:
@@ -173,7 +178,7 @@ def _say_what_would_be_canceled(what: str | None, key: str | None, asked: "Asked
     )
 
 
-def stop(what: What, key: Key = None, reason: Reason = None, by: By = None) -> None:
+def stop(what: What, key: Key = None, reason: Reason = None, by: By = None, as_json: AsJson = False) -> None:
     """Pause, and hang up all calls that are in the air, also those in progress."""
     from outbound import control
 
@@ -181,7 +186,8 @@ def stop(what: What, key: Key = None, reason: Reason = None, by: By = None) -> N
         scope = control.scope_of(what, key)
         hang_ups = control.stop(scope, reason=reason, by=by)
         _hang_up(hang_ups)
-    tell(f"{scope} is paused, {hang_ups} calls are hung up; `outbound resume {scope}` lets it go")
+    line = f"{scope} is paused, {hang_ups} calls are hung up; `outbound resume {scope}` lets it go"
+    tell_done(scope._asdict() | {"paused": True, "hung_up": hang_ups}, line, as_json=as_json)
 
 
 def _hang_up(calls: int) -> None:
@@ -203,24 +209,26 @@ def limit(
     minutes_per_hour: Annotated[str | None, typer.Option(help="Cap: minutes of one hour's calls, or none.")] = None,
     minutes_per_day: Annotated[str | None, typer.Option(help="Cap: minutes of one day's calls, or none.")] = None,
     by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Say how fast, how many at once, how much in all, and how large a share; what is not given stays."""
     from outbound import control
 
     with ready():
         scope = control.scope_of(what, key)
-        control.limit(
-            scope,
-            calls_per_second=calls_per_second,
-            live_max=live_max,
-            weight=weight,
-            calls_per_hour=calls_per_hour,
-            calls_per_day=calls_per_day,
-            minutes_per_hour=minutes_per_hour,
-            minutes_per_day=minutes_per_day,
-            by=by,
-        )
-    tell(f"{scope} is limited; see `outbound control`")
+        given = {
+            "calls_per_second": calls_per_second,
+            "live_max": live_max,
+            "weight": weight,
+            "calls_per_hour": calls_per_hour,
+            "calls_per_day": calls_per_day,
+            "minutes_per_hour": minutes_per_hour,
+            "minutes_per_day": minutes_per_day,
+        }
+        control.limit(scope, **given, by=by)
+    limits = {name: value for name, value in given.items() if value is not None}
+    shown = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in limits.items())
+    tell_done(scope._asdict() | {"limits": limits}, f"{scope} has {shown}; see `outbound control`", as_json=as_json)
 
 
 def control(as_json: AsJson = False) -> None:
@@ -266,7 +274,7 @@ def why(which: Which, region: Region = None, as_json: AsJson = False) -> None:
 
 
 def preview(
-    campaign: Annotated[str, typer.Argument(help="The campaign's name or id.")],
+    campaign: Annotated[str, typer.Argument(help="The campaign's name or id in `outbound campaign list`.")],
     call_s: Annotated[float | None, typer.Option(help="Seconds that one call takes; as the latest ones took.")] = None,
     as_json: AsJson = False,
 ) -> None:

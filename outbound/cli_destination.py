@@ -5,12 +5,14 @@ from typing import Annotated
 import typer
 
 from outbound.door import AsJson, By, ready
-from outbound.printing import Table, out, tell, tell_json
+from outbound.printing import Table, out, tell, tell_done, tell_json
 
 app = typer.Typer(no_args_is_help=True, help="Where calls may go: countries and first digits, allowed or closed.")
 
 Place = Annotated[str, typer.Argument(help="A country, like GB, or a number's first digits, like +4420.")]
-Business = Annotated[str | None, typer.Option(help="Who: its name or id; by default everybody.")]
+Business = Annotated[
+    str | None, typer.Option(help="Who: its name or id in `outbound business list`; by default everybody.")
+]
 Reason = Annotated[str, typer.Option(help="Why; refusals repeat it.")]
 
 KINDS = {
@@ -29,35 +31,39 @@ KINDS = {
 
 
 @app.command("allow")
-def allow(place: Place, business: Business = None, reason: Reason = "", by: By = None) -> None:
+def allow(place: Place, business: Business = None, reason: Reason = "", by: By = None, as_json: AsJson = False) -> None:
     """Let calls go there.  Premium-rate, satellite and the like are opened by their own range alone, like +1900."""
     from outbound import destination, names
 
     with ready():
         business_id = names.maybe("business", business)
         changed = destination.allow(place, business_id=business_id, reason=reason, who=by)
-    tell(f"{KINDS[changed.kind]} of {changed.place} are allowed for {_whom(business_id)}{_was(changed.was, now=True)}")
+    line = f"{KINDS[changed.kind]} of {changed.place} are allowed for {_whom(business_id)}{_was(changed.was, now=True)}"
+    tell_done(changed._asdict() | {"allowed": True, "business_id": business_id}, line, as_json=as_json)
 
 
 @app.command("deny")
-def deny(place: Place, business: Business = None, reason: Reason = "", by: By = None) -> None:
+def deny(place: Place, business: Business = None, reason: Reason = "", by: By = None, as_json: AsJson = False) -> None:
     """Let no calls go there from now on; those that wait end at their turn."""
     from outbound import destination, names
 
     with ready():
         business_id = names.maybe("business", business)
         changed = destination.deny(place, business_id=business_id, reason=reason, who=by)
-    tell(f"{changed.place} is closed for {_whom(business_id)}{_was(changed.was, now=False)}")
+    line = f"{changed.place} is closed for {_whom(business_id)}{_was(changed.was, now=False)}"
+    tell_done(changed._asdict() | {"allowed": False, "business_id": business_id}, line, as_json=as_json)
 
 
 @app.command("remove")
-def remove(place: Place, business: Business = None, by: By = None) -> None:
+def remove(place: Place, business: Business = None, by: By = None, as_json: AsJson = False) -> None:
     """Take an entry away: the one of exactly this place and business.  Exit status 1 where there is none."""
     from outbound import destination, names
 
     with ready():
-        removed = destination.remove(place, business_id=names.maybe("business", business), who=by)
-    tell("removed" if removed else "there is no such entry: see `outbound destination list`")
+        business_id = names.maybe("business", business)
+        removed = destination.remove(place, business_id=business_id, who=by)
+    line = "removed" if removed else "nothing changed: there is no such entry, see `outbound destination list`"
+    tell_done({"removed": removed}, line, as_json=as_json)
     if not removed:
         raise typer.Exit(1)
 
@@ -85,7 +91,7 @@ def list_(as_json: AsJson = False) -> None:
 @app.command("check")
 def check(
     phone: Annotated[str, typer.Argument(help="A number with its country code, like +97231234567.")],
-    business: Annotated[str, typer.Option(help="Who would call: its name or id.")],
+    business: Annotated[str, typer.Option(help="Who would call: its name or id in `outbound business list`.")],
     as_json: AsJson = False,
 ) -> None:
     """Say what a number is, and whether a business may call it.  Exit status 1 where it may not."""

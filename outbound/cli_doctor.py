@@ -7,7 +7,7 @@ import typer
 
 from outbound import config, logs
 from outbound.door import AsJson, Misuse, ready
-from outbound.printing import Table, cell, out, say, tell, tell_json
+from outbound.printing import Table, cell, out, say, tell, tell_done, tell_json
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
 
@@ -44,6 +44,7 @@ def verify(
     from_schema: Annotated[
         str | None, typer.Option(help="The schema of those tables; default: where adopt found them.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Prove on the live servers, in a place of its own, that the old system's faults cannot come back."""
     from outbound import verify as room
@@ -59,13 +60,16 @@ def verify(
             verdicts = room.verify(old=old, old_schema=from_schema)
         except room.CannotVerify as error:
             raise Misuse(str(error)) from None
-    table = Table("", "check", "", "why")
-    for number, verdict in enumerate(verdicts, 1):
-        state = cell("passed", style="green") if verdict.passed else cell("FAILED", style="bold red")
-        table.add_row(number, verdict.name, state, verdict.why)
-    out.print(table)
     passed = sum(verdict.passed for verdict in verdicts)
-    tell(f"{passed}/{len(verdicts)} passed")
+    if as_json:
+        tell_json({"passed": passed, "checks": [verdict._asdict() for verdict in verdicts]})
+    else:
+        table = Table("", "check", "", "why")
+        for number, verdict in enumerate(verdicts, 1):
+            state = cell("passed", style="green") if verdict.passed else cell("FAILED", style="bold red")
+            table.add_row(number, verdict.name, state, verdict.why)
+        out.print(table)
+        tell(f"{passed}/{len(verdicts)} passed")
     if passed < len(verdicts):
         raise typer.Exit(1)
 
@@ -73,6 +77,7 @@ def verify(
 def rollback(
     to: Annotated[str, typer.Argument(help="The last migration to keep: its id, or its number.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only say what would be lost.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Take back migrations, newest first; what they added is lost for good.  Stop every process before."""
     from outbound import db, schema
@@ -85,17 +90,17 @@ def rollback(
         except schema.NoSuchMigration as error:
             raise Misuse(str(error)) from None
         losses = schema.losses(down_to)
-        for name, lost in losses.items():
-            tell(f"{name}: {', '.join(lost) or 'no data'}")
-        if not losses:
-            tell("nothing to roll back")
-        elif not yes:
+        lines = [f"{name}: {', '.join(lost) or 'no data'}" for name, lost in losses.items()]
+        if losses and not yes:
+            tell_done({"would_lose": losses, "rolled_back": []}, *lines, as_json=as_json)
             raise Misuse(
                 f"this would be lost for good: stop every process, back up, then `outbound rollback {to} --yes`"
             )
-        else:
-            done = schema.rollback(down_to, tell=say)
-            say(f"rolled back {len(done)} migrations; run the version that fits, or `outbound migrate`")
+        done = schema.rollback(down_to, tell=say) if losses else []
+    lines = lines or ["nothing to roll back"]
+    tell_done({"lost": losses, "rolled_back": done}, *lines, as_json=as_json)
+    if done:
+        say(f"rolled back {len(done)} migrations; run the version that fits, or `outbound migrate`")
 
 
 class Purged(StrEnum):
@@ -110,6 +115,7 @@ class Purged(StrEnum):
 def purge(
     older_than_days: Annotated[int, typer.Option("--older-than-days", help="8 to 36500.")],
     what: Annotated[Purged, typer.Option(help="Of the audit, details are blanked and entries stay.")] = Purged.calls,
+    as_json: AsJson = False,
 ) -> None:
     """Delete calls that ended more than so many days ago, with their events; or what --what says."""
     from outbound import retention
@@ -117,17 +123,19 @@ def purge(
     with ready():
         try:
             if what is Purged.calls:
-                deleted = retention.purge(older_than_days)
-                said = f"{deleted.calls} calls and {deleted.events} events deleted"
+                deleted = retention.purge(older_than_days)._asdict()
+                line = f"{deleted['calls']} calls and {deleted['events']} events deleted"
             else:
-                said = f"{retention.purge_rest(what.value, older_than_days)} rows of {what.value} deleted or blanked"
+                deleted = {what.value: retention.purge_rest(what.value, older_than_days)}
+                line = f"{deleted[what.value]} rows of {what.value} deleted or blanked"
         except (retention.KeptTooShortly, retention.KeptTooLong) as error:
             raise Misuse(str(error)) from None
-    tell(said)
+    tell_done({"deleted": deleted}, line, as_json=as_json)
 
 
 def roles(
     prefix: Annotated[str, typer.Option(help="What the roles' names begin with.")] = "outbound",
+    as_json: AsJson = False,
 ) -> None:
     """Make the database's roles (owner, application, reader, voice) and say what each may do; after each migration."""
     from outbound import roles as step
@@ -137,7 +145,7 @@ def roles(
             names = step.apply(prefix)
         except step.BadPrefix as error:
             raise Misuse(str(error)) from None
-    tell(*names)
+    tell_done({"roles": names}, *names, as_json=as_json)
 
 
 commands = (doctor, verify, rollback, purge, roles)

@@ -1,6 +1,7 @@
 """`outbound suppress`, `outbound consent` and `outbound registry`: each command is one call to one step."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ from outbound import moments, operator
 from outbound.calls_file import ImportReport
 from outbound.cli_calls import HIDDEN, AsCsv, one_form
 from outbound.door import AsJson, By, Misuse, ToColumn, importing, ready, tell_import
-from outbound.printing import Table, out, say, tell, tell_json
+from outbound.printing import Table, out, say, tell, tell_done, tell_json
 
 CSV_ENTRY = ("id", "phone", "business_id", "business", "campaign_id", "campaign", "created_at", "reason")
 
@@ -23,9 +24,15 @@ groups = (suppress, consent, registry)
 Phone = Annotated[str, typer.Argument(help="The number, in any writing.")]
 File = Annotated[Path, typer.Argument(help="CSV; a line names the columns.")]
 Everybody = Annotated[bool, typer.Option("--everybody", help="No business may call it.")]
-Business = Annotated[str | None, typer.Option(help="This business may not call it: its name or id.")]
-Campaign = Annotated[str | None, typer.Option(help="This campaign may not call it: its name or id.")]
-Whose = Annotated[str, typer.Option("--business", help="Whose calls it allows: its name or id.")]
+Business = Annotated[
+    str | None, typer.Option(help="This business may not call it: its name or id in `outbound business list`.")
+]
+Campaign = Annotated[
+    str | None, typer.Option(help="This campaign may not call it: its name or id in `outbound campaign list`.")
+]
+Whose = Annotated[
+    str, typer.Option("--business", help="Whose calls it allows: its name or id in `outbound business list`.")
+]
 Region = Annotated[str | None, typer.Option(help="Country of numbers without a code, like IL; else the business's.")]
 Given = Annotated[str | None, typer.Option(help="When it was given, like 2026-11-30.")]
 
@@ -39,6 +46,7 @@ def suppress_add(
     reason: Annotated[str, typer.Option(help="Why; kept with the entry.")] = "",
     region: Region = None,
     by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Let nobody call a number from now on, and end its calls that wait."""
     from outbound import names, suppression
@@ -53,7 +61,7 @@ def suppress_add(
             region=region,
         )
     state = "added" if done.created else "there already"
-    tell(f"{state}, {done.canceled} waiting calls canceled")
+    tell_done(asdict(done), f"{state}, {done.canceled} waiting calls canceled", as_json=as_json)
 
 
 @suppress.command("remove")
@@ -64,6 +72,7 @@ def suppress_remove(
     campaign: Campaign = None,
     region: Region = None,
     by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Take an entry off the list: the one of exactly this scope.  Exit status 1 where there is none."""
     from outbound import names, suppression
@@ -73,7 +82,8 @@ def suppress_remove(
         removed = suppression.unsuppress(
             phone, who=operator.named(by), **names.whose(business, campaign), region=region
         )
-    tell("removed" if removed else "there is no such entry: see `outbound suppress check`")
+    line = "removed" if removed else "nothing changed: there is no such entry, see `outbound suppress check`"
+    tell_done({"removed": removed}, line, as_json=as_json)
     if not removed:
         raise typer.Exit(1)
 
@@ -81,7 +91,9 @@ def suppress_remove(
 @suppress.command("check")
 def suppress_check(
     phone: Phone,
-    business: Annotated[str | None, typer.Option(help="Only what holds for this business: its name or id.")] = None,
+    business: Annotated[
+        str | None, typer.Option(help="Only what holds for this business: its name or id in `outbound business list`.")
+    ] = None,
     region: Region = None,
     as_json: AsJson = False,
 ) -> None:
@@ -105,8 +117,12 @@ def suppress_check(
 @suppress.command("list")
 def suppress_list(
     everybody: Annotated[bool, typer.Option("--everybody", help="Only what holds for everybody.")] = False,
-    business: Annotated[str | None, typer.Option(help="Only this business's own entries: its name or id.")] = None,
-    campaign: Annotated[str | None, typer.Option(help="Only this campaign's own entries: its name or id.")] = None,
+    business: Annotated[
+        str | None, typer.Option(help="Only this business's own entries: its name or id in `outbound business list`.")
+    ] = None,
+    campaign: Annotated[
+        str | None, typer.Option(help="Only this campaign's own entries: its name or id in `outbound campaign list`.")
+    ] = None,
     limit: Annotated[int, typer.Option(help="How many at most, the newest ones.")] = 20,
     before: Annotated[int, typer.Option(min=0, help="Go on before this entry: what the page before said.")] = 0,
     as_json: AsJson = False,
@@ -188,6 +204,7 @@ def consent_give(
     source: Annotated[str, typer.Option(help="How it can be proved: a form, a recording.")] = "",
     region: Region = None,
     by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write down a consent."""
     from outbound import names, suppression
@@ -203,11 +220,14 @@ def consent_give(
             region=region,
             tell=say,
         )
-    tell("written" if new else "a word as late or later is on record")
+    line = "written" if new else "nothing changed: a newer consent or revocation is on record"
+    tell_done({"written": new}, line, as_json=as_json)
 
 
 @consent.command("revoke")
-def consent_revoke(phone: Phone, business: Whose, region: Region = None, by: By = None) -> None:
+def consent_revoke(
+    phone: Phone, business: Whose, region: Region = None, by: By = None, as_json: AsJson = False
+) -> None:
     """Write down that somebody does not agree, or no longer."""
     from outbound import names, suppression
 
@@ -215,7 +235,8 @@ def consent_revoke(phone: Phone, business: Whose, region: Region = None, by: By 
         new = suppression.revoke_consent(
             phone, who=operator.named(by), business_id=names.find("business", business), region=region
         )
-    tell("revoked" if new else "was revoked already")
+    line = "revoked" if new else "nothing changed: it was revoked already"
+    tell_done({"revoked": new}, line, as_json=as_json)
 
 
 @consent.command("import")
@@ -276,7 +297,10 @@ def registry_import(
 
 def _say_for_whom(everybody: bool, business: str | None, campaign: str | None) -> None:
     """An option that was forgotten must not keep the neighbours from calling, or let them call again."""
-    if everybody == (business is not None or campaign is not None):
+    narrower = [f"--{name}" for name, given in (("business", business), ("campaign", campaign)) if given is not None]
+    if everybody and narrower:
+        raise Misuse(f"--everybody means every business: leave out {' and '.join(narrower)}, or --everybody")
+    if not (everybody or narrower):
         raise Misuse("say for whom: --everybody, or --business, or --campaign")
 
 

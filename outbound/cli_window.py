@@ -1,16 +1,16 @@
 """`outbound window`: when callees may be called, and whose calls keep to it."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from outbound import moments, operator
 from outbound.door import AsJson, By, Misuse, ready
-from outbound.printing import Table, out, say, tell, tell_json
+from outbound.printing import Table, out, say, tell, tell_added, tell_done, tell_json
 
 app = typer.Typer(no_args_is_help=True, help="When callees may be called, by the clocks at their place.")
 
-WindowId = Annotated[str, typer.Argument(metavar="WINDOW", help="Its name or id.")]
+WindowId = Annotated[str, typer.Argument(metavar="WINDOW", help="Its name or id in `outbound window list`.")]
 
 
 @app.command("add")
@@ -24,6 +24,7 @@ def add(
     known_until: Annotated[str | None, typer.Option(help="The last day it is good for; closed afterwards.")] = None,
     note: Annotated[str, typer.Option(help="Where the hours come from.")] = "",
     by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Add calling hours of one's own and print their id."""
     from outbound import window
@@ -38,7 +39,7 @@ def add(
             known_until=known_until,
             note=note,
         )
-    tell(added)
+    tell_added("window", {"id": added, "name": name}, as_json=as_json)
 
 
 @app.command("preset")
@@ -46,15 +47,16 @@ def preset(
     preset: Annotated[str, typer.Argument(help="us, uk or il.")],
     name: Annotated[str | None, typer.Option(help="By default the preset's.")] = None,
     by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Add common calling hours, with the days off of the next years, and print their id.  Policy, not legal advice."""
     from outbound import window
 
     with ready():
         added = window.add_preset(preset, name=name, who=operator.named(by))
-        note = window.one(added)[0].note
-    tell(added)
-    say(note)
+        row, _ = window.one(added)
+    tell_added("window", {"id": added, "name": row.name, "note": row.note}, as_json=as_json)
+    say(row.note)
 
 
 @app.command("list")
@@ -108,6 +110,7 @@ def day(
     hours: Annotated[str | None, typer.Option(help="Its own hours, like `09:00-13:00`, or `off`.")] = None,
     usual: Annotated[bool, typer.Option("--usual", help="Make it like its weekday again.")] = False,
     by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Close one day, give it hours of its own, or make it like its weekday again."""
     from outbound import names, window
@@ -115,16 +118,25 @@ def day(
     if usual == (hours is not None):
         raise Misuse("give the day's --hours (`off`, or like `09:00-13:00`), or --usual: one of them")
     with ready():
-        window.set_day(names.find("window", window_id), date, hours, who=operator.named(by))
+        found = names.find("window", window_id)
+        is_another = window.set_day(found, date, hours, who=operator.named(by))
+    is_so = "is like its weekday" if hours is None else "is closed" if hours == window.OFF else f"has the hours {hours}"
+    line = f"{date} {is_so} now" if is_another else f"nothing changed: {date} {is_so} already"
+    tell_done({"window_id": found, "day": date, "hours": hours, "changed": is_another}, line, as_json=as_json)
 
 
 @app.command("assign")
 def assign(
-    window: Annotated[str | None, typer.Option(help="The window's name or id.")] = None,
+    window: Annotated[str | None, typer.Option(help="The window's name or id in `outbound window list`.")] = None,
     none: Annotated[bool, typer.Option("--none", help="Take its window away.")] = False,
-    business: Annotated[str | None, typer.Option(help="All calls of this business: its name or id.")] = None,
-    campaign: Annotated[str | None, typer.Option(help="The calls of this campaign: its name or id.")] = None,
+    business: Annotated[
+        str | None, typer.Option(help="All calls of this business: its name or id in `outbound business list`.")
+    ] = None,
+    campaign: Annotated[
+        str | None, typer.Option(help="The calls of this campaign: its name or id in `outbound campaign list`.")
+    ] = None,
     by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Let the calls of a business or a campaign keep to calling hours; a campaign keeps to its business's as well."""
     from outbound import names
@@ -134,21 +146,30 @@ def assign(
         raise Misuse("give a --window, or --none to take it away: one of them")
     if (business is None) == (campaign is None):
         raise Misuse("say whose calls: --business or --campaign, one of them")
+    scope: Literal["business", "campaign"] = "campaign" if business is None else "business"
+    given = business or campaign or ""
     with ready():
         window_id = names.maybe("window", window)
-        if business is not None:
-            waited = assign("business", names.find("business", business), window_id, who=operator.named(by))
-        elif campaign is not None:
-            waited = assign("campaign", names.find("campaign", campaign), window_id, who=operator.named(by))
-    tell(f"{waited} calls that waited for a window ask anew")
+        key = names.find(scope, given)
+        done = assign(scope, key, window_id, who=operator.named(by))
+    keeps = "keeps to no window of its own" if window_id is None else f"keeps to window {window_id}"
+    line = f"{scope} {key} {keeps} now; {done.waited} calls that waited for a window ask anew"
+    if not done.is_another:
+        line = f"nothing changed: {scope} {key} {keeps} already; {done.waited} calls that waited for a window ask anew"
+    tell_done(
+        {"scope": scope, "id": key, "window_id": window_id, "changed": done.is_another, "waited": done.waited},
+        line,
+        as_json=as_json,
+    )
 
 
 @app.command("refresh")
-def refresh(by: By = None) -> None:
+def refresh(by: By = None, as_json: AsJson = False) -> None:
     """Teach the windows of presets the days off of the next years; once a year, and after an upgrade."""
     from outbound import window
 
     with ready():
         learned = window.refresh(who=operator.named(by))
     lines = [f"{row.name}: {row.days} days more" for row in learned]
-    tell(*(lines or ["every window knows its days"]))
+    lines = lines or ["nothing changed: every window knows its days"]
+    tell_done({"windows": [row._asdict() for row in learned]}, *lines, as_json=as_json)

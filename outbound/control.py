@@ -63,15 +63,19 @@ def scope_of(what: str, key: str | None = None) -> Scope:
     scope = _read_scope(what, key)
     if not db.run(sql.is_known, **scope._asdict(), id=scope.id):
         if scope.scope == "number":
-            raise BadControl("nobody calls from this number: no business, no campaign and no call that waits")
-        raise BadControl(f"there is no {'outbound ' if scope.scope == 'call' else ''}{scope}")
+            raise BadControl(
+                "nobody calls from this number: no business, no campaign and no call that waits; see `outbound control`"
+            )
+        if scope.scope == "call":
+            raise BadControl(f"there is no outbound {scope}: `outbound enqueue` printed its id")
+        raise BadControl(f"there is no {scope}: see `outbound {scope.scope} list`")
     return scope
 
 
 def _read_scope(what: str, key: str | None) -> Scope:
     if what == "everything":
         if key is not None:
-            raise BadControl("nothing comes after `everything`")
+            raise BadControl("nothing comes after `everything`: leave the rest out, or say `business ID` and the like")
         return Scope("account", "")
     if what == "number":
         try:
@@ -124,7 +128,7 @@ def _pause(scope: Scope, action: str, reason: str | None, by: str | None) -> tup
         return claims, hang_ups
 
     claims, hang_ups = db.persist(lambda: db.transact(move), for_s=_TURN_WAIT_S)
-    log.warning(f"control.{action}", scope=scope.scope, claims_taken_back=claims, hang_ups=hang_ups)
+    log.info(f"control.{action}", scope=scope.scope, claims_taken_back=claims, hang_ups=hang_ups)
     return claims, hang_ups
 
 
@@ -174,7 +178,7 @@ def resume(scope: Scope, *, by: str | None = None) -> bool:
         return was_paused
 
     was_paused = db.transact(move)
-    log.warning("control.resume", scope=scope.scope, was_paused=was_paused)
+    log.info("control.resume", scope=scope.scope, was_paused=was_paused)
     return was_paused
 
 
@@ -239,7 +243,7 @@ def cancel(
         )
     else:
         canceled = _cancel_scope(scope, who, reason, one_by_one, tell)
-    log.warning("control.cancel", scope=scope.scope, waiting=canceled.waiting, in_the_air=canceled.in_the_air)
+    log.info("control.cancel", scope=scope.scope, waiting=canceled.waiting, in_the_air=canceled.in_the_air)
     return canceled
 
 
@@ -330,7 +334,7 @@ def limit(
             except (ValueError, OverflowError):
                 faults.append(fault)
     if scope.scope == "call":
-        faults = ["one call has no limits"]
+        faults = ["one call has no limits: limit its campaign or its business"]
     elif weight is not None and scope.scope not in ("business", "campaign"):
         faults.append("only a business or a campaign has a --weight")
     elif scope.scope == "number" and values.keys() & set(CAPS):
@@ -353,7 +357,7 @@ def limit(
         sql.wake_dispatch(connection)
 
     db.transact(move)
-    log.warning("control.limit", scope=scope.scope, **values)
+    log.info("control.limit", scope=scope.scope, **values)
 
 
 def _below_one_call(cap: db.Row) -> str:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from outbound import config, logs, operator
 from outbound.import_report import ImportReport
-from outbound.printing import Table, cell, err, out, say, tell, tell_json
+from outbound.printing import Table, cell, err, out, say, tell, tell_added, tell_done, tell_json
 
 __all__ = [
     "AsJson",
@@ -27,12 +27,14 @@ __all__ = [
     "ready",
     "say",
     "tell",
+    "tell_added",
+    "tell_done",
     "tell_import",
     "tell_json",
     "until_told_to_stop",
 ]
 
-BusinessOption = Annotated[str, typer.Option("--business", help="Whose: its name or id.")]
+BusinessOption = Annotated[str, typer.Option("--business", help="Whose: its name or id in `outbound business list`.")]
 ToColumn = Annotated[
     str | None,
     typer.Option(
@@ -43,7 +45,7 @@ By = Annotated[
     str | None,
     typer.Option("--by", help="Who decided it, for the audit; by default you.", callback=operator.speak_for),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 class Misuse(RuntimeError):
@@ -63,7 +65,10 @@ def ready(
     from outbound import database_errors, db, schema
     from outbound.home import at_home
 
-    logs.set_up()
+    if lasting:
+        logs.set_up()
+    else:
+        logs.for_a_command()
     if as_owner:
         config.use_owner()
     with at_home(broker=broker, lasting=lasting) as owned:

@@ -231,6 +231,7 @@ def import_calls(
 
 def _batch_name(path: Path, given: str | None) -> str:
     """What the batch is called, or raise BadFile."""
+    calls_file.refuse_directory(path)
     if given is None and (path == STANDARD_INPUT or path.parts[:2] in (("/", "dev"), ("/", "proc"))):
         raise BadFile("what is no file has no name: give --batch NAME, and the same one for the same list next time")
     name = calls_file.name_of(path) if given is None else given

@@ -88,10 +88,19 @@ def add(
     return int(added)
 
 
-def use(business_id: int, name: str | None, *, who: str) -> None:
-    """Let a business's calls that have no other ladder take this one, or none; raises BadLadder."""
-    if db.run(sql.use_ladder, business_id=business_id, name=name, who=who) is None:
+def use(business_id: int, name: str | None, *, who: str) -> bool:
+    """Let a business's calls that have no other ladder take this one, or none; was it another?  Raises BadLadder."""
+    is_another = db.run(sql.use_ladder, business_id=_id(business_id), name=name, who=who)
+    if is_another is None and not db.run(sql.is_business, business_id=_id(business_id)):
+        raise BadLadder(f"there is no business {business_id}: see `outbound business list`")
+    if is_another is None:
         raise BadLadder(f"business {business_id} has no ladder {name or ''}: see `outbound ladder list`")
+    return bool(is_another)
+
+
+def _id(value: int) -> int:
+    """An id that a row can have, or -1, which none has."""
+    return value if 0 <= value < 2**63 else -1
 
 
 def every() -> list[db.Row]:

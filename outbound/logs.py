@@ -23,9 +23,18 @@ _RENDERERS: dict[str, Any] = {
         key_order=["timestamp", "level", "event", "call_id", "call_sid"], drop_missing=True, bool_as_flag=False
     ),
     "json": structlog.processors.JSONRenderer,
-    "console": lambda: structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+    "console": lambda: structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR")),
 }
 FORMATS = tuple(_RENDERERS)
+
+
+def for_a_command() -> None:
+    """
+    The log of a command that prints and ends: warnings alone, since other lines would stand between what it prints.
+
+    Where systemd runs it, as `outbound migrate`, the journal gets all of them.
+    """
+    set_up("INFO" if _goes_to_the_journal() else "WARNING")
 
 
 def set_up(level: str = "INFO", stream: TextIO | None = None) -> None:
@@ -107,13 +116,17 @@ class _Log(structlog.stdlib.BoundLogger):
             self.warning(event, **values, cause=why, **({"more": held_back} if held_back else {}))
 
 
+def _goes_to_the_journal() -> bool:
+    # A shell that was opened from a unit inherits the variable; what a person reads is no journal.
+    return "JOURNAL_STREAM" in os.environ and not sys.stderr.isatty()
+
+
 class _Journal(structlog.stdlib.ProcessorFormatter):
     """Tells journald the priority of a line in its own way (sd-daemon(3)): it takes `<4>` off and files the rest."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
-        # A shell that was opened from a unit inherits the variable; what a person reads is no journal.
-        if "JOURNAL_STREAM" not in os.environ or sys.stderr.isatty():
+        if not _goes_to_the_journal():
             return line
         prefix = f"<{_priority(record.levelno)}>"
         return "\n".join(prefix + part for part in line.splitlines())  # `console` has tracebacks of several lines

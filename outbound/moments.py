@@ -3,6 +3,7 @@
 import re
 import unicodedata
 import zoneinfo
+from calendar import month_name, monthrange
 from datetime import UTC, date, datetime, time, tzinfo
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -26,6 +27,7 @@ _DATE_AND_TIME = re.compile(
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # whatever the locale calls them
 _ISO_DAY = re.compile(r"\d{4}(?:-|\d{4}$)", re.ASCII)
 _DAY_COUNT = re.compile(r"[2-7]\d{4}(?:\.\d+)?", re.ASCII)  # a spreadsheet's: days since 1899-12-30
+_ISO_PARTS = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}):(\d{2}))?", re.ASCII)
 _EPOCH = re.compile(r"\d{10}(?:\d{3})?(?:\.\d+)?", re.ASCII)
 
 
@@ -167,6 +169,8 @@ def _written(text: str, order: Order | None) -> datetime | date:
             return read_as(text)
         except ValueError:
             continue
+    if fault := impossible(text):
+        raise BadMoment(fault)
     found = _DATE_AND_TIME.fullmatch(text)
     if found:
         return _by_numbers(found, order)
@@ -180,6 +184,24 @@ def _written(text: str, order: Order | None) -> datetime | date:
 def _numbered_month(found: re.Match[str]) -> str:
     month = (found[3] or found[4])[:3].lower()
     return f"{found[6]}-{_MONTHS.index(month) + 1:02}-{int(found[1] or found[5]):02}"
+
+
+def impossible(text: str) -> str | None:
+    """Why a date that is written well is no day, or its time none of a day; None where it is written otherwise."""
+    found = _ISO_PARTS.match(text)
+    if found is None:
+        return None
+    year, month, day, hour, minute = (None if part is None else int(part) for part in found.groups())
+    if not (year and month and day):
+        return None
+    if month > 12:
+        return f"has a month {month}: there are 12; write it like {TIME_FORM}"
+    days = monthrange(year, month)[1]
+    if day > days:
+        return f"is no day: {month_name[month]} {year} has {days} days"
+    if (hour or 0) > 23 or (minute or 0) > 59:
+        return f"is beyond the clock: times are 00:00 to 23:59, like {TIME_FORM}"
+    return None
 
 
 def _by_numbers(found: re.Match[str], order: Order | None) -> datetime | date:

@@ -65,14 +65,14 @@ def consent(
     given = moment(given_at, "given", zone, now) if given_at else now
     expires = moment(expires_at, "expires", zone) if expires_at else None
     if expires and expires <= given:
-        raise BadSuppression("`expires` is not after the moment the consent was given")
+        raise BadSuppression("`expires` is not after the moment the consent was given: give a later one")
     return Consent(number, given, expires, text(source, "source"), zone)
 
 
 def phone(written: str, scope: Scope) -> str:
     """A number in E.164, or raise BadSuppression."""
     if not written.strip():
-        raise BadSuppression("there is no phone number")
+        raise BadSuppression("the number is empty: give a phone number")
     try:
         return phone_numbers.read(written, scope.region)
     except phone_numbers.NoPhoneNumber as refusal:
@@ -110,7 +110,7 @@ def region(letters: str | None) -> str | None:
     """The two letters of a country, or raise BadSuppression."""
     if letters is None or phone_numbers.is_region(letters.upper()):
         return letters and letters.upper()
-    raise BadSuppression(f"{letters} is not a region: two letters, like IL")
+    raise BadSuppression(f"`{letters}` is not a region: two letters, like IL")
 
 
 def text(value: str, name: str) -> str:

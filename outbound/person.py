@@ -142,7 +142,7 @@ def _phone(number: str, region: str | None) -> str:
         found = [row.region for row in db.run(sql.regions)]
         region = found[0] if len(found) == 1 else None
     elif not phone_numbers.is_region(region.upper()):
-        raise BadPerson(f"{region} is not a region: two letters, like IL")
+        raise BadPerson(f"`{region}` is not a region: two letters, like IL")
     try:
         phone = phone_numbers.read(number, region and region.upper())
     except phone_numbers.NoPhoneNumber as refusal:

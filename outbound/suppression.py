@@ -35,6 +35,11 @@ SCAN_MAX = 100_000  # entries that one statement looks at
 SCANS_MAX = 100
 AGAIN_S = 30  # for a chunk that met another import in the opposite order, or a database that is away
 
+_LACKING = {
+    "given": "say in it when each consent was given, or with --given-at when all were",
+    "listed": "say in it `yes` or `no` for each number",
+}
+
 T = TypeVar("T")
 Progress = Callable[[int], None]  # is told the number of bytes read so far
 Tell = Callable[[str], None]  # is told each given moment as it was understood
@@ -346,7 +351,7 @@ def _import(
         rows = calls_file.Rows(file, report, columns, to_column=to_column, numbers=numbers)
         for name in required:
             if name not in rows.columns:
-                raise BadFile(f"no column is named `{name}`: {rows.found()}")
+                raise BadFile(f"no column is named `{name}`: {rows.found()}; {_LACKING[name]}")
         for chunk in rows.chunks(CHUNK_ROWS):
             entries = []
             for line, row in chunk:
@@ -382,7 +387,7 @@ def _scope(business_id: int | None, campaign_id: int | None, region: str | None)
     if campaign_id is None:
         raise BadSuppression(f"there is no business {business_id}: see `outbound business list`")
     whose = "" if business_id is None else f" of business {business_id}"
-    raise BadSuppression(f"there is no campaign {campaign_id}{whose}")
+    raise BadSuppression(f"there is no campaign {campaign_id}{whose}: see `outbound campaign list`")
 
 
 def _entry(scope: Scope) -> dict[str, Any]:

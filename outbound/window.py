@@ -4,9 +4,9 @@ import zoneinfo
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from outbound import config, db, hours, time_zones
+from outbound import config, db, hours, moments, time_zones
 from outbound.hours import BadHours, Shift
 from outbound.presets import OF_REGION, PRESETS, Days
 
@@ -20,6 +20,13 @@ UNKNOWN = "there is no window {}: see `outbound window list`"
 
 class BadWindow(ValueError):
     """What was given of a window is wrong; the message says what, and nothing was changed."""
+
+
+class Assigned(NamedTuple):
+    """Is it another window than before, and how many calls waited for one until now; these are claimed anew."""
+
+    is_another: bool
+    waited: int
 
 
 def add(
@@ -100,11 +107,11 @@ def of_region(region: str | None, *, who: str, own: db.Connection) -> db.Row | N
     return found and found._replace(hours=hours.week_text(_shifts(found.hours)))
 
 
-def set_day(window_id: int, day: str, own: str | None, *, who: str) -> None:
+def set_day(window_id: int, day: str, own: str | None, *, who: str) -> bool:
     """
     Give one day hours of its own: `09:00-13:00`, or `off` to close it; None makes it like its weekday again.
 
-    Calls that wait for the window ask anew.  Raises BadWindow.
+    Calls that wait for the window ask anew.  Returns whether the day had other hours before.  Raises BadWindow.
     """
     try:
         when = _date(day)
@@ -113,15 +120,17 @@ def set_day(window_id: int, day: str, own: str | None, *, who: str) -> None:
         raise BadWindow(str(fault)) from None
     text = None if shifts is None else _multirange(shifts)
 
-    def write(connection: db.Connection) -> None:
-        if sql.set_day(connection, window_id=_id(window_id), day=when, hours=text, note="", who=who) is None:
+    def write(connection: db.Connection) -> bool:
+        is_another = sql.set_day(connection, window_id=_id(window_id), day=when, hours=text, note="", who=who)
+        if is_another is None:
             raise BadWindow(UNKNOWN.format(window_id))
         _release(connection, window_ids=[window_id])
+        return bool(is_another)
 
-    db.transact(write)
+    return db.transact(write)
 
 
-def assign(scope: str, key: int, window_id: int | None, *, who: str, own: db.Connection | None = None) -> int:
+def assign(scope: str, key: int, window_id: int | None, *, who: str, own: db.Connection | None = None) -> Assigned:
     """
     From now on the calls of a business or a campaign keep to a window, or, with None, to none of its own.
 
@@ -130,16 +139,20 @@ def assign(scope: str, key: int, window_id: int | None, *, who: str, own: db.Con
     Args:
         scope: business or campaign; *key* is its id.
 
-    Returns how many calls waited for a window until now.  Raises BadWindow.
+    Raises:
+        BadWindow: there is no such window, or no such business or campaign; the message says which of them.
     """
 
-    def write(connection: db.Connection) -> int:
+    def write(connection: db.Connection) -> Assigned:
         wanted = None if window_id is None else _id(window_id)
-        if sql.set_window(connection, scope=scope, id=_id(key), window_id=wanted, who=who) is None:
-            either = f"there is no {scope} {key}" + ("" if window_id is None else f", or no window {window_id}")
-            raise BadWindow(f"{either}: see `outbound {scope} list` and `outbound window list`")
+        is_another = sql.set_window(connection, scope=scope, id=_id(key), window_id=wanted, who=who)
+        if is_another is None:
+            is_there = wanted is None or sql.is_window(connection, window_id=wanted)
+            raise BadWindow(
+                f"there is no {scope} {key}: see `outbound {scope} list`" if is_there else UNKNOWN.format(window_id)
+            )
         business_id, campaign_id = (key, None) if scope == "business" else (None, key)
-        return _release(connection, business_id=business_id, campaign_id=campaign_id)
+        return Assigned(bool(is_another), _release(connection, business_id=business_id, campaign_id=campaign_id))
 
     return db.transact(write, own)
 
@@ -264,6 +277,8 @@ def _put(days: Days, day: date, shifts: list[Shift]) -> None:
 
 def _half_day(text: str) -> tuple[date, list[Shift]]:
     day, _, own = text.strip().partition(" ")
+    if not own:
+        raise BadHours(f"`{text}` has no hours: write it like `2026-12-24 09:00-13:00`; a day without any is a day off")
     return _date(day), hours.of_day(own)
 
 
@@ -271,7 +286,7 @@ def _date(text: str) -> date:
     try:
         return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 (a day on the wall, in whichever zone)
     except ValueError:
-        raise BadHours(f"`{text}` is not a date: write it like 2026-12-25") from None
+        raise BadHours(f"`{text}` {moments.impossible(text) or 'is not a date: write it like 2026-12-25'}") from None
 
 
 def _id(number: int) -> int:

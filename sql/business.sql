@@ -21,18 +21,32 @@ select id from added;
 -- Change what is given and keep what is NULL; numbers are added, never taken away.  A voice URL replaces TwiML and
 -- the other way round.  An account of '' is TWILIO_ACCOUNT_SID; calls in the air keep the one that they were dialed with.
 --
--- Returns  the id, or nothing where there is no such business; fails where a phone is another's already
-with changed as (
+-- Returns  the names of what is another now, or nothing where there is no such business; fails where a phone is
+--          another's already
+with before as materialized (
+    select * from business where id = :business_id for update
+), changed as (
     update business
-       set name = coalesce(:name, name),
-           time_zone = coalesce(:time_zone, time_zone),
-           default_region = coalesce(:default_region, default_region),
-           look_back_hours = coalesce(:look_back_hours, look_back_hours),
-           voice_url = case when :twiml::text is null then coalesce(:voice_url, voice_url) end,
-           twiml = case when :voice_url::text is null then coalesce(:twiml, twiml) end,
-           carrier_account = nullif(coalesce(:carrier_account, carrier_account), '')
-     where id = :business_id
-    returning id, carrier_account
+       set name = coalesce(:name, business.name),
+           time_zone = coalesce(:time_zone, business.time_zone),
+           default_region = coalesce(:default_region, business.default_region),
+           look_back_hours = coalesce(:look_back_hours, business.look_back_hours),
+           voice_url = case when :twiml::text is null then coalesce(:voice_url, business.voice_url) end,
+           twiml = case when :voice_url::text is null then coalesce(:twiml, business.twiml) end,
+           carrier_account = nullif(coalesce(:carrier_account, business.carrier_account), '')
+      from before
+     where business.id = before.id
+    returning business.id, business.carrier_account,
+              array_remove(array[
+                  case when business.name is distinct from before.name then 'name' end,
+                  case when business.time_zone is distinct from before.time_zone then 'time_zone' end,
+                  case when business.default_region is distinct from before.default_region then 'default_region' end,
+                  case when business.look_back_hours is distinct from before.look_back_hours
+                       then 'look_back_hours' end,
+                  case when business.voice_url is distinct from before.voice_url then 'voice_url' end,
+                  case when business.twiml is distinct from before.twiml then 'twiml' end,
+                  case when business.carrier_account is distinct from before.carrier_account then 'account' end
+              ], null) as names
 ), paced as (
     insert into dial_control (scope, key)
     select 'business', id::text from changed where carrier_account is not null
@@ -42,8 +56,9 @@ with changed as (
     select given.phone, changed.id
       from changed, unnest(:phones::text[]) as given (phone)
      where not exists (select from business_number where phone = given.phone and business_id = changed.id)
+    returning phone
 )
-select id from changed;
+select names || case when exists (select from numbered) then array['phones'] else '{}' end from changed;
 
 -- name: list_businesses()
 select business.id, name, time_zone, default_region, look_back_hours, carrier_account, voice_url,

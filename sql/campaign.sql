@@ -29,8 +29,18 @@ select id from added;
 -- name: set_campaign(campaign_id, given, phones, dropped, who)$
 -- Change what is in `given`, where NULL takes a thing away, and keep the rest; numbers are added, and dropped.
 --
--- Returns  the id, or nothing where there is no such campaign; fails where its business has another of that name
-with changed as (
+-- Returns  the names of what is another now, or nothing where there is no such campaign; fails where its business has
+--          another of that name
+with before as materialized (
+    select campaign.id, to_jsonb(campaign) as is_so
+      from campaign
+     where id = :campaign_id
+       for update
+), pace_before as materialized (
+    select to_jsonb(dial_control) as is_so
+      from dial_control
+     where scope = 'campaign' and key = :campaign_id::bigint::text
+), changed as (
     update campaign
        set (name, voice_url, twiml, ladder_id, local_presence, machine_detection, consent_required,
             registry_max_age_days, starts_at, ends_at, time_limit_s)
@@ -38,15 +48,18 @@ with changed as (
                      given.machine_detection, given.consent_required, given.registry_max_age_days, given.starts_at,
                      given.ends_at, given.time_limit_s
                 from jsonb_populate_record(campaign, :given) as given)
-     where id = :campaign_id
-    returning id
+      from before
+     where campaign.id = before.id
+    returning campaign.id, before.is_so as was, to_jsonb(campaign) as is_so
 ), numbered as (
     insert into campaign_number (campaign_id, phone)
     select id, phone from changed, unnest(:phones::text[]) as phone
     on conflict do nothing
+    returning phone
 ), unnumbered as (
     delete from campaign_number using changed
      where campaign_id = changed.id and phone = any(:dropped::text[]) and phone <> all(:phones::text[])
+    returning phone
 ), paced as (
     insert into dial_control (scope, key, calls_per_second, live_max, weight)
     select 'campaign', id::text, given.calls_per_second, given.live_max, coalesce(given.weight, 1)
@@ -56,13 +69,26 @@ with changed as (
        set (calls_per_second, live_max, weight)
            = (select given.calls_per_second, given.live_max, given.weight
                 from jsonb_populate_record(dial_control, :given) as given)
+    returning (select is_so from pace_before) as was, to_jsonb(dial_control) as is_so
 ), noted as (
     insert into audit (who, action, scope, key, details)
     select :who, 'campaign.set', 'campaign', id::text,
            :given::jsonb || jsonb_build_object('numbers', :phones::text[], 'dropped', :dropped::text[])
       from changed
+), other as (
+    select now.key
+      from changed cross join jsonb_each(changed.is_so) as now
+     where now.value is distinct from changed.was -> now.key
+    union all
+    select now.key
+      from paced cross join jsonb_each(paced.is_so) as now
+     where now.key in ('calls_per_second', 'live_max', 'weight')
+       and now.value is distinct from
+           coalesce(paced.was -> now.key, case now.key when 'weight' then to_jsonb(1) else 'null'::jsonb end)
+    union all
+    select 'phones' where exists (select from numbered union all select from unnumbered)
 )
-select id from changed;
+select array(select key from other order by key) from changed;
 
 -- name: find_business(business_id)^
 -- Returns  what is needed to know of the business of a campaign, or nothing

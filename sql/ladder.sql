@@ -20,27 +20,34 @@ with added as (
 )
 select id from added;
 
+-- name: is_business(business_id)$
+-- Returns  is there such a business
+select exists (select from business where id = :business_id);
+
 -- name: use_ladder(business_id, name, who)$
 -- Let a business's calls take this ladder that have no other, by its name or id; none, where that is NULL.
 --
--- Returns  the business's id, or nothing where there is no such business, or no ladder of that name
-with changed as (
+-- Returns  is it another than before; nothing where there is no such business, or no ladder of that name
+with before as materialized (
+    select id, ladder_id from business where id = :business_id for update
+), changed as (
     update business
        set ladder_id = ladder.id
-      from ((select id
-               from retry_ladder
-              where business_id = :business_id and (name = :name or id::text = :name)
-              order by name <> :name
-              limit 1)
-            union all
-            select null where :name::text is null) as ladder
-     where business.id = :business_id
-    returning business.id, business.ladder_id
+      from before
+     cross join ((select id
+                    from retry_ladder
+                   where business_id = :business_id and (name = :name or id::text = :name)
+                   order by name <> :name
+                   limit 1)
+                 union all
+                 select null where :name::text is null) as ladder
+     where business.id = before.id
+    returning business.id, business.ladder_id is distinct from before.ladder_id as is_another
 ), noted as (
     insert into audit (who, action, scope, key, details)
     select :who, 'ladder.use', 'business', id::text, jsonb_build_object('ladder', :name::text) from changed
 )
-select id from changed;
+select is_another from changed;
 
 -- name: list_ladders()
 select retry_ladder.id, business_id, retry_ladder.name, attempts_per_day_max, attempts_per_week_max,

@@ -34,12 +34,18 @@ select id, name, hours
  order by preset is null, id
  limit 1;
 
+-- name: is_window(window_id)$
+-- Returns  is there such a window
+select exists (select from calling_window where id = :window_id);
+
 -- name: set_day(window_id, day, hours, note, who)$
 -- Give one day hours of its own, none to close it; NULL makes it like its weekday again.
 --
--- Returns  the window's id, or nothing where there is none
+-- Returns  is it another than before; nothing where there is no such window
 with found as (
     select id from calling_window where id = :window_id
+), before as materialized (
+    select hours from calling_day where window_id = :window_id and day = :day
 ), usual as (
     delete from calling_day using found
      where window_id = found.id and day = :day and :hours::text is null
@@ -51,12 +57,12 @@ with found as (
     insert into audit (who, action, scope, key, details)
     select :who, 'set_day', 'window', id::text, jsonb_build_object('day', :day::date, 'hours', :hours::text) from found
 )
-select id from found;
+select ((select hours from before) is distinct from :hours::int4multirange) as is_another from found;
 
 -- name: set_window(scope, id, window_id, who)$
 -- Calls of this business, or of this campaign, keep to a window from their next claim on; to none where it is NULL.
 --
--- Returns  the id of the business or the campaign; nothing where there is none, or no such window
+-- Returns  is it another than before; nothing where there is no such business or campaign, or no such window
 with found as (
     select :window_id::bigint as id
      where :window_id::bigint is null or exists (select from calling_window where id = :window_id)
@@ -81,7 +87,7 @@ with found as (
     select :who, 'set_window', :scope, id::text, jsonb_build_object('window_id', :window_id::bigint, 'was', was)
       from moved
 )
-select id from moved;
+select (was is distinct from :window_id::bigint) as is_another from moved;
 
 -- name: extend_windows(preset, known_until, days, day_hours, day_notes, who)
 -- Windows of a preset learn its days off up to a later day.  A day that is there keeps what it says: an operator's word

@@ -79,8 +79,8 @@ def test_every_fault_of_a_new_business_is_named_at_once(world: World) -> None:
     assert str(refusal.value).split("; ") == [
         "a business needs a name, in one line",
         "Israel Standard Time is not an IANA time zone, like Asia/Jerusalem",
-        "ISR is not a region: two letters, like IL",
-        "a call must play something: give a voice URL or TwiML",
+        "`ISR` is not a region: two letters, like IL",
+        "a call must play something: give a voice URL or TwiML (--voice-url, --twiml)",
         "own number 2 is not a phone number: write it like +97231234567",
         "own number 3 is not a phone number: write it like +97231234567",
     ]

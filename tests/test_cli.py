@@ -83,7 +83,7 @@ def test_businesses_are_added_changed_and_listed(world: World, outbound: Outboun
     shown = outbound("business", "list")
 
     says(added, "1")
-    says(changed)
+    says(changed, "business 1 was changed: default region, phones")
     assert json.loads(listed.stdout) == [
         {
             "id": 1,

@@ -591,7 +591,7 @@ def test_the_commands_of_an_operator(world: World, carrier: RunningSimulator, tm
     campaign = ("campaign", str(campaign_id))
     assert "is paused, 0 claims" in says("pause", *campaign, "--reason", "a [b] c", "--by", "anna")
     assert "a [b] c" in says("why", str(call_id))
-    assert "is limited" in says("limit", *campaign, "--live-max", "3")
+    assert "live max 3" in says("limit", *campaign, "--live-max", "3")
     assert f"campaign {campaign_id}" in says("control")
     rows = {(row["scope"], row["key"]): row for row in json.loads(says("control", "--json"))}
     assert rows["campaign", str(campaign_id)]["live_max"] == 3

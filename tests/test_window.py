@@ -532,7 +532,7 @@ def held(world: World, nudges: list[object]) -> tuple[int, int, int]:
 def test_without_its_window_a_call_that_waited_is_due_at_once(world: World, held: tuple[int, int, int]) -> None:
     business_id, _, call_id = held
 
-    assert window.assign("business", business_id, None, who="Dana") == 1
+    assert window.assign("business", business_id, None, who="Dana").waited == 1
 
     assert world.call(call_id).held_by is None
     dispatch.dispatch_once()
@@ -567,8 +567,8 @@ def test_calls_of_others_and_calls_that_wait_for_something_else_stay_where_they_
     world.do("update call_log set held_by = 'attempts_per_day' where id = %s", waiting)
     world.do("update call_log set held_by = 'outside_window' where id = %s", others)
 
-    assert window.assign("campaign", campaign_id, None, who="Dana") == 0
-    assert window.assign("business", business_id, None, who="Dana") == 1
+    assert window.assign("campaign", campaign_id, None, who="Dana").waited == 0
+    assert window.assign("business", business_id, None, who="Dana").waited == 1
 
     assert world.call(waiting).held_by == "attempts_per_day"
     assert world.call(others).held_by == "outside_window"
@@ -722,10 +722,11 @@ def test_every_fault_of_a_window_is_named_at_once_and_nothing_is_added(world: Wo
         "`20:00-20:00` is empty",
         "a whole day is 00:00-24:00",
         "`soon` is not a date: write it like 2026-12-25",
-        "`2026-02-30` is not a date: write it like 2026-12-25",
+        "`2026-02-30` is no day: February 2026 has 28 days",
         "`Christmas` is not a date: write it like 2026-12-25",
         "2026-12-24 is there twice",
-        "`` is not a time from which and a time to which: write it like `09:00-13:00`",
+        "`2026-12-31` has no hours: write it like `2026-12-24 09:00-13:00`",
+        "a day without any is a day off",
         "`22:00-02:00` goes over midnight: write 22:00-24:00 for that day and 00:00-02:00 for the next",
     ]
     assert window.every() == []
