@@ -77,8 +77,10 @@ def _days(text: str) -> int | None:
 @contextmanager
 def _at_our_schema() -> Iterator[None]:
     """Work in a schema of our own: the one that is configured, else `outbound`."""
+    from outbound import service_settings
     from outbound.adopt import own_schema
 
+    service_settings.read()
     own_schema.use()
     yield
 

@@ -14,12 +14,13 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
 
 def doctor(as_json: AsJson = False) -> None:
     """Look at everything that calls depend on, and say how to mend it; exit status 1 where something is broken."""
-    from outbound import db
+    from outbound import db, service_settings
     from outbound import doctor as room
     from outbound.home import at_home
 
     logs.set_up("CRITICAL")  # what it finds is said below
     try:
+        service_settings.read()
         with at_home(broker=True, lasting=False):
             findings = room.examine()
             db.close()
@@ -47,12 +48,14 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Prove on the live servers, in a place of its own, that the old system's faults cannot come back."""
+    from outbound import service_settings
     from outbound import verify as room
     from outbound.adopt import own_schema
 
     if from_schema is not None and not old:
         raise Misuse("--from-schema goes with --old")
     if old:
+        service_settings.read()
         own_schema.use()
     with ready(check_schema=False, broker=True, as_owner=True):
         logs.set_up("ERROR")

@@ -62,13 +62,14 @@ def ready(
     The doors, which are there to stay, say `lasting`; who sends or takes nudges, `broker`; who changes the tables
     themselves, `as_owner`.
     """
-    from outbound import database_errors, db, schema
+    from outbound import database_errors, db, schema, service_settings
     from outbound.home import at_home
 
     if lasting:
         logs.set_up()
     else:
         logs.for_a_command()
+        service_settings.read()
     if as_owner:
         config.use_owner()
     with at_home(broker=broker, lasting=lasting) as owned:

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from outbound import config, embedded, machine_faults, schema
-
-SERVICE_DIR = Path("/etc/outbound")  # where the units find their settings and secrets
+from outbound import config, embedded, machine_faults, schema, service_settings
 
 
 @contextmanager
@@ -52,11 +50,14 @@ def at_home(*, broker: bool, lasting: bool) -> Iterator[bool]:
 
 def _refuse_beside_a_service(settings: config.Settings) -> None:
     """Where outbound runs as a service, a forgotten DATABASE_URL must not lead to an empty queue of our own."""
-    if os.environ.get("CREDENTIALS_DIRECTORY") or (settings.data_dir is None and SERVICE_DIR.is_dir()):
+    directory = service_settings.DIRECTORY
+    if os.environ.get("CREDENTIALS_DIRECTORY") or (settings.data_dir is None and directory.is_dir()):
+        mend = (
+            f"each is a file of {directory}/credentials" if os.geteuid() == 0 else "give the command as root (`sudo`)"
+        )
         raise embedded.EmbeddedError(
-            "DATABASE_URL or REDIS_URL is not set, and this host runs outbound as a service: "
-            f"CREDENTIALS_DIRECTORY={SERVICE_DIR}/credentials shows a command where it is; "
-            "OUTBOUND_DATA_DIR means servers of our own all the same"
+            f"DATABASE_URL or REDIS_URL is not set, and this host runs outbound as a service: {mend};"
+            " OUTBOUND_DATA_DIR means servers of our own all the same"
         )
 
 
