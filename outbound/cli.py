@@ -17,6 +17,7 @@ from outbound import (
     __version__,
     cli_adopt,
     cli_audit,
+    cli_backup,
     cli_business,
     cli_calls,
     cli_campaign,
@@ -58,6 +59,7 @@ for command in (
     *cli_calls.commands,
     *cli_control.commands,
     *cli_doctor.commands,
+    *cli_backup.commands,
     *cli_recover.commands,
     *cli_adopt.commands,
 ):

@@ -23,7 +23,7 @@ PANELS = {
     "Whom, where and when": ("suppress", "consent", "registry", "person", "window", "destination"),
     "Run it": ("up", "demo", "worker", "scheduler", "web", "simulator", "install-service"),
     "Look after it": (
-        *("migrate", "roles", "verify", "rollback", "cleanup", "purge", "recover", "adopt"),
+        *("migrate", "roles", "verify", "rollback", "cleanup", "purge", "dump", "restore", "recover", "adopt"),
         *("psql", "version"),
     ),
 }

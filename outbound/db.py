@@ -427,6 +427,16 @@ def without_password(url: str) -> tuple[str, dict[str, str]]:
     return psycopg.conninfo.make_conninfo("", **parts), {} if password is None else {"PGPASSWORD": str(password)}
 
 
+def address_for_tools() -> tuple[str, dict[str, str]]:
+    """Our address as pg_dump takes it, without its password, and the environment that hands it the password."""
+    return without_password(_url())
+
+
+def quoted(name: str) -> str:
+    """A name as it stands in a statement."""
+    return psycopg.sql.Identifier(name).as_string()
+
+
 def address_for_psql() -> tuple[str, dict[str, str]]:
     """
     Our address as psql takes it, without its password, and the environment that hands psql the password.

@@ -122,7 +122,12 @@ def default_data_dir() -> Path:
 
 def psql_path() -> Path:
     """Return the psql that fits our PostgreSQL."""
-    return _pginstall() / "bin" / "psql"
+    return tool_path("psql")
+
+
+def tool_path(name: str) -> Path:
+    """Return a program that comes with our PostgreSQL: psql, pg_dump, pg_restore."""
+    return _pginstall() / "bin" / name
 
 
 @contextmanager

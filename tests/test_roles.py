@@ -41,7 +41,7 @@ from tests.test_sql import STATEMENTS, try_statement
 Denied = psycopg.errors.InsufficientPrivilege
 HELLO = "<Response><Say>Hello</Say></Response>"
 # What the owner alone runs: it makes or drops tables, or touches those of the system before.
-OWNERS = ("adopt", "adopt_calls", "adopt_jobs", "verify", "verify_old")
+OWNERS = ("backup", "adopt", "adopt_calls", "adopt_jobs", "verify", "verify_old")
 OWNERS_STATEMENTS = {
     ("schema", "break_own_yoyo_lock"),  # migrate's
     ("doctor", "grow_a_file"),  # who may make no table is spared this look
