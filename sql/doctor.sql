@@ -115,6 +115,10 @@ select holder, round(extract(epoch from now() - since))::int as age_s
  where since < now() - make_interval(secs => :age_s)
  order by since;
 
+-- name: sees_snapshots()^
+-- Returns  whether this account sees the snapshots of other accounts: PostgreSQL shows them to few
+select pg_has_role('pg_read_all_stats', 'usage') as sees_all;
+
 -- name: idle_slots()
 -- Returns  replication slots that nobody reads and that hold row versions back
 select slot_name::text as name from pg_replication_slots where not active and xmin is not null order by 1;

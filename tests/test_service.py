@@ -52,7 +52,7 @@ def test_systemd_finds_nothing_wrong_with_any_unit(units: Path) -> None:
 
     done = subprocess.run(["systemd-analyze", "verify", *files], capture_output=True, text=True, check=False)
 
-    assert len(files) == 6
+    assert len(files) == 7
     assert (done.returncode, done.stderr) == (0, "")  # an unknown key is on stderr alone
 
 
@@ -182,11 +182,20 @@ def test_the_target_groups_what_makes_calls() -> None:
     target.read_string(service.units(Path("/bin/true"))["outbound.target"])
 
     assert set(target["Unit"]["Wants"].split()) == {
-        "outbound-worker@1.service",
+        "outbound-workers.target",
         "outbound-scheduler.service",
         "outbound-web.service",
         "outbound-web.socket",
     }
+
+
+def test_a_worker_that_stands_still_is_started_with_the_others() -> None:
+    """`systemctl restart 'outbound-worker@*'` would find no unit then, and say nothing."""
+    units = service.units(Path("/bin/true"))
+
+    assert "PartOf=outbound.target\nWants=outbound-worker@1.service\n" in units["outbound-workers.target"]
+    assert "PartOf=outbound-workers.target\n" in units["outbound-worker@.service"]
+    assert units["outbound-worker@.service"].endswith("WantedBy=outbound-workers.target\n")
 
 
 def test_a_setting_may_come_as_a_file(given: Setter, tmp_path: Path) -> None:
