@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 
-.PHONY: help demo up test chaos fuzz check bench guards build lock sbom audit clean
+.PHONY: help demo up test chaos fuzz runbook check bench guards build lock sbom audit clean
 
 help:
 	@echo "make demo    watch calls live and die, on servers of our own, without ringing a phone (ARGS=--json)"
@@ -13,6 +13,7 @@ help:
 	@echo "make test    run the tests against real servers"
 	@echo "make chaos   break things at random while calls run, and check that none is lost or rung twice (ARGS=\"--calls N --seed S\")"
 	@echo "make fuzz    attack the web process, files, commands and messages with forged and odd input (ARGS=\"--seed S\")"
+	@echo "make runbook type every command of the runbook on a booted Debian, and cause each alert (root, systemd-nspawn)"
 	@echo "make guards  take out each guard alone and see its test fail"
 	@echo "make check   lint, types, layers, SQL, what bandit finds"
 	@echo "make lock    write the locks anew from pyproject.toml, versions as they are (ARGS=--upgrade, or ARGS=\"-P NAME\")"
@@ -45,6 +46,9 @@ chaos: $(READY)
 
 fuzz: $(READY)
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+runbook: $(READY)
+	@$(BIN)/python -m tests.runbook $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""`make runbook`: every command of the runbook on a booted system, and every alert caused, mended and gone."""
