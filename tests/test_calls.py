@@ -208,7 +208,7 @@ def test_what_cannot_be_looked_for_is_refused(day: Day) -> None:
     refused: list[tuple[dict[str, Any], str]] = [
         ({"statuses": ["done"]}, "--status is one of queued, claimed"),
         ({"since": "yesterday"}, "--since is not a date and time"),
-        ({"until": "2026-02-30"}, "--until is not a date and time"),
+        ({"until": "2026-02-30"}, "--until is no day: February 2026 has 28 days"),
         ({"since": "2026-11-24", "until": "2026-11-23"}, "--since must lie before --until"),
         ({"batch": " "}, "--batch is one line"),
         ({"error_code": "a\x00"}, "--error is one line"),

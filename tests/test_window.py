@@ -813,7 +813,7 @@ def test_the_command_adds_shows_and_assigns_hours(world: World, outbound: Callab
         ("il", [business_id], []),
         ("own", [], [campaign_id]),
     ]
-    assert outbound("window", "refresh") == "every window knows its days\n"
+    assert outbound("window", "refresh") == "nothing changed: every window knows its days\n"
     assert json.loads(outbound("window", "show", preset, "--json"))["days"][0]["note"] == "eve of Pesach"
     outbound("window", "assign", "--none", "--business", str(business_id))
     assert world.value("select window_id from business where id = %s", business_id) is None
