@@ -72,7 +72,7 @@ def consent(
 def phone(written: str, scope: Scope) -> str:
     """A number in E.164, or raise BadSuppression."""
     if not written.strip():
-        raise BadSuppression("the number is empty: give a phone number")
+        raise BadSuppression("there is no phone number: give one")
     try:
         return phone_numbers.read(written, scope.region)
     except phone_numbers.NoPhoneNumber as refusal:

@@ -179,7 +179,7 @@ WRONG_INPUTS: tuple[tuple[str, str], ...] = (
     ("suppress add +15005550101 --business 2 --campaign 1", "campaign 1 of business 2"),
     ("suppress add +15005550101 --everybody --region ISR", "two letters, like IL"),
     ("suppress remove +15005550101", "say for whom"),
-    ("suppress check ''", "give a phone number"),
+    ("suppress check ''", "there is no phone number: give one"),
     ("suppress check nobody", "write it like +97231234567"),
     ("suppress check +15005550101 --business 99", "outbound business list"),
     ("suppress import missing.csv --everybody", "missing.csv"),
