@@ -95,7 +95,7 @@ def test_a_live_call_to_the_number_answers_for_a_new_one(world: World, acme: int
     for status in ("queued", "claimed", "initiated", "ringing", "in-progress"):
         world.do("update call_log set status = %s, overdue_at = now()", status)
         second = enqueue.enqueue(business_id=acme, to_number="+1-500-555-0101", key=status)
-        assert second == EnqueuedCall(first.call_id, status, created=False)
+        assert second == EnqueuedCall(first.call_id, status, created=False, has_key=False)
 
 
 def test_after_a_call_has_ended_the_number_may_be_called_again(world: World, acme: int) -> None:
@@ -159,7 +159,7 @@ def test_a_rival_that_waited_for_a_commit_answers_with_the_committed_call(
 
     mine.commit()
 
-    assert rival.outcome() == EnqueuedCall(first.call_id, "queued", created=False)
+    assert rival.outcome() == EnqueuedCall(first.call_id, "queued", created=False, has_key=False)
     assert world.value("select count(*) from call_log") == 1
 
 
