@@ -112,6 +112,7 @@ class Purged(StrEnum):
     calls = "calls"
     leads = "leads"
     registry = "registry"
+    batches = "batches"
     audit = "audit"
 
 

@@ -332,6 +332,12 @@ def old_and_new(world: World, nudges: list[Any]) -> World:
             days,
             days,
         )
+        world.do(
+            "insert into batch (business_id, name, imported_at) values (%s, %s, now() - make_interval(days => %s))",
+            acme,
+            str(days),
+            days,
+        )
     return world
 
 
@@ -339,6 +345,7 @@ def rests(world: World) -> dict[str, list[Any]]:
     return {
         "leads": [row.phone for row in world.rows("select phone from leads order by phone")],
         "registry": [row.phone for row in world.rows("select phone from registry_check order by phone")],
+        "batches": [row.name for row in world.rows("select name from batch order by name")],
         "audit": [row.details for row in world.rows("select details from audit where action = 'suppress' order by at")],
     }
 
@@ -347,20 +354,21 @@ def test_leads_checks_and_details_of_the_audit_go_when_their_setting_says_so(
     old_and_new: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert retention.delete_old_rest() == 0
-    for name in ("RETENTION", "LEAD", "REGISTRY", "AUDIT"):
+    for name in ("RETENTION", "LEAD", "REGISTRY", "BATCH", "AUDIT"):
         monkeypatch.setenv(f"OUTBOUND_{name}_DAYS", str(KEEP_DAYS))
     forget_settings()
 
-    assert retention.delete_old_rest() == 3
+    assert retention.delete_old_rest() == 4
     assert retention.delete_old_rest() == 0
 
     assert rests(old_and_new) == {
         "leads": ["+15005550220"],
         "registry": ["+15005550220"],
+        "batches": ["20"],
         "audit": [{"erased": True}, {"n": 20}],
     }
     assert audit.verify().broken is None
-    for kind in ("leads", "registry", "audit"):
+    for kind in retention.KINDS:
         assert old_and_new.count("retention", kind) == 1
 
 
@@ -378,15 +386,15 @@ def test_a_lead_stays_as_long_as_one_of_its_calls_or_twins(old_and_new: World) -
 
 
 def test_an_operator_purges_them_by_hand(old_and_new: World) -> None:
-    done = [purge_by_hand("--older-than-days", "30", "--what", what) for what in ("leads", "registry", "audit")]
+    done = [purge_by_hand("--older-than-days", "30", "--what", what) for what in retention.KINDS]
     refused = purge_by_hand("--older-than-days", "7", "--what", "leads")
 
-    assert [one.stdout.split()[0] for one in done] == ["1", "1", "1"], [one.stderr for one in done]
+    assert [one.stdout.split()[0] for one in done] == ["1", "1", "1", "1"], [one.stderr for one in done]
     assert refused.returncode == 2
     assert "give 8 or more" in refused.stderr
 
 
-@pytest.mark.parametrize("name", ["LEAD", "REGISTRY", "AUDIT"])
+@pytest.mark.parametrize("name", ["LEAD", "REGISTRY", "BATCH", "AUDIT"])
 def test_a_setting_that_keeps_them_too_shortly_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"OUTBOUND_{name}_DAYS", "7")
 
