@@ -163,7 +163,7 @@ def _seed(err: Console) -> tuple[dict[str, int], _Held]:
     for last in (1, 2, 3):
         enqueue.enqueue(campaign_id=held.id, to_number=f"+1500555070{last}", key=f"recall {last}")
     report = enqueue.import_calls(_calls_csv())
-    _say(err, "imported", f"{report.created} queued, {report.already_there} there already, {report.rejected} refused")
+    _say(err, "imported", report.summary())
     for line, reason in report.rejected_lines:
         _say(err, "", f"line {line}: {reason}")
     limits = {row.name: live_max[row.id] for row in business.every()}
