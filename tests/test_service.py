@@ -273,7 +273,7 @@ def test_an_installation_that_can_start_ends_with_what_to_do_next(tmp_path: Path
     done = _install_service("--to", str(tmp_path), "--bin", "/bin/true")
 
     assert done.returncode == 0
-    assert len(done.stdout.splitlines()) == 7
+    assert len(done.stdout.splitlines()) == 8
     assert "outbound: " not in done.stderr
     assert done.stderr.splitlines()[-1].strip().startswith("systemctl daemon-reload")
 
