@@ -64,7 +64,8 @@ def house(url: str, patch: pytest.MonkeyPatch) -> Iterator[dramatiq.Broker]:
         made.close()
 
 
-def workers_live_on(world: World) -> None:
+def processes_live_on(world: World) -> None:
+    world.scheduler()
     world.worker()
     world.do("update worker set seen_at = now() + interval '1 hour'")
 
@@ -85,7 +86,7 @@ def test_after_a_failover_behind_a_stable_address_calls_are_dialed_and_nobody_cu
 ) -> None:
     old, new = pair
     address = Address(old)
-    workers_live_on(world)
+    processes_live_on(world)
     with Proxy(address.port, address.dial), house(f"redis://127.0.0.1:{address.port}", monkeypatch):
         before = world.queued(to="+15005550101")
         until(lambda: is_dialed(world, before))
@@ -102,7 +103,7 @@ def test_while_the_only_server_takes_no_writes_that_is_said_everywhere_and_taken
     world: World, carrier: RunningSimulator, pair: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     only, other = pair
-    workers_live_on(world)
+    processes_live_on(world)
     monkeypatch.setattr(dispatch, "_STOP_TOLD_S", 0)
     with house(f"redis://127.0.0.1:{only}", monkeypatch):
         become_replica(only, of=other)
@@ -130,7 +131,7 @@ def test_while_the_only_server_takes_no_writes_that_is_said_everywhere_and_taken
 def test_by_sentinel_calls_are_dialed_through_whichever_server_is_the_primary(
     world: World, carrier: RunningSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workers_live_on(world)
+    processes_live_on(world)
     with ExitStack() as stack:
         first = stack.enter_context(redis_server(tmp_path))
         replica = ["--replicaof", "127.0.0.1", str(first), "--repl-diskless-sync-delay", "0"]

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from outbound import __version__, broker, callback, db, dial, metrics, schema
+from outbound import __version__, broker, callback, db, dial, metrics, retention, schema
 from outbound.call import FINAL, Report
 from tests.conftest import World, begin, forget_settings
 
@@ -32,7 +32,7 @@ LABELS = {
 LABELS |= {
     "code": len(metrics.BROKER_FAULTS),
     "cause": 2,
-    "kind": 4,
+    "kind": 1 + len(retention.KINDS),  # and calls
     "scope": 4,
     "id": metrics.ROWS_MAX,
     "business": metrics.ROWS_MAX,
