@@ -210,7 +210,7 @@ def business_add(
     """Add a business and print its id."""
     from outbound import new_business
 
-    zone = time_zone or cli_business.time_zone_of(region, number or [])
+    zone, why = (time_zone, "") if time_zone else cli_business.time_zone_of(region, number or [])
     with ready():
         added = new_business.add(
             name,
@@ -225,7 +225,7 @@ def business_add(
         )
     hours = None if added.hours is None else added.hours.name
     tell_added("business", {"id": added.id, "name": name, "time_zone": zone, "calling_hours": hours}, as_json=as_json)
-    cli_business.say_hours(added, zone, new_business.place(region, number or [], zone), any_hour=any_hour)
+    cli_business.say_hours(added, zone, why, new_business.place(region, number or [], zone), any_hour=any_hour)
     _tell_of_account(account)
 
 

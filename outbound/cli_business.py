@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 UTC = "UTC"
 
 
-def time_zone_of(region: str | None, phones: Sequence[str]) -> str:
+def time_zone_of(region: str | None, phones: Sequence[str]) -> tuple[str, str]:
     """
-    The zone of a business that was given none: its place's where that has one, else the one that somebody chooses.
+    The zone of a business that was given none: its place's where that has one, else the one that somebody chooses; and
+    why it is UTC, to be said once the business is there.
 
     Raises Misuse where its region has several and nobody can be asked.
     """
@@ -27,17 +28,15 @@ def time_zone_of(region: str | None, phones: Sequence[str]) -> str:
     place = new_business.place(region, phones)
     choices = time_zones.choices(place or "")
     if len(choices) == 1:
-        return choices[0]
+        return choices[0], ""
     if not choices:
-        say("time zone: UTC, as no --region and no --time-zone says another: moments without a zone are read in UTC")
-        return UTC
+        return UTC, ", as no --region and no --time-zone says another: moments without a zone are read in UTC"
     if err.is_terminal and sys.stdin.isatty():
-        return _ask(place or "", choices)
+        return _ask(place or "", choices), ""
     named = f"{', '.join(choices[:-1])} or {choices[-1]}"
     if region:
         raise Misuse(f"{place} has several time zones: give --time-zone, like {named}")
-    say(f"time zone: UTC, as {place}, where its number is, has several: `outbound business set` takes {named}")
-    return UTC
+    return UTC, f", as {place}, where its number is, has several: `outbound business set` takes {named}"
 
 
 def _ask(place: str, choices: Sequence[str]) -> str:
@@ -53,9 +52,9 @@ def _ask(place: str, choices: Sequence[str]) -> str:
             say(f"{answer} {fault}")
 
 
-def say_hours(added: "Added", time_zone: str, place: str | None, *, any_hour: bool) -> None:
+def say_hours(added: "Added", time_zone: str, why: str, place: str | None, *, any_hour: bool) -> None:
     """Tell by which clocks a new business lives, and when it calls."""
-    say(f"time zone: {time_zone}")
+    say(f"time zone: {time_zone}{why}")
     if added.hours is not None:
         say(f"calling hours, by each callee's clocks: {added.hours.name}, {added.hours.hours}")
     elif any_hour:
