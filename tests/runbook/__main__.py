@@ -108,7 +108,7 @@ class Run:
         for setting, value in CREDENTIALS.items():
             self.machine.write(f"/etc/outbound/credentials/{setting}", value, 0o600)
         self.machine.write("/opt/old_tables.sql", OLD_TABLES)
-        self.machine.write("/root/account", f"{ACCOUNT}:{TOKEN}")
+        self.machine.write("/srv/account", f"{ACCOUNT}:{TOKEN}")
         self.machine.write("/etc/outbound/outbound.env", SETTINGS + f"TWILIO_ACCOUNT_SID={ACCOUNT}\n")
         self.machine.write("/etc/prometheus/prometheus.yml", PROMETHEUS)
         self.machine.write("/etc/prometheus/alerts.yml", impatient((ROOT / "ops" / "alerts.yml").read_text()))

@@ -58,11 +58,11 @@ UNTIL_IN_THE_AIR = (
 )
 # A request of the system before, on the same account and from the same number; it drops the connection, as with ours.
 DIAL_BESIDE = (
-    'for n in 1 2; do curl -sf -o /dev/null -u "$(cat /root/account)" '
+    'for n in 1 2; do curl -sf -o /dev/null -u "$(cat /srv/account)" '
     '--data-urlencode From=+15005550006 --data-urlencode "To=$(sudo -u postgres psql -AtqX outbound -c '
     '"select to_number from call_log where to_number like \'%27\' order by id desc limit 1")" '
     "--data-urlencode 'Twiml=<Response/>' "
-    "http://127.0.0.1:8081/2010-04-01/Accounts/$(cut -d: -f1 /root/account)/Calls.json; done; true"
+    "http://127.0.0.1:8081/2010-04-01/Accounts/$(cut -d: -f1 /srv/account)/Calls.json; done; true"
 )
 OLD_TABLES = "sudo -u postgres psql -qX -v ON_ERROR_STOP=1 outbound -f /opt/old_tables.sql"
 LEAD_JOB_OF_THE_OLD_SYSTEM = """/opt/outbound/bin/python -c "
@@ -98,7 +98,7 @@ CAUSES = {
     "OutboundCarrierHold": Cause(
         f"echo changed > {AUTH_TOKEN}; {WORKERS}; {calls('01', 12)}",
         "20003",
-        outside=f"cut -d : -f 2 /root/account > {AUTH_TOKEN}",
+        outside=f"cut -d : -f 2 /srv/account > {AUTH_TOKEN}",
         do=(
             "systemctl restart outbound-web && systemctl restart outbound-workers.target outbound-scheduler",
             "outbound resume everything",

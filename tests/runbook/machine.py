@@ -54,15 +54,15 @@ def prepare(base: Path) -> None:
     for name in ("/etc/resolv.conf", "/etc/pip.conf"):
         if Path(name).exists():
             shutil.copyfile(name, base / name[1:])
-    wheels = base / "root" / "wheels"
+    wheels = base / "srv" / "wheels"
     shutil.rmtree(wheels, ignore_errors=True)
     _run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", wheels, ROOT)
-    shutil.copyfile(ROOT / "requirements.lock", base / "root" / "requirements.lock")
+    shutil.copyfile(ROOT / "requirements.lock", base / "srv" / "requirements.lock")
     pip = "/opt/outbound/bin/pip --disable-pip-version-check"
     install = (
         "test -x /opt/outbound/bin/pip || python3 -m venv /opt/outbound; "
-        f"{pip} install --quiet --require-hashes -r /root/requirements.lock && "
-        f"{pip} install --quiet --no-deps --force-reinstall /root/wheels/*.whl && "
+        f"{pip} install --quiet --require-hashes -r /srv/requirements.lock && "
+        f"{pip} install --quiet --no-deps --force-reinstall /srv/wheels/*.whl && "
         "ln -sf /opt/outbound/bin/outbound /usr/local/bin/outbound"
     )
     _run("chroot", base, "sh", "-c", install)
