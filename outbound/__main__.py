@@ -1,5 +1,5 @@
 """`python -m outbound`."""
 
-from outbound.cli import main
+from outbound.cli.app import main
 
 main()

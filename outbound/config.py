@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from outbound import addresses, plain_text, sentinel_url
+from outbound.formats import plain_text, sentinel_url, urls
 
 TWILIO_API_URL = "https://api.twilio.com"
 CLOSED_WITHIN_S = 120  # a call without a call_sid
@@ -337,7 +337,7 @@ def _url_faults(settings: Settings) -> list[str]:
     fields = {name: field for field, name in env_names().items()}
     for name, allowed in _WITH_A_SCHEME.items():
         url = getattr(settings, fields[name])
-        if url and (fault := addresses.fault(url, allowed)):
+        if url and (fault := urls.fault(url, allowed)):
             faults.append(f"{name}: {fault}")
     if (settings.database_schema or "").startswith("pg_") or settings.database_schema == "information_schema":
         faults.append("OUTBOUND_SCHEMA: is PostgreSQL's own: take another name")
@@ -350,7 +350,7 @@ def _url_faults(settings: Settings) -> list[str]:
 
 def _carrier_faults(settings: Settings) -> list[str]:
     faults = []
-    api = addresses.parts(settings.api_url)
+    api = urls.parts(settings.api_url)
     api_host = api.hostname if api else None
     if settings.carrier == "simulator":
         if api_host not in LOOPBACK:
@@ -365,7 +365,7 @@ def _carrier_faults(settings: Settings) -> list[str]:
             faults.append(f"{name}: must be set when OUTBOUND_CARRIER is twilio")
     if api and api.scheme != "https" and api_host not in LOOPBACK:
         faults.append("TWILIO_API_URL: must be https, or the auth token travels in clear")
-    public = addresses.parts(settings.public_url or "") or urlsplit("https://named.already")
+    public = urls.parts(settings.public_url or "") or urlsplit("https://named.already")
     if settings.public_url and api_host not in LOOPBACK and public.scheme != "https":
         faults.append("OUTBOUND_PUBLIC_URL: must be https, or callbacks could be forged on their way")
     if "_" in (public.hostname or ""):

@@ -18,7 +18,7 @@ from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from outbound import operator, quiet, session
+from outbound import db_session, library_logs, os_user
 from outbound.config import settings
 
 T = TypeVar("T")
@@ -27,13 +27,13 @@ Conflict = psycopg.errors.UniqueViolation
 _ReadOnly = psycopg.errors.ReadOnlySqlTransaction  # a standby, or a primary that was told not to write
 # The database is away, or coming back, or gave up on us while we were stopped: try again later.
 Unavailable = (psycopg.OperationalError, _ReadOnly, psycopg.errors.IdleInTransactionSessionTimeout)
-quiet.expect(*Unavailable)
+library_logs.expect(*Unavailable)
 NoSuchTable = psycopg.errors.UndefinedTable
 NotAllowed = psycopg.errors.InsufficientPrivilege
 SchemaThere = (psycopg.errors.DuplicateSchema, Conflict)
 Error = psycopg.Error
-UnfitDatabase = session.UnfitDatabase
-SchemaMissing = session.SchemaMissing
+UnfitDatabase = db_session.UnfitDatabase
+SchemaMissing = db_session.SchemaMissing
 # Classes of SQLSTATE that one row's content raises, as is_of_a_row in SQL has them; the others are the server's fault,
 # or the schema's.  Some of these are OperationalError, too: ask for this first.
 _ROW_CLASSES = ("21", "22", "23", "54", "P0", "XX")
@@ -211,7 +211,7 @@ def _open(address: str, **options: Any) -> Connection:
 
 
 def _connect_options(address: str) -> dict[str, Any]:
-    _, others = session.settings_of(options_of(address))
+    _, others = db_session.settings_of(options_of(address))
     return _CONNECT_OPTIONS | {"options": others}
 
 
@@ -234,23 +234,23 @@ def _settle(
     Raises:
         UnfitDatabase: says why, and how it is mended.
     """
-    session.refuse_unfit(connection.info.server_version, connection.info.parameter_status("server_encoding") or "?")
-    asked, _ = session.settings_of(options_of(address))
+    db_session.refuse_unfit(connection.info.server_version, connection.info.parameter_status("server_encoding") or "?")
+    asked, _ = db_session.settings_of(options_of(address))
     path = asked.pop("search_path", None)
     config = settings()
     schema = config.database_schema
-    session.refuse_another_schema(schema, path)
+    db_session.refuse_another_schema(schema, path)
     wanted = {"schema": schema, "search_path": path, "time_limit": time_limit, "lock_limit": lock_limit}
     wanted |= {"carrier": config.carrier, "call_limit_s": str(config.time_limit_s)}
-    wanted |= {"os_user": operator.name(), "by": operator.spoken_for() or ""}
+    wanted |= {"os_user": os_user.name(), "by": os_user.spoken_for() or ""}
     own_pid = connection.info.backend_pid
     pinned = _pinned(connection, backend_pid=own_pid, **wanted)
     if pinned.backend_pid != own_pid:  # a pooler makes up the process id that it tells a client
         _refuse_transaction_pooler(connection, address)
         pinned = _pinned(connection, backend_pid=None, **wanted)
-    session.refuse_several_homes(pinned.homes)
+    db_session.refuse_several_homes(pinned.homes)
     if schema is not None and needs_schema:
-        session.refuse_missing_schema(
+        db_session.refuse_missing_schema(
             schema,
             is_there=pinned.schema_is_there,
             is_usable=pinned.schema_is_usable,
@@ -264,7 +264,7 @@ def _pinned(connection: Connection, **parameters: Any) -> Any:
     try:
         return sql.pin_session(connection, **parameters)
     except NotAllowed as error:  # what only a superuser may set was set for this role or database
-        raise session.UnfitDatabase(
+        raise db_session.UnfitDatabase(
             str(error.diag.message_primary),
             "reset it for this role and this database (`alter role … reset …`, `alter database … reset …`)",
         ) from None
@@ -278,7 +278,7 @@ def _refuse_transaction_pooler(connection: Connection, address: str) -> None:
     if address in _session_poolers:
         return
     if _pooling(connection, address) == "transaction":
-        raise session.UnfitDatabase(*TRANSACTION_POOLER)
+        raise db_session.UnfitDatabase(*TRANSACTION_POOLER)
     _session_poolers.add(address)
 
 
@@ -457,7 +457,7 @@ def address_for_psql() -> tuple[str, dict[str, str]]:
     address = psycopg.conninfo.make_conninfo(url, options=options)
     with suppress(psycopg.OperationalError), psycopg.connect(address, **_CONNECT_OPTIONS) as connection:
         if sql.search_path(connection) != path:
-            raise session.UnfitDatabase(
+            raise db_session.UnfitDatabase(
                 f"a pooler drops search_path, and psql would not look in the schema {name}",
                 "let DATABASE_URL lead to PostgreSQL itself",
             )
@@ -467,7 +467,7 @@ def address_for_psql() -> tuple[str, dict[str, str]]:
 def _schema_to_name(url: str) -> str | None:
     """The schema that must be named to psql; None where the address names it, or a session finds ours without."""
     schema = settings().database_schema
-    asked, _ = session.settings_of(options_of(url))
+    asked, _ = db_session.settings_of(options_of(url))
     try:
         with _open(url) as plain, connect() as ours:
             found, wanted = current_schema(plain), current_schema(ours)
@@ -489,7 +489,7 @@ def recreate_database(name: str, template: str | None = None) -> str:
     with connect(needs_schema=False) as connection:
         connection.execute(psycopg.sql.SQL("drop database if exists {} with (force)").format(identifier))
         connection.execute(psycopg.sql.SQL("create database {} template {}").format(identifier, original))
-    return re.sub(r"^(\w+://[^/?]*)(/[^?]*)?", rf"\1/{name}", session.without_search_path(_url()))
+    return re.sub(r"^(\w+://[^/?]*)(/[^?]*)?", rf"\1/{name}", db_session.without_search_path(_url()))
 
 
 def close() -> None:

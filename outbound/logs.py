@@ -11,7 +11,8 @@ from typing import Any, TextIO
 
 import structlog
 
-from outbound import plain_text, quiet, redaction
+from outbound import library_logs, redaction
+from outbound.formats import plain_text
 
 FORMAT_SETTING = "OUTBOUND_LOG_FORMAT"
 
@@ -70,7 +71,7 @@ def set_up(level: str = "INFO", stream: TextIO | None = None) -> None:
             ],
         )
     )
-    handler.addFilter(quiet.Outages(get("process").outage))
+    handler.addFilter(library_logs.Outages(get("process").outage))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -110,8 +111,8 @@ class _Log(structlog.stdlib.BoundLogger):
 
         A warning with its `cause`: the class of *error*, or what it is given as; `more` lines were not written before.
         """
-        why = quiet.cause(error)
-        held_back = quiet.held_back(event, why)
+        why = library_logs.cause(error)
+        held_back = library_logs.held_back(event, why)
         if held_back is not None:
             self.warning(event, **values, cause=why, **({"more": held_back} if held_back else {}))
 

@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from outbound import db, phone_numbers, plain_text
+from outbound import db
+from outbound.formats import phone_numbers, plain_text
 
 sql = db.statements("names")
 

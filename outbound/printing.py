@@ -13,7 +13,7 @@ import rich.console
 import rich.table
 from rich.text import Text
 
-from outbound import addresses, plain_text
+from outbound.formats import plain_text, urls
 from outbound.standard_output import is_utf
 
 
@@ -75,7 +75,7 @@ err = Console(stderr=True)
 
 def visible(text: str) -> str:
     """A value as one line that can be shown to people here."""
-    shown = plain_text.visible(addresses.without_password(text))
+    shown = plain_text.visible(urls.without_password(text))
     return shown if shown.isascii() or is_utf(out.encoding) else plain_text.encodable(shown, out.encoding)
 
 
@@ -139,7 +139,7 @@ def _json_escape(character: str) -> str:
 
 def _masked(value: Any) -> Any:
     if isinstance(value, str):
-        return addresses.without_password(value)
+        return urls.without_password(value)
     if isinstance(value, dict):
         return {_masked(name): _masked(one) for name, one in value.items()}
     return [_masked(one) for one in value] if isinstance(value, list | tuple) else value

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from outbound import addresses, plain_text
+from outbound.formats import plain_text, urls
 
 MASK = "+…"
 
@@ -102,7 +102,7 @@ def _hidden(name: str, text: str) -> str:
     said = name + text  # a number may be known by what it is called alone, as in to=15005550101
     if not _SUSPECT.search(said):
         return text
-    hidden = _WORDS.sub(_without_word, addresses.without_password(_ROW.sub(r"\1: …", said)))
+    hidden = _WORDS.sub(_without_word, urls.without_password(_ROW.sub(r"\1: …", said)))
     hidden = _PHONE.sub(_without_number, _URI.sub(r"\1\2…", hidden))
     return hidden.removeprefix(name)
 

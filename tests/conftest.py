@@ -30,10 +30,13 @@ CONFIGURED = {
 }
 os.environ["REDIS_URL"] = "memory://"
 
-from outbound import broker, config, db, dial, embedded, lead, schema
+from outbound import broker, config, db
 from outbound.call import DialOrder
+from outbound.calls import dial, lead
 from outbound.carrier import Accepted, twilio
-from outbound.carrier import simulator as simulated
+from outbound.database import migrations
+from outbound.local import embedded_servers
+from outbound.simulator import server as simulated
 
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
 AUTH_TOKEN = "a-token-that-signs-nothing-real"
@@ -93,7 +96,7 @@ def servers() -> Iterator[Servers]:
     data_dir = Path(tempfile.mkdtemp(prefix="outbound-tests-", dir=_in_memory()))
     data_dir.chmod(0o755)  # as root, PostgreSQL runs as nobody, who must get there
     try:
-        with embedded.servers(data_dir, postgres=not database_url, broker=not redis_url, durable=False) as own:
+        with embedded_servers.servers(data_dir, postgres=not database_url, broker=not redis_url, durable=False) as own:
             yield Servers(database_url or own.database_url or "", redis_url or own.redis_url or "")
     finally:
         shutil.rmtree(data_dir, ignore_errors=True)
@@ -102,7 +105,7 @@ def servers() -> Iterator[Servers]:
 @pytest.fixture(scope="module")
 def old_redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The old system's Redis, a server of one file of tests alone: RQ's keys have no namespace."""
-    with embedded.servers(tmp_path_factory.mktemp("old-redis"), postgres=False, durable=False) as own:
+    with embedded_servers.servers(tmp_path_factory.mktemp("old-redis"), postgres=False, durable=False) as own:
         assert own.redis_url is not None
         yield own.redis_url
 
@@ -113,7 +116,7 @@ def template(servers: Servers) -> Iterator[str]:
     with Environment(DATABASE_URL=servers.database_url, REDIS_URL=servers.redis_url):
         name = f"outbound_test_template_{os.getpid()}"
         with Environment(DATABASE_URL=db.recreate_database(name)):
-            schema.migrate()
+            migrations.migrate()
         yield name
         with db.connect() as connection:
             connection.execute(f"drop database {name} with (force)".encode())

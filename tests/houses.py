@@ -9,7 +9,8 @@ from typing import Any
 import psycopg
 from typer.testing import CliRunner
 
-from outbound import cli, config, db
+from outbound import config, db
+from outbound.cli import app
 from tests import old_house
 from tests.conftest import Environment, Servers, World, address_of_schema, open_database
 
@@ -61,7 +62,7 @@ def outbound(*words: str) -> Any:
     """The command, in this process; what it changed in the environment is forgotten afterwards."""
     before = dict(os.environ)
     try:
-        return CliRunner().invoke(cli.app, words, catch_exceptions=False)
+        return CliRunner().invoke(app.app, words, catch_exceptions=False)
     finally:
         os.environ.clear()
         os.environ.update(before)

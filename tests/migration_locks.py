@@ -21,7 +21,9 @@ import psycopg
 
 os.environ.setdefault("REDIS_URL", "memory://")
 
-from outbound import db, embedded, schema
+from outbound import db
+from outbound.database import migrations
+from outbound.local import embedded_servers
 from tests.conftest import SETTINGS, Environment, until
 
 LIMIT_S = 1.0
@@ -117,13 +119,13 @@ def filled(rows: int) -> Iterator[str]:
     data_dir.chmod(0o755)
     try:
         with (
-            embedded.servers(data_dir, postgres=True, broker=False, durable=False) as own,
+            embedded_servers.servers(data_dir, postgres=True, broker=False, durable=False) as own,
             Environment(**SETTINGS, DATABASE_URL=own.database_url or "", REDIS_URL="memory://"),
         ):
             url = db.recreate_database("migrations")
             with Environment(DATABASE_URL=url):
-                with schema._alone() as backend:
-                    backend.apply_one(schema._migrations()[0])
+                with migrations._alone() as backend:
+                    backend.apply_one(migrations._migrations()[0])
                 with psycopg.connect(url, autocommit=True) as connection:
                     connection.execute(ROWS.format(rows=rows).encode())
                     connection.execute("vacuum analyze call_log")
@@ -139,10 +141,10 @@ def measure(rows: int) -> list[tuple[str, float]]:
         watches = [Watch(url, rows, work) for work in (reader, writer, lock_waits)]
         until(lambda: all(watch.error or watch.statements >= STATEMENTS_MIN for watch in watches))
         print(f"before: reader {watches[0].lap():.3f} s   writer {watches[1].lap():.3f} s")
-        for name in schema.known_migrations()[1:]:
+        for name in migrations.known_migrations()[1:]:
             begun = time.monotonic()
-            with schema._alone() as backend:
-                pending = backend.to_apply(schema._migrations()).filter(
+            with migrations._alone() as backend:
+                pending = backend.to_apply(migrations._migrations()).filter(
                     lambda migration, name=name: migration.id == name
                 )
                 backend.apply_migrations(pending)
@@ -158,7 +160,7 @@ def measure(rows: int) -> list[tuple[str, float]]:
             )
         for watch in watches:
             watch.stop()
-        assert schema.missing_migrations() == []
+        assert migrations.missing_migrations() == []
     return found
 
 

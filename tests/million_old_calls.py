@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import psycopg
 
-from outbound import embedded
+from outbound.local import embedded_servers
 from tests import old_house
 
 ROWS = 1_000_000
@@ -77,7 +77,7 @@ def main() -> None:
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
     with tempfile.TemporaryDirectory(prefix="outbound-million-") as name:
         Path(name).chmod(0o755)
-        with embedded.servers(Path(name), postgres=True, broker=True, durable=True) as servers:
+        with embedded_servers.servers(Path(name), postgres=True, broker=True, durable=True) as servers:
             url = str(servers.database_url)
             began = time.monotonic()
             with psycopg.connect(url, autocommit=True) as connection:

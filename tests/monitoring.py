@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import requests
 
-from outbound.carrier.simulator import RunningSimulator
-from outbound.parent import die_with
+from outbound.processes.parent_death import die_with
+from outbound.simulator.server import RunningSimulator
 from tests.conftest import Environment, Servers, World, open_database, until
 from tests.ports import free_ports
 

@@ -1,6 +1,6 @@
 """Ports for servers of the tests."""
 
-from outbound.demo_place import ports_of_our_own
+from outbound.local.demo_place import ports_of_our_own
 
 
 def free_ports(count: int) -> list[int]:

@@ -14,25 +14,16 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from outbound import (
-    accounts,
-    auth_token,
-    business,
-    cli,
-    config,
-    db,
-    dial,
-    dispatch,
-    doctor,
-    hang_up,
-    reconcile,
-    recover,
-    why,
-)
+from outbound import config, db
 from outbound.call import DialOrder
-from outbound.carrier import CallNotSent, twilio
-from outbound.carrier import simulator as simulated
+from outbound.calls import dial, dispatch, hang_up, reconcile, recover
+from outbound.carrier import CallNotSent, accounts, auth_token, twilio
+from outbound.checks import doctor
+from outbound.cli import app
 from outbound.config import SettingsError
+from outbound.monitoring import why
+from outbound.rules import business
+from outbound.simulator import server as simulated
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, CLAIM, World, begin, forget_settings, until
 from tests.test_logs import heard
 from tests.test_web import (  # noqa: F401
@@ -521,7 +512,7 @@ def test_a_directory_that_cannot_be_read_is_refused_at_start(monkeypatch: pytest
 
 
 def _run(*words: str) -> Any:
-    return CliRunner().invoke(cli.app, ["business", *words], catch_exceptions=False)
+    return CliRunner().invoke(app.app, ["business", *words], catch_exceptions=False)
 
 
 def test_an_operator_gives_a_business_an_account_and_takes_it_back(world: World, house: House) -> None:

@@ -14,11 +14,11 @@ import pytest
 import redis
 import rq
 
-from outbound import schema
 from outbound.adopt.fates import FATES
 from outbound.adopt.old_job import LEAD
-from outbound.carrier.simulator import RunningSimulator
+from outbound.database import migrations
 from outbound.failpoint import ADOPT_POINTS, ADOPT_REDIS_POINTS, UNDO_POINTS, UNDO_REDIS_POINTS
+from outbound.simulator.server import RunningSimulator
 from tests import old_house
 from tests.conftest import SETTINGS, Environment, Servers, until
 from tests.houses import House, adopt, open_house, outbound
@@ -305,7 +305,7 @@ def test_each_job_that_is_no_waiting_one_keeps_its_own_fate(house: House) -> Non
 def test_a_row_that_raises_stops_only_itself(house: House) -> None:
     house.old.do("create schema outbound")
     with Environment(DATABASE_URL=house.ours.url):
-        schema.migrate()
+        migrations.migrate()
     house.ours.do(
         "alter table call_log add constraint odd check (to_number is distinct from '+972501234509'"
         " and to_number is distinct from '+972502000007')"

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from outbound import metrics
-from outbound.carrier.simulator import RunningSimulator
-from outbound.up import Processes
+from outbound.local.supervisor import Processes
+from outbound.monitoring import metrics
+from outbound.simulator.server import RunningSimulator
 from tests.conftest import Servers, World, until
 from tests.monitoring import (
     ROOT,

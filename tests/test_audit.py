@@ -11,8 +11,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from outbound import audit, business, control, db, dispatch, enqueue, schema, suppression
-from outbound.control import Scope
+from outbound import db
+from outbound.calls import dispatch, enqueue
+from outbound.database import migrations
+from outbound.rules import audit, business, control, suppression
+from outbound.rules.control import Scope
 from tests.conftest import World, until
 
 TO = "+15005550101"
@@ -42,7 +45,7 @@ def test_every_table_of_decisions_is_audited_and_each_other_one_is_known_here(wo
         "select distinct tgrelid::regclass::text as name from pg_trigger where tgname like '%%_audit_update'"
     )
 
-    assert {row.name for row in audited} == set(schema.known_tables()) - NOT_DECISIONS
+    assert {row.name for row in audited} == set(migrations.known_tables()) - NOT_DECISIONS
 
 
 def test_a_change_by_hand_is_written_with_the_role_the_user_and_what_was_before(world: World) -> None:
@@ -307,13 +310,13 @@ def test_nobody_waits_for_an_audit_entry_whose_transaction_is_open(world: World,
 
 def test_entries_of_before_are_chained_by_the_upgrade(empty_database: str) -> None:
     world = World(empty_database)
-    schema.migrate()
-    schema.rollback("0029_identity_schema")
+    migrations.migrate()
+    migrations.rollback("0029_identity_schema")
     world.do(
         "insert into audit (who, action, scope, key) select 'ann', 'pause', 'account', '' from generate_series(1, 3)"
     )
 
-    schema.migrate()
+    migrations.migrate()
 
     assert audit.verify().links == 3
     assert audit.verify().broken is None

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import requests
 
-from outbound import auth_token, config
-from outbound.carrier import CallNotSent, twilio
-from outbound.carrier import simulator as simulated
+from outbound import config
+from outbound.carrier import CallNotSent, auth_token, twilio
 from outbound.config import SettingsError
+from outbound.simulator import server as simulated
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, World, begin, forget_settings, place, until
 from tests.test_logs import heard
 from tests.test_web import (  # noqa: F401

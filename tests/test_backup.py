@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
-from outbound import backup, db, dispatch, embedded, identity, schema, suppression
+from outbound import db
+from outbound.calls import dispatch
+from outbound.database import backup, identity, migrations
+from outbound.local import embedded_servers
+from outbound.rules import suppression
 from tests.conftest import Servers, World, open_database
 from tests.test_manners import Outbound, outbound_here
 
@@ -69,7 +73,7 @@ def test_a_dump_brings_everything_back_elsewhere_and_dials_nobody_until_recover(
     assert content(another) == before
     assert another.value("select reason from dialing_stop where cause = 'recovery'").endswith("Run `outbound recover`.")
     assert another.value("select count(*) from audit where action = 'restore'") == 1
-    assert schema.missing_migrations() == []
+    assert migrations.missing_migrations() == []
     another.worker()
     dispatch.dispatch_once()
     assert another.statuses() == ["queued"]
@@ -155,4 +159,4 @@ def test_what_is_no_dump_is_refused_and_a_newer_server_asks_for_its_own_tools(
     with pytest.raises(backup.CannotBackUp, match=r"PostgreSQL 99, newer than our tools: install its pg_dump"):
         backup._tool("pg_dump")
     for name in ("pg_dump", "pg_restore", "psql"):
-        assert os.access(embedded.tool_path(name), os.X_OK)
+        assert os.access(embedded_servers.tool_path(name), os.X_OK)

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
-from outbound import callback, control, db, dial, dispatch
+from outbound import db
 from outbound.call import Report
-from outbound.carrier.simulator import RunningSimulator
-from outbound.control import Scope
+from outbound.calls import dial, dispatch, events
+from outbound.rules import control
+from outbound.rules.control import Scope
+from outbound.simulator.server import RunningSimulator
 from tests.conftest import World, begin, forget_settings
 
 NUMBER = "+15005550006"
@@ -119,7 +121,7 @@ class Carrier:
             first,
             calls,
         )
-        callback.record_all([(row.id, Report(f"CA{row.id:032}", "initiated", "create")) for row in rows])
+        events.record_all([(row.id, Report(f"CA{row.id:032}", "initiated", "create")) for row in rows])
 
     def answers(self, sequence: str, per_second: float) -> list[Any]:
         """`.` is an accepted call and `x` an error; the account's row after each error."""

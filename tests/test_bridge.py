@@ -9,9 +9,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from outbound import callback, db, dial, lead, schema
+from outbound import db
 from outbound.adopt import bridge
 from outbound.call import Report
+from outbound.calls import dial, events, lead
+from outbound.database import migrations
 from tests import old_house
 from tests.conftest import Environment, Servers, World, address_of_schema, begin, open_database
 
@@ -32,7 +34,7 @@ def templates(servers: Servers) -> Iterator[Callable[[old_house.Shape], str]]:
                 connection.execute(old_house.rows_sql(shape).encode())
                 connection.execute(b"create schema outbound")
             with Environment(DATABASE_URL=address_of_schema(url, "outbound")):
-                schema.migrate()
+                migrations.migrate()
                 world = World(address_of_schema(url, "outbound"))
                 adopt_businesses(world)
                 bridge.make(world.connection, "public")
@@ -88,7 +90,7 @@ SID, OTHER_SID = "CA" + "b" * 32, "CA" + "c" * 32
 def told(call_id: int, status: str, call_sid: str = SID, **more: Any) -> None:
     """What the carrier reports of a call."""
     more = {"source": "callback", "occurred_at": None, **more}
-    assert callback.record(call_id, Report(call_sid=call_sid, status=status, **more)) in ("moved", "unchanged")
+    assert events.record(call_id, Report(call_sid=call_sid, status=status, **more)) in ("moved", "unchanged")
 
 
 def dialed(world: World, to: str = PHONE, business: int = 1) -> int:
@@ -161,7 +163,7 @@ def test_what_the_house_has_columns_for_is_written(house: World) -> None:
 @every_house
 def test_an_inbound_call_shows_too(house: World) -> None:
     house.do("insert into business_number (phone, business_id) values ('+97235550009', %s)", 1 + OFFSET)
-    callback.record_inbound_call(SID, "+972541234567", "+97235550009")
+    events.record_inbound_call(SID, "+972541234567", "+97235550009")
 
     row = old_call(house, house.value("select id from call_log where call_sid = %s", SID))
     assert (row.direction, row.status, row.from_number) == ("inbound", "ringing", "+972541234567")
@@ -579,7 +581,7 @@ def test_undone_it_leaves_what_it_wrote_and_nothing_of_itself(house: World) -> N
 def test_nothing_is_missing_or_new_where_it_is_made_twice_and_the_drift_check_is_silent(house: World) -> None:
     bridge.make(house.connection, "public")
     with db.connect() as connection:
-        here = schema.parts(connection)
-        wanted = schema.parts_of_migrations(connection, "scratch")
+        here = migrations.parts(connection)
+        wanted = migrations.parts_of_migrations(connection, "scratch")
 
     assert here == wanted

@@ -10,7 +10,8 @@ import dramatiq
 import pytest
 import redis
 
-from outbound import broker, dial, lead
+from outbound import broker
+from outbound.calls import dial, lead
 from outbound.config import settings
 from tests.conftest import Servers, World, until
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from outbound import business
-from outbound.business import BadBusiness
-from outbound.voice import TWIML_MAX
+from outbound.formats.twiml_template import TWIML_MAX
+from outbound.rules import business
+from outbound.rules.business import BadBusiness
 from tests.conftest import World, forget_settings
 
 HELLO = "<Response><Say>Hello</Say></Response>"

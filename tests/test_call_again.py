@@ -7,9 +7,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from outbound import call_again, callback, db, dispatch, enqueue, names, suppression
+from outbound import db, names
 from outbound.call import Report
-from outbound.call_again import BadRetry
+from outbound.calls import call_again, dispatch, enqueue, events
+from outbound.calls.call_again import BadRetry
+from outbound.rules import suppression
 from tests.conftest import CLAIM, World, until
 
 TO = "+15005550101"
@@ -86,7 +88,7 @@ def test_a_call_that_may_still_be_ringing_is_not_made_again_until_the_carrier_wa
 
     assert (again.created, again.may_have_rung) == (True, True)
     # The carrier's word of the old call comes late: it does not ring beside the new one.
-    callback.record(old, Report("CA9", "ringing", "lookup", to_number=TO))
+    events.record(old, Report("CA9", "ringing", "lookup", to_number=TO))
     assert world.call(old).status == "failed"
 
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from outbound import call_again, call_timeline, callback, control, enqueue, lead
 from outbound.call import Report
+from outbound.calls import call_again, call_timeline, enqueue, events, lead
+from outbound.rules import control
 from tests.conftest import World, begin
 
 TO = "+97235550101"
@@ -14,7 +15,7 @@ def whole(timeline: call_timeline.Timeline) -> list[tuple[str, str | None, str |
 
 
 def report(call_id: int, status: str, sequence: int, **rest: Any) -> None:
-    callback.record(call_id, Report("CA1", status, "callback", TO, sequence_number=sequence, **rest))
+    events.record(call_id, Report("CA1", status, "callback", TO, sequence_number=sequence, **rest))
 
 
 def test_a_call_tells_its_whole_life_by_the_callees_clocks(world: World, nudges: list[object]) -> None:

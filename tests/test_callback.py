@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from outbound import callback
 from outbound.call import FINAL, IN_THE_AIR, STATUSES, WAITING, Report
+from outbound.calls import events as callback
 from tests.conftest import World, until
 
 Nudges = list[tuple[str, tuple[Any, ...]]]

@@ -12,8 +12,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from outbound import call_search, campaign_results, cli, control, db, lead_list, names, suppression
-from outbound.call_search import Asked, BadSearch
+from outbound import db, names
+from outbound.calls import call_search, campaign_results, lead_list
+from outbound.calls.call_search import Asked, BadSearch
+from outbound.cli import app
+from outbound.rules import control, suppression
 from tests.conftest import CLAIM, Environment, World, begin
 from tests.test_flat import HISTORY
 from tests.test_logs import heard
@@ -34,7 +37,7 @@ def outbound(database: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
         monkeypatch.setenv("COLUMNS", "80")
         capfd.readouterr()
         with heard(), pytest.raises(SystemExit) as ended:
-            cli.main()
+            app.main()
         said = capfd.readouterr()
         return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), said.out, said.err)
 
@@ -626,7 +629,7 @@ def test_the_reader_of_the_database_finds_calls_without_seeing_a_number(
 def test_a_call_that_is_being_claimed_is_found(world: World) -> None:
     call_id = world.queued()
     world.worker()
-    db.run(db.statements("dispatch").claim_due_calls, **CLAIM)
+    db.run(db.statements("calls/dispatch").claim_due_calls, **CLAIM)
 
     assert found(statuses=["claimed"]) == found() == [call_id]
     begin(call_id)

@@ -9,25 +9,15 @@ from typing import Any, cast
 import pytest
 from typer.testing import CliRunner
 
-from outbound import (
-    BadCall,
-    BadFile,
-    callback,
-    campaign,
-    cli,
-    db,
-    dial,
-    dispatch,
-    enqueue,
-    import_calls,
-    ladder,
-    logs,
-    voice,
-)
+from outbound import BadCall, BadFile, db, import_calls, logs
 from outbound.call import DialOrder, Report
-from outbound.campaign import BadCampaign, Given
+from outbound.calls import dial, dispatch, enqueue, events
 from outbound.carrier import Answered, CallNotSent
-from outbound.door import Misuse
+from outbound.cli import app
+from outbound.cli.common import Misuse
+from outbound.formats import twiml_template
+from outbound.rules import campaign, retry_policy
+from outbound.rules.campaign import BadCampaign, Given
 from tests.conftest import CLAIM, World
 
 HELLO = "<Response><Say>Hello {{name}}</Say></Response>"
@@ -65,7 +55,7 @@ def snapshot(world: World) -> list[Any]:
 
 def test_a_campaign_is_added_with_all_that_it_has(world: World, acme: int) -> None:
     world.do("update business set time_zone = 'Asia/Jerusalem', default_region = 'US'")
-    ladder.add(acme, "usual", "busy: 5m", per_day=1, per_week=2, who="dana")
+    retry_policy.add(acme, "usual", "busy: 5m", per_day=1, per_week=2, who="dana")
 
     added = add(
         acme,
@@ -248,7 +238,7 @@ def test_callees_are_spread_over_the_numbers_and_each_attempt_takes_the_next(
     world: World, acme: int, nudges: list[object]
 ) -> None:
     numbers = tuple(f"+1500555900{n}" for n in range(4))
-    ladder.add(acme, "usual", "busy: 5m, 5m, 5m, 5m", per_day=10, per_week=10, who="dana")
+    retry_policy.add(acme, "usual", "busy: 5m, 5m, 5m, 5m", per_day=10, per_week=10, who="dana")
     added = add(acme, numbers, ladder="usual")
     for number in range(200):
         enqueue.enqueue(campaign_id=added, to_number=f"+1500556{number:04d}")
@@ -262,7 +252,7 @@ def test_callees_are_spread_over_the_numbers_and_each_attempt_takes_the_next(
         for _ in range(5):
             used.append(world.call(following).from_number)
             world.do("update call_log set status = 'initiated', overdue_at = now() where id = %s", following)
-            callback.record(following, Report(f"CA{following:032d}", "busy", "callback"))
+            events.record(following, Report(f"CA{following:032d}", "busy", "callback"))
             chained = world.rows("select max(id) as id from call_log where retry_of = %s", call_id)
             following = chained[0].id
         assert set(used[:4]) == set(numbers)
@@ -278,7 +268,7 @@ def test_with_local_presence_the_nearest_number_calls(world: World, acme: int) -
 
 
 def test_a_number_that_became_another_business_s_calls_no_more(world: World, acme: int, nudges: list[object]) -> None:
-    ladder.add(acme, "usual", "busy: 5m", per_day=10, per_week=10, is_default=True, who="dana")
+    retry_policy.add(acme, "usual", "busy: 5m", per_day=10, per_week=10, is_default=True, who="dana")
     added = add(acme, (SECOND, NEAR))
     made = enqueue.enqueue(campaign_id=added, to_number=TO)
     world.do("delete from campaign_number where phone = %s", NEAR)
@@ -288,7 +278,7 @@ def test_a_number_that_became_another_business_s_calls_no_more(world: World, acm
         enqueue.enqueue(campaign_id=added, to_number="+15005550102", from_number=SECOND)
     assert enqueue.enqueue(campaign_id=added, to_number="+15005550103").created  # from the business's own
     world.do("update call_log set status = 'initiated', overdue_at = now() where id = %s", made.call_id)
-    callback.record(made.call_id, Report("CA" + "1" * 32, "busy", "callback"))
+    events.record(made.call_id, Report("CA" + "1" * 32, "busy", "callback"))
 
     assert world.rows("select from_number from call_log where to_number = '+15005550103'") == [(OWN,)]
     assert other != acme
@@ -374,18 +364,18 @@ def test_a_field_is_said_as_text_whatever_is_in_it() -> None:
     twiml = '<Response><Say language="{{Lang}}">Hello {{ Name }}, {{missing}}!</Say></Response>'
     contact = {"name": "Dana & <Hangup/> \"'\x0b\ud800", "LANG": 'he"><Play/><x y="'}
 
-    said = voice.render(twiml, contact)
+    said = twiml_template.render(twiml, contact)
 
     assert said == (
         '<Response><Say language="he&quot;&gt;&lt;Play/&gt;&lt;x y=&quot;">'
         "Hello Dana &amp; &lt;Hangup/&gt; &quot;&apos;, !</Say></Response>"
     )
-    assert not list(voice.faults(None, said))
-    assert voice.render(twiml, None) == '<Response><Say language="">Hello , !</Say></Response>'
-    assert voice.render("<Response><Say>{{n}}</Say></Response>", {"n": 7, "other": [None]}) == (
+    assert not list(twiml_template.faults(None, said))
+    assert twiml_template.render(twiml, None) == '<Response><Say language="">Hello , !</Say></Response>'
+    assert twiml_template.render("<Response><Say>{{n}}</Say></Response>", {"n": 7, "other": [None]}) == (
         "<Response><Say>7</Say></Response>"
     )
-    assert voice.render(None, contact) is None
+    assert twiml_template.render(None, contact) is None
 
 
 def test_a_field_may_stand_only_in_what_is_said() -> None:
@@ -394,7 +384,7 @@ def test_a_field_may_stand_only_in_what_is_said() -> None:
         "<Response><Gather><Say>Hi <emphasis>{{a}}</emphasis> {{b}}</Say></Gather></Response>",
         '<Response><Say language="{{a}}">x</Say></Response>',
     ):
-        assert not list(voice.faults(None, good)), good
+        assert not list(twiml_template.faults(None, good)), good
     for bad in (
         "<Response><Dial>{{a}}</Dial></Response>",
         "<Response><Redirect>https://x.example.com/{{a}}</Redirect></Response>",
@@ -403,7 +393,7 @@ def test_a_field_may_stand_only_in_what_is_said() -> None:
         "<Response><Say>x</Say>{{a}}</Response>",
         "<Response><?say {{a}}?></Response>",
     ):
-        assert list(voice.faults(None, bad)) == ["a {{field}} may stand only in what <Say> says"], bad
+        assert list(twiml_template.faults(None, bad)) == ["a {{field}} may stand only in what <Say> says"], bad
 
 
 def test_what_is_dialed_says_the_contact_s_fields_and_asks_for_machines(
@@ -434,7 +424,7 @@ def test_what_is_dialed_says_the_contact_s_fields_and_asks_for_machines(
 def test_an_inbound_caller_hears_no_placeholder(world: World, acme: int, nudges: list[object]) -> None:
     world.do("update business set twiml = %s", HELLO)
 
-    answer = callback.record_inbound_call("CA" + "1" * 32, TO, OWN)
+    answer = events.record_inbound_call("CA" + "1" * 32, TO, OWN)
 
     assert answer == (None, "<Response><Say>Hello </Say></Response>")
 
@@ -449,7 +439,7 @@ def outbound(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*words: str) -> str:
-        done = CliRunner().invoke(cli.app, words, catch_exceptions=False)
+        done = CliRunner().invoke(app.app, words, catch_exceptions=False)
         assert done.exit_code == 0, done.output
         return done.output
 

@@ -18,11 +18,19 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 from starlette.datastructures import ImmutableMultiDict
 
-from outbound import callback_tag
 from outbound.call import DialOrder
-from outbound.carrier import Accepted, CallNotSent, CallRefused, CallUnsure, CarrierSilent, OddAnswer, twilio
-from outbound.carrier.simulator import RunningSimulator
+from outbound.carrier import (
+    Accepted,
+    CallNotSent,
+    CallRefused,
+    CallUnsure,
+    CarrierSilent,
+    OddAnswer,
+    callback_tag,
+    twilio,
+)
 from outbound.config import Settings
+from outbound.simulator.server import RunningSimulator
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, forget_settings, let_it_end, place, until
 
 FROM = "+15005550006"

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from outbound import cli, config, home, logs
-from outbound.embedded import EmbeddedError
+from outbound import config, logs
+from outbound.cli import app
+from outbound.local import environment as home
+from outbound.local.embedded_servers import EmbeddedError
 from tests.conftest import World
 from tests.ports import free_ports
 
@@ -289,7 +291,7 @@ def test_only_what_stays_owns_servers_that_stay_and_only_who_nudges_needs_a_brok
     monkeypatch.setattr(home, "at_home", at_home)
     monkeypatch.setattr(logs, "set_up", lambda *_: None)  # it would write to the runner's output for ever
 
-    done = CliRunner().invoke(cli.app, command.split())
+    done = CliRunner().invoke(app.app, command.split())
 
     assert isinstance(done.exception, EmbeddedError), done.output
     assert done.exception.args == (needs,)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from outbound import BadFile, ImportReport, import_calls, suppression
+from outbound import BadFile, ImportReport, import_calls
+from outbound.rules import suppression
 from tests.conftest import World
 from tests.test_cli import Outbound, _outbound, says
 

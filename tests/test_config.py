@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from outbound import addresses, config
+from outbound import config
+from outbound.formats import urls
 
 Setter = Callable[..., None]
 
@@ -321,7 +322,7 @@ def test_a_password_that_is_not_escaped_is_refused_and_no_piece_of_it_is_shown(
 
     assert found[0].startswith(f"{name}: ")
     assert not re.search("hush|pass(?!word)", " ".join(found))
-    assert "hush" not in addresses.without_password(url)
+    assert "hush" not in urls.without_password(url)
     given(**{name: form.format("user:pass%40%2F%23%3Fhush")})
     if name != "TWILIO_API_URL":
         config.load()
@@ -349,7 +350,7 @@ def test_a_character_that_was_copied_along_with_a_value_is_named(given: Setter, 
     ],
 )
 def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
-    assert addresses.without_password(url) == shown
+    assert urls.without_password(url) == shown
 
 
 def test_the_readme_documents_every_setting_and_no_other() -> None:

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from outbound import cleanup, confirm, db, reconcile
+from outbound import db
+from outbound.calls import cleanup, confirm, reconcile
 from outbound.config import CONFIRM_S
 from tests.conftest import ACCOUNT_SID, World, forget_settings
 from tests.test_carrier import Answer, Asked, _anyone
@@ -203,7 +204,7 @@ def test_absence_from_a_list_ends_no_call(world: World, account: Account) -> Non
 def test_strangers_calls_do_not_keep_ours_from_being_known(
     world: World, account: Account, nudges: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("outbound.carrier.rest.PAGE_SIZE", 20)
+    monkeypatch.setattr("outbound.carrier.twilio_rest.PAGE_SIZE", 20)
     world.business()
     _live(world, 30)
     for number in range(30):
@@ -221,7 +222,7 @@ def test_strangers_calls_do_not_keep_ours_from_being_known(
 def test_no_minute_has_more_requests_than_the_limit(
     world: World, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("outbound.carrier.rest.PAGE_SIZE", 1)
+    monkeypatch.setattr("outbound.carrier.twilio_rest.PAGE_SIZE", 1)
     world.business()
     _live(world, 300)
     for number in range(300):
@@ -345,7 +346,7 @@ def test_many_calls_without_a_call_sid_are_found_together(
     world: World, account: Account, nudges: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """300 calls of a killed worker, half of which the carrier took, among 3,000 of others."""
-    monkeypatch.setattr("outbound.carrier.rest.PAGE_SIZE", 1000)
+    monkeypatch.setattr("outbound.carrier.twilio_rest.PAGE_SIZE", 1000)
     world.business()
     _unbound(world, 300)
     for number in range(3_300):
@@ -397,7 +398,7 @@ def test_a_list_that_does_not_tell_of_all_is_no_absence(
     is_odd: bool,
 ) -> None:
     """It has too many pages, or cannot be read: what there is time for is asked about singly."""
-    monkeypatch.setattr("outbound.carrier.rest.PAGE_SIZE", page_size)
+    monkeypatch.setattr("outbound.carrier.twilio_rest.PAGE_SIZE", page_size)
     world.business()
     _unbound(world, 40)
     for number in range(40):

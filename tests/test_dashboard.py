@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from outbound import enqueue, metrics
-from outbound.carrier.simulator import RunningSimulator
-from outbound.up import Processes, doors
+from outbound.calls import enqueue
+from outbound.local.supervisor import Processes, doors
+from outbound.monitoring import metrics
+from outbound.simulator.server import RunningSimulator
 from tests.conftest import Servers, World, until
 from tests.monitoring import DASHBOARD, ROOT, RULES, a_house, a_prometheus, metrics_in, needs_prometheus
 

@@ -11,7 +11,11 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from outbound import callback, cleanup, database_errors, db, dispatch, embedded, enqueue, metrics, schema, session
+from outbound import db, db_session
+from outbound.calls import cleanup, dispatch, enqueue, events
+from outbound.database import error_messages, migrations
+from outbound.local import embedded_servers
+from outbound.monitoring import metrics
 from tests.conftest import CLAIM, Environment, Servers, World, address_of_schema, begin, open_database
 from tests.pgbouncer import needs_pgbouncer, pgbouncer
 
@@ -69,7 +73,7 @@ def life_of_a_call(world: World) -> None:
         for status in ("ringing", "completed")
     ]
     for report in reports:
-        db.run(callback.sql.record_reports, reports=db.json([report]), ring_s=60, talk_s=60, lead_s=30, relook_s=10)
+        db.run(events.sql.record_reports, reports=db.json([report]), ring_s=60, talk_s=60, lead_s=30, relook_s=10)
     db.run(cleanup.sql.release_overdue_claims, batch_max=10, only_id=None)
     metrics.read()
     assert world.call(call_id).status == "completed"
@@ -93,11 +97,11 @@ def test_migrations_do_not_mind_either(empty_database: str) -> None:
     empty.do("create schema other")
     hostile(empty, HOSTILE | {"search_path": "other"})
 
-    schema.migrate()
+    migrations.migrate()
 
-    assert schema.missing_migrations() == []
+    assert migrations.missing_migrations() == []
     with db.connect() as connection:
-        assert schema.parts(connection) == schema.parts_of_migrations(connection, "scratch")
+        assert migrations.parts(connection) == migrations.parts_of_migrations(connection, "scratch")
     empty.connection.close()
 
 
@@ -135,11 +139,11 @@ def test_our_tables_are_found_where_the_session_looks_elsewhere(empty_database: 
     world.do("create schema calls")
     world.do("create schema other")
     with Environment(DATABASE_URL=address_of_schema(world.url, "calls")):
-        schema.migrate()
+        migrations.migrate()
     hostile(world, {"search_path": "other"})
 
-    assert schema.missing_migrations() == []
-    assert db.with_connection(schema.current) == "calls"
+    assert migrations.missing_migrations() == []
+    assert db.with_connection(migrations.current) == "calls"
     world.connection.close()
 
 
@@ -148,15 +152,15 @@ def test_among_several_schemas_nobody_guesses(empty_database: str) -> None:
     for name in ("one", "two"):
         world.do(f"create schema {name}")
         with Environment(DATABASE_URL=address_of_schema(world.url, name)):
-            schema.migrate()
+            migrations.migrate()
 
     with pytest.raises(db.UnfitDatabase, match="one, two each hold"):
-        schema.require()
+        migrations.require()
     world.connection.close()
 
 
 def test_what_the_address_asks_for_is_set_and_nothing_of_it_is_sent_at_the_start() -> None:
-    asked = session.settings_of(r"-csearch_path=calls -c application_name=a\ b --work-mem=4MB -d 1")
+    asked = db_session.settings_of(r"-csearch_path=calls -c application_name=a\ b --work-mem=4MB -d 1")
 
     assert asked == ({"search_path": "calls", "application_name": "a b", "work_mem": "4MB"}, "-d 1")
 
@@ -186,7 +190,7 @@ def test_another_encoding_is_refused_in_one_line_by_every_command(
 
 def test_a_server_that_is_too_old_is_refused() -> None:
     with pytest.raises(db.UnfitDatabase, match=r"PostgreSQL 13\.14: upgrade it to 14"):
-        session.refuse_unfit(130014, "UTF8")
+        db_session.refuse_unfit(130014, "UTF8")
 
 
 def outbound(url: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -249,7 +253,7 @@ def test_a_change_from_a_session_that_sees_nothing_of_ours_meets_the_guards(worl
 def test_a_dump_is_restored_with_its_rows_and_guards(world: World, servers: Servers) -> None:
     world.initiated(call_sid="CA1")
     world.queued(to="+15005550102")
-    binaries = embedded.psql_path().parent
+    binaries = embedded_servers.psql_path().parent
     dumped = subprocess.run(
         [binaries / "pg_dump", world.url], check=True, capture_output=True, text=True, timeout=60
     ).stdout
@@ -263,9 +267,9 @@ def test_a_dump_is_restored_with_its_rows_and_guards(world: World, servers: Serv
         assert restored.value("select count(*) from public.call_log") == 2
         with pytest.raises(psycopg.errors.CheckViolation):
             restored.do("update public.call_log set call_sid = 'CA2' where call_sid = 'CA1'")
-        schema.require()
+        migrations.require()
         with db.connect() as connection:
-            assert schema.parts(connection) == schema.parts_of_migrations(connection, "scratch")
+            assert migrations.parts(connection) == migrations.parts_of_migrations(connection, "scratch")
         restored.connection.close()
 
 
@@ -278,8 +282,8 @@ def test_migrate_says_whom_it_waits_for_and_gives_up(world: World) -> None:
     told: list[str] = []
     pid = world.connection.info.backend_pid
 
-    with pytest.raises(schema.MigrationLocked, match=rf"left behind.*pg_terminate_backend\({pid}\)"):
-        schema.migrate(wait_s=0.1, tell=told.append)
+    with pytest.raises(migrations.MigrationLocked, match=rf"left behind.*pg_terminate_backend\({pid}\)"):
+        migrations.migrate(wait_s=0.1, tell=told.append)
 
     assert len(told) == 1
     assert f"process {pid} (application left behind" in told[0]
@@ -308,11 +312,11 @@ def test_a_pooler_by_the_session_is_as_good_as_none(world: World, ignored: str) 
         world.url = url
         hostile(world, {name: value for name, value in HOSTILE.items() if name != "idle_session_timeout"})
 
-        assert schema.migrate() == []
+        assert migrations.migrate() == []
         life_of_a_call(world)
 
         with Environment(DATABASE_URL=f"{url}?options=-csearch_path%3Dpublic"):
-            assert schema.missing_migrations() == []
+            assert migrations.missing_migrations() == []
 
 
 # Errors are one line.
@@ -360,8 +364,8 @@ def test_a_small_dev_shm_is_told_from_a_full_disk() -> None:
     segment = psycopg.errors.DiskFull('could not resize shared memory segment "/PostgreSQL.1": No space left on device')
     file = psycopg.errors.DiskFull('could not extend file "base/5/1": No space left on device')
 
-    assert "shm-size" in str(database_errors.line_of(segment))
-    assert "free space" in str(database_errors.line_of(file))
+    assert "shm-size" in str(error_messages.line_of(segment))
+    assert "free space" in str(error_messages.line_of(file))
 
 
 @pytest.mark.parametrize("table", ["call_log", "call_event", "counter", "leads", "worker", "duty", "audit"])
@@ -374,7 +378,7 @@ def test_doctor_writes_and_names_the_table_that_cannot_be_written(
         f" $$begin raise exception using errcode = '{state}', message = 'it failed'; end$$"
     )
     world.do(f"create trigger fails before insert or update on {table} execute function fails()")
-    from outbound import doctor
+    from outbound.checks import doctor
 
     said = doctor._look(doctor._Check("database writable", doctor._writable))
 

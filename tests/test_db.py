@@ -11,7 +11,7 @@ import pytest
 from outbound import db
 from tests.conftest import World, forget_settings, until
 
-sql = db.statements("cleanup")
+sql = db.statements("calls/cleanup")
 
 
 def test_a_forked_process_never_speaks_through_its_parents_sockets(world: World) -> None:

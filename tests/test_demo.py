@@ -22,8 +22,8 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from outbound import demo_screen
-from outbound.demo_place import ports_of_our_own
+from outbound.local import demo_screen
+from outbound.local.demo_place import ports_of_our_own
 
 PLAY_S = 115
 LINES, COLUMNS = 24, 80

@@ -11,9 +11,12 @@ import pytest
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 from typer.testing import CliRunner
 
-from outbound import business, campaign, control, destination, dial, dispatch, doctor, enqueue, why
-from outbound.carrier.simulator import RunningSimulator
-from outbound.cli import app
+from outbound.calls import dial, dispatch, enqueue
+from outbound.checks import doctor
+from outbound.cli.app import app
+from outbound.monitoring import why
+from outbound.rules import business, campaign, control, destination
+from outbound.simulator.server import RunningSimulator
 from tests import number_ranges
 from tests.conftest import PUBLIC_URL, Environment, World, begin, forget_settings
 

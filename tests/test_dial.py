@@ -6,10 +6,12 @@ from threading import Barrier, Thread
 import psycopg
 import pytest
 
-from outbound import cleanup, db, dial, dispatch, voice
+from outbound import db
 from outbound.call import DialOrder
+from outbound.calls import cleanup, dial, dispatch
 from outbound.carrier import Accepted, Answered, CallNotSent, CallRefused
-from outbound.carrier.simulator import RunningSimulator
+from outbound.formats import twiml_template
+from outbound.simulator.server import RunningSimulator
 from tests.conftest import CLAIM, World, begin, forget_settings, until
 
 
@@ -323,8 +325,8 @@ def test_a_call_whose_text_cannot_be_made_is_set_aside_and_the_others_are_dialed
     world: World, carrier: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     odd, other = world.claimed(to="+15005550102"), world.claimed(to="+15005550103")
-    render, turns = voice.render, iter([True, False])
-    monkeypatch.setattr(voice, "render", lambda *given: 1 / 0 if next(turns) else render(*given))
+    render, turns = twiml_template.render, iter([True, False])
+    monkeypatch.setattr(twiml_template, "render", lambda *given: 1 / 0 if next(turns) else render(*given))
 
     dial.dial_call(odd, other)
 

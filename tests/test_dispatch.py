@@ -9,7 +9,8 @@ import dramatiq
 import psycopg
 import pytest
 
-from outbound import broker, db, dial, dispatch, enqueue
+from outbound import broker, db
+from outbound.calls import dial, dispatch, enqueue
 from tests.conftest import CLAIM, World, forget_settings, until
 
 

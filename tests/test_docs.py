@@ -9,8 +9,11 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from typer.main import get_command
 
-from outbound import config, metrics, quiet, retention, roles, schema
-from outbound.cli import app
+from outbound import config, library_logs
+from outbound.calls import retention
+from outbound.cli.app import app
+from outbound.database import migrations, roles
+from outbound.monitoring import metrics
 
 ROOT = Path(__file__).parent.parent
 RUNBOOKS = ("ops/runbook.md", "ops/runbook.he.md")
@@ -122,7 +125,7 @@ class Exposed(NamedTuple):
 def exposed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Exposed]:
     """Every metric of an empty queue, without a database."""
     monkeypatch.setattr(metrics, "read", lambda: {"calls": {"queued": 0.0, "claimed": 0.0}})
-    monkeypatch.setattr(schema, "missing_migrations", list)
+    monkeypatch.setattr(migrations, "missing_migrations", list)
     families = [
         *metrics._Queue().collect(),
         *metrics.refused_callbacks.collect(),
@@ -310,7 +313,7 @@ def logged_in_trouble() -> set[str]:
     """Every event of level warning or worse, ours and those that ours are in place of a library's."""
     source = "\n".join(path.read_text() for path in sorted((ROOT / "outbound").rglob("*.py")))
     called = re.findall(r'\.(?:warning|error|critical|exception|outage)\(\s*(f?)"([^"\s]+\.[^"\s]+)"', source)
-    return {event for _, event in called} | {line.event for line in quiet._LINES if line.event}
+    return {event for _, event in called} | {line.event for line in library_logs._LINES if line.event}
 
 
 @both_runbooks
@@ -378,7 +381,7 @@ def test_what_is_kept_of_people_is_said_of_every_table(name: str) -> None:
     rows = [row.split(" | ") for row in re.findall(r"^\| (`[^|]+ \| .+) \|$", text(name), re.M)]
     named = [table for row in rows for table in _CODE.findall(row[0])]
 
-    assert sorted(named) == sorted(schema.known_tables()), "each table stands there once"
+    assert sorted(named) == sorted(migrations.known_tables()), "each table stands there once"
     gone_by_age = {table: _CODE.findall(row[2]) for row in rows for table in _CODE.findall(row[0])}
     settings = {f"OUTBOUND_{kind.field.upper()}" for kind in retention.KINDS.values()} | {"OUTBOUND_RETENTION_DAYS"}
     assert {word for words in gone_by_age.values() for word in words} == settings

@@ -16,10 +16,11 @@ import psycopg
 import pytest
 import redis
 
-from outbound import control, doctor
-from outbound.carrier.simulator import RunningSimulator
-from outbound.control import Scope
-from outbound.up import Processes
+from outbound.checks import doctor
+from outbound.local.supervisor import Processes
+from outbound.rules import control
+from outbound.rules.control import Scope
+from outbound.simulator.server import RunningSimulator
 from tests.conftest import Environment, Servers, World, open_database, until
 from tests.pgbouncer import needs_pgbouncer, pgbouncer
 from tests.ports import free_ports

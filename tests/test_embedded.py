@@ -18,12 +18,12 @@ import psycopg
 import pytest
 import redis
 
-from outbound import embedded, home
-from outbound.embedded import EmbeddedError, Servers, servers
+from outbound.local import embedded_servers, environment
+from outbound.local.embedded_servers import EmbeddedError, Servers, servers
 
 WAIT_S = 20
 NOBODY = 65534
-REPOSITORY = Path(embedded.__file__).parents[1]
+REPOSITORY = Path(embedded_servers.__file__).parents[1]
 OWNER = """
 import sys
 from pathlib import Path
@@ -138,7 +138,7 @@ def pids(data_dir: Path) -> dict[Path, int]:
 
 
 def all_gone(running: dict[Path, int]) -> Callable[[], bool]:
-    return lambda: not any(embedded._is_server_on(file.parent, pid) for file, pid in running.items())
+    return lambda: not any(embedded_servers._is_server_on(file.parent, pid) for file, pid in running.items())
 
 
 def kill_everything(data_dir: Path, process: subprocess.Popen[str]) -> None:
@@ -146,7 +146,7 @@ def kill_everything(data_dir: Path, process: subprocess.Popen[str]) -> None:
     for pid in (*running.values(), process.pid):  # the owner last: its death would give the servers a clean end
         os.kill(pid, signal.SIGKILL)
     process.wait(WAIT_S)
-    assert embedded._until(all_gone(running), WAIT_S)
+    assert embedded_servers._until(all_gone(running), WAIT_S)
 
 
 def test_the_servers_start_from_nothing_and_a_row_survives_a_restart(
@@ -185,7 +185,7 @@ def test_servers_go_away_by_themselves_when_their_owner_is_killed(data_dir: Path
         running = pids(data_dir)
         process.kill()
 
-    assert embedded._until(all_gone(running), WAIT_S)
+    assert embedded_servers._until(all_gone(running), WAIT_S)
     assert "database system is shut down" in (data_dir / "postgres.log").read_text()
     with servers(data_dir) as ours:
         assert ours.owned
@@ -233,7 +233,7 @@ def test_a_query_that_outlived_its_server_does_not_fail_the_next_start(data_dir:
         thread.start()
         watch = "select count(*) from pg_stat_activity where state = 'active' and query like 'do %'"
         with psycopg.connect(theirs.database_url, autocommit=True) as other:
-            assert embedded._until(lambda: other.execute(watch).fetchone() == (1,), WAIT_S)
+            assert embedded_servers._until(lambda: other.execute(watch).fetchone() == (1,), WAIT_S)
         kill_everything(data_dir, process)
 
     with servers(data_dir) as ours:
@@ -296,9 +296,9 @@ def test_who_cannot_use_the_servers_of_a_passing_owner_waits_for_its_end(
             process.stdin.close()
         return try_lock(lock)
 
-    try_lock = embedded._locked
+    try_lock = embedded_servers._locked
     with owner(data_dir, broker, "passing") as (process, _):
-        monkeypatch.setattr(embedded, "_locked", locked)
+        monkeypatch.setattr(embedded_servers, "_locked", locked)
         with servers(data_dir, lasting=lasting) as ours:
             assert ours.owned
             assert both_know(ours, write_down(ours))
@@ -307,7 +307,7 @@ def test_who_cannot_use_the_servers_of_a_passing_owner_waits_for_its_end(
 def test_who_must_last_is_told_which_passing_owner_does_not_end(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "ATTACH_S", 0.1)
+    monkeypatch.setattr(embedded_servers, "ATTACH_S", 0.1)
     with owner(data_dir, stay="passing") as (process, theirs):
         with (
             pytest.raises(EmbeddedError, match=f"process {process.pid} .* stops them when it ends: end it"),
@@ -487,13 +487,13 @@ def test_no_other_program_that_runs_as_the_servers_user_is_let_in(empty_dir: Pat
 
 @as_root
 def test_a_user_of_its_own_is_taken_where_there_is_one(empty_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "USERS", ("no-such-user", "daemon", "nobody"))
+    monkeypatch.setattr(embedded_servers, "USERS", ("no-such-user", "daemon", "nobody"))
 
     with servers(empty_dir, broker=False) as found:
         psycopg.connect(found.database_url or "").close()
 
     assert (empty_dir / "postgres").owner() == "daemon"
-    monkeypatch.setattr(embedded, "USERS", ("nobody",))  # files that are there keep their user
+    monkeypatch.setattr(embedded_servers, "USERS", ("nobody",))  # files that are there keep their user
     with servers(empty_dir, broker=False):
         assert (empty_dir / "postgres").owner() == "daemon"
 
@@ -512,12 +512,12 @@ def test_no_real_phone_rings_from_an_embedded_database_unless_that_is_asked_for(
     monkeypatch.setenv("DATABASE_URL", "")  # not set
 
     refused = pytest.raises(EmbeddedError, match=r"DATABASE_URL is not set.*OUTBOUND_EMBEDDED_POSTGRES=true")
-    with refused, home.at_home(broker=False, lasting=False):
+    with refused, environment.at_home(broker=False, lasting=False):
         pass
     assert not empty_dir.exists()
 
     monkeypatch.setenv("OUTBOUND_EMBEDDED_POSTGRES", "true")
-    with home.at_home(broker=False, lasting=False) as owned:
+    with environment.at_home(broker=False, lasting=False) as owned:
         assert owned
 
 
@@ -526,7 +526,7 @@ def test_the_default_directory_follows_the_xdg_rules(monkeypatch: pytest.MonkeyP
 
     expected = "/var/lib/outbound" if os.geteuid() == 0 else "/xdg/outbound"
 
-    assert str(embedded.default_data_dir()) == expected
+    assert str(embedded_servers.default_data_dir()) == expected
 
 
 LACKING = {

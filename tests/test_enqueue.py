@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
 import outbound
-from outbound import BadCall, BadFile, ImportReport, db, enqueue, import_calls, new_call, plain_text
-from outbound.calls_file import ROW_MAX
-from outbound.enqueue import EnqueuedCall
+from outbound import BadCall, BadFile, ImportReport, db, import_calls
+from outbound.calls import call_request, enqueue
+from outbound.calls.enqueue import EnqueuedCall
+from outbound.formats import plain_text
+from outbound.formats.csv_file import ROW_MAX
 from tests.conftest import Servers, World, open_database, until
 
 OWN, OTHER = "+15005550006", "+15005550007"
@@ -802,7 +804,7 @@ def test_a_time_zone_is_checked_and_kept(world: World, acme: int, written: Writt
 def test_a_zone_that_only_python_knows_is_refused_and_stops_nobody(
     world: World, acme: int, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(new_call, "_known_zones", lambda: {"Mars/Olympus", "UTC"})
+    monkeypatch.setattr(call_request, "_known_zones", lambda: {"Mars/Olympus", "UTC"})
 
     report = import_calls(written(f"to,tz\n{TO},Mars/Olympus\n+15005550102,UTC\n"), business_id=acme)
 

@@ -9,8 +9,10 @@ import dramatiq
 import pytest
 import redis
 
-from outbound import broker, db, dial, dispatch, health, lead, why
-from outbound.carrier.simulator import RunningSimulator
+from outbound import broker, db
+from outbound.calls import dial, dispatch, lead
+from outbound.monitoring import health, why
+from outbound.simulator.server import RunningSimulator
 from tests.chaos.proxy import Line, Proxy, tcp
 from tests.conftest import World, until
 from tests.ports import free_ports

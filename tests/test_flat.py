@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 
-from outbound import callback, cleanup, confirm, db, dial, dispatch, metrics, reconcile
+from outbound import db
+from outbound.calls import cleanup, confirm, dial, dispatch, events, reconcile
+from outbound.monitoring import metrics
 from tests.conftest import CLAIM, World
 
 HISTORY = 20_000
@@ -46,7 +48,7 @@ def _all(calls: list[int]) -> dict[str, list[_Asked]]:
     return {
         "claim": [_Asked(dispatch.sql.claim_due_calls, CLAIM | {"claims_per_thread": 4}, CALLS)],
         "begin": [_Asked(dial.sql.begin_dials, {"call_ids": calls, "ask_s": 60, "send_s": 0.1, "life_s": 3600}, CALLS)],
-        "report": [_Asked(callback.sql.record_reports, {"reports": db.json(reports), **waits}, CALLS)],
+        "report": [_Asked(events.sql.record_reports, {"reports": db.json(reports), **waits}, CALLS)],
         "clean-up": [
             _Asked(cleanup.sql.release_overdue_claims, stale),
             _Asked(cleanup.sql.close_without_call_sid, stale | {"grace_s": 0, "looks_min": 2}),

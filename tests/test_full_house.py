@@ -10,7 +10,7 @@ import redis
 import rq
 
 from outbound.adopt.old_job import LEAD
-from outbound.carrier.simulator import RunningSimulator
+from outbound.simulator.server import RunningSimulator
 from tests import old_house
 from tests.conftest import SETTINGS, Environment, Servers, until
 from tests.houses import House, adopt, open_house, outbound

@@ -10,8 +10,12 @@ import psycopg
 import pytest
 import requests
 
-from outbound import broker, control, health, service, web
-from outbound.control import Scope
+from outbound import broker
+from outbound.monitoring import health
+from outbound.processes import systemd_units
+from outbound.rules import control
+from outbound.rules.control import Scope
+from outbound.web import app
 from tests.conftest import Environment, Servers, World, forget_settings, until
 
 AWAY = "postgresql://outbound:hush@127.0.0.1:1/outbound"
@@ -25,7 +29,7 @@ def shared_broker(servers: Servers, database: str, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def address(database: str) -> Iterator[str]:
-    server = web.server("127.0.0.1", 0)
+    server = app.server("127.0.0.1", 0)
     thread = threading.Thread(target=server.run, name="web")
     thread.start()
     until(lambda: server.started)
@@ -175,7 +179,12 @@ def test_the_command_says_what_is_missing_and_fails(world: World) -> None:
     environment = os.environ | {"REDIS_URL": "redis://127.0.0.1:1"}
 
     done = subprocess.run(
-        [service.this_program(), "ready"], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [systemd_units.this_program(), "ready"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
     assert done.returncode == 1

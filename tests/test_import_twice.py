@@ -12,9 +12,11 @@ from typing import Any
 import openpyxl
 import pytest
 
-from outbound import BadFile, business, campaign, db, enqueue, import_calls, person, retention
-from outbound.calls_report import CallsReport
-from outbound.wrong_file import WrongFile
+from outbound import BadFile, db, import_calls
+from outbound.calls import enqueue, person, retention
+from outbound.calls.import_report import CallsReport
+from outbound.calls.wrong_file import WrongFile
+from outbound.rules import business, campaign
 from tests.conftest import World, until
 
 OWN = "+15005550006"

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outbound import callback, cleanup, db, dial, dispatch, enqueue, ladder
+from outbound import db
 from outbound.call import FINAL, Report
-from outbound.ladder import BadLadder, Step
+from outbound.calls import cleanup, dial, dispatch, enqueue, events
+from outbound.rules import retry_policy
+from outbound.rules.retry_policy import BadLadder, Step
 from tests.conftest import CLAIM, World, begin
 
 Nudges = list[tuple[str, tuple[Any, ...]]]
@@ -22,11 +24,11 @@ TO = "+15005550101"
 
 def add(business_id: int, steps: str = STEPS, name: str = "usual", **more: Any) -> int:
     usual: dict[str, Any] = {"per_day": 10, "per_week": 20, "is_default": True, "who": "dana"}
-    return ladder.add(business_id, name, steps, **(usual | more))
+    return retry_policy.add(business_id, name, steps, **(usual | more))
 
 
 def told(call_id: int, status: str, **more: Any) -> str:
-    return callback.record(call_id, Report(f"CA{call_id:032d}", status, "callback", **more))
+    return events.record(call_id, Report(f"CA{call_id:032d}", status, "callback", **more))
 
 
 def begun(world: World, call_id: int) -> int:
@@ -59,10 +61,10 @@ def test_a_ladder_is_kept_with_its_caps_and_shown_as_it_was_written(world: World
 
     added = add(acme)
 
-    (row,) = ladder.every()
+    (row,) = retry_policy.every()
     assert (row.id, row.business_id, row.name, row.is_default) == (added, acme, "usual", True)
     assert (row.attempts_per_day_max, row.attempts_per_week_max) == (10, 20)
-    assert ladder.written(row) == "busy: 5m, 30m; no-answer: 2h, 1d; failed: none"
+    assert retry_policy.written(row) == "busy: 5m, 30m; no-answer: 2h, 1d; failed: none"
     audit = world.rows("select who, action, scope, key, details from audit")
     assert [(entry.who, entry.action, entry.scope, entry.key) for entry in audit] == [
         ("dana", "ladder.add", "ladder", str(added))
@@ -81,12 +83,12 @@ def test_a_ladder_is_kept_with_its_caps_and_shown_as_it_was_written(world: World
     ],
 )
 def test_steps_may_be_written_in_several_ways(text: str, steps: list[Step]) -> None:
-    assert ladder._read(text) == (steps, [])
+    assert retry_policy._read(text) == (steps, [])
 
 
 @given(
     waits=st.dictionaries(
-        st.sampled_from(ladder.OUTCOMES), st.lists(st.integers(1, 43_200), min_size=1, max_size=6), min_size=1
+        st.sampled_from(retry_policy.OUTCOMES), st.lists(st.integers(1, 43_200), min_size=1, max_size=6), min_size=1
     )
 )
 def test_what_is_shown_of_a_ladder_reads_as_the_same_ladder(waits: dict[str, list[int]]) -> None:
@@ -95,7 +97,7 @@ def test_what_is_shown_of_a_ladder_reads_as_the_same_ladder(waits: dict[str, lis
         waits_s=[minutes * 60 for outcome in waits for minutes in waits[outcome]],
     )
 
-    steps, faults = ladder._read(ladder.written(row))
+    steps, faults = retry_policy._read(retry_policy.written(row))
 
     assert not faults
     assert sorted(steps) == sorted(
@@ -143,7 +145,7 @@ def test_a_bad_ladder_is_refused_with_all_its_faults_at_once(
     for fault in faults:
         assert any(fault in one for one in said), (fault, said)
     assert len(said) >= len(faults)
-    assert ladder.every() == []
+    assert retry_policy.every() == []
     assert world.value("select count(*) from audit") == 0
 
 
@@ -158,13 +160,13 @@ def test_a_business_has_one_ladder_of_a_name_and_may_take_another_or_none(world:
         return world.value("select ladder_id from business where id = %s", acme)
 
     assert chosen() == first
-    ladder.use(acme, "gentle", who="dana")
+    retry_policy.use(acme, "gentle", who="dana")
     assert chosen() == second
-    ladder.use(acme, None, who="dana")
+    retry_policy.use(acme, None, who="dana")
     assert chosen() is None
     for business_id, name, see in ((acme, "nobody's", "ladder list"), (4711, "usual", "business list")):
         with pytest.raises(BadLadder, match=see):
-            ladder.use(business_id, name, who="dana")
+            retry_policy.use(business_id, name, who="dana")
     assert world.value("select count(*) from audit where action = 'ladder.use'") == 2
 
 
@@ -320,9 +322,9 @@ def test_late_truth_makes_no_second_call_to_a_number_that_has_one(world: World, 
 def test_an_inbound_call_is_never_called_back(world: World, nudges: Nudges) -> None:
     acme = world.business(phone="+15005550006")
     add(acme, "no-answer: 5m; failed: 5m")
-    callback.record_inbound_call("CA" + "1" * 32, TO, "+15005550006")
+    events.record_inbound_call("CA" + "1" * 32, TO, "+15005550006")
 
-    callback.record_by_call_sid(Report("CA" + "1" * 32, "no-answer", "callback"))
+    events.record_by_call_sid(Report("CA" + "1" * 32, "no-answer", "callback"))
 
     assert world.statuses() == ["no-answer"]
 
@@ -333,7 +335,7 @@ def test_a_number_of_the_old_system_that_nobody_can_dial_does_not_cost_a_report(
     call_id = world.initiated(acme)
     world.do("update call_log set to_number = '050-123'")
 
-    assert callback.record(call_id, Report(f"CA{call_id:032d}", "busy", "callback")) == "moved"
+    assert events.record(call_id, Report(f"CA{call_id:032d}", "busy", "callback")) == "moved"
 
     assert world.statuses() == ["busy"]
 
@@ -398,9 +400,9 @@ def test_nobody_is_dialed_more_often_than_the_caps_over_all_campaigns(world: Wor
 
 
 def test_every_outcome_that_a_ladder_knows_is_an_end(world: World) -> None:
-    assert set(ladder.OUTCOMES) < set(FINAL)
+    assert set(retry_policy.OUTCOMES) < set(FINAL)
     check = world.value(
         "select pg_get_constraintdef(oid) from pg_constraint"
         " where conrelid = 'retry_step'::regclass and conname like '%%outcome%%'"
     )
-    assert all(f"'{outcome}'" in check for outcome in ladder.OUTCOMES)
+    assert all(f"'{outcome}'" in check for outcome in retry_policy.OUTCOMES)

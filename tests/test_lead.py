@@ -11,8 +11,9 @@ import pytest
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
 
-from outbound import broker, lead
+from outbound import broker
 from outbound.call import FINAL, IN_THE_AIR
+from outbound.calls import lead
 from outbound.config import settings
 from tests.conftest import Servers, World, until
 from tests.test_logs import heard

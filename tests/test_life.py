@@ -13,14 +13,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from outbound import callback_tag, enqueue
 from outbound.call import DialOrder
-from outbound.carrier import CallUnsure
-from outbound.carrier.simulator import RunningSimulator
+from outbound.calls import enqueue
+from outbound.carrier import CallUnsure, callback_tag
 from outbound.carrier.twilio import carrier
 from outbound.config import settings
 from outbound.failpoint import POINTS
-from outbound.up import Processes, doors
+from outbound.local.supervisor import Processes, doors
+from outbound.simulator.server import RunningSimulator
 from tests.conftest import Environment, Servers, World, let_it_end, open_database, place, until
 from tests.ports import free_ports
 

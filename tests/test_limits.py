@@ -13,9 +13,12 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from outbound import callback, cleanup, control, db, dispatch, reconcile, why
+from outbound import db
 from outbound.call import Report
-from outbound.up import Processes, doors
+from outbound.calls import cleanup, dispatch, events, reconcile
+from outbound.local.supervisor import Processes, doors
+from outbound.monitoring import why
+from outbound.rules import control
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, CLAIM, Environment, Servers, World, begin, open_database, until
 from tests.ports import free_ports
 
@@ -139,7 +142,7 @@ def test_a_call_of_unknown_outcome_that_turns_out_to_be_live_counts_once(world: 
     _limit(world, "account", "", live_max=2)
     _ended_unknown(world, closed)
 
-    callback.record(closed, Report("CA" + "1" * 32, "ringing", "callback"))
+    events.record(closed, Report("CA" + "1" * 32, "ringing", "callback"))
 
     assert world.value("select live from dial_scope(null) where scope = 'account'") == 1
     assert len(_claim()) == 1

@@ -20,7 +20,10 @@ import typer.main
 from rich.cells import cell_len
 from typer.main import get_command
 
-from outbound import cli, cli_help, config, logs, printing, service
+from outbound import config, logs, printing
+from outbound.cli import app
+from outbound.cli import help as cli_help
+from outbound.processes import systemd_units
 from tests.conftest import Servers, World, open_database
 from tests.test_logs import heard
 from tests.wrong_inputs import WRONG_INPUTS
@@ -36,11 +39,11 @@ WITHOUT_JSON = {"worker", "scheduler", "web", "up", "simulator", "psql"}
 @cache
 def built(mode: str | None) -> Any:
     """The tree of commands, built once: that takes longer than most commands do."""
-    return get_command(cli.app)
+    return get_command(app.app)
 
 
 def tree(_app: typer.Typer) -> Any:
-    return built(cli.app.rich_markup_mode)
+    return built(app.app.rich_markup_mode)
 
 
 def outbound_here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Outbound:
@@ -51,7 +54,7 @@ def outbound_here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[
         monkeypatch.setattr(sys, "argv", ["outbound", *arguments])
         capfd.readouterr()
         with heard() as log, pytest.raises(SystemExit) as ended:
-            cli.main()
+            app.main()
         said = capfd.readouterr()
         return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), said.out, said.err + log.getvalue())
 
@@ -71,19 +74,20 @@ def outbound(shop: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
 @pytest.fixture(scope="module")
 def shop(servers: Servers, template: str) -> Iterator[World]:
     """Two businesses, a campaign, a ladder and a window, with names as people give them."""
-    from outbound import business, campaign, enqueue, ladder, window
+    from outbound.calls import enqueue
+    from outbound.rules import business, calling_window, campaign, retry_policy
 
     with open_database(servers, template) as url:
         world = World(url)
         us: dict[str, Any] = {"default_region": "US", "time_zone": "America/New_York", "twiml": HELLO}
         business.add("Acme Dental Clinics", phones=["+15005550006"], **us)
         business.add(HEBREW, phones=["+15005550007"], **us)
-        ladder.add(1, "gentle", "busy: 5m; no-answer: 2h", per_day=1, per_week=2, who="dana")
+        retry_policy.add(1, "gentle", "busy: 5m; no-answer: 2h", per_day=1, per_week=2, who="dana")
         limits = {"calls_per_second": 2.5, "live_max": 20, "priority": 2.0, "ends": "2030-12-31T18:00"}
         campaign.add(1, {"name": "Spring", "ladder": "gentle", **limits}, who="dana")  # type: ignore[typeddict-item]
         campaign.add(2, {"name": "תזכורת לבדיקת אביב"}, who="dana")
-        window.add_preset("us", who="dana")
-        window.assign("business", 2, 1, who="dana")
+        calling_window.add_preset("us", who="dana")
+        calling_window.assign("business", 2, 1, who="dana")
         enqueue.enqueue(business_id=1, to_number="+15005550101", key="k")
         yield world
         world.connection.close()
@@ -98,7 +102,7 @@ def commands() -> dict[str, Any]:
         if not hasattr(command, "commands"):
             yield path, command
 
-    return dict(walk(tree(cli.app), ""))
+    return dict(walk(tree(app.app), ""))
 
 
 # The tree.
@@ -113,7 +117,7 @@ def test_every_command_answers_programs_too() -> None:
 
 
 def test_every_command_has_its_panel_and_every_parameter_its_help() -> None:
-    top = tree(cli.app).commands
+    top = tree(app.app).commands
     panels = [name for names in cli_help.PANELS.values() for name in names]
     silent = [
         f"{name} {given.name}"
@@ -138,7 +142,7 @@ def test_the_help_is_in_the_order_of_a_day_s_work(outbound: Outbound) -> None:
 
 
 def test_completion_is_installed_and_completes(tmp_path: Path) -> None:
-    program = service.this_program()
+    program = systemd_units.this_program()
     env = os.environ | {"HOME": str(tmp_path)}
 
     def shell(script: str, **more: str) -> str:
@@ -295,7 +299,7 @@ def test_what_a_terminal_cannot_show_is_escaped(shop: World, monkeypatch: pytest
         monkeypatch.setattr(sys, "argv", ["outbound", *line.split()])
 
         with heard() as log, pytest.raises(SystemExit) as ended:
-            cli.main()
+            app.main()
 
         said = capfdbinary.readouterr().out.decode(encoding)
         assert not ended.value.code, log.getvalue()
@@ -309,7 +313,7 @@ def test_what_a_terminal_cannot_show_is_escaped(shop: World, monkeypatch: pytest
 def test_no_color_means_none(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     env = os.environ | {"NO_COLOR": "1", "TERM": "xterm-256color"}
-    with subprocess.Popen([str(service.this_program()), "-h"], stdout=theirs, stderr=theirs, env=env) as process:
+    with subprocess.Popen([str(systemd_units.this_program()), "-h"], stdout=theirs, stderr=theirs, env=env) as process:
         os.close(theirs)
         said = b""
         try:

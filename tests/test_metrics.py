@@ -12,8 +12,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from outbound import __version__, broker, callback, db, dial, metrics, retention, schema
+from outbound import __version__, broker, db
 from outbound.call import FINAL, Report
+from outbound.calls import dial, events, retention
+from outbound.database import migrations
+from outbound.monitoring import metrics
 from tests.conftest import World, begin, forget_settings
 
 # Every label, and how many values it may have at most: no number of a telephone and no word of a stranger among them.
@@ -204,7 +207,7 @@ def test_every_total_is_there_before_its_first_event(world: World) -> None:
 def test_a_life_shows_in_the_totals(world: World, nudges: list[object]) -> None:
     call_id = world.initiated()
     for status, source in (("initiated", "create"), ("ringing", "callback"), ("completed", "lookup")):
-        callback.record(call_id, Report("CA" + "1" * 32, status, source))  # type: ignore[arg-type]
+        events.record(call_id, Report("CA" + "1" * 32, status, source))  # type: ignore[arg-type]
 
     samples = _samples(_scrape())
 
@@ -260,9 +263,9 @@ def test_a_life_shows_how_long_its_steps_took(world: World, nudges: list[object]
     world.do("update call_log set dialed_at = dialed_at - interval '3 s' where id = %s", call_id)
     occurred_at = datetime.now(UTC) - timedelta(seconds=200)
 
-    callback.record(begun.id, Report("CA" + "1" * 32, "initiated", "create"))
-    callback.record(begun.id, Report("CA" + "1" * 32, "ringing", "callback", occurred_at=occurred_at))
-    callback.record(begun.id, Report("CA" + "1" * 32, "in-progress", "callback"))  # it does not say when
+    events.record(begun.id, Report("CA" + "1" * 32, "initiated", "create"))
+    events.record(begun.id, Report("CA" + "1" * 32, "ringing", "callback", occurred_at=occurred_at))
+    events.record(begun.id, Report("CA" + "1" * 32, "in-progress", "callback"))  # it does not say when
 
     for name, seconds, bound in (("queue_wait", 20, "30"), ("dial", 3, "5"), ("callback_lag", 200, "300")):
         shown = _seconds(f"outbound_{name}_seconds")
@@ -523,16 +526,16 @@ def test_a_database_without_our_tables_shows_as_an_error(empty_database: str) ->
     samples = _samples(_scrape())
 
     assert samples["outbound_scrape_error",] == 1
-    assert samples["outbound_schema_missing_migrations",] == len(schema.known_migrations())
+    assert samples["outbound_schema_missing_migrations",] == len(migrations.known_migrations())
 
 
 def test_a_database_with_an_older_schema_shows_as_an_error(world: World) -> None:
-    schema.rollback("0004_leads_one_per_phone")
+    migrations.rollback("0004_leads_one_per_phone")
 
     samples = _samples(_scrape())
 
     assert samples["outbound_scrape_error",] == 1
-    assert samples["outbound_schema_missing_migrations",] == len(schema.known_migrations()) - 4
+    assert samples["outbound_schema_missing_migrations",] == len(migrations.known_migrations()) - 4
 
 
 # The cost

@@ -12,11 +12,12 @@ import psycopg
 import pytest
 from yoyo.migrations import read_sql_migration
 
-from outbound import db, schema
+from outbound import db
+from outbound.database import migrations
 from tests.conftest import World
 from tests.test_schema import dump, old_rows, yoyo_apply_up_to
 
-ALL = schema.known_migrations()
+ALL = migrations.known_migrations()
 ROWS = 60
 # Whoever wants to read waits for the first; whoever wants to write, for each of them.
 _HELD = """
@@ -98,7 +99,7 @@ def test_a_migration_outside_a_transaction_goes_on_after_a_kill_behind_any_of_it
         for (statement,) in statements(name)[:last]:
             world.do(statement.replace("%", "%%"))
 
-    schema.migrate()
+    migrations.migrate()
 
     migrated = World(world.url.replace(f"/{world.connection.info.dbname}", f"/{template}"))
     assert dump(world) == dump(migrated)
@@ -122,12 +123,12 @@ def test_rows_that_a_killed_migration_had_moved_are_moved_once(empty_database: s
     )
 
     with pytest.raises(db.Error, match="killed"):
-        schema.migrate()
+        migrations.migrate()
     moved = "select count(*) from call_log where status = 'initiated'"
     first = world.value(moved)
     world.do("drop trigger dies on call_log; drop function dies()")
     deadlines = world.rows("select id, overdue_at from call_log where overdue_at is not null order by id")
-    schema.migrate()
+    migrations.migrate()
 
     assert 0 < first < 4500
     assert world.value(moved) == 5000
@@ -148,7 +149,7 @@ def test_an_index_that_a_killed_build_left_is_built_anew(empty_database: str) ->
         world.do("create unique index concurrently call_log_ended on call_log (ended_at)")
     assert world.value("select not indisvalid from pg_index where indexrelid = 'call_log_ended'::regclass")
 
-    schema.migrate()
+    migrations.migrate()
 
     assert world.value("select indisvalid from pg_index where indexrelid = 'call_log_ended'::regclass")
     assert world.value("select pg_get_indexdef('call_log_ended'::regclass)").startswith("CREATE INDEX")

@@ -24,9 +24,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from outbound import callback, cleanup, db, dial, dispatch, ladder, lead, reconcile
+from outbound import db
 from outbound.call import FINAL, STATUSES, Report
+from outbound.calls import cleanup, dial, dispatch, events, lead, reconcile
 from outbound.config import LOOKS_MIN
+from outbound.rules import retry_policy
 from tests.conftest import CLAIM, World, begin
 
 RANK = {status: min(position, 5) for position, status in enumerate(STATUSES)}
@@ -82,14 +84,14 @@ class Life(RuleBasedStateMachine):
         self.model: dict[int, Modelled] = {}
         if self.waits:
             steps = "; ".join(f"{outcome}: {', '.join(['5m'] * n)}" for outcome, n in self.waits.items())
-            ladder.add(self.business, "usual", steps, per_day=100, per_week=100, is_default=True, who="the model")
+            retry_policy.add(self.business, "usual", steps, per_day=100, per_week=100, is_default=True, who="the model")
 
     def _holder(self, phone: str) -> int | None:
         return next((number for number, call in self.model.items() if call.phone == phone and call.is_live), None)
 
     @rule(target=calls, phone=st.sampled_from(PHONES))
     def enqueue(self, phone: str) -> int:
-        from outbound import enqueue
+        from outbound.calls import enqueue
 
         answer = enqueue.enqueue(business_id=self.business, to_number=phone)
         holder = self._holder(phone)
@@ -169,7 +171,7 @@ class Life(RuleBasedStateMachine):
     def callback_of_another_call(self, call_id: int, status: str) -> None:
         if self.model[call_id].call_sid is not None:
             report = Report("CA" + "f" * 32, status, "callback")
-            assert callback.record(call_id, report) == "other_call_sid"
+            assert events.record(call_id, report) == "other_call_sid"
 
     @rule(call_id=calls)
     def time_passes(self, call_id: int) -> None:
@@ -241,7 +243,7 @@ class Life(RuleBasedStateMachine):
 
     def _report(self, call_id: int, status: str, source: str, call_sid: str) -> None:
         call = self.model[call_id]
-        result = callback.record(call_id, Report(call_sid, status, source))  # type: ignore[arg-type]
+        result = events.record(call_id, Report(call_sid, status, source))  # type: ignore[arg-type]
         if call.status in ("queued", "claimed") and source == "callback":
             assert result == "never_dialed"
             # What it said before holds nothing once the carrier was asked; what is new does.

@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from outbound import moments
-from outbound.moments import BadMoment
+from outbound.formats import moments
+from outbound.formats.moments import BadMoment
 from tests.conftest import World
 
 ZONE = "Asia/Jerusalem"

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from outbound import business, new_business, time_zones, window
+from outbound.formats import time_zones
+from outbound.rules import business, calling_window, new_business
 from tests.conftest import World
 from tests.test_cli import HELLO, Outbound, outbound, refuses, says
 from tests.test_now import Terminal
@@ -67,7 +68,7 @@ def test_a_new_business_keeps_to_its_regions_hours_which_all_of_that_region_shar
     second = new_business.add("Two", **given)  # type: ignore[arg-type]
     any_hour = new_business.add("Three", **given, any_hour=True)
 
-    (only,) = window.every()
+    (only,) = calling_window.every()
     assert (only.preset, only.businesses) == ("il", [first.id, second.id])
     assert first.hours is not None
     assert first.hours.hours == "sun-thu 09:00-20:00, fri 09:00-13:00"
@@ -81,7 +82,7 @@ def test_where_the_business_is_refused_no_window_is_left(world: World) -> None:
     with pytest.raises(business.BadBusiness, match="belongs to a business already"):
         new_business.add("Two", who="anna", time_zone="UTC", default_region="IL", twiml=HELLO, phones=["+97235550006"])
 
-    assert window.every() == []
+    assert calling_window.every() == []
 
 
 def test_the_command_takes_the_zone_of_a_region_that_has_one(world: World, outbound: Outbound) -> None:

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 import requests
 
-from outbound import notify, service
+from outbound.processes import systemd_notify, systemd_units
 from tests.conftest import Servers, World, until
 
 DOORS = ("outbound-worker@.service", "outbound-scheduler.service", "outbound-web.service")
@@ -71,7 +71,7 @@ def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
 
 def exec_start(unit: str) -> list[str]:
     """The command that a unit runs, with the `outbound` of this checkout."""
-    lines = service.units(service.this_program())[unit].splitlines()
+    lines = systemd_units.units(systemd_units.this_program())[unit].splitlines()
     return shlex.split(next(line for line in lines if line.startswith("ExecStart=")).removeprefix("ExecStart="))
 
 
@@ -212,7 +212,7 @@ def test_a_supervisor_may_have_a_name_outside_the_file_system(monkeypatch: pytes
         listener.settimeout(5)
         monkeypatch.setenv("NOTIFY_SOCKET", "@" + name)
 
-        notify.stopping()
+        systemd_notify.stopping()
 
         assert b"STOPPING=1" in listener.recv(4096).splitlines()
 
@@ -221,16 +221,16 @@ def test_without_a_supervisor_or_with_one_that_is_gone_nothing_happens(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    notify.stopping()
+    systemd_notify.stopping()
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
-    notify.stopping()
+    systemd_notify.stopping()
 
 
 def test_sockets_that_were_meant_for_another_process_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LISTEN_FDS", "1")
     monkeypatch.setenv("LISTEN_PID", "1")
 
-    assert notify.inherited_sockets() == []
+    assert systemd_notify.inherited_sockets() == []
     assert "LISTEN_FDS" not in os.environ
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from outbound import control, now, why
-from outbound.control import Scope
+from outbound.monitoring import situation, why
+from outbound.rules import control
+from outbound.rules.control import Scope
 from tests.conftest import Environment, World
 from tests.test_cli import Outbound, environment, outbound
 
@@ -39,17 +40,17 @@ def alive(world: World) -> World:
 
 
 def codes() -> list[str]:
-    return [fact.code for fact in now.look()]
+    return [fact.code for fact in situation.look()]
 
 
 def test_where_nothing_is_wrong_the_sentence_says_what_is_being_done(alive: World) -> None:
-    idle = now.look()
+    idle = situation.look()
     alive.initiated(call_sid="CA1")
-    in_the_air = now.look()
+    in_the_air = situation.look()
     alive.queued(to="+15005550102")
-    dialing = now.look()
+    dialing = situation.look()
     alive.do("update call_log set due_at = '2100-01-01 07:00Z' where status = 'queued'")
-    waiting = now.look()
+    waiting = situation.look()
 
     assert [fact.code for fact in idle] == ["idle"]
     assert [fact.code for fact in in_the_air] == ["in_the_air"]
@@ -58,7 +59,7 @@ def test_where_nothing_is_wrong_the_sentence_says_what_is_being_done(alive: Worl
     assert [fact.code for fact in waiting] == ["in_the_air", "not_due"]
     assert "Fri 2100-01-01" in waiting[1].sentence
     assert {fact.kind for fact in idle + in_the_air + dialing + waiting} == {"ok"}
-    assert now.after_queueing() == [waiting[1].sentence]
+    assert situation.after_queueing() == [waiting[1].sentence]
 
 
 @pytest.mark.parametrize(
@@ -88,12 +89,12 @@ def test_what_keeps_every_call_from_being_dialed_is_the_first_sentence(
     alive.queued()
     alive.do(change)
 
-    fact = now.look()[0]
+    fact = situation.look()[0]
 
     assert (fact.code, fact.kind) == (code, kind)
     assert words in fact.sentence
-    assert [blocker.code for blocker in now.blockers()] == [code]
-    assert now.after_queueing() == [fact.sentence]
+    assert [blocker.code for blocker in situation.blockers()] == [code]
+    assert situation.after_queueing() == [fact.sentence]
 
 
 def test_a_pause_says_by_whom_since_when_and_why_whatever_is_paused(alive: World) -> None:
@@ -103,10 +104,10 @@ def test_a_pause_says_by_whom_since_when_and_why_whatever_is_paused(alive: World
     said = {}
     for scope in (EVERYTHING, Scope("business", str(business_id)), Scope("number", "+15005550006")):
         control.pause(scope, reason="Lunch", by="anna")
-        said[scope.scope] = now.look()[0]
+        said[scope.scope] = situation.look()[0]
         control.resume(scope, by="ben")
     control.pause(Scope("call", str(call_id)), by="anna")
-    one = now.look()
+    one = situation.look()
 
     for fact in said.values():
         assert (fact.code, fact.kind) == ("paused", "on_purpose")
@@ -124,7 +125,7 @@ def test_an_older_pause_is_not_taken_for_the_one_that_holds_now(alive: World) ->
     control.resume(EVERYTHING)
     alive.do("update dial_control set state = 'paused', state_since = now(), state_reason = 'by hand'")
 
-    assert "anna" not in now.look()[0].sentence
+    assert "anna" not in situation.look()[0].sentence
     assert "anna" not in why.why(call_id).sentence
 
 
@@ -135,18 +136,18 @@ def test_a_pause_of_one_business_is_no_headline_while_others_are_called(alive: W
     control.pause(Scope("business", str(paused)), by="anna")
 
     assert codes() == ["dialing", "paused"]
-    assert now.after_queueing(other) == []
-    assert len(now.after_queueing(paused)) == 1
+    assert situation.after_queueing(other) == []
+    assert len(situation.after_queueing(paused)) == 1
 
 
 def test_outside_hours_are_said_before_the_claim_and_after_it(alive: World) -> None:
     call_id = alive.queued()
     alive.do(CLOSED)
-    before = now.after_queueing()
+    before = situation.after_queueing()
     alive.do(
         "update call_log set held_by = 'outside_window', due_at = '2100-01-01 09:00Z', time_zone = 'Asia/Jerusalem'"
     )
-    after = now.look()[0]
+    after = situation.look()[0]
 
     assert before[0].startswith(f"The next call, {call_id}, waits: It is outside the calling hours")
     assert (after.code, after.kind) == ("outside_window", "held")
@@ -157,7 +158,7 @@ def test_a_business_that_may_call_nobody_is_named(alive: World) -> None:
     alive.do("insert into business (name, twiml) values ('Nowhere', '<Response/>')")
 
     with Environment(OUTBOUND_CARRIER="twilio", OUTBOUND_PUBLIC_URL="https://calls.example.com"):
-        fact = now.look()[0]
+        fact = situation.look()[0]
 
     assert (fact.code, fact.kind) == ("no_destination", "broken")
     assert "`outbound business set 1 --region ...`" in fact.sentence

@@ -2,8 +2,8 @@
 
 import pytest
 
-from outbound import hours
 from outbound.adopt import old_hours
+from outbound.formats import weekly_hours
 
 FRIDAY_TO = "sun-thu 09:00-18:00, fri 09:00-13:00"
 
@@ -32,7 +32,7 @@ FRIDAY_TO = "sun-thu 09:00-18:00, fri 09:00-13:00"
 def test_hours_of_days_are_read(said: str | None, text: str | None, days: str | None, week: str) -> None:
     read, has_days = old_hours.read(said, text, days)
 
-    assert read == hours.week_text(hours.of_week(week))
+    assert read == weekly_hours.week_text(weekly_hours.of_week(week))
     assert has_days
 
 

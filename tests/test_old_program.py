@@ -10,7 +10,7 @@ import pytest
 import redis
 import rq
 
-from outbound import embedded
+from outbound.local import embedded_servers
 from tests import old_house, old_program
 from tests.conftest import Environment, Servers, open_database
 from tests.houses import House, adopt, open_house, outbound
@@ -121,7 +121,7 @@ def test_an_rq_worker_finds_no_job_of_ours_and_all_the_others(
     servers: Servers, tmp_path_factory: pytest.TempPathFactory, old_functions: list[str]
 ) -> None:
     with (
-        embedded.servers(tmp_path_factory.mktemp("old-redis"), postgres=False, durable=False) as own,
+        embedded_servers.servers(tmp_path_factory.mktemp("old-redis"), postgres=False, durable=False) as own,
         redis.Redis.from_url(own.redis_url or "") as client,
         open_house(servers, "whole"),
     ):

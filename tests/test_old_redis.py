@@ -17,9 +17,9 @@ from redis.connection import AbstractConnection
 from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 
-from outbound import redis_client
 from outbound.adopt import old_redis
 from outbound.adopt.old_job import LEAD, OldJob
+from outbound.broker import redis_client
 from tests.conftest import until
 from tests.test_old_job import SHAPES, Bomb, nested, packed, sid
 

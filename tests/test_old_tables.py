@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from outbound import schema
+from outbound.database import migrations
 from tests import old_house
 from tests.conftest import Environment, Servers, World, address_of_schema, open_database
 
@@ -22,7 +22,7 @@ def house(request: pytest.FixtureRequest, servers: Servers) -> Iterator[World]:
             connection.execute(b"create schema outbound")
         own = address_of_schema(url, "outbound")
         with Environment(DATABASE_URL=own):
-            schema.migrate()
+            migrations.migrate()
             world = World(own)
             yield world
             world.connection.close()
@@ -46,7 +46,7 @@ def test_what_a_small_house_lacks_is_there_without_rows(servers: Servers) -> Non
         connection.execute(b"create schema outbound")
         with Environment(DATABASE_URL=address_of_schema(url, "outbound")):
             connection.commit()
-            schema.migrate()
+            migrations.migrate()
         connection.execute(b"set search_path to outbound")
         connection.execute(b"select make_old_views('public')")
 

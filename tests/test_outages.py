@@ -18,8 +18,9 @@ import pytest
 import redis
 from dramatiq.errors import ConnectionClosed
 
-from outbound import logs, quiet, service
-from outbound.carrier.simulator import RunningSimulator
+from outbound import library_logs, logs
+from outbound.processes import systemd_units
+from outbound.simulator.server import RunningSimulator
 from tests.chaos.proxy import Dial, Proxy, tcp, unix
 from tests.chaos.servers import socket_path
 from tests.conftest import Servers, World, until
@@ -31,7 +32,7 @@ LINES_PER_S_MAX = 15  # of one process in an outage of everything: as many kinds
 
 @pytest.fixture(autouse=True)
 def nothing_said() -> None:
-    quiet._said.clear()
+    library_logs._said.clear()
 
 
 def lines(said: str) -> list[str]:
@@ -77,7 +78,7 @@ def test_of_a_kind_one_line_a_second_is_written_and_the_next_one_says_how_many_w
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr("outbound.quiet.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("outbound.library_logs.time.monotonic", lambda: now[0])
     log = logs.get("step")
     with heard() as said:
         for _ in range(5):
@@ -155,7 +156,7 @@ async def _reset() -> None:
 
 def test_a_process_that_asked_the_carrier_ends_without_a_word(world: World, carrier: RunningSimulator) -> None:
     call_id = world.initiated(call_sid="CA" + "c" * 32)
-    command = [str(service.this_program()), "stop", "call", str(call_id)]
+    command = [str(systemd_units.this_program()), "stop", "call", str(call_id)]
 
     done = subprocess.run(
         command, env=os.environ | {"REDIS_URL": "memory://"}, capture_output=True, text=True, timeout=60, check=False

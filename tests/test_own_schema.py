@@ -11,9 +11,15 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from outbound import business, config, db, dispatch, doctor, embedded, enqueue, health, schema, session
-from outbound.carrier.simulator import RunningSimulator
-from outbound.up import Processes, doors
+from outbound import config, db, db_session
+from outbound.calls import dispatch, enqueue
+from outbound.checks import doctor
+from outbound.database import migrations
+from outbound.local import embedded_servers
+from outbound.local.supervisor import Processes, doors
+from outbound.monitoring import health
+from outbound.rules import business
+from outbound.simulator.server import RunningSimulator
 from tests import test_life
 from tests.conftest import CLAIM, Environment, Servers, World, address_of_schema, until
 from tests.pgbouncer import needs_pgbouncer, pgbouncer
@@ -65,7 +71,7 @@ def beside(empty_database: str) -> Iterator[World]:
 
 @pytest.fixture
 def migrated(beside: World) -> World:
-    schema.migrate()
+    migrations.migrate()
     return beside
 
 
@@ -113,9 +119,9 @@ def test_an_address_that_names_the_same_schema_is_taken(migrated: World, path: s
 def test_search_path_is_taken_out_of_an_address_and_nothing_else() -> None:
     url = "postgresql://me@host/db?host=%2Frun&options=-c%20search_path%3Da%20--search-path=b%20-c%20jit%3Doff&user=me"
 
-    assert session.without_search_path(url) == "postgresql://me@host/db?host=%2Frun&options=-c%20jit%3Doff&user=me"
-    assert session.without_search_path("postgresql://h/d?options=-csearch_path%3Da") == "postgresql://h/d"
-    assert session.without_search_path("postgresql://h/d") == "postgresql://h/d"
+    assert db_session.without_search_path(url) == "postgresql://me@host/db?host=%2Frun&options=-c%20jit%3Doff&user=me"
+    assert db_session.without_search_path("postgresql://h/d?options=-csearch_path%3Da") == "postgresql://h/d"
+    assert db_session.without_search_path("postgresql://h/d") == "postgresql://h/d"
 
 
 # Migrate makes the schema; without it nothing works, and nothing looks elsewhere.
@@ -147,24 +153,24 @@ def test_without_the_schema_doctor_ready_and_readyz_say_it_too(beside: World) ->
 
 def test_a_schema_that_was_meant_is_named(beside: World) -> None:
     with Environment(OUTBOUND_SCHEMA="another"):
-        schema.migrate()
+        migrations.migrate()
 
     with pytest.raises(db.SchemaMissing, match=r"no schema calls .*\(outbound's tables are in another\)"):
-        schema.require()
+        migrations.require()
 
 
 def test_migrate_makes_the_schema_says_so_and_makes_nothing_elsewhere(beside: World) -> None:
     told: list[str] = []
 
-    applied = schema.migrate(tell=told.append)
+    applied = migrations.migrate(tell=told.append)
 
-    assert (applied, told) == (schema.known_migrations(), ["made the schema calls"])
-    assert schema.migrate(tell=told.append) == []
+    assert (applied, told) == (migrations.known_migrations(), ["made the schema calls"])
+    assert migrations.migrate(tell=told.append) == []
     assert len(told) == 1
     with db.connect() as connection:
         assert connection.execute("show search_path").fetchone() == ("calls, pg_temp",)
-        assert schema.parts(connection) == schema.parts_of_migrations(connection, "scratch")
-    assert db.with_connection(schema.current) == OURS
+        assert migrations.parts(connection) == migrations.parts_of_migrations(connection, "scratch")
+    assert db.with_connection(migrations.current) == OURS
 
 
 def test_of_two_that_migrate_at_once_one_makes_it_and_both_end_well(beside: World) -> None:
@@ -174,27 +180,27 @@ def test_of_two_that_migrate_at_once_one_makes_it_and_both_end_well(beside: Worl
     outputs = [process.communicate(timeout=100) for process in both]
 
     assert [process.returncode for process in both] == [0, 0], outputs
-    assert schema.missing_migrations() == []
+    assert migrations.missing_migrations() == []
 
 
 @pytest.mark.parametrize("name", ["business", "call_log", "counter", "user", "_"])
 def test_the_name_of_the_schema_may_be_a_table_s_or_a_word_of_sql(beside: World, name: str) -> None:
     with Environment(OUTBOUND_SCHEMA=name):
-        schema.migrate()
+        migrations.migrate()
 
         with db.connect() as connection:
-            assert schema.parts(connection) == schema.parts_of_migrations(connection, "scratch")
+            assert migrations.parts(connection) == migrations.parts_of_migrations(connection, "scratch")
         beside.do(f'set search_path to "{name}"')
         life_of_a_call(beside)
 
 
 def test_rolled_back_it_leaves_an_empty_schema(migrated: World) -> None:
-    schema.rollback("")
+    migrations.rollback("")
 
     left = "select relname from pg_class where relnamespace = 'calls'::regnamespace and relname not like '%%yoyo%%'"
     assert migrated.rows(left) == []
     assert migrated.rows("select from pg_proc where pronamespace = 'calls'::regnamespace") == []
-    assert schema.migrate() == schema.known_migrations()
+    assert migrations.migrate() == migrations.known_migrations()
 
 
 # Life beside other tables.
@@ -208,7 +214,7 @@ def house(servers: Servers, phones: RunningSimulator, tmp_path: Path, empty_data
     with Environment(**environment):
         house = House(empty_database)
         house.do(FOREIGN)
-        schema.migrate()
+        migrations.migrate()
         house.do(f"set search_path to {OURS}")
         house.carrier = phones
         phones.reset()
@@ -252,7 +258,7 @@ def test_a_session_that_sees_the_other_tables_meets_our_guards(migrated: World) 
 
 def test_where_no_schema_is_said_ours_is_found_beside_the_other_tables(beside: World) -> None:
     with Environment(OUTBOUND_SCHEMA="outbound"):
-        schema.migrate()
+        migrations.migrate()
     with Environment(OUTBOUND_SCHEMA=""):
         beside.do("set search_path to outbound")
 
@@ -279,7 +285,7 @@ def test_psql_refuses_to_look_elsewhere_where_a_pooler_drops_the_schema(migrated
     with pgbouncer(migrated.url, "session") as url:
         assert "a pooler drops search_path" in refusal(url, "psql", "-XAtc", "select 1")
         with Environment(DATABASE_URL=url):
-            assert schema.missing_migrations() == []
+            assert migrations.missing_migrations() == []
 
 
 def test_psql_opens_where_our_own_commands_refuse_the_database(migrated: World) -> None:
@@ -327,15 +333,15 @@ def test_yoyo_by_hand_works_in_the_schema_that_the_address_names(beside: World) 
 
     yoyo("apply", url)
 
-    schema.require()
-    assert schema.migrate() == []
+    migrations.require()
+    assert migrations.migrate() == []
     with db.connect() as connection:
-        assert schema.parts(connection) == schema.parts_of_migrations(connection, "scratch")
+        assert migrations.parts(connection) == migrations.parts_of_migrations(connection, "scratch")
     life_of_a_call(beside)
     with db.connect() as connection:
-        db.statements("verify").empty_tables(connection)
+        db.statements("checks/verify").empty_tables(connection)
     yoyo("rollback", f"{url}%20-coutbound.lose_rows%3Don", "--all")
-    assert len(schema.missing_migrations()) == len(schema.known_migrations())
+    assert len(migrations.missing_migrations()) == len(migrations.known_migrations())
 
 
 # Roles.
@@ -377,14 +383,14 @@ def test_the_grants_of_the_runbook_are_enough_and_no_more(beside: World) -> None
             with pytest.raises(
                 db.UnfitDatabase, match=r"may make no tables in the schema calls.*grant create on schema"
             ):
-                schema.migrate()
+                migrations.migrate()
             found = {finding.check: finding for finding in doctor.examine()}
             assert (found["schema"].state, found["migrations"].state) == ("fail", "skip")
             assert "`grant create on schema calls to dialer_app`" in found["schema"].mend
         with Environment(DATABASE_URL=as_role(beside.url, "dialer_owner")):
-            assert schema.migrate() == schema.known_migrations()
+            assert migrations.migrate() == migrations.known_migrations()
         with Environment(DATABASE_URL=as_role(beside.url, "dialer_app")):
-            assert schema.migrate() == []  # nothing is missing: so says the unit that starts with the others
+            assert migrations.migrate() == []  # nothing is missing: so says the unit that starts with the others
             life_of_a_call(beside)
             business.add("Acme", twiml="<Response/>", phones=["+15005550007"])
             found = {finding.check: finding for finding in doctor.examine()}
@@ -409,7 +415,7 @@ def test_a_role_that_may_not_make_the_schema_is_told_which_right_it_needs(beside
         assert "this role may not make it: `create schema calls authorization …`" in line
         assert "`grant create on database …" in line
 
-        schema.migrate()
+        migrations.migrate()
         for command in ("status", "migrate"):
             line = refusal(as_role(beside.url, "newcomer"), command)
             assert line.startswith("outbound: this role may not use the schema calls: `grant usage on schema calls to")
@@ -429,21 +435,21 @@ def test_our_schema_alone_is_dumped_and_restored_beside_the_other_tables(migrate
         line.replace("outbound", OURS).replace("postgresql://dialer_owner@db.example.com/crm", migrated.url).split()
         for line in (dump_command.strip(), restore_command.strip())
     )
-    binaries = embedded.psql_path().parent
+    binaries = embedded_servers.psql_path().parent
     for words in (dump, restore):
         words[0] = str(binaries / words[0])
     subprocess.run(dump, check=True, capture_output=True, timeout=60, cwd=tmp_path)
     db.close()
     migrated.do(blocks("sql")[1])
     with pytest.raises(db.SchemaMissing):
-        schema.require()
+        migrations.require()
 
     subprocess.run(restore, check=True, capture_output=True, timeout=60, cwd=tmp_path)
 
-    schema.require()
+    migrations.require()
     assert migrated.statuses() == ["claimed"]
     with db.connect() as connection:
-        assert schema.parts(connection) == schema.parts_of_migrations(connection, "scratch")
+        assert migrations.parts(connection) == migrations.parts_of_migrations(connection, "scratch")
     # It is an earlier state of the queue: nobody is dialed before the carrier's calls were taken in.
     assert migrated.value("select identity_fault()") == "copy"
     assert db.transact(dispatch._claim) == []
@@ -455,19 +461,19 @@ def test_our_schema_alone_is_dumped_and_restored_beside_the_other_tables(migrate
 
 def test_two_schemas_of_one_database_share_no_lock(migrated: World) -> None:
     with Environment(OUTBOUND_SCHEMA="others"):
-        schema.migrate()
+        migrations.migrate()
     migrated.worker()
     migrated.queued()
     other = psycopg.connect(migrated.url, autocommit=True)
     other.execute("set search_path to others")
-    lock_names = ("outbound.dispatch", "outbound.broker_works")
+    lock_names = ("outbound.calls.dispatch", "outbound.broker_works")
     try:
         for lock in lock_names:
             other.execute(f"select pg_advisory_lock(hashtext('{lock}'), 'call_log'::regclass::int)".encode())
-        assert other.execute(schema.sql.take_migration_lock.sql).fetchone() == (True,)
+        assert other.execute(migrations.sql.take_migration_lock.sql).fetchone() == (True,)
         migrated.do("insert into counter (name, label, slot, value) values ('x', 'y', 0, 1)")
 
-        assert schema.migrate(wait_s=0.1) == []
+        assert migrations.migrate(wait_s=0.1) == []
         assert [row.status for row in db.transact(dispatch._claim)] == ["claimed"]
         broker_away = {"code": "other", "reason": "away", "away_s": 60, "told_after_s": 5}
         db.run(dispatch.sql.broker_fails, **broker_away)
@@ -476,8 +482,8 @@ def test_two_schemas_of_one_database_share_no_lock(migrated: World) -> None:
         # The same locks keep two of one schema apart.
         with Environment(OUTBOUND_SCHEMA="others"):
             assert db.transact(dispatch.sql.take_turn) is False
-            with pytest.raises(schema.MigrationLocked, match=rf"pg_terminate_backend\({other.info.backend_pid}\)"):
-                schema.migrate(wait_s=0.1)
+            with pytest.raises(migrations.MigrationLocked, match=rf"pg_terminate_backend\({other.info.backend_pid}\)"):
+                migrations.migrate(wait_s=0.1)
     finally:
         other.close()
 
@@ -487,7 +493,7 @@ def test_a_notice_of_one_schema_costs_the_other_a_look_that_finds_nothing(migrat
     with db.connect() as listener:
         db.listen(listener, "outbound_due")
         with Environment(OUTBOUND_SCHEMA="others"):
-            schema.migrate()
+            migrations.migrate()
             others_business = business.add("Theirs", twiml="<Response/>", phones=["+15005550008"])
             enqueue.enqueue(business_id=others_business, to_number="+15005550101")
 

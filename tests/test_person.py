@@ -11,22 +11,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from outbound import (
-    audit,
-    callback,
-    control,
-    db,
-    dispatch,
-    embedded,
-    enqueue,
-    lead,
-    numbering_plan,
-    person,
-    recover,
-    suppression,
-)
+from outbound import db
 from outbound.call import Report
-from outbound.control import Scope
+from outbound.calls import dispatch, enqueue, events, lead, person, recover
+from outbound.formats import numbering_plan
+from outbound.local import embedded_servers
+from outbound.rules import audit, control, suppression
+from outbound.rules.control import Scope
 from tests.conftest import World, begin, until
 
 ISRAELI = "+972501234567"
@@ -86,7 +77,7 @@ def lived(world: World, number: str, written: str) -> int:
     begin(call.call_id)
     payload = {"To": number, "Called": number, "CallStatus": "completed", "ToFormatted": written}
     for status in ("ringing", "completed"):
-        callback.record(call.call_id, Report(sid(call.call_id), status, "callback", payload=payload))
+        events.record(call.call_id, Report(sid(call.call_id), status, "callback", payload=payload))
     lead.create_lead_from_call_job(sid(call.call_id))
     suppression.give_consent(written, who="dana", business_id=acme, source=f"recording of {written}")
     suppression.revoke_consent(written, who="dana", business_id=acme)
@@ -143,7 +134,7 @@ def test_nothing_in_the_whole_database_holds_a_forgotten_number(
 
 
 def test_nothing_in_a_dump_holds_it(forgotten: World) -> None:
-    command = [str(embedded.psql_path().parent / "pg_dump"), forgotten.url]
+    command = [str(embedded_servers.psql_path().parent / "pg_dump"), forgotten.url]
     dump = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
 
     plain = re.sub(r"[ ().-]", "", dump.stdout)
@@ -190,8 +181,8 @@ def test_a_number_in_json_that_is_no_text_goes_too(world: World) -> None:
 
 def test_an_inbound_call_with_its_lead_goes_too(world: World, nudges: list[Any]) -> None:
     world.do("update business set default_region = 'IL' where id = %s", world.business(phone="+15005550006"))
-    callback.record_inbound_call(sid(1), "0501234567", "+15005550006")
-    callback.record_by_call_sid(Report(sid(1), "completed", "callback"))
+    events.record_inbound_call(sid(1), "0501234567", "+15005550006")
+    events.record_by_call_sid(Report(sid(1), "completed", "callback"))
     lead.create_lead_from_call_job(sid(1))
     assert world.value("select count(*) from leads") == 1
 
@@ -313,7 +304,7 @@ def test_a_replayed_callback_and_a_late_job_bring_nobody_back(world: World, nudg
     person.forget(ISRAELI, who="dana")
     before = everything(world)
 
-    callback.record(call_id, Report(sid(call_id), "completed", "callback", payload={"To": ISRAELI}))
+    events.record(call_id, Report(sid(call_id), "completed", "callback", payload={"To": ISRAELI}))
     lead.create_lead_from_call_job(sid(call_id))
 
     assert traces(world, ISRAELI) == []

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
-from outbound import business, campaign, control, db, dispatch, enqueue, lead, schema, suppression
-from outbound.business import BadBusiness
-from outbound.new_call import BadCall
-from outbound.suppression import BadSuppression
+from outbound import db
+from outbound.calls import dispatch, enqueue, lead
+from outbound.calls.call_request import BadCall
+from outbound.database import migrations
+from outbound.rules import business, campaign, control, suppression
+from outbound.rules.business import BadBusiness
+from outbound.rules.suppression import BadSuppression
 from tests.conftest import World
 
 TWINS = [
@@ -213,8 +216,8 @@ def test_what_stood_twice_of_one_telephone_is_merged_and_the_call_that_has_come_
     empty_database: str,
 ) -> None:
     world = World(empty_database)
-    schema.migrate()
-    schema.rollback(BEFORE)
+    migrations.migrate()
+    migrations.rollback(BEFORE)
     one, other = TWINS[0]
     acme = world.business()
     ringing, queued = world.initiated(acme, one, "CA1"), world.queued(acme, other)
@@ -226,7 +229,7 @@ def test_what_stood_twice_of_one_telephone_is_merged_and_the_call_that_has_come_
     world.do("insert into consent (business_id, phone, given_at) values (%s, %s, now() - interval '1 day')", acme, one)
     world.do("insert into consent (business_id, phone, revoked_at) values (%s, %s, now())", acme, other)
 
-    schema.migrate()
+    migrations.migrate()
 
     ended = "select id, status, error_code from call_log where status not in ('initiated')"
     assert sorted(world.rows(ended)) == sorted([(queued, "canceled", "superseded"), (both[0], "failed", "superseded")])

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from outbound import numbering_plan, phone_numbers
-from outbound.phone_numbers import NoPhoneNumber
+from outbound.formats import numbering_plan, phone_numbers
+from outbound.formats.phone_numbers import NoPhoneNumber
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 CODES = sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)

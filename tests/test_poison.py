@@ -6,9 +6,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from outbound import callback, cleanup, db, dial, dispatch, doctor, hang_up, lead, metrics, reconcile, retention, why
+from outbound import db
 from outbound.call import Report
-from outbound.carrier.simulator import RunningSimulator
+from outbound.calls import cleanup, dial, dispatch, events, hang_up, lead, reconcile, retention
+from outbound.checks import doctor
+from outbound.monitoring import metrics, why
+from outbound.simulator.server import RunningSimulator
 from tests.conftest import World
 
 UNKNOWN = "US/Gone"  # a name that no server ever knew is to a row what one is that this server has forgotten
@@ -221,7 +224,7 @@ def test_the_reports_that_come_with_an_odd_one_are_written_down(world: World, nu
     odd, other = (world.initiated(business_id, f"+1212555010{n}", call_sid=f"CA{n}") for n in (1, 2))
     refuse(world, odd)
 
-    words = callback.record_all([(odd, Report("CA1", "busy", "callback")), (other, Report("CA2", "busy", "callback"))])
+    words = events.record_all([(odd, Report("CA1", "busy", "callback")), (other, Report("CA2", "busy", "callback"))])
 
     assert words == ["set_aside", "moved"]
     assert world.call(other).status == "busy"
@@ -239,7 +242,7 @@ def test_a_row_with_a_forgotten_zone_hears_its_callbacks_and_is_tried_again(worl
     call_id = world.initiated(business_id, call_sid="CA1")
     poison(world, call_id, f"time_zone = '{UNKNOWN}', attempt = 2147483640")
 
-    assert callback.record(call_id, Report("CA1", "busy", "callback")) == "moved"
+    assert events.record(call_id, Report("CA1", "busy", "callback")) == "moved"
 
     assert world.statuses() == ["busy", "queued"]
 
@@ -258,7 +261,7 @@ def test_a_report_is_written_down_whatever_one_of_its_fields_holds(
 ) -> None:
     call_id = world.initiated(call_sid="CA1")
 
-    assert callback.record(call_id, report) in ("moved", "unknown_status")
+    assert events.record(call_id, report) in ("moved", "unknown_status")
 
     assert world.call(call_id).status == ("busy" if report.status == "busy" else "initiated")
 
@@ -405,7 +408,7 @@ def test_a_lead_that_the_database_refuses_is_given_up(world: World, nudges: list
 def test_a_caller_id_longer_than_any_number_names_nobody(world: World, nudges: list[Any]) -> None:
     world.business(phone="+12125550100")
 
-    callback.record_inbound_call("CA1", "9" * 9014, "+12125550100")
+    events.record_inbound_call("CA1", "9" * 9014, "+12125550100")
 
     assert world.value("select from_number from call_log") == "anonymous"
 

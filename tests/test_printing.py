@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from outbound import cli, plain_text, printing
+from outbound import printing
+from outbound.cli import app
+from outbound.formats import plain_text
 from tests.conftest import World
 from tests.test_logs import heard
 
@@ -24,7 +26,7 @@ def outbound(database: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
         monkeypatch.setattr(sys, "argv", ["outbound", *arguments])
         capfd.readouterr()
         with heard(), pytest.raises(SystemExit) as ended:
-            cli.main()
+            app.main()
         said = capfd.readouterr()
         return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), said.out, said.err)
 

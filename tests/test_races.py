@@ -7,9 +7,10 @@ from threading import Barrier
 
 import psycopg
 
-from outbound import callback, cleanup, db, dial, dispatch
+from outbound import db
 from outbound.call import Report
-from outbound.carrier.simulator import RunningSimulator
+from outbound.calls import cleanup, dial, dispatch, events
+from outbound.simulator.server import RunningSimulator
 from tests.conftest import CLAIM, World, begin
 
 
@@ -109,7 +110,7 @@ def test_the_create_answer_and_the_callbacks_may_come_in_any_order_at_once(world
         ]
 
         with ThreadPoolExecutor(5) as threads:
-            results = list(threads.map(lambda report, call_id=call_id: callback.record(call_id, report), reports))
+            results = list(threads.map(lambda report, call_id=call_id: events.record(call_id, report), reports))
 
         call = world.call(call_id)
         assert (call.status, call.call_sid) == ("completed", call_sid)

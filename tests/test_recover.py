@@ -20,26 +20,16 @@ import dramatiq
 import pytest
 import redis
 
-from outbound import (
-    broker,
-    config,
-    db,
-    dial,
-    dispatch,
-    doctor,
-    embedded,
-    health,
-    identity,
-    lead,
-    reconcile,
-    recover,
-    schema,
-    why,
-)
+from outbound import broker, config, db
+from outbound.calls import dial, dispatch, lead, reconcile, recover
 from outbound.carrier import CarrierCall
-from outbound.carrier.simulator import RunningSimulator
 from outbound.carrier.twilio import carrier as line
+from outbound.checks import doctor
+from outbound.database import identity, migrations
 from outbound.failpoint import RECOVERY_POINTS
+from outbound.local import embedded_servers
+from outbound.monitoring import health, why
+from outbound.simulator.server import RunningSimulator
 from tests.conftest import SETTINGS, Environment, Servers, World, begin, until
 
 FROM = "+15005550006"
@@ -103,13 +93,13 @@ def enqueue(world: World, business_id: int, first: int, past: int) -> None:
 @contextmanager
 def home(directory: Path, carrier: RunningSimulator) -> Iterator[World]:
     """A server of one's own in *directory*, and this process working for it."""
-    with embedded.servers(directory, broker=False, durable=False) as servers:
+    with embedded_servers.servers(directory, broker=False, durable=False) as servers:
         url = servers.database_url or ""
         settings = SETTINGS | {"DATABASE_URL": url, "TWILIO_API_URL": carrier.url, "OUTBOUND_DATA_DIR": str(directory)}
         settings |= {"OUTBOUND_CARRIER_TIMEOUT_S": "40", "OUTBOUND_HOLD_MAX_S": "0"}  # on a busy machine too
         with Environment(**settings, OUTBOUND_BROKER_NAMESPACE=f"recover_{directory.name}".lower()):
             identity.forget()
-            schema.migrate()
+            migrations.migrate()
             world = World(url)
             if not world.value("select count(*) from business"):
                 world.business(phone=FROM)
@@ -188,7 +178,7 @@ def kept(directory: Path) -> dict[str, int]:
 def test_a_database_on_another_time_line_is_recovered(
     directory: Path, carrier: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    binaries = embedded.psql_path().parent
+    binaries = embedded_servers.psql_path().parent
     with home(directory, carrier) as world, running_workers(monkeypatch) as drain:
         drain()
         enqueue(world, 1, 0, 40)

@@ -8,9 +8,12 @@ import dramatiq
 import pytest
 import redis
 
-from outbound import broker, cleanup, dial, dispatch, doctor, health, lead
-from outbound.carrier.simulator import RunningSimulator
+from outbound import broker
+from outbound.calls import cleanup, dial, dispatch, lead
+from outbound.checks import doctor
 from outbound.config import settings
+from outbound.monitoring import health
+from outbound.simulator.server import RunningSimulator
 from tests.conftest import World, until
 from tests.redis_servers import needs_redis, redis_server
 

@@ -4,7 +4,7 @@ import pytest
 import redis
 from redis._parsers.base import BaseParser
 
-from outbound import redis_client
+from outbound.broker import redis_client
 
 ANSWERS = {
     "READONLY You can't write against a read only replica.": "READONLY",

@@ -9,27 +9,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from outbound import (
-    audit,
-    business,
-    campaign,
-    cleanup,
-    control,
-    db,
-    doctor,
-    embedded,
-    enqueue,
-    ladder,
-    lead,
-    metrics,
-    retention,
-    roles,
-    schema,
-    suppression,
-    window,
-)
-from outbound.carrier.simulator import RunningSimulator
-from outbound.up import Processes, doors
+from outbound import db
+from outbound.calls import cleanup, enqueue, lead, retention
+from outbound.checks import doctor
+from outbound.database import migrations, roles
+from outbound.local import embedded_servers
+from outbound.local.supervisor import Processes, doors
+from outbound.monitoring import metrics
+from outbound.rules import audit, business, calling_window, campaign, control, retry_policy, suppression
+from outbound.simulator.server import RunningSimulator
 from tests import test_life
 from tests.conftest import Environment, Servers, World, open_database, until
 from tests.ports import free_ports
@@ -121,15 +109,15 @@ def test_the_application_does_all_that_an_operator_asks_for(
     four: Roles, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Environment(DATABASE_URL=four.url("application")):
-        assert schema.missing_migrations() == []
+        assert migrations.missing_migrations() == []
         acme = business.add("Acme", twiml=HELLO, default_region="US", phones=["+15005550006"])
         business.change(acme, name="Acme Dental")
         recall = campaign.add(acme, {"name": "Recall"}, who="Dana")
         campaign.change(recall, {"live_max": 3}, who="Dana")
-        ladder.add(acme, "usual", "busy: 5m", per_day=3, per_week=5, who="Dana")
-        hours = window.add("office", "mon-fri 09:00-17:00", who="Dana")
-        window.assign("business", acme, hours, who="Dana")
-        window.assign("business", acme, None, who="Dana")
+        retry_policy.add(acme, "usual", "busy: 5m", per_day=3, per_week=5, who="Dana")
+        hours = calling_window.add("office", "mon-fri 09:00-17:00", who="Dana")
+        calling_window.assign("business", acme, hours, who="Dana")
+        calling_window.assign("business", acme, None, who="Dana")
         suppression.suppress("+15005550199", who="Dana", business_id=acme)
         suppression.give_consent("+15005550101", who="Dana", business_id=acme)
         scope = control.scope_of("business", str(acme))
@@ -197,10 +185,10 @@ def test_the_application_changes_no_table_no_audit_and_no_record_of_migrations(f
 
 
 def test_the_owner_migrates_back_and_forth_and_rules_what_it_makes(four: Roles, world: World) -> None:
-    last = schema.known_migrations()[-1]
+    last = migrations.known_migrations()[-1]
     with Environment(DATABASE_URL=four.url("owner")):
-        assert schema.rollback(schema.known_migrations()[-2]) == [last]
-        assert schema.migrate() == [last]
+        assert migrations.rollback(migrations.known_migrations()[-2]) == [last]
+        assert migrations.migrate() == [last]
         db.with_connection(lambda connection: connection.execute("create table audit_more (id bigint, who text)"))
         db.with_connection(lambda connection: connection.execute("create table more (id bigint, phone text)"))
         assert roles.apply(four.prefix) == [f"{four.prefix}_{name}" for name in roles.NAMES]
@@ -345,7 +333,14 @@ def test_twice_is_once(four: Roles, world: World) -> None:
 def test_psql_runs_the_same_script(four: Roles, world: World) -> None:
     world.do(f"grant update on audit to {four.prefix}_application")
     script = db.sql_dir() / "roles.sql"
-    command = [str(embedded.psql_path()), four.url("owner"), "-Xq", "-v", "ON_ERROR_STOP=1", "--single-transaction"]
+    command = [
+        str(embedded_servers.psql_path()),
+        four.url("owner"),
+        "-Xq",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "--single-transaction",
+    ]
     command += ["-c", f"set outbound.role_prefix = '{four.prefix}'", "-f", str(script)]
 
     subprocess.run(command, check=True, capture_output=True, timeout=60)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from outbound import db, schema
+from outbound import db
+from outbound.database import migrations
 from tests.conftest import World
 
-ALL = schema.known_migrations()
+ALL = migrations.known_migrations()
 MIGRATIONS = db.sql_dir() / "migrations"
 # Facts that the migration itself wrote, and brings back.
 OWN_ROWS = {"phone_zone", "former_zone", "bridge_region", "number_range", "person_key", "audit_head", "worker.accounts"}
@@ -79,7 +80,7 @@ def count(world: World, table: str) -> int:
 def test_yoyo_s_rollback_of_everything_drops_no_table_that_has_a_row(world: World) -> None:
     world.do(ROWS)
     before = counts(world)
-    assert [name for name, rows in before.items() if not rows and name in schema.known_tables()] == []
+    assert [name for name, rows in before.items() if not rows and name in migrations.known_tables()] == []
 
     back = yoyo(world, "--all")
 
@@ -93,7 +94,7 @@ def test_yoyo_s_rollback_of_everything_drops_no_table_that_has_a_row(world: Worl
 def test_step_by_step_yoyo_refuses_each_rollback_that_would_drop_what_is_there(world: World) -> None:
     world.do(ROWS)
     for name, below in zip(reversed(ALL[1:]), reversed(ALL[:-1]), strict=True):
-        tables = {loss.removeprefix("table ") for loss in schema.losses_of(name) if loss.startswith("table ")}
+        tables = {loss.removeprefix("table ") for loss in migrations.losses_of(name) if loss.startswith("table ")}
         if tables - OWN_ROWS:
             before = counts(world)
             back = yoyo(world, "--all")
@@ -101,14 +102,14 @@ def test_step_by_step_yoyo_refuses_each_rollback_that_would_drop_what_is_there(w
             assert f"{name} is not rolled back: it would lose " in back.stderr
             assert counts(world) == before
 
-        assert schema.rollback(below) == [name]
+        assert migrations.rollback(below) == [name]
 
 
 def test_a_column_that_holds_something_stays_too(world: World) -> None:
     call_id = world.queued()
     world.do("update call_log set over_by = now() where id = %s", call_id)
     world.do("update call_log set status = 'canceled', error_code = 'operator' where id = %s", call_id)
-    schema.rollback("0029_identity_schema")  # the audit has rows of its own
+    migrations.rollback("0029_identity_schema")  # the audit has rows of its own
 
     back = yoyo(world, "--all")
 
@@ -122,7 +123,7 @@ def test_a_column_that_holds_something_stays_too(world: World) -> None:
 
 def test_an_empty_database_of_ours_goes_back_to_nothing(empty_database: str) -> None:
     empty = World(empty_database)
-    schema.migrate()
+    migrations.migrate()
 
     back = yoyo(empty, "--all")
 
@@ -135,20 +136,20 @@ def test_who_was_asked_loses_what_was_said_and_nothing_of_the_first_three_tables
     world.do(ROWS)
     kept = {name: count(world, name) for name in ("business", "call_log", "leads")}
 
-    schema.rollback(ALL[0])
+    migrations.rollback(ALL[0])
 
     assert counts(world) == kept
     with pytest.raises(db.Error, match="empty these tables by hand first"):
-        schema.rollback("")
+        migrations.rollback("")
     assert counts(world) == kept
     world.do("truncate business, call_log, leads")
-    assert schema.rollback("") == [ALL[0]]
+    assert migrations.rollback("") == [ALL[0]]
 
 
 def test_every_rollback_that_drops_something_looks_before() -> None:
     for name in ALL:
         text = (MIGRATIONS / f"{name}.rollback.sql").read_text()
-        dropped = schema.losses_of(name)
+        dropped = migrations.losses_of(name)
         looked = re.findall(r"\('(\w+)', '([^']+(?:''[^']*)*)'\)", text)
         for loss in dropped:
             kind, what = loss.split(" ", 1)

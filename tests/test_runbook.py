@@ -13,8 +13,8 @@ import psycopg
 import pytest
 from typer.main import get_command
 
-from outbound import schema
-from outbound.cli import app
+from outbound.cli.app import app
+from outbound.database import migrations
 from tests.conftest import World
 from tests.runbook import causes, commands
 from tests.test_docs import RUNBOOKS, alerts, anchor, both_runbooks, prose, sections, text
@@ -154,9 +154,9 @@ def test_the_table_of_what_a_rollback_loses_has_each_migration_that_drops_someth
         is_a_range = re.search(r" (?:to|עד) ", row)
         told |= {f"{n:04d}" for n in (range(numbers[0], numbers[-1] + 1) if is_a_range else numbers)}
 
-    lossy = {migration[:4] for migration in schema.known_migrations() if schema.losses_of(migration)}
+    lossy = {migration[:4] for migration in migrations.known_migrations() if migrations.losses_of(migration)}
     assert lossy <= told, f"{name} does not say what is lost with {sorted(lossy - told)}"
-    assert told <= {migration[:4] for migration in schema.known_migrations()}
+    assert told <= {migration[:4] for migration in migrations.known_migrations()}
 
 
 @pytest.mark.parametrize("name", ["ops/runbook.he.md", "README.he.md"])

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from outbound import scheduler
-from outbound.carrier.simulator import RunningSimulator
+from outbound.processes import scheduler
+from outbound.simulator.server import RunningSimulator
 from tests.conftest import Servers, World, until
 from tests.host_clock import HostClock, build
 

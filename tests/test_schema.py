@@ -14,11 +14,13 @@ import psycopg
 import pytest
 from yoyo.migrations import read_sql_migration
 
-from outbound import cleanup, db, schema
+from outbound import db
+from outbound.calls import cleanup
+from outbound.database import migrations
 from tests.conftest import World, address_of_schema, forget_settings
 
 MIGRATIONS = db.sql_dir() / "migrations"
-FIRST, SECOND, *_ = ALL = schema.known_migrations()
+FIRST, SECOND, *_ = ALL = migrations.known_migrations()
 OLD_STATUSES = (
     *("queued", "initiated", "dialing", "calling", "ringing", "in_progress", "in-progress", "In_Progress"),
     *("ended", "completed", "busy", "no_answer", "no-answer", "canceled", "cancelled", "failed", None, "", "???"),
@@ -107,10 +109,10 @@ KEPT = "select id, business_id, from_number, to_number, created_at from call_log
 
 
 def test_the_chain_is_applied_on_an_empty_database_and_then_there_is_nothing_to_apply(empty: World) -> None:
-    first, second = schema.migrate(), schema.migrate()
+    first, second = migrations.migrate(), migrations.migrate()
 
     assert (first, second) == (ALL, [])
-    schema.require()
+    migrations.require()
 
 
 def test_yoyo_s_own_command_line_makes_the_same_schema(empty: World, template: str) -> None:
@@ -119,8 +121,8 @@ def test_yoyo_s_own_command_line_makes_the_same_schema(empty: World, template: s
     ours = _world_on(empty, template)
     assert dump(empty) == dump(ours)
     ours.connection.close()
-    schema.require()
-    assert schema.migrate() == []
+    migrations.require()
+    assert migrations.migrate() == []
 
 
 def _name(world: World) -> str:
@@ -154,7 +156,7 @@ def test_an_upgrade_of_the_old_system_keeps_every_row_and_dials_none(empty: Worl
     )
     sids = empty.value("select count(distinct call_sid) from call_log where call_sid <> ''")
 
-    yoyo("apply", empty.url) if how == "yoyo apply" else schema.migrate()
+    yoyo("apply", empty.url) if how == "yoyo apply" else migrations.migrate()
 
     assert empty.rows(KEPT) == calls
     kept_leads = empty.rows("select id, business_id, phone, created_at, updated_at from leads order by id")
@@ -170,7 +172,7 @@ def test_an_upgrade_of_the_old_system_keeps_every_row_and_dials_none(empty: Worl
 def test_what_the_old_system_left_in_flight_without_a_call_sid_is_closed_by_the_first_clean_up(empty: World) -> None:
     yoyo("apply", empty.url, "--revision", FIRST)
     old_rows(empty, 200)
-    schema.migrate()
+    migrations.migrate()
     pending = (
         "select count(*) from call_log where call_sid is null and status in ('initiated', 'ringing', 'in-progress')"
     )
@@ -203,30 +205,32 @@ def test_rolled_back_one_by_one_and_applied_again_the_schema_is_identical(empty:
     for name, below in zip(reversed(ALL), [*reversed(ALL[:-1]), ""], strict=True):
         if not below and rows:
             with pytest.raises(db.Error, match=rf"it would lose 3 rows of business, {rows} rows of call_log, 100 rows"):
-                schema.rollback("")
+                migrations.rollback("")
             empty.do("truncate business, call_log, leads")
-        assert schema.rollback(below) == [name]
+        assert migrations.rollback(below) == [name]
         assert dump(empty) == (shapes[below] if below else {part: [] for part in shapes[FIRST]})
         if below == FIRST:
             assert empty.value("select count(*) from call_log") == rows
 
-    assert schema.migrate() == ALL
+    assert migrations.migrate() == ALL
     assert dump(empty) == shapes[ALL[-1]]
 
 
 def yoyo_apply_up_to(name: str) -> None:
-    with schema._alone() as backend:
-        backend.apply_migrations(backend.to_apply(schema._migrations()).filter(lambda migration: migration.id <= name))
+    with migrations._alone() as backend:
+        backend.apply_migrations(
+            backend.to_apply(migrations._migrations()).filter(lambda migration: migration.id <= name)
+        )
 
 
 def test_a_queue_that_was_rolled_back_and_applied_again_dials_nobody_twice(empty: World) -> None:
-    schema.migrate()
+    migrations.migrate()
     live = [empty.queued(), empty.claimed(to="+15005550102"), empty.initiated(to="+15005550103", call_sid="CA1")]
     final = empty.initiated(to="+15005550104", call_sid="CA2")
     empty.do("update call_log set status = 'completed' where id = %s", final)
 
-    schema.rollback(SECOND)
-    schema.migrate()
+    migrations.rollback(SECOND)
+    migrations.migrate()
 
     assert empty.value("select count(*) from call_log where status in ('queued', 'claimed')") == 0
     assert [row.id for row in empty.rows("select id from call_log order by id")] == [*live, final]
@@ -235,13 +239,13 @@ def test_a_queue_that_was_rolled_back_and_applied_again_dials_nobody_twice(empty
 
 
 def test_a_call_of_a_zone_that_the_server_has_forgotten_keeps_no_migration_from_being_rolled_back(empty: World) -> None:
-    schema.migrate()
+    migrations.migrate()
     call_id = empty.queued()
     empty.do("alter table call_log disable trigger call_log_zone")
     empty.do("update call_log set status = 'failed', time_zone = 'Mars/Olympus' where id = %s", call_id)
     empty.do("alter table call_log enable trigger call_log_zone")
 
-    schema.rollback("0018_callee_zones")
+    migrations.rollback("0018_callee_zones")
 
     assert empty.call(call_id).time_zone == "Mars/Olympus"
 
@@ -272,9 +276,9 @@ def test_a_migration_that_was_applied_and_not_marked_is_applied_again(empty: Wor
         yoyo_apply_up_to(ALL[place - 1])
     by_hand(empty, name)
 
-    assert schema.migrate() == ALL[max(place, 0) :]
+    assert migrations.migrate() == ALL[max(place, 0) :]
 
-    schema.require()
+    migrations.require()
     assert empty.value("select count(*) from call_log") == (40 if place else 0)
 
 
@@ -297,7 +301,7 @@ def test_the_lock_of_a_migrate_that_was_killed_is_broken(empty: World) -> None:
     yoyo_apply_up_to(FIRST)
     empty.do("insert into yoyo_lock (locked, ctime, pid) values (1, now(), 0)")
 
-    assert schema.migrate() == ALL[1:]
+    assert migrations.migrate() == ALL[1:]
 
     assert empty.value("select count(*) from yoyo_lock") == 0
 
@@ -306,20 +310,20 @@ def test_the_lock_of_a_yoyo_by_hand_is_respected(empty: World) -> None:
     yoyo_apply_up_to(FIRST)
     empty.do("insert into yoyo_lock (locked, ctime, pid) values (1, now(), 4711)")
 
-    with pytest.raises(schema.MigrationLocked, match=r"4711.*`yoyo break-lock`"):
-        schema.migrate(yoyo_wait_s=0.1)
-    with pytest.raises(schema.MigrationLocked):
-        schema.rollback("", yoyo_wait_s=0.1)
+    with pytest.raises(migrations.MigrationLocked, match=r"4711.*`yoyo break-lock`"):
+        migrations.migrate(yoyo_wait_s=0.1)
+    with pytest.raises(migrations.MigrationLocked):
+        migrations.rollback("", yoyo_wait_s=0.1)
 
     assert empty.value("select pid from yoyo_lock") == 4711
-    assert schema.missing_migrations() == ALL[1:]
+    assert migrations.missing_migrations() == ALL[1:]
 
 
 def test_a_rollback_does_not_lose_its_lock_to_a_migrate(empty: World) -> None:
-    schema.migrate()
+    migrations.migrate()
 
-    with schema._alone(), db.connect() as other:
-        taken = other.execute(schema.sql.take_migration_lock.sql).fetchone()
+    with migrations._alone(), db.connect() as other:
+        taken = other.execute(migrations.sql.take_migration_lock.sql).fetchone()
 
     assert taken == (False,)
 
@@ -330,20 +334,20 @@ def test_a_user_without_a_name_can_migrate(empty: World, monkeypatch: pytest.Mon
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 54321)  # what getpass asks, and what no /etc/passwd has
 
-    assert schema.migrate() == ALL
+    assert migrations.migrate() == ALL
 
 
 # What a process refuses to start on.
 
 
 def test_a_schema_older_than_needed_is_refused_with_what_is_missing_and_what_to_run(empty: World) -> None:
-    with pytest.raises(schema.SchemaTooOld, match=rf"{FIRST}, .*`outbound migrate`"):
-        schema.require()
+    with pytest.raises(migrations.SchemaTooOld, match=rf"{FIRST}, .*`outbound migrate`"):
+        migrations.require()
 
-    schema.migrate()
+    migrations.migrate()
     empty.do("delete from _yoyo_migration where migration_id = %s", ALL[-1])
-    with pytest.raises(schema.SchemaTooOld) as refusal:
-        schema.require()
+    with pytest.raises(migrations.SchemaTooOld) as refusal:
+        migrations.require()
 
     assert str(refusal.value) == f"the database lacks {ALL[-1]}: run `outbound migrate`"
 
@@ -353,9 +357,9 @@ def test_a_newer_schema_is_accepted(world: World) -> None:
         "insert into _yoyo_migration (migration_hash, migration_id, applied_at_utc) values ('f', '9999_later', now())"
     )
 
-    schema.require()
+    migrations.require()
 
-    assert schema.migrate() == []
+    assert migrations.migrate() == []
 
 
 def test_a_schema_of_its_own_that_the_address_names_is_where_everything_is(
@@ -365,11 +369,11 @@ def test_a_schema_of_its_own_that_the_address_names_is_where_everything_is(
     monkeypatch.setenv("DATABASE_URL", address_of_schema(empty.url, "calls"))
     forget_settings()
 
-    assert schema.migrate() == ALL
+    assert migrations.migrate() == ALL
 
-    schema.require()
+    migrations.require()
     assert empty.value("select count(*) from pg_class where relnamespace = 'public'::regnamespace") == 0
-    assert db.with_connection(schema.current) == "calls"
+    assert db.with_connection(migrations.current) == "calls"
 
 
 # What the schema is made of, and what a rollback would cost.
@@ -377,9 +381,9 @@ def test_a_schema_of_its_own_that_the_address_names_is_where_everything_is(
 
 def test_what_the_migrations_make_can_be_told_without_making_it(world: World) -> None:
     with db.connect() as connection:
-        made = schema.parts_of_migrations(connection, "scratch")
+        made = migrations.parts_of_migrations(connection, "scratch")
 
-        assert made == schema.parts(connection)
+        assert made == migrations.parts(connection)
 
     kinds = {part.kind for part in made}
     assert kinds == {"table", "view", "column", "constraint", "index", "trigger", "function"}
@@ -387,25 +391,25 @@ def test_what_the_migrations_make_can_be_told_without_making_it(world: World) ->
 
 
 def test_a_migration_may_be_named_by_its_number() -> None:
-    assert schema.named("0002") == schema.named(SECOND) == SECOND
-    with pytest.raises(schema.NoSuchMigration, match=FIRST):
-        schema.named("2")
+    assert migrations.named("0002") == migrations.named(SECOND) == SECOND
+    with pytest.raises(migrations.NoSuchMigration, match=FIRST):
+        migrations.named("2")
 
 
 def test_a_rollback_tells_before_which_tables_and_columns_it_takes(empty: World) -> None:
-    schema.migrate()
+    migrations.migrate()
 
-    losses = schema.losses(FIRST)
+    losses = migrations.losses(FIRST)
 
     assert list(losses) == list(reversed(ALL[1:]))
     assert losses[SECOND] == ["column call_log.error_code", "column call_log.error_message"]
     tables = {row.name for row in empty.rows("select tablename as name from pg_tables where schemaname = 'public'")}
-    schema.rollback(FIRST)
+    migrations.rollback(FIRST)
     left = {row.name for row in empty.rows("select tablename as name from pg_tables where schemaname = 'public'")}
     assert {f"table {name}" for name in tables - left} == {
         loss for lost in losses.values() for loss in lost if loss.startswith("table")
     }
-    assert schema.losses(FIRST) == {}
+    assert migrations.losses(FIRST) == {}
 
 
 # What the schema itself refuses, by whomever.

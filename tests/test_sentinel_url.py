@@ -2,7 +2,8 @@
 
 import pytest
 
-from outbound import addresses, redaction, sentinel_url
+from outbound import redaction
+from outbound.formats import sentinel_url, urls
 
 
 def test_an_address_names_sentinels_primary_and_logins() -> None:
@@ -30,6 +31,6 @@ def test_no_password_of_it_is_shown(url: str) -> None:
         sentinel_url.parse(url)
 
     assert "hush" not in str(refused.value)
-    assert "hush" not in addresses.without_password(url)
+    assert "hush" not in urls.without_password(url)
     assert "hush" not in redaction.masked("url", url)
     assert "hush" not in repr(sentinel_url.parse(url.partition("&ssl")[0]))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from outbound import config, service
+from outbound import config
+from outbound.processes import systemd_units
 from tests.test_config import Setter, faults, given
 
 __all__ = ["given"]  # a fixture: nothing but this in the environment
@@ -36,12 +37,12 @@ def units(tmp_path: Path) -> Path:
 
 
 def _install_service(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [str(service.this_program()), "install-service", *options]
+    command = [str(systemd_units.this_program()), "install-service", *options]
     return subprocess.run(command, timeout=60, capture_output=True, text=True, check=False)
 
 
 def seconds(unit: str, key: str) -> int:
-    found = re.search(rf"^{key}=(\d+)$", service.units(Path("/bin/true"))[unit], re.M)
+    found = re.search(rf"^{key}=(\d+)$", systemd_units.units(Path("/bin/true"))[unit], re.M)
     assert found, f"{unit} has no {key}"
     return int(found[1])
 
@@ -88,13 +89,13 @@ def test_a_worker_has_time_to_end_its_dials_and_the_watchdog_leaves_it_in_peace_
 
 def test_every_process_is_started_again_for_ever_and_one_signal_stops_it() -> None:
     for unit in DOORS:
-        text = service.units(Path("/bin/true"))[unit]
+        text = systemd_units.units(Path("/bin/true"))[unit]
         for line in ("Restart=always", "StartLimitIntervalSec=0", "KillMode=mixed", "Type=notify"):
             assert line in text.splitlines(), unit
 
 
 def test_every_secret_comes_as_a_file_that_is_a_setting() -> None:
-    texts = "\n".join(service.units(Path("/bin/true")).values())
+    texts = "\n".join(systemd_units.units(Path("/bin/true")).values())
     loaded = dict(re.findall(r"^LoadCredential=(\w+):(\S+)$", texts, re.M))
 
     assert loaded.keys() == SECRETS.keys()
@@ -123,7 +124,7 @@ NEEDED = {
 
 
 def test_each_process_is_given_the_secrets_that_it_needs_and_no_other() -> None:
-    for unit, text in service.units(Path("/bin/true")).items():
+    for unit, text in systemd_units.units(Path("/bin/true")).items():
         assert set(re.findall(r"^LoadCredential=(\w+):", text, re.M)) == NEEDED.get(unit, set()), unit
 
 
@@ -131,7 +132,7 @@ def test_each_process_is_given_the_secrets_that_it_needs_and_no_other() -> None:
 def test_each_process_starts_with_its_own_secrets_and_the_auth_token_is_where_callbacks_are_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: str
 ) -> None:
-    texts = service.units(Path("/bin/true"))
+    texts = systemd_units.units(Path("/bin/true"))
     own = texts[unit] + texts["outbound-.service.d/sandbox.conf"]
     loaded = re.findall(r"^LoadCredential=(\w+):", own, re.M)
     for name, value in re.findall(r"^SetCredential=(\w+):(.*)$", own, re.M):
@@ -179,7 +180,7 @@ def test_units_that_cannot_be_written_are_refused_in_one_line(tmp_path: Path) ->
 
 def test_the_target_groups_what_makes_calls() -> None:
     target = configparser.ConfigParser(strict=False)
-    target.read_string(service.units(Path("/bin/true"))["outbound.target"])
+    target.read_string(systemd_units.units(Path("/bin/true"))["outbound.target"])
 
     assert set(target["Unit"]["Wants"].split()) == {
         "outbound-workers.target",
@@ -191,7 +192,7 @@ def test_the_target_groups_what_makes_calls() -> None:
 
 def test_a_worker_that_stands_still_is_started_with_the_others() -> None:
     """`systemctl restart 'outbound-worker@*'` would find no unit then, and say nothing."""
-    units = service.units(Path("/bin/true"))
+    units = systemd_units.units(Path("/bin/true"))
 
     assert "PartOf=outbound.target\nWants=outbound-worker@1.service\n" in units["outbound-workers.target"]
     assert "PartOf=outbound-workers.target\n" in units["outbound-worker@.service"]
@@ -287,7 +288,7 @@ def test_a_program_that_the_sandbox_of_the_units_hides_is_named(
     inside, outside = tmp_path / "closed", tmp_path / "opt"
     inside.mkdir()
     outside.mkdir()
-    monkeypatch.setattr(service, "_CLOSED", {str(inside): service._CLOSED[closed]})
+    monkeypatch.setattr(systemd_units, "_CLOSED", {str(inside): systemd_units._CLOSED[closed]})
     shutil.copy("/bin/true", inside / "python")
     hidden, program = inside / "outbound", outside / "outbound"
     hidden.write_text("#!/bin/true\n")
@@ -300,8 +301,8 @@ def test_a_program_that_the_sandbox_of_the_units_hides_is_named(
         program.write_text(f"#!{inside}/python\n")
         program.chmod(0o755)
 
-    fault = service.why_not_started(program)
+    fault = systemd_units.why_not_started(program)
 
     assert fault is not None
     assert fault.startswith(f"the units may not enter {inside} (P")
-    assert service.why_not_started(Path("/bin/true")) is None
+    assert systemd_units.why_not_started(Path("/bin/true")) is None

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from outbound import config, service_settings
+from outbound import config
+from outbound.processes import service_settings
 from tests.conftest import World
 from tests.test_config import Setter, given
 from tests.test_manners import outbound_here

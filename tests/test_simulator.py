@@ -23,8 +23,8 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from outbound.carrier import fates
-from outbound.carrier.simulator import Overrides, RunningSimulator, in_thread
+from outbound.simulator import scenarios
+from outbound.simulator.server import Overrides, RunningSimulator, in_thread
 
 ACCOUNT_SID = "AC" + "0" * 32
 AUTH_TOKEN = "a made-up token"
@@ -275,7 +275,7 @@ def test_a_time_limit_ends_a_conversation(client: Client, receiver: Receiver) ->
     dial(client, to, receiver, time_limit=1)
 
     wait_for(lambda: "completed" in receiver.statuses(to), "the end")
-    assert int(receiver.of(to)[-1]["CallDuration"]) < fates.LONG_TALK_S / 2
+    assert int(receiver.of(to)[-1]["CallDuration"]) < scenarios.LONG_TALK_S / 2
 
 
 @pytest.mark.parametrize(
@@ -598,7 +598,7 @@ def test_a_long_talk_lasts_a_minute_of_its_life(client: Client, receiver: Receiv
     dial(client, to, receiver)
     wait_for(lambda: len(receiver.of(to)) == 4, "four callbacks")
 
-    assert max(int(form.get("CallDuration", 0)) for form in receiver.of(to)) >= fates.LONG_TALK_S
+    assert max(int(form.get("CallDuration", 0)) for form in receiver.of(to)) >= scenarios.LONG_TALK_S
 
 
 def test_a_short_timeout_gives_up_before_anybody_answers(client: Client, receiver: Receiver) -> None:
@@ -776,7 +776,7 @@ def test_a_signal_stops_the_process_cleanly_and_it_prints_nothing(number: signal
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     order = f"run('127.0.0.1', {port}, account_sid='AC1', auth_token='x', speed=1)"
-    order = f"from outbound.carrier.simulator import run; {order}"
+    order = f"from outbound.simulator.server import run; {order}"
     process = subprocess.Popen([sys.executable, "-c", order], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def answers() -> bool:

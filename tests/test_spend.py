@@ -7,9 +7,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from outbound import business, campaign, control, db, dial, dispatch, metrics, spend, why
-from outbound.carrier.simulator import RunningSimulator
-from outbound.control import BadControl, Scope
+from outbound import db
+from outbound.calls import dial, dispatch
+from outbound.monitoring import metrics, why
+from outbound.rules import business, campaign, control, spend
+from outbound.rules.control import BadControl, Scope
+from outbound.simulator.server import RunningSimulator
 from tests.conftest import Environment, World, begin
 
 EVERYTHING = Scope("account", "")

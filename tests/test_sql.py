@@ -14,9 +14,19 @@ from outbound.call import FINAL, IN_THE_AIR, STATUSES, WAITING
 from tests import old_house
 from tests.conftest import World
 
-FILES = sorted(db.sql_dir().glob("*.sql"))
-STATEMENTS = [(file.stem, name) for file in FILES for name in re.findall(r"^-- name: (\w+)", file.read_text(), re.M)]
+SQL = db.sql_dir()
+FILES = sorted(file for file in SQL.rglob("*.sql") if file.parent.name != "migrations")
 PACKAGE = Path(db.__file__).parent
+
+
+def step_of(file: Path, root: Path) -> str:
+    """`calls/dial`, of sql/calls/dial.sql or outbound/calls/dial.py."""
+    return file.relative_to(root).with_suffix("").as_posix()
+
+
+STATEMENTS = [
+    (step_of(file, SQL), name) for file in FILES for name in re.findall(r"^-- name: (\w+)", file.read_text(), re.M)
+]
 
 
 # The old system's Redis is another server than the broker; these read it and move what lies there.
@@ -33,7 +43,7 @@ GIVEN = {"old_schema": "before", "added": "{}"}
 def try_statement(connection: psycopg.Connection[Any], step: str, name: str) -> None:
     """Run a statement, with NULLs where nothing else is needed, and take it back; one that is not understood fails."""
     statement = getattr(db.statements(step), name)
-    if re.match("adopt|bridge|verify_old", step):
+    if re.match("adopt/|checks/verify_old", step):
         connection.execute(b"create schema before; set local search_path to before")
         connection.execute(old_house.tables_sql("whole").encode())
         connection.execute(b"reset search_path; select make_old_views('before')")
@@ -51,14 +61,15 @@ def test_every_statement_runs_on_the_schema_that_the_migrations_make(world: Worl
 
 def test_every_statement_is_used_and_every_used_statement_exists() -> None:
     texts = {module: module.read_text() for module in PACKAGE.rglob("*.py")}
-    steps = {
-        module.stem: loaded[1]
+    own = {
+        module: loaded[1]
         for module, text in texts.items()
-        if (loaded := re.search(r'^sql = (?:db\.)?statements\("(\w+)"\)', text, re.M))
+        if (loaded := re.search(r'^sql = (?:db\.)?statements\("([\w/]+)"\)', text, re.M))
     }
+    steps = {module.stem: step for module, step in own.items()}
     used = set()
     for module, text in texts.items():
-        aliases = {"sql": steps[module.stem]} if module.stem in steps else {}
+        aliases = {"sql": own[module]} if module in own else {}
         for home, alias in re.findall(r"^from outbound\.(?:\w+\.)*(\w+) import .*\bsql\b(?: as (\w+))?$", text, re.M):
             aliases[alias or "sql"] = steps[home]
         used |= {
@@ -73,12 +84,12 @@ def test_every_statement_is_used_and_every_used_statement_exists() -> None:
 
 def test_each_sql_file_belongs_to_the_module_of_its_name() -> None:
     for file in FILES:
-        if file.stem == "roles":
+        if file.name == "roles.sql":
             continue  # a script of psql's, which `outbound roles` runs as a whole
         reader = re.search(r"Read by (outbound/[\w/.]+?)(?: |,)", file.read_text())
         assert reader is not None, file.name
         assert (PACKAGE.parent / reader[1]).exists(), file.name
-        assert Path(reader[1]).stem in file.stem, file.name
+        assert step_of(file, SQL).startswith(step_of(PACKAGE.parent / reader[1], PACKAGE)), file.name
 
 
 def test_python_and_sql_know_the_same_statuses_in_the_same_order(world: World) -> None:
@@ -117,17 +128,23 @@ def test_only_one_file_knows_each_foreign_library() -> None:
         "psycopg": {"db.py"},
         "psycopg_pool": {"db.py"},
         "aiosql": {"db.py"},
-        "yoyo": {"schema.py"},
-        "twilio": {"carrier/twilio.py", "carrier/rest.py", "carrier/courier.py"},
-        "apscheduler": {"scheduler.py"},
-        "prometheus_client": {"metrics.py"},
-        "starlette": {"web/__init__.py", "web/callbacks.py", "web/presence.py", "web/together.py"},
-        "uvicorn": {"web/__init__.py", "web/protocol.py"},
-        "dramatiq": {"broker.py", "dial.py", "lead.py", "master.py", "worker.py"},
-        "redis": {"broker.py", "redis_client.py"} | OLD_REDIS,
-        "phonenumbers": {"numbering_plan.py"},
-        "holidays": {"presets.py"},
-        "openpyxl": {"workbook.py"},
+        "yoyo": {"database/migrations.py"},
+        "twilio": {"carrier/twilio.py", "carrier/twilio_rest.py", "simulator/callback_sender.py"},
+        "apscheduler": {"processes/scheduler.py"},
+        "prometheus_client": {"monitoring/metrics.py"},
+        "starlette": {"web/app.py", "web/callbacks.py", "web/presence.py", "web/callback_batcher.py"},
+        "uvicorn": {"web/app.py", "web/protocol.py"},
+        "dramatiq": {
+            "broker/__init__.py",
+            "calls/dial.py",
+            "calls/lead.py",
+            "processes/dramatiq_master.py",
+            "processes/worker.py",
+        },
+        "redis": {"broker/__init__.py", "broker/redis_client.py"} | OLD_REDIS,
+        "phonenumbers": {"formats/numbering_plan.py"},
+        "holidays": {"rules/calling_window_presets.py"},
+        "openpyxl": {"formats/workbook.py"},
     }
     found: dict[str, set[str]] = {library: set() for library in homes}
     for module in PACKAGE.rglob("*.py"):

@@ -15,10 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from outbound import db, dial, dispatch, suppression
-from outbound.calls_file import BadFile, ImportReport
-from outbound.carrier.simulator import RunningSimulator
-from outbound.suppression import CHUNK_ROWS, BadSuppression, Suppressed
+from outbound import db
+from outbound.calls import dial, dispatch
+from outbound.formats.csv_file import BadFile, ImportReport
+from outbound.rules import suppression
+from outbound.rules.suppression import CHUNK_ROWS, BadSuppression, Suppressed
+from outbound.simulator.server import RunningSimulator
 from tests.conftest import CLAIM, World, begin, until
 from tests.test_cli import Outbound, _outbound, refuses, says
 

@@ -12,8 +12,8 @@ import pytest
 import redis
 import rq
 
-from outbound import embedded
 from outbound.adopt.old_job import LEAD
+from outbound.local import embedded_servers
 from tests import old_house
 from tests.conftest import Environment, Servers, address_of_schema
 from tests.houses import House, open_house, outbound
@@ -55,7 +55,7 @@ def commands(name: str) -> list[str]:
 def house(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A house with the guide's business, and a Redis in which jobs of it wait."""
     with (
-        embedded.servers(tmp_path_factory.mktemp("guide-redis"), postgres=False, durable=False) as own,
+        embedded_servers.servers(tmp_path_factory.mktemp("guide-redis"), postgres=False, durable=False) as own,
         redis.Redis.from_url(own.redis_url or "") as client,
         open_house(servers, "whole") as found,
     ):
@@ -135,8 +135,7 @@ def test_the_guides_have_the_same_headings_and_rows() -> None:
 
 
 def test_the_checks_that_the_guide_names_are_those_of_the_command() -> None:
-    from outbound import verify
-    from outbound.adopt import verify_old
+    from outbound.checks import verify, verify_old
 
     source = "".join(Path(str(module.__file__)).read_text() for module in (verify, verify_old))
     text = (ROOT / GUIDES[0]).read_text(encoding="utf-8")

@@ -4,8 +4,8 @@ import zoneinfo
 
 import pytest
 
-from outbound import time_zones
-from outbound.time_zones import BadTimeZone
+from outbound.formats import time_zones
+from outbound.formats.time_zones import BadTimeZone
 from tests.conftest import World
 
 

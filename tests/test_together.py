@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from outbound import callback
 from outbound.call import Report
-from outbound.web.together import Together
+from outbound.calls import events
+from outbound.web.callback_batcher import Together
 from tests.conftest import World, until
 
 
@@ -27,13 +27,13 @@ def test_what_comes_during_one_write_is_written_by_the_next(world: World, nudges
     async def all_at_once() -> list[str]:
         together = Together()
         with pytest.MonkeyPatch.context() as patch:
-            record_all = callback.record_all
+            record_all = events.record_all
 
             def counted(reports: Sequence[tuple[int, Report]]) -> list[str]:
                 written.append(len(reports))
                 return record_all(reports)
 
-            patch.setattr(callback, "record_all", counted)
+            patch.setattr(events, "record_all", counted)
             return await asyncio.gather(*[together.record(call_id, _of(call_id)) for call_id in calls])
 
     assert asyncio.run(all_at_once()) == ["moved"] * 40
@@ -103,7 +103,7 @@ def test_who_comes_in_the_moment_when_the_last_writers_end_has_a_writer_too(monk
             while len(at_the_database) < number:
                 await asyncio.sleep(0)
 
-        monkeypatch.setattr("outbound.web.together.run_in_threadpool", answered)
+        monkeypatch.setattr("outbound.web.callback_batcher.run_in_threadpool", answered)
         together = Together()
         told = []
         for call_id in (1, 2):

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from outbound import config
-from outbound.up import PortTaken, Processes, doors, require_ports
+from outbound.local.supervisor import PortTaken, Processes, doors, require_ports
 from tests.conftest import World, forget_settings, until
 from tests.test_cli import refuses, run
 

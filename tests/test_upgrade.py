@@ -13,14 +13,14 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from outbound import schema
-from outbound.carrier.simulator import RunningSimulator
-from outbound.up import Processes
+from outbound.database import migrations
+from outbound.local.supervisor import Processes
+from outbound.simulator.server import RunningSimulator
 from tests.conftest import Environment, Servers, World, forget_settings, open_database, until
 from tests.ports import free_ports
 from tests.test_sql import STATEMENTS, try_statement
 
-ALL = schema.known_migrations()
+ALL = migrations.known_migrations()
 DOORS = ("worker", "scheduler", "web")
 
 # What the next version's migrations may do, all at once: everything that expands.
@@ -89,15 +89,15 @@ def test_processes_of_today_live_through_tomorrow_s_migration_and_on_its_schema(
 
 
 def test_a_newer_schema_is_no_reason_to_refuse(tomorrow: World) -> None:
-    schema.require()
+    migrations.require()
 
-    assert schema.unknown_migrations() == ["9999_tomorrow"]
-    assert schema.migrate() == []
+    assert migrations.unknown_migrations() == ["9999_tomorrow"]
+    assert migrations.migrate() == []
 
 
 @pytest.mark.parametrize("door", [*DOORS, "enqueue", "cleanup", "purge"])
 def test_on_yesterday_s_schema_everything_refuses_and_touches_no_row(world: World, door: str) -> None:
-    schema.rollback(ALL[-2])
+    migrations.rollback(ALL[-2])
     rows = [world.initiated(), world.claimed(to="+15005550102"), world.queued(to="+15005550103")]
     for call_id in rows:
         world.age(call_id, 10_000)
@@ -130,12 +130,12 @@ def test_after_the_migration_the_same_processes_start_and_take_up_what_waited(
     with Environment(
         OUTBOUND_WEB_PORT=str(port), OUTBOUND_PUBLIC_URL=f"http://127.0.0.1:{port}", TWILIO_API_URL=carrier.url
     ):
-        schema.rollback(ALL[-2])
+        migrations.rollback(ALL[-2])
         call_id = world.queued(business_id)
         with Processes({name: [name] for name in DOORS}) as refusing:  # started again and again, as systemd would
             until(lambda: _has_died(refusing), timeout_s=60)
 
-            schema.migrate()
+            migrations.migrate()
 
             def done() -> bool:
                 refusing.tend()

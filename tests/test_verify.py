@@ -12,7 +12,8 @@ import psycopg
 import pytest
 import redis
 
-from outbound import db, schema
+from outbound import db
+from outbound.database import migrations
 from tests.conftest import Servers, World, until
 from tests.pgbouncer import needs_pgbouncer, pgbouncer
 
@@ -181,7 +182,7 @@ def test_behind_a_pooler_that_drops_startup_options_it_keeps_to_a_place_of_its_o
 
 
 def test_rollback_says_what_would_be_lost_and_asks_first(world: World) -> None:
-    before = schema.known_migrations()
+    before = migrations.known_migrations()
 
     asked = run("rollback", "0006")
     refused = run("rollback", "0999")
@@ -191,18 +192,18 @@ def test_rollback_says_what_would_be_lost_and_asks_first(world: World) -> None:
     assert "table call_event" not in asked.stdout
     assert "`outbound rollback 0006 --yes`" in asked.stderr
     assert "there is no migration '0999'" in refused.stderr
-    assert schema.missing_migrations() == []
+    assert migrations.missing_migrations() == []
 
     done = run("rollback", "0006_call_event", "--yes")
 
     assert done.returncode == 0, done.stderr
-    assert schema.missing_migrations() == [name for name in before if name > "0006_call_event"]
+    assert migrations.missing_migrations() == [name for name in before if name > "0006_call_event"]
     assert run("rollback", "0006").stdout == "nothing to roll back\n"
 
 
 def test_the_statements_of_clean_up_that_are_planned_are_all_that_there_are() -> None:
     text = (db.sql_dir() / "cleanup.sql").read_text()
-    asked = Path(schema.__file__).with_name("verify.py").read_text()
+    asked = Path(migrations.__file__).with_name("verify.py").read_text()
 
     for name in re.findall(r"^-- name: (\w+)", text, re.M):
         assert f'"{name}"' in asked

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from outbound import db
-from outbound.adopt import verify_old
+from outbound.checks import verify_old
 from tests import old_house
 from tests.conftest import Environment, Servers
 from tests.houses import House, adopt, open_house

@@ -15,8 +15,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.datastructures import ImmutableMultiDict
 from twilio.request_validator import RequestValidator
 
-from outbound import callback_tag, db, metrics, web
-from outbound.web import callbacks
+from outbound import db
+from outbound.carrier import callback_tag
+from outbound.monitoring import metrics
+from outbound.web import app, callbacks
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, Servers, World, forget_settings, open_database, until
 from tests.test_logs import heard
 
@@ -43,7 +45,7 @@ def address() -> Iterator[str]:
 @contextmanager
 def serving() -> Iterator[str]:
     """A web process in a thread, and its address."""
-    server = web.server("127.0.0.1", 0)
+    server = app.server("127.0.0.1", 0)
     thread = threading.Thread(target=server.run, name="web")
     thread.start()
     until(lambda: server.started)

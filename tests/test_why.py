@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from outbound import control, db, dispatch
-from outbound.control import BadControl, Scope
-from outbound.why import Reason, preview, why
+from outbound import db
+from outbound.calls import dispatch
+from outbound.monitoring.why import Reason, preview, why
+from outbound.rules import control
+from outbound.rules.control import BadControl, Scope
 from tests.conftest import World, forget_settings
 from tests.test_cli import run
 from tests.test_control import queued

@@ -17,10 +17,14 @@ from phonenumbers.timezone import time_zones_for_number
 from phonenumbers.tzdata import TIMEZONE_DATA
 from typer.testing import CliRunner
 
-from outbound import cli, db, dispatch, door, hours, logs, operator, window
-from outbound.hours import BadHours
-from outbound.presets import PRESETS
-from outbound.window import BadWindow
+from outbound import db, logs, os_user
+from outbound.calls import dispatch
+from outbound.cli import app, common
+from outbound.formats import weekly_hours
+from outbound.formats.weekly_hours import BadHours
+from outbound.rules import calling_window
+from outbound.rules.calling_window import BadWindow
+from outbound.rules.calling_window_presets import PRESETS
 from tests.conftest import CLAIM, World
 
 BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)
@@ -173,7 +177,7 @@ def next_opening(world: World, windows: list[int], zones: list[str], after: date
 
 
 def add(week: str, name: str = "hours", **more: object) -> int:
-    return window.add(name, week, who="Dana", **more)  # type: ignore[arg-type]
+    return calling_window.add(name, week, who="Dana", **more)  # type: ignore[arg-type]
 
 
 def local(text: str, zone: str, fold: int = 0) -> datetime:
@@ -184,7 +188,9 @@ def local(text: str, zone: str, fold: int = 0) -> datetime:
 
 
 def test_every_preset_opens_when_the_clocks_of_every_zone_say_so(world: World) -> None:
-    rules = [(window.add_preset(preset, who="Dana"), rule) for preset, rule in (("us", us), ("uk", uk), ("il", il))]
+    rules = [
+        (calling_window.add_preset(preset, who="Dana"), rule) for preset, rule in (("us", us), ("uk", uk), ("il", il))
+    ]
     dice = random.Random(8)
     questions, expected = [], []
     for zone in zones_of_one_mind(world):
@@ -278,7 +284,7 @@ def test_no_zone_changes_its_clocks_twice_within_what_one_look_sees(world: World
 
 
 def test_a_window_that_would_close_during_the_ring_is_closed(world: World) -> None:
-    window_id = window.add_preset("us", who="Dana")
+    window_id = calling_window.add_preset("us", who="Dana")
     zone = "America/New_York"
 
     just = next_opening(world, [window_id], [zone], local("2026-07-06 20:58:59", zone), 60)
@@ -289,7 +295,7 @@ def test_a_window_that_would_close_during_the_ring_is_closed(world: World) -> No
 
 
 def test_where_a_number_may_be_in_several_zones_it_is_called_when_all_are_open(world: World) -> None:
-    window_id = window.add_preset("us", who="Dana")
+    window_id = calling_window.add_preset("us", who="Dana")
     zones = ["America/New_York", "America/Los_Angeles"]
 
     found = next_opening(world, [window_id], zones, local("2026-07-06 08:00", zones[0]), 60)
@@ -309,7 +315,7 @@ def test_zones_and_windows_that_never_open_together_never_open(world: World) -> 
 
 
 def test_an_israeli_holiday_is_closed_from_its_eve_at_one_until_the_morning_after(world: World) -> None:
-    window_id = window.add_preset("il", who="Dana")
+    window_id = calling_window.add_preset("il", who="Dana")
     zone = "Asia/Jerusalem"
 
     def found(text: str) -> datetime | None:
@@ -417,7 +423,7 @@ def test_a_call_outside_its_hours_waits_for_them_and_is_dialed_then(world: World
     world.worker()
     week, opens_at = later_today(world)
     window_id = add(week)
-    window.assign("business", business_id, window_id, who="Dana")
+    calling_window.assign("business", business_id, window_id, who="Dana")
 
     dispatch.dispatch_once()
 
@@ -441,8 +447,8 @@ def test_a_campaign_keeps_to_its_own_hours_and_to_its_business_s(world: World, n
     world.worker()
     week, _ = later_today(world)
     always, closed = add(ALWAYS, "always"), add(week, "closed")
-    window.assign("business", business_id, always, who="Dana")
-    window.assign("campaign", campaign_id, closed, who="Dana")
+    calling_window.assign("business", business_id, always, who="Dana")
+    calling_window.assign("campaign", campaign_id, closed, who="Dana")
 
     dispatch.dispatch_once()
 
@@ -455,7 +461,7 @@ def test_a_call_that_would_ring_past_closing_time_is_not_begun(world: World, nud
     call_id = in_utc(world, world.queued(business_id))
     world.worker()
     day_off = world.value("select (now() at time zone 'UTC')::date + 2").isoformat()
-    window.assign("business", business_id, add(ALWAYS, days_off=[day_off]), who="Dana")
+    calling_window.assign("business", business_id, add(ALWAYS, days_off=[day_off]), who="Dana")
     three_days = 3 * 86400
 
     db.run(dispatch.sql.claim_due_calls, **(CLAIM | {"ring_s": three_days}))
@@ -476,7 +482,7 @@ def test_calls_outside_their_hours_are_in_nobody_s_way(world: World, nudges: lis
     world.worker()
     hour = world.value("select now()").astimezone(UTC).hour
     in_utc_alone = ", ".join(f"mon-sun {h:02}:00-{h + 1:02}:00" for h in (hour, (hour + 1) % 24))  # 9 hours away
-    window.assign("business", business_id, add(in_utc_alone), who="Dana")
+    calling_window.assign("business", business_id, add(in_utc_alone), who="Dana")
 
     dispatch.dispatch_once()
     assert world.call(other).status == "claimed"
@@ -495,7 +501,7 @@ def test_without_a_time_zone_a_call_with_hours_ends_with_a_reason(world: World, 
     nowhere = world.queued(business_id, "+80012345678")
     fine = in_utc(world, world.queued(business_id, "+15005550103"))
     world.worker()
-    window.assign("business", business_id, add(ALWAYS), who="Dana")
+    calling_window.assign("business", business_id, add(ALWAYS), who="Dana")
 
     dispatch.dispatch_once()
 
@@ -524,7 +530,7 @@ def held(world: World, nudges: list[object]) -> tuple[int, int, int]:
     call_id = in_utc(world, world.queued(business_id))
     world.worker()
     window_id = add(later_today(world)[0])
-    window.assign("business", business_id, window_id, who="Dana")
+    calling_window.assign("business", business_id, window_id, who="Dana")
     dispatch.dispatch_once()
     return business_id, window_id, call_id
 
@@ -532,7 +538,7 @@ def held(world: World, nudges: list[object]) -> tuple[int, int, int]:
 def test_without_its_window_a_call_that_waited_is_due_at_once(world: World, held: tuple[int, int, int]) -> None:
     business_id, _, call_id = held
 
-    assert window.assign("business", business_id, None, who="Dana").waited == 1
+    assert calling_window.assign("business", business_id, None, who="Dana").waited == 1
 
     assert world.call(call_id).held_by is None
     dispatch.dispatch_once()
@@ -544,16 +550,16 @@ def test_a_day_with_other_hours_lets_waiting_calls_ask_anew(world: World, held: 
     now = world.value("select now()").astimezone(UTC)
 
     for day in (now.date(), now.date() + timedelta(days=1)):
-        window.set_day(window_id, day.isoformat(), "00:00-24:00", who="Dana")
+        calling_window.set_day(window_id, day.isoformat(), "00:00-24:00", who="Dana")
     dispatch.dispatch_once()
     assert world.call(call_id).status == "claimed"
     world.do("update call_log set status = 'queued', overdue_at = null where id = %s", call_id)
     for day in (now.date(), now.date() + timedelta(days=1)):
-        window.set_day(window_id, day.isoformat(), None, who="Dana")
+        calling_window.set_day(window_id, day.isoformat(), None, who="Dana")
     dispatch.dispatch_once()
 
     assert world.call(call_id).held_by == "outside_window"
-    assert window.one(window_id)[1] == []
+    assert calling_window.one(window_id)[1] == []
 
 
 def test_calls_of_others_and_calls_that_wait_for_something_else_stay_where_they_are(
@@ -567,8 +573,8 @@ def test_calls_of_others_and_calls_that_wait_for_something_else_stay_where_they_
     world.do("update call_log set held_by = 'attempts_per_day' where id = %s", waiting)
     world.do("update call_log set held_by = 'outside_window' where id = %s", others)
 
-    assert window.assign("campaign", campaign_id, None, who="Dana").waited == 0
-    assert window.assign("business", business_id, None, who="Dana").waited == 1
+    assert calling_window.assign("campaign", campaign_id, None, who="Dana").waited == 0
+    assert calling_window.assign("business", business_id, None, who="Dana").waited == 1
 
     assert world.call(waiting).held_by == "attempts_per_day"
     assert world.call(others).held_by == "outside_window"
@@ -576,10 +582,10 @@ def test_calls_of_others_and_calls_that_wait_for_something_else_stay_where_they_
 
 def test_every_move_is_written_down_with_who_made_it(world: World) -> None:
     business_id = world.business()
-    window_id = window.add_preset("us", who="Dana")
-    window.assign("business", business_id, window_id, who="Noam")
-    window.assign("business", business_id, None, who="Noam")
-    window.set_day(window_id, "2026-12-25", "off", who="Dana")
+    window_id = calling_window.add_preset("us", who="Dana")
+    calling_window.assign("business", business_id, window_id, who="Noam")
+    calling_window.assign("business", business_id, None, who="Noam")
+    calling_window.set_day(window_id, "2026-12-25", "off", who="Dana")
 
     rows = world.rows("select who, action, scope, key, details from audit order by id")
     assert [row[:4] for row in rows] == [
@@ -597,8 +603,8 @@ def test_every_move_is_written_down_with_who_made_it(world: World) -> None:
 
 def test_presets_know_their_days_off_some_years_ahead_and_say_that_they_are_policy(world: World) -> None:
     for preset, closed in (("us", set()), ("uk", bank_holidays), ("il", rest_days)):
-        window_id = window.add_preset(preset, who="Dana")
-        row, days = window.one(window_id)
+        window_id = calling_window.add_preset(preset, who="Dana")
+        row, days = calling_window.one(window_id)
         off = {day.day for day in days if day.hours == "off"}
         assert {day for day in off if day.year < 2028} == closed
         assert row.note.startswith("Policy, not legal advice")
@@ -611,23 +617,23 @@ def test_presets_know_their_days_off_some_years_ahead_and_say_that_they_are_poli
 
 
 def test_a_refresh_adds_the_years_that_are_missing_and_opens_nothing_that_an_operator_closed(world: World) -> None:
-    window_id = window.add_preset("il", who="Dana")
-    before = window.one(window_id)
-    window.set_day(window_id, "2026-07-23", "off", who="Dana")  # the Ninth of Av
-    window.set_day(window_id, "2028-04-10", "off", who="Dana")  # an eve, which the preset leaves half open
+    window_id = calling_window.add_preset("il", who="Dana")
+    before = calling_window.one(window_id)
+    calling_window.set_day(window_id, "2026-07-23", "off", who="Dana")  # the Ninth of Av
+    calling_window.set_day(window_id, "2028-04-10", "off", who="Dana")  # an eve, which the preset leaves half open
     own = add(ALWAYS, "own", known_until="2027-12-31")
     world.do("delete from calling_day where day > '2027-12-31' and day <> '2028-04-10'")
     world.do("update calling_window set known_until = '2027-12-31'")
 
-    (learned,) = window.refresh(who="Noam")
-    assert window.refresh(who="Noam") == []
+    (learned,) = calling_window.refresh(who="Noam")
+    assert calling_window.refresh(who="Noam") == []
 
-    row, days = window.one(window_id)
+    row, days = calling_window.one(window_id)
     assert (learned.id, row.known_until) == (window_id, before[0].known_until)
     own_days = {date(2026, 7, 23), date(2028, 4, 10)}
     assert [day for day in days if day.day not in own_days] == [day for day in before[1] if day.day not in own_days]
     assert {day.day for day in days if day.hours == "off"} >= own_days
-    assert window.one(own)[0].known_until == date(2027, 12, 31)
+    assert calling_window.one(own)[0].known_until == date(2027, 12, 31)
     last = world.rows("select who, action, key from audit order by id desc limit 1")
     assert last == [("Noam", "refresh_window", str(window_id))]
 
@@ -636,14 +642,14 @@ def test_calls_of_a_window_that_ran_out_are_due_again_after_a_refresh(world: Wor
     business_id = world.business()
     call_id = in_utc(world, world.queued(business_id))
     world.worker()
-    window_id = window.add_preset("il", who="Dana")
+    window_id = calling_window.add_preset("il", who="Dana")
     world.do("update calling_window set known_until = '2026-01-01', hours = '{[0,10080)}'")
     world.do("delete from calling_day")
-    window.assign("business", business_id, window_id, who="Dana")
+    calling_window.assign("business", business_id, window_id, who="Dana")
     dispatch.dispatch_once()
     assert world.call(call_id).held_by == "outside_window"
 
-    window.refresh(who="Dana")
+    calling_window.refresh(who="Dana")
 
     assert world.call(call_id).held_by is None
 
@@ -680,7 +686,7 @@ def test_calls_of_a_window_that_ran_out_are_due_again_after_a_refresh(world: Wor
 )
 def test_hours_that_are_none_are_refused_with_how_to_write_them(text: str, why: str) -> None:
     with pytest.raises(BadHours, match=why):
-        hours.of_week(text)
+        weekly_hours.of_week(text)
 
 
 def test_hours_are_kept_and_shown_as_they_were_written(world: World) -> None:
@@ -693,7 +699,7 @@ def test_hours_are_kept_and_shown_as_they_were_written(world: World) -> None:
         ("mon 22:00-24:00, tue 00:00-02:00", None),
         (ALWAYS, None),
     ):
-        assert window.one(add(text, name=text))[0].hours == (shown or text)
+        assert calling_window.one(add(text, name=text))[0].hours == (shown or text)
 
 
 @given(week=st.lists(shifts, min_size=7, max_size=7).filter(any))
@@ -701,12 +707,12 @@ def test_hours_are_kept_and_shown_as_they_were_written(world: World) -> None:
 def test_what_is_shown_of_any_week_can_be_read_again(week: list[Shifts]) -> None:
     minutes = [(d * 1440 + first * 5, d * 1440 + last * 5) for d, own in enumerate(week) for first, last in own]
 
-    assert hours.of_week(hours.week_text(minutes)) == sorted(minutes)
+    assert weekly_hours.of_week(weekly_hours.week_text(minutes)) == sorted(minutes)
 
 
 def test_every_fault_of_a_window_is_named_at_once_and_nothing_is_added(world: World) -> None:
     with pytest.raises(BadWindow) as refusal:
-        window.add(
+        calling_window.add(
             " ",
             "sun-thu 20:00-20:00",
             who="Dana",
@@ -729,38 +735,38 @@ def test_every_fault_of_a_window_is_named_at_once_and_nothing_is_added(world: Wo
         "a day without any is a day off",
         "`22:00-02:00` goes over midnight: write 22:00-24:00 for that day and 00:00-02:00 for the next",
     ]
-    assert window.every() == []
+    assert calling_window.every() == []
     assert world.rows("select * from audit") == []
 
 
 def test_what_is_not_there_is_refused_with_where_to_look_and_changes_nothing(world: World) -> None:
     business_id = world.business()
     window_id = add(ALWAYS)
-    before = world.rows("select * from audit"), world.rows("select * from business"), window.every()
+    before = world.rows("select * from audit"), world.rows("select * from business"), calling_window.every()
 
     for unknown in (4711, 10**30, -1, 0):
         with pytest.raises(BadWindow, match="outbound window list"):
-            window.assign("business", business_id, unknown, who="Dana")
+            calling_window.assign("business", business_id, unknown, who="Dana")
         with pytest.raises(BadWindow, match="outbound business list"):
-            window.assign("business", unknown, window_id, who="Dana")
+            calling_window.assign("business", unknown, window_id, who="Dana")
         with pytest.raises(BadWindow, match="outbound campaign list"):
-            window.assign("campaign", unknown, None, who="Dana")
+            calling_window.assign("campaign", unknown, None, who="Dana")
         with pytest.raises(BadWindow, match="outbound window list"):
-            window.set_day(unknown, "2026-12-25", "off", who="Dana")
+            calling_window.set_day(unknown, "2026-12-25", "off", who="Dana")
         with pytest.raises(BadWindow, match="outbound window list"):
-            window.one(unknown)
+            calling_window.one(unknown)
     for day, own in (("25.12.2026", "off"), ("2026-12-25", "closed"), ("2026-12-25", "09:00-12:00, 11:00-13:00")):
         with pytest.raises(BadWindow):
-            window.set_day(window_id, day, own, who="Dana")
+            calling_window.set_day(window_id, day, own, who="Dana")
     with pytest.raises(BadWindow, match="another name"):
         add(ALWAYS)
     with pytest.raises(BadWindow, match="choose from us, uk, il"):
-        window.add_preset("fr", who="Dana")
+        calling_window.add_preset("fr", who="Dana")
     for zone in ("Israel Standard Time", "Nowhere5", "", "../UTC"):
         with pytest.raises(BadWindow, match="is not an IANA time zone"):
-            window.opens_at(window_id, zone)
+            calling_window.opens_at(window_id, zone)
 
-    assert (world.rows("select * from audit"), world.rows("select * from business"), window.every()) == before
+    assert (world.rows("select * from audit"), world.rows("select * from business"), calling_window.every()) == before
 
 
 def test_hours_that_nobody_could_mean_cannot_be_written_into_the_table_either(world: World) -> None:
@@ -779,7 +785,7 @@ def outbound(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*command: str) -> str:
-        done = CliRunner().invoke(cli.app, command, catch_exceptions=False)
+        done = CliRunner().invoke(app.app, command, catch_exceptions=False)
         assert done.exit_code == 0, done.output
         return done.stdout
 
@@ -817,7 +823,7 @@ def test_the_command_adds_shows_and_assigns_hours(world: World, outbound: Callab
     assert json.loads(outbound("window", "show", preset, "--json"))["days"][0]["note"] == "eve of Pesach"
     outbound("window", "assign", "--none", "--business", str(business_id))
     assert world.value("select window_id from business where id = %s", business_id) is None
-    assert {row.who for row in world.rows("select who from audit")} == {"Dana", operator.name()}
+    assert {row.who for row in world.rows("select who from audit")} == {"Dana", os_user.name()}
 
 
 def test_half_a_command_is_refused_with_what_is_missing() -> None:
@@ -829,21 +835,21 @@ def test_half_a_command_is_refused_with_what_is_missing() -> None:
         "window day 1 2026-12-25",
         "window day 1 2026-12-25 --hours off --usual",
     ):
-        done = CliRunner().invoke(cli.app, command.split())
-        assert isinstance(done.exception, door.Misuse), command
+        done = CliRunner().invoke(app.app, command.split())
+        assert isinstance(done.exception, common.Misuse), command
 
 
 def test_the_operator_is_whoever_became_root_or_the_user_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUDO_USER", "noam")
-    assert operator.name() == "noam"
+    assert os_user.name() == "noam"
 
     monkeypatch.delenv("SUDO_USER")
     monkeypatch.setenv("LOGNAME", "dana")
-    assert operator.name() == "dana"
+    assert os_user.name() == "dana"
 
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
-    assert operator.name()
+    assert os_user.name()
 
 
 def test_a_zone_that_the_server_does_not_know_any_more_is_none_and_stops_nobody(world: World) -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from outbound import db, logs, phone_numbers
+from outbound import db, logs
 from outbound.failpoint import crash_here
+from outbound.formats import phone_numbers
 
-sql = db.statements("adopt")
+sql = db.statements("adopt/batches")
 log = logs.get("adopt")
 
 BATCH_MAX = 2000  # rows of one transaction, so that the locks that it holds last for a fraction of a second

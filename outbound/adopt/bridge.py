@@ -5,9 +5,10 @@ Triggers write it in the transaction that moves the call.  What cannot be writte
 and written again by the scheduler.
 """
 
-from outbound import db, logs, numbering_plan
+from outbound import db, logs
+from outbound.formats import numbering_plan
 
-sql = db.statements("bridge")
+sql = db.statements("adopt/bridge")
 log = logs.get("bridge")
 
 _BATCH_MAX = 200  # per round, each in a transaction of its own of some milliseconds

@@ -3,10 +3,12 @@
 import zoneinfo
 from collections.abc import Sequence
 
-from outbound import db, hours, numbering_plan, operator, phone_numbers, time_zones, window
+from outbound import db, os_user
 from outbound.adopt import old_hours
 from outbound.adopt.batches import Run, give_fates, sql
-from outbound.presets import PRESETS
+from outbound.formats import numbering_plan, phone_numbers, time_zones, weekly_hours
+from outbound.rules import calling_window
+from outbound.rules.calling_window_presets import PRESETS
 
 _PRESETS = {"IL": "il", "GB": "uk", "US": "us"}
 _CAUTIOUS = "mon-fri 10:00-17:00"  # where nothing says what is usual there
@@ -98,15 +100,15 @@ def _give_window(run: Run, business_id: int, old: db.Row, region: str | None, do
         elif not has_days:
             week = old_hours.within(week, usual)
             doubts.append(f"its hours name no days: it calls {week or usual}")
-    except (old_hours.NoHours, hours.BadHours, RecursionError) as fault:
+    except (old_hours.NoHours, weekly_hours.BadHours, RecursionError) as fault:
         doubts.append(f"its hours cannot be read ({fault}): it calls {usual}")
         week = None
-    name, who = f"hours of business {business_id}", operator.name()
+    name, who = f"hours of business {business_id}", os_user.name()
     note = "Taken over from the system before. Its days off are not in it: close them with `outbound window day`."
-    if window.sql.find_window(run.connection, name=name) is not None:
+    if calling_window.sql.find_window(run.connection, name=name) is not None:
         name += f", adopted {old.id}"
     if week is None and preset is not None:
-        window_id = window.add_preset(preset, who=who, name=name, own=run.connection)
+        window_id = calling_window.add_preset(preset, who=who, name=name, own=run.connection)
     else:
-        window_id = window.add(name, week or usual, who=who, note=note, own=run.connection)
-    window.assign("business", business_id, window_id, who=who, own=run.connection)
+        window_id = calling_window.add(name, week or usual, who=who, note=note, own=run.connection)
+    calling_window.assign("business", business_id, window_id, who=who, own=run.connection)

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from outbound import db, logs, reconcile
+from outbound import db, logs
 from outbound.adopt.batches import Run, give_fates, pages, read_numbers, slices
+from outbound.calls import reconcile
 from outbound.config import settings
 
-sql = db.statements("adopt_calls")
+sql = db.statements("adopt/calls")
 log = logs.get("adopt")
 
 _ROUNDS_MAX = 12

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from outbound import db
 from outbound.adopt.batches import Run, give_fates, pages, read_numbers, slices
 
-sql = db.statements("adopt_jobs")
+sql = db.statements("adopt/jobs")
 
 
 def adopt_runs(run: Run) -> None:

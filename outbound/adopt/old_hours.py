@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from outbound import hours
+from outbound.formats import weekly_hours
 
-_PLACES = {name: place for place, name in enumerate(hours.WEEKDAYS)}
+_PLACES = {name: place for place, name in enumerate(weekly_hours.WEEKDAYS)}
 _NAMES = _PLACES | {
     name: place
     for place, names in enumerate(
@@ -69,8 +69,8 @@ def _value(said: str | None) -> Any:
 
 def _of_text(text: str, days: str | None) -> tuple[str, bool]:
     try:
-        return hours.week_text(hours.of_week(text)), True
-    except hours.BadHours:
+        return weekly_hours.week_text(weekly_hours.of_week(text)), True
+    except weekly_hours.BadHours:
         pass
     shifts = [_shift(part) for part in re.split(r"[,;&]", text)]
     named = _days(days)
@@ -148,8 +148,8 @@ def _shift(text: str) -> tuple[int, int]:
 
 def _pair(first: Any, last: Any) -> tuple[int, int]:
     begins, ends = _minute(first), _minute(last)
-    ends = hours.DAY_MIN if ends == 0 else ends
-    if begins >= ends or ends > hours.DAY_MIN:
+    ends = weekly_hours.DAY_MIN if ends == 0 else ends
+    if begins >= ends or ends > weekly_hours.DAY_MIN:
         raise NoHours("hours end before they begin, or go over midnight")
     return begins, ends
 
@@ -163,16 +163,16 @@ def _minute(text: Any) -> int:
 
 def _week(days: dict[int, list[tuple[int, int]]]) -> str:
     shifts = [
-        (place * hours.DAY_MIN + begins, place * hours.DAY_MIN + ends)
+        (place * weekly_hours.DAY_MIN + begins, place * weekly_hours.DAY_MIN + ends)
         for place, of in days.items()
         for begins, ends in of
     ]
     if not shifts:
         raise NoHours("no day is open")
-    text = hours.week_text(sorted(shifts))
+    text = weekly_hours.week_text(sorted(shifts))
     try:
-        return hours.week_text(hours.of_week(text))
-    except hours.BadHours:
+        return weekly_hours.week_text(weekly_hours.of_week(text))
+    except weekly_hours.BadHours:
         raise NoHours("hours overlap") from None
 
 
@@ -180,8 +180,8 @@ def within(week: str, limits: str) -> str | None:
     """The part of *week* that is within *limits*, both in the form of hours.of_week; None where none is."""
     both = [
         (max(one[0], other[0]), min(one[1], other[1]))
-        for one in hours.of_week(week)
-        for other in hours.of_week(limits)
+        for one in weekly_hours.of_week(week)
+        for other in weekly_hours.of_week(limits)
         if max(one[0], other[0]) < min(one[1], other[1])
     ]
-    return hours.week_text(sorted(both)) if both else None
+    return weekly_hours.week_text(sorted(both)) if both else None

@@ -2,7 +2,7 @@
 
 import os
 
-from outbound import config, db, session
+from outbound import config, db, db_session
 
 DEFAULT = "outbound"
 
@@ -21,5 +21,5 @@ def name() -> str:
 
 def _configured() -> str | None:
     settings = config.settings()
-    asked, _ = session.settings_of(db.options_of(settings.database_url or ""))
+    asked, _ = db_session.settings_of(db.options_of(settings.database_url or ""))
     return settings.database_schema or asked.get("search_path")

@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 
 from redis import Redis
 
-from outbound import db, operator, schema
+from outbound import db, os_user
 from outbound.adopt import bridge, businesses, calls, jobs, messages, old_house, own_schema
 from outbound.adopt.batches import Run, Tell, sql
 from outbound.adopt.old_house import CannotAdopt
 from outbound.adopt.report import Report, collect
 from outbound.config import settings
+from outbound.database import migrations
 from outbound.failpoint import crash_here
 
 T = TypeVar("T")
@@ -104,10 +105,10 @@ def _take_over(connection: db.Connection, options: Options, tell: Tell, wait: Ca
 def _prepare(run: Run, tables: db.Row) -> None:
     """Our schema, up to date."""
     if not run.is_rehearsal:
-        schema.migrate()
+        migrations.migrate()
     elif tables.our_schema is None:
-        schema.rehearse(run.connection, own_schema.name())
-    elif missing := schema.missing_migrations():
+        migrations.rehearse(run.connection, own_schema.name())
+    elif missing := migrations.missing_migrations():
         raise CannotAdopt(f"the schema {tables.our_schema} lacks {', '.join(missing)}: run `outbound migrate`")
 
 
@@ -122,7 +123,7 @@ def _begin(run: Run, options: Options) -> list[str]:
             f"what is here was taken over from the schema {present.old_schema}:"
             " give that back first, `outbound adopt --undo`"
         )
-    adoption = sql.begin_adoption(run.connection, old_schema=options.old_schema, who=operator.name())
+    adoption = sql.begin_adoption(run.connection, old_schema=options.old_schema, who=os_user.name())
     if not run.is_rehearsal:
         crash_here("adopt.begun")
         if not old_house.add_error_columns(run.connection, options.old_schema):

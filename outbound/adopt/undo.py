@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-from outbound import db, operator
+from outbound import db, os_user
 from outbound.adopt import bridge, jobs, messages, old_house
 from outbound.adopt.batches import sql
 from outbound.adopt.old_house import CannotAdopt
@@ -107,5 +107,5 @@ def _end(connection: db.Connection, adoption: db.Row, given: GivenBack) -> None:
             " run `outbound adopt --undo` again"
         )
     crash_here("adopt.columns_dropped")
-    sql.end_adoption(connection, who=operator.name())
+    sql.end_adoption(connection, who=os_user.name())
     given.is_over = True

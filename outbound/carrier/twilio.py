@@ -32,7 +32,6 @@ from twilio.rest import Client
 from twilio.twiml.voice_response import VoiceResponse
 from yarl import URL
 
-from outbound import accounts, addresses, auth_token, callback_tag
 from outbound.call import WITHHELD_DIGITS, WITHHELD_WORDS, DialOrder, Report
 from outbound.carrier import (
     Accepted,
@@ -47,11 +46,15 @@ from outbound.carrier import (
     OddAnswer,
     OtherCall,
     SlowDown,
-    reading,
-    rest,
+    accounts,
+    auth_token,
+    callback_tag,
+    twilio_fields,
+    twilio_rest,
 )
-from outbound.carrier.rest import RestError, our_status
+from outbound.carrier.twilio_rest import RestError, our_status
 from outbound.config import LOOPBACK, Settings, settings
+from outbound.formats import urls
 
 EVENTS = ["initiated", "ringing", "answered", "completed"]  # `completed` covers every final status
 
@@ -238,7 +241,9 @@ class Twilio:
         sending = _Sending(order.send_by)
         _sending.set(sending)  # each dial is a task, which has this variable to itself
         try:
-            call = await rest.request(self._client_of(order.account), "POST", "/Calls.json", form=self._form_of(order))
+            call = await twilio_rest.request(
+                self._client_of(order.account), "POST", "/Calls.json", form=self._form_of(order)
+            )
         except RestError as error:
             return order.call_id, _outcome(error)
         except _TooLate:
@@ -247,7 +252,7 @@ class Twilio:
             return order.call_id, CallNotSent(str(reason))
         except Exception as error:  # noqa: BLE001 (whatever it is: once something was sent, a phone may be ringing)
             return order.call_id, (CallUnsure if sending.has_begun else CallNotSent)(type(error).__name__)
-        call_sid = reading.text(call.get("sid")) if isinstance(call, Mapping) else None
+        call_sid = twilio_fields.text(call.get("sid")) if isinstance(call, Mapping) else None
         if not isinstance(call, Mapping) or call_sid is None:
             return order.call_id, CallUnsure("an answer without a call_sid")
         return order.call_id, Accepted(call_sid, _queue_time_s(call.get("queue_time")))
@@ -285,10 +290,10 @@ class Twilio:
         return call.report()
 
     async def _fetch(self, call_sid: str) -> CarrierCall:
-        return self._read(await rest.request(self._client, "GET", rest.path_of(call_sid)), call_sid)
+        return self._read(await twilio_rest.request(self._client, "GET", twilio_rest.path_of(call_sid)), call_sid)
 
     def _read(self, resource: object, call_sid: str) -> CarrierCall:
-        call = rest.read_call(resource)
+        call = twilio_rest.read_call(resource)
         if call is None:
             raise OddAnswer("an answer that is no call")
         if call.call_sid != call_sid or call.account_sid not in (None, self._client.account_sid):
@@ -317,7 +322,7 @@ class Twilio:
         filters = {"To": to_number, "Status": status}
         lists = [{name: value for name, value in filters.items() if value is not None}]
         if created_after is not None and status != _QUEUED:
-            started = {"StartTime>": rest.day_of(created_after - _DAY)}  # a day more: is_older ends it sooner
+            started = {"StartTime>": twilio_rest.day_of(created_after - _DAY)}  # a day more: is_older ends it sooner
             # What waits has no start time: it is asked for apart.
             lists = [lists[0] | {"Status": _QUEUED}] * (status is None) + [lists[0] | started]
         for each in lists:
@@ -333,14 +338,16 @@ class Twilio:
                 ]
 
     def _pages(self, filters: Mapping[str, str], created_after: datetime | None) -> Iterator[list[CarrierCall]]:
-        query = rest.first_page(filters)
+        query = twilio_rest.first_page(filters)
         for _ in range(_PAGES_MAX):
             try:
-                page = self._wait(_ask(rest.read_page(self._client, query)))
+                page = self._wait(_ask(twilio_rest.read_page(self._client, query)))
             except _NoSuchCall:
                 raise CarrierSilent("the carrier knows no such account") from None
             yield page.calls
-            if page.following is None or (created_after is not None and rest.is_older(page.calls, created_after)):
+            if page.following is None or (
+                created_after is not None and twilio_rest.is_older(page.calls, created_after)
+            ):
                 return
             query = page.following
         raise CarrierSilent(f"more than {_PAGES_MAX} pages")
@@ -350,7 +357,9 @@ class Twilio:
 
         async def ended() -> CarrierCall:
             try:
-                answer = await rest.request(self._client, "POST", rest.path_of(call_sid), form={"Status": status})
+                answer = await twilio_rest.request(
+                    self._client, "POST", twilio_rest.path_of(call_sid), form={"Status": status}
+                )
             except RestError as error:
                 if error.code != _NOT_IN_PROGRESS:
                     raise
@@ -525,7 +534,7 @@ def is_genuine(url: str, form: SignedForm, signature: str | None, account: str |
     if not signature or not SIGNATURE.fullmatch(signature):
         return False
     try:
-        signed = addresses.without_login(url)
+        signed = urls.without_login(url)
         known = accounts.credentials(account)
         tokens = known.auth_tokens if known is not None else ()
         # Any of them: the next one becomes the primary one at a moment that the carrier chooses.
@@ -554,7 +563,7 @@ def sign(url: str, form: Mapping[str, str]) -> str:
     tokens = auth_token.tokens()
     if not tokens:
         raise RuntimeError("TWILIO_AUTH_TOKEN is not set")
-    signature: str = RequestValidator(tokens[0]).compute_signature(addresses.without_login(url), dict(form))
+    signature: str = RequestValidator(tokens[0]).compute_signature(urls.without_login(url), dict(form))
     return signature
 
 
@@ -573,11 +582,11 @@ def read_callback(form: Mapping[str, str]) -> Report:
         status=our_status(form["CallStatus"]),
         source="callback",
         to_number=form.get("To") or None,
-        sequence_number=reading.whole(form.get("SequenceNumber")),
-        occurred_at=reading.moment(form.get("Timestamp")),
-        duration_s=reading.whole(form.get("CallDuration")),
-        answered_by=reading.text(form.get("AnsweredBy"), reading.WORD_CHARS_MAX),
-        sip_code=reading.sip_code(form.get("SipResponseCode")),
+        sequence_number=twilio_fields.whole(form.get("SequenceNumber")),
+        occurred_at=twilio_fields.moment(form.get("Timestamp")),
+        duration_s=twilio_fields.whole(form.get("CallDuration")),
+        answered_by=twilio_fields.text(form.get("AnsweredBy"), twilio_fields.WORD_CHARS_MAX),
+        sip_code=twilio_fields.sip_code(form.get("SipResponseCode")),
         payload=dict(form),
     )
 
@@ -592,7 +601,7 @@ def read_verdict(form: Mapping[str, str]) -> tuple[str, str]:
     call_sid, answered_by = _call_sid(form), form.get("AnsweredBy", "")
     if not answered_by:
         raise ValueError("AnsweredBy is missing")
-    return call_sid, answered_by[: reading.WORD_CHARS_MAX]
+    return call_sid, answered_by[: twilio_fields.WORD_CHARS_MAX]
 
 
 def caller_of(form: Mapping[str, str]) -> str:
@@ -681,7 +690,7 @@ def _may_be(call: CarrierCall, order: DialOrder) -> bool:
 
 def _queue_time_s(milliseconds: object) -> float:
     """Twilio writes it as text, and not always: what is no number is no wait."""
-    return (reading.whole(milliseconds) or 0) / 1000
+    return (twilio_fields.whole(milliseconds) or 0) / 1000
 
 
 def _call_sid(form: Mapping[str, str]) -> str:

@@ -9,9 +9,10 @@ from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
-from outbound import accounts, callback, callback_tag, db, logs
+from outbound import db, logs
 from outbound.call import Report
-from outbound.carrier import callback_form, twilio
+from outbound.calls import events
+from outbound.carrier import accounts, callback_form, callback_tag, twilio
 from outbound.carrier.callback_form import FIELDS_MAX, Unreadable
 from outbound.config import settings
 from outbound.web import refusals
@@ -90,12 +91,12 @@ async def answered_by(request: Request) -> Response:
                 _must_be_of("outbound-api", form)
             call_sid, word = _read(form, twilio.read_verdict)
             call_id = _call_id(request)
-            number = await run_in_threadpool(callback.called_number, call_id)
+            number = await run_in_threadpool(events.called_number, call_id)
             if number is None:
                 raise Refused(404, "unknown_call", _TEXTS["unknown_call"])
             is_untagged = _must_fit(request, number)
             result = await run_in_threadpool(
-                callback.record_answered_by,
+                events.record_answered_by,
                 call_id,
                 call_sid,
                 word,
@@ -115,7 +116,7 @@ async def inbound_status(request: Request) -> Response:
     try:
         form = await _signed_form(request)
         _must_be_of("inbound", form)
-        return _answer(await run_in_threadpool(callback.record_by_call_sid, _read_report(form)))
+        return _answer(await run_in_threadpool(events.record_by_call_sid, _read_report(form)))
     except Refused as refused:
         return refused.response(request)
     except db.Unavailable:
@@ -129,7 +130,7 @@ async def voice_inbound(request: Request) -> Response:
         _must_be_of("inbound", form)
         report = _read_report(form)
         answer = await run_in_threadpool(
-            callback.record_inbound_call,
+            events.record_inbound_call,
             report.call_sid,
             twilio.caller_of(form),
             form.get("To", ""),

@@ -4,7 +4,8 @@ import asyncio
 
 from starlette.concurrency import run_in_threadpool
 
-from outbound import confirm, db, logs
+from outbound import db, logs
+from outbound.calls import confirm
 
 log = logs.get("web")
 

@@ -2,7 +2,8 @@
 
 import time
 
-from outbound import logs, metrics
+from outbound import logs
+from outbound.monitoring import metrics
 
 log = logs.get("web")
 

@@ -3,8 +3,9 @@
 import psutil
 import psycopg
 
-from outbound import callback, db, dial, dispatch, lead
+from outbound import db
 from outbound.adopt import bridge
+from outbound.calls import dial, dispatch, events, lead
 from tests import old_house
 from tests.bench.house import House
 from tests.bench.options import Options
@@ -104,9 +105,7 @@ def _live(connection: db.Connection, batch: int) -> int:
             "payload": {"CallStatus": status},
         }
         reports = [{"call_id": call_id, "call_sid": _sid(call_id), **said} for call_id in ids]
-        callback.sql.record_reports(
-            connection, reports=db.json(reports), ring_s=90, talk_s=3600, lead_s=60, relook_s=60
-        )
+        events.sql.record_reports(connection, reports=db.json(reports), ring_s=90, talk_s=3600, lead_s=60, relook_s=60)
     for call_id in ids:
         lead.sql.create_lead(connection, call_sid=_sid(call_id), phone=None, withheld=[])
     return len(ids)

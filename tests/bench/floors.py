@@ -13,7 +13,7 @@ from unittest import mock
 import psycopg
 import redis
 
-from outbound import embedded
+from outbound.local import embedded_servers
 from tests.bench import cpu
 from tests.bench.house import House
 from tests.bench.options import Options
@@ -127,7 +127,7 @@ def _run_pgbench(here: World, options: Options, name: str, script: str) -> float
     pick = f"\\set n :n + 1\n\\set call_id (:n - 1) * {_CLIENTS} + :client_id + 1\n"
     path = here.house.home / f"{name}.pgbench"
     path.write_text(pick + script + "\n")
-    command = [embedded.psql_path().with_name("pgbench"), "-n", "-M", "prepared", "-c", _CLIENTS, "-t", each]
+    command = [embedded_servers.psql_path().with_name("pgbench"), "-n", "-M", "prepared", "-c", _CLIENTS, "-t", each]
     command += ["-D", "n=0", "-f", path, here.database_url]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
     found = re.search(r"tps = ([\d.]+)", done.stdout)
@@ -142,15 +142,15 @@ class _Asked(Exception):
 
 def _statements() -> tuple[str, str, str]:
     """begin_dials, and record_reports of an accepted create and of a callback, with all but the call's id filled in."""
-    from outbound import callback, dial
     from outbound.call import Report
+    from outbound.calls import dial, events
 
     created = Report(call_sid="", status="initiated", source="create")
     rung = Report(call_sid="", status="ringing", source="callback", sequence_number=1)
     return (
         _asked(lambda: dial.dial_call.fn(0)),
-        _asked(lambda: callback.record(0, created)),
-        _asked(lambda: callback.record(0, rung)),
+        _asked(lambda: events.record(0, created)),
+        _asked(lambda: events.record(0, rung)),
     )
 
 

@@ -60,7 +60,7 @@ def measure(house: House, options: Options) -> list[Line]:
 
 def _pages_of_a_claim(here: World) -> int:
     """What a claim reads at this moment, in pages of 8 KiB; it is undone."""
-    from outbound import dispatch
+    from outbound.calls import dispatch
 
     asked: dict[str, float | None] = {"batch_max": 200, "claims_per_thread": 16, "claim_s": 30, "worker_silent_s": 10}
     asked |= {"ring_s": 30, "late_s": 0.15, "heads_min": 20, "account_rate": None}

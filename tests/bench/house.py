@@ -8,7 +8,9 @@ from pathlib import Path
 
 import psycopg
 
-from outbound import config, db, embedded, schema
+from outbound import config, db
+from outbound.database import migrations
+from outbound.local import embedded_servers
 
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
 AUTH_TOKEN = "a-token-that-signs-nothing-real"
@@ -51,7 +53,7 @@ def running(home: Path) -> Iterator[House]:
     """The servers: those that DATABASE_URL and REDIS_URL name, else our own, which keep what they commit (fsync)."""
     own = {name: value for name, value in os.environ.items() if name.startswith(_OURS)}
     database_url, redis_url = own.get("DATABASE_URL"), own.get("REDIS_URL")
-    with embedded.servers(home, postgres=not database_url, broker=not redis_url, durable=True) as servers:
+    with embedded_servers.servers(home, postgres=not database_url, broker=not redis_url, durable=True) as servers:
         pids = {}
         if not database_url:
             pids["postgres"] = int((home / "postgres" / "postmaster.pid").read_text().split()[0])
@@ -61,7 +63,7 @@ def running(home: Path) -> Iterator[House]:
         try:
             house.settle(house.database_url, {})
             house.settle(db.recreate_database(TEMPLATE), {})
-            schema.migrate()
+            migrations.migrate()
             yield house
         finally:
             house.settle(house.database_url, {})

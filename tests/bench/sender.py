@@ -20,7 +20,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
-from outbound import callback_tag
+from outbound.carrier import callback_tag
 
 STATUSES = ("ringing", "in-progress", "completed")
 

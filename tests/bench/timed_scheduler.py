@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from outbound import cli, dispatch
+from outbound.calls import dispatch
+from outbound.cli import app
 
 _claim = dispatch._claim
 
@@ -23,7 +24,7 @@ def main() -> None:
 
         dispatch._claim = timed
         sys.argv = ["outbound", "scheduler"]
-        cli.main()
+        app.main()
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def measure(house: House, options: Options) -> list[Line]:
 
 def _wakeups(here: World, options: Options) -> list[float]:
     """Milliseconds from just before the INSERT until the request's first byte is at the carrier, by one clock."""
-    from outbound import enqueue
+    from outbound.calls import enqueue
 
     rng = random.Random(1)
     enqueued_at = {}

@@ -19,7 +19,7 @@ import psycopg
 import redis
 
 from outbound import db
-from outbound.parent import die_with
+from outbound.processes.parent_death import die_with
 from tests.bench import cpu
 from tests.bench.house import NAMESPACE, TEMPLATE, House
 from tests.ports import free_ports

@@ -21,8 +21,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from outbound import config, db, logs, schema
-from outbound.up import Processes
+from outbound import config, db, logs
+from outbound.database import migrations
+from outbound.local.supervisor import Processes
 from tests import host_clock
 from tests.chaos import calls, ledger, scoreboard, servers
 from tests.chaos.city import City
@@ -144,7 +145,7 @@ def _city(options: argparse.Namespace, home: Path) -> Iterator[City]:
             }
         )
         config.forget()
-        schema.migrate()
+        migrations.migrate()
         stack.callback(db.close)
         log_dir = home / "logs"
         log_dir.mkdir()

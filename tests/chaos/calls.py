@@ -8,15 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from outbound import business, db, enqueue, logs
-from outbound.carrier import fates
+from outbound import db, logs
+from outbound.calls import enqueue
+from outbound.rules import business
+from outbound.simulator import scenarios
 
 log = logs.get("chaos")
 
 BUSINESSES = 5
 _LONG = ("29", "31")  # talks for a minute; rings until it is canceled
-_ODD = [digits for digits in fates.FATES if digits not in _LONG]
-_PLAIN = [f"{number:02}" for number in range(100) if f"{number:02}" not in fates.FATES]
+_ODD = [digits for digits in scenarios.FATES if digits not in _LONG]
+_PLAIN = [f"{number:02}" for number in range(100) if f"{number:02}" not in scenarios.FATES]
 _PLAIN_SHARE = 0.7
 _TWIN_SHARE = 0.03  # called a second time: the same phone under another key
 _REPEAT_SHARE = 0.03  # enqueued a second time: the same key

@@ -14,7 +14,7 @@ import redis
 from psycopg.rows import namedtuple_row
 
 from outbound.config import Settings
-from outbound.up import Processes
+from outbound.local.supervisor import Processes
 from tests.chaos.proxy import Proxy
 from tests.chaos.servers import Server
 from tests.host_clock import HostClock

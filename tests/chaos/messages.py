@@ -12,7 +12,8 @@ _CALLS = 20
 
 def repeat(city: City) -> None:
     """Nudge random calls ten times each, to be dialed and to become a lead, whatever has become of them."""
-    from outbound import broker, dial, lead
+    from outbound import broker
+    from outbound.calls import dial, lead
 
     calls = city.ask("select id, call_sid from call_log order by random() limit %s", _CALLS)
     direct = broker.make(city.broker.url)

@@ -12,7 +12,7 @@ import psutil
 import psycopg
 import redis
 
-from outbound import embedded
+from outbound.local import embedded_servers
 
 _START_S = 60
 
@@ -28,7 +28,7 @@ class Server:
         self._stop_signal = stop_signal
         self._ready = ready
         self._log = home / f"{name}.log"
-        self._switch = embedded._postgres_user(home) if name == "postgres" else {}
+        self._switch = embedded_servers._postgres_user(home) if name == "postgres" else {}
         self._command = psutil.Process(self.pid).cmdline()
         self._stack = ExitStack()
 
@@ -47,15 +47,15 @@ class Server:
 
     def start(self) -> None:
         """Start it again, and wait until it answers."""
-        env = embedded.CLEAN_ENV | {"PG_GRANDPARENT_PID": str(self._ended_pid)}
+        env = embedded_servers.CLEAN_ENV | {"PG_GRANDPARENT_PID": str(self._ended_pid)}
         deadline = time.monotonic() + _START_S
         while True:
             try:
-                embedded._start(
+                embedded_servers._start(
                     self._stack, self._command, self._ready, self._log, self._stop_signal, self._switch, env
                 )
                 return
-            except embedded.EmbeddedError as error:  # a backend of a killed server ends after its statement
+            except embedded_servers.EmbeddedError as error:  # a backend of a killed server ends after its statement
                 if "is still in use" not in str(error) or time.monotonic() > deadline:
                     raise
 
@@ -74,8 +74,8 @@ class Server:
 def running(home: Path) -> Iterator[tuple[Server, list[Server]]]:
     """PostgreSQL and two brokers under *home*, of which the second is a spare; all are stopped at the end."""
     with ExitStack() as stack:
-        found = stack.enter_context(embedded.servers(home, tcp=True))
-        spare = stack.enter_context(embedded.servers(home / "spare", postgres=False))
+        found = stack.enter_context(embedded_servers.servers(home, tcp=True))
+        spare = stack.enter_context(embedded_servers.servers(home / "spare", postgres=False))
         assert found.database_url
         assert found.redis_url
         assert spare.redis_url

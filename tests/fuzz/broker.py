@@ -9,7 +9,7 @@ import dramatiq
 import redis
 
 from outbound import broker as brokers
-from outbound import dial, lead
+from outbound.calls import dial, lead
 from outbound.config import settings
 from tests.conftest import World, until
 from tests.fuzz.inside import attack, complain, digest, place, raw

@@ -6,8 +6,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from outbound import enqueue, suppression
-from outbound.import_report import ImportReport
+from outbound.calls import enqueue
+from outbound.formats.file_report import ImportReport
+from outbound.rules import suppression
 from tests.conftest import World
 from tests.fuzz.inside import attack, complain, place, raw
 from tests.fuzz.result import Result

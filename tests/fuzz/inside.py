@@ -18,7 +18,10 @@ from unittest import mock
 import psutil
 import structlog
 
-from outbound import cli, config, embedded, schema
+from outbound import config
+from outbound.cli import app
+from outbound.database import migrations
+from outbound.local import embedded_servers
 from tests.conftest import Servers, World, open_database
 from tests.fuzz.result import Result
 
@@ -52,7 +55,7 @@ class Said(NamedTuple):
 def place() -> Iterator[World]:
     """A migrated database of its own: on the configured servers, else on some that are started for it."""
     with _servers() as servers, open_database(servers, template=None) as url:
-        schema.migrate()
+        migrations.migrate()
         world = World(url)
         try:
             yield world
@@ -68,7 +71,7 @@ def _servers() -> Iterator[Servers]:
         return
     with tempfile.TemporaryDirectory(prefix="outbound-fuzz-") as folder:
         Path(folder).chmod(0o755)  # as root, PostgreSQL runs as another user, who must get there
-        with embedded.servers(Path(folder), durable=False) as own:
+        with embedded_servers.servers(Path(folder), durable=False) as own:
             yield Servers(own.database_url or "", own.redis_url or "")
 
 
@@ -123,7 +126,7 @@ def command(*arguments: str) -> Said:
 
 def _ended(said: io.StringIO) -> int | None:
     try:
-        cli.main()
+        app.main()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except BaseException:  # noqa: BLE001 (whatever it is, it is what we look for)

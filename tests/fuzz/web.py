@@ -21,7 +21,10 @@ from urllib.parse import quote, urlencode
 
 import psutil
 
-from outbound import callback_tag, db, embedded, schema
+from outbound import db
+from outbound.carrier import callback_tag
+from outbound.database import migrations
+from outbound.local import embedded_servers
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, Environment, World, until
 from tests.digest import digest
 from tests.fuzz.result import Result
@@ -98,7 +101,7 @@ def _target() -> Iterator[Target]:
         "OUTBOUND_SCHEMA": "public",
     }
     try:
-        with embedded.servers(directory, postgres=True, broker=True, durable=False) as servers:
+        with embedded_servers.servers(directory, postgres=True, broker=True, durable=False) as servers:
             urls = {"DATABASE_URL": servers.database_url or "", "REDIS_URL": servers.redis_url or ""}
             with Environment(**settings, **urls), _web(directory / "web.log", port) as process:
                 world = World(urls["DATABASE_URL"])
@@ -110,7 +113,7 @@ def _target() -> Iterator[Target]:
 
 @contextmanager
 def _web(log: Path, port: int) -> Iterator[psutil.Process]:
-    schema.migrate()
+    migrations.migrate()
     db.close()
     with log.open("wb") as file:
         command = [sys.executable, "-m", "outbound", "web"]

@@ -24,7 +24,7 @@ class Guard:
 GUARDS = (
     Guard(
         "only a claimed call is dialed",
-        "sql/dial.sql",
+        "sql/calls/dial.sql",
         (
             (
                 "where call_log.id = any(:call_ids::bigint[]) and status = 'claimed'",
@@ -36,7 +36,7 @@ GUARDS = (
     ),
     Guard(
         "a redelivered nudge rings no phone again",
-        "sql/dial.sql",
+        "sql/calls/dial.sql",
         (
             (
                 "where call_log.id = any(:call_ids::bigint[]) and status = 'claimed'",
@@ -48,19 +48,19 @@ GUARDS = (
     ),
     Guard(
         "the fence of a put-back",
-        "sql/dial.sql",
+        "sql/calls/dial.sql",
         (("and fence = :fence and call_sid is null", "and :fence = :fence and call_sid is null"),),
         "tests/test_dial.py::test_a_stale_put_back_cannot_move_a_dial_that_somebody_else_began",
     ),
     Guard(
         "a refusal does not overrule a callback",
-        "sql/dial.sql",
+        "sql/calls/dial.sql",
         (("and fence = :fence and call_sid is null", "and fence = :fence"),),
         "tests/test_dial.py::test_a_refusal_that_comes_after_a_callback_adopted_the_call_changes_nothing",
     ),
     Guard(
         "the from-state of a claim",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         (
             (
                 "call_log.id = decided.id and status = 'queued' and paused_at is null and due_at <= now()",
@@ -72,31 +72,31 @@ GUARDS = (
     ),
     Guard(
         "a claim does not wait for a row that somebody holds",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         (("for update skip locked", "for update"),),
         "tests/test_dispatch.py::test_a_row_that_somebody_holds_does_not_stop_the_claim",
     ),
     Guard(
         "no worker, no claim",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         (("where seen_at > now() - make_interval(secs => :worker_silent_s)", "where :worker_silent_s > 0"),),
         "tests/test_dispatch.py::test_nothing_is_claimed_while_no_worker_is_alive",
     ),
     Guard(
         "few claims are outstanding",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         (("- (select count(*) from call_log where status = 'claimed')", ""),),
         "tests/test_dispatch.py::test_no_more_is_claimed_than_the_living_threads_can_soon_dial",
     ),
     Guard(
         "one dispatcher claims at a time",
-        "outbound/dispatch.py",
+        "outbound/calls/dispatch.py",
         (("if not sql.take_turn(connection):", "if sql.take_turn is None:"),),
         "tests/test_races.py::test_nothing_is_claimed_while_another_dispatcher_has_its_turn",
     ),
     Guard(
         "a report of another number adopts no call",
-        "sql/callback.sql",
+        "sql/calls/events.sql",
         (
             (
                 "phone_key(coalesce(told.to_number, call_log.to_number))",
@@ -107,13 +107,13 @@ GUARDS = (
     ),
     Guard(
         "businesses take turns",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         (("order by business_tag, luck", "order by id"),),
         "tests/test_dispatch.py::test_businesses_take_turns_whoever_has_more",
     ),
     Guard(
         "nobody is called before it is due",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         (("and due_at <= now()", ""),),
         "tests/test_dispatch.py::test_a_call_is_not_claimed_before_it_is_due",
     ),
@@ -130,7 +130,7 @@ GUARDS = (
     ),
     Guard(
         "a call that was moved to another time is not claimed at the time before",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         (
             (
                 "call_log.id = decided.id and status = 'queued' and paused_at is null and due_at <= now()",
@@ -142,25 +142,25 @@ GUARDS = (
     ),
     Guard(
         "only a call that waits is moved to another time",
-        "sql/call_again.sql",
+        "sql/calls/call_again.sql",
         (("       and call_log.status = 'queued'\n", ""),),
         "tests/test_call_again.py::test_a_call_that_does_not_wait_is_not_moved",
     ),
     Guard(
         "a call that is live is not made again",
-        "sql/call_again.sql",
+        "sql/calls/call_again.sql",
         (("call_status_rank(status) < 5 as is_live", "false as is_live"),),
         "tests/test_call_again.py::test_a_call_that_is_live_is_not_made_again",
     ),
     Guard(
         "a call that may still be ringing is not made again",
-        "sql/call_again.sql",
+        "sql/calls/call_again.sql",
         (("call_is_in_doubt(status, error_code) and overdue_at is not null as is_in_doubt", "false as is_in_doubt"),),
         "tests/test_call_again.py::test_a_call_that_may_still_be_ringing_is_not_made_again_until_the_carrier_was_asked",
     ),
     Guard(
         "a call that was made again twice is one call",
-        "outbound/call_again.py",
+        "outbound/calls/call_again.py",
         (("            own_key=key,\n", ""),),
         "tests/test_call_again.py::test_a_retry_is_a_new_call_and_pressed_twice_it_is_one",
     ),
@@ -205,19 +205,19 @@ GUARDS = (
     ),
     Guard(
         "a status only moves forward",
-        "sql/callback.sql",
+        "sql/calls/events.sql",
         (("call_status_rank(reported.status) > call_status_rank(call_log.status)", "true"),),
         "tests/test_callback.py",
     ),
     Guard(
         "a report of another call changes nothing",
-        "sql/callback.sql",
+        "sql/calls/events.sql",
         (("or coalesce(call_log.call_sid, told.call_sid) = told.call_sid", "or true"),),
         "tests/test_callback.py",
     ),
     Guard(
         "a late truth does not take a number that another live call holds",
-        "sql/callback.sql",
+        "sql/calls/events.sql",
         (("and other.id <> call_log.id", "and false"),),
         "tests/test_callback.py",
     ),
@@ -229,13 +229,13 @@ GUARDS = (
     ),
     Guard(
         "an overdue claim, not a fresh one, is taken back",
-        "sql/cleanup.sql",
+        "sql/calls/cleanup.sql",
         (("where status = 'claimed' and overdue_at < now()", "where status = 'claimed'"),),
         "tests/test_cleanup.py::test_an_overdue_claim_goes_back_to_the_queue_and_a_fresh_one_stays",
     ),
     Guard(
         "clean-up closes no call that has a call_sid",
-        "sql/cleanup.sql",
+        "sql/calls/cleanup.sql",
         (
             (
                 "       and call_sid is null\n       and overdue_at < now() - make",
@@ -247,13 +247,13 @@ GUARDS = (
     ),
     Guard(
         "clean-up waits until the carrier was asked",
-        "sql/cleanup.sql",
+        "sql/calls/cleanup.sql",
         (("and overdue_at < now() - make_interval(secs => :grace_s)", "and overdue_at < now() and :grace_s > 0"),),
         "tests/test_cleanup.py::test_a_call_without_a_call_sid_is_left_alone_until_the_carrier_was_asked",
     ),
     Guard(
         "each rule is a transaction of its own",
-        "outbound/cleanup.py",
+        "outbound/calls/cleanup.py",
         (("    except Exception:\n        log.exception", "    except ZeroDivisionError:\n        log.exception"),),
         "tests/test_cleanup.py::test_a_rule_that_fails_stops_no_other_rule",
     ),
@@ -265,13 +265,13 @@ GUARDS = (
     ),
     Guard(
         "two hosts do not ask at once",
-        "sql/reconcile.sql",
+        "sql/calls/reconcile.sql",
         (("and (looked_at is null or looked_at < now() - make_interval(secs => :relook_s))", "and :relook_s > 0"),),
         "tests/test_reconcile.py::test_two_hosts_ask_about_a_call_once",
     ),
     Guard(
         "a call that another row has is no candidate",
-        "sql/reconcile.sql",
+        "sql/calls/reconcile.sql",
         (("where not exists (select from call_log where call_log.call_sid = candidate.call_sid)", ""),),
         "tests/test_reconcile.py::test_a_call_at_the_carrier_that_another_row_has_is_no_candidate",
     ),
@@ -301,13 +301,13 @@ GUARDS = (
     ),
     Guard(
         "another host does not confirm the same calls",
-        "sql/confirm.sql",
+        "sql/calls/confirm.sql",
         (("set looked_at = now()\n      from chosen", "set looked_at = looked_at\n      from chosen"),),
         "tests/test_confirm.py::test_two_hosts_confirm_a_call_once",
     ),
     Guard(
         "pages and questions stay within the limit of a minute",
-        "outbound/confirm.py",
+        "outbound/calls/confirm.py",
         (("return self._per_minute - len(spent)", "return self._per_minute"),),
         "tests/test_confirm.py::test_no_minute_has_more_requests_than_the_limit",
     ),
@@ -324,25 +324,25 @@ GUARDS = (
     ),
     Guard(
         "a batch remembers whom it has reached when their call is deleted",
-        "sql/enqueue.sql",
+        "sql/calls/enqueue.sql",
         (("when has_reached and exists (", "when false and exists ("),),
         "tests/test_import_twice.py::test_who_was_reached_by_a_call_that_is_deleted_by_now_is_not_rung_again",
     ),
     Guard(
         "an import holds out who was called lately",
-        "sql/enqueue.sql",
+        "sql/calls/enqueue.sql",
         (("and dialed_at > looks_back_to", "and dialed_at > looks_back_to and false"),),
         "tests/test_import_twice.py::test_who_was_called_lately_by_anything_of_the_business_is_held_out_and_listed",
     ),
     Guard(
         "a file that is wrong as a whole queues nothing",
-        "outbound/enqueue.py",
+        "outbound/calls/enqueue.py",
         (("if place == 0 and not anyway:", "if place == -1 and not anyway:"),),
         "tests/test_import_twice.py::test_a_file_that_is_wrong_as_a_whole_stops_before_anything_is_queued",
     ),
     Guard(
         "a business does not call itself",
-        "sql/enqueue.sql",
+        "sql/calls/enqueue.sql",
         (("when own_key is not null or phone_key(caller) = phone_key(to_number) then 'own_number'", ""),),
         "tests/test_phone_key.py::test_a_business_does_not_call_itself",
     ),
@@ -376,13 +376,13 @@ GUARDS = (
     ),
     Guard(
         "a link to a lead never changes",
-        "sql/lead.sql",
+        "sql/calls/lead.sql",
         (("coalesce(call_log.lead_id, lead.id)", "lead.id"),),
         "tests/test_lead.py::test_the_link_of_a_call_to_its_lead_never_changes",
     ),
     Guard(
         "a lead message without a call_sid is set aside",
-        "outbound/lead.py",
+        "outbound/calls/lead.py",
         (("if not isinstance(call_sid, str) or not call_sid:", "if call_sid is ...:"),),
         "tests/test_lead.py",
     ),
@@ -409,31 +409,31 @@ GUARDS = (
     ),
     Guard(
         "a callback is of the account of its call",
-        "sql/callback.sql",
+        "sql/calls/events.sql",
         (("and (told.source <> 'callback' or coalesce(account_of_call(call_log), '') = any(told.signed_for))", ""),),
         "tests/test_accounts.py::test_a_signature_of_one_account_is_believed_for_its_own_calls_alone",
     ),
     Guard(
         "a verdict of machine detection is of the account of its call",
-        "sql/callback.sql",
+        "sql/calls/events.sql",
         (("coalesce(account_of_call(call_log), '') = any(:signed_for::text[]) as", ":signed_for::text[] <> '{}' as"),),
         "tests/test_accounts.py::test_a_signature_of_one_account_is_believed_for_its_own_calls_alone",
     ),
     Guard(
         "a call that comes in is of the account of its number",
-        "sql/callback.sql",
+        "sql/calls/events.sql",
         (("and coalesce(carrier_account, '') = any(:signed_for::text[])", "and :signed_for::text[] <> '{}'"),),
         "tests/test_accounts.py::test_a_call_that_came_in_is_of_the_account_of_its_number",
     ),
     Guard(
         "a business whose account a worker lacks has no claims",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         (("else workers_without(business.carrier_account, :worker_silent_s) = 0", "else true"),),
         "tests/test_accounts.py::test_one_worker_without_the_credentials_is_enough_to_wait_for",
     ),
     Guard(
         "while one account is in trouble its own calls alone wait",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         (
             ("where not is_default or account_place <= account_room", ""),
             ("then room.account_room > 0", "then true"),
@@ -442,7 +442,7 @@ GUARDS = (
     ),
     Guard(
         "a claim whose account a worker lacks is not begun",
-        "sql/dial.sql",
+        "sql/calls/dial.sql",
         (("and workers_without(account.carrier_account) = 0", ""),),
         "tests/test_accounts.py::test_without_an_accounts_credentials_none_of_its_calls_is_begun_and_all_others_are",
     ),
@@ -454,7 +454,7 @@ GUARDS = (
     ),
     Guard(
         "the accounts of businesses are taken in before dialing goes on",
-        "outbound/recover.py",
+        "outbound/calls/recover.py",
         (("if accounts.credentials(account) is None:", "if False:"),),
         "tests/test_accounts.py::test_after_a_restore_the_calls_of_every_account_are_taken_in",
     ),
@@ -466,7 +466,7 @@ GUARDS = (
     ),
     Guard(
         "a path without a tag is of the version before",
-        "sql/callback.sql",
+        "sql/calls/events.sql",
         (("and (told.is_untagged is not true or takes_untagged(call_log.dialed_at))", ""),),
         "tests/test_one_call.py",
     ),
@@ -478,13 +478,13 @@ GUARDS = (
     ),
     Guard(
         "a call that was never dialed is not moved by a callback",
-        "sql/callback.sql",
+        "sql/calls/events.sql",
         (("and call_log.status in ('queued', 'claimed') as is_never_dialed", "and false as is_never_dialed"),),
         "tests/test_one_call.py",
     ),
     Guard(
         "a call that the carrier is asked about is not dialed",
-        "sql/callback.sql",
+        "sql/calls/events.sql",
         (("paused_at = coalesce(paused_at, now())", "paused_at = paused_at"),),
         "tests/test_one_call.py",
     ),
@@ -531,61 +531,61 @@ GUARDS = (
     ),
     Guard(
         "nobody calls with a neighbour's number",
-        "sql/enqueue.sql",
+        "sql/calls/enqueue.sql",
         (("when business_number.business_id <> placed.business_id then", "when false then"),),
         "tests/test_enqueue.py::test_a_bad_call_is_refused_with_what_to_do",
     ),
     Guard(
         "a date alone is no moment to call",
-        "outbound/moments.py",
+        "outbound/formats/moments.py",
         (("if not day_alone:", "if False:"),),
         "tests/test_moments.py::test_what_is_no_moment_or_may_be_two_is_refused",
     ),
     Guard(
         "an empty date is no moment",
-        "outbound/moments.py",
+        "outbound/formats/moments.py",
         (("if day in _NULL_DATES:", "if False:"),),
         "tests/test_moments.py::test_an_empty_date_as_programs_save_it_is_no_date",
     ),
     Guard(
         "a time zone without a place is refused",
-        "outbound/time_zones.py",
+        "outbound/formats/time_zones.py",
         (("if name not in _NO_PLACES and ", "if "),),
         "tests/test_time_zones.py::test_what_is_no_place_is_refused_with_the_zone_to_use",
     ),
     Guard(
         "a do-not-call list takes every number of a row",
-        "outbound/suppression.py",
+        "outbound/rules/suppression.py",
         (("Numbers.EVERY", "Numbers.FIRST"),),
         "tests/test_columns.py::test_who_asked_not_to_be_called_is_not_called_on_any_number",
     ),
     Guard(
         "below another header nothing is read",
-        "outbound/calls_file.py",
+        "outbound/formats/csv_file.py",
         (("self._foreign = None if again else line", "self._foreign = None"),),
         "tests/test_columns.py::test_a_header_that_comes_again_is_refused_and_below_another_nothing_is_read",
     ),
     Guard(
         "a call is never taken for a title",
-        "outbound/csv_header.py",
+        "outbound/formats/csv_header.py",
         (("if any(map(is_number, cells)):", "if False:"),),
         "tests/test_columns.py::test_a_call_is_never_taken_for_a_title",
     ),
     Guard(
         "a worker refuses an old schema",
-        "outbound/worker.py",
-        (("schema.require()", "pass"),),
+        "outbound/processes/worker.py",
+        (("migrations.require()", "pass"),),
         "tests/test_worker.py::test_a_worker_refuses_a_schema_older_than_it_needs",
     ),
     Guard(
         "a worker process dies with its master from the first moment on",
-        "outbound/worker.py",
+        "outbound/processes/worker.py",
         (("        _die_with_master()\n        logs.set_up()", "        logs.set_up()"),),
         "tests/test_worker.py::test_a_worker_that_is_killed_while_the_database_is_silent_leaves_nothing_running",
     ),
     Guard(
         "duties go on when the host's clock is set back",
-        "outbound/scheduler.py",
+        "outbound/processes/scheduler.py",
         (("duty.modify(next_run_time=datetime.now(UTC))", "pass"),),
         "tests/test_scheduler.py::test_every_duty_goes_on_whatever_the_hosts_clock_is_set_to",
     ),
@@ -597,7 +597,7 @@ GUARDS = (
     ),
     Guard(
         "tables that outbound did not make are not migrated",
-        "outbound/schema.py",
+        "outbound/database/migrations.py",
         (("            refuse_foreign(connection)  # before yoyo", "            pass  # before yoyo"),),
         "tests/test_foreign.py",
     ),
@@ -649,7 +649,7 @@ GUARDS = (
     ),
     Guard(
         "one migration at a time",
-        "sql/schema.sql",
+        "sql/database/migrations.sql",
         (
             (
                 "select pg_try_advisory_lock(hashtext('outbound.migrate'), hashtext(coalesce(current_schema(), '')))",
@@ -672,49 +672,49 @@ GUARDS = (
     ),
     Guard(
         "a from-number has no more live calls than it may",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         (("where number_place <= number_room", "where true"),),
         "tests/test_limits.py::test_no_more_calls_are_live_at_once_than_the_cap_allows[number]",
     ),
     Guard(
         "a campaign has no more live calls than it may",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         (("where campaign_place <= campaign_room", "where true"),),
         "tests/test_limits.py::test_no_more_calls_are_live_at_once_than_the_cap_allows[campaign]",
     ),
     Guard(
         "a business has no more live calls than it may",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         (("where business_place <= business_room", "where true"),),
         "tests/test_limits.py::test_no_more_calls_are_live_at_once_than_the_cap_allows[business]",
     ),
     Guard(
         "a call costs its scopes a token",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         (("coalesce(scope.tokens - calls, 0)", "coalesce(scope.tokens, 0)"),),
         "tests/test_limits.py::test_tokens_are_spent_in_the_claim_and_come_back_with_time",
     ),
     Guard(
         "what stands in a call's way is looked for",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         (("        as obstacle on true\n", "        as obstacle on false\n"),),
         "tests/test_suppression.py::test_a_suppressed_call_says_so_is_counted_and_is_never_nudged",
     ),
     Guard(
         "a call that something stands in the way of is not claimed",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         (("code is null", "true"),),
         "tests/test_window.py::test_a_call_outside_its_hours_waits_for_them_and_is_dialed_then",
     ),
     Guard(
         "a window stays open until the phone has stopped ringing",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         ((":claim_s::float8 + :ring_s::float8", ":claim_s::float8 + 0 * :ring_s::float8"),),
         "tests/test_window.py::test_a_call_that_would_ring_past_closing_time_is_not_begun",
     ),
     Guard(
         "a number that was suppressed since the claim is not dialed",
-        "sql/dial.sql",
+        "sql/calls/dial.sql",
         (("and not is_suppressed(to_number, business_id, campaign_id)", ""),),
         "tests/test_suppression.py::test_a_call_that_was_claimed_when_a_file_named_its_number_rings_no_phone",
     ),
@@ -732,49 +732,49 @@ GUARDS = (
     ),
     Guard(
         "nobody whose call is live is forgotten",
-        "outbound/person.py",
+        "outbound/calls/person.py",
         (("        _refuse_live(sql.lock_calls(connection, **search))\n", ""),),
         "tests/test_person.py::test_somebody_whose_call_is_live_is_not_forgotten_yet",
     ),
     Guard(
         "what was being written while somebody was forgotten goes too",
-        "outbound/person.py",
+        "outbound/calls/person.py",
         (("    _sweep_late(transaction, phone, who, receipt)\n", ""),),
         "tests/test_person.py::test_a_call_that_was_being_written_meanwhile_goes_too",
     ),
     Guard(
         "an entry of the audit that was changed is found",
-        "sql/audit.sql",
+        "sql/rules/audit.sql",
         (("and link.content <> audit_content(entry.who, entry.key, entry.details)", "and false"),),
         "tests/test_audit.py::test_the_first_entry_that_was_touched_is_named",
     ),
     Guard(
         "details of the audit that nobody may have blanked are found",
-        "sql/audit.sql",
+        "sql/rules/audit.sql",
         (("and (entry.source, entry.id) not in (select source, id from erased)", "and false"),),
         "tests/test_audit.py::test_the_first_entry_that_was_touched_is_named",
     ),
     Guard(
         "nothing is begun while the carrier is in trouble",
-        "sql/dial.sql",
+        "sql/calls/dial.sql",
         (("or carrier_hold_until > now() and (scope", "or false and (scope"),),
         "tests/test_breaker.py::test_a_call_that_was_claimed_before_a_hold_is_not_begun_during_it",
     ),
     Guard(
         "whom an operator hung up on is not tried again",
-        "sql/callback.sql",
+        "sql/calls/events.sql",
         (("and moved.hang_up is null", "and true"),),
         "tests/test_ladder.py::test_whom_an_operator_hung_up_on_is_not_tried_again",
     ),
     Guard(
         "a campaign that has ended tries nobody again",
-        "sql/callback.sql",
+        "sql/calls/events.sql",
         (("and coalesce(campaign.ends_at > now(), true)", "and true"),),
         "tests/test_ladder.py::test_a_paused_campaign_keeps_its_next_attempt_and_an_ended_one_has_none",
     ),
     Guard(
         "each kind of end has its own place in the ladder",
-        "sql/callback.sql",
+        "sql/calls/events.sql",
         (("and earlier.status = moved.status)", "and true)"),),
         "tests/test_ladder.py::test_the_n_th_end_of_its_kind_takes_the_n_th_wait_and_then_nobody_is_tried_again",
     ),
@@ -848,7 +848,7 @@ GUARDS = (
     ),
     Guard(
         "a refresh opens no day that an operator closed",
-        "sql/window.sql",
+        "sql/rules/calling_window.sql",
         (
             (
                 "on conflict (window_id, day) do nothing",
@@ -860,73 +860,73 @@ GUARDS = (
     ),
     Guard(
         "a pause waits for the claim that is being made",
-        "outbound/control.py",
+        "outbound/rules/control.py",
         (("    sql.wait_for_turn(connection)\n    claims = ", "    claims = "),),
         "tests/test_control.py::test_a_claim_that_began_before_the_pause_does_not_outlive_it",
     ),
     Guard(
         "a call that our own clock calls recent is kept",
-        "sql/retention.sql",
+        "sql/calls/retention.sql",
         (("and greatest(call_log.created_at, call_log.dialed_at) < past.moment", ""),),
         "tests/test_retention.py::test_what_the_carrier_calls_old_and_our_clock_does_not_is_kept",
     ),
     Guard(
         "a call that somebody has still to look at is kept",
-        "sql/retention.sql",
+        "sql/calls/retention.sql",
         (("and call_log.overdue_at is null", ""),),
         "tests/test_retention.py::test_a_call_whose_lead_is_not_made_or_whose_end_is_in_doubt_is_kept",
     ),
     Guard(
         "attempts are kept as long as their ladder needs them",
-        "sql/retention.sql",
+        "sql/calls/retention.sql",
         (("where (kin.id = call_log.retry_of or", "where false and (kin.id = call_log.retry_of or"),),
         "tests/test_retention.py::test_a_ladder_of_which_an_attempt_is_recent_or_waits_keeps_all_of_them",
     ),
     Guard(
         "a first attempt goes last",
-        "sql/retention.sql",
+        "sql/calls/retention.sql",
         (("and not exists (select from call_log as attempt where attempt.retry_of = call_log.id)", ""),),
         "tests/test_retention.py::test_a_ladder_goes_as_a_whole_its_first_attempt_last",
     ),
     Guard(
         "retention waits for nobody",
-        "sql/retention.sql",
+        "sql/calls/retention.sql",
         (("for update of call_log skip locked", "for update of call_log"),),
         "tests/test_retention.py::test_a_row_that_somebody_holds_is_left_for_the_next_round",
     ),
     Guard(
         "a contact's field chooses no number and no address",
-        "outbound/voice.py",
+        "outbound/formats/twiml_template.py",
         (("if len(_FIELD.findall(twiml)) !=", "if 0 >"),),
         "tests/test_campaign.py::test_a_field_may_stand_only_in_what_is_said",
     ),
     Guard(
         "the account has no more live calls than it may",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         (("      limit (select free from room))", "    )"),),
         "tests/test_limits.py::test_the_cap_of_the_account_holds_over_all_businesses_and_numbers",
     ),
     Guard(
         "a call that may not be dialed takes up no room",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         (("             where code is null) as in_campaign", "             ) as in_campaign"),),
         "tests/test_limits.py::test_who_may_not_be_dialed_takes_up_no_room",
     ),
     Guard(
         "a call that an operator paused is not claimed",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         (("and paused_at is null", ""),),
         "tests/test_dispatch.py::test_a_call_that_is_paused_is_not_claimed_with_the_others_of_its_lane",
     ),
     Guard(
         "a claim of a scope that was paused since is not dialed",
-        "sql/dial.sql",
+        "sql/calls/dial.sql",
         (("(state <> 'running'\n", "(false\n"),),
         "tests/test_dial.py::test_a_claim_of_a_scope_that_is_paused_rings_nobody",
     ),
     Guard(
         "a paced claim is dialed in its moment or not at all",
-        "sql/dial.sql",
+        "sql/calls/dial.sql",
         (("coalesce(dial_by, overdue_at) >= now()", "true"),),
         "tests/test_dial.py::test_a_claim_whose_moment_has_passed_rings_nobody_and_waits_for_its_next_turn",
     ),
@@ -958,25 +958,25 @@ GUARDS = (
     ),
     Guard(
         "what is claimed when a hold begins is taken back",
-        "sql/dial.sql",
+        "sql/calls/dial.sql",
         (("     where holds\n       and case", "     where false\n       and case"),),
         "tests/test_breaker.py::test_a_hold_takes_back_what_is_claimed_so_that_only_the_trial_is_dialed_after_it",
     ),
     Guard(
         "a call that ended lately is kept",
-        "sql/retention.sql",
+        "sql/calls/retention.sql",
         (("where call_log.ended_at < past.moment", "where true"),),
         "tests/test_retention.py::test_a_call_that_waited_long_and_ended_lately_is_kept",
     ),
     Guard(
         "a call that makes the claim raise is set aside",
-        "outbound/dispatch.py",
+        "outbound/calls/dispatch.py",
         (("if not db.transact(_set_aside_odd_heads, line):", "if line is not ...:"),),
         "tests/test_poison.py::test_an_odd_row_that_cannot_even_be_closed_is_kept_out_of_every_claim",
     ),
     Guard(
         "a call that was set aside is claimed no more",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         (("and not exists (select from call_set_aside where call_id = call_log.id)", ""),),
         "tests/test_poison.py::test_an_odd_row_that_cannot_even_be_closed_is_kept_out_of_every_claim",
     ),
@@ -999,37 +999,37 @@ GUARDS = (
     ),
     Guard(
         "a restored claim is not dialed",
-        "sql/dial.sql",
+        "sql/calls/dial.sql",
         (("(select may_dial from database)\n           and ", ""),),
         "tests/test_recover.py::test_a_claim_that_was_restored_is_not_dialed_even_before_a_dispatcher_looks",
     ),
     Guard(
         "a copied database dials nobody",
-        "outbound/dispatch.py",
+        "outbound/calls/dispatch.py",
         (("if not identity.is_known(connection):", "if identity.is_known is None:"),),
         "tests/test_recover.py::test_a_copy_of_a_database_stops_at_the_first_look",
     ),
     Guard(
         "a database that forgot dials dials nobody",
-        "outbound/identity.py",
+        "outbound/database/identity.py",
         (("if forgotten and not db.with_connection(is_known):", "if forgotten and is_known is None:"),),
         "tests/test_recover.py::test_a_worker_that_knows_of_more_dials_than_the_database_dials_nobody",
     ),
     Guard(
         "a recovery that broke off begins where it began",
-        "sql/recover.sql",
+        "sql/calls/recover.sql",
         (("select least(noted.since, :since) from noted;", "select :since::timestamptz from noted;"),),
         "tests/test_recover.py::test_a_run_that_broke_off_does_not_make_the_next_one_begin_later",
     ),
     Guard(
         "what was held in the backup may have been dialed since",
-        "sql/recover.sql",
+        "sql/calls/recover.sql",
         (("case when own.held_by is null then own.due_at end", "own.due_at"),),
         "tests/test_recover.py::test_a_call_that_was_held_in_the_backup_and_let_go_later_is_not_dialed_again",
     ),
     Guard(
         "a list that breaks off shows no call's absence",
-        "outbound/reconcile.py",
+        "outbound/calls/reconcile.py",
         (("    return None\n\n\ndef _those_of", "    return listed\n\n\ndef _those_of"),),
         "tests/test_confirm.py::test_a_list_that_does_not_tell_of_all_is_no_absence[1-False]",
     ),
@@ -1078,7 +1078,7 @@ GUARDS = (
     Guard(
         "an address that leads to another schema is refused",
         "outbound/db.py",
-        (("    session.refuse_another_schema(schema, path)\n", ""),),
+        (("    db_session.refuse_another_schema(schema, path)\n", ""),),
         "tests/test_own_schema.py::test_an_address_that_names_another_schema_is_refused[public]",
     ),
     Guard(
@@ -1089,13 +1089,13 @@ GUARDS = (
     ),
     Guard(
         "dispatchers of two schemas do not keep each other waiting",
-        "sql/dispatch.sql",
+        "sql/calls/dispatch.sql",
         (("(hashtext('outbound.dispatch'), 'call_log'::regclass::int)", "(hashtext('outbound.dispatch'), 0)"),),
         "tests/test_own_schema.py::test_two_schemas_of_one_database_share_no_lock",
     ),
     Guard(
         "adopt: a job that an old worker took is not taken over",
-        "sql/adopt_jobs.sql",
+        "sql/adopt/jobs.sql",
         (
             (
                 "where old_job.id = any(:ids::bigint[]) and old_job.status = 'queued'\n     order by",
@@ -1106,7 +1106,7 @@ GUARDS = (
     ),
     Guard(
         "adopt: a job whose phone may have rung here never waits there again",
-        "sql/adopt_jobs.sql",
+        "sql/adopt/jobs.sql",
         (("and (attempt.dialed_at is not null or attempt.call_sid is not null)", "and false"),),
         "tests/test_adopt.py::test_a_job_whose_phone_may_have_rung_never_waits_again",
     ),
@@ -1118,13 +1118,13 @@ GUARDS = (
     ),
     Guard(
         "adopt: nothing is claimed while all is given back",
-        "sql/adopt_jobs.sql",
+        "sql/adopt/jobs.sql",
         (("(hashtext('outbound.dispatch'), 'call_log'::regclass::int)", "(hashtext('outbound.dispatch'))"),),
         "tests/test_adopt.py::test_a_claim_that_began_before_the_undo_keeps_everything_from_being_given_back",
     ),
     Guard(
         "adopt: what is taken over is not written back to the old tables",
-        "sql/adopt.sql",
+        "sql/adopt/batches.sql",
         (("set_config('outbound.bridge', 'off', true)", "set_config('outbound.bridge', 'on', true)"),),
         "tests/test_adopt.py::test_what_was_given_back_is_as_it_was_to_the_byte",
     ),
@@ -1153,7 +1153,7 @@ GUARDS = (
     ),
     Guard(
         "a destination that was closed since the claim is not dialed",
-        "sql/dial.sql",
+        "sql/calls/dial.sql",
         (("           and (select fault is null from destination_fault(to_number, business_id))\n", ""),),
         "tests/test_destination.py::test_a_destination_that_was_closed_after_the_claim_is_not_dialed",
     ),
@@ -1183,19 +1183,19 @@ GUARDS = (
     ),
     Guard(
         "a call in the air counts with all its time",
-        "sql/dial.sql",
+        "sql/calls/dial.sql",
         (("from begun where status = 'initiated' order by id\n    on", "from begun where false order by id\n    on"),),
         "tests/test_spend.py::test_a_call_counts_its_time_limit_until_it_has_ended_and_then_its_minutes",
     ),
     Guard(
         "a call of unknown outcome counts until the carrier must have ended it",
-        "sql/spend.sql",
+        "sql/rules/spend.sql",
         (("else not coalesce(call_awaits_truth", "else true or not coalesce(call_awaits_truth"),),
         "tests/test_spend.py::test_an_unknown_outcome_keeps_its_place_until_the_carrier_must_have_ended_it",
     ),
     Guard(
         "a call that is begun again keeps its reservation",
-        "sql/spend.sql",
+        "sql/rules/spend.sql",
         (("then spend_reserved.dialed_at < now() - interval '1 min'", "then true"),),
         "tests/test_spend.py::test_a_call_that_came_back_unsent_counts_no_more",
     ),

@@ -1,0 +1,1 @@
+"""What happens to a call, from the queue to the lead."""

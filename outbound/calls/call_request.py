@@ -1,0 +1,210 @@
+"""What is meant by a call that somebody asks for: its numbers, its moment, its contact; or why it cannot be."""
+
+import json
+import zoneinfo
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import NamedTuple
+
+from outbound.db import Row
+from outbound.formats import moments, phone_numbers, plain_text, time_zones, twiml_template
+from outbound.formats.csv_file import is_text
+
+KEY_MAX = 255  # characters; an index entry has room for this many, whatever they are
+ID_DIGITS_MAX = 19  # a bigint has no more
+_BIGINT_MAX = 2**63 - 1
+PAST_MAX = timedelta(days=2 * 365)  # of `at`: what was due longer ago is a slip, or somebody's old list
+AHEAD_MAX = timedelta(days=10 * 365)
+FIELDS_MAX = 50  # of a contact
+FIELD_MAX = 1000  # characters of one, and of its name a tenth
+CONTACT_MAX = 8192  # bytes of all of them as JSON, which each attempt carries with it
+
+AGAIN = "again:"  # the keys of calls that an operator has made again
+_OWN_KEYS = ("retry:", AGAIN)  # and of further attempts
+_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
+class BadCall(ValueError):
+    """The call cannot be put in the queue; the message says why and what to do, and nothing was changed."""
+
+
+class DoubtfulDay(BadCall):
+    """`at` may be two days; whoever knows whether day or month comes first can read it."""
+
+
+class NewCall(NamedTuple):
+    """A call as call_log takes it; numbers in E.164, the moment in UTC."""
+
+    business_id: int
+    from_number: str | None  # None: the one of the campaign's that suits the callee
+    to_number: str
+    due_at: datetime | None
+    idempotency_key: str | None
+    contact: str | None  # JSON
+    time_zone: str | None
+    note: str | None = None  # what was made of a moment that the clocks of that day leave in doubt
+    zone: str | None = None  # whose clocks `due_at` was read by, unless it had an offset
+
+
+def read(
+    caller: Row,
+    to_number: str,
+    from_number: str | None,
+    due_at: datetime | str | None,
+    key: str | None,
+    contact: Mapping[str, str] | None,
+    time_zone: str | None,
+    zone_of: Callable[[str], str | None],
+    order: moments.Order | None = None,
+) -> NewCall:
+    """
+    A call as who makes it means it, which is a row of find_caller; or raise BadCall.
+
+    A moment without an offset is by the callee's clocks, where *time_zone* or *zone_of* their number tells which those
+    are, else by the business's.  Of a date that may be two days, `order` says which comes first, the day or the month;
+    without it, DoubtfulDay.
+    """
+    to = _number(to_number, caller, "to")
+    stated = _callees_zone(time_zone)
+    zone = (stated or zone_of(to) or caller.time_zone) if due_at else None
+    due = _due(due_at, caller, zone, order)
+    return NewCall(
+        caller.id,
+        _caller(from_number, caller),
+        to,
+        due and due.at,
+        _key(key),
+        _contact(contact, caller),
+        stated,
+        due and due.note and f"`at` {due.note}",
+        zone,
+    )
+
+
+def row_id(value: str | int | None, what: str) -> int:
+    """The id of a business or a campaign as it is written in a file, or raise BadCall."""
+    if isinstance(value, str) and value.isdecimal() and len(value) <= ID_DIGITS_MAX:
+        value = int(value)
+    if isinstance(value, int) and 0 <= value <= _BIGINT_MAX:
+        return value
+    raise BadCall(f"`{what}` is not the id of one: see `outbound {what} list`")
+
+
+def _number(text: str, business: Row, column: str) -> str:
+    try:
+        return phone_numbers.read(text, business.default_region)
+    except phone_numbers.NoPhoneNumber as refusal:
+        raise BadCall(f"`{column}` {refusal}") from None
+
+
+def is_number(text: str, business: Row) -> bool:
+    """Is this a phone number, as the business writes them?"""
+    try:
+        return bool(_number(text, business, "to"))
+    except BadCall:
+        return False
+
+
+def _caller(text: str | None, business: Row) -> str | None:
+    if text:
+        return _number(text, business, "from")
+    if business.campaign_calls:
+        return None
+    if business.own_number is None:
+        raise BadCall(f"business {business.id} has no number of its own: give a from number")
+    return str(business.own_number)
+
+
+def moment(value: datetime | str | None, column: str, business_id: int, time_zone: str) -> datetime | None:
+    """
+    A moment in UTC; without an offset it is in the business's time zone, and a date alone is its beginning there.
+
+    Raises BadCall.
+    """
+    return _moment(value, column, business_id, time_zone, day_alone=True).at if value else None
+
+
+def _due(
+    value: datetime | str | None, caller: Row, zone: str | None, order: moments.Order | None
+) -> moments.Moment | None:
+    """When a call is due.  A date alone would be midnight, an hour at which nobody wants to be called."""
+    if not value:
+        return None
+    due = _moment(value, "at", caller.id, zone or caller.time_zone, order=order)
+    now = datetime.now(UTC)  # of a horizon, not of a deadline: any clock will do
+    if due.at < now - PAST_MAX:
+        raise BadCall(f"`at` lies more than {PAST_MAX.days // 365} years in the past: leave it empty to call at once")
+    if due.at > now + AHEAD_MAX:
+        raise BadCall(f"`at` lies more than {AHEAD_MAX.days // 365} years ahead: give an earlier moment")
+    return due
+
+
+def _moment(
+    value: datetime | str,
+    column: str,
+    business_id: int,
+    time_zone: str,
+    *,
+    day_alone: bool = False,
+    order: moments.Order | None = None,
+) -> moments.Moment:
+    try:
+        return moments.read(value, time_zone, day_alone=day_alone, order=order)
+    except moments.DoubtfulDay as fault:
+        raise DoubtfulDay(f"`{column}` {fault}") from None
+    except moments.BadMoment as fault:
+        raise BadCall(f"`{column}` {fault}") from None
+    except moments.NoSuchZone:
+        hint = f"`outbound business set {business_id} --time-zone …`, or give `{column}` with an offset"
+        raise BadCall(f"the time zone of business {business_id} is unknown: {hint}") from None
+
+
+def _key(key: str | None) -> str | None:
+    if key and (len(key) > KEY_MAX or not is_text(key)):
+        raise BadCall(f"`key` must be text of {KEY_MAX} characters at most")
+    if key and (fault := plain_text.fault(key)):
+        raise BadCall(f"`key` {fault}")
+    if key and key.startswith(_OWN_KEYS):
+        raise BadCall(f"`key` may not begin with {key.split(':')[0]}: which is how further attempts are named")
+    return key or None
+
+
+def _contact(contact: Mapping[str, str] | None, caller: Row) -> str | None:
+    """What is known of the callee, by the names that placeholders use, as JSON; nothing where every field is empty."""
+    known = {
+        twiml_template.field_name(name): plain_text.cell(value) if isinstance(value, str) else value
+        for name, value in (contact or {}).items()
+        if value
+    }
+    if len(known) > FIELDS_MAX:
+        raise BadCall(f"a contact has at most {FIELDS_MAX} fields")
+    for place, (name, value) in enumerate(known.items(), start=1):
+        is_good = isinstance(value, str) and len(value) <= FIELD_MAX and is_text(value)
+        if not (is_good and name and len(name) <= FIELD_MAX // 10 and is_text(name)):
+            raise BadCall(f"field {place} of the contact must be text of {FIELD_MAX} characters at most")
+        if fault := plain_text.cell_fault(value):
+            raise BadCall(f"field {place} of the contact {fault}")
+    written = _json(known) if known else ""
+    if len(written.encode()) > CONTACT_MAX:
+        raise BadCall(f"the contact's fields have more than {CONTACT_MAX} bytes in all")
+    said = len(twiml_template.render(caller.twiml, known) or "")
+    if said > twiml_template.TWIML_MAX:
+        raise BadCall(
+            f"with this contact's fields the TwiML has {said} characters: {twiml_template.TWIML_MAX} are allowed"
+        )
+    return written or None
+
+
+def _callees_zone(name: str | None) -> str | None:
+    if not name or not name.strip():
+        return None
+    try:
+        return time_zones.present(name, _known_zones())
+    except time_zones.BadTimeZone as fault:
+        raise BadCall(f"`time_zone` {fault}") from None
+
+
+@cache
+def _known_zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())

@@ -1,0 +1,331 @@
+"""Calls that somebody looks for, newest first, and the end of those that wait or ring."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from outbound import db, logs, names, os_user
+from outbound.call import FINAL, IN_THE_AIR, STATUSES, WAITING
+from outbound.formats import moments, plain_text
+from outbound.rules import control
+
+sql = db.statements("calls/call_search")
+log = logs.get("call_search")
+
+LIMIT_MAX = 1_000_000  # calls that one command shows
+PAGE_MAX = 1000  # calls that one statement gives
+SCAN_MAX = 100_000  # calls that one statement looks at, where no index has all that is asked for
+SCANS_MAX = 5  # such statements that one command waits for before it says how far it came
+PASSES_MAX = 5  # of a cancel: what was between two statuses during one is found by the next
+TEXT_MAX = 200  # characters of what is asked for
+_AGAIN_S = 40  # for a database that is away in the middle of a cancel
+
+GROUPS = {"waiting": WAITING, "in-the-air": IN_THE_AIR, "live": WAITING + IN_THE_AIR, "ended": FINAL}
+CANCELABLE = ("queued", "claimed", "initiated", "ringing")
+
+
+class BadSearch(ValueError):
+    """What was asked for is wrong; the message says what, and nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """
+    What somebody looks for, as they write it; what is None does not matter.
+
+    number: in any writing; without a country code in `region`, else in the one of the businesses.
+    statuses: STATUSES and GROUPS.  business, campaign: names or ids.  batch: the name of an import, or its id.
+    since, until: from the first moment on, and before the second, a call ended, was dialed, or is due; without an
+    offset they are in the business's time zone.
+    """
+
+    number: str | None = None
+    region: str | None = None
+    statuses: Sequence[str] = ()
+    campaign: str | int | None = None
+    batch: str | None = None
+    business: str | int | None = None
+    since: datetime | str | None = None
+    until: datetime | str | None = None
+    answered_by: str | None = None
+    error_code: str | None = None
+
+
+class Wanted(NamedTuple):
+    """The same as the statement takes it."""
+
+    number: str | None
+    business_id: int | None
+    campaign_id: int | None
+    statuses: list[str] | None
+    error_code: str | None
+    answered_by: str | None
+    batch_id: int | None
+    since: datetime | None
+    until: datetime | None
+
+    @property
+    def is_everything(self) -> bool:
+        """Is nothing asked for?"""
+        return all(value is None for value in self)
+
+
+class Place(NamedTuple):
+    """Where a page ends: the next begins behind it."""
+
+    at: datetime
+    id: int
+
+    def __str__(self) -> str:
+        return f"{self.at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}/{self.id}"
+
+
+class Page(NamedTuple):
+    """
+    Some calls, newest first, as rows of find_calls and, where the role may see them, of words_of_calls.
+
+    `next` is where the next page begins, None behind the last call; `is_cut` says that the search ended before it found
+    as many as were asked for.
+    """
+
+    calls: list[dict[str, Any]]
+    next: Place | None
+    is_cut: bool
+
+
+class Canceled(NamedTuple):
+    """How many calls waited, rang, and were left alone, as somebody was talking."""
+
+    waiting: int
+    ringing: int
+    talking: int
+
+
+def read(asked: Asked, *, tell: Callable[[str], None] = lambda _: None) -> Wanted:
+    """
+    What is asked for, with names resolved.
+
+    Args:
+        tell: called with each moment as it was understood.
+
+    Raises:
+        BadSearch: a status, a moment or a text is none.
+        NoSuchName: nothing is named so, or several things are.
+    """
+    business_id = names.maybe("business", asked.business, is_strict=True)
+    campaign_id = names.maybe("campaign", asked.campaign, business_id=business_id, is_strict=True)
+    number = asked.number and names.number_of(asked.number, region=asked.region, business_id=business_id)
+    for what, text in (("--batch", asked.batch), ("--answered-by", asked.answered_by), ("--error", asked.error_code)):
+        if text is not None and (not text.strip() or len(text) > TEXT_MAX or plain_text.fault(text)):
+            raise BadSearch(f"{what} is one line of 1 to {TEXT_MAX} characters")
+    batch_id = None
+    if asked.batch is not None:
+        batch_id = names.batch(asked.batch, business_id=business_id, campaign_id=campaign_id)
+    zone = _zone(business_id, asked)
+    since, until = _moment("--since", asked.since, zone), _moment("--until", asked.until, zone)
+    if since and until and since >= until:
+        raise BadSearch("--since must lie before --until")
+    for what, moment in (("since", since), ("until", until)):
+        if moment is not None:
+            tell(f"{what}: {moments.shown(moment, zone)}")
+    return Wanted(
+        number or None,
+        business_id,
+        campaign_id,
+        _statuses(asked.statuses),
+        asked.error_code,
+        asked.answered_by,
+        batch_id,
+        since,
+        until,
+    )
+
+
+def find(wanted: Wanted, *, limit: int, before: Place | None = None) -> Page:
+    """
+    The newest calls that are wanted, *limit* of them at most.
+
+    Raises BadSearch where the limit is none.
+    """
+    if not 1 <= limit <= LIMIT_MAX:
+        raise BadSearch(f"--limit is a whole number from 1 to {LIMIT_MAX}")
+    calls: list[dict[str, Any]] = []
+    scans = 0
+    for page in pages(wanted, before=before, page_max=min(limit, PAGE_MAX)):
+        calls += page.calls
+        if len(calls) >= limit:
+            more = page.next is not None or len(calls) > limit
+            calls = calls[:limit]
+            return Page(calls, _place(calls[-1]) if more else None, is_cut=False)
+        scans += page.is_cut
+        if scans == SCANS_MAX:
+            return Page(calls, page.next, is_cut=True)
+    return Page(calls, None, is_cut=False)
+
+
+def pages(wanted: Wanted, *, before: Place | None = None, page_max: int = PAGE_MAX) -> Iterator[Page]:
+    """Page after page of the calls that are wanted; each is a statement, and looks at a bounded number of calls."""
+    sees_numbers = names.sees_numbers()
+    while True:
+        page = _page(wanted, before, page_max, sees_numbers=sees_numbers)
+        yield page
+        if page.next is None:
+            return
+        before = page.next
+
+
+def place_of(text: str) -> Place:
+    """Where a page ended, as it was printed; or raise BadSearch."""
+    moment, _, call_id = text.strip().rpartition("/")
+    try:
+        at = datetime.fromisoformat(moment)
+        if at.tzinfo is None or not 0 <= int(call_id) <= names.ID_MAX:
+            raise ValueError
+        return Place(at, int(call_id))
+    except ValueError:
+        raise BadSearch("--before is what the page before said, like 2026-11-30T09:00:00.000000Z/812") from None
+
+
+def _page(wanted: Wanted, before: Place | None, page_max: int, *, sees_numbers: bool) -> Page:
+    rows = db.run(
+        sql.find_calls,
+        **wanted._asdict(),
+        before_at=before and before.at,
+        before_id=before and before.id,
+        page_max=page_max,
+        scan_max=SCAN_MAX,
+    )
+    calls = [row._asdict() for row in rows if row.id is not None]
+    cut = next((Place(row.at, row.cut_id) for row in rows if row.id is None), None)
+    words = {}
+    if sees_numbers and calls:
+        found = db.run(sql.words_of_calls, call_ids=[call["id"] for call in calls])
+        words = {row.id: row._asdict() for row in found}
+    for call in calls:
+        del call["cut_id"]
+        call.update(words.get(call["id"], {}))
+    is_full = len(calls) == page_max
+    end = _place(calls[-1]) if is_full else cut
+    # A search that was led by just what was asked for was cut because the page is full, and goes on without a word.
+    return Page(calls, end, is_cut=not is_full and cut is not None)
+
+
+def _place(call: dict[str, Any]) -> Place:
+    return Place(call["at"], call["id"])
+
+
+def _statuses(given: Sequence[str]) -> list[str] | None:
+    asked = [word.strip().lower() for text in given for word in text.split(",")]
+    for word in asked:
+        if word not in (*STATUSES, *GROUPS):
+            raise BadSearch(f"--status is one of {', '.join((*STATUSES, *GROUPS))}")
+    chosen = {status for word in asked for status in GROUPS.get(word, (word,))}
+    return [status for status in STATUSES if status in chosen] or None
+
+
+def _zone(business_id: int | None, asked: Asked) -> str | None:
+    """By which clocks a moment without an offset is meant: the business's, or those of all businesses."""
+    if asked.since is None and asked.until is None:
+        return None
+    zones = [row.time_zone for row in db.run(sql.zones, business_id=business_id)]
+    return zones[0] if len(zones) == 1 else None
+
+
+def _moment(what: str, value: datetime | str | None, zone: str | None) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        return moments.read(value, zone, day_alone=True).at
+    except moments.BadMoment as fault:
+        more = "" if zone else "; or name the --business whose clocks are meant"
+        raise BadSearch(f"{what} {fault}{more}") from None
+    except moments.NoSuchZone:
+        raise BadSearch(f"the time zone of the business is unknown: give {what} with an offset, like +02:00") from None
+
+
+def to_cancel(wanted: Wanted) -> Wanted:
+    """Those of the wanted calls that a cancel is about; or raise BadSearch where none can be."""
+    if wanted.is_everything:
+        raise BadSearch("say which calls: by --number, --campaign, --batch …; or `outbound cancel everything`")
+    chosen = [status for status in wanted.statuses or CANCELABLE if status in CANCELABLE]
+    if not chosen:
+        raise BadSearch(f"only calls that wait or ring can be canceled: {', '.join(CANCELABLE)}")
+    return wanted._replace(statuses=chosen)
+
+
+def scope_of(wanted: Wanted) -> control.Scope | None:
+    """Everything, or the business or campaign, whose calls are all wanted: it is held while they end; else None."""
+    others = wanted._replace(business_id=None, campaign_id=None, statuses=None)
+    if not others.is_everything or wanted.statuses != list(CANCELABLE):
+        return None
+    if wanted.campaign_id is not None:
+        return control.Scope("campaign", str(wanted.campaign_id))
+    if wanted.business_id is not None:
+        return control.Scope("business", str(wanted.business_id))
+    return control.Scope("account", "")
+
+
+def count_to_cancel(wanted: Wanted) -> Canceled:
+    """How many calls `cancel` would close, end, and leave alone; changes nothing."""
+    counts = dict.fromkeys((*CANCELABLE, "in-progress"), 0)
+    statuses = to_cancel(wanted).statuses or []
+    talking = ["in-progress"] if wanted.statuses is None else []
+    for page in pages(wanted._replace(statuses=[*statuses, *talking])):
+        for call in page.calls:
+            counts[call["status"]] += 1
+    waiting, ringing = counts["queued"] + counts["claimed"], counts["initiated"] + counts["ringing"]
+    return Canceled(waiting, ringing, counts["in-progress"])
+
+
+def cancel(
+    wanted: Wanted,
+    *,
+    reason: str | None = None,
+    by: str | None = None,
+    tell: Callable[[int], None] = lambda _: None,
+) -> Canceled:
+    """
+    Close the wanted calls that wait, and ask for an end of those that ring; what is enqueued later is not meant.
+
+    Nothing else is held meanwhile: a call that begins to ring while this is at work is ended at the carrier.
+    `hang_up_requested_calls` tells the carrier.
+
+    Args:
+        tell: called with the number of calls that were closed so far.
+
+    Raises:
+        BadSearch: nothing is asked for, or nothing that can be canceled.
+        BadControl: the reason is no line of text.
+    """
+    chosen = to_cancel(wanted)
+    reason, who = control.line(reason, "the reason"), control.line(by, "the name after --by") or os_user.name()
+    scope, key = "account", ""
+    if chosen.business_id is not None:
+        scope, key = "business", str(chosen.business_id)
+    if chosen.campaign_id is not None:
+        scope, key = "campaign", str(chosen.campaign_id)
+    given = {name: value for name, value in chosen._asdict().items() if value is not None}
+    details = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in given.items()}
+    id_max = int(db.run(sql.newest_id))
+    db.run(sql.write_audit, who=who, scope=scope, key=key, details=db.json(details | {"reason": reason}))
+    waiting = ringing = 0
+    for _ in range(PASSES_MAX):
+        moved = 0
+        for page in pages(chosen):
+            one = {"call_ids": [call["id"] for call in page.calls], "id_max": id_max, "reason": reason, "who": who}
+            # First those that ring: one that is marked makes no next attempt, which would be queued again.
+            ended, closed = _end(one)
+            ringing, waiting, moved = ringing + ended, waiting + closed, moved + ended + closed
+            tell(waiting)
+        if not moved:
+            break
+    log.info("call_search.cancel", scope=scope, waiting=waiting, ringing=ringing)
+    return Canceled(waiting, ringing, 0)
+
+
+def _end(one: dict[str, Any]) -> tuple[int, int]:
+    def move(connection: db.Connection) -> tuple[int, int]:
+        return int(sql.end_ringing(connection, **one)), int(sql.cancel_waiting(connection, **one))
+
+    return db.persist(lambda: db.transact(move), for_s=_AGAIN_S)

@@ -1,0 +1,193 @@
+"""What became of one call: who put it in the queue, what held it, what the carrier said, how it ended, its lead."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from outbound import db, names
+from outbound.call import IN_THE_AIR
+from outbound.config import settings
+from outbound.formats import moments
+
+sql = db.statements("calls/call_timeline")
+
+_LIMIT_SLACK_S = 2  # the carrier rounds a duration
+# Of all that a carrier says beside a status, what an operator asks for; by their names in its callbacks and answers.
+_SAID = {
+    "SipResponseCode": "SIP",
+    "sip_response_code": "SIP",
+    "AnsweredBy": "answered by",
+    "answered_by": "answered by",
+    "CallDuration": "seconds",
+    "duration": "seconds",
+    "ErrorCode": "error",
+    "ErrorMessage": "error",
+}
+_SOURCES = {
+    "create": "the carrier's answer",
+    "callback": "the carrier",
+    "lookup": "the carrier, when asked",
+    "answered-by": "machine detection",
+}
+_HIDDEN = "(this database role may not see it)"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What happened at a moment; `by` is who did it, None where nobody is known."""
+
+    at: datetime
+    what: str
+    by: str | None = None
+    why: str | None = None
+
+
+@dataclass
+class Timeline:
+    """
+    One call.
+
+    Attributes:
+        call: its columns; without numbers and words where the database role may not see them.
+        zone, zone_is: the IANA name of the callee's time zone where it is known, else the business's; and whose it is.
+        entries: what happened, in the order of time.
+        attempts: of the ladder, as rows of the statement; itself among them.
+        again_id, again_for_id: the call that an operator had made in its place, and the one it was made for.
+        hung_up: who hung up and why, in a sentence; None while it is not over.
+    """
+
+    call: dict[str, Any]
+    zone: str
+    zone_is: str
+    entries: list[Entry] = field(default_factory=list)
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    again_id: int | None = None
+    again_for_id: int | None = None
+    hung_up: str | None = None
+
+
+def of(call_id: int) -> Timeline:
+    """
+    What became of a call.
+
+    Raises:
+        NoSuchName: there is no such call.
+    """
+    call = _known(call_id, db.run(sql.find_call, call_id=call_id, call_limit_s=settings().time_limit_s))
+    sees_numbers = names.sees_numbers()
+    words = _known(call_id, db.run(sql.words_of_call, call_id=call_id)) if sees_numbers else {}
+    zones = words.pop("zones", None) or []
+    imported = words.pop("imported_by", None), words.pop("imported_from", None)
+    call |= words
+    timeline = Timeline(call, zones[0], "the callee's") if len(zones) == 1 else _in_business_zone(call)
+    timeline.attempts = [row._asdict() for row in db.run(sql.attempts, call_id=call_id)]
+    entries = [_enqueued(call, imported)]
+    said_of = {row.id: row for row in db.run(sql.words_of_events, call_id=call_id)} if sees_numbers else {}
+    entries += [_event(row, said_of.get(row.id)) for row in db.run(sql.events_of_call, call_id=call_id)]
+    if sees_numbers:
+        again = _known(call_id, db.run(sql.dialed_again, call_id=call_id))
+        timeline.again_id, timeline.again_for_id = again["again_id"], again["again_for_id"]
+        entries += [_operator(row, timeline.zone) for row in db.run(sql.audit_of_call, call_id=call_id)]
+    entries += _own(call)
+    timeline.hung_up = _hung_up(call)
+    timeline.entries = sorted(entries, key=lambda entry: entry.at)
+    return timeline
+
+
+def _known(call_id: int, row: db.Row | None) -> dict[str, Any]:
+    """What is known of the call; or raise NoSuchName, also where it was deleted since the last look."""
+    if row is None:
+        raise names.NoSuchName(f"there is no call {call_id}: see `outbound calls`")
+    return dict(row._asdict())
+
+
+def _in_business_zone(call: dict[str, Any]) -> Timeline:
+    return Timeline(call, call["business_zone"], "the business's")
+
+
+def _enqueued(call: dict[str, Any], imported: tuple[str | None, str | None]) -> Entry:
+    who, file = imported
+    if call["direction"] == "inbound":
+        return Entry(call["created_at"], "it came in")
+    if call["attempt"] > 1:
+        return Entry(
+            call["created_at"],
+            f"put in the queue as attempt {call['attempt']}",
+            by=f"the ladder, after {_before(call)}",
+        )
+    if who is not None:
+        return Entry(call["created_at"], f"put in the queue from {file}" if file else "put in the queue", by=who)
+    return Entry(call["created_at"], "put in the queue", by=call.get("created_by"))
+
+
+def _before(call: dict[str, Any]) -> str:
+    return f"attempt {call['attempt'] - 1} of call {call['retry_of']}" if call["retry_of"] else "an attempt before"
+
+
+def _event(row: db.Row, words: db.Row | None) -> Entry:
+    source = "the carrier" if words is None else _SOURCES.get(words.source, words.source)
+    payload = {} if words is None or not isinstance(words.payload, dict) else words.payload
+    said: dict[str, str] = {}
+    for name, shown in _SAID.items():
+        value = payload.get(name)
+        if isinstance(value, str | int) and str(value) != "":
+            said.setdefault(f"{shown} {value}", "")
+    return Entry(row.occurred_at or row.received_at, f"{source}: {row.status}", why=", ".join(said) or None)
+
+
+def _operator(row: db.Row, zone: str) -> Entry:
+    whom = "everything" if row.scope == "account" else f"{row.scope} {row.key}"
+    words = {"pause": "paused", "resume": "resumed", "drain": "drained", "stop": "stopped", "cancel": "canceled"}
+    what = f"{words.get(row.action, row.action)}: {whom}" if row.scope != "call" else words.get(row.action, row.action)
+    if row.action == "reschedule":
+        what = f"moved from {moments.short(row.was_due_at, zone)} to {moments.short(row.due_at, zone)}"
+    if row.action == "retry":
+        what = "dialed again, as another call"
+    return Entry(row.at, what, by=row.who, why=row.reason)
+
+
+def _own(call: dict[str, Any]) -> list[Entry]:
+    """What the row itself says."""
+    entries = []
+    if call["dialed_at"] is not None:
+        shown = f" from {call['from_number']}" if call.get("from_number") and call["direction"] == "outbound" else ""
+        entries.append(Entry(call["dialed_at"], f"dialed{shown}"))
+    if call["answered_at"] is not None:
+        entries.append(Entry(call["answered_at"], "answered"))
+    if call["status"] == "queued":
+        entries.append(_waiting(call))
+    if call["ended_at"] is not None:
+        lasted = f" after {call['duration_s']} s" if call["duration_s"] else ""
+        entries.append(Entry(call["ended_at"], f"ended: {call['status']}{lasted}"))
+    return entries
+
+
+def _waiting(call: dict[str, Any]) -> Entry:
+    why = None
+    if call["held_by"] is not None:
+        why = db.run(sql.blocker_text, code=call["held_by"]) if names.sees_numbers() else None
+        why = why or f"held: {call['held_by']}"
+    return Entry(call["due_at"], "held until now" if call["held_by"] else "due", by=call["held_by"], why=why)
+
+
+def _hung_up(call: dict[str, Any]) -> str | None:
+    """Who hung up and why; None while that is open."""
+    who, reason = call.get("stopped_by"), call.get("stop_reason")
+    did = "stopped" if call["hang_up"] == "completed" else "canceled"
+    asked = f"{who or 'an operator'} {did} it{f': {reason}' if reason else ''}"
+    if call["status"] in IN_THE_AIR:
+        return asked if call["hang_up"] else None
+    if call["ended_at"] is None:
+        return None
+    if call["hang_up"] is not None or who is not None:
+        return asked
+    if call["status"] == "completed":
+        if (call["duration_s"] or 0) >= call["time_limit_s"] - _LIMIT_SLACK_S:
+            return f"the carrier hung up at the time limit of {call['time_limit_s']} s"
+        return "the callee hung up, or what the call played came to its end: the carrier does not say which"
+    if call["status"] == "busy":
+        return "the callee's line was busy"
+    if call["status"] == "no-answer":
+        return "nobody answered"
+    said = call.get("error_message") if "error_message" in call else _HIDDEN
+    return ": ".join(filter(None, [call["error_code"], said])) or None

@@ -1,0 +1,158 @@
+"""Take what is due, within every limit, and nudge a worker for each."""
+
+import time
+from contextlib import suppress
+from threading import Event
+from uuid import UUID
+
+from outbound import broker as nudges
+from outbound import db, logs
+from outbound.broker.redis_client import FAULTS, Fault
+from outbound.calls import dial
+from outbound.carrier import accounts
+from outbound.config import PACE_LATE_S, WORKER_SILENT_S, settings
+from outbound.database import identity
+from outbound.failpoint import crash_here
+
+sql = db.statements("calls/dispatch")
+log = logs.get("dispatch")
+
+_BUSY_WAIT_S = 0.02  # between two turns while there is work, or was _BUSY_S ago: threads become free at any moment
+_BUSY_S = 2
+_HEADS_MIN = 20  # calls looked at per lane and turn at least: what stands in the way is soon out of it
+_AWAY_WAIT_S = 2  # after the database or the broker was away
+_STOP_TOLD_S = 5  # a broker that is away for less is a restart, and nobody's concern
+
+
+def dispatch_once(line: db.Connection | None = None) -> int:
+    """
+    One turn: claim what is due and nudge a worker for each call; return how many calls were moved.
+
+    Moved are also those that stood in the way: closed, or due later.  Claims whose nudge could not be sent are given
+    back.  *line* is the dispatcher's own connection, where the claim has its plan; without one the pool lends another.
+    """
+    moved = _claim_or_set_aside(line)
+    claimed = [row.id for row in moved if row.status == "claimed"]
+    crash_here("dispatch.claimed")
+    if claimed and not dial.nudge(claimed):
+        db.run(sql.release_claims, call_ids=claimed)  # a nudge that got through all the same finds no claim
+        raise BrokerAway(nudges.last_fault(dial.dial_call.broker))
+    crash_here("dispatch.nudged")
+    if moved:
+        log.info("dispatch.claimed", calls=len(claimed), put_aside=len(moved) - len(claimed))
+    return len(moved)
+
+
+def _claim_or_set_aside(line: db.Connection | None) -> list[db.Row]:
+    """Claim; where a call makes that raise, set it aside and claim the others."""
+    try:
+        return db.transact(_claim, line)
+    except db.Error as error:
+        if not db.is_of_a_row(error):
+            raise
+        if not db.transact(_set_aside_odd_heads, line):
+            raise
+    return db.transact(_claim, line)
+
+
+def _set_aside_odd_heads(connection: db.Connection) -> int:
+    if not sql.take_turn(connection):
+        return 0
+    config = settings()
+    bounds = {"claim_s": config.claim_s, "ring_s": config.ring_s, "heads_min": _HEADS_MIN}
+    odd = sql.set_aside_odd_heads(connection, batch_max=config.batch_max, **bounds)
+    for call in odd:
+        log.error("set_aside.call", call_id=call.id, step="claim")
+    return len(odd)
+
+
+def _claim(connection: db.Connection) -> list[db.Row]:
+    if not sql.take_turn(connection):
+        return []
+    if not identity.is_known(connection):
+        return []
+    config = settings()
+    rows: list[db.Row] = sql.claim_due_calls(
+        connection,
+        batch_max=config.batch_max,
+        claims_per_thread=config.claims_per_thread,
+        claim_s=config.claim_s,
+        worker_silent_s=WORKER_SILENT_S,
+        ring_s=config.ring_s,
+        late_s=PACE_LATE_S,
+        heads_min=_HEADS_MIN,
+        account_rate=config.account_rate,
+    )
+    return rows
+
+
+class BrokerAway(Exception):
+    """The broker takes no nudge, and *fault* says why; what was claimed was given back."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.said)
+        self.fault = fault
+        self.cause = fault.code
+
+
+def dispatch_until(stop: Event) -> None:
+    """
+    Dispatch until *stop* is set: woken by a notice, and by a poll that finds everything anyway.
+
+    On one line of its own, where the claim's plan is always warm.  A poll asks first whether anything is due, a small
+    part of a claim's work.  Nothing is claimed before the broker took a message and gave it back; while it does not,
+    dialing_stop says so.
+    """
+    away_since: float | None = None
+    while not stop.is_set():
+        try:
+            with db.connect(**db.PREPARED) as line:
+                _prove_broker(line)
+                away_since = None
+                db.listen(line, "outbound_due")
+                busy_until, moved, heard = 0.0, 0, True
+                while not stop.is_set():
+                    moved = dispatch_once(line) if heard or moved or sql.is_anything_due(line) else 0
+                    if moved:
+                        busy_until = time.monotonic() + _BUSY_S
+                    busy = time.monotonic() < busy_until
+                    heard = db.wait_for_notice(line, _BUSY_WAIT_S if busy else settings().poll_s)
+        except BrokerAway as away:
+            away_since = time.monotonic() if away_since is None else away_since
+            log.outage("dispatch.waiting", away)
+            with suppress(*db.Unavailable):
+                _tell_fault(away.fault, time.monotonic() - away_since)
+            stop.wait(_AWAY_WAIT_S)
+        except db.Error as error:
+            if db.is_of_a_row(error):  # no call raises by itself: a process that dies would claim no more
+                log.exception("dispatch.failed")
+            elif isinstance(error, db.Unavailable):
+                log.outage("dispatch.waiting", error)
+            else:
+                raise
+            stop.wait(_AWAY_WAIT_S)
+
+
+def _prove_broker(line: db.Connection) -> None:
+    fault = nudges.fault(dial.dial_call.broker)
+    if fault is not None:
+        raise BrokerAway(fault)
+    sql.say_broker_works(line)
+    sql.end_broker_stop(line)
+
+
+def _tell_fault(fault: Fault, away_s: float) -> None:
+    code = fault.code.lower() if fault.code in FAULTS else "other"
+    reason = f"The broker {fault}, so that no worker can be told of a call: {fault.mend}."
+    db.run(sql.broker_fails, code=code, reason=reason, away_s=away_s, told_after_s=_STOP_TOLD_S)
+
+
+def heartbeat(worker_id: UUID, threads: int) -> None:
+    """Say that a worker process is alive, can dial *threads* calls at once, and with which accounts."""
+    db.run(sql.worker_seen, worker_id=worker_id, threads=threads, accounts=accounts.usable())
+    db.with_connection(identity.is_known)  # what other workers have begun is known here then
+
+
+def farewell(worker_id: UUID) -> None:
+    """Say that a worker process stops, so that nothing more is claimed for it."""
+    db.run(sql.worker_gone, worker_id=worker_id)

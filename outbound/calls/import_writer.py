@@ -1,0 +1,204 @@
+"""Writes the calls of a file into the queue, chunk after chunk, and reports what came of each line."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+from outbound import db
+from outbound.calls.call_request import NewCall
+from outbound.calls.import_report import CallsReport
+from outbound.formats import moments
+
+sql = db.statements("calls/enqueue")
+
+AGAIN_S = 30  # for a chunk that met another import in the opposite order, or a database that is away
+
+BORROWED = "the from number belongs to another business: give one of its own, see `outbound business list`"
+KEY_OF_ANOTHER = "the key belongs to a call of another number: give this call a key of its own, or none"
+_FAULTS = {  # what enqueue_calls leaves out
+    "own_number": "`to` is a number of the business itself, which would call itself: give somebody else's",
+    "forgotten": "`to` is the number of somebody who asked to be forgotten: nobody may call it, and it is not kept",
+    "no_number": "the campaign has no number that may call: `outbound campaign set … --number …`",
+    "borrowed": BORROWED,
+    "no_such_zone": "`time_zone` is one that this PostgreSQL does not know: update its time zone data",
+    "no_zone": "there are calling hours, and the number does not tell the callee's time zone: state `time_zone`",
+}
+_HELD_OUT = {"reached", "lately"}  # what is no fault of the line
+
+
+@dataclass
+class Chunk:
+    """
+    Calls that are written in one transaction.
+
+    Attributes:
+        lines: of the file, one for each call.
+        refused: why other lines of it are no calls.
+        end: how many bytes of the file were read.
+        is_last: whether the file has no more.
+    """
+
+    calls: list[NewCall] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    end: int = 0
+    is_last: bool = False
+
+
+@dataclass(frozen=True)
+class BatchName:
+    """What a file is called: by whoever imports it (`is_given`), or by itself; and the digest of its content."""
+
+    name: str
+    is_given: bool
+    sha256: str
+
+
+class Writer:
+    """
+    Writes one file.  With *dry* it writes nothing and reports the same, and keeps each telephone of the file in memory,
+    some 200 bytes each.
+
+    Args:
+        again: whether numbers that were called lately are taken.
+        zone_of: the time zone of a business, for what people read of a call whose callee's nobody asked for.
+    """
+
+    def __init__(
+        self, campaign_id: int | None, batch: BatchName, zone_of: Callable[[int], str], *, again: bool, dry: bool
+    ) -> None:
+        self.report = CallsReport(is_dry=dry)
+        self._campaign_id, self._batch, self._zone_of = campaign_id, batch, zone_of
+        self._again, self._dry = again, dry
+        self._batch_ids: dict[int, int | None] = {}  # by business
+        self._created_ats: list[datetime] = []
+        self._seen: set[tuple[int, str]] = set()
+        self._keys: dict[tuple[int, str], str] = {}
+
+    def faults(self, chunk: Chunk) -> list[str]:
+        """Why calls of a chunk may not be queued; writes nothing."""
+        if not chunk.calls:
+            return []
+        _, *left_out = db.run(sql.enqueue_calls, **self._given(chunk.calls, dry=True))
+        return [fault_of(row) for row in left_out if row.fault not in _HELD_OUT]
+
+    def insert(self, chunk: Chunk) -> None:
+        """Put the calls of a chunk in the queue, in a transaction of its own."""
+        if not chunk.calls:
+            return
+        self._open_batches(chunk.calls)
+        insert = partial(db.run, sql.enqueue_calls, **self._given(chunk.calls, dry=self._dry))
+        done, *left_out = db.persist(insert, for_s=AGAIN_S)
+        faults = {row.place: row for row in left_out}
+        for place, row in sorted(faults.items()):
+            if row.fault not in _HELD_OUT:
+                self.report.reject(chunk.lines[place - 1], fault_of(row))
+        rest = [
+            (line, call, faults[place].fault if place in faults else None)
+            for place, (line, call) in enumerate(zip(chunk.lines, chunk.calls, strict=True), start=1)
+            if place not in faults or faults[place].fault in _HELD_OUT
+        ]
+        self.report.created += done.created
+        if done.created:
+            self._created_ats.append(done.at)
+        if done.created < len(rest):
+            self._explain(rest, done.created)
+
+    def _open_batches(self, calls: Iterable[NewCall]) -> None:
+        for business_id in {call.business_id for call in calls} - self._batch_ids.keys():
+            find = sql.find_batch if self._dry else sql.open_batch
+            found = db.run(
+                find,
+                business_id=business_id,
+                campaign_id=self._campaign_id,
+                name=self._batch.name,
+                sha256=self._batch.sha256,
+                is_given=self._batch.is_given,
+            )
+            self._batch_ids[business_id] = found and found.id
+            self.report.batch = found.name if found else self._batch.name
+            self.report.was_there = self.report.was_there or bool(found and not found.is_new)
+            self.report.same_content = self.report.batch != self._batch.name
+
+    def _given(self, calls: Sequence[NewCall], *, dry: bool) -> dict[str, object]:
+        given: dict[str, object] = {"campaign_id": self._campaign_id, "again": self._again, "dry": dry}
+        return {**given, **self._batches(), **columns(calls)}
+
+    def _batches(self) -> dict[str, str]:
+        return {
+            "batch_businesses": db.array(self._batch_ids),
+            "batch_ids": db.array(self._batch_ids.values()),
+        }
+
+    def _explain(self, calls: list[tuple[int, NewCall, str | None]], created: int) -> None:
+        """Say of calls that were not all created what is there instead."""
+        found = db.run(
+            sql.find_calls,
+            created_ats=db.array(self._created_ats),
+            **self._batches(),
+            **keys([call for _, call, _ in calls]),
+        )
+        twins = 0
+        for row, (line, call, held_out) in zip(found, calls, strict=True):
+            if row.key_of_another:
+                self.report.reject(line, KEY_OF_ANOTHER)
+            elif row.is_twin:
+                twins += 1
+            elif row.id is not None:
+                self._is_there(line, call, row)
+            elif held_out == "lately":
+                self.report.hold_out(line, f"was called {self._shown(row.dialed_at, call)}, call {row.dialed_id}")
+            elif held_out == "reached" or not self._dry:
+                self.report.is_there("completed")  # a call that is deleted by now
+            else:
+                self._would_be_created(line, call, row.telephone)
+        self.report.duplicates += max(0, twins - created)
+
+    def _is_there(self, line: int, call: NewCall, row: db.Row) -> None:
+        self.report.is_there(row.live_status or row.status)
+        if row.keeps_time:
+            self.report.keeping_time += 1
+            self.report.remark(
+                line, f"waits for {self._shown(row.live_due_at, call)}: the other time in the file is ignored"
+            )
+
+    def _would_be_created(self, line: int, call: NewCall, telephone: str) -> None:
+        whose = call.business_id
+        key = call.idempotency_key
+        if key is not None and self._keys.get((whose, key), telephone) != telephone:
+            self.report.reject(line, KEY_OF_ANOTHER)
+        elif (whose, telephone) in self._seen:
+            self.report.duplicates += 1
+        else:
+            self._seen.add((whose, telephone))
+            if key is not None:
+                self._keys[whose, key] = telephone
+            self.report.created += 1
+
+    def _shown(self, at: datetime, call: NewCall) -> str:
+        return moments.shown(at, call.zone or self._zone_of(call.business_id))
+
+
+def fault_of(row: db.Row) -> str:
+    """Why enqueue_calls left a call out."""
+    return f"`to` may not be called ({row.fault}): {row.about}" if row.about else _FAULTS[row.fault]
+
+
+def keys(calls: Sequence[NewCall]) -> dict[str, str]:
+    """Calls as find_calls takes them."""
+    return {
+        "business_ids": db.array(call.business_id for call in calls),
+        "to_numbers": db.array(call.to_number for call in calls),
+        "idempotency_keys": db.array(call.idempotency_key for call in calls),
+        "due_ats": db.array(call.due_at for call in calls),
+    }
+
+
+def columns(calls: Sequence[NewCall]) -> dict[str, str]:
+    """Calls as enqueue_calls takes them."""
+    return keys(calls) | {
+        "from_numbers": db.array(call.from_number for call in calls),
+        "contacts": db.array(call.contact for call in calls),
+        "time_zones": db.array(call.time_zone for call in calls),
+    }

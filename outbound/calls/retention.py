@@ -1,0 +1,134 @@
+"""
+What is older than its setting allows goes: calls with what the carrier said of them, leads, registry checks, details of
+the audit.
+
+Calls are deleted and not moved to an archive: that would be the same rows, with the same phone numbers, in a table that
+nobody prunes.  Who must keep them copies them out first, to where they are allowed to be:
+`copy (select … from call_log where ended_at < …) to …`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from outbound import db, logs, os_user
+from outbound.config import RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, settings
+
+sql = db.statements("calls/retention")
+log = logs.get("retention")
+
+BATCH_MAX = 1000  # calls; one transaction of some 0.1 s, in which nothing that anybody waits for is locked
+
+
+class KeptTooShortly(ValueError):
+    """What is of the last days is still needed; the message says how many days."""
+
+
+class Kind(NamedTuple):
+    """What grows old beside calls: its setting's field, and how one batch of it goes."""
+
+    field: str
+    batch: Callable[[int], int]
+
+
+class KeptTooLong(ValueError):
+    """So many days are no date; the message says how many may be given."""
+
+
+class Deleted(NamedTuple):
+    """How many calls and events are gone."""
+
+    calls: int
+    events: int
+
+
+def delete_old_calls() -> int:
+    """
+    One batch of what OUTBOUND_RETENTION_DAYS lets go; return how many calls.  Nothing where it is not set, or 0.
+
+    One batch a tick is 17 million calls a day at the default tick, and a small part of what the queue itself writes.
+    """
+    keep_days = settings().retention_days
+    if not keep_days:
+        return 0
+    deleted = _batch(keep_days)
+    if deleted.calls:
+        log.info("retention.deleted", calls=deleted.calls, events=deleted.events)
+    return deleted.calls
+
+
+def delete_old_rest() -> int:
+    """One batch of each of KINDS that its setting lets go; return how many rows."""
+    total = 0
+    for name, kind in KINDS.items():
+        keep_days = getattr(settings(), kind.field)
+        rows = kind.batch(keep_days) if keep_days else 0
+        if rows:
+            log.info("retention.deleted", **{name: rows})
+        total += rows
+    return total
+
+
+def purge_rest(name: str, keep_days: int) -> int:
+    """
+    Delete, or of the audit blank, all of one of KINDS that is more than *keep_days* days old; return how many rows.
+
+    Raises:
+        KeptTooShortly: *keep_days* is less than RETENTION_DAYS_MIN.
+    """
+    _refuse_unfit(keep_days)
+    total = 0
+    while rows := KINDS[name].batch(keep_days):
+        total += rows
+    return total
+
+
+def purge(keep_days: int) -> Deleted:
+    """
+    Delete every call that ended more than *keep_days* days ago, batch by batch; safe beside everything, and to repeat.
+
+    Raises:
+        KeptTooShortly: *keep_days* is less than RETENTION_DAYS_MIN.
+        KeptTooLong: it is more than RETENTION_DAYS_MAX.
+    """
+    _refuse_unfit(keep_days)
+    total = Deleted(0, 0)
+    while True:
+        batch = _batch(keep_days)
+        if not batch.calls:  # not at the first batch that is not full: first attempts go after their later ones
+            return total
+        total = Deleted(total.calls + batch.calls, total.events + batch.events)
+
+
+def _batch(keep_days: int) -> Deleted:
+    try:
+        row = db.run(sql.delete_ended_calls, keep_days=keep_days, batch_max=BATCH_MAX, apart=False)
+    except db.Error as error:
+        if not db.is_of_a_row(error):
+            raise
+        row = db.run(sql.delete_ended_calls, keep_days=keep_days, batch_max=BATCH_MAX, apart=True)
+    return Deleted(row.calls, row.events)
+
+
+def _refuse_unfit(keep_days: int) -> None:
+    if keep_days < RETENTION_DAYS_MIN:
+        raise KeptTooShortly(
+            f"calls of the last {RETENTION_DAYS_MIN} days are needed for the caps of retry ladders: "
+            f"give {RETENTION_DAYS_MIN} or more"
+        )
+    if keep_days > RETENTION_DAYS_MAX:
+        raise KeptTooLong(f"give {RETENTION_DAYS_MAX} days at most, which is 100 years")
+
+
+KINDS = {
+    "leads": Kind("lead_days", lambda days: int(db.run(sql.delete_old_leads, keep_days=days, batch_max=BATCH_MAX))),
+    "registry": Kind(
+        "registry_days", lambda days: int(db.run(sql.delete_old_checks, keep_days=days, batch_max=BATCH_MAX))
+    ),
+    "batches": Kind(
+        "batch_days", lambda days: int(db.run(sql.delete_old_batches, keep_days=days, batch_max=BATCH_MAX))
+    ),
+    "audit": Kind(
+        "audit_days",
+        lambda days: int(db.run(sql.erase_old_audit, keep_days=days, batch_max=BATCH_MAX, who=os_user.name())),
+    ),
+}

@@ -1,0 +1,1 @@
+"""Whether everything is sound that calls depend on."""

@@ -1,0 +1,121 @@
+"""What every operator's command shares: how it starts, what it prints on, and how it says no."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from outbound import config, logs, os_user
+from outbound.formats.file_report import ImportReport
+from outbound.printing import Table, cell, err, out, say, tell, tell_added, tell_done, tell_json
+
+__all__ = [
+    "AsJson",
+    "BusinessOption",
+    "Misuse",
+    "Table",
+    "ToColumn",
+    "cell",
+    "err",
+    "importing",
+    "out",
+    "ready",
+    "say",
+    "tell",
+    "tell_added",
+    "tell_done",
+    "tell_import",
+    "tell_json",
+    "until_told_to_stop",
+]
+
+BusinessOption = Annotated[str, typer.Option("--business", help="Whose: its name or id in `outbound business list`.")]
+ToColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--to-column", help="The file's name of the column that holds the number, where it is not a known one."
+    ),
+]
+By = Annotated[
+    str | None,
+    typer.Option("--by", help="Who decided it, for the audit; by default you.", callback=os_user.speak_for),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+class Misuse(RuntimeError):
+    """The command cannot do that here; the message says what can."""
+
+
+@contextmanager
+def ready(
+    *, check_schema: bool = True, broker: bool = False, lasting: bool = False, as_owner: bool = False
+) -> Iterator[bool]:
+    """
+    Settings checked, servers there, schema new enough; the processes' and the operator's commands all start so.
+
+    The doors, which are there to stay, say `lasting`; who sends or takes nudges, `broker`; who changes the tables
+    themselves, `as_owner`.
+    """
+    from outbound import db
+    from outbound.database import error_messages, migrations
+    from outbound.local.environment import at_home
+    from outbound.processes import service_settings
+
+    if lasting:
+        logs.set_up()
+    else:
+        logs.for_a_command()
+        service_settings.read()
+    if as_owner:
+        config.use_owner()
+    with at_home(broker=broker, lasting=lasting) as owned:
+        try:
+            if check_schema:
+                migrations.require()
+            yield owned
+        except db.Error as error:
+            cause = db.cause_of(error)
+            if isinstance(cause, db.UnfitDatabase):
+                raise cause from None
+            line = error_messages.line_of(cause)
+            if line is None:
+                raise
+            raise Misuse(line) from None
+        finally:
+            db.close()
+
+
+def until_told_to_stop() -> Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+@contextmanager
+def importing(file: Path) -> Iterator[Callable[[int], None]]:
+    """Show how far a file has been read; what this gives is to be told the number of bytes."""
+    columns = (TextColumn("importing"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn())
+    # Only somebody who looks at a terminal is shown progress.
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        bar = progress.add_task("import", total=file.stat().st_size if file.is_file() else None)
+        yield lambda done: progress.update(bar, completed=done)
+
+
+def tell_import(report: ImportReport, summary: str, *, as_json: bool) -> None:
+    """Say how a file was read, which of its lines were refused and why, and what came of it; exit with 1 if any was."""
+    if as_json:
+        tell_json(report.as_json())
+    else:
+        remarks = [f"line {line}: {what}" for line, what in report.remarks]
+        say(*report.readings(), *remarks, *(f"line {line}: {why}" for line, why in report.rejected_lines))
+        tell(summary)
+    if report.rejected:
+        raise typer.Exit(1)

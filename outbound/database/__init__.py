@@ -1,0 +1,1 @@
+"""The schema, who may use it, and its backups."""

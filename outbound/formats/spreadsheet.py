@@ -1,0 +1,45 @@
+"""CSV that people open in a spreadsheet: no cell of it is run as a formula."""
+
+import csv
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from outbound.formats import plain_text, urls
+
+_NUMBER = re.compile(r"\+[0-9]{5,18}|-?[0-9]{1,18}(?:\.[0-9]{1,9})?", re.ASCII)
+# What a spreadsheet takes for the beginning of a formula, also in the wide forms of East Asian keyboards.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+def cell(value: object) -> str:
+    """
+    A value as a cell: moments in ISO 8601, None empty.
+
+    A text that a spreadsheet would run gets an apostrophe in front.  A phone number in E.164, or a plain number, is
+    digits behind its sign and can be no formula: it stays as it is, so that people and programs can read it.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    text = str(value)
+    is_run = text.lstrip(" \u00a0").startswith(_FORMULA) and not _NUMBER.fullmatch(text)
+    text = plain_text.visible(urls.without_password(text))
+    return f"'{text}" if is_run else text
+
+
+class Writer:
+    """Writes rows to standard output, the columns' names first."""
+
+    def __init__(self, columns: Iterable[str]) -> None:
+        self._columns = list(columns)
+        self._writer = csv.writer(sys.stdout, lineterminator="\n")
+        self._writer.writerow(self._columns)
+
+    def write(self, row: Mapping[str, object]) -> None:
+        """Write those of the row's values that are in the columns."""
+        self._writer.writerow([cell(row.get(name)) for name in self._columns])

@@ -1,0 +1,1 @@
+"""One machine, nothing configured: embedded servers, all processes, a demo."""

@@ -1,0 +1,64 @@
+"""Can calls be made right now, and if not, what is missing; /readyz and `outbound ready` say it."""
+
+from typing import NamedTuple
+
+from outbound import broker, db, logs
+from outbound.config import SCHEDULER_SILENT_S, WORKER_SILENT_S
+from outbound.database import migrations
+
+sql = db.statements("monitoring/health")
+log = logs.get("health")
+
+_MISSING = {  # what of dialing_blockers must be mended, by the name of what is missing; the rest holds calls
+    "stopped_recovery": "dialing",
+    "stopped_broker": "broker",
+    "no_scheduler": "scheduler",
+    "no_worker": "consumers",
+}
+
+
+class Health(NamedTuple):
+    """
+    Whether calls can be made, in sentences by name.
+
+    `missing`: what must be mended (database, schema, broker, dialing, consumers, scheduler); empty where calls can be
+    made.  `held`: what a person or a limit wants so, or the carrier: paused, carrier_hold, spend_cap and the like.  Who
+    is restarted or woken for what is missing must not be for these: a pause is no fault of this process.
+    """
+
+    missing: dict[str, str]
+    held: dict[str, str]
+
+    def as_json(self, *, with_reasons: bool = True) -> dict[str, object]:
+        """What /readyz and `outbound ready --json` answer; without reasons, of what is held only the names."""
+        held = self.held if with_reasons else dict.fromkeys(self.held, "`outbound status` says since when and why")
+        return {"ready": not self.missing, "missing": self.missing, "held": held}
+
+
+def look() -> Health:
+    """
+    What a call needs and is not there, and what keeps calls from being dialed though all is there.
+
+    The broker must take a message and give it back.  Takes some 15 s at most where the database or the broker is away.
+    Nothing in it is secret: no address, no user of a server, no word of an error but its code.
+    """
+    fault = broker.fault()
+    missing = {} if fault is None else {"broker": str(fault), "consumers": "no nudge reaches them"}
+    try:
+        lacking = migrations.missing_migrations()
+        if lacking:
+            db.with_connection(migrations.refuse_foreign)
+            return Health(missing | {"schema": f"lacks {len(lacking)} migrations: run `outbound migrate`"}, {})
+        blockers = db.run(sql.find_blockers, worker_silent_s=WORKER_SILENT_S, scheduler_silent_s=SCHEDULER_SILENT_S)
+    except migrations.ForeignTables as foreign:
+        return Health(missing | {"schema": str(foreign)}, {})
+    except db.Unavailable as error:
+        cause = db.cause_of(error)
+        said = str(cause) if isinstance(cause, db.UnfitDatabase) else "does not answer"
+        return Health(missing | {"database": said}, {})
+    except Exception as error:  # noqa: BLE001 (no permission, a foreign schema: whatever it is, calls cannot be made)
+        log.outage("health.unreadable", error)
+        return Health(missing | {"database": "cannot be read"}, {})
+    found = {_MISSING[row.code]: row.sentence for row in blockers if row.code in _MISSING}
+    held = {row.code: row.sentence for row in blockers if row.code not in _MISSING}
+    return Health(missing | {name: said for name, said in found.items() if name not in missing}, held)

@@ -1,0 +1,76 @@
+"""What is going on at this moment, and what to do about it, in sentences that one statement makes."""
+
+from contextlib import suppress
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from outbound import db
+from outbound.config import SCHEDULER_SILENT_S, WORKER_SILENT_S, settings
+
+sql = db.statements("monitoring/situation")
+
+Kind = Literal["ok", "broken", "held", "on_purpose"]
+
+_OVERDUE_S = 15  # a call that is due for less is about to be taken
+_ALL_IS_WELL = ("dialing", "in_the_air", "idle")
+
+
+class Fact(NamedTuple):
+    """
+    One thing that is so.
+
+    Attributes:
+        code: one word for machines, like paused or no_worker.
+        kind: ok; broken (somebody must mend it), held (it ends by itself) or on_purpose (a person wants it so).
+        sentence: the same for people, with what to do about it.
+        since, until: when it began and when it ends, where that is known.
+    """
+
+    code: str
+    kind: Kind
+    sentence: str
+    since: datetime | None
+    until: datetime | None
+
+
+def look(
+    business_id: int | None = None, campaign_id: int | None = None, *, overdue_s: float = _OVERDUE_S
+) -> list[Fact]:
+    """
+    What is so, of everything or of a business or a campaign; what matters most comes first, and one fact at least.
+
+    Args:
+        overdue_s: the next call is asked why it waits once it has been due for so many seconds.
+    """
+    config = settings()
+    rows = db.run(
+        sql.look_at_now,
+        business_id=business_id,
+        campaign_id=campaign_id,
+        overdue_s=overdue_s,
+        worker_silent_s=WORKER_SILENT_S,
+        scheduler_silent_s=SCHEDULER_SILENT_S,
+        claim_s=config.claim_s,
+        ring_s=config.ring_s,
+        claims_per_thread=config.claims_per_thread,
+        account_rate=config.account_rate,
+    )
+    return [Fact(*row) for row in rows]
+
+
+def blockers() -> list[Fact]:
+    """What keeps every call from being dialed, whoever's it is and whenever it is due."""
+    rows = db.run(sql.find_blockers, worker_silent_s=WORKER_SILENT_S, scheduler_silent_s=SCHEDULER_SILENT_S)
+    return [Fact(*row) for row in rows]
+
+
+def after_queueing(business_id: int | None = None, campaign_id: int | None = None) -> list[str]:
+    """
+    Why calls that were just put in the queue are not dialed now, in sentences; none where they are.
+
+    What was queued stays queued where the database is away by now: then nothing is said.
+    """
+    with suppress(db.Error):
+        facts = look(business_id, campaign_id, overdue_s=0)
+        return [fact.sentence for fact in facts if fact.code not in _ALL_IS_WELL]
+    return []

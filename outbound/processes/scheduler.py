@@ -1,0 +1,135 @@
+"""Dispatch, reconcile and clean-up, again and again; safe on every host at once.  Nobody else knows APScheduler."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from threading import Event, Thread
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from outbound import db, logs
+from outbound.adopt.bridge import write_late_to_old_tables
+from outbound.calls.cleanup import cleanup_stuck_dialing_jobs
+from outbound.calls.dispatch import dispatch_until
+from outbound.calls.hang_up import hang_up_requested_calls
+from outbound.calls.reconcile import reconcile_overdue_calls
+from outbound.calls.retention import delete_old_calls, delete_old_rest
+from outbound.config import settings
+from outbound.processes import systemd_notify
+from outbound.rules.spend import settle_spend
+
+log = logs.get("scheduler")
+
+_DUTIES: tuple[Callable[[], object], ...] = (
+    cleanup_stuck_dialing_jobs,
+    reconcile_overdue_calls,
+    hang_up_requested_calls,
+    settle_spend,
+    delete_old_calls,
+    delete_old_rest,
+    write_late_to_old_tables,
+)
+_CLOCK_LOOK_S = 1  # between two looks at the host's clock
+_CLOCK_SET_S = 1  # a clock that is further than this from where it should be was set
+_ROUND_MAX_S = 600  # ten questions to a carrier that takes its 45 s for each, and more; a longer round hangs
+
+
+def run(stop: Event) -> None:
+    """Clean up once, then dispatch in this thread and run the duties beside it, until *stop* is set."""
+    turns = _Turns(stop)
+    turns.survive(cleanup_stuck_dialing_jobs)()
+    duties = BackgroundScheduler(timezone=UTC)
+    tick_s = settings().tick_s
+    for place, duty in enumerate(_DUTIES, 1):
+        duties.add_job(
+            turns.survive(duty),
+            "interval",
+            seconds=tick_s,
+            # One after the other, not all at the same moment: they share a connection, and keep no dispatch waiting.
+            next_run_time=datetime.now(UTC) + timedelta(seconds=tick_s * place / len(_DUTIES)),
+            id=duty.__name__,
+            misfire_grace_time=None,  # a late round is still worth running; APScheduler would drop it after 1 s
+            coalesce=True,
+            max_instances=1,
+        )
+    duties.start()
+    Thread(target=_follow_clock, args=(duties, stop), name="clock", daemon=True).start()
+    try:
+        dispatch_until(turns)
+    finally:
+        systemd_notify.stopping()
+        duties.shutdown(wait=True)
+
+
+def _follow_clock(duties: BackgroundScheduler, stop: Event) -> None:
+    """
+    Run every duty at once after the host's clock was set, until *stop* is set.
+
+    APScheduler plans by that clock: set back by an hour, it would run nothing for an hour.  Elapsed time says that the
+    clock was set, and after the round that runs at once each duty is planned anew.
+    """
+    clock = HostClock()
+    while not stop.wait(_CLOCK_LOOK_S):
+        if by_s := clock.was_set():
+            log.warning("scheduler.clock_set", by_s=round(by_s))
+            for duty in duties.get_jobs():
+                duty.modify(next_run_time=datetime.now(UTC))
+
+
+class HostClock:
+    """Compares the host's clock with elapsed time."""
+
+    def __init__(self) -> None:
+        self._offset_s = self._offset()
+
+    def was_set(self) -> float:
+        """By how many seconds the clock was set since the last time that this was not 0; 0 for less than a second."""
+        offset_s = self._offset()
+        by_s = offset_s - self._offset_s
+        if abs(by_s) < _CLOCK_SET_S:
+            return 0
+        self._offset_s = offset_s
+        return by_s
+
+    @staticmethod
+    def _offset() -> float:
+        return time.time() - time.monotonic()
+
+
+class _Turns(Event):
+    """
+    *stop*, as dispatch sees it: dispatch looks at it once per turn, also where it found the database or broker away.
+
+    So each look is the end of a turn, and systemd hears of it as long as every duty's rounds come to an end too.  A
+    turn, or a duty, that hangs is heard of no more.
+    """
+
+    def __init__(self, stop: Event) -> None:
+        super().__init__()
+        self._stop = stop
+        self._ended_at = {duty.__name__: time.monotonic() for duty in _DUTIES}
+
+    def is_set(self) -> bool:
+        """Is it time to stop?"""
+        if time.monotonic() - min(self._ended_at.values()) < _ROUND_MAX_S:
+            systemd_notify.at_work()
+        return self._stop.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the time to stop, *timeout* seconds at most."""
+        return self._stop.wait(timeout)
+
+    def survive(self, duty: Callable[[], object]) -> Callable[[], None]:
+        """A round that fails is reported; the next one tries again."""
+
+        def round_() -> None:
+            try:
+                duty()
+            except db.Unavailable as error:
+                log.outage("scheduler.database_away", error, duty=duty.__name__)
+            except Exception:
+                log.exception("scheduler.failed", duty=duty.__name__)
+            finally:
+                self._ended_at[duty.__name__] = time.monotonic()
+
+        return round_

@@ -1,0 +1,82 @@
+"""The audit: who did what, which rows changed, and whether what is written is still what was written."""
+
+import re
+from typing import NamedTuple
+
+from outbound import db
+
+sql = db.statements("rules/audit")
+
+ROWS_MAX = 10_000
+
+FAULTS = {
+    "missing_link": "one or more links before it are gone",
+    "removed": "the entry was removed",
+    "erased_by_nobody": "its details were blanked, and no entry says that they were",
+    "changed": "the entry or its link was changed",
+    "inserted": "the entry was put in past the chain",
+    "cut_off": "the last links are gone, or the head was changed",
+}
+CANNOT_TELL = (
+    "whoever owns the tables can write the whole chain anew: keep `head` outside of this database, and give it with"
+    " --head next time"
+)
+
+
+class BadAudit(ValueError):
+    """What was asked for cannot be answered; the message says what to give."""
+
+
+class Broken(NamedTuple):
+    """The first link that is wrong: its place in the chain, its entry, and what is wrong with it."""
+
+    place: int
+    entry: str
+    fault: str
+
+
+class Verdict(NamedTuple):
+    """`head` is the last link, as PLACE:HASH; `broken` is None where the chain holds."""
+
+    links: int
+    head: str
+    broken: Broken | None
+
+
+def latest(last: int = 20) -> list[db.Row]:
+    """
+    The latest entries, *last* at most (1 to ROWS_MAX), oldest first.
+
+    Raises:
+        BadAudit: that is no such number.
+    """
+    if not 1 <= last <= ROWS_MAX:
+        raise BadAudit(f"--last is a whole number from 1 to {ROWS_MAX}")
+    return list(db.run(sql.list_audit, rows_max=last))
+
+
+def verify(known_head: str | None = None) -> Verdict:
+    """
+    Compute the chain anew, and name the first link that is not what was written.
+
+    Args:
+        known_head: a head that an earlier run gave, PLACE:HASH, kept outside: that link must still be the same.
+
+    Raises:
+        BadAudit: *known_head* is none.
+    """
+    known = known_head and re.fullmatch(r"([0-9]{1,18}):([0-9a-f]{64})", known_head.strip().lower())
+    if known_head and not known:
+        raise BadAudit("--head is what an earlier `outbound audit verify` printed, like 812:9f86d0…")
+
+    def read(connection: db.Connection) -> Verdict:
+        db.allow_minutes(connection, 15)
+        head = sql.head(connection)
+        found = sql.first_fault(connection)
+        broken = Broken(found.place, found.entry, found.fault) if found else None
+        if not broken and known and sql.link_at(connection, place=int(known[1])) != known[2]:
+            broken = Broken(int(known[1]), "the head that was given", "changed")
+        links, hash_ = (head.place, head.hash) if head else (0, "")
+        return Verdict(links, f"{links}:{hash_}", broken)
+
+    return db.transact(read)

@@ -1,0 +1,193 @@
+"""The tenants: who they are, which numbers are theirs, and what they say on the phone."""
+
+import zoneinfo
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from outbound import db, names
+from outbound.carrier import accounts
+from outbound.config import settings
+from outbound.formats import phone_numbers, plain_text, time_zones, twiml_template
+
+sql = db.statements("rules/business")
+
+DEFAULT_ACCOUNT = "default"  # TWILIO_ACCOUNT_SID
+LOOK_BACK_HOURS = range(169)  # calls of the last 8 days are never deleted for their age
+
+
+class BadBusiness(ValueError):
+    """What was given of a business is wrong; the message says what, and nothing was changed."""
+
+
+def add(
+    name: str,
+    *,
+    time_zone: str = "UTC",
+    default_region: str | None = None,
+    voice_url: str | None = None,
+    twiml: str | None = None,
+    phones: Sequence[str] = (),
+    account: str | None = None,
+    own: db.Connection | None = None,
+) -> int:
+    """
+    Add a business and return its id.
+
+    Args:
+        time_zone: an IANA name, like Asia/Jerusalem; a former one becomes that of today.
+        default_region: two letters (IL, US): the country of numbers that are written without a country code.
+        voice_url, twiml: what a call plays; one of them.
+        phones: its own numbers.
+        account: the SID of the carrier's account that its calls are dialed with; by default TWILIO_ACCOUNT_SID.
+        own: the caller's connection, whose transaction this is part of.
+
+    Raises:
+        BadBusiness: names everything that is wrong at once.
+    """
+    silent = voice_url is None and twiml is None
+    values = _checked(name, time_zone, default_region, voice_url, twiml, phones, account, silent=silent)
+    return int(_write(sql.add_business, own, **values))
+
+
+def change(
+    business_id: int,
+    *,
+    name: str | None = None,
+    time_zone: str | None = None,
+    default_region: str | None = None,
+    voice_url: str | None = None,
+    twiml: str | None = None,
+    phones: Sequence[str] = (),
+    account: str | None = None,
+    look_back_hours: int | None = None,
+) -> list[str]:
+    """
+    Change what is given of a business; numbers are added, and one that is its own already is no fault.
+
+    The account `default` is TWILIO_ACCOUNT_SID again.  Calls in the air keep the account that they were dialed with.
+
+    An import holds out numbers that the business called in the last `look_back_hours`, 0 to 168.
+
+    Returns the names of what is another now, as of the arguments: none where all was so already.
+
+    Raises BadBusiness as `add` does.
+    """
+    if look_back_hours is not None and look_back_hours not in LOOK_BACK_HOURS:
+        raise BadBusiness(f"a business looks back {LOOK_BACK_HOURS[0]} to {LOOK_BACK_HOURS[-1]} hours")
+    values = _checked(name, time_zone, default_region, voice_url, twiml, phones, account)
+    values["look_back_hours"] = look_back_hours
+    changed = _write(sql.set_business, None, business_id=business_id, **values)
+    if changed is None:
+        raise BadBusiness(f"there is no business {business_id}: see `outbound business list`")
+    return list(changed)
+
+
+def every() -> list[db.Row]:
+    """All businesses with their numbers."""
+    return list(db.run(sql.list_businesses))
+
+
+def show(business_id: int) -> dict[str, Any]:
+    """
+    One business: who it is, what it plays, what limits and holds it, its campaigns, and how many calls are live.
+
+    What the database role may not see is left out.
+
+    Raises:
+        BadBusiness: there is no such business.
+    """
+    row = db.run(sql.show_business, business_id=business_id if 0 <= business_id < 2**63 else -1)
+    if row is None:
+        raise BadBusiness(f"there is no business {business_id}: see `outbound business list`")
+    shown: dict[str, Any] = row._asdict()
+    if names.sees_numbers():
+        shown |= db.run(sql.words_of_business, business_id=business_id)._asdict()
+    shown["live"] = {one.status: one.calls for one in db.run(sql.count_live, business_id=business_id)}
+    shown["campaigns"] = [one._asdict() for one in db.run(sql.campaigns_of, business_id=business_id)]
+    return shown
+
+
+def _write(statement: Callable[..., db.Row], own: db.Connection | None, **values: object) -> db.Row:
+    try:
+        return db.transact(lambda connection: statement(connection, **values), own)
+    except db.Conflict:
+        raise BadBusiness("one of the numbers belongs to a business already: see `outbound business list`") from None
+
+
+def _checked(
+    name: str | None,
+    time_zone: str | None,
+    default_region: str | None,
+    voice_url: str | None,
+    twiml: str | None,
+    phones: Sequence[str],
+    account: str | None,
+    *,
+    silent: bool = False,
+) -> dict[str, object]:
+    region = default_region.upper() if default_region else None
+    zone_faults: list[str] = []
+    zone = _time_zone(time_zone, zone_faults)
+    faults = [
+        fault
+        for fault in (
+            _name_fault(name),
+            *zone_faults,
+            _region_fault(region),
+            "a call must play something: give a voice URL or TwiML (--voice-url, --twiml)" if silent else None,
+            _account_fault(account),
+            *twiml_template.faults(voice_url, twiml, may_be_http=settings().http_voice_urls),
+        )
+        if fault
+    ]
+    numbers = []
+    for place, phone in enumerate(phones, start=1):
+        try:
+            numbers.append(phone_numbers.read(phone, region))
+        except phone_numbers.NoPhoneNumber as refusal:
+            faults.append(f"own number {place} {refusal}")
+    if faults:
+        raise BadBusiness("; ".join(faults))
+    return {
+        "name": name,
+        "time_zone": zone,
+        "default_region": region,
+        "voice_url": voice_url,
+        "twiml": twiml,
+        "phones": sorted(set(numbers)),
+        "carrier_account": "" if account == DEFAULT_ACCOUNT else account,
+    }
+
+
+def _name_fault(name: str | None) -> str | None:
+    if name is None:
+        return None
+    fault = plain_text.fault(name)
+    if name.strip() and fault is None:
+        return None
+    return "a business needs a name, in one line" + (f", and this {fault}" if fault else "")
+
+
+def _time_zone(name: str | None, faults: list[str]) -> str | None:
+    """The IANA name of today."""
+    if name is None:
+        return None
+    try:
+        return time_zones.present(name, zoneinfo.available_timezones())
+    except time_zones.BadTimeZone as fault:
+        faults.append(f"{name or '``'} {fault}")
+        return None
+
+
+def _account_fault(account: str | None) -> str | None:
+    if account in (None, DEFAULT_ACCOUNT) or accounts.SID.fullmatch(account or ""):
+        return None
+    return (
+        f"an account is its SID, AC and 32 hexadecimal digits, or `{DEFAULT_ACCOUNT}`: its credentials are never given"
+    )
+
+
+def _region_fault(region: str | None) -> str | None:
+    if region is None or phone_numbers.is_region(region):
+        return None
+    return f"`{region}` is not a region: two letters, like IL"

@@ -1,0 +1,299 @@
+"""When callees may be called, by the clocks at their place, and whose calls keep to it."""
+
+import zoneinfo
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
+
+from outbound import config, db
+from outbound.formats import moments, time_zones, weekly_hours
+from outbound.formats.weekly_hours import BadHours, Shift
+from outbound.rules.calling_window_presets import OF_REGION, PRESETS, Days
+
+sql = db.statements("rules/calling_window")
+
+YEARS_AHEAD = 3  # whose days off a preset knows, after the present year
+OFF = "off"  # what a day is that is closed
+NAMELESS = "a window needs a name, in one line"
+UNKNOWN = "there is no window {}: see `outbound window list`"
+
+
+class BadWindow(ValueError):
+    """What was given of a window is wrong; the message says what, and nothing was changed."""
+
+
+class Assigned(NamedTuple):
+    """Is it another window than before, and how many calls waited for one until now; these are claimed anew."""
+
+    is_another: bool
+    waited: int
+
+
+def add(
+    name: str,
+    week: str,
+    *,
+    who: str,
+    days_off: Sequence[str] = (),
+    half_days: Sequence[str] = (),
+    known_until: str | None = None,
+    note: str = "",
+    own: db.Connection | None = None,
+) -> int:
+    """
+    Add a window and return its id; nobody keeps to it before it is assigned.
+
+    Args:
+        week: hours of each weekday, like `sun-thu 09:00-20:00, fri 09:00-13:00`; a weekday that is not there is closed.
+        days_off: dates, like 2026-12-25.
+        half_days: dates and their hours, like `2026-12-24 09:00-13:00`.
+        known_until: the last day that it is good for; after it, it is closed.
+        own: the caller's connection, whose transaction this is part of.
+
+    Raises:
+        BadWindow: names everything that is wrong at once.
+    """
+    faults = [] if _is_line(name) else [NAMELESS]
+    if not note.isprintable():
+        faults.append("a note is one line")
+    shifts: list[Shift] = []
+    days: Days = {}
+    last = None
+    with _noting(faults):
+        shifts = weekly_hours.of_week(week)
+    with _noting(faults):
+        last = None if known_until is None else _date(known_until)
+    for text in days_off:
+        with _noting(faults):
+            _put(days, _date(text), [])
+    for text in half_days:
+        with _noting(faults):
+            _put(days, *_half_day(text))
+    if faults:
+        raise BadWindow("; ".join(faults))
+    return _add(name, None, shifts, last, note, days, who, own)
+
+
+def add_preset(preset: str, *, who: str, name: str | None = None, own: db.Connection | None = None) -> int:
+    """
+    Add the window of a preset (us, uk, il) and return its id; it knows the days off of this year and the next three.
+
+    Raises BadWindow.
+    """
+    if preset not in PRESETS:
+        raise BadWindow(f"there is no preset {preset}: choose from {', '.join(PRESETS)}")
+    name = preset if name is None else name
+    if not _is_line(name):
+        raise BadWindow(NAMELESS)
+    of = PRESETS[preset]
+    last, days = _days_ahead(preset)
+    return _add(name, preset, weekly_hours.of_week(of.hours), last, of.note, days, who, own)
+
+
+def of_region(region: str | None, *, who: str, own: db.Connection) -> db.Row | None:
+    """
+    The calling hours of a country's preset (`id`, `name`, `hours`), which are added where nobody has; None without one.
+
+    A window of the preset's name counts, whoever made it.
+    """
+    preset = OF_REGION.get(region or "")
+    if preset is None:
+        return None
+    found = sql.find_preset(own, preset=preset)
+    if found is None:
+        with suppress(BadWindow):  # somebody else adds it at this moment
+            add_preset(preset, who=who, own=own)
+        found = sql.find_preset(own, preset=preset)
+    return found and found._replace(hours=weekly_hours.week_text(_shifts(found.hours)))
+
+
+def set_day(window_id: int, day: str, own: str | None, *, who: str) -> bool:
+    """
+    Give one day hours of its own: `09:00-13:00`, or `off` to close it; None makes it like its weekday again.
+
+    Calls that wait for the window ask anew.  Returns whether the day had other hours before.  Raises BadWindow.
+    """
+    try:
+        when = _date(day)
+        shifts = None if own is None else [] if own == OFF else weekly_hours.of_day(own)
+    except BadHours as fault:
+        raise BadWindow(str(fault)) from None
+    text = None if shifts is None else _multirange(shifts)
+
+    def write(connection: db.Connection) -> bool:
+        is_another = sql.set_day(connection, window_id=_id(window_id), day=when, hours=text, note="", who=who)
+        if is_another is None:
+            raise BadWindow(UNKNOWN.format(window_id))
+        _release(connection, window_ids=[window_id])
+        return bool(is_another)
+
+    return db.transact(write)
+
+
+def assign(scope: str, key: int, window_id: int | None, *, who: str, own: db.Connection | None = None) -> Assigned:
+    """
+    From now on the calls of a business or a campaign keep to a window, or, with None, to none of its own.
+
+    A campaign's calls keep to its own and to its business's, both.  Calls that wait for a window ask anew.
+
+    Args:
+        scope: business or campaign; *key* is its id.
+
+    Raises:
+        BadWindow: there is no such window, or no such business or campaign; the message says which of them.
+    """
+
+    def write(connection: db.Connection) -> Assigned:
+        wanted = None if window_id is None else _id(window_id)
+        is_another = sql.set_window(connection, scope=scope, id=_id(key), window_id=wanted, who=who)
+        if is_another is None:
+            is_there = wanted is None or sql.is_window(connection, window_id=wanted)
+            raise BadWindow(
+                f"there is no {scope} {key}: see `outbound {scope} list`" if is_there else UNKNOWN.format(window_id)
+            )
+        business_id, campaign_id = (key, None) if scope == "business" else (None, key)
+        return Assigned(bool(is_another), _release(connection, business_id=business_id, campaign_id=campaign_id))
+
+    return db.transact(write, own)
+
+
+def refresh(*, who: str) -> list[db.Row]:
+    """Let the windows of presets know the days off of this year and the next three; return those that learned some."""
+
+    def write(connection: db.Connection) -> list[db.Row]:
+        learned: list[db.Row] = []
+        for preset in sorted(PRESETS):
+            last, days = _days_ahead(preset)
+            if last is not None:
+                learned += sql.extend_windows(connection, preset=preset, known_until=last, who=who, **_columns(days))
+        _release(connection, window_ids=[window.id for window in learned])
+        return learned
+
+    return db.transact(write)
+
+
+def every() -> list[db.Row]:
+    """All windows, who keeps to them, and how many days they have of their own; `hours` is what `add` reads."""
+    return [row._replace(hours=weekly_hours.week_text(_shifts(row.hours))) for row in db.run(sql.list_windows)]
+
+
+def one(window_id: int) -> tuple[db.Row, list[db.Row]]:
+    """A window and its days, each with the hours that `set_day` reads.  Raises BadWindow."""
+    for window in every():
+        if window.id == window_id:
+            days = db.run(sql.list_days, window_id=window_id)
+            return window, [day._replace(hours=weekly_hours.day_text(_shifts(day.hours)) or OFF) for day in days]
+    raise BadWindow(UNKNOWN.format(window_id))
+
+
+def opens_at(window_id: int, time_zone: str) -> datetime | None:
+    """
+    When a call may next be dialed there, so that the window stays open for its ring, by their clocks.
+
+    That is now, where it is open.
+
+    None where it is never within 15 days.  Raises BadWindow.
+    """
+    settings = config.settings()
+    for_s = settings.claim_s + settings.ring_s
+    try:
+        zone = time_zones.present(time_zone, zoneinfo.available_timezones())
+    except time_zones.BadTimeZone as fault:
+        raise BadWindow(f"{time_zone} {fault}") from None
+    found = db.run(sql.find_opening, window_id=_id(window_id), zone=zone, for_s=for_s)
+    if not found.is_zone:
+        raise BadWindow(f"{zone} is not an IANA time zone that the database knows, like Asia/Jerusalem")
+    opening: datetime | None = found.opens_at
+    return opening and opening.astimezone(zoneinfo.ZoneInfo(zone))
+
+
+def _add(
+    name: str,
+    preset: str | None,
+    shifts: Sequence[Shift],
+    known_until: date | None,
+    note: str,
+    days: Days,
+    who: str,
+    own: db.Connection | None,
+) -> int:
+    values = {"name": name, "preset": preset, "hours": _multirange(shifts), "known_until": known_until, "note": note}
+    try:
+        return int(db.transact(lambda connection: sql.add_window(connection, **values, **_columns(days), who=who), own))
+    except db.Conflict:
+        raise BadWindow(f"there is a window {name} already: give this one another name") from None
+
+
+def _release(
+    connection: db.Connection,
+    *,
+    window_ids: Sequence[int] = (),
+    business_id: int | None = None,
+    campaign_id: int | None = None,
+) -> int:
+    released = sql.release_held_calls(
+        connection, window_ids=list(window_ids), business_id=business_id, campaign_id=campaign_id
+    )
+    return int(released.calls)
+
+
+def _days_ahead(preset: str) -> tuple[date | None, Days]:
+    days_off = PRESETS[preset].days_off
+    if days_off is None:
+        return None, {}
+    year = datetime.now(UTC).year  # of a horizon, not of a deadline: any clock will do
+    return date(year + YEARS_AHEAD, 12, 31), days_off(range(year, year + YEARS_AHEAD + 1))
+
+
+def _columns(days: Days) -> dict[str, list[object]]:
+    return {
+        "days": list(days),
+        "day_hours": [_multirange(shifts) for shifts, _ in days.values()],
+        "day_notes": [note for _, note in days.values()],
+    }
+
+
+def _multirange(shifts: Sequence[Shift]) -> str:
+    return "{" + ",".join(f"[{first},{last})" for first, last in shifts) + "}"
+
+
+def _shifts(multirange: Iterable[Any]) -> list[Shift]:
+    return [(shift.lower, shift.upper) for shift in multirange]
+
+
+@contextmanager
+def _noting(faults: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except BadHours as fault:
+        faults.append(str(fault))
+
+
+def _put(days: Days, day: date, shifts: list[Shift]) -> None:
+    if day in days:
+        raise BadHours(f"{day} is there twice")
+    days[day] = shifts, ""
+
+
+def _half_day(text: str) -> tuple[date, list[Shift]]:
+    day, _, own = text.strip().partition(" ")
+    if not own:
+        raise BadHours(f"`{text}` has no hours: write it like `2026-12-24 09:00-13:00`; a day without any is a day off")
+    return _date(day), weekly_hours.of_day(own)
+
+
+def _date(text: str) -> date:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 (a day on the wall, in whichever zone)
+    except ValueError:
+        raise BadHours(f"`{text}` {moments.impossible(text) or 'is not a date: write it like 2026-12-25'}") from None
+
+
+def _id(number: int) -> int:
+    """No id is as large as this; 0 is nobody's."""
+    return number if abs(number) < 2**63 else 0
+
+
+def _is_line(text: str) -> bool:
+    return bool(text.strip()) and text.isprintable()

@@ -1,0 +1,207 @@
+"""What is called for: its numbers, words, ladder, pace and days."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TypedDict
+
+from outbound import db
+from outbound.calls import call_request
+from outbound.config import settings
+from outbound.formats import phone_numbers, plain_text, twiml_template
+
+sql = db.statements("rules/campaign")
+
+NAME_MAX = 100  # characters
+NUMBERS_MAX = 1000
+MACHINE_DETECTIONS = ("Enable", "DetectMessageEnd")
+
+_COLUMNS = {"ladder": "ladder_id", "priority": "weight", "starts": "starts_at", "ends": "ends_at"}  # of other names
+
+
+class BadCampaign(ValueError):
+    """What was given of a campaign is wrong; the message says what, and nothing was changed."""
+
+
+class Given(TypedDict, total=False):
+    """
+    What is given of a campaign; None takes a thing away again.
+
+    voice_url, twiml: what its calls play; one of them, or neither, and they play what the business's do.
+    ladder: the name of one of the business's; without one, the business's own default counts.
+    local_presence: call from the number that is nearest to the callee's.
+    machine_detection: `Enable`, or `DetectMessageEnd`, which waits for the end of the greeting.
+    consent_required: only who has given consent is called.
+    registry_max_age_days: whole days, 1 to 3650; how old the registry's answer about a callee may be.
+    time_limit_s: whole seconds, 10 to 86400, after which the carrier hangs up; without one, OUTBOUND_TIME_LIMIT_S.
+    calls_per_second: more than 0, up to 1000.  live_max: calls at once, 0 to 100,000.
+    priority: 0.01 to 100; a campaign of priority 2 has two turns for one of its neighbour's.
+    starts, ends: moments; text is ISO 8601, without an offset in the business's time zone.
+    """
+
+    name: str
+    voice_url: str | None
+    twiml: str | None
+    ladder: str | None
+    local_presence: bool
+    machine_detection: str | None
+    consent_required: bool
+    registry_max_age_days: int | None
+    time_limit_s: int | None
+    calls_per_second: float | None
+    live_max: int | None
+    priority: float | None
+    starts: datetime | str | None
+    ends: datetime | str | None
+
+
+def add(business_id: int, given: Given, *, phones: Sequence[str] = (), who: str) -> int:
+    """
+    Add a campaign of a business and return its id.
+
+    Args:
+        phones: the numbers that call, in any writing; each callee has an order of them, and each attempt takes the
+            next.  Without any, the business's first own number calls.
+        who: whose word this is, for `audit`.
+
+    Raises:
+        BadCampaign: names everything that is wrong at once.
+    """
+    business = db.run(sql.find_business, business_id=_id(business_id))
+    if business is None:
+        raise BadCampaign("there is no such business: see `outbound business list`")
+    faults = [] if given.get("name") else ["a campaign needs a name: give --name"]
+    if not (given.get("voice_url") or given.get("twiml") or business.can_speak):
+        faults.append("neither the campaign nor its business has anything to say: give a voice URL or TwiML")
+    values, numbers, _ = _checked(business, given, phones, (), faults)
+    return int(_write(sql.add_campaign, business_id=business.id, given=values, phones=numbers, who=who))
+
+
+def change(
+    campaign_id: int, given: Given, *, phones: Sequence[str] = (), dropped: Sequence[str] = (), who: str
+) -> list[str]:
+    """
+    Change what is given of a campaign; numbers are added, and dropped.  What was enqueued keeps its from-number.
+
+    Returns the columns that are another now, `phones` among them; none where all was so already.
+
+    Raises BadCampaign as `add` does.
+    """
+    campaign = show(campaign_id)
+    business = db.run(sql.find_business, business_id=campaign.business_id)
+    faults = ["a campaign needs a name: give --name"] if given.get("name") == "" else []
+    values, numbers, gone = _checked(business, given, phones, dropped, faults, campaign)
+    changed = _write(sql.set_campaign, campaign_id=campaign.id, given=values, phones=numbers, dropped=gone, who=who)
+    return list(changed)
+
+
+def every() -> list[db.Row]:
+    """All campaigns with their numbers and their pace."""
+    return list(db.run(sql.list_campaigns, campaign_id=None))
+
+
+def show(campaign_id: int) -> db.Row:
+    """One campaign, or raise BadCampaign."""
+    found = db.run(sql.list_campaigns, campaign_id=_id(campaign_id))
+    if not found:
+        raise BadCampaign("there is no such campaign: see `outbound campaign list`")
+    return found[0]
+
+
+def calls(campaign_id: int) -> dict[str, int]:
+    """How many calls of a campaign are in each status; each attempt is one.  Reads all of the campaign's calls."""
+    return {row.status: row.calls for row in db.run(sql.count_calls, campaign_id=campaign_id)}
+
+
+def _id(value: int) -> int:
+    """An id that a row can have, or -1, which none has."""
+    return value if 0 <= value < 2**63 else -1
+
+
+def _write(statement: object, *, given: dict[str, object], **values: object) -> db.Row:
+    try:
+        return db.run(statement, given=db.json(given), **values)
+    except db.Conflict:
+        raise BadCampaign(
+            f"the business has a campaign named {given.get('name')} already: give another name, or change that one"
+        ) from None
+
+
+def _checked(
+    business: db.Row,
+    given: Given,
+    phones: Sequence[str],
+    dropped: Sequence[str],
+    faults: list[str],
+    campaign: db.Row | None = None,
+) -> tuple[dict[str, object], list[str], list[str]]:
+    """What is given as columns, and the numbers in E.164; or raise BadCampaign with *faults* and all others."""
+    values = {_COLUMNS.get(name, name): value for name, value in given.items()}
+    faults += twiml_template.faults(given.get("voice_url"), given.get("twiml"), may_be_http=settings().http_voice_urls)
+    for mine, others in (("voice_url", "twiml"), ("twiml", "voice_url")):
+        if values.get(mine):  # one replaces the other
+            values.setdefault(others, None)
+    faults += _plain_faults(given)
+    if "priority" in given:
+        values["weight"] = given["priority"] or 1
+    ladder = given.get("ladder")
+    if ladder:
+        values["ladder_id"] = db.run(sql.find_ladder, business_id=business.id, name=ladder)
+        if values["ladder_id"] is None:
+            faults.append(f"business {business.id} has no ladder named {ladder}: see `outbound ladder list`")
+    starts, ends = _moments(given, business, campaign, faults)
+    for name, moment in (("starts", starts), ("ends", ends)):
+        if name in given:
+            values[f"{name}_at"] = moment and moment.isoformat()
+    numbers, gone = _numbers(phones, "number", business, faults), _numbers(dropped, "dropped number", business, faults)
+    if db.run(sql.numbers_of_others, business_id=business.id, phones=numbers):
+        faults.append("one of the numbers belongs to another business: see `outbound business list`")
+    if faults:
+        raise BadCampaign("; ".join(faults))
+    return values, numbers, gone
+
+
+def _plain_faults(given: Given) -> Iterator[str]:
+    name = given.get("name")
+    fault = plain_text.fault(name or "")
+    if name and (fault or not name.strip() or len(name) > NAME_MAX):
+        more = f", and this {fault}" if fault else ""
+        yield f"a campaign's name is one line of {NAME_MAX} characters at most{more}"
+    if given.get("machine_detection") not in (None, *MACHINE_DETECTIONS):
+        yield f"machine detection is {' or '.join(MACHINE_DETECTIONS)}"
+    for value, low, high, what in (
+        (given.get("registry_max_age_days"), 1, 3650, "the age of the registry's answer is whole days"),
+        (given.get("time_limit_s"), 10, 86_400, "the time limit is seconds,"),
+        (given.get("calls_per_second"), 0.001, 1000, "calls per second are"),
+        (given.get("live_max"), 0, 100_000, "calls at once are"),
+        (given.get("priority"), 0.01, 100, "the priority is"),
+    ):
+        if value is not None and not low <= value <= high:
+            yield f"{what} {low} to {high}"
+
+
+def _moments(
+    given: Given, business: db.Row, campaign: db.Row | None, faults: list[str]
+) -> tuple[datetime | None, datetime | None]:
+    """When it starts and ends: as is given, else as it is."""
+    moments = {"starts": campaign and campaign.starts_at, "ends": campaign and campaign.ends_at}
+    for name in moments.keys() & given.keys():
+        try:
+            moments[name] = call_request.moment(given[name], name, business.id, business.time_zone)  # type: ignore[literal-required]
+        except call_request.BadCall as refusal:
+            faults.append(str(refusal))
+    starts, ends = moments["starts"], moments["ends"]
+    if starts and ends and starts >= ends:
+        faults.append("the campaign must start before it ends")
+    return starts, ends
+
+
+def _numbers(phones: Sequence[str], what: str, business: db.Row, faults: list[str]) -> list[str]:
+    numbers = set()
+    for place, phone in enumerate(phones, start=1):
+        try:
+            numbers.add(phone_numbers.read(phone, business.default_region))
+        except phone_numbers.NoPhoneNumber as refusal:
+            faults.append(f"{what} {place} {refusal}")
+    if len(numbers) > NUMBERS_MAX:
+        faults.append(f"a campaign has at most {NUMBERS_MAX} numbers")
+    return sorted(numbers)

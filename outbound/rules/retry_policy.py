@@ -1,0 +1,156 @@
+"""How often and when somebody is tried again, and never more often than this."""
+
+import re
+from datetime import timedelta
+from typing import NamedTuple
+
+from outbound import db
+
+sql = db.statements("rules/retry_policy")
+
+EXAMPLE = "busy: 5m, 30m; no-answer: 2h, next day; failed: none"
+OUTCOMES = ("busy", "no-answer", "failed")
+STEPS_MAX = 20  # of one ladder
+ATTEMPTS_MAX = 100  # of one callee, in a day or a week: a bound against slips, not a recommendation
+NAME_MAX = 100  # characters
+WAIT_MIN, WAIT_MAX = timedelta(minutes=1), timedelta(days=30)
+
+_WAIT = re.compile(r"(\d{1,6})\s*([mhd])")
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+
+
+class BadLadder(ValueError):
+    """What was given of a ladder is wrong; the message says what, and nothing was changed."""
+
+
+class Step(NamedTuple):
+    """How long to wait after the *step*-th end of this kind, from 1."""
+
+    outcome: str
+    step: int
+    wait: timedelta
+
+
+def add(
+    business_id: int,
+    name: str,
+    steps: str,
+    *,
+    per_day: int | None,
+    per_week: int | None,
+    is_default: bool = False,
+    who: str,
+) -> int:
+    """
+    Add a ladder and return its id.
+
+    Args:
+        steps: `busy: 5m, 30m; no-answer: 2h, next day; failed: none`.  What is not named is not tried again.
+        per_day, per_week: how often one callee of the business may be dialed within 24 hours and within 7 days, over
+            all of its campaigns, 1 to 100; there is no ladder without them.
+        is_default: calls of no campaign, and of campaigns that have no ladder of their own, take this one.
+        who: whose word this is, for `audit`.
+
+    Raises:
+        BadLadder: names everything that is wrong at once.
+    """
+    read_steps, faults = _read(steps)
+    if not (name.strip() and name.isprintable() and len(name) <= NAME_MAX):
+        faults.insert(0, f"a ladder needs a name, in one line of {NAME_MAX} characters at most")
+    faults += [
+        f"say how often one callee may be dialed per {period}: 1 to {ATTEMPTS_MAX}"
+        for period, cap in (("day", per_day), ("week", per_week))
+        if cap is None or not 1 <= cap <= ATTEMPTS_MAX
+    ]
+    if per_day is not None and per_week is not None and per_week < per_day:
+        faults.append("the cap per week is lower than the one per day")
+    if faults:
+        raise BadLadder("; ".join(faults))
+    details = {"business": business_id, "name": name, "steps": steps, "per_day": per_day, "per_week": per_week}
+    try:
+        added = db.run(
+            sql.add_ladder,
+            business_id=business_id,
+            name=name,
+            per_day=per_day,
+            per_week=per_week,
+            outcomes=[step.outcome for step in read_steps],
+            steps=[step.step for step in read_steps],
+            waits=[step.wait for step in read_steps],
+            is_default=is_default,
+            who=who,
+            details=db.json(details | {"is_default": is_default}),
+        )
+    except db.Conflict:
+        raise BadLadder(f"the business has a ladder named {name} already: give another name") from None
+    if added is None:
+        raise BadLadder(f"there is no business {business_id}: see `outbound business list`")
+    return int(added)
+
+
+def use(business_id: int, name: str | None, *, who: str) -> bool:
+    """Let a business's calls that have no other ladder take this one, or none; was it another?  Raises BadLadder."""
+    is_another = db.run(sql.use_ladder, business_id=_id(business_id), name=name, who=who)
+    if is_another is None and not db.run(sql.is_business, business_id=_id(business_id)):
+        raise BadLadder(f"there is no business {business_id}: see `outbound business list`")
+    if is_another is None:
+        raise BadLadder(f"business {business_id} has no ladder {name or ''}: see `outbound ladder list`")
+    return bool(is_another)
+
+
+def _id(value: int) -> int:
+    """An id that a row can have, or -1, which none has."""
+    return value if 0 <= value < 2**63 else -1
+
+
+def every() -> list[db.Row]:
+    """All ladders, business by business."""
+    return list(db.run(sql.list_ladders))
+
+
+def written(ladder: db.Row) -> str:
+    """The steps of a row of `every`, as `add` reads them."""
+    waits: dict[str, list[str]] = {}
+    for outcome, seconds in zip(ladder.outcomes, ladder.waits_s, strict=True):
+        unit = next(unit for unit in "dhm" if seconds % _UNITS[unit].total_seconds() == 0)
+        waits.setdefault(outcome, []).append(f"{seconds // int(_UNITS[unit].total_seconds())}{unit}")
+    return "; ".join(f"{outcome}: {', '.join(waits.get(outcome, ['none']))}" for outcome in OUTCOMES)
+
+
+def _read(text: str) -> tuple[list[Step], list[str]]:
+    """The steps that a text means, and everything that is wrong with it."""
+    steps: list[Step] = []
+    faults: list[str] = []
+    named: set[str] = set()
+    for part in filter(str.strip, text.split(";")):
+        said, colon, waits = (piece.strip().lower() for piece in part.partition(":"))
+        outcome = re.sub(r"[\s_]+", "-", said)
+        if outcome not in OUTCOMES or not colon:
+            faults.append(
+                f"{said[:20]!r} is not an outcome: write `busy: 5m, 30m; no-answer: 2h, next day; failed: none`"
+            )
+            continue
+        if outcome in named:
+            faults.append(f"{outcome} is there twice")
+        named.add(outcome)
+        words = [] if waits == "none" else waits.split(",")
+        steps += [Step(outcome, place, _wait(word.strip())) for place, word in enumerate(words, start=1)]
+    if not named and not faults:
+        faults.append(f"a ladder needs steps: write `{EXAMPLE}`")
+    if len(steps) > STEPS_MAX:
+        faults.append(f"a ladder has at most {STEPS_MAX} steps, and this has {len(steps)}")
+    else:
+        faults += [
+            f"wait {step.step} of {step.outcome} must be like 5m, 2h, 3d or next day, from 1m to 30d"
+            for step in steps
+            if not WAIT_MIN <= step.wait <= WAIT_MAX
+        ]
+    return steps, faults
+
+
+def _wait(word: str) -> timedelta:
+    """How long a step waits; nothing where that is no wait at all."""
+    if word == "next day":
+        return timedelta(days=1)
+    number = _WAIT.fullmatch(word)
+    return int(number[1]) * _UNITS[number[2]] if number else timedelta()

@@ -1,0 +1,1 @@
+"""Twilio's Calls API without phones."""

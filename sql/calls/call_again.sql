@@ -1,0 +1,70 @@
+-- call_again.sql: an operator has a call made again, or at another time.  Read by outbound/calls/call_again.py alone.
+
+-- name: lock_ended_call(call_id)^
+-- Look at a call that is to be made again, and keep every other word of it waiting until this transaction ends: a late
+-- callback that would bring it back to life finds the new call, or is found by it.
+--
+-- Returns  the call; `is_live`; `is_in_doubt` while the carrier is asked whether it rang; `may_have_rung` where that was
+--          given up; `campaign_calls` where its campaign has numbers that call, and `is_borrowed` where the one that
+--          called belongs to another business by now
+-- Races    callbacks, clean-up, other retries: one at a time has the row
+select id, business_id, campaign_id, direction, status, from_number, to_number, contact, time_zone,
+       call_status_rank(status) < 5 as is_live,
+       call_is_in_doubt(status, error_code) and overdue_at is not null as is_in_doubt,
+       call_awaits_truth(status, error_code) as may_have_rung,
+       campaign_from_number(campaign_id, to_number, 1) is not null as campaign_calls,
+       exists (select from business_number
+                where phone = from_number and business_number.business_id <> call_log.business_id) as is_borrowed
+  from call_log
+ where id = :call_id
+   for update;
+
+-- name: reschedule_call(call_id, due_at, who, reason)^
+-- Have a call that waits dialed from another moment on.  Whatever held it is asked again then.
+--
+-- Moves    nothing: queued, due at another time
+-- Returns  `status` and `was_due_at` as they were; `ends_at` of its campaign; is it held (`is_paused`); did it move
+--          (`is_moved`): not where it does not wait, or its campaign ends before.  Nothing where there is no such call
+-- Races    the claim: whoever locks the row first has it.  A claim that comes first has moved it to 'claimed', and it is
+--          not moved here; one that had looked at it before this committed reads the row anew, and leaves it until it
+--          is due (claim_due_calls)
+-- Undo     the same, with the moment before
+with call as (
+    select call_log.id, call_log.status, call_log.due_at, call_log.paused_at, campaign.ends_at
+      from call_log
+      left join campaign on campaign.id = call_log.campaign_id
+     where call_log.id = :call_id and call_log.direction = 'outbound'
+       for update of call_log
+), moved as (
+    update call_log
+       set due_at = :due_at, held_by = null
+      from call
+     where call_log.id = call.id
+       and call_log.status = 'queued'
+       and coalesce(call.ends_at > :due_at::timestamptz, true)
+    returning call_log.id
+), noted as (
+    insert into audit (who, action, scope, key, details)
+    select :who, 'reschedule', 'call', call.id::text,
+           jsonb_build_object('from', call.due_at, 'to', :due_at::timestamptz, 'reason', :reason::text)
+      from call
+     inner join moved on moved.id = call.id
+), woken as (
+    select pg_notify('outbound_due', '') where exists (select from moved)
+)
+select call.status, call.due_at as was_due_at, call.ends_at, call.paused_at is not null as is_paused,
+       moved.id is not null as is_moved
+  from call
+  left join moved on moved.id = call.id
+  left join woken on true;
+
+-- name: clocks_of_call(call_id)^
+-- Returns  the `zones` in which its callee may be, and its business's; nothing where there is no such call
+select callee_zones(call_log.to_number, call_log.time_zone) as zones, business.time_zone as business_zone,
+       business.id as business_id, now() as now
+  from call_log
+ inner join business on business.id = call_log.business_id
+ where call_log.id = :call_id;
+
+-- name: write_audit(who, key, details)!
+insert into audit (who, action, scope, key, details) values (:who, 'retry', 'call', :key, :details);

@@ -1,0 +1,103 @@
+-- call_search.sql: calls that somebody looks for, and what is done to those that were found.  Read by outbound/calls/call_search.py alone.
+-- Who sees no phone number may ask too (the reader of roles.sql): what holds numbers or words is asked for apart.
+
+-- name: find_calls(number, business_id, campaign_id, statuses, error_code, answered_by, batch_id, since, until, before_at, before_id, page_max, scan_max)
+-- A page of calls, newest first; see find_calls in the migrations.
+--
+-- Returns  a row per call; and where the search was cut short, one without an `id` that says where: `at`, `cut_id`
+select found.at, found.cut_id, call_log.id, call_log.business_id, business.name as business, call_log.campaign_id,
+       campaign.name as campaign, call_log.direction, call_log.status, call_log.call_sid, call_log.attempt,
+       call_log.retry_of, call_log.created_at, call_log.due_at, call_log.dialed_at, call_log.answered_at,
+       call_log.ended_at, call_log.duration_s, call_log.answered_by, call_log.error_code, call_log.held_by,
+       call_log.paused_at, call_log.hang_up, call_log.lead_id, business.time_zone
+  from find_calls(:number, :business_id, :campaign_id, :statuses, :error_code, :answered_by, :batch_id, :since, :until,
+                  :before_at, :before_id, :page_max, :scan_max) as found
+  left join lateral (
+       -- One look by the key each, whatever the planner takes the table's size for.
+       select id, business_id, campaign_id, direction, status, call_sid, attempt, retry_of, created_at, due_at,
+              dialed_at, answered_at, ended_at, duration_s, answered_by, error_code, held_by, paused_at, hang_up,
+              lead_id
+         from call_log
+        where id = found.id
+        limit 1
+  ) as call_log on true
+  left join business on business.id = call_log.business_id
+  left join campaign on campaign.id = call_log.campaign_id
+ order by found.at desc, found.id desc nulls last;
+
+-- name: words_of_calls(call_ids)
+-- Returns  what of these calls not every role may see
+select call_log.id, from_number, to_number,
+       case when direction = 'inbound' then from_number else to_number end as number,
+       idempotency_key as key, error_message, created_by, stopped_by, stop_reason, batch.name as batch
+  from call_log
+  left join batch on batch.id = call_log.batch_id
+ where call_log.id = any(:call_ids::bigint[]);
+
+-- name: zones(business_id)
+-- Returns  by which clocks the businesses live, or one of them
+select distinct time_zone from business where :business_id::bigint is null or id = :business_id;
+
+-- name: newest_id()$
+select coalesce(max(id), 0) from call_log;
+
+-- name: cancel_waiting(call_ids, id_max, reason, who)$
+-- Close those of these calls that nobody has begun to dial.
+--
+-- Moves    queued, claimed -> canceled
+-- Returns  how many
+-- Races    a worker that begins to dial first wins: its row is no longer 'claimed', and end_ringing has it
+with locked as (
+    select id
+      from call_log
+     where id = any(:call_ids::bigint[]) and id <= :id_max and status in ('queued', 'claimed')
+     order by id
+       for update
+), moved as (
+    update call_log
+       set status = 'canceled',
+           error_code = 'operator_canceled',
+           error_message = 'An operator canceled it' || coalesce(': ' || :reason::text, '') || '.',
+           stopped_by = :who,
+           stop_reason = :reason,
+           overdue_at = null,
+           held_by = null,
+           ended_at = now()
+      from locked
+     where call_log.id = locked.id and status in ('queued', 'claimed')
+    returning call_log.id
+), counted as (
+    insert into counter (name, label, slot, value)
+    select 'ended', 'canceled', pg_backend_pid() % 8, count(*) from moved having count(*) > 0
+    on conflict (name, label, slot) do update set value = counter.value + excluded.value
+)
+select count(*) from moved;
+
+-- name: end_ringing(call_ids, id_max, reason, who)$
+-- Have the carrier told to end those of these calls that it has and nobody answered.
+--
+-- Moves    nothing: the carrier's word does
+-- Returns  how many were not asked for before
+-- Races    one that is answered meanwhile is left alone (hang_up.sql)
+with live as (
+    select id
+      from call_log
+     where id = any(:call_ids::bigint[])
+       and id <= :id_max
+       and status in ('initiated', 'ringing')
+       and hang_up is null
+       and direction = 'outbound'
+     order by id
+       for update
+), moved as (
+    update call_log
+       set hang_up = 'canceled', hang_up_asked_at = null, stopped_by = :who, stop_reason = :reason
+      from live
+     where call_log.id = live.id and status in ('initiated', 'ringing') and hang_up is null
+    returning call_log.id
+)
+select count(*) from moved;
+
+-- name: write_audit(who, scope, key, details)!
+-- Who canceled calls, which and why; in the transaction that begins it.
+insert into audit (who, action, scope, key, details) values (:who, 'cancel', :scope, :key, :details);

@@ -1,0 +1,322 @@
+-- dispatch.sql: take what is due, within every limit.  Read by outbound/calls/dispatch.py alone.
+
+-- name: is_anything_due()$
+-- Is there a call that a claim could look at?  One step through the index for each lane, however many calls wait in it.
+select exists (
+           select
+             from lane
+            cross join lateral (
+                  select due_at
+                    from call_log
+                   where business_id = lane.business_id
+                     and coalesce(campaign_id, 0) = lane.campaign_id
+                     and from_number = lane.from_number
+                     and status = 'queued'
+                     and paused_at is null
+                   order by due_at, id
+                   limit 1
+            ) as head
+            where due_at <= now()
+       );
+
+-- name: take_turn()$
+-- One dispatcher claims at a time, until its transaction ends: a bound that several count and then act upon is none.
+-- The lock is this table's: another schema of the same database has dispatchers of its own.
+--
+-- A claim that a crash of the server forgets was never begun: its commit need not wait for the disk.
+--
+-- Returns  false where another dispatcher has its turn, or nobody has one: the database was restored
+select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regclass::int)
+       and not exists (select from dialing_stop where cause = 'recovery')
+ where set_config('synchronous_commit', 'off', true) is not null;
+
+-- name: claim_due_calls(batch_max, claims_per_thread, claim_s, worker_silent_s, ring_s, late_s, heads_min, account_rate)
+-- Take what is due and may be dialed, as many as the limits and the living worker threads allow.
+--
+-- Calls wait in lanes: one per business, campaign and from-number.  Only lanes that have room are looked at, and of
+-- each only its head, so that the cost does not grow with what waits.  What stands in a head's own way (call_obstacle)
+-- takes it out of the way: closed, or due later.  A business whose carrier's account not every worker can use has no room.
+-- Of the rest each limit lets its first ones pass, narrow limits first,
+-- so that nobody takes up room that a limit of his own denies him.  Their order is fair by weight: who was served less
+-- comes first, and who was idle begins where the others are.
+--
+-- Moves    queued -> claimed; queued -> canceled where something final stands in the way
+-- Returns  one row per call moved, with its status; none where no worker is alive
+-- Races    other dispatchers wait for their turn (take_turn); a row that somebody holds is skipped, and one that was
+--          given a later time meanwhile is left
+-- Undo     release_claims; release_overdue_claims in cleanup.sql
+with scope as materialized (
+    select * from dial_scope(:account_rate, only_capped => true)
+), room as (
+    select account.served_floor, account.rate, account.room as account_room,
+           greatest(0, least(
+               :batch_max::bigint,
+               account.calm_room,
+               :claims_per_thread::bigint
+               * (select coalesce(sum(threads), 0)
+                    from worker
+                   where seen_at > now() - make_interval(secs => :worker_silent_s))
+               - (select count(*) from call_log where status = 'claimed')
+           ))::bigint as free
+      from scope as account
+     where account.scope = 'account'
+), able as (
+    select lane.business_id, lane.campaign_id, lane.campaign_key, lane.from_number, room.free,
+           by_number.key is not null as number_counts, room.account_room,
+           business.carrier_account is null as is_default,
+           coalesce(room.rate, by_business.rate, by_campaign.rate, by_number.rate) is not null as is_paced,
+           coalesce(by_business.weight, 1) as business_weight,
+           coalesce(by_campaign.weight, 1) as campaign_weight,
+           -- What is no number of calls (NaN, infinity) counts as none.
+           greatest(case when by_business.served < 1e15 then by_business.served else 0 end,
+                    case when room.served_floor < 1e15 then room.served_floor else 0 end) as business_served,
+           greatest(case when by_campaign.served < 1e15 then by_campaign.served else 0 end,
+                    case when by_business.served_floor < 1e15 then by_business.served_floor else 0 end)
+           as campaign_served,
+           coalesce(by_business.room, room.free) as business_room,
+           coalesce(by_campaign.room, room.free) as campaign_room,
+           coalesce(by_number.room, room.free) as number_room,
+           call_windows(lane.business_id, lane.campaign_id) as window_ids
+      from room
+     cross join (select lane.*, coalesce(nullif(campaign_id, 0)::text, 'of business ' || business_id) as campaign_key
+                   from lane) as lane
+     inner join business on business.id = lane.business_id
+      left join campaign on campaign.id = lane.campaign_id
+      left join scope as by_business on by_business.scope = 'business' and by_business.key = lane.business_id::text
+      left join scope as by_campaign on by_campaign.scope = 'campaign' and by_campaign.key = lane.campaign_key
+      left join scope as by_number on by_number.scope = 'number' and by_number.key = lane.from_number
+     where room.free > 0
+       and coalesce(by_business.room, 1) > 0
+       and coalesce(by_campaign.room, 1) > 0
+       and coalesce(by_number.room, 1) > 0
+       and case
+               when business.carrier_account is null then room.account_room > 0
+               else workers_without(business.carrier_account, :worker_silent_s) = 0
+           end
+       and coalesce(campaign.voice_url, campaign.twiml, business.voice_url, business.twiml) is not null
+       and coalesce(campaign.starts_at <= now(), true)
+), head as (
+    select able.*, head.call, (head.call).id, (head.call).due_at,
+           case when window_ids <> '{}' then callee_zones((head.call).to_number, (head.call).time_zone) end as zones
+      from able
+     cross join lateral (
+           select call_log as call
+             from call_log
+            where business_id = able.business_id
+              and coalesce(campaign_id, 0) = able.campaign_id
+              and from_number = able.from_number
+              and status = 'queued'
+              and paused_at is null
+              and due_at <= now()
+              and not exists (select from call_set_aside where call_id = call_log.id)
+            order by due_at, id
+            -- Few heads where there are many lanes: a turn looks at some hundred calls at most, and takes milliseconds.
+            limit least(greatest(:heads_min, able.free),
+                        1 + greatest(400, 2 * able.free) / (select count(*) from able))
+     ) as head
+), opening as materialized (
+    select window_ids, zones, next_opening(window_ids, zones, now(), :claim_s::float8 + :ring_s::float8) as opens_at
+      from (select distinct window_ids, zones from head where zones is not null) as asked
+), judged as (
+    select head.*, obstacle.code, obstacle.until, coalesce(obstacle.is_final, false) as is_final
+      from head
+      left join opening on opening.window_ids = head.window_ids and opening.zones = head.zones
+      left join lateral call_obstacle(head.call, head.window_ids, coalesce(head.zones, '{}'), opening.opens_at)
+        as obstacle on true
+), ordered as (
+    select in_campaign.*, random() as luck,
+           business_served
+           + (row_number() over (partition by business_id order by campaign_tag, due_at, id) - 1) / business_weight
+           as business_tag
+      from (select judged.*,
+                   campaign_served
+                   + (row_number() over (partition by business_id, campaign_id order by due_at, id) - 1)
+                   / campaign_weight as campaign_tag
+              from judged
+             where code is null) as in_campaign
+), within_number as (
+    select *
+      from (select ordered.*,
+                   row_number() over (partition by from_number order by business_tag, luck) as number_place
+              from ordered) as placed
+     where number_place <= number_room
+), within_campaign as (
+    select *
+      from (select within_number.*,
+                   row_number() over (partition by business_id, campaign_id order by business_tag, luck)
+                   as campaign_place
+              from within_number) as placed
+     where campaign_place <= campaign_room
+), within_business as (
+    select *
+      from (select within_campaign.*,
+                   row_number() over (partition by business_id order by business_tag, luck) as business_place
+              from within_campaign) as placed
+     where business_place <= business_room
+), within_account as (
+    -- While the carrier's trouble is with TWILIO_ACCOUNT_SID, only its own calls wait.
+    select *
+      from (select within_business.*,
+                   row_number() over (partition by is_default order by business_tag, luck) as account_place
+              from within_business) as placed
+     where not is_default or account_place <= account_room
+), decided as (
+    (select id, code, until, is_final, is_paced, number_counts, business_id, campaign_key, from_number, business_weight,
+            campaign_weight, business_tag, campaign_tag
+       from within_account
+      order by business_tag, luck
+      limit (select free from room))
+     union all
+    select id, code, until, is_final, is_paced, number_counts, business_id, campaign_key, from_number, business_weight,
+           campaign_weight, null, null
+      from judged
+     where code is not null
+), locked as (
+    -- One look by the key for each, whatever the planner takes the table's size for.  What was decided travels along: a
+    -- join among these, which the planner takes for few, would cost the square of their number.
+    select decided.*
+      from decided
+     cross join lateral (
+           select
+             from call_log
+            where call_log.id = decided.id and status = 'queued' and paused_at is null and due_at <= now()
+              for update skip locked
+     ) as still_queued
+), moved as (
+    update call_log
+       set status = case when is_final then 'canceled' when code is null then 'claimed' else status end,
+           fence = fence + case when code is null then 1 else 0 end,
+           overdue_at = case when code is null then now() + make_interval(secs => :claim_s) end,
+           dial_by = case
+               when code is null and is_paced then clock_timestamp() + make_interval(secs => :late_s)
+           end,
+           due_at = case when code is null or is_final then due_at else until end,
+           held_by = case when not is_final then code end,
+           error_code = case when is_final then code else error_code end,
+           error_message = case when is_final then refusal_sentence(code, call_log) else error_message end,
+           ended_at = case when is_final then now() end
+      from locked
+     where call_log.id = locked.id and status = 'queued'
+    returning locked.*, status
+), taken as (
+    select * from moved where status = 'claimed'
+), spent as (
+    insert into dial_control (scope, key, tokens, refilled_at, served, served_floor)
+    select spending.scope, spending.key, coalesce(scope.tokens - calls, 0),
+           clock_timestamp(), spending.served,
+           spending.served_floor
+      from (select 'account' as scope, '' as key, count(*) as calls, 0 as served, max(business_tag) as served_floor
+              from taken
+            having count(*) > 0
+            union all
+            select 'business', business_id::text, count(*),
+                   max(business_tag) + 1 / min(business_weight), max(campaign_tag)
+              from taken
+             group by business_id
+            union all
+            select 'campaign', campaign_key, count(*), max(campaign_tag) + 1 / min(campaign_weight), 0
+              from taken
+             group by campaign_key
+            union all
+            select 'number', from_number, count(*), 0, 0 from taken where number_counts group by from_number
+           ) as spending
+      left join scope on scope.scope = spending.scope and scope.key = spending.key
+     order by spending.scope, spending.key
+    on conflict (scope, key) do update
+       set tokens = excluded.tokens,
+           refilled_at = excluded.refilled_at,
+           served = greatest(case when dial_control.served < 1e15 then dial_control.served else 0 end, excluded.served),
+           served_floor = greatest(case when dial_control.served_floor < 1e15 then dial_control.served_floor else 0 end,
+                                   excluded.served_floor)
+), counted as (
+    insert into counter (name, label, slot, value)
+    select name, label, pg_backend_pid() % 8, count(*)
+      from (select case when status = 'canceled' then 'refused_by_rule' else 'held' end as name, code as label
+              from moved
+             where code is not null
+            union all
+            select 'ended', 'canceled' from moved where status = 'canceled') as news
+     group by name, label
+     order by name, label
+    on conflict (name, label, slot) do update set value = counter.value + excluded.value
+)
+select id, status from moved;
+
+-- name: set_aside_odd_heads(batch_max, heads_min, claim_s, ring_s)
+-- The claim raised: try each call that it may have looked at by itself, and set aside those that raise.
+--
+-- Moves    queued -> failed, where the row can be moved at all
+-- Returns  the calls that were set aside
+-- Races    other dispatchers wait for their turn (take_turn); a row that somebody holds is skipped
+-- Undo     none: what is mended is put in the queue again, as another call
+with head as materialized (
+    select head.id
+      from lane
+     cross join lateral (
+           select id
+             from call_log
+            where business_id = lane.business_id
+              and coalesce(campaign_id, 0) = lane.campaign_id
+              and from_number = lane.from_number
+              and status = 'queued'
+              and paused_at is null
+              and due_at <= now()
+              and not exists (select from call_set_aside where call_id = call_log.id)
+            order by due_at, id
+            limit least(greatest(:heads_min::bigint, :batch_max::bigint),
+                        1 + greatest(400, 2 * :batch_max::bigint) / (select count(*) from lane))
+     ) as head
+), odd as materialized (
+    select head.id, fault.state, fault.message
+      from head
+     cross join lateral claim_fault(head.id, :claim_s::float8, :ring_s::float8) as fault
+)
+select id from odd where set_aside(id, 'claim', state, message);
+
+-- name: release_claims(call_ids)!
+-- Give back claims whose nudge could not be sent.
+--
+-- Moves    claimed -> queued
+-- Races    a worker that begins to dial first wins: its row is no longer 'claimed'
+update call_log
+   set status = 'queued', overdue_at = null
+ where id = any(:call_ids::bigint[]) and status = 'claimed';
+
+-- name: say_broker_works()!
+-- A dispatcher whose nudges get through says so for as long as its connection lasts: the others, from whose hosts the
+-- broker cannot be reached, must not say that nothing is dialed.
+select pg_advisory_lock_shared(hashtext('outbound.broker_works'), 'call_log'::regclass::int);
+
+-- name: end_broker_stop()!
+-- Nudges get through again.
+--
+-- Moves    a row out of dialing_stop
+-- Races    who says the opposite waits until the last dispatcher whose nudges get through is gone (say_broker_works)
+delete from dialing_stop where cause = 'broker';
+
+-- name: broker_fails(code, reason, away_s, told_after_s)!
+-- A dispatcher's nudges do not get through: count it, and say that nothing is dialed where that lasts.
+--
+-- Moves    a row into dialing_stop, unless a dispatcher is there whose nudges get through
+-- Undo     end_broker_stop
+with counted as (
+    insert into counter (name, label, slot, value)
+    values ('broker_failure', :code, pg_backend_pid() % 8, 1)
+    on conflict (name, label, slot) do update set value = counter.value + excluded.value
+)
+insert into dialing_stop (cause, since, reason)
+select 'broker', now() - make_interval(secs => :away_s), :reason
+ where :away_s >= :told_after_s::float8
+   and pg_try_advisory_xact_lock(hashtext('outbound.broker_works'), 'call_log'::regclass::int)
+on conflict (cause) do update set reason = excluded.reason where dialing_stop.reason <> excluded.reason;
+
+-- name: worker_seen(worker_id, threads, accounts)!
+-- A worker process says that it is alive, how many threads it dials with, and of which of the carrier's accounts it has the
+-- credentials.
+insert into worker (id, threads, accounts)
+values (:worker_id, :threads, :accounts::text[])
+on conflict (id) do update set threads = excluded.threads, accounts = excluded.accounts, seen_at = now();
+
+-- name: worker_gone(worker_id)!
+-- A worker process stops; those that were killed leave a row, which is swept after an hour.
+delete from worker where id = :worker_id or seen_at < now() - interval '1 hour';

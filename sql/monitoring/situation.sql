@@ -1,0 +1,182 @@
+-- now.sql: what is going on at this moment, and what to do about it.  Read by outbound/monitoring/situation.py alone.
+
+-- name: look_at_now(business_id, campaign_id, overdue_s, worker_silent_s, scheduler_silent_s, claim_s, ring_s, claims_per_thread, account_rate)
+-- What keeps calls from being dialed, and the first call that waits: of everything, or of a business or a campaign.
+-- The cost grows with the lanes, not with what waits in them.
+--
+-- Returns  (code, kind, sentence, since, until), what matters most first, and at least one row.  `kind` is ok, broken
+--          (somebody must mend it), held (it ends by itself) or on_purpose (a person wants it so)
+with own_lane as materialized (
+    select lane.*, coalesce(nullif(lane.campaign_id, 0)::text, 'of business ' || lane.business_id) as campaign_key
+      from lane
+     where coalesce(lane.business_id = :business_id, true) and coalesce(lane.campaign_id = :campaign_id, true)
+), blocker as materialized (
+    select * from dialing_blockers(:worker_silent_s, :scheduler_silent_s)
+), scope as materialized (
+    -- Scopes that an operator or the breaker paused, or that are about to be, and whose calls wait.
+    select control.scope, control.key, control.state, control.state_since, control.state_reason, control.refused_calls,
+           control.troubles, control.carrier_hold_until,
+           control.scope || ' ' || control.key as called, business.time_zone as zone,
+           case control.scope
+               when 'business' then business.name
+               when 'campaign' then (select name from campaign where id::text = control.key)
+           end as name
+      from dial_control as control
+      left join business on business.id = scope_business(control.scope, control.key)
+     where control.scope <> 'account'
+       and (control.state <> 'running' or control.refused_calls <> '{}' or control.carrier_hold_until > now())
+       and exists (select
+                     from own_lane
+                    where control.key = case control.scope
+                                            when 'business' then own_lane.business_id::text
+                                            when 'campaign' then own_lane.campaign_key
+                                            else own_lane.from_number
+                                        end)
+), head as materialized (
+    select own_lane.*, call.*,
+           exists (select
+                     from scope
+                    where state <> 'running'
+                      and scope.key = case scope.scope
+                                          when 'business' then own_lane.business_id::text
+                                          when 'campaign' then own_lane.campaign_key
+                                          else own_lane.from_number
+                                      end) as is_paused
+      from own_lane
+     cross join lateral (
+           select id, due_at, held_by, call_zone(to_number, time_zone, business_id) as zone
+             from call_log
+            where call_log.business_id = own_lane.business_id
+              and coalesce(call_log.campaign_id, 0) = own_lane.campaign_id
+              and call_log.from_number = own_lane.from_number
+              and status = 'queued'
+              and paused_at is null
+            order by due_at, id
+            limit 1
+     ) as call
+), next_call as materialized (
+    select * from head where not is_paused order by due_at, id limit 1
+), why as materialized (
+    select next_call.id, reason.*
+      from next_call
+     cross join lateral why_not_dialed(next_call.id, :claim_s::float8, :ring_s::float8, :worker_silent_s::float8,
+                                       :claims_per_thread::integer, :account_rate::float8,
+                                       :scheduler_silent_s::float8) as reason
+     where next_call.due_at <= now() - make_interval(secs => :overdue_s::float8)
+), paused_call as materialized (
+    select count(*) as calls, min(id) as id
+      from call_log
+     where status = 'queued'
+       and paused_at is not null
+       and coalesce(business_id = :business_id, true)
+       and coalesce(campaign_id = :campaign_id, true)
+), live as materialized (
+    select count(*) as calls
+      from call_log
+     where status in ('claimed', 'initiated', 'ringing', 'in-progress')
+       and direction = 'outbound'
+       and coalesce(business_id = :business_id, true)
+       and coalesce(campaign_id = :campaign_id, true)
+), shown (place, code, kind, sentence, since, until) as (
+    select place, code, kind, sentence, since, until from blocker
+    union all
+    -- What the first call waits for that no worker, limit or turn will change.
+    select 10, why.code,
+           case
+               when why.code in ('nothing_to_say', 'account_missing') then 'broken'
+               when why.code = 'not_started' then 'on_purpose'
+               else 'held'
+           end,
+           'The next call, ' || why.id || ', waits: ' || why.sentence, null, why.until
+      from why
+     where not exists (select from blocker)
+       and why.code not in ('due', 'workers_busy', 'pace', 'live_max', 'claimed', 'in_the_air', 'ended')
+    union all
+    select 11, case when next_call.due_at <= now() or why.id is not null then 'dialing' else 'in_the_air' end, 'ok',
+           case
+               when next_call.due_at <= now()
+                   then 'Calls are due and are dialed in their turn; claimed or in the air: ' || live.calls || '.'
+                        || case when why.code = 'due' then '' else coalesce(' ' || why.sentence, '') end
+               else 'Calls are claimed or in the air: ' || live.calls || '; no other one is due.'
+           end,
+           null, null
+      from live
+      left join next_call on true
+      left join why on true
+     where not exists (select from blocker)
+       and (why.code in ('due', 'workers_busy', 'pace', 'live_max')
+            or why.code is null and (next_call.due_at <= now() or live.calls > 0))
+    union all
+    select 12, coalesce(held_by, 'not_due'), case when held_by is null then 'ok' else 'held' end,
+           case
+               when held_by = 'outside_window'
+                   then 'No call may be dialed before ' || moment_text(due_at, zone) || ': it is outside the calling'
+                        || ' hours at the callees''.'
+               else 'No call is due before ' || moment_text(due_at, zone) || '.'
+           end,
+           null, due_at
+      from next_call
+     where due_at > now()
+    union all
+    select 13, 'paused', case when refused_calls <> '{}' then 'broken' else 'on_purpose' end,
+           pause_sentence(called, name, state_since, who, said, zone), state_since, null
+      from (select * from scope where state <> 'running' order by state_since desc, scope asc, key asc limit 5) as scope
+     cross join lateral last_pause(scope.scope, scope.key, state_since, state_reason) as mover (who, said)
+    union all
+    select 14, 'carrier_refuses', 'held',
+           format('The carrier refused the last %s calls of %s: after five in a row it is paused.',
+                  cardinality(refused_calls), called),
+           null, null
+      from (select *
+              from scope
+             where state = 'running' and refused_calls <> '{}'
+             order by cardinality(refused_calls) desc, key asc
+             limit 5) as scope
+    union all
+    select 14, 'carrier_hold', 'held',
+           format('The carrier is in trouble with the account of %s, %s times in a row: none of its calls is dialed'
+                  ' before %s. `outbound resume %1$s` ends the wait.',
+                  called, troubles, moment_text(carrier_hold_until, zone)),
+           null, carrier_hold_until
+      from (select *
+              from scope
+             where carrier_hold_until > now()
+             order by carrier_hold_until desc, key asc
+             limit 5) as scope
+    union all
+    select 15, 'no_destination', 'broken',
+           format('%s may call nobody, as it has no region and no number: `outbound business set %s --region ...`.',
+                  'Business ' || id || ' (' || name || ')', id),
+           null, null
+      from (select business.id, business.name
+              from business
+             where current_setting('outbound.carrier', true) is distinct from 'simulator'
+               and coalesce(business.id = :business_id, true)
+               and business_country(business.id, business.default_region) is null
+               and not exists (select
+                                 from destination
+                                where allowed
+                                  and coalesce(destination.business_id, business.id) = business.id)
+             order by business.id
+             limit 5) as stranded
+    union all
+    select 16, 'paused_calls', 'on_purpose',
+           format('Calls that are paused one by one: %s, the first is %s; `outbound resume call %2$s` lets it go.',
+                  calls, id),
+           null, null
+      from paused_call
+     where calls > 0
+    union all
+    select 20, 'idle', 'ok', 'Nothing waits to be dialed, and no call is in the air.', null, null
+      from live
+     where live.calls = 0
+       and not exists (select from next_call)
+       and not exists (select from blocker)
+       and not exists (select from scope where state <> 'running')
+       and (select calls from paused_call) = 0
+)
+select code, kind, sentence, since, until from shown order by place asc, since desc nulls last, sentence asc;
+
+-- name: find_blockers(worker_silent_s, scheduler_silent_s)
+-- Returns  what of the same keeps every call from being dialed, whoever's it is and whenever it is due
+select code, kind, sentence, since, until from dialing_blockers(:worker_silent_s, :scheduler_silent_s) order by place;

@@ -1,0 +1,134 @@
+-- campaign.sql: what is called for: its numbers, words, ladder, pace and days.  Read by outbound/rules/campaign.py alone.
+
+-- name: add_campaign(business_id, given, phones, who)$
+-- Write a campaign, its numbers and its pace; `given` holds its columns and those of its row of control.
+--
+-- Returns  its id, or nothing where there is no such business; fails where the business has one of that name
+with added as (
+    insert into campaign (business_id, name, voice_url, twiml, ladder_id, local_presence, machine_detection,
+                          consent_required, registry_max_age_days, starts_at, ends_at, time_limit_s)
+    select business.id, given.name, given.voice_url, given.twiml, given.ladder_id,
+           coalesce(given.local_presence, false), given.machine_detection, coalesce(given.consent_required, false),
+           given.registry_max_age_days, given.starts_at, given.ends_at, given.time_limit_s
+      from business, jsonb_populate_record(null::campaign, :given) as given
+     where business.id = :business_id
+    returning id
+), numbered as (
+    insert into campaign_number (campaign_id, phone) select id, phone from added, unnest(:phones::text[]) as phone
+), paced as (
+    insert into dial_control (scope, key, calls_per_second, live_max, weight)
+    select 'campaign', id::text, given.calls_per_second, given.live_max, coalesce(given.weight, 1)
+      from added, jsonb_populate_record(null::dial_control, :given) as given
+), noted as (
+    insert into audit (who, action, scope, key, details)
+    select :who, 'campaign.add', 'campaign', id::text, :given::jsonb || jsonb_build_object('numbers', :phones::text[])
+      from added
+)
+select id from added;
+
+-- name: set_campaign(campaign_id, given, phones, dropped, who)$
+-- Change what is in `given`, where NULL takes a thing away, and keep the rest; numbers are added, and dropped.
+--
+-- Returns  the names of what is another now, or nothing where there is no such campaign; fails where its business has
+--          another of that name
+with before as materialized (
+    select campaign.id, to_jsonb(campaign) as is_so
+      from campaign
+     where id = :campaign_id
+       for update
+), pace_before as materialized (
+    select to_jsonb(dial_control) as is_so
+      from dial_control
+     where scope = 'campaign' and key = :campaign_id::bigint::text
+), changed as (
+    update campaign
+       set (name, voice_url, twiml, ladder_id, local_presence, machine_detection, consent_required,
+            registry_max_age_days, starts_at, ends_at, time_limit_s)
+           = (select given.name, given.voice_url, given.twiml, given.ladder_id, given.local_presence,
+                     given.machine_detection, given.consent_required, given.registry_max_age_days, given.starts_at,
+                     given.ends_at, given.time_limit_s
+                from jsonb_populate_record(campaign, :given) as given)
+      from before
+     where campaign.id = before.id
+    returning campaign.id, before.is_so as was, to_jsonb(campaign) as is_so
+), numbered as (
+    insert into campaign_number (campaign_id, phone)
+    select id, phone from changed, unnest(:phones::text[]) as phone
+    on conflict do nothing
+    returning phone
+), unnumbered as (
+    delete from campaign_number using changed
+     where campaign_id = changed.id and phone = any(:dropped::text[]) and phone <> all(:phones::text[])
+    returning phone
+), paced as (
+    insert into dial_control (scope, key, calls_per_second, live_max, weight)
+    select 'campaign', id::text, given.calls_per_second, given.live_max, coalesce(given.weight, 1)
+      from changed, jsonb_populate_record(null::dial_control, :given) as given
+     where :given::jsonb ?| array['calls_per_second', 'live_max', 'weight']
+    on conflict (scope, key) do update
+       set (calls_per_second, live_max, weight)
+           = (select given.calls_per_second, given.live_max, given.weight
+                from jsonb_populate_record(dial_control, :given) as given)
+    returning (select is_so from pace_before) as was, to_jsonb(dial_control) as is_so
+), noted as (
+    insert into audit (who, action, scope, key, details)
+    select :who, 'campaign.set', 'campaign', id::text,
+           :given::jsonb || jsonb_build_object('numbers', :phones::text[], 'dropped', :dropped::text[])
+      from changed
+), other as (
+    select now.key
+      from changed cross join jsonb_each(changed.is_so) as now
+     where now.value is distinct from changed.was -> now.key
+    union all
+    select now.key
+      from paced cross join jsonb_each(paced.is_so) as now
+     where now.key in ('calls_per_second', 'live_max', 'weight')
+       and now.value is distinct from
+           coalesce(paced.was -> now.key, case now.key when 'weight' then to_jsonb(1) else 'null'::jsonb end)
+    union all
+    select 'phones' where exists (select from numbered union all select from unnumbered)
+)
+select array(select key from other order by key) from changed;
+
+-- name: find_business(business_id)^
+-- Returns  what is needed to know of the business of a campaign, or nothing
+select id, time_zone, default_region, coalesce(voice_url, twiml) is not null as can_speak
+  from business
+ where id = :business_id;
+
+-- name: find_ladder(business_id, name)$
+-- Returns  the id of the business's ladder of this name, or of this id; or nothing
+select id
+  from retry_ladder
+ where business_id = :business_id and (name = :name or id::text = :name)
+ order by name <> :name
+ limit 1;
+
+-- name: numbers_of_others(business_id, phones)
+-- Returns  those of the numbers that are another business's own: nobody calls with a neighbour's number
+select phone from business_number where phone = any(:phones::text[]) and business_id <> :business_id;
+
+-- name: list_campaigns(campaign_id)
+-- Returns  all campaigns, or the one that is asked for
+select campaign.id, campaign.business_id, campaign.name, campaign.voice_url, campaign.twiml, local_presence,
+       machine_detection, consent_required, registry_max_age_days, starts_at, ends_at, time_limit_s,
+       campaign.window_id,
+       campaign.created_at, business.name as business, business.default_region, business.time_zone,
+       retry_ladder.name as ladder,
+       calls_per_second, live_max, coalesce(weight, 1) as weight, coalesce(state, 'running') as state,
+       coalesce(campaign.ends_at <= now(), false) as has_ended,
+       array(select phone from campaign_number where campaign_id = campaign.id order by phone) as phones
+  from campaign
+ inner join business on business.id = business_id
+  left join retry_ladder on retry_ladder.id = campaign.ladder_id
+  left join dial_control on scope = 'campaign' and key = campaign.id::text
+ where :campaign_id::bigint is null or campaign.id = :campaign_id
+ order by campaign.id;
+
+-- name: count_calls(campaign_id)
+-- Returns  how many calls of the campaign are in each status; each attempt is a call
+select status, count(*) as calls
+  from call_log
+ where campaign_id = :campaign_id
+ group by status
+ order by call_status_rank(status), status;

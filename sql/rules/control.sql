@@ -1,0 +1,340 @@
+-- control.sql: what an operator stops, slows and lets go.  Read by outbound/rules/control.py alone.
+-- A scope is everything (`account`), a business, a campaign, a from-number or a call, and its key.  Only outbound calls
+-- are under control.
+
+-- name: is_known(scope, key, id)$
+-- Returns  is there anything to control
+select case :scope
+           when 'account' then true
+           when 'business' then exists (select from business where id = :id)
+           when 'campaign' then exists (select from campaign where id = :id)
+           when 'number' then exists (select from business_number where phone = :key)
+                              or exists (select from campaign_number where phone = :key)
+                              or exists (select from lane where from_number = :key)
+                              or exists (select from dial_control where scope = 'number' and key = :key)
+           when 'call' then exists (select from call_log where id = :id and direction = 'outbound')
+       end;
+
+-- name: wait_for_turn()!
+-- Keep every dispatcher from claiming until this transaction ends.  A claim that began earlier is committed by then, so
+-- that what follows sees all of its calls.
+select pg_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regclass::int);
+
+-- name: write_audit(who, action, scope, key, details)!
+-- Who moved what; in the transaction that moves it.
+insert into audit (who, action, scope, key, details) values (:who, :action, :scope, :key, :details);
+
+-- name: pause_scope(scope, key, reason)$
+-- Nothing new is begun in this scope.  In the dispatchers' turn.
+--
+-- Moves    claimed -> queued
+-- Returns  how many claims were taken back
+-- Races    a worker that begins to dial first wins, and has begun before this commits; one that comes later finds its
+--          row no longer 'claimed'
+-- Undo     resume_scope
+with paused as (
+    insert into dial_control (scope, key, state, state_reason, state_since)
+    values (:scope, :key, 'paused', :reason, now())
+    on conflict (scope, key) do update
+       -- Whoever pauses what the breaker had paused has seen it: from now on it is the operator's.
+       set state = excluded.state, state_reason = excluded.state_reason, state_since = excluded.state_since,
+           refused_calls = '{}'
+), claim as (
+    select id
+      from call_log
+     where status = 'claimed'
+       and case :scope
+               when 'account' then true
+               when 'business' then business_id::text = :key
+               when 'campaign' then campaign_id::text = :key
+               when 'number' then from_number = :key
+           end
+     order by id
+       for update
+), taken_back as (
+    update call_log set status = 'queued', overdue_at = null
+      from claim
+     where call_log.id = claim.id
+    returning call_log.id
+)
+select count(*) from taken_back;
+
+-- name: resume_scope(scope, key)$
+-- Let the scope go again, whoever paused it, and forget what the carrier refused and its troubles.
+--
+-- Returns  was it paused
+with was as (
+    select scope, key, state, troubles from dial_control where scope = :scope and key = :key for update
+), resumed as (
+    update dial_control
+       set state = 'running', state_reason = null, state_since = now(), refused_calls = '{}', troubles = 0,
+           hold_until = null, carrier_holds = 0, carrier_hold_until = null
+      from was
+     where dial_control.scope = was.scope and dial_control.key = was.key
+)
+select coalesce((select state = 'paused' from was), false);
+
+-- name: status_of(call_id)$
+select status from call_log where id = :call_id;
+
+-- name: pause_call(call_id, who, reason)$
+-- Hold one call that is not in the air; with `who`, somebody wanted an end of it.
+--
+-- Moves    claimed -> queued
+-- Returns  its status as it was, or as it is where it cannot be held any more
+-- Races    a worker that begins to dial first wins
+-- Undo     resume_call
+with call as (
+    select id, status from call_log where id = :call_id for update
+), moved as (
+    update call_log
+       set status = 'queued', overdue_at = null, paused_at = now(),
+           stopped_by = coalesce(:who::text, stopped_by),
+           stop_reason = case when :who::text is null then stop_reason else :reason::text end
+      from call
+     where call_log.id = call.id and call.status in ('queued', 'claimed')
+), stays as (
+    update call_in_question
+       set was_paused = true
+      from call
+     where call_in_question.call_id = call.id and answer is null
+)
+select status from call;
+
+-- name: resume_call(call_id)$
+-- Let one call go again.  While the carrier is asked whether it was dialed after all, it stays held, and goes once that
+-- was answered.
+--
+-- Returns  was it paused
+with question as (
+    update call_in_question set was_paused = false where call_id = :call_id and answer is null returning call_id
+), moved as (
+    update call_log
+       set paused_at = null, stopped_by = null, stop_reason = null
+     where id = :call_id
+       and status = 'queued'
+       and paused_at is not null
+       and not exists (select from call_in_question where call_id = :call_id and answer is null)
+    returning id
+)
+select exists (select from moved);
+
+-- name: wake_dispatch()!
+-- There may be something to claim, once this transaction commits.
+select pg_notify('outbound_due', '');
+
+-- name: hold_scope(scope, key)$
+-- Nothing new is begun in this scope for half a minute: while its calls are being canceled, batch by batch.  Should that
+-- die half-way, the rest goes on by itself.
+--
+-- Returns  the newest call there is: what comes later is not meant
+-- Undo     end_hold
+with held as (
+    insert into dial_control (scope, key, hold_until)
+    values (:scope, :key, now() + interval '30 s')
+    on conflict (scope, key) do update set hold_until = greatest(dial_control.hold_until, excluded.hold_until)
+)
+select coalesce(max(id), 0) from call_log;
+
+-- name: end_hold(scope, key)!
+update dial_control set hold_until = null where scope = :scope and key = :key;
+
+-- name: cancel_calls(scope, key, id, id_max, batch_max, reason, who)$
+-- Close calls of this scope that nobody has begun to dial, up to call id_max; their rows say who wanted it, and why.
+--
+-- Moves    queued, claimed -> canceled
+-- Returns  how many; none where nothing is left
+-- Races    a worker that begins to dial first wins: its row is no longer 'claimed'
+with waiting as (
+    -- Lane by lane, or all that is left would be read for each batch.
+    (select head.id
+       from (select * from lane
+              where :scope = 'account'
+                 or :scope = 'business' and business_id::text = :key
+                 or :scope = 'campaign' and campaign_id::text = :key
+                 or :scope = 'number' and from_number = :key) as own
+      cross join lateral (
+            select id
+              from call_log
+             where business_id = own.business_id
+               and coalesce(campaign_id, 0) = own.campaign_id
+               and from_number = own.from_number
+               and status = 'queued'
+               and paused_at is null
+               and id <= :id_max
+             order by due_at, id
+             limit :batch_max
+      ) as head
+      limit :batch_max)
+    union all
+    (select id
+       from call_log
+      where (status = 'claimed' or status = 'queued' and paused_at is not null)
+        and id <= :id_max
+        and case :scope
+                when 'account' then true
+                when 'business' then business_id::text = :key
+                when 'campaign' then campaign_id::text = :key
+                when 'number' then from_number = :key
+            end
+      limit :batch_max)
+    union all
+    select id from call_log where :scope = 'call' and id = :id
+), locked as (
+    select id
+      from call_log
+     where id = any(array(select id from waiting limit :batch_max)) and status in ('queued', 'claimed')
+     order by id
+       for update
+), moved as (
+    update call_log
+       set status = 'canceled',
+           error_code = 'operator_canceled',
+           error_message = 'An operator canceled it' || coalesce(': ' || :reason::text, '') || '.',
+           stopped_by = :who,
+           stop_reason = :reason,
+           overdue_at = null,
+           held_by = null,
+           ended_at = now()
+     where id = any(array(select id from locked)) and status in ('queued', 'claimed')
+    returning id
+), counted as (
+    insert into counter (name, label, slot, value)
+    select 'ended', 'canceled', pg_backend_pid() % 8, count(*) from moved having count(*) > 0
+    on conflict (name, label, slot) do update set value = counter.value + excluded.value
+)
+select count(*) from moved;
+
+-- name: request_hang_ups(scope, key, hang_up, reason, who)$
+-- Have the carrier told to end the calls of this scope that are in the air; `canceled` leaves alone what was answered.
+-- Their rows say who wanted it first, and why.
+--
+-- Moves    nothing: the carrier's word does
+-- Returns  how many
+with live as (
+    select id
+      from call_log
+     where status in ('initiated', 'ringing', 'in-progress')
+       and (:hang_up = 'completed' or status <> 'in-progress')
+       and direction = 'outbound'
+       and case :scope
+               when 'account' then true
+               when 'business' then business_id::text = :key
+               when 'campaign' then campaign_id::text = :key
+               when 'number' then from_number = :key
+               when 'call' then id::text = :key
+           end
+     order by id
+       for update
+), moved as (
+    update call_log
+       set hang_up = case when hang_up = 'completed' then hang_up else :hang_up end,
+           hang_up_asked_at = null,
+           stopped_by = case when hang_up in (:hang_up, 'completed') then stopped_by else :who end,
+           stop_reason = case when hang_up in (:hang_up, 'completed') then stop_reason else :reason end,
+           paused_at = case  -- should it come back unsent, it stays
+               when :scope = 'call' and :hang_up = 'completed' and call_sid is null then now()
+               else paused_at
+           end
+      from live
+     where call_log.id = live.id and status in ('initiated', 'ringing', 'in-progress')
+    returning call_log.id
+)
+select count(*) from moved;
+
+-- name: count_live(scope, key)$
+-- Returns  how many calls of this scope are claimed or in the air
+select count(*)
+  from call_log
+ where status in ('claimed', 'initiated', 'ringing', 'in-progress')
+   and direction = 'outbound'
+   and case :scope
+           when 'account' then true
+           when 'business' then business_id::text = :key
+           when 'campaign' then campaign_id::text = :key
+           when 'number' then from_number = :key
+           when 'call' then id::text = :key
+       end;
+
+-- name: count_to_cancel(scope, key, id)^
+-- Returns  how many calls of this scope wait, ring or are being dialed, and are talked in
+select count(*) filter (where status in ('queued', 'claimed')) as waiting,
+       count(*) filter (where status in ('initiated', 'ringing')) as ringing,
+       count(*) filter (where status = 'in-progress') as talking
+  from (select status, id, business_id, campaign_id, from_number
+          from call_log
+         where :scope <> 'call'
+           and status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')
+           and direction = 'outbound'
+        union all
+        select status, id, business_id, campaign_id, from_number
+          from call_log
+         where :scope = 'call' and id = :id) as call
+ where case :scope
+           when 'account' then true
+           when 'business' then business_id::text = :key
+           when 'campaign' then campaign_id::text = :key
+           when 'number' then from_number = :key
+           when 'call' then true
+       end;
+
+-- name: set_limits(scope, key, sets_rate, calls_per_second, sets_live_max, live_max, weight)!
+-- Change what is given of a scope's limits; NULL is no limit.
+insert into dial_control as control (scope, key, calls_per_second, live_max, weight)
+values (:scope, :key, :calls_per_second, :live_max, coalesce(:weight, 1))
+on conflict (scope, key) do update
+   set calls_per_second = case when :sets_rate then excluded.calls_per_second else control.calls_per_second end,
+       live_max = case when :sets_live_max then excluded.live_max else control.live_max end,
+       weight = coalesce(:weight, control.weight);
+
+-- name: set_spend_cap(scope, key, given)!
+-- Change what is given of a scope's caps, where NULL is none; set_limits has made its row of control.
+insert into spend_cap as cap (scope, key, calls_per_hour, calls_per_day, minutes_per_hour, minutes_per_day)
+select :scope, :key, given.calls_per_hour, given.calls_per_day, given.minutes_per_hour, given.minutes_per_day
+  from jsonb_populate_record(null::spend_cap, :given) as given
+on conflict (scope, key) do update
+   set (calls_per_hour, calls_per_day, minutes_per_hour, minutes_per_day)
+       = (select given.calls_per_hour, given.calls_per_day, given.minutes_per_hour, given.minutes_per_day
+            from jsonb_populate_record(cap, :given) as given);
+
+-- name: caps_below_one_call(scope, key)
+-- The caps of minutes, other than 0, that would let no call of this scope begin: each may last longer than the cap.
+-- Returns  its name, its minutes, and the minutes that the longest call of this scope may last
+with longest as (
+    select ceil(greatest(
+               call_limit_s(case when :scope = 'campaign' then max(campaign.time_limit_s) end),
+               case when :scope <> 'campaign' then max(campaign.time_limit_s) end
+           ) / 60.0)::integer as minutes
+      from campaign
+     where (:scope = 'account' or :scope = 'business' and business_id::text = :key
+            or :scope = 'campaign' and id::text = :key)
+       and (:scope = 'campaign' or coalesce(ends_at > now(), true))
+)
+select given.name, given.minutes, longest.minutes as needed
+  from spend_cap
+ cross join longest
+ cross join lateral (values ('minutes_per_hour', minutes_per_hour), ('minutes_per_day', minutes_per_day))
+         as given (name, minutes)
+ where spend_cap.scope = :scope and spend_cap.key = :key and given.minutes > 0 and given.minutes < longest.minutes;
+
+-- name: list_control(account_rate)
+-- Returns  each scope that is limited, capped, paused, held or weighed, or has calls in the air
+select control.scope, control.key,
+       case control.scope when 'business' then business.name when 'campaign' then campaign.name end as name,
+       coalesce(time_zone.name, 'UTC') as time_zone,
+       control.state, control.state_reason, control.state_since, control.weight, control.calls_per_second,
+       room.rate as rate_now, case when room.rate is not null then room.tokens end as tokens, control.live_max,
+       room.live, room.unknown, cardinality(control.refused_calls) as refused, control.troubles,
+       case when room.hold_until > now() then room.hold_until end as hold_until,
+       calls_per_hour, calls_per_day, minutes_per_hour, minutes_per_day, room.spend_code, room.spend_until
+  from dial_control as control
+ inner join dial_scope(:account_rate) as room on room.scope = control.scope and room.key = control.key
+  left join spend_cap on spend_cap.scope = control.scope and spend_cap.key = control.key
+  left join business on control.scope = 'business' and business.id::text = control.key
+  left join campaign on control.scope = 'campaign' and campaign.id::text = control.key
+  left join lateral (
+       select business.time_zone as name from business where id = scope_business(control.scope, control.key)
+  ) as time_zone on true
+ where control.scope <> 'campaign' or campaign.id is not null  -- the other ones only share out a business's turns
+ order by array_position(array['account', 'business', 'campaign', 'number'], control.scope), length(control.key),
+       control.key;

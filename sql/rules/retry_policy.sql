@@ -1,0 +1,62 @@
+-- ladder.sql: how often and when somebody is tried again.  Read by outbound/rules/retry_policy.py alone.
+
+-- name: add_ladder(business_id, name, per_day, per_week, outcomes, steps, waits, is_default, who, details)$
+-- Write a ladder with its steps, and where `is_default`, let its business's calls take it that have no other.
+--
+-- Returns  its id, or nothing where there is no such business; fails where the business has one of that name
+with added as (
+    insert into retry_ladder (business_id, name, attempts_per_day_max, attempts_per_week_max)
+    select id, :name, :per_day, :per_week from business where id = :business_id
+    returning id, business_id
+), stepped as (
+    insert into retry_step (ladder_id, outcome, step, wait)
+    select added.id, step.outcome, step.step, step.wait
+      from added, unnest(:outcomes::text[], :steps::integer[], :waits::interval[]) as step (outcome, step, wait)
+), chosen as (
+    update business set ladder_id = added.id from added where business.id = added.business_id and :is_default
+), noted as (
+    insert into audit (who, action, scope, key, details)
+    select :who, 'ladder.add', 'ladder', id::text, :details from added
+)
+select id from added;
+
+-- name: is_business(business_id)$
+-- Returns  is there such a business
+select exists (select from business where id = :business_id);
+
+-- name: use_ladder(business_id, name, who)$
+-- Let a business's calls take this ladder that have no other, by its name or id; none, where that is NULL.
+--
+-- Returns  is it another than before; nothing where there is no such business, or no ladder of that name
+with before as materialized (
+    select id, ladder_id from business where id = :business_id for update
+), changed as (
+    update business
+       set ladder_id = ladder.id
+      from before
+     cross join ((select id
+                    from retry_ladder
+                   where business_id = :business_id and (name = :name or id::text = :name)
+                   order by name <> :name
+                   limit 1)
+                 union all
+                 select null where :name::text is null) as ladder
+     where business.id = before.id
+    returning business.id, business.ladder_id is distinct from before.ladder_id as is_another
+), noted as (
+    insert into audit (who, action, scope, key, details)
+    select :who, 'ladder.use', 'business', id::text, jsonb_build_object('ladder', :name::text) from changed
+)
+select is_another from changed;
+
+-- name: list_ladders()
+select retry_ladder.id, business_id, retry_ladder.name, attempts_per_day_max, attempts_per_week_max,
+       business.ladder_id = retry_ladder.id as is_default,
+       array(select outcome from retry_step where ladder_id = retry_ladder.id order by outcome, step) as outcomes,
+       array(select extract(epoch from wait)::integer
+               from retry_step
+              where ladder_id = retry_ladder.id
+              order by outcome, step) as waits_s
+  from retry_ladder
+ inner join business on business.id = business_id
+ order by business_id, retry_ladder.name;

@@ -1,0 +1,271 @@
+-- suppression.sql: whom nobody may call, who has agreed, and what a registry said.  Read by outbound/rules/suppression.py alone.
+-- The claim (call_obstacle) and begin_dials ask these tables before each dial.  Whoever moves them is written to audit by
+-- the statement that does: of a file, one row for each chunk that brought something new.  A number stands for its
+-- telephone, in whichever form it is written (phone_key).  One that was forgotten is never written again: triggers see to
+-- that, and such a row counts as there already.
+
+-- name: find_scope(business_id, campaign_id)^
+-- Returns  the business, or the campaign's; nothing where there is none, or the campaign is another business's
+select business.id as business_id, campaign.id as campaign_id, business.default_region, business.time_zone
+  from business
+  left join campaign on campaign.business_id = business.id and campaign.id = :campaign_id
+ where business.id = coalesce(:business_id, campaign.business_id)
+   and (campaign.id is not null or :campaign_id::numeric is null);
+
+-- name: is_forgotten(phone)$
+select is_forgotten(:phone);
+
+-- name: clock()$
+-- Returns  the moment it is: the one clock is the database's
+select now();
+
+-- name: suppress_number(phone, business_id, campaign_id, reason, who, scope, key)^
+-- Nobody may call this number from now on; its calls that wait end at once.
+--
+-- Moves    queued, claimed -> canceled
+-- Returns  `created`, false where it was on the list already; how many calls were `canceled`
+-- Races    a worker that begins to dial first wins: its row is 'initiated'.  A claim that saw no entry yet is waited
+--          for, and what it claimed ends here.  A call that is enqueued meanwhile finds the entry at its claim
+-- Undo     unsuppress_number; the calls stay canceled
+with entry as (
+    insert into suppression (phone, business_id, campaign_id, reason)
+    values (:phone, :business_id, :campaign_id, :reason)
+    on conflict do nothing
+    returning id
+), waiting as (
+    select call_log.id
+      from business
+     inner join call_log on call_log.business_id = business.id
+     where (business.id = :business_id or :business_id::bigint is null)
+       and (call_log.campaign_id = :campaign_id or :campaign_id::bigint is null)
+       and phone_key(call_log.to_number) = phone_key(:phone)
+       and call_log.direction = 'outbound'
+       and call_log.status in ('queued', 'claimed')
+     order by call_log.id
+       for update of call_log
+), moved as (
+    update call_log
+       set status = 'canceled',
+           error_code = 'suppressed',
+           error_message = obstacle_sentence('suppressed'),
+           stopped_by = :who,
+           stop_reason = nullif(:reason::text, ''),
+           ended_at = now(),
+           overdue_at = null,
+           held_by = null
+      from waiting
+     where call_log.id = waiting.id and status in ('queued', 'claimed')
+    returning call_log.id
+), counted as (
+    insert into counter (name, label, slot, value)
+    select name, label, pg_backend_pid() % 8, calls
+      from (select count(*) as calls from moved) as ended
+     cross join (values ('ended', 'canceled'), ('refused_by_rule', 'suppressed')) as news (name, label)
+     where calls > 0
+     order by name, label
+    on conflict (name, label, slot) do update set value = counter.value + excluded.value
+), audited as (
+    insert into audit (who, action, scope, key, details)
+    values (:who, 'suppress', :scope, :key,
+            jsonb_build_object('phone', case when not is_forgotten(:phone) then :phone::text end,
+                               'reason', :reason::text,
+                               'new', exists (select from entry), 'canceled', (select count(*) from moved)))
+)
+select exists (select from entry) as created, (select count(*) from moved) as canceled;
+
+-- name: unsuppress_number(phone, business_id, campaign_id, who, scope, key)$
+-- Take the entry of exactly this scope off the list; a wider or a narrower one still holds.
+--
+-- Returns  how many entries that were, none or one
+with removed as (
+    delete from suppression
+     where phone_key(phone) = phone_key(:phone)
+       and coalesce(business_id, 0) = coalesce(:business_id, 0)
+       and coalesce(campaign_id, 0) = coalesce(:campaign_id, 0)
+    returning phone, reason, created_at
+), audited as (
+    insert into audit (who, action, scope, key, details)
+    select :who, 'unsuppress', :scope, :key, to_jsonb(removed) from removed
+)
+select count(*) from removed;
+
+-- name: suppress_numbers(phones, reasons, business_id, campaign_id, who, scope, key, details)$
+-- A chunk of a do-not-call file.  Its calls that wait are left to the claim, which ends each as its turn comes: to look
+-- for a million numbers in the queue here would take longer, and lock rows that dispatch wants.
+--
+-- Returns  how many entries are new
+-- Races    imports of the same numbers: sorted, so that they wait for each other instead of locking each other out
+with entry as (
+    insert into suppression (phone, business_id, campaign_id, reason)
+    select phone, :business_id, :campaign_id, reason
+      from unnest(:phones::text[], :reasons::text[]) as given (phone, reason)
+     order by phone_key(phone)
+    on conflict do nothing
+    returning id
+), total as (
+    select count(*) as entries from entry
+), audited as (
+    insert into audit (who, action, scope, key, details)
+    select :who, 'import_suppressions', :scope, :key, :details::jsonb || jsonb_build_object('new', entries)
+      from total
+     where entries > 0
+)
+select entries from total;
+
+-- name: known_of(phone, business_id)
+-- Returns  what stands of a number: for everybody and one business, or, without one, all that there is
+select 'do_not_call' as fact, business_id, campaign_id, created_at as since, null::timestamptz as until, reason as words
+  from suppression
+ where phone_key(phone) = phone_key(:phone)
+   and coalesce(:business_id, business_id, 0) = coalesce(business_id, :business_id, 0)
+union all
+select case when revoked_at is null then 'consent' else 'consent_revoked' end, business_id, null,
+       coalesce(revoked_at, given_at), case when revoked_at is null then expires_at end, source
+  from business
+ inner join consent on consent.business_id = business.id and phone_key(consent.phone) = phone_key(:phone)
+ where business.id = coalesce(:business_id, business.id)
+union all
+select case when is_listed then 'registry_listed' else 'registry_clear' end, null, null, checked_at, null, ''
+  from registry_check
+ where phone_key(phone) = phone_key(:phone)
+union all
+select 'forgotten', null, null, forgotten_at, null, ''
+  from forgotten
+ where hash = person_hash(:phone)
+ order by fact, business_id nulls first, campaign_id nulls first;
+
+-- name: give_consents(business_id, phones, given_ats, expires_ats, sources, who, action, details)$
+-- People agree to be called by a business.  The latest word counts: what was given before the consent on record, or
+-- before its revocation, changes nothing.
+--
+-- Returns  how many consents are new, or newer than those on record
+-- Races    imports of the same numbers: sorted
+with given as (
+    select distinct on (phone_key(phone)) phone, given_at, expires_at, source
+      from unnest(:phones::text[], :given_ats::timestamptz[], :expires_ats::timestamptz[], :sources::text[])
+        as given (phone, given_at, expires_at, source)
+     order by phone_key(phone) asc, given_at desc, expires_at asc
+), written as (
+    insert into consent (business_id, phone, given_at, expires_at, source)
+    select :business_id, phone, given_at, expires_at, source from given order by phone_key(phone)
+    on conflict (business_id, phone_key(phone)) do update
+       set given_at = excluded.given_at,
+           expires_at = excluded.expires_at,
+           source = excluded.source,
+           revoked_at = null
+     where greatest(consent.given_at, consent.revoked_at) < excluded.given_at
+    returning phone
+), total as (
+    select count(*) as consents from written
+), audited as (
+    insert into audit (who, action, scope, key, details)
+    select :who, :action, 'business', :business_id::text, :details::jsonb || jsonb_build_object('new', consents)
+      from total
+     where consents > 0
+)
+select consents from total;
+
+-- name: revoke_consent(business_id, phone, who)$
+-- Somebody no longer agrees, or never did.  Calls of campaigns that demand consent end at their claim.
+--
+-- Returns  1, or 0 where it was revoked already
+-- Undo     a consent that is given later
+with revoked as (
+    insert into consent (business_id, phone, revoked_at)
+    values (:business_id, :phone, now())
+    on conflict (business_id, phone_key(phone)) do update set revoked_at = now() where consent.revoked_at is null
+    returning phone, given_at, expires_at, source
+), audited as (
+    insert into audit (who, action, scope, key, details)
+    select :who, 'revoke_consent', 'business', :business_id::text, to_jsonb(revoked) from revoked
+)
+select count(*) from revoked;
+
+-- name: record_checks(phones, listed, checked_at, who, details)^
+-- A chunk of what a registry answered; the newest check of a number counts.  Of two answers of one moment the one that
+-- forbids does.  Calls that waited for such a check are due at once.
+--
+-- Moves    queued, due again after a while -> queued, due now
+-- Returns  how many checks were `written`
+-- Races    imports of the same numbers: sorted; a claim that holds a row is waited for
+with given as (
+    select min(phone) as phone, bool_or(is_listed) as is_listed
+      from unnest(:phones::text[], :listed::boolean[]) as given (phone, is_listed)
+     group by phone_key(phone)
+), written as (
+    insert into registry_check (phone, checked_at, is_listed)
+    select phone, :checked_at, is_listed from given order by phone_key(phone)
+    on conflict (phone_key(phone)) do update
+       set checked_at = excluded.checked_at, is_listed = excluded.is_listed
+     where excluded.checked_at > registry_check.checked_at
+        or excluded.checked_at = registry_check.checked_at and excluded.is_listed and not registry_check.is_listed
+    returning phone
+), total as (
+    select count(*) as written from written
+), waiting as (
+    select id
+      from call_log
+     where status = 'queued'
+       and held_by = 'registry_check_old'
+       and phone_key(to_number) = any(array(select phone_key(phone) from written))
+     order by id
+       for update
+), moved as (
+    update call_log
+       set due_at = now(), held_by = null
+      from waiting
+     where call_log.id = waiting.id and status = 'queued' and held_by = 'registry_check_old'
+    returning call_log.id
+), audited as (
+    insert into audit (who, action, scope, key, details)
+    select :who, 'import_registry', 'account', '',
+           :details::jsonb || jsonb_build_object('new', written, 'due', (select count(*) from moved))
+      from total
+     where written > 0
+)
+select written, case when exists (select from moved) then pg_notify('outbound_due', '') end as woken from total;
+
+-- name: list_entries(before_id, business_id, campaign_id, everybody, page_max, scan_max)
+-- Look through the do-not-call list from its newest entry on, at scan_max entries at most.
+--
+-- Returns  entries, newest first: `is_shown` where it is one of those that are asked for; the last one that was looked at is
+--          there in any case, and is `is_end` where others may follow
+with depth as (
+    select case
+               when :business_id::bigint is null and :campaign_id::bigint is null and not :everybody::boolean
+                   then :page_max::bigint
+               else :scan_max::bigint
+           end as most
+), seen as materialized (
+    select id, business_id, campaign_id, created_at
+      from suppression
+     where id < coalesce(:before_id::bigint, 9223372036854775807)
+     order by id desc
+     limit (select most from depth)
+), judged as (
+    select seen.*,
+           coalesce(case
+               when :campaign_id::bigint is not null then campaign_id = :campaign_id
+               when :business_id::bigint is not null then business_id = :business_id
+               when :everybody::boolean then business_id is null
+               else true
+           end, false) as is_shown,
+           id = (select min(id) from seen) and (select count(*) from seen) >= (select most from depth) as is_end
+      from seen
+), shown as (
+    select * from judged where is_shown order by id desc limit :page_max
+), page as (
+    select * from shown
+    union
+    select * from judged where is_end and (select count(*) from shown) < :page_max
+)
+select page.id, page.business_id, business.name as business, page.campaign_id, campaign.name as campaign,
+       page.created_at, page.is_shown, page.is_end
+  from page
+  left join business on business.id = page.business_id
+  left join campaign on campaign.id = page.campaign_id
+ order by page.id desc;
+
+-- name: words_of_entries(ids)
+-- Returns  what of these entries not every role may see
+select id, phone, reason from suppression where id = any(:ids::bigint[]);
