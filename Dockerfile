@@ -8,7 +8,7 @@ COPY requirements.lock requirements-build.lock ./
 RUN pip --python /opt/outbound/bin/python install --no-cache-dir --disable-pip-version-check \
        --require-hashes -r requirements.lock \
     && pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-build.lock
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY outbound outbound
 COPY sql sql
 COPY ops/demo ops/demo
