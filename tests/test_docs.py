@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 RUNBOOKS = ("ops/runbook.md", "ops/runbook.he.md")
 HEBREW = ("ops/runbook.he.md", "README.he.md", "docs/takeover.he.md", "docs/retention.he.md")
 FILES = (
-    *("README.md", "README.he.md", "ops/runbook.md", "ops/runbook.he.md", "ops/promises.md", "ops/scaling.md"),
+    *("README.md", "README.he.md", "ops/runbook.md", "ops/runbook.he.md", "docs/promises.md", "docs/scaling.md"),
     *("docs/takeover.md", "docs/takeover.he.md", "docs/retention.md", "docs/retention.he.md"),
 )
 ALERT_PARTS = {
