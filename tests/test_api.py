@@ -1,0 +1,91 @@
+"""docs/api.md: what applications may use is written there as it is, and its SQL runs."""
+
+import ast
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import outbound
+from tests.conftest import World
+from tests.test_docs import sections, text
+
+PAGE = "docs/api.md"
+FUNCTIONS = [name for name in outbound.__all__ if inspect.isfunction(getattr(outbound, name))]
+RECORDS = [name for name in outbound.__all__ if dataclasses.is_dataclass(getattr(outbound, name))]
+
+
+def body_of(name: str) -> str:
+    return next(section.body for section in sections(PAGE) if section.title == f"`{name}`")
+
+
+def rows_of(name: str) -> list[str]:
+    return re.findall(r"^\| `(\w+)` \| .+ \|$", body_of(name), re.M)
+
+
+def as_written(parameter: inspect.Parameter) -> tuple[str, bool, str | None]:
+    """Its name, whether it is given by name alone, and its default as the page writes it."""
+    if parameter.default is inspect.Parameter.empty:
+        default = None
+    else:
+        default = "..." if callable(parameter.default) else repr(parameter.default)
+    return parameter.name, parameter.kind is inspect.Parameter.KEYWORD_ONLY, default
+
+
+def written(name: str) -> tuple[list[tuple[str, bool, str | None]], str]:
+    """The parameters and the result of a function as the page has them."""
+    block = re.findall(r"^```python\n(.*?)^```$", body_of(name), re.M | re.S)[0]
+    function = ast.parse(block).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    assert function.name == name
+    assert function.returns is not None
+    given = function.args
+    first = [(one.arg, False, None) for one in given.args]
+    named = [
+        (one.arg, True, None if default is None else ast.unparse(default))
+        for one, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)
+    ]
+    return first + named, ast.unparse(function.returns)
+
+
+def test_what_is_exported_is_on_the_page_and_nothing_else() -> None:
+    titles = [section.title.strip("`") for section in sections(PAGE) if section.level == 3]
+
+    assert sorted(titles) == sorted(outbound.__all__)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_signature_is_written_as_it_is(name: str) -> None:
+    function: Callable[..., Any] = getattr(outbound, name)
+    signature = inspect.signature(function)
+
+    assert written(name) == (
+        [as_written(parameter) for parameter in signature.parameters.values()],
+        inspect.get_annotations(function)["return"].__name__,
+    )
+    assert rows_of(name) == list(signature.parameters)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_has_the_fields_that_are_written(name: str) -> None:
+    assert rows_of(name) == [field.name for field in dataclasses.fields(getattr(outbound, name))]
+
+
+def test_every_argument_that_the_page_explains_is_explained_in_the_docstring_too() -> None:
+    for name in FUNCTIONS:
+        function = getattr(outbound, name)
+        for parameter in inspect.signature(function).parameters:
+            assert re.search(rf"^ +(?:\w+, )*{parameter}(?:, \w+)*: ", function.__doc__, re.M), f"{name}: {parameter}"
+
+
+def test_the_sql_of_the_page_runs(world: World) -> None:
+    business_id = world.business()
+    blocks = re.findall(r"^```sql\n(.*?)^```$", text(PAGE), re.M | re.S)
+
+    assert blocks
+    for block in blocks:
+        world.do(block.replace("(1, ", f"({business_id}, ").replace("'+15005550006'", "'+15005550100'"))
+    assert world.statuses() == ["queued"]
