@@ -51,7 +51,7 @@ def _env(name: str, default: Any = None, **bounds: Any) -> Any:
 
 
 class Settings(BaseSettings):
-    """All settings.  The README's table is compared with this class by a test."""
+    """All settings.  docs/settings.md is compared with this class by a test."""
 
     model_config = SettingsConfigDict(env_prefix="OUTBOUND_", env_ignore_empty=True, extra="ignore", frozen=True)
 

@@ -14,6 +14,7 @@ from tests.conftest import World
 from tests.test_docs import ROOT, commands, missing, sections, text
 
 PAGE = "docs/architecture.md"
+README_LINES_MAX = 130
 # Foreign keys as the diagram writes them: || where the row must have one, |o where not; o| where there is one at most.
 FOREIGN_KEYS = """
     select parent.relname || case when bool_and(attnotnull) then ' ||--' else ' |o--' end
@@ -80,6 +81,14 @@ def test_the_processes_that_are_drawn_are_those_of_compose_and_of_systemd() -> N
     assert units() <= ours
 
 
+@pytest.mark.parametrize("name", ["README.md", "README.he.md"])
+def test_the_picture_of_the_readme_is_a_part_of_that_of_the_architecture(name: str) -> None:
+    drawn = nodes(diagrams(name, "flowchart")[0])
+
+    assert {"worker", "scheduler", "web", "postgres", "redis"} <= drawn
+    assert not missing(drawn, nodes(diagrams(PAGE, "flowchart")[0]))
+
+
 def test_the_tables_that_are_drawn_are_those_of_the_database_with_their_foreign_keys(world: World) -> None:
     drawn = {line.strip() for line in diagrams(PAGE, "erDiagram")[0].splitlines()[1:]}
     keys = {line for line in drawn if "--" in line}
@@ -117,7 +126,9 @@ def test_what_data_passes_exists(named: str) -> None:
     assert callable(found)
 
 
-@pytest.mark.parametrize("name", [PAGE, "CONTRIBUTING.md", "docs/glossary.md", "docs/faq.md"])
+@pytest.mark.parametrize(
+    "name", [PAGE, "CONTRIBUTING.md", "docs/glossary.md", "docs/faq.md", "README.md", "README.he.md"]
+)
 def test_every_file_that_is_named_exists(name: str) -> None:
     named = re.findall(r"`((?:outbound|sql|tests|ops|docs)/[\w./-]+\w)`", text(name))
 
@@ -144,6 +155,10 @@ def test_the_glossary_is_in_the_order_of_the_alphabet() -> None:
     assert {"nudge", "lane", "fence", "claim", "dispatch", "reconcile", "in doubt", "scope", "batch", "hold"} <= set(
         entries
     )
+
+
+def test_the_readme_is_short() -> None:
+    assert len(text("README.md").splitlines()) <= README_LINES_MAX
 
 
 def test_what_make_check_does_is_in_contributing() -> None:

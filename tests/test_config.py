@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -351,12 +350,3 @@ def test_a_character_that_was_copied_along_with_a_value_is_named(given: Setter, 
 )
 def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
     assert urls.without_password(url) == shown
-
-
-def test_the_readme_documents_every_setting_and_no_other() -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
-
-    section = re.search(r"^## Settings$(.*?)(?=^## |\Z)", readme, re.MULTILINE | re.DOTALL)
-    documented = re.findall(r"^\| `([A-Z_]+)`", section[1], re.MULTILINE) if section else []
-
-    assert sorted(documented) == sorted(config.env_names().values())

@@ -17,10 +17,14 @@ from outbound.monitoring import metrics
 
 ROOT = Path(__file__).parent.parent
 RUNBOOKS = ("ops/runbook.md", "ops/runbook.he.md")
-HEBREW = ("ops/runbook.he.md", "README.he.md", "docs/takeover.he.md", "docs/retention.he.md")
+# In both languages, one file each.
+TRANSLATED = ("README", *(f"docs/{name}" for name in ("import", "rules", "running", "settings")))
+HEBREW = (*(f"{name}.he.md" for name in TRANSLATED), "ops/runbook.he.md", "docs/takeover.he.md", "docs/retention.he.md")
 FILES = (
-    *("README.md", "README.he.md", "ops/runbook.md", "ops/runbook.he.md", "docs/promises.md", "docs/scaling.md"),
-    *("docs/takeover.md", "docs/takeover.he.md", "docs/retention.md", "docs/retention.he.md"),
+    *(f"{name}.md" for name in TRANSLATED),
+    *HEBREW,
+    *("ops/runbook.md", "docs/takeover.md", "docs/retention.md", "CONTRIBUTING.md"),
+    *(f"docs/{name}.md" for name in ("api", "architecture", "faq", "glossary", "performance", "promises", "scaling")),
 )
 ALERT_PARTS = {
     "ops/runbook.md": ("Means", "Look", "Do", "Wake"),
@@ -45,6 +49,7 @@ _HEBREW = re.compile(r"[\u05d0-\u05ea]")
 
 both_runbooks = pytest.mark.parametrize("name", RUNBOOKS)
 every_file = pytest.mark.parametrize("name", FILES)
+translated = pytest.mark.parametrize("name", TRANSLATED)
 
 
 class Section(NamedTuple):
@@ -259,7 +264,7 @@ def test_every_make_target_that_is_named_exists(name: str) -> None:
 def test_every_unit_of_systemd_that_is_named_exists(name: str) -> None:
     units = {path.name for path in (ROOT / "ops" / "systemd").iterdir() if path.is_file()}
     known = {unit for file in units for unit in (file, file.removesuffix(".service"))}
-    pattern = r"(?<![\w./-])outbound(?:-[a-z]+@?)?(?:\.[a-z]+)?(?=[^\w./@-]|\d|$)"
+    pattern = r"(?<![\w./-])outbound(?:-[a-z]+@?)?(?:\.[a-z]+)?(?=[^\w./@:-]|\d|$)"
     named = set(re.findall(pattern, "\n".join(code(text(name))))) - {"outbound"}
 
     assert not missing(named, known), f"{name} names what is no unit: {missing(named, known)}"
@@ -390,23 +395,39 @@ def test_what_is_kept_of_people_is_said_of_every_table(name: str) -> None:
     assert gone_by_age["audit"] == gone_by_age["audit_change"] == ["OUTBOUND_AUDIT_DAYS"]
 
 
-def test_the_readme_has_its_sections_in_hebrew_too() -> None:
-    english, hebrew = ([section.title for section in sections(name) if section.level == 2] for name in FILES[:2])
+@translated
+def test_a_translated_page_has_its_sections_in_hebrew_too(name: str) -> None:
+    english, hebrew = ([section.level for section in sections(f"{name}{end}")] for end in (".md", ".he.md"))
 
-    assert len(english) == len(hebrew), f"README.md has {english}, README.he.md has {hebrew}"
+    assert english == hebrew
 
 
-def test_both_readmes_have_the_same_code() -> None:
+@translated
+def test_a_translated_page_has_the_same_code(name: str) -> None:
     english, hebrew = (
-        [re.sub(r"\s+# .*", "", line).strip() for block in _FENCE.findall(text(name)) for line in block[1].splitlines()]
-        for name in FILES[:2]
+        [
+            re.sub(r"\s+# .*", "", line).strip()
+            for block in _FENCE.findall(text(f"{name}{end}"))
+            for line in block[1].splitlines()
+        ]
+        for end in (".md", ".he.md")
     )
 
     assert hebrew == english
 
 
-@pytest.mark.parametrize("name", FILES[:2])
-def test_every_setting_is_in_the_table_of_both_readmes(name: str) -> None:
+@translated
+def test_a_translated_page_has_the_same_rows(name: str) -> None:
+    english, hebrew = (
+        [tuple(_CODE.findall(row)) for row in re.findall(r"^\| ([^|]*) \|", text(f"{name}{end}"), re.M)]
+        for end in (".md", ".he.md")
+    )
+
+    assert hebrew == english
+
+
+@pytest.mark.parametrize("name", ["docs/settings.md", "docs/settings.he.md"])
+def test_every_setting_is_in_the_table_of_settings_and_no_other(name: str) -> None:
     rows = re.findall(r"^\| `([A-Z][A-Z_]+)` \| .+ \| .+ \|$", text(name), re.M)
 
     assert sorted(rows) == sorted(config.env_names().values())

@@ -17,7 +17,7 @@ from outbound.cli.app import app
 from outbound.database import migrations
 from tests.conftest import World
 from tests.runbook import causes, commands
-from tests.test_docs import RUNBOOKS, alerts, anchor, both_runbooks, prose, sections, text
+from tests.test_docs import RUNBOOKS, TRANSLATED, alerts, anchor, both_runbooks, prose, sections, text
 
 ROOT = Path(__file__).parent.parent
 PROGRAMS = {
@@ -159,7 +159,7 @@ def test_the_table_of_what_a_rollback_loses_has_each_migration_that_drops_someth
     assert told <= {migration[:4] for migration in migrations.known_migrations()}
 
 
-@pytest.mark.parametrize("name", ["ops/runbook.he.md", "README.he.md"])
+@pytest.mark.parametrize("name", ["ops/runbook.he.md", *(f"{name}.he.md" for name in TRANSLATED)])
 def test_one_thing_has_one_word_in_hebrew(name: str) -> None:
     wrong = {word: better for word, better in WORDS.items() if word in prose(text(name))}
 
