@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,6 +65,7 @@ def text(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
+@cache
 def sections(name: str) -> list[Section]:
     """All headings of a file; a line in a code block that looks like one is none."""
     found: list[tuple[int, str, list[str]]] = []
@@ -101,11 +103,13 @@ def missing(wanted: Any, given: Any) -> str:
 # What there is.
 
 
+@cache
 def alerts() -> dict[str, dict[str, Any]]:
     groups = yaml.safe_load(text("ops/alerts.yml"))["groups"]
     return {rule["alert"]: rule for group in groups for rule in group["rules"]}
 
 
+@cache
 def commands() -> dict[str, set[str]]:
     """Every command with its options; a group is none by itself."""
 
