@@ -145,6 +145,17 @@ def test_every_statement_and_function_that_decides_something_is_in_its_file() ->
         assert re.search(rf"^(?:-- name: |(?:async )?def ){name}\(", text(file), re.M), f"{file} has no {name}"
 
 
+def test_each_sql_function_that_decides_something_is_in_the_file_that_has_its_latest_form() -> None:
+    pairs = re.findall(r"`(sql/[\w/.]+)`, function `(\w+)`", body_of(PAGE, "Who decides what"))
+
+    assert pairs
+    for file, name in pairs:
+        made = f"create or replace function {name}("
+        files = sorted((ROOT / "sql").rglob("*.sql"), key=lambda path: ("functions" in path.parts, path))
+        forms = [path for path in files if made in path.read_text() and "rollback" not in path.name]
+        assert ROOT / file == forms[-1], f"the latest form of {name} is in {forms[-1].name}"
+
+
 def test_the_glossary_is_in_the_order_of_the_alphabet() -> None:
     words = [
         word.replace("`", "").lower() for word in re.findall(r"^\| ([^|]+) \| .+ \|$", text("docs/glossary.md"), re.M)
