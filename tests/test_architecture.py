@@ -188,3 +188,12 @@ def test_the_license_of_the_package_is_the_one_that_lies_beside_it() -> None:
     assert (project["license"], project["license-files"]) == ("MIT", ["LICENSE"])
     assert text("LICENSE").startswith("MIT License\n\nCopyright (c) 2026 " + project["authors"][0]["name"])
     assert Path(ROOT / "LICENSE").is_file()
+
+
+def test_each_test_that_proves_a_promise_exists() -> None:
+    named = set(re.findall(r"`(test_\w+)`", text("docs/promises.md")))
+    files = {path.stem: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+
+    assert named
+    gone = [name for name in named if name not in files and not any(f"def {name}(" in body for body in files.values())]
+    assert not gone, f"docs/promises.md names what is no test: {', '.join(sorted(gone))}"
