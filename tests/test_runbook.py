@@ -109,6 +109,17 @@ def parse(arguments: list[str]) -> None:
         context = command.make_context(name, rest, parent=context)
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/rules.md", "docs/import.md"])
+def test_the_commands_of_a_page_take_the_arguments_that_it_gives_them(name: str) -> None:
+    page = text(name).replace("\\\n", "")  # a line that goes on is one command
+    given = [shlex.split(one.text, comments=True) for one in commands.of(page) if one.language == "sh"]
+    ours = [words[1:] for words in given if words[0] == "outbound"]
+
+    assert ours
+    for arguments in ours:
+        parse(arguments)
+
+
 def known_unit(name: str) -> bool:
     unit = re.sub(r"@[\d*]+", "@", name)
     if name.startswith(FOREIGN_UNITS) or name == "outbound-*":
