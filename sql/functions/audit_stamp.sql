@@ -1,0 +1,9 @@
+-- Who it was is not the writer's to say.
+create or replace function audit_stamp() returns trigger
+language plpgsql as $$
+begin
+    new.db_user := session_user;
+    new.os_user := nullif(current_setting('outbound.os_user', true), '');
+    return new;
+end
+$$;

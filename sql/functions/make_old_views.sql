@@ -1,0 +1,104 @@
+-- The views by which everything else reads the old tables: the same columns whatever the house is like.
+create or replace function make_old_views(old_schema text) returns void
+language plpgsql
+as $$
+begin
+    perform make_old_view('old_business', old_schema, 'business', array[
+        ['id', 'bigint', 'id', '', '', ''],
+        ['name', 'text', 'name', '', '', ''],
+        ['phone', 'text', 'phone_number', 'phone_e164', 'phone', ''],
+        ['time_zone', 'text', 'timezone', 'time_zone', '', ''],
+        ['hours', 'text', 'working_hours', 'business_hours', '', ''],
+        ['days', 'text', 'working_days', 'business_days', '', ''],
+        ['is_active', 'boolean', 'is_active', 'active', '', '']]);
+    perform make_old_view('old_settings', old_schema, 'business_settings', array[
+        ['business_id', 'bigint', 'tenant_id', 'business_id', '', ''],
+        ['time_zone', 'text', 'timezone', 'time_zone', 'tz', ''],
+        ['hours_json', 'text', 'opening_hours_json', 'working_hours_json', 'opening_hours', 'hours_json'],
+        ['hours', 'text', 'working_hours', 'business_hours', 'hours', ''],
+        ['days', 'text', 'working_days', 'opening_days', 'business_days', '']]);
+    perform make_old_view('old_call', old_schema, 'call_log', array[
+        ['id', 'bigint', 'id', '', '', ''],
+        ['business_id', 'bigint', 'business_id', 'tenant_id', '', ''],
+        ['lead_id', 'bigint', 'lead_id', '', '', ''],
+        ['call_sid', 'text', 'call_sid', '', '', ''],
+        ['from_number', 'text', 'from_number', '', '', ''],
+        ['to_number', 'text', 'to_number', '', '', ''],
+        ['direction', 'text', 'direction', '', '', ''],
+        ['status', 'text', 'status', '', '', ''],
+        ['call_status', 'text', 'call_status', '', '', ''],
+        ['error_code', 'text', 'error_code', '', '', ''],
+        ['error_message', 'text', 'error_message', '', '', ''],
+        ['duration', 'bigint', 'duration', 'duration_s', '', ''],
+        ['customer_name', 'text', 'customer_name', '', '', ''],
+        ['created_at', 'timestamp with time zone', 'created_at', '', '', ''],
+        ['updated_at', 'timestamp with time zone', 'updated_at', '', '', '']]);
+    perform make_old_view('old_lead', old_schema, 'leads', array[
+        ['id', 'bigint', 'id', '', '', ''],
+        ['business_id', 'bigint', 'tenant_id', 'business_id', '', ''],
+        ['phone', 'text', 'phone_e164', 'phone', 'phone_number', ''],
+        ['name', 'text', 'name', 'full_name', '', ''],
+        ['first_name', 'text', 'first_name', '', '', ''],
+        ['last_name', 'text', 'last_name', '', '', ''],
+        ['source', 'text', 'source', '', '', ''],
+        ['external_id', 'text', 'external_id', '', '', ''],
+        ['status', 'text', 'status', '', '', ''],
+        ['created_at', 'timestamp with time zone', 'created_at', '', '', '']]);
+    perform make_old_view('old_run', old_schema, 'outbound_call_runs', array[
+        ['id', 'bigint', 'id', '', '', ''],
+        ['business_id', 'bigint', 'business_id', 'tenant_id', '', ''],
+        ['concurrency', 'bigint', 'concurrency', '', '', ''],
+        ['status', 'text', 'status', '', '', ''],
+        ['cancel_requested', 'boolean', 'cancel_requested', '', '', '']]);
+    perform make_old_view('old_job', old_schema, 'outbound_call_jobs', array[
+        ['id', 'bigint', 'id', '', '', ''],
+        ['run_id', 'bigint', 'run_id', '', '', ''],
+        ['lead_id', 'bigint', 'lead_id', '', '', ''],
+        ['business_id', 'bigint', 'business_id', 'tenant_id', '', ''],
+        ['call_log_id', 'bigint', 'call_log_id', '', '', ''],
+        ['status', 'text', 'status', '', '', ''],
+        ['call_sid', 'text', 'call_sid', '', '', ''],
+        ['twilio_call_sid', 'text', 'twilio_call_sid', '', '', ''],
+        ['began_at', 'timestamp with time zone', 'dial_started_at', 'started_at', '', '']]);
+    -- What an old call means here; of businesses that were taken over alone it says whose it is.
+    execute $view$
+        create view old_call_meaning as
+        select old_call.id, old_call.business_id as old_business_id, own.new_id as business_id,
+               business.default_region as region, old_call.lead_id as old_lead_id,
+               case when call_sid ~ '^[A-Za-z0-9:_-]{10,64}$' then call_sid end as call_sid,
+               coalesce(call_sid, '') !~ '^([A-Za-z0-9:_-]{10,64})?$' as has_odd_sid,
+               from_number, to_number,
+               case
+                   when direction ilike 'outbound%' then 'outbound'
+                   when direction ilike 'inbound%' then 'inbound'
+                   when exists (select from business_number as caller
+                                 where caller.phone = from_number and caller.business_id = own.new_id) then 'outbound'
+                   when exists (select from business_number as callee
+                                 where callee.phone = to_number and callee.business_id = own.new_id) then 'inbound'
+               end as direction,
+               status as said_status, call_status as said_call_status,
+               case when is_recent_unknown then 'in-progress' else word end as word,
+               coalesce(word in ('initiated', 'ringing', 'in-progress') or is_recent_unknown, false) as is_live,
+               error_code, error_message, duration, began_at, touched_at
+          from old_call
+          left join adopted as own
+            on own.kind = 'business' and own.fate = 'adopted' and own.old_id = old_call.business_id
+          left join business on business.id = own.new_id
+         cross join lateral (select word_of_old_call(status, call_status) as word) as said
+         -- A naive time that was local lies ahead of us.
+         cross join lateral (
+               select least(case when old_call.created_at between '1970-01-01' and '9000-01-01' then old_call.created_at
+                                 when old_call.updated_at between '1970-01-01' and '9000-01-01' then old_call.updated_at end,
+                            now()) as began_at,
+                      least(case when old_call.updated_at between '1970-01-01' and '9000-01-01' then old_call.updated_at
+                                 when old_call.created_at between '1970-01-01' and '9000-01-01' then old_call.created_at end,
+                            now()) as touched_at
+         ) as times
+         -- Any word that a media event brought may stand over that of a call in progress, for as long as one lasts.
+         cross join lateral (
+               select word is null and coalesce(call_sid, '') <> '' and touched_at > now() - interval '4 hours'
+                      as is_recent_unknown
+         ) as recent
+    $view$;
+end
+$$;
