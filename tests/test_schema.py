@@ -75,6 +75,12 @@ def dump(world: World) -> dict[str, list[Any]]:
         "triggers": world.rows(
             "select tgname, pg_get_triggerdef(oid) from pg_trigger where not tgisinternal order by 1"
         ),
+        "comments": world.rows(
+            "select pg_identify_object(classoid, objoid, objsubid)::text, description from pg_description"
+            " left join pg_class on classoid = 'pg_class'::regclass and pg_class.oid = objoid"
+            " left join pg_proc on classoid = 'pg_proc'::regclass and pg_proc.oid = objoid"
+            " where coalesce(relnamespace, pronamespace) = 'public'::regnamespace order by 1"
+        ),
         "options": world.rows(
             "select relname, reloptions from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'"
             " and relname not like '%%yoyo%%' order by 1"
