@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 
-.PHONY: help demo up test chaos fuzz runbook check bench guards build lock sbom audit clean
+.PHONY: help demo up test chaos fuzz runbook check schema bench guards build lock sbom audit clean
 
 help:
 	@echo "make demo    watch calls live and die, on servers of our own, without ringing a phone (ARGS=--json)"
@@ -15,6 +15,7 @@ help:
 	@echo "make fuzz    attack the web process, files, commands and messages with forged and odd input (ARGS=\"--seed S\")"
 	@echo "make runbook type every command of the runbook on a booted Debian, and cause each alert (root, systemd-nspawn)"
 	@echo "make guards  take out each guard alone and see its test fail"
+	@echo "make schema  write sql/schema.sql, the whole schema in one file, from a migrated database"
 	@echo "make check   lint, types, layers, SQL, what bandit finds"
 	@echo "make lock    write the locks anew from pyproject.toml, versions as they are (ARGS=--upgrade, or ARGS=\"-P NAME\")"
 	@echo "make sbom    write what the program is made of to dist/outbound.cdx.json (CycloneDX)"
@@ -58,6 +59,9 @@ check: $(READY)
 	$(BIN)/squawk --config .squawk.toml $(filter-out %.rollback.sql,$(wildcard sql/migrations/*.sql))
 	$(BIN)/sqlfluff lint sql
 	$(BIN)/bandit --configfile pyproject.toml --quiet --recursive outbound
+
+schema: $(READY)
+	@$(BIN)/python -m tests.schema_file
 
 guards: $(READY)
 	$(BIN)/python -m tests.guards $(ARGS)

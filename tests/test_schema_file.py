@@ -1,5 +1,8 @@
-"""What the schema says of itself."""
+"""What the schema says of itself: sql/schema.sql, and the comments in the database."""
 
+import psycopg
+
+from tests import schema_file
 from tests.conftest import World
 
 _WITHOUT_COMMENT = """
@@ -19,6 +22,11 @@ select oid::regprocedure::text
   from pg_proc
  where pronamespace = current_schema()::regnamespace and obj_description(oid, 'pg_proc') is null
 """
+
+
+def test_the_committed_schema_is_what_the_migrations_make(world: World) -> None:
+    with psycopg.connect(world.url) as connection:
+        assert schema_file.FILE.read_text() == schema_file.text(connection), "run `make schema`"
 
 
 def test_every_table_column_view_and_function_has_a_comment(world: World) -> None:
