@@ -44,7 +44,8 @@ def calls(digits: str, count: int = 1, business: str = "1") -> str:
 WORKERS = "systemctl restart outbound-workers.target"
 SCHEDULER = "systemctl restart outbound-scheduler"
 WEB = "systemctl restart outbound-web"
-STOP_WORKERS = "systemctl stop outbound-workers.target"
+# By their own names, too: of a target's stop, systemctl does not wait for what is a part of it.
+STOP_WORKERS = "systemctl stop outbound-workers.target 'outbound-worker@*'"
 STOP_SCHEDULER = "systemctl stop outbound-scheduler"
 HOLD = 'nohup sudo -u postgres psql -qX outbound -c "{0}" > /dev/null 2>&1 &'
 LET_GO = sql(
@@ -65,8 +66,8 @@ DIAL_BESIDE = (
     "http://127.0.0.1:8081/2010-04-01/Accounts/$(cut -d: -f1 /srv/account)/Calls.json; done; true"
 )
 OLD_TABLES = "sudo -u postgres psql -qX -v ON_ERROR_STOP=1 outbound -f /opt/old_tables.sql"
-LEAD_JOB_OF_THE_OLD_SYSTEM = """/opt/outbound/bin/python -c "
-from outbound.lead import create_lead_from_call_job as job
+LEAD_JOB_OF_THE_OLD_SYSTEM = """REDIS_URL=$(cat /etc/outbound/credentials/REDIS_URL) /opt/outbound/bin/python -c "
+from outbound.calls.lead import create_lead_from_call_job as job
 job.send(call_sid=None, from_number='+15005550199', business_id=1, direction='inbound')
 " """
 FORGED = (
