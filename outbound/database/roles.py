@@ -7,6 +7,7 @@ from outbound import db
 sql = db.statements("database/roles_check")
 
 NAMES = ("owner", "application", "reader", "voice")
+_AGAIN_FOR_S = 15  # while our processes run, one of them and we may wait for each other, and PostgreSQL gives us up
 
 
 class BadPrefix(ValueError):
@@ -24,7 +25,7 @@ def apply(prefix: str = "outbound") -> list[str]:
 
     Raises:
         BadPrefix: it is no such name.
-        db.Error: this account may not do it, or a table is locked; nothing was changed.
+        db.Error: this account may not do it, or a table stays locked; nothing was changed.
     """
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,40}", prefix) or prefix.startswith("pg_"):
         raise BadPrefix("the prefix of roles is letters, digits and underscores, like outbound")
@@ -35,7 +36,7 @@ def apply(prefix: str = "outbound") -> list[str]:
         db.run_script(connection, script)
 
     with db.connect() as connection:
-        db.transact(run, own=connection)
+        db.persist(lambda: db.transact(run, own=connection), for_s=_AGAIN_FOR_S)
     return [f"{prefix}_{name}" for name in NAMES]
 
 
