@@ -401,7 +401,7 @@ def test_refusals_are_logged_at_most_some_a_second_with_who_made_them(
     address: str, world: World, nudges: Nudges, call_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock: dict[str, Any] = {"now": 1000.0}
-    monkeypatch.setattr("outbound.web.app.refusals.time.monotonic", lambda: clock["now"])
+    monkeypatch.setattr("outbound.web.refusals.time.monotonic", lambda: clock["now"])
     monkeypatch.setattr(refusals, "_pace", refusals._Pace())
 
     with heard() as said:

@@ -466,7 +466,7 @@ def test_two_schemas_of_one_database_share_no_lock(migrated: World) -> None:
     migrated.queued()
     other = psycopg.connect(migrated.url, autocommit=True)
     other.execute("set search_path to others")
-    lock_names = ("outbound.calls.dispatch", "outbound.broker_works")
+    lock_names = ("outbound.dispatch", "outbound.broker_works")
     try:
         for lock in lock_names:
             other.execute(f"select pg_advisory_lock(hashtext('{lock}'), 'call_log'::regclass::int)".encode())

@@ -156,8 +156,6 @@ def _moment(call_id: int, at: datetime | str) -> tuple[datetime, str, str, str |
         moment = moments.read(at, zone)
     except moments.BadMoment as fault:
         raise BadRetry(f"--at {fault}; or now") from None
-    except moments.NoSuchZone:
-        raise BadRetry(f"the time zone {zone} is unknown: give --at with an offset, like +02:00") from None
     if moment.at < found.now - SLACK:
         raise BadRetry(f"--at {moments.shown(moment.at, zone)} is past: give a moment to come, or now")
     if moment.at > found.now + call_request.AHEAD_MAX:

@@ -116,48 +116,24 @@ def _caller(text: str | None, business: Row) -> str | None:
     return str(business.own_number)
 
 
-def moment(value: datetime | str | None, column: str, business_id: int, time_zone: str) -> datetime | None:
-    """
-    A moment in UTC; without an offset it is in the business's time zone, and a date alone is its beginning there.
-
-    Raises BadCall.
-    """
-    return _moment(value, column, business_id, time_zone, day_alone=True).at if value else None
-
-
 def _due(
     value: datetime | str | None, caller: Row, zone: str | None, order: moments.Order | None
 ) -> moments.Moment | None:
     """When a call is due.  A date alone would be midnight, an hour at which nobody wants to be called."""
     if not value:
         return None
-    due = _moment(value, "at", caller.id, zone or caller.time_zone, order=order)
+    try:
+        due = moments.read(value, zone or caller.time_zone, order=order)
+    except moments.DoubtfulDay as fault:
+        raise DoubtfulDay(f"`at` {fault}") from None
+    except moments.BadMoment as fault:
+        raise BadCall(f"`at` {fault}") from None
     now = datetime.now(UTC)  # of a horizon, not of a deadline: any clock will do
     if due.at < now - PAST_MAX:
         raise BadCall(f"`at` lies more than {PAST_MAX.days // 365} years in the past: leave it empty to call at once")
     if due.at > now + AHEAD_MAX:
         raise BadCall(f"`at` lies more than {AHEAD_MAX.days // 365} years ahead: give an earlier moment")
     return due
-
-
-def _moment(
-    value: datetime | str,
-    column: str,
-    business_id: int,
-    time_zone: str,
-    *,
-    day_alone: bool = False,
-    order: moments.Order | None = None,
-) -> moments.Moment:
-    try:
-        return moments.read(value, time_zone, day_alone=day_alone, order=order)
-    except moments.DoubtfulDay as fault:
-        raise DoubtfulDay(f"`{column}` {fault}") from None
-    except moments.BadMoment as fault:
-        raise BadCall(f"`{column}` {fault}") from None
-    except moments.NoSuchZone:
-        hint = f"`outbound business set {business_id} --time-zone …`, or give `{column}` with an offset"
-        raise BadCall(f"the time zone of business {business_id} is unknown: {hint}") from None
 
 
 def _key(key: str | None) -> str | None:

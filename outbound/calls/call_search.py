@@ -240,8 +240,6 @@ def _moment(what: str, value: datetime | str | None, zone: str | None) -> dateti
     except moments.BadMoment as fault:
         more = "" if zone else "; or name the --business whose clocks are meant"
         raise BadSearch(f"{what} {fault}{more}") from None
-    except moments.NoSuchZone:
-        raise BadSearch(f"the time zone of the business is unknown: give {what} with an offset, like +02:00") from None
 
 
 def to_cancel(wanted: Wanted) -> Wanted:

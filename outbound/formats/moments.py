@@ -53,6 +53,10 @@ class DoubtfulDay(BadMoment):
     """Whoever knows whether day or month comes first can read it."""
 
 
+class NoSuchZone(BadMoment):
+    """The moment has no offset, and nobody knows the zone that it should be in."""
+
+
 class Moment(NamedTuple):
     """A moment in UTC; and, where the clocks of that day leave a doubt, what it was taken for."""
 
@@ -62,10 +66,6 @@ class Moment(NamedTuple):
     def understood(self, zone: str | None) -> str:
         """What a command prints of a moment that it was given: by a zone's clocks, and with the doubt."""
         return shown(self.at, zone) + (f" ({self.note})" if self.note else "")
-
-
-class NoSuchZone(LookupError):
-    """The moment has no offset, and nobody knows the zone that it should be in."""
 
 
 def read(
@@ -85,7 +85,7 @@ def read(
     Raises:
         DoubtfulDay: a date that may be two.
         BadMoment: no date, or what an empty one is saved as; a date alone; beyond YEARS.
-        NoSuchZone: says of itself what is wrong.
+        NoSuchZone: it has no offset, and *zone* is None or unknown.
     """
     return _of_text(value, zone, day_alone, order) if isinstance(value, str) else _moment(value, zone, day_alone)
 
@@ -157,7 +157,7 @@ def _zone(name: str | None) -> tzinfo:
     try:
         return zoneinfo.ZoneInfo(name or "")
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise NoSuchZone(name) from None
+        raise NoSuchZone(f"needs an offset, like +02:00: the time zone {name} is unknown") from None
 
 
 def _written(text: str, order: Order | None) -> datetime | date:

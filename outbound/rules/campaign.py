@@ -5,9 +5,8 @@ from datetime import datetime
 from typing import TypedDict
 
 from outbound import db
-from outbound.calls import call_request
 from outbound.config import settings
-from outbound.formats import phone_numbers, plain_text, twiml_template
+from outbound.formats import moments, phone_numbers, plain_text, twiml_template
 
 sql = db.statements("rules/campaign")
 
@@ -183,13 +182,14 @@ def _moments(
     given: Given, business: db.Row, campaign: db.Row | None, faults: list[str]
 ) -> tuple[datetime | None, datetime | None]:
     """When it starts and ends: as is given, else as it is."""
-    moments = {"starts": campaign and campaign.starts_at, "ends": campaign and campaign.ends_at}
-    for name in moments.keys() & given.keys():
+    bounds = {"starts": campaign and campaign.starts_at, "ends": campaign and campaign.ends_at}
+    for name in bounds.keys() & given.keys():
+        value = given[name]  # type: ignore[literal-required]
         try:
-            moments[name] = call_request.moment(given[name], name, business.id, business.time_zone)  # type: ignore[literal-required]
-        except call_request.BadCall as refusal:
-            faults.append(str(refusal))
-    starts, ends = moments["starts"], moments["ends"]
+            bounds[name] = moments.read(value, business.time_zone, day_alone=True).at if value else None
+        except moments.BadMoment as fault:
+            faults.append(f"`{name}` {fault}")
+    starts, ends = bounds["starts"], bounds["ends"]
     if starts and ends and starts >= ends:
         faults.append("the campaign must start before it ends")
     return starts, ends

@@ -97,10 +97,6 @@ def moment(value: datetime | str, name: str, time_zone: str | None, now: datetim
         at = moments.read(value, time_zone, day_alone=True).at
     except moments.BadMoment as fault:
         raise BadSuppression(f"`{name}` {fault}") from None
-    except moments.NoSuchZone:
-        raise BadSuppression(
-            f"the business's time zone, {time_zone}, is unknown: give moments with an offset"
-        ) from None
     if now and at > now:
         raise BadSuppression(f"`{name}` lies in the future")
     return at
