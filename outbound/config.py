@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from outbound.errors import UserError
 from outbound.formats import plain_text, sentinel_url, urls
 
 TWILIO_API_URL = "https://api.twilio.com"
@@ -38,7 +39,7 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 T = TypeVar("T")
 
 
-class SettingsError(ValueError):
+class SettingsError(UserError, ValueError):
     """The settings are wrong; each line of the message names one of them and what it should be."""
 
     def __init__(self, faults: list[str]) -> None:

@@ -3,11 +3,13 @@
 import re
 from urllib.parse import quote, unquote
 
+from outbound.errors import UserError
+
 VERSION_MIN = 140_000  # PostgreSQL 14: SQL-standard function bodies, multiranges
 _SETTING = re.compile(r"(?<!\S)(?:-c\s*|--)([\w.-]+)=((?:\\.|\S)*)", re.DOTALL)
 
 
-class UnfitDatabase(RuntimeError):
+class UnfitDatabase(UserError):
     """The server or the database cannot hold our calls as it is: what is so (`said`), and how it is mended (`mend`)."""
 
     def __init__(self, said: str, mend: str) -> None:

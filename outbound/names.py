@@ -3,6 +3,7 @@
 from typing import Literal
 
 from outbound import db
+from outbound.errors import UserError
 from outbound.formats import phone_numbers, plain_text
 
 sql = db.statements("names")
@@ -15,7 +16,7 @@ _PLURAL = {"business": "businesses", "campaign": "campaigns", "ladder": "ladders
 _WAYS = ("id", "sid", "key", "number")  # to write a call: `key:812` is no id
 
 
-class NoSuchName(ValueError):
+class NoSuchName(UserError):
     """Nothing has this name, or several things have; the message lists the candidates, and nothing was changed."""
 
 

@@ -3,6 +3,7 @@
 import getpass
 import os
 
+from outbound.errors import UserError
 from outbound.formats import plain_text
 
 NAME_MAX = 200  # characters
@@ -10,7 +11,7 @@ NAME_MAX = 200  # characters
 _spoken_for: list[str] = []  # by --by; a command is given once in a process
 
 
-class BadName(ValueError):
+class BadName(UserError):
     """The name after --by cannot be kept; the message says why, and nothing was changed."""
 
 

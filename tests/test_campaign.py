@@ -14,7 +14,7 @@ from outbound.call import DialOrder, Report
 from outbound.calls import dial, dispatch, enqueue, events
 from outbound.carrier import Answered, CallNotSent
 from outbound.cli import app
-from outbound.cli.common import Misuse
+from outbound.errors import UserError
 from outbound.formats import twiml_template
 from outbound.rules import campaign, retry_policy
 from outbound.rules.campaign import BadCampaign, Given
@@ -473,5 +473,5 @@ def test_a_campaign_is_run_from_the_command_line(
 
 
 def test_what_cannot_be_cleared_is_said(outbound: Callable[..., str]) -> None:
-    with pytest.raises(Misuse, match="--clear takes one of: voice-url"):
+    with pytest.raises(UserError, match="--clear takes one of: voice-url"):
         outbound("campaign", "set", "1", "--clear", "name")

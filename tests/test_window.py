@@ -19,7 +19,8 @@ from typer.testing import CliRunner
 
 from outbound import db, logs, os_user
 from outbound.calls import dispatch
-from outbound.cli import app, common
+from outbound.cli import app
+from outbound.errors import UserError
 from outbound.formats import weekly_hours
 from outbound.formats.weekly_hours import BadHours
 from outbound.rules import calling_window
@@ -836,7 +837,7 @@ def test_half_a_command_is_refused_with_what_is_missing() -> None:
         "window day 1 2026-12-25 --hours off --usual",
     ):
         done = CliRunner().invoke(app.app, command.split())
-        assert isinstance(done.exception, common.Misuse), command
+        assert isinstance(done.exception, UserError), command
 
 
 def test_the_operator_is_whoever_became_root_or_the_user_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,13 +5,14 @@ from collections.abc import Callable
 
 from outbound import db
 from outbound.adopt.batches import sql
+from outbound.errors import UserError
 
 _TRIALS = 100
 _LOCK_WAIT_S = 0.5  # everybody who uses the old table waits behind us for so long at most
 _LOCKED = "55P03"
 
 
-class CannotAdopt(RuntimeError):
+class CannotAdopt(UserError):
     """It is not begun, or not gone on with; the message says what to do."""
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from outbound import db, logs, names, os_user
 from outbound.call import IN_THE_AIR
 from outbound.calls import call_request, enqueue
+from outbound.errors import UserError
 from outbound.formats import moments
 from outbound.rules import control
 
@@ -16,7 +17,7 @@ NOW = "now"
 SLACK = timedelta(minutes=1)  # of a moment that somebody has just typed
 
 
-class BadRetry(ValueError):
+class BadRetry(UserError):
     """That call cannot be made again, or at that time; the message says why and what can, and nothing was changed."""
 
 

@@ -8,6 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 from outbound.db import Row
+from outbound.errors import UserError
 from outbound.formats import moments, phone_numbers, plain_text, time_zones, twiml_template
 from outbound.formats.csv_file import is_text
 
@@ -25,7 +26,7 @@ _OWN_KEYS = ("retry:", AGAIN)  # and of further attempts
 _json = json.JSONEncoder(ensure_ascii=False).encode
 
 
-class BadCall(ValueError):
+class BadCall(UserError, ValueError):
     """The call cannot be put in the queue; the message says why and what to do, and nothing was changed."""
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from outbound import db, logs, names, os_user
 from outbound.call import FINAL, IN_THE_AIR, STATUSES, WAITING
+from outbound.errors import UserError
 from outbound.formats import moments, plain_text
 from outbound.rules import control
 
@@ -25,7 +26,7 @@ GROUPS = {"waiting": WAITING, "in-the-air": IN_THE_AIR, "live": WAITING + IN_THE
 CANCELABLE = ("queued", "claimed", "initiated", "ringing")
 
 
-class BadSearch(ValueError):
+class BadSearch(UserError):
     """What was asked for is wrong; the message says what, and nothing was changed."""
 
 

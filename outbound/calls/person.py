@@ -6,6 +6,7 @@ from typing import Any
 
 from outbound import db, logs
 from outbound.call import WAITING
+from outbound.errors import UserError
 from outbound.formats import numbering_plan, phone_numbers
 
 sql = db.statements("calls/person")
@@ -23,7 +24,7 @@ LEFT_ALONE = (
 OLD_TABLES = "the tables of the system before belong to its owners and were not touched"
 
 
-class BadPerson(ValueError):
+class BadPerson(UserError):
     """It cannot be done for this number; the message says why and what to do, and nothing was changed."""
 
 

@@ -13,6 +13,7 @@ from outbound.carrier import CarrierCall, accounts
 from outbound.carrier.twilio import carrier
 from outbound.config import LOOKS_MIN, settings
 from outbound.database import identity
+from outbound.errors import UserError
 from outbound.failpoint import crash_here
 
 sql = db.statements("calls/recover")
@@ -27,7 +28,7 @@ _NAMED_MAX = 1000  # calls that the report names one by one
 _OURS = "outbound-api"
 
 
-class CannotRecover(RuntimeError):
+class CannotRecover(UserError):
     """It is not done; the message says what to do.  What was taken in stays, and the next run goes on from there."""
 
 

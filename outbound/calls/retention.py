@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from outbound import db, logs, os_user
 from outbound.config import RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, settings
+from outbound.errors import UserError
 
 sql = db.statements("calls/retention")
 log = logs.get("retention")
@@ -19,7 +20,7 @@ log = logs.get("retention")
 BATCH_MAX = 1000  # calls; one transaction of some 0.1 s, in which nothing that anybody waits for is locked
 
 
-class KeptTooShortly(ValueError):
+class KeptTooShortly(UserError):
     """What is of the last days is still needed; the message says how many days."""
 
 
@@ -30,7 +31,7 @@ class Kind(NamedTuple):
     batch: Callable[[int], int]
 
 
-class KeptTooLong(ValueError):
+class KeptTooLong(UserError):
     """So many days are no date; the message says how many may be given."""
 
 

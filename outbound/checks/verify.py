@@ -22,6 +22,7 @@ from outbound.adopt.old_house import CannotAdopt
 from outbound.checks import verify_old
 from outbound.checks.verdict import Failed, Verdict, both, check, demand
 from outbound.database import migrations
+from outbound.errors import UserError
 
 sql = db.statements("checks/verify")
 
@@ -34,7 +35,7 @@ _SPEED = 100
 _ACCOUNT_SID, _AUTH_TOKEN = "AC" + "0" * 32, "verify"  # of the simulated carrier
 
 
-class CannotVerify(RuntimeError):
+class CannotVerify(UserError):
     """There is no place for it; the message says what to do."""
 
 

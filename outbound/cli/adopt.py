@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from outbound.cli.common import AsJson, Misuse, ready
+from outbound.cli.common import AsJson, ready
+from outbound.errors import UserError
 from outbound.printing import Table, err, out, tell, tell_json
 
 if TYPE_CHECKING:
@@ -37,32 +38,29 @@ def adopt(
 ) -> None:
     """Take over the calls, leads and waiting jobs of the system before, whose tables stay as they are."""
     if not (yes or dry_run or (err.is_terminal and not as_json)):
-        raise Misuse("nobody can be asked here: give --yes, or --dry-run to see what would be done")
+        raise UserError("nobody can be asked here: give --yes, or --dry-run to see what would be done")
     if undo and dry_run:
-        raise Misuse("--undo changes everything back, or nothing: there is no --dry-run of it")
+        raise UserError("--undo changes everything back, or nothing: there is no --dry-run of it")
     if not (undo or dry_run or old_redis or old_is_stopped):
-        raise Misuse(
+        raise UserError(
             "give --old-redis URL, where old workers are seen that still run; or stop them, and say --old-is-stopped"
         )
     days = _days(history_days)
     with _at_our_schema(), ready(check_schema=False, broker=not (dry_run or undo), as_owner=True):
-        from outbound.adopt.take_over import CannotAdopt, Options, alone, take_over
+        from outbound.adopt.take_over import Options, alone, take_over
         from outbound.adopt.undo import undo as give_back
 
-        try:
-            if undo:
-                if not yes:
-                    typer.confirm("Give back what was taken over?", abort=True, err=True)
-                _tell_undo(alone(lambda connection: give_back(connection, business or (), old_redis)), as_json=as_json)
-                return
-            if not (yes or dry_run):
-                typer.confirm(f"Take over what is in the schema {from_schema}?", abort=True, err=True)
-            with _progress() as tell:
-                report = take_over(
-                    Options(from_schema, business or (), days, dry_run, old_redis, old_is_stopped), tell=tell
-                )
-        except CannotAdopt as error:
-            raise Misuse(str(error)) from None
+        if undo:
+            if not yes:
+                typer.confirm("Give back what was taken over?", abort=True, err=True)
+            _tell_undo(alone(lambda connection: give_back(connection, business or (), old_redis)), as_json=as_json)
+            return
+        if not (yes or dry_run):
+            typer.confirm(f"Take over what is in the schema {from_schema}?", abort=True, err=True)
+        with _progress() as tell:
+            report = take_over(
+                Options(from_schema, business or (), days, dry_run, old_redis, old_is_stopped), tell=tell
+            )
     _tell(report, as_json=as_json)
 
 
@@ -70,7 +68,7 @@ def _days(text: str) -> int | None:
     if text == "all":
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 5):
-        raise Misuse("--history-days is a whole number of days, or `all`")
+        raise UserError("--history-days is a whole number of days, or `all`")
     return int(text)
 
 

@@ -27,9 +27,10 @@ from outbound.cli import destination as cli_destination
 from outbound.cli import recover as cli_recover
 from outbound.cli import status as cli_now
 from outbound.cli import suppression as cli_suppression
-from outbound.cli.common import AsJson, By, Misuse, ToColumn, importing, ready, tell_import, until_told_to_stop
+from outbound.cli.common import AsJson, By, ToColumn, importing, ready, tell_import, until_told_to_stop
 from outbound.cli.help import Root
 from outbound.database import error_messages
+from outbound.errors import UserError
 from outbound.formats import moments
 from outbound.printing import Table, cell, err, out, say, tell, tell_added, tell_changed, tell_done, tell_json
 from outbound.standard_output import is_utf, standard_output
@@ -80,52 +81,15 @@ LISTEN_S = 10  # a port that cannot be had is refused at once
 
 def main() -> None:
     """Run the command; an error that the user can mend is one clear line, and exit status 2."""
-    from outbound import db, names
-    from outbound.calls import call_again, call_search, enqueue, person
-    from outbound.database import migrations
-    from outbound.local import embedded_servers, supervisor
-    from outbound.rules import (
-        audit,
-        business,
-        calling_window,
-        campaign,
-        control,
-        destination,
-        retry_policy,
-        suppression,
-    )
+    from outbound import db
 
-    clear = (
-        config.SettingsError,
-        embedded_servers.EmbeddedError,
-        db.UnfitDatabase,
-        migrations.SchemaTooOld,
-        migrations.MigrationLocked,
-        audit.BadAudit,
-        person.BadPerson,
-        business.BadBusiness,
-        call_again.BadRetry,
-        call_search.BadSearch,
-        campaign.BadCampaign,
-        retry_policy.BadLadder,
-        names.NoSuchName,
-        control.BadControl,
-        destination.BadDestination,
-        enqueue.BadCall,
-        enqueue.BadFile,
-        os_user.BadName,
-        suppression.BadSuppression,
-        supervisor.PortTaken,
-        calling_window.BadWindow,
-        Misuse,
-    )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an end like any other: what was started is stopped
     with standard_output():
         try:
             # Without frames where the terminal has no characters for them.
             app.rich_markup_mode = "rich" if is_utf(getattr(sys.stdout, "encoding", None)) else None
             app(prog_name="outbound")
-        except clear as error:
+        except UserError as error:
             _refuse(str(error))
         except db.Error as error:
             line = error_messages.line_of(db.cause_of(error))
@@ -159,7 +123,7 @@ def common(
     """Take what is meant for every command; our child processes inherit it."""
     if log_format is not None:
         if log_format not in logs.FORMATS:
-            raise Misuse(f"--log-format is {', '.join(logs.FORMATS[:-1])} or {logs.FORMATS[-1]}")
+            raise UserError(f"--log-format is {', '.join(logs.FORMATS[:-1])} or {logs.FORMATS[-1]}")
         os.environ[logs.FORMAT_SETTING] = log_format
 
 
@@ -486,13 +450,15 @@ def _everything_in_this_process(*, with_web: bool) -> None:
             listener.join(20)
 
 
-def _no_port(settings: config.Settings) -> Misuse:
-    return Misuse(f"port {settings.web_port} cannot be had: set OUTBOUND_WEB_PORT")
+def _no_port(settings: config.Settings) -> UserError:
+    return UserError(f"port {settings.web_port} cannot be had: set OUTBOUND_WEB_PORT")
 
 
 def _needs_shared_broker(door: str) -> None:
     if (config.settings().redis_url or "").startswith("memory://"):
-        raise Misuse(f"with REDIS_URL=memory:// one process does everything: run `outbound up`, not `outbound {door}`")
+        raise UserError(
+            f"with REDIS_URL=memory:// one process does everything: run `outbound up`, not `outbound {door}`"
+        )
 
 
 @app.command()
@@ -550,7 +516,7 @@ def simulator(
     settings = config.settings()
     tokens = auth_token.tokens()
     if not (settings.twilio_account_sid and tokens):
-        raise Misuse("set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN (any will do), or OUTBOUND_CARRIER=simulator")
+        raise UserError("set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN (any will do), or OUTBOUND_CARRIER=simulator")
     door.run(
         "127.0.0.1",
         settings.simulator_port if port is None else port,
@@ -610,7 +576,7 @@ def install_service(
     try:
         written = systemd_units.install(to, units)
     except OSError as error:
-        raise Misuse(
+        raise UserError(
             f"the units cannot be written: {error.filename}: {error.strerror}; --to is a directory, like"
             " /etc/systemd/system"
         ) from None

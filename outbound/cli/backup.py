@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from outbound.cli.common import AsJson, Misuse, ready
+from outbound.cli.common import AsJson, ready
 from outbound.printing import say, tell_done
 
 
@@ -18,10 +18,7 @@ def dump(
     from outbound.database import backup
 
     with ready(check_schema=False, as_owner=True):
-        try:
-            done = backup.dump(file, overwrite=overwrite)
-        except backup.CannotBackUp as error:
-            raise Misuse(str(error)) from None
+        done = backup.dump(file, overwrite=overwrite)
     line = f"{done.file}: {done.bytes} bytes, all of the schema {done.schema}"
     tell_done(done._asdict(), line, as_json=as_json)
 
@@ -37,10 +34,7 @@ def restore(
     from outbound.database import backup
 
     with ready(check_schema=False, as_owner=True):
-        try:
-            done = backup.restore(file, replace=replace)
-        except backup.CannotBackUp as error:
-            raise Misuse(str(error)) from None
+        done = backup.restore(file, replace=replace)
     line = f"restored {done.businesses} businesses and {done.calls} calls into the schema {done.schema}"
     tell_done(done._asdict() | {"dialing_stopped": True}, line, as_json=as_json)
     say(*_next(done.missing_migrations, done.unknown_migrations))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from outbound.cli.common import Misuse
+from outbound.errors import UserError
 from outbound.formats import time_zones
 from outbound.printing import err, say
 
@@ -21,7 +21,7 @@ def time_zone_of(region: str | None, phones: Sequence[str]) -> tuple[str, str]:
     The zone of a business that was given none: its place's where that has one, else the one that somebody chooses; and
     why it is UTC, to be said once the business is there.
 
-    Raises Misuse where its region has several and nobody can be asked.
+    Raises UserError where its region has several and nobody can be asked.
     """
     from outbound.rules import new_business
 
@@ -35,7 +35,7 @@ def time_zone_of(region: str | None, phones: Sequence[str]) -> tuple[str, str]:
         return _ask(place or "", choices), ""
     named = f"{', '.join(choices[:-1])} or {choices[-1]}"
     if region:
-        raise Misuse(f"{place} has several time zones: give --time-zone, like {named}")
+        raise UserError(f"{place} has several time zones: give --time-zone, like {named}")
     return UTC, f", as {place}, where its number is, has several: `outbound business set` takes {named}"
 
 

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 import typer
 
 from outbound import os_user
-from outbound.cli.common import AsJson, By, Misuse, ready
+from outbound.cli.common import AsJson, By, ready
+from outbound.errors import UserError
 from outbound.formats import moments
 from outbound.printing import Table, out, say, tell, tell_added, tell_done, tell_json
 
@@ -119,7 +120,7 @@ def day(
     from outbound.rules import calling_window
 
     if usual == (hours is not None):
-        raise Misuse("give the day's --hours (`off`, or like `09:00-13:00`), or --usual: one of them")
+        raise UserError("give the day's --hours (`off`, or like `09:00-13:00`), or --usual: one of them")
     with ready():
         found = names.find("window", window_id)
         is_another = calling_window.set_day(found, date, hours, who=os_user.named(by))
@@ -152,9 +153,9 @@ def assign(
     from outbound.rules.calling_window import assign
 
     if none == (window is not None):
-        raise Misuse("give a --window, or --none to take it away: one of them")
+        raise UserError("give a --window, or --none to take it away: one of them")
     if (business is None) == (campaign is None):
-        raise Misuse("say whose calls: --business or --campaign, one of them")
+        raise UserError("say whose calls: --business or --campaign, one of them")
     scope: Literal["business", "campaign"] = "campaign" if business is None else "business"
     given = business or campaign or ""
     with ready():

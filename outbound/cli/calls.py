@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Column
 
-from outbound.cli.common import AsJson, By, Misuse, ready
+from outbound.cli.common import AsJson, By, ready
+from outbound.errors import UserError
 from outbound.formats import moments
 from outbound.printing import Table, out, say, tell, tell_json
 
@@ -308,7 +309,7 @@ def leads(
 def one_form(as_json: bool, as_csv: bool) -> None:
     """Refuse two forms at once."""
     if as_json and as_csv:
-        raise Misuse("give --json or --csv, one of them")
+        raise UserError("give --json or --csv, one of them")
 
 
 def _write_csv(columns: tuple[str, ...], page: "Page") -> None:

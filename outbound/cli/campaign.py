@@ -7,7 +7,8 @@ import typer
 from rich.table import Column
 
 from outbound import os_user
-from outbound.cli.common import AsJson, BusinessOption, By, Misuse, ready
+from outbound.cli.common import AsJson, BusinessOption, By, ready
+from outbound.errors import UserError
 from outbound.formats import moments
 from outbound.printing import Table, cell, out, say, tell_added, tell_changed, tell_done, tell_json
 
@@ -117,7 +118,7 @@ def campaign_set(
     for word in clear or []:
         name_of = word.replace("-", "_")
         if name_of not in _CLEARABLE:
-            raise Misuse(f"--clear takes one of: {', '.join(_CLEARABLE).replace('_', '-')}")
+            raise UserError(f"--clear takes one of: {', '.join(_CLEARABLE).replace('_', '-')}")
         given[name_of] = None  # type: ignore[literal-required]
     with ready():
         found = names.find("campaign", campaign_id)
@@ -195,7 +196,7 @@ def campaign_results(
     from outbound.formats.spreadsheet import Writer
 
     if as_json and as_csv:
-        raise Misuse("give --json or --csv, one of them")
+        raise UserError("give --json or --csv, one of them")
     with ready(), step.of(names.find("campaign", campaign_id)) as (campaign, callees):
         if as_csv:
             writer = Writer(step.COLUMNS)

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from outbound import config, logs
-from outbound.cli.common import AsJson, Misuse, ready
+from outbound.cli.common import AsJson, ready
+from outbound.errors import UserError
 from outbound.printing import Table, cell, out, say, tell, tell_done, tell_json
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
@@ -54,16 +55,13 @@ def verify(
     from outbound.processes import service_settings
 
     if from_schema is not None and not old:
-        raise Misuse("--from-schema goes with --old")
+        raise UserError("--from-schema goes with --old")
     if old:
         service_settings.read()
         own_schema.use()
     with ready(check_schema=False, broker=True, as_owner=True):
         logs.set_up("ERROR")
-        try:
-            verdicts = room.verify(old=old, old_schema=from_schema)
-        except room.CannotVerify as error:
-            raise Misuse(str(error)) from None
+        verdicts = room.verify(old=old, old_schema=from_schema)
     passed = sum(verdict.passed for verdict in verdicts)
     if as_json:
         tell_json({"passed": passed, "checks": [verdict._asdict() for verdict in verdicts]})
@@ -90,15 +88,12 @@ def rollback(
     with ready(check_schema=False, as_owner=True):
         with db.connect() as connection:
             migrations.refuse_foreign(connection)
-        try:
-            down_to = migrations.named(to)
-        except migrations.NoSuchMigration as error:
-            raise Misuse(str(error)) from None
+        down_to = migrations.named(to)
         losses = migrations.losses(down_to)
         lines = [f"{name}: {', '.join(lost) or 'no data'}" for name, lost in losses.items()]
         if losses and not yes:
             tell_done({"would_lose": losses, "rolled_back": []}, *lines, as_json=as_json)
-            raise Misuse(
+            raise UserError(
                 f"this would be lost for good: stop every process, back up, then `outbound rollback {to} --yes`"
             )
         done = migrations.rollback(down_to, tell=say) if losses else []
@@ -127,15 +122,12 @@ def purge(
     from outbound.calls import retention
 
     with ready():
-        try:
-            if what is Purged.calls:
-                deleted = retention.purge(older_than_days)._asdict()
-                line = f"{deleted['calls']} calls and {deleted['events']} events deleted"
-            else:
-                deleted = {what.value: retention.purge_rest(what.value, older_than_days)}
-                line = f"{deleted[what.value]} rows of {what.value} deleted or blanked"
-        except (retention.KeptTooShortly, retention.KeptTooLong) as error:
-            raise Misuse(str(error)) from None
+        if what is Purged.calls:
+            deleted = retention.purge(older_than_days)._asdict()
+            line = f"{deleted['calls']} calls and {deleted['events']} events deleted"
+        else:
+            deleted = {what.value: retention.purge_rest(what.value, older_than_days)}
+            line = f"{deleted[what.value]} rows of {what.value} deleted or blanked"
     tell_done({"deleted": deleted}, line, as_json=as_json)
 
 
@@ -147,10 +139,7 @@ def roles(
     from outbound.database import roles as step
 
     with ready(as_owner=True):
-        try:
-            names = step.apply(prefix)
-        except step.BadPrefix as error:
-            raise Misuse(str(error)) from None
+        names = step.apply(prefix)
     tell_done({"roles": names}, *names, as_json=as_json)
 
 

@@ -11,13 +11,13 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from outbound import config, logs, os_user
+from outbound.errors import UserError
 from outbound.formats.file_report import ImportReport
 from outbound.printing import Table, cell, err, out, say, tell, tell_added, tell_done, tell_json
 
 __all__ = [
     "AsJson",
     "BusinessOption",
-    "Misuse",
     "Table",
     "ToColumn",
     "cell",
@@ -46,10 +46,6 @@ By = Annotated[
     typer.Option("--by", help="Who decided it, for the audit; by default you.", callback=os_user.speak_for),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-
-
-class Misuse(RuntimeError):
-    """The command cannot do that here; the message says what can."""
 
 
 @contextmanager
@@ -86,7 +82,7 @@ def ready(
             line = error_messages.line_of(cause)
             if line is None:
                 raise
-            raise Misuse(line) from None
+            raise UserError(line) from None
         finally:
             db.close()
 

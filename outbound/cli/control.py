@@ -21,7 +21,8 @@ from outbound.cli.calls import (
     Which,
     show_calls,
 )
-from outbound.cli.common import AsJson, By, Misuse, ready, until_told_to_stop
+from outbound.cli.common import AsJson, By, ready, until_told_to_stop
+from outbound.errors import UserError
 from outbound.formats import moments
 from outbound.printing import Table, cell, err, out, say, tell, tell_done, tell_json
 
@@ -121,7 +122,7 @@ def cancel(
         error_code=error,
     )
     if (what is not None) == (asked != call_search.Asked()):
-        raise Misuse(
+        raise UserError(
             "say which calls: everything, business ID …, or options like --number, --campaign, --batch; not both"
         )
     if dry_run:

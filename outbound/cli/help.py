@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from outbound.cli.common import Misuse
+from outbound.errors import UserError
 from outbound.formats import plain_text
 from outbound.printing import out, visible
 
@@ -85,7 +85,7 @@ class Root(TyperGroup):
             if type(error).__name__ == "NoArgsIsHelpError":
                 raise
             path = error.ctx.command_path if getattr(error, "ctx", None) else self._path
-            raise Misuse(visible(_sentence(error, path))) from None
+            raise UserError(visible(_sentence(error, path))) from None
 
 
 def _with_all_below(command: Any) -> Iterator[Any]:

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from outbound.cli.common import AsJson, Misuse, ready
+from outbound.cli.common import AsJson, ready
+from outbound.errors import UserError
 from outbound.formats import moments
 from outbound.printing import Table, err, out, say, tell, tell_json
 
@@ -24,7 +25,7 @@ def recover(
     """After a restore or a failover: take in what the carrier knows, then dial on.  Exit status 1 until then."""
     moment = _moment(since)
     if not (yes or dry_run or as_json or err.is_terminal):
-        raise Misuse("nobody can be asked here: give --yes, or --dry-run to see what would be done")
+        raise UserError("nobody can be asked here: give --yes, or --dry-run to see what would be done")
     with ready(broker=True):
         from outbound.calls import recover as step
         from outbound.carrier import CarrierSilent
@@ -37,10 +38,8 @@ def recover(
 
         try:
             report = step.recover(moment, dry_run=dry_run, confirm=confirm)
-        except step.CannotRecover as error:
-            raise Misuse(str(error)) from None
         except CarrierSilent as silence:
-            raise Misuse(f"the carrier does not answer: {silence}; nothing is dialed, run it again") from None
+            raise UserError(f"the carrier does not answer: {silence}; nothing is dialed, run it again") from None
     if as_json:
         tell_json(vars(report))
     elif report.reason is None:
@@ -59,7 +58,7 @@ def _moment(text: str | None) -> datetime | None:
     try:
         moment = moments.read(text, "UTC", day_alone=True)
     except moments.BadMoment as fault:
-        raise Misuse(f"--since {fault}") from None
+        raise UserError(f"--since {fault}") from None
     say(f"since: {moment.understood('UTC')}")
     return moment.at
 

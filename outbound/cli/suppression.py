@@ -10,7 +10,8 @@ import typer
 
 from outbound import os_user
 from outbound.cli.calls import HIDDEN, AsCsv, one_form
-from outbound.cli.common import AsJson, By, Misuse, ToColumn, importing, ready, tell_import
+from outbound.cli.common import AsJson, By, ToColumn, importing, ready, tell_import
+from outbound.errors import UserError
 from outbound.formats import moments
 from outbound.formats.csv_file import ImportReport
 from outbound.printing import Table, out, say, tell, tell_done, tell_json
@@ -137,7 +138,7 @@ def suppress_list(
 
     one_form(as_json, as_csv)
     if everybody and (business is not None or campaign is not None):
-        raise Misuse("give --everybody, or --business or --campaign")
+        raise UserError("give --everybody, or --business or --campaign")
     with ready():
         scope = names.whose(business, campaign)
         rows, last = suppression.entries(**scope, everybody=everybody, limit=limit, before=before)
@@ -306,9 +307,9 @@ def _say_for_whom(everybody: bool, business: str | None, campaign: str | None) -
     """An option that was forgotten must not keep the neighbours from calling, or let them call again."""
     narrower = [f"--{name}" for name, given in (("business", business), ("campaign", campaign)) if given is not None]
     if everybody and narrower:
-        raise Misuse(f"--everybody means every business: leave out {' and '.join(narrower)}, or --everybody")
+        raise UserError(f"--everybody means every business: leave out {' and '.join(narrower)}, or --everybody")
     if not (everybody or narrower):
-        raise Misuse("say for whom: --everybody, or --business, or --campaign")
+        raise UserError("say for whom: --everybody, or --business, or --campaign")
 
 
 def _import(file: Path, as_json: bool, work: Callable[[Callable[[int], None]], ImportReport]) -> None:

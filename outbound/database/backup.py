@@ -18,6 +18,7 @@ from typing import IO, Any, NamedTuple
 
 from outbound import config, db, os_user
 from outbound.database import migrations
+from outbound.errors import UserError
 from outbound.formats import urls
 from outbound.local import embedded_servers
 
@@ -30,7 +31,7 @@ _OF_SCHEMA = re.compile(r"; \d+ \d+ (SCHEMA - |COMMENT - SCHEMA |ACL - SCHEMA )"
 _NEWER_SETTINGS = {b"SET transaction_timeout = 0;\n": 170_000}  # which an older server does not know
 
 
-class CannotBackUp(RuntimeError):
+class CannotBackUp(UserError):
     """It is not dumped or restored; the message says why and what to do, and nothing was changed."""
 
 

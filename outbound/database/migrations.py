@@ -24,6 +24,7 @@ from yoyo.migrations import MigrationList
 from outbound import db
 from outbound.config import settings
 from outbound.database import foreign_tables
+from outbound.errors import UserError
 
 sql = db.statements("database/migrations")
 
@@ -37,7 +38,7 @@ _LOOK_S = 0.5  # between two looks whether another `outbound migrate` has ended
 WAIT_S = 60  # for that; a migration of large tables can take longer, and says so
 
 
-class SchemaTooOld(RuntimeError):
+class SchemaTooOld(UserError):
     """The database lacks migrations that this version needs; the message says which command to run."""
 
 
@@ -49,11 +50,11 @@ class ForeignTables(SchemaTooOld):
         self.said, self.mend = said, mend
 
 
-class MigrationLocked(RuntimeError):
+class MigrationLocked(UserError):
     """Somebody else is migrating; the message says who, and what to do."""
 
 
-class NoSuchMigration(ValueError):
+class NoSuchMigration(UserError):
     """There is no migration of this name; the message says which there are."""
 
 

@@ -3,6 +3,7 @@
 import re
 
 from outbound import db
+from outbound.errors import UserError
 
 sql = db.statements("database/roles_check")
 
@@ -10,7 +11,7 @@ NAMES = ("owner", "application", "reader", "voice")
 _AGAIN_FOR_S = 15  # while our processes run, one of them and we may wait for each other, and PostgreSQL gives us up
 
 
-class BadPrefix(ValueError):
+class BadPrefix(UserError):
     """Roles cannot be named so; the message says how they can, and nothing was changed."""
 
 

@@ -3,13 +3,15 @@
 import io
 import re
 
+from outbound.errors import UserError
+
 ROW_MAX = 100_000  # characters of one row; what is longer is skipped unread, so that no line fills the memory
 HEAD_BYTES = 2048  # of which it is told that a file is no text
 
 _AS_CSV = "open it in a spreadsheet and save it as CSV (UTF-8) or .xlsx"
 
 
-class BadFile(ValueError):
+class BadFile(UserError, ValueError):
     """The file cannot be imported at all; nothing was changed."""
 
 

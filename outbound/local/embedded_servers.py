@@ -39,6 +39,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from outbound.errors import UserError
 from outbound.local import machine_faults
 from outbound.processes.parent_death import die_with
 
@@ -87,7 +88,7 @@ CONFIGURE = "set DATABASE_URL and REDIS_URL to servers of your own"
 Switch = dict[str, Any]  # what Popen needs to become the user that a server runs as; empty: our own
 
 
-class EmbeddedError(RuntimeError):
+class EmbeddedError(UserError):
     """The servers cannot be had; the message says why, and what to do about it."""
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from outbound import config, logs
+from outbound.errors import UserError
 from outbound.processes.parent_death import die_with
 
 log = logs.get("up")
@@ -107,7 +108,7 @@ def doors(*, simulator: bool, in_process: bool) -> dict[str, list[str]]:
     return {"simulator": ["simulator"]} | ours if simulator else ours
 
 
-class PortTaken(RuntimeError):
+class PortTaken(UserError):
     """A port that is needed cannot be had; the message names it and what to do, and nothing was started."""
 
 

@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from outbound import db
+from outbound.errors import UserError
 
 sql = db.statements("rules/audit")
 
@@ -23,7 +24,7 @@ CANNOT_TELL = (
 )
 
 
-class BadAudit(ValueError):
+class BadAudit(UserError):
     """What was asked for cannot be answered; the message says what to give."""
 
 

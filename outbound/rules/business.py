@@ -7,6 +7,7 @@ from typing import Any
 from outbound import db, names
 from outbound.carrier import accounts
 from outbound.config import settings
+from outbound.errors import UserError
 from outbound.formats import phone_numbers, plain_text, time_zones, twiml_template
 
 sql = db.statements("rules/business")
@@ -15,7 +16,7 @@ DEFAULT_ACCOUNT = "default"  # TWILIO_ACCOUNT_SID
 LOOK_BACK_HOURS = range(169)  # calls of the last 8 days are never deleted for their age
 
 
-class BadBusiness(ValueError):
+class BadBusiness(UserError):
     """What was given of a business is wrong; the message says what, and nothing was changed."""
 
 

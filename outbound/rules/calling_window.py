@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from outbound import config, db
+from outbound.errors import UserError
 from outbound.formats import moments, time_zones, weekly_hours
 from outbound.formats.weekly_hours import BadHours, Shift
 from outbound.rules.calling_window_presets import OF_REGION, PRESETS, Days
@@ -19,7 +20,7 @@ NAMELESS = "a window needs a name, in one line"
 UNKNOWN = "there is no window {}: see `outbound window list`"
 
 
-class BadWindow(ValueError):
+class BadWindow(UserError):
     """What was given of a window is wrong; the message says what, and nothing was changed."""
 
 

@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from outbound import db
 from outbound.config import settings
+from outbound.errors import UserError
 from outbound.formats import moments, phone_numbers, plain_text, twiml_template
 
 sql = db.statements("rules/campaign")
@@ -17,7 +18,7 @@ MACHINE_DETECTIONS = ("Enable", "DetectMessageEnd")
 _COLUMNS = {"ladder": "ladder_id", "priority": "weight", "starts": "starts_at", "ends": "ends_at"}  # of other names
 
 
-class BadCampaign(ValueError):
+class BadCampaign(UserError):
     """What was given of a campaign is wrong; the message says what, and nothing was changed."""
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
+from outbound.errors import UserError
 from outbound.formats import columns, moments, phone_numbers, plain_text
 from outbound.formats.file_text import is_text
 
@@ -23,7 +24,7 @@ _LINE_BREAKS = re.compile(r"\s*[\t\r\n]\s*")
 _YES, _NO = ("yes", "y", "true", "1", "כן"), ("no", "n", "false", "0", "לא")
 
 
-class BadSuppression(ValueError):
+class BadSuppression(UserError):
     """What was given is wrong; the message says what and what to do, and nothing was changed."""
 
 

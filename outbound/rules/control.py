@@ -9,6 +9,7 @@ from typing import NamedTuple
 from outbound import db, logs, names, os_user
 from outbound.call import IN_THE_AIR, WAITING
 from outbound.config import settings
+from outbound.errors import UserError
 from outbound.formats import phone_numbers, plain_text
 
 sql = db.statements("rules/control")
@@ -28,7 +29,7 @@ _TURN_WAIT_S = 40  # a dispatcher that was stopped in its turn loses it after 30
 _LOOK_S = 1  # between two looks at a scope that is being drained
 
 
-class BadControl(ValueError):
+class BadControl(UserError):
     """That cannot be done; the message says why and what can, and nothing was changed."""
 
 

@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from outbound import db, os_user
+from outbound.errors import UserError
 from outbound.formats import numbering_plan, phone_numbers
 
 sql = db.statements("rules/destination")
@@ -13,7 +14,7 @@ _DIGITS = re.compile(r"\+[1-9][0-9]{0,14}")
 _SEPARATORS = str.maketrans("", "", " ()-./")
 
 
-class BadDestination(ValueError):
+class BadDestination(UserError):
     """That is no destination, or nobody's; the message says why, and nothing was changed."""
 
 

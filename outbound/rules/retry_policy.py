@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from outbound import db
+from outbound.errors import UserError
 
 sql = db.statements("rules/retry_policy")
 
@@ -19,7 +20,7 @@ _WAIT = re.compile(r"(\d{1,6})\s*([mhd])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
-class BadLadder(ValueError):
+class BadLadder(UserError):
     """What was given of a ladder is wrong; the message says what, and nothing was changed."""
 
 
