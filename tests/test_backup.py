@@ -10,8 +10,7 @@ import pytest
 
 from outbound import db
 from outbound.calls import dispatch
-from outbound.database import backup, identity, migrations
-from outbound.local import embedded_servers
+from outbound.database import backup, identity, migrations, postgres_tools
 from outbound.rules import suppression
 from tests.conftest import Servers, World, open_database
 from tests.test_manners import Outbound, outbound_here
@@ -159,4 +158,4 @@ def test_what_is_no_dump_is_refused_and_a_newer_server_asks_for_its_own_tools(
     with pytest.raises(backup.CannotBackUp, match=r"PostgreSQL 99, newer than our tools: install its pg_dump"):
         backup._tool("pg_dump")
     for name in ("pg_dump", "pg_restore", "psql"):
-        assert os.access(embedded_servers.tool_path(name), os.X_OK)
+        assert os.access(postgres_tools.tool_path(name), os.X_OK)

@@ -13,8 +13,7 @@ import pytest
 
 from outbound import db, db_session
 from outbound.calls import cleanup, dispatch, enqueue, events
-from outbound.database import error_messages, migrations
-from outbound.local import embedded_servers
+from outbound.database import error_messages, migrations, postgres_tools
 from outbound.monitoring import metrics
 from tests.conftest import CLAIM, Environment, Servers, World, address_of_schema, begin, open_database
 from tests.pgbouncer import needs_pgbouncer, pgbouncer
@@ -253,7 +252,7 @@ def test_a_change_from_a_session_that_sees_nothing_of_ours_meets_the_guards(worl
 def test_a_dump_is_restored_with_its_rows_and_guards(world: World, servers: Servers) -> None:
     world.initiated(call_sid="CA1")
     world.queued(to="+15005550102")
-    binaries = embedded_servers.psql_path().parent
+    binaries = postgres_tools.tool_path("psql").parent
     dumped = subprocess.run(
         [binaries / "pg_dump", world.url], check=True, capture_output=True, text=True, timeout=60
     ).stdout

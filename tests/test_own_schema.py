@@ -14,8 +14,7 @@ import pytest
 from outbound import config, db, db_session
 from outbound.calls import dispatch, enqueue
 from outbound.checks import doctor
-from outbound.database import migrations
-from outbound.local import embedded_servers
+from outbound.database import migrations, postgres_tools
 from outbound.local.supervisor import Processes, doors
 from outbound.monitoring import health
 from outbound.rules import business
@@ -435,7 +434,7 @@ def test_our_schema_alone_is_dumped_and_restored_beside_the_other_tables(migrate
         line.replace("outbound", OURS).replace("postgresql://dialer_owner@db.example.com/crm", migrated.url).split()
         for line in (dump_command.strip(), restore_command.strip())
     )
-    binaries = embedded_servers.psql_path().parent
+    binaries = postgres_tools.tool_path("psql").parent
     for words in (dump, restore):
         words[0] = str(binaries / words[0])
     subprocess.run(dump, check=True, capture_output=True, timeout=60, cwd=tmp_path)

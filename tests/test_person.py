@@ -14,8 +14,8 @@ import pytest
 from outbound import db
 from outbound.call import Report
 from outbound.calls import dispatch, enqueue, events, lead, person, recover
+from outbound.database import postgres_tools
 from outbound.formats import numbering_plan
-from outbound.local import embedded_servers
 from outbound.rules import audit, control, suppression
 from outbound.rules.control import Scope
 from tests.conftest import World, begin, until
@@ -134,7 +134,7 @@ def test_nothing_in_the_whole_database_holds_a_forgotten_number(
 
 
 def test_nothing_in_a_dump_holds_it(forgotten: World) -> None:
-    command = [str(embedded_servers.psql_path().parent / "pg_dump"), forgotten.url]
+    command = [str(postgres_tools.tool_path("psql").parent / "pg_dump"), forgotten.url]
     dump = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
 
     plain = re.sub(r"[ ().-]", "", dump.stdout)

@@ -25,7 +25,7 @@ from outbound.calls import dial, dispatch, lead, reconcile, recover
 from outbound.carrier import CarrierCall
 from outbound.carrier.twilio import carrier as line
 from outbound.checks import doctor
-from outbound.database import identity, migrations
+from outbound.database import identity, migrations, postgres_tools
 from outbound.failpoint import RECOVERY_POINTS
 from outbound.local import embedded_servers
 from outbound.monitoring import health, why
@@ -178,7 +178,7 @@ def kept(directory: Path) -> dict[str, int]:
 def test_a_database_on_another_time_line_is_recovered(
     directory: Path, carrier: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    binaries = embedded_servers.psql_path().parent
+    binaries = postgres_tools.tool_path("psql").parent
     with home(directory, carrier) as world, running_workers(monkeypatch) as drain:
         drain()
         enqueue(world, 1, 0, 40)

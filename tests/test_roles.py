@@ -13,8 +13,7 @@ import pytest
 from outbound import db
 from outbound.calls import cleanup, enqueue, lead, retention
 from outbound.checks import doctor
-from outbound.database import migrations, roles
-from outbound.local import embedded_servers
+from outbound.database import migrations, postgres_tools, roles
 from outbound.local.supervisor import Processes, doors
 from outbound.monitoring import metrics
 from outbound.rules import audit, business, calling_window, campaign, control, retry_policy, suppression
@@ -355,7 +354,7 @@ def test_psql_runs_the_same_script(four: Roles, world: World) -> None:
     world.do(f"grant update on audit to {four.prefix}_application")
     script = db.sql_dir() / "roles.sql"
     command = [
-        str(embedded_servers.psql_path()),
+        str(postgres_tools.tool_path("psql")),
         four.url("owner"),
         "-Xq",
         "-v",

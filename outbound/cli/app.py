@@ -604,10 +604,10 @@ def psql(context: typer.Context) -> None:
     import subprocess
 
     from outbound import db
-    from outbound.local.embedded_servers import psql_path
+    from outbound.database.postgres_tools import tool_path
 
     with ready(check_schema=False):
         # The password is not on the command line, which everybody on this machine may read.
         address, secret = db.address_for_psql()
-        finished = subprocess.run([psql_path(), address, *context.args], env=os.environ | secret, check=False)
+        finished = subprocess.run([tool_path("psql"), address, *context.args], env=os.environ | secret, check=False)
     raise typer.Exit(finished.returncode)

