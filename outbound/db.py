@@ -20,6 +20,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from outbound import db_session, library_logs, os_user
 from outbound.config import settings
+from outbound.shipped import shipped
 
 T = TypeVar("T")
 Connection = psycopg.Connection[Any]
@@ -62,10 +63,8 @@ PREPARED: dict[str, Any] = {"prepare_threshold": 0}  # for a connection that run
 
 
 def sql_dir() -> Path:
-    """Where the statements are: inside an installed package, or beside it in a checkout."""
-    here = Path(__file__).parent
-    inside = here / "sql"
-    return inside if inside.is_dir() else here.parent / "sql"
+    """Where the statements are."""
+    return shipped("sql", "sql")
 
 
 class _Adapter(PyFormatAdapter):

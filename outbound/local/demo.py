@@ -26,6 +26,7 @@ from outbound.local.demo_place import (
 from outbound.local.supervisor import Processes, doors
 from outbound.rules import business, campaign, control
 from outbound.rules.control import Scope
+from outbound.shipped import shipped
 
 sql = db.statements("local/demo")
 
@@ -171,10 +172,7 @@ def _seed(err: Console) -> tuple[dict[str, int], _Held]:
 
 
 def _calls_csv() -> Path:
-    """The demo's calls: inside an installed package, or under ops/ in a checkout."""
-    here = Path(__file__).parents[1]
-    inside = here / "demo_data" / "calls.csv"
-    return inside if inside.exists() else here.parent / "ops" / "demo" / "calls.csv"
+    return shipped("demo_data", "ops/demo") / "calls.csv"
 
 
 def _watch(processes: Processes, shown_on: Console, limits: dict[str, int], held: _Held) -> dict[str, Any]:

