@@ -64,7 +64,7 @@ def test_a_database_that_is_away_is_said_to_be_unavailable(world: World, monkeyp
 
 
 def test_every_statement_names_itself_to_the_server(world: World) -> None:
-    assert sql.release_overdue_claims.sql.startswith("/* cleanup.release_overdue_claims */")
+    assert sql.release_overdue_claims.sql.startswith("/* calls/cleanup.release_overdue_claims */")
 
 
 def test_a_database_that_may_not_be_written_is_unavailable_until_it_may(world: World) -> None:

@@ -27,7 +27,7 @@ REPOSITORY = Path(embedded_servers.__file__).parents[1]
 OWNER = """
 import sys
 from pathlib import Path
-from outbound.embedded import servers
+from outbound.local.embedded_servers import servers
 
 with servers(Path(sys.argv[1]), broker=sys.argv[2] == "broker", lasting=sys.argv[3] == "lasting") as ours:
     print(ours.database_url, ours.redis_url, ours.owned, flush=True)

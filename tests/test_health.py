@@ -24,7 +24,8 @@ AWAY = "postgresql://outbound:hush@127.0.0.1:1/outbound"
 @pytest.fixture
 def shared_broker(servers: Servers, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The broker of a process that shares it with others."""
-    monkeypatch.setattr(broker, "broker", broker.make(servers.redis_url))
+    made = broker.make(servers.redis_url)
+    monkeypatch.setattr(broker, "current", lambda: made)
 
 
 @pytest.fixture
@@ -96,7 +97,8 @@ def test_a_dispatcher_that_cannot_reach_the_broker_makes_every_host_not_ready(
 def test_without_a_broker_that_answers_no_worker_can_be_reached(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.worker()
     world.scheduler()
-    monkeypatch.setattr(broker, "broker", broker.make("redis://outbound:hush@127.0.0.1:1"))
+    made = broker.make("redis://outbound:hush@127.0.0.1:1")
+    monkeypatch.setattr(broker, "current", lambda: made)
 
     assert health.look().missing == {"broker": "does not answer", "consumers": "no nudge reaches them"}
 
@@ -161,7 +163,8 @@ def test_a_database_that_hangs_keeps_no_prober_waiting_and_is_asked_once(world: 
         ]
         for prober in probers:
             prober.start()
-        waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '/* health.%%'"
+        waiting = """select count(*) from pg_stat_activity
+                      where wait_event_type = 'Lock' and query like '/* monitoring/health.%%'"""
         until(lambda: world.value(waiting) == 1)
         assert requests.get(f"{address}/healthz", timeout=20).elapsed.total_seconds() < 5
         for prober in probers:

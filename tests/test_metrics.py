@@ -429,7 +429,8 @@ def test_a_snapshot_that_is_held_shows_its_age(world: World) -> None:
 def test_a_broker_that_is_away_shows_and_hides_no_other_number(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    monkeypatch.setattr(broker, "broker", broker.make(f"redis://127.0.0.1:{port}"))
+    made = broker.make(f"redis://127.0.0.1:{port}")
+    monkeypatch.setattr(broker, "current", lambda: made)
 
     samples = _samples(_scrape())
 

@@ -316,7 +316,8 @@ def test_where_calls_are_begun_one_by_one_each_count_is_told(
 def test_a_broker_that_knows_of_more_dials_stops_dialing_and_a_flushed_one_does_not(
     world: World, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broker, "broker", broker.make(servers.redis_url))
+    made = broker.make(servers.redis_url)
+    monkeypatch.setattr(broker, "current", lambda: made)
     namespace = config.settings().broker_namespace
     db.with_connection(identity.is_known)
     first = world.claimed()

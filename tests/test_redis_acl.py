@@ -45,7 +45,7 @@ def test_under_that_line_calls_are_dialed_leads_are_made_and_what_is_odd_is_set_
     made = broker.make(url)
     assert isinstance(made, broker._Redis)
     made.maintenance_chance = 1_000_000  # each time, and not once in a thousand
-    monkeypatch.setattr(broker, "broker", made)
+    monkeypatch.setattr(broker, "current", lambda: made)
     for actor in (dial.dial_call, lead.create_lead_from_call_job):
         made.declare_actor(actor)
         monkeypatch.setattr(actor, "broker", made)
@@ -80,7 +80,8 @@ def test_under_that_line_calls_are_dialed_leads_are_made_and_what_is_odd_is_set_
 def test_doctor_says_what_it_may_not_look_at_and_fails_nothing_for_it(
     restricted: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broker, "broker", broker.make(restricted[0]))
+    made = broker.make(restricted[0])
+    monkeypatch.setattr(broker, "current", lambda: made)
 
     found = {name: look() for name, look in (("broker", doctor._broker), ("policy", doctor._broker_policy))}
 
@@ -96,7 +97,8 @@ def test_doctor_fails_where_a_command_that_nudges_need_is_denied_and_names_the_l
     restricted: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, port = restricted
-    monkeypatch.setattr(broker, "broker", broker.make(url))
+    made = broker.make(url)
+    monkeypatch.setattr(broker, "current", lambda: made)
     with redis.Redis(port=port) as client:
         client.execute_command("ACL", "SETUSER", "outbound", "-blpop")
 

@@ -260,7 +260,7 @@ def test_a_call_of_a_zone_that_the_server_has_forgotten_keeps_no_migration_from_
 
 
 def test_two_that_migrate_at_once_apply_each_migration_once(empty: World) -> None:
-    program = "from outbound import schema; print(' '.join(schema.migrate()))"
+    program = "from outbound.database import migrations; print(' '.join(migrations.migrate()))"
     both = [
         subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)

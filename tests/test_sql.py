@@ -137,8 +137,6 @@ def test_only_one_file_knows_each_foreign_library() -> None:
         "uvicorn": {"web/app.py", "web/protocol.py"},
         "dramatiq": {
             "broker/__init__.py",
-            "calls/dial.py",
-            "calls/lead.py",
             "processes/dramatiq_master.py",
             "processes/worker.py",
         },

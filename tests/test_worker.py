@@ -15,6 +15,8 @@ from outbound.calls import dispatch
 from outbound.simulator.server import RunningSimulator
 from tests.conftest import Servers, World, until
 
+DRAMATIQS_OWN = [sys.executable, "-m", "dramatiq", "outbound.processes.worker:set_up", "--processes=1", "--threads=1"]
+
 
 @contextmanager
 def _worker(servers: Servers, **environment: str) -> Iterator[subprocess.Popen[str]]:
@@ -101,7 +103,16 @@ def test_a_worker_that_is_killed_before_it_is_up_leaves_nothing_running(world: W
 
 def _by_dramatiqs_own_command(**environment: str) -> subprocess.CompletedProcess[str]:
     """Run until it ends by itself."""
-    command = [sys.executable, "-m", "dramatiq", "outbound.processes.worker", "--processes", "1", "--threads", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "dramatiq",
+        "outbound.processes.worker:set_up",
+        "--processes",
+        "1",
+        "--threads",
+        "1",
+    ]
     env = {name: value for name, value in (os.environ | environment).items() if value}
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
 
@@ -140,7 +151,16 @@ def test_a_worker_that_is_killed_while_the_database_is_silent_leaves_nothing_run
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never says a word
         address = f"postgresql://127.0.0.1:{silent.getsockname()[1]}/nothing"
-        command = [sys.executable, "-m", "dramatiq", "outbound.processes.worker", "--processes", "1", "--threads", "1"]
+        command = [
+            sys.executable,
+            "-m",
+            "dramatiq",
+            "outbound.processes.worker:set_up",
+            "--processes",
+            "1",
+            "--threads",
+            "1",
+        ]
         master = subprocess.Popen(command, env=os.environ | {"DATABASE_URL": address}, stderr=subprocess.DEVNULL)
         try:
             silent.settimeout(30)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from queue import PriorityQueue
-from typing import Any, cast
+from typing import Any, ParamSpec, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import dramatiq
@@ -22,6 +22,9 @@ from outbound import library_logs, logs
 from outbound.broker import redis_client
 from outbound.broker.redis_client import Fault
 from outbound.config import settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 IN_PROCESS = "memory://"
 
@@ -323,7 +326,7 @@ def fault(of: dramatiq.Broker | None = None) -> Fault | None:
 
     Takes 15 s at most.  A broker that lives in this process has no faults.
     """
-    asked = broker if of is None else of
+    asked = current() if of is None else of
     if not isinstance(asked, _Redis):
         return None
     try:
@@ -339,15 +342,15 @@ def fault(of: dramatiq.Broker | None = None) -> Fault | None:
 
 def waiting_messages(queue_name: str) -> list[bytes]:
     """The messages that lie in a queue and that no worker has taken, as they were sent."""
-    client = getattr(broker, "client", None)
+    client = getattr(current(), "client", None)
     if client is None:
-        return [bytes(data) for data in list(broker.queues[queue_name].queue)]
+        return [bytes(data) for data in list(current().queues[queue_name].queue)]
     return [bytes(data) for data in client.hvals(f"{settings().broker_namespace}:{queue_name}.msgs")]
 
 
 def forget_namespace(namespace: str) -> None:
     """Delete all keys of a namespace that was made up for a while; a broker inside this process has none."""
-    client = getattr(broker, "client", None)
+    client = getattr(current(), "client", None)
     if client is not None:
         for key in client.scan_iter(match=f"{namespace}:*", count=1000):
             client.delete(key)
@@ -369,8 +372,8 @@ end
 
 def remember_dials(namespace: str, line: str, dials: Mapping[int, int]) -> bool:
     """Keep how many dials a database has begun, by slot, the highest of each; False where it could not be kept."""
-    client = getattr(broker, "client", None)
-    if client is None or time.monotonic() < _away_until.get(broker, 0):
+    client = getattr(current(), "client", None)
+    if client is None or time.monotonic() < _away_until.get(current(), 0):
         return client is None
     try:
         client.eval(_REMEMBER, 1, _dials_key(namespace), line, *(word for pair in dials.items() for word in pair))
@@ -382,8 +385,8 @@ def remember_dials(namespace: str, line: str, dials: Mapping[int, int]) -> bool:
 
 def remembered_dials(namespace: str) -> tuple[str, dict[int, int]] | None:
     """What remember_dials kept last; None where nothing was kept, was lost, or cannot be read now."""
-    client = getattr(broker, "client", None)
-    if client is None or time.monotonic() < _away_until.get(broker, 0):
+    client = getattr(current(), "client", None)
+    if client is None or time.monotonic() < _away_until.get(current(), 0):
         return None
     try:
         kept = {name.decode(): value.decode() for name, value in client.hgetall(_dials_key(namespace)).items()}
@@ -398,12 +401,47 @@ def _dials_key(namespace: str) -> str:
     return f"{namespace}:dials"
 
 
-def _configured() -> dramatiq.Broker:
+@cache
+def current() -> dramatiq.Broker:
+    """
+    The broker of this process, at REDIS_URL, with all actors that are defined; made when it is first asked for.
+
+    Raises:
+        RuntimeError: REDIS_URL is not set: a process that needs a broker is given an embedded one before.
+    """
     url = settings().redis_url
     if url is None:
         raise RuntimeError("REDIS_URL is not set, and no embedded broker was started")
-    return make(url)
+    broker = make(url)
+    for each in _actors:
+        broker.declare_actor(each)
+    return broker
 
 
-broker = _configured()
-dramatiq.set_broker(broker)  # `dramatiq outbound.processes.worker` looks for it there
+class Actor(dramatiq.Actor[P, R]):
+    """An actor of the process's own broker, unless it is given another one (`broker`)."""
+
+    def __init__(self, function: Callable[P, R], queue_name: str, options: dict[str, Any]) -> None:
+        undecided = StubBroker(middleware=[])  # Dramatiq declares an actor as soon as it is made
+        super().__init__(
+            function, broker=undecided, actor_name=function.__name__, queue_name=queue_name, priority=0, options=options
+        )
+        self._given: dramatiq.Broker | None = None
+        _actors.append(self)
+
+    @property
+    def broker(self) -> dramatiq.Broker:
+        """Where its messages are sent to."""
+        return self._given or current()
+
+    @broker.setter
+    def broker(self, given: dramatiq.Broker) -> None:
+        self._given = given
+
+
+def actor(*, queue_name: str, **options: Any) -> Callable[[Callable[P, R]], Actor[P, R]]:
+    """A function that a worker runs when it gets a message; *options* are those of our middleware."""
+    return lambda function: Actor(function, queue_name, options)
+
+
+_actors: list[Actor[..., Any]] = []

@@ -8,11 +8,8 @@ from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
 
-import dramatiq
-
 from outbound import broker as nudges
 from outbound import db, logs
-from outbound.broker import broker
 from outbound.call import DialOrder, Report
 from outbound.calls import events, set_aside
 from outbound.carrier import Accepted, Answer, CallNotSent, CallRefused, CallUnsure, SlowDown
@@ -38,7 +35,7 @@ _MESSAGE_MAX = 1000  # characters of the carrier's reason that are kept
 _TOGETHER_MAX = 16  # calls of one nudge: they are begun by one commit and at the carrier together, and die together
 
 
-@dramatiq.actor(broker=broker, queue_name="dial", max_retries=0)  # Dramatiq's default, 20, would ring a phone 21 times
+@nudges.actor(queue_name="dial", max_retries=0)  # Dramatiq's default, 20, would ring a phone 21 times
 def dial_call(*call_ids: int) -> None:
     """Ring claimed calls, each at most once and all at the same time, and write down what the carrier said."""
     line = carrier()  # where it cannot be had (a proxy, a certificate), nothing is begun

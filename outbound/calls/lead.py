@@ -2,11 +2,8 @@
 
 from collections.abc import Sequence
 
-import dramatiq
-
 from outbound import broker as nudges
 from outbound import db, logs
-from outbound.broker import broker
 from outbound.call import WITHHELD_DIGITS
 from outbound.failpoint import crash_here
 from outbound.formats import phone_numbers
@@ -22,7 +19,7 @@ class MessageSetAside(Exception):
 
 
 # The queue and the name are those of the old system, whose messages may still lie there.
-@dramatiq.actor(broker=broker, queue_name="default", max_retries=0, throws=MessageSetAside)
+@nudges.actor(queue_name="default", max_retries=0, throws=MessageSetAside)
 def create_lead_from_call_job(call_sid: str | None = None, *_old: object, **_extras: object) -> None:
     """
     Make the lead of the call that has this call_sid, once however often it is asked for.

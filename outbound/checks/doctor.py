@@ -496,9 +496,9 @@ def _clock(whose: str, read: Callable[[], float]) -> _Said:
 
 def _client() -> Any:
     """The connection to Redis; None for the broker inside a process."""
-    from outbound.broker import broker
+    from outbound.broker import current
 
-    return getattr(broker, "client", None)
+    return getattr(current(), "client", None)
 
 
 def _broker() -> _Said:

@@ -180,7 +180,7 @@ def _settle_in(name: str, web: socket.socket, carrier_url: str) -> None:
         raise CannotVerify("the connection does not keep to a schema: give DATABASE_URL without a pooler between")
     from outbound import broker
 
-    if getattr(broker.broker, "namespace", name) != name:
+    if getattr(broker.current(), "namespace", name) != name:
         raise RuntimeError("outbound.checks.verify must come first in its process")
 
 

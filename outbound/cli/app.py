@@ -402,7 +402,7 @@ def worker(with_web: Annotated[bool, typer.Option(hidden=True)] = False) -> None
             _everything_in_this_process(with_web=with_web)
             return
         settings = config.settings()
-        command = [sys.executable, "-m", "outbound.processes.dramatiq_master", "outbound.processes.worker"]
+        command = [sys.executable, "-m", "outbound.processes.dramatiq_master", "outbound.processes.worker:set_up"]
         command += ["--processes", str(settings.worker_processes), "--threads", str(settings.worker_threads)]
         # What is in flight ends within the carrier's timeout; then its outcome is written.
         command += ["--worker-shutdown-timeout", str(int((settings.carrier_timeout_s + 15) * 1000))]

@@ -9,14 +9,14 @@ from typing import Any
 import dramatiq
 
 from outbound import db, logs
-from outbound.broker import broker
+from outbound.broker import current
 from outbound.calls import dial, dispatch, lead
 from outbound.config import HEARTBEAT_S, SettingsError, require_account
 from outbound.database import migrations
 from outbound.processes import systemd_notify
 from outbound.processes.parent_death import die_with
 
-__all__ = ["broker", "dial", "in_this_process", "lead"]
+__all__ = ["dial", "in_this_process", "lead", "set_up"]  # the actors are defined with their modules
 
 log = logs.get("worker")
 
@@ -78,9 +78,18 @@ class Heartbeat(dramatiq.Middleware):
             self._stopped.wait(HEARTBEAT_S)
 
 
+def set_up() -> dramatiq.Broker:
+    """Give this process its broker, with the actors and one heartbeat; what Dramatiq's command calls, by its name."""
+    broker = current()
+    if not any(isinstance(known, Heartbeat) for known in broker.middleware):
+        broker.add_middleware(Heartbeat())
+    dramatiq.set_broker(broker)  # Dramatiq's command takes it from there
+    return broker
+
+
 def in_this_process(threads: int) -> dramatiq.Worker:
     """Start worker threads inside this process, for a broker that lives in it too."""
-    worker = dramatiq.Worker(broker, worker_threads=threads)
+    worker = dramatiq.Worker(set_up(), worker_threads=threads)
     worker.start()
     return worker
 
@@ -95,6 +104,3 @@ def _die_with_master() -> None:
     ask = die_with(master.pid, signal.SIGKILL) if master is not None and master.pid else None
     if ask is not None:
         ask()
-
-
-broker.add_middleware(Heartbeat())
