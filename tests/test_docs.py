@@ -19,13 +19,13 @@ from outbound.monitoring import metrics
 ROOT = Path(__file__).parent.parent
 RUNBOOKS = ("ops/runbook.md", "ops/runbook.he.md")
 # In both languages, one file each.
-TRANSLATED = ("README", *(f"docs/{name}" for name in ("import", "rules", "running", "settings")))
+TRANSLATED = ("README", *(f"docs/{name}" for name in ("import", "performance", "rules", "running", "settings")))
 HEBREW = (*(f"{name}.he.md" for name in TRANSLATED), "ops/runbook.he.md", "docs/takeover.he.md", "docs/retention.he.md")
 FILES = (
     *(f"{name}.md" for name in TRANSLATED),
     *HEBREW,
     *("ops/runbook.md", "docs/takeover.md", "docs/retention.md", "CONTRIBUTING.md"),
-    *(f"docs/{name}.md" for name in ("api", "architecture", "faq", "glossary", "performance", "promises", "scaling")),
+    *(f"docs/{name}.md" for name in ("api", "architecture", "faq", "glossary", "promises", "scaling")),
 )
 ALERT_PARTS = {
     "ops/runbook.md": ("Means", "Look", "Do", "Wake"),
