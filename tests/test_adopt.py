@@ -19,7 +19,7 @@ from outbound.adopt.old_job import LEAD
 from outbound.database import migrations
 from outbound.failpoint import ADOPT_POINTS, ADOPT_REDIS_POINTS, UNDO_POINTS, UNDO_REDIS_POINTS
 from outbound.simulator.server import RunningSimulator
-from tests import old_house
+from tests import forked, old_house
 from tests.conftest import SETTINGS, Environment, Servers, until
 from tests.houses import House, adopt, open_house, outbound
 from tests.test_recover import rung, running_workers
@@ -166,14 +166,15 @@ def test_a_lead_that_several_old_calls_made_is_owed_to_the_old_leads_once(house:
     assert house.ours.value(owed, "+972509990009") == 1
 
 
+def run_until_killed(crash_at: Path, *words: str) -> None:
+    killed = forked.run(*words, env=os.environ | {"CRASH_OUTBOUND_AT": str(crash_at)})
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+
 @pytest.mark.parametrize("point", [*ADOPT_POINTS])
 def test_a_run_that_was_killed_is_made_good_by_the_next(house: House, tmp_path: Path, point: str) -> None:
     (tmp_path / point).touch()
-    command = [sys.executable, "-m", "outbound", "adopt", "--old-is-stopped", "--yes", "--json"]
-    killed = subprocess.run(
-        command, env=os.environ | {"CRASH_OUTBOUND_AT": str(tmp_path)}, check=False, capture_output=True
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    run_until_killed(tmp_path, "adopt", "--old-is-stopped", "--yes", "--json")
 
     adopt()
 
@@ -190,11 +191,7 @@ def test_an_undo_that_was_killed_is_made_good_by_the_next(house: House, tmp_path
     before = house.digests()
     adopt()
     (tmp_path / point).touch()
-    command = [sys.executable, "-m", "outbound", "adopt", "--undo", "--yes"]
-    killed = subprocess.run(
-        command, env=os.environ | {"CRASH_OUTBOUND_AT": str(tmp_path)}, check=False, capture_output=True
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    run_until_killed(tmp_path, "adopt", "--undo", "--yes")
 
     done = outbound("adopt", "--undo", "--yes")
 
@@ -322,9 +319,7 @@ def test_a_row_that_raises_stops_only_itself(house: House) -> None:
 def test_only_one_adopt_is_at_work(house: House) -> None:
     house.old.do("select pg_advisory_lock(hashtext('outbound.adopt'))")
 
-    done = subprocess.run(
-        [sys.executable, "-m", "outbound", "adopt", "--dry-run"], check=False, capture_output=True, text=True
-    )
+    done = forked.run("adopt", "--dry-run")
 
     assert done.returncode == 2
     assert "another `outbound adopt` is at work" in done.stderr
@@ -345,10 +340,7 @@ def test_what_cannot_be_taken_over_is_refused_in_one_line_and_changes_nothing(
     house.old.do("create schema empty")
     before = house.digests()
 
-    done = subprocess.run(
-        [sys.executable, "-m", "outbound", "adopt", "--old-is-stopped", "--yes", *words],
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
+    done = forked.run("adopt", "--old-is-stopped", "--yes", *words)
 
     assert done.returncode == 2
     assert said in done.stderr
@@ -358,9 +350,7 @@ def test_what_cannot_be_taken_over_is_refused_in_one_line_and_changes_nothing(
 
 
 def test_without_a_look_at_redis_the_operator_must_say_that_the_old_workers_are_stopped(house: House) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "outbound", "adopt", "--yes"], check=False, capture_output=True, text=True
-    )
+    done = forked.run("adopt", "--yes")
 
     assert done.returncode == 2
     assert "--old-is-stopped" in done.stderr
@@ -374,9 +364,7 @@ def test_the_rights_that_are_lacking_are_named_each_with_its_mend(house: House) 
     try:
         url = house.url.replace("//postgres@", f"//{role}@")
         with Environment(DATABASE_URL=url):
-            done = subprocess.run(
-                [sys.executable, "-m", "outbound", "adopt", "--dry-run"], check=False, capture_output=True, text=True
-            )
+            done = forked.run("adopt", "--dry-run")
     finally:
         house.old.do(f"drop owned by {role}")
         house.old.do(f"drop role {role}")
@@ -396,9 +384,7 @@ def test_a_call_that_is_in_the_air_keeps_everything_from_being_given_back(house:
     house.ours.do("update call_log set status = 'claimed', overdue_at = now() where id = %s", call.id)
     before = house.digests()
 
-    done = subprocess.run(
-        [sys.executable, "-m", "outbound", "adopt", "--undo", "--yes"], check=False, capture_output=True, text=True
-    )
+    done = forked.run("adopt", "--undo", "--yes")
 
     assert done.returncode == 2
     assert "1 calls that came from the old system are being dialed" in done.stderr
@@ -524,10 +510,7 @@ def test_a_run_that_was_killed_at_redis_is_made_good_by_the_next(
     house: House, old: redis.Redis, old_redis_url: str, tmp_path: Path, point: str
 ) -> None:
     (tmp_path / point).touch()
-    command = [sys.executable, "-m", "outbound", "adopt", "--old-redis", old_redis_url, "--yes", "--json"]
-    environment = os.environ | {"CRASH_OUTBOUND_AT": str(tmp_path)}
-    killed = subprocess.run(command, env=environment, check=False, capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    run_until_killed(tmp_path, "adopt", "--old-redis", old_redis_url, "--yes", "--json")
 
     adopt("--old-redis", old_redis_url)
 
@@ -542,10 +525,7 @@ def test_an_undo_that_was_killed_at_redis_is_made_good_by_the_next(
     before = old.lrange("rq:queue:default", 0, -1)
     adopt("--old-redis", old_redis_url)
     (tmp_path / point).touch()
-    command = [sys.executable, "-m", "outbound", "adopt", "--undo", "--old-redis", old_redis_url, "--yes"]
-    environment = os.environ | {"CRASH_OUTBOUND_AT": str(tmp_path)}
-    killed = subprocess.run(command, env=environment, check=False, capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    run_until_killed(tmp_path, "adopt", "--undo", "--old-redis", old_redis_url, "--yes")
 
     done = outbound("adopt", "--undo", "--old-redis", old_redis_url, "--yes")
 
@@ -559,10 +539,7 @@ def test_nothing_is_taken_over_while_old_workers_live(house: House, old: redis.R
     old.hset("rq:worker:one", mapping={"last_heartbeat": moment, "state": "busy"})
     before = house.digests()
 
-    done = subprocess.run(
-        [sys.executable, "-m", "outbound", "adopt", "--old-redis", old_redis_url, "--yes"],
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
+    done = forked.run("adopt", "--old-redis", old_redis_url, "--yes")
 
     assert done.returncode == 2
     assert "old workers are alive (one)" in done.stderr
@@ -575,9 +552,7 @@ def test_an_undo_without_the_redis_in_which_jobs_were_set_aside_is_refused(
 ) -> None:
     adopt("--old-redis", old_redis_url)
 
-    done = subprocess.run(
-        [sys.executable, "-m", "outbound", "adopt", "--undo", "--yes"], check=False, capture_output=True, text=True
-    )
+    done = forked.run("adopt", "--undo", "--yes")
 
     assert done.returncode == 2
     assert "--old-redis" in done.stderr

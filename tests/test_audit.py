@@ -3,7 +3,6 @@
 import hashlib
 import json
 import subprocess
-import sys
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -16,6 +15,7 @@ from outbound.calls import dispatch, enqueue
 from outbound.database import migrations
 from outbound.rules import audit, business, control, suppression
 from outbound.rules.control import Scope
+from tests import forked
 from tests.conftest import World, until
 
 TO = "+15005550101"
@@ -29,8 +29,7 @@ NOT_DECISIONS = {
 
 
 def outbound(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "outbound", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return forked.run(*arguments)
 
 
 def changes(world: World, table: str) -> list[Any]:

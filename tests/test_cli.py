@@ -19,6 +19,7 @@ from outbound import config, logs
 from outbound.cli import app
 from outbound.local import environment as home
 from outbound.local.embedded_servers import EmbeddedError
+from tests import forked
 from tests.conftest import World
 from tests.ports import free_ports
 
@@ -31,15 +32,7 @@ PHONE = re.compile(r"\+?\d{7,}")
 
 def run(folder: Path, env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """`outbound` in a folder of its own, with nothing configured but *env*."""
-    return subprocess.run(
-        [sys.executable, "-m", "outbound", *arguments],
-        cwd=folder,
-        env=environment(env),
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    return forked.run(*arguments, cwd=folder, env=environment(env))
 
 
 def environment(env: dict[str, str]) -> dict[str, str]:

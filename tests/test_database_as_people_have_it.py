@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from outbound import db, db_session
 from outbound.calls import cleanup, dispatch, enqueue, events
 from outbound.database import error_messages, migrations, postgres_tools
 from outbound.monitoring import metrics
+from tests import forked
 from tests.conftest import CLAIM, Environment, Servers, World, address_of_schema, begin, open_database
 from tests.pgbouncer import needs_pgbouncer, pgbouncer
 
@@ -193,14 +193,7 @@ def test_a_server_that_is_too_old_is_refused() -> None:
 
 
 def outbound(url: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "outbound", *arguments],
-        env=os.environ | {"DATABASE_URL": url, "COLUMNS": "200"} | env,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    return forked.run(*arguments, env=os.environ | {"DATABASE_URL": url, "COLUMNS": "200"} | env)
 
 
 def refusal(url: str, *arguments: str) -> str:
@@ -396,8 +389,7 @@ def test_doctor_writes_and_names_the_table_that_cannot_be_written(
 )
 def test_a_full_disk_behind_standard_output_is_one_line_and_status_1(database: str, arguments: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:
-        command = [sys.executable, "-m", "outbound", *arguments]
-        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        ran = forked.run(*arguments, stdout=full)
 
     assert ran.returncode == 1
     assert ran.stderr == "outbound: what was printed could not be written: No space left on device\n"
@@ -408,8 +400,7 @@ def test_a_reader_that_left_is_no_trouble(database: str, arguments: tuple[str, .
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        command = [sys.executable, "-m", "outbound", *arguments]
-        ran = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        ran = forked.run(*arguments, stdout=writer)
     finally:
         os.close(writer)
 

@@ -21,6 +21,7 @@ from outbound.local.supervisor import Processes
 from outbound.rules import control
 from outbound.rules.control import Scope
 from outbound.simulator.server import RunningSimulator
+from tests import forked
 from tests.conftest import Environment, Servers, World, open_database, until
 from tests.pgbouncer import needs_pgbouncer, pgbouncer
 from tests.ports import free_ports
@@ -48,8 +49,7 @@ class Visit:
 
 
 def visit(**env: str) -> Visit:
-    command = [sys.executable, "-m", "outbound", "doctor", "--json"]
-    return Visit(subprocess.run(command, env=os.environ | env, capture_output=True, text=True, timeout=90, check=False))
+    return Visit(forked.run("doctor", "--json", env=os.environ | env))
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +94,7 @@ def test_in_a_healthy_house_nothing_fails(house: World) -> None:
 
 
 def test_the_table_says_the_same_to_people(house: World) -> None:
-    command = [sys.executable, "-m", "outbound", "doctor"]
-    ran = subprocess.run(
-        command, env=os.environ | {"COLUMNS": "160"}, capture_output=True, text=True, timeout=90, check=False
-    )
+    ran = forked.run("doctor", env=os.environ | {"COLUMNS": "160"})
 
     assert ran.returncode == 0, ran.stdout
     for check in visit().found:

@@ -12,7 +12,7 @@ from outbound import db
 from outbound.checks import doctor
 from outbound.database import foreign_tables, migrations
 from outbound.monitoring import health
-from tests import old_house
+from tests import forked, old_house
 from tests.conftest import World
 
 MIGRATIONS = db.sql_dir() / "migrations"
@@ -74,13 +74,17 @@ def everything(world: World) -> dict[str, object]:
     return {"rows": rows, "shape": shape, "functions": functions}
 
 
+ENVIRONMENT = {"COLUMNS": "400", "OUTBOUND_WEB_PORT": "0"}
+
+
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
-    env = os.environ | {"COLUMNS": "400", "OUTBOUND_WEB_PORT": "0"}
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=90, check=False)
+    return subprocess.run(
+        command, env=os.environ | ENVIRONMENT, capture_output=True, text=True, timeout=90, check=False
+    )
 
 
 def outbound(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return run(sys.executable, "-m", "outbound", *arguments)
+    return forked.run(*arguments, env=os.environ | ENVIRONMENT)
 
 
 def yoyo(command: str, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -20,6 +20,7 @@ import structlog
 from outbound import broker, config, logs
 from outbound.call import Report
 from outbound.calls import events
+from tests import forked
 from tests.conftest import World, until
 
 
@@ -356,9 +357,7 @@ def test_every_line_of_every_process_is_in_the_form_that_was_asked_for(world: Wo
 
 
 def test_a_form_that_there_is_not_is_refused(world: World) -> None:
-    command = [sys.executable, "-m", "outbound", "status"]
-    env = os.environ | {"OUTBOUND_LOG_FORMAT": "xml"}
-    ran = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    ran = forked.run("status", env=os.environ | {"OUTBOUND_LOG_FORMAT": "xml"})
 
     assert ran.returncode == 2
     assert "OUTBOUND_LOG_FORMAT: Input should be 'logfmt', 'json' or 'console'" in ran.stderr

@@ -19,8 +19,8 @@ import redis
 from dramatiq.errors import ConnectionClosed
 
 from outbound import library_logs, logs
-from outbound.processes import systemd_units
 from outbound.simulator.server import RunningSimulator
+from tests import forked
 from tests.chaos.proxy import Dial, Proxy, tcp, unix
 from tests.chaos.servers import socket_path
 from tests.conftest import Servers, World, until
@@ -156,11 +156,8 @@ async def _reset() -> None:
 
 def test_a_process_that_asked_the_carrier_ends_without_a_word(world: World, carrier: RunningSimulator) -> None:
     call_id = world.initiated(call_sid="CA" + "c" * 32)
-    command = [str(systemd_units.this_program()), "stop", "call", str(call_id)]
 
-    done = subprocess.run(
-        command, env=os.environ | {"REDIS_URL": "memory://"}, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = forked.run("stop", "call", str(call_id), env=os.environ | {"REDIS_URL": "memory://"})
 
     assert done.returncode == 0, done.stderr
     assert "is paused" in done.stdout

@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -18,6 +17,7 @@ from outbound.database import postgres_tools
 from outbound.formats import numbering_plan
 from outbound.rules import audit, control, suppression
 from outbound.rules.control import Scope
+from tests import forked
 from tests.conftest import World, begin, until
 
 ISRAELI = "+972501234567"
@@ -36,8 +36,7 @@ def sid(number: int) -> str:
 
 
 def outbound(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "outbound", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    return forked.run(*arguments)
 
 
 def writings(number: str) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 from outbound import printing
 from outbound.cli import app
 from outbound.formats import plain_text
+from tests import forked
 from tests.conftest import World
 from tests.test_logs import heard
 
@@ -305,13 +306,7 @@ def test_a_number_out_of_range_is_a_clear_error(world: World, outbound: Outbound
 
 
 def test_what_a_command_says_when_it_is_not_understood_is_shown_like_all_else() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "outbound", "business", "list", "[/red]\x1b[31m"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = forked.run("business", "list", "[/red]\x1b[31m")
 
     assert done.returncode == 2
     assert r"([/red]\x1b[31m)" in done.stderr

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import uuid
 from collections import Counter
@@ -30,6 +29,7 @@ from outbound.failpoint import RECOVERY_POINTS
 from outbound.local import embedded_servers
 from outbound.monitoring import health, why
 from outbound.simulator.server import RunningSimulator
+from tests import forked
 from tests.conftest import SETTINGS, Environment, Servers, World, begin, until
 
 FROM = "+15005550006"
@@ -519,8 +519,8 @@ def test_killed_half_way_it_is_run_again(
 
 
 def run_recover(world: World, crash_at: Path) -> Any:
-    return subprocess.run(
-        [sys.executable, "-m", "outbound", "recover", "--yes"],
+    return forked.run(
+        *("recover", "--yes"),
         env=os.environ
         | {
             "CRASH_OUTBOUND_AT": str(crash_at),
@@ -528,10 +528,6 @@ def run_recover(world: World, crash_at: Path) -> Any:
             "OUTBOUND_RELOOK_S": "0.1",
             "REDIS_URL": "memory://",
         },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
     )
 
 

@@ -1,7 +1,6 @@
 """Calls that ended long ago are let go, and nothing that anybody still needs."""
 
 import subprocess
-import sys
 from threading import Event, Thread
 from typing import Any
 
@@ -13,6 +12,7 @@ from outbound.call import Report
 from outbound.calls import dispatch, events, retention
 from outbound.processes import scheduler
 from outbound.rules import audit
+from tests import forked
 from tests.conftest import World, forget_settings, until
 
 DAY_S = 86_400
@@ -279,8 +279,7 @@ def test_the_scheduler_deletes_what_the_setting_lets_go(
 
 
 def purge_by_hand(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "outbound", "purge", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return forked.run("purge", *arguments)
 
 
 def test_an_operator_deletes_by_hand_and_is_told_how_much(world: World, nudges: list[Any]) -> None:

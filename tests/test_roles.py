@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +17,7 @@ from outbound.local.supervisor import Processes, doors
 from outbound.monitoring import metrics
 from outbound.rules import audit, business, calling_window, campaign, control, retry_policy, suppression
 from outbound.simulator.server import RunningSimulator
-from tests import test_life
+from tests import forked, test_life
 from tests.conftest import Environment, Servers, World, open_database, until
 from tests.ports import free_ports
 from tests.test_database_as_people_have_it import life_of_a_call
@@ -393,7 +392,6 @@ def test_the_command_works_as_the_owner_that_the_settings_name(four: Roles, worl
         OUTBOUND_DATA_DIR=str(tmp_path),
     ):
         for arguments in (["migrate"], ["roles", "--prefix", four.prefix]):
-            command = [sys.executable, "-m", "outbound", *arguments]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            done = forked.run(*arguments)
             assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [f"{four.prefix}_{name}" for name in roles.NAMES]

@@ -11,6 +11,7 @@ import pytest
 
 from outbound import config
 from outbound.processes import systemd_units
+from tests import forked
 from tests.test_config import Setter, faults, given
 
 __all__ = ["given"]  # a fixture: nothing but this in the environment
@@ -37,8 +38,7 @@ def units(tmp_path: Path) -> Path:
 
 
 def _install_service(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [str(systemd_units.this_program()), "install-service", *options]
-    return subprocess.run(command, timeout=60, capture_output=True, text=True, check=False)
+    return forked.run("install-service", *options)
 
 
 def seconds(unit: str, key: str) -> int:

@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import rq
 
 from outbound.adopt.old_job import LEAD
 from outbound.local import embedded_servers
-from tests import old_house
+from tests import forked, old_house
 from tests.conftest import Environment, Servers, address_of_schema
 from tests.houses import House, open_house, outbound
 
@@ -70,8 +68,7 @@ def house(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def run(command: str) -> tuple[int, str]:
     if command.startswith("outbound verify"):  # it must come first in its process
-        words = [sys.executable, "-m", *command.split()]
-        ran = subprocess.run(words, env=os.environ, capture_output=True, text=True, timeout=200, check=False)
+        ran = forked.run(*command.split()[1:], timeout=200)
         return ran.returncode, ran.stdout + ran.stderr
     done = outbound(*command.split()[1:])
     return done.exit_code, done.output

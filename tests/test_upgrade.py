@@ -6,8 +6,6 @@ The rule: a migration only adds (expand), and what a version still uses is taken
 """
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import psycopg
@@ -16,6 +14,7 @@ import pytest
 from outbound.database import migrations
 from outbound.local.supervisor import Processes
 from outbound.simulator.server import RunningSimulator
+from tests import forked
 from tests.conftest import Environment, Servers, World, forget_settings, open_database, until
 from tests.ports import free_ports
 from tests.test_sql import STATEMENTS, try_statement
@@ -107,14 +106,7 @@ def test_on_yesterday_s_schema_everything_refuses_and_touches_no_row(world: Worl
         "purge": ["--older-than-days", "8"],
     }
 
-    refused = subprocess.run(
-        [sys.executable, "-m", "outbound", door, *arguments.get(door, [])],
-        env=os.environ | {"OUTBOUND_WEB_PORT": "0"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    refused = forked.run(door, *arguments.get(door, []), env=os.environ | {"OUTBOUND_WEB_PORT": "0"})
 
     assert refused.returncode == 2
     assert refused.stderr == f"outbound: the database lacks {ALL[-1]}: run `outbound migrate`\n"

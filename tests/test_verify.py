@@ -14,6 +14,7 @@ import redis
 
 from outbound import db
 from outbound.database import migrations
+from tests import forked
 from tests.conftest import Servers, World, until
 from tests.pgbouncer import needs_pgbouncer, pgbouncer
 
@@ -30,9 +31,7 @@ def environment(**env: str) -> dict[str, str]:
 
 
 def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), env=environment(**env), capture_output=True, text=True, timeout=100, check=False
-    )
+    return forked.run(*arguments, env=environment(**env), timeout=100)
 
 
 def failed(ran: subprocess.CompletedProcess[str]) -> dict[int, str]:

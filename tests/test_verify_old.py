@@ -2,14 +2,13 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from outbound import db
 from outbound.checks import verify_old
-from tests import old_house
+from tests import forked, old_house
 from tests.conftest import Environment, Servers
 from tests.houses import House, adopt, open_house
 
@@ -26,10 +25,7 @@ def house(request: pytest.FixtureRequest, servers: Servers) -> Iterator[House]:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "outbound", "verify", *arguments],
-        env=os.environ | {"COLUMNS": "200"}, capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
+    return forked.run("verify", *arguments, env=os.environ | {"COLUMNS": "200"}, timeout=100)
 
 
 def failed(house: House) -> dict[int, str]:
