@@ -264,6 +264,17 @@ def test_every_make_target_that_is_named_exists(name: str) -> None:
 
 
 @every_file
+def test_every_address_that_is_named_is_answered(name: str) -> None:
+    source = "\n".join(path.read_text() for path in (ROOT / "outbound").rglob("*.py"))
+    named = re.findall(
+        r"^GET (/\S+)|^(/(?:metrics|healthz|readyz|voice|callbacks)\S*)", "\n".join(code(text(name))), re.M
+    )
+
+    gone = [path for path in (re.sub("/(?:[A-Z…].*)?$", "", "".join(one)) for one in named) if f'"{path}' not in source]
+    assert not gone, f"{name} names what nobody answers: {', '.join(gone)}"
+
+
+@every_file
 def test_every_unit_of_systemd_that_is_named_exists(name: str) -> None:
     units = {path.name for path in (ROOT / "ops" / "systemd").iterdir() if path.is_file()}
     known = {unit for file in units for unit in (file, file.removesuffix(".service"))}
