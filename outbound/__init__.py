@@ -1,6 +1,18 @@
 """An outbound call queue: PostgreSQL is the truth, Dramatiq workers dial through Twilio, no phone rings twice."""
 
-from outbound.calls.enqueue import BadCall, BadFile, EnqueuedCall, ImportReport, enqueue_call, import_calls
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from outbound.calls.enqueue import BadCall, BadFile, EnqueuedCall, ImportReport, enqueue_call, import_calls
 
 __all__ = ["BadCall", "BadFile", "EnqueuedCall", "ImportReport", "enqueue_call", "import_calls"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import what the package offers when it is first asked for: a command that enqueues nothing need not wait."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from outbound.calls import enqueue
+
+    return getattr(enqueue, name)

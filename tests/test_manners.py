@@ -12,15 +12,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
+from importlib import import_module
+from inspect import cleandoc
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
 import typer.main
 from rich.cells import cell_len
-from typer.main import get_command
+from typer.main import get_command, get_group
 
-from outbound import config, logs, printing
+from outbound import cli, config, logs, printing
 from outbound.cli import app
 from outbound.cli import help as cli_help
 from outbound.processes import systemd_units
@@ -117,7 +120,6 @@ def test_every_command_answers_programs_too() -> None:
 
 
 def test_every_command_has_its_panel_and_every_parameter_its_help() -> None:
-    top = tree(app.app).commands
     panels = [name for names in cli_help.PANELS.values() for name in names]
     silent = [
         f"{name} {given.name}"
@@ -126,9 +128,30 @@ def test_every_command_has_its_panel_and_every_parameter_its_help() -> None:
         if not (getattr(given, "help", None) or getattr(given, "hidden", False))
     ]
 
-    assert set(top) <= set(panels)
+    assert sorted(panels) == sorted(declared())
     assert len(panels) == len(set(panels))
     assert silent == []
+
+
+def test_the_help_says_of_each_command_what_the_command_itself_says() -> None:
+    listed = {name: command for commands in cli_help.PANELS.values() for name, command in commands.items()}
+    first_paragraphs = {
+        name: (module, " ".join(cleandoc(command.help).split("\n\n")[0].split("\n")))
+        for name, (module, command) in declared().items()
+    }
+
+    assert listed == first_paragraphs
+
+
+def declared() -> dict[str, tuple[str, Any]]:
+    """Every command that a file of outbound/cli declares, with the file's name."""
+    modules = {found.name: import_module(f"outbound.cli.{found.name}") for found in iter_modules(cli.__path__)}
+    return {
+        name: (module, command)
+        for module, content in modules.items()
+        if hasattr(content, "commands")
+        for name, command in get_group(content.commands).commands.items()
+    }
 
 
 def test_the_help_is_in_the_order_of_a_day_s_work(outbound: Outbound) -> None:

@@ -164,4 +164,6 @@ def _tell_undo(given: "GivenBack", *, as_json: bool) -> None:
     )
 
 
-commands = (adopt,)
+commands = typer.Typer()
+for command in (adopt,):
+    commands.command()(command)

@@ -12,7 +12,9 @@ from outbound.printing import Table, out, tell, tell_json
 
 audit = typer.Typer(name="audit", help="Who did what, and is the record whole.")
 person = typer.Typer(name="person", no_args_is_help=True, help="All that is known of one person, and its end.")
-groups = (audit, person)
+commands = typer.Typer()
+commands.add_typer(audit)
+commands.add_typer(person)
 
 Last = Annotated[int, typer.Option(help="How many, the latest ones.")]
 Number = Annotated[str, typer.Argument(help="The number, in any writing.")]

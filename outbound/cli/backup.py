@@ -51,4 +51,6 @@ def _next(missing: list[str], unknown: list[str]) -> list[str]:
     return [*steps, "where processes sign in with roles of their own: run `outbound roles`"]
 
 
-commands = (dump, restore)
+commands = typer.Typer()
+for command in (dump, restore):
+    commands.command()(command)

@@ -11,6 +11,8 @@ from outbound.formats import moments
 from outbound.printing import Table, out, say, tell, tell_added, tell_done, tell_json
 
 app = typer.Typer(no_args_is_help=True, help="When callees may be called, by the clocks at their place.")
+commands = typer.Typer()
+commands.add_typer(app, name="window")
 
 WindowId = Annotated[str, typer.Argument(metavar="WINDOW", help="Its name or id in `outbound window list`.")]
 

@@ -336,4 +336,7 @@ def _whose_clocks(rows: list[dict[str, Any]]) -> str:
     return f"times in {zones[0]}" if len(zones) == 1 else "times by each business's clocks"
 
 
-commands = (calls, leads)
+commands = typer.Typer()
+for command in (calls, leads):
+    commands.command()(command)
+commands.add_typer(call_app, name="call")

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 campaign_app = typer.Typer(no_args_is_help=True, help="What is called for: numbers, words, ladder, pace and days.")
 ladder_app = typer.Typer(no_args_is_help=True, help="How often and when somebody is tried again.")
+commands = typer.Typer()
+commands.add_typer(campaign_app, name="campaign")
+commands.add_typer(ladder_app, name="ladder")
 
 CampaignId = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="Its name or id in `outbound campaign list`.")]
 Name = Annotated[str | None, typer.Option(help="What people call it.")]

@@ -143,4 +143,6 @@ def roles(
     tell_done({"roles": names}, *names, as_json=as_json)
 
 
-commands = (doctor, verify, rollback, purge, roles)
+commands = typer.Typer()
+for command in (doctor, verify, rollback, purge, roles):
+    commands.command()(command)

@@ -310,4 +310,6 @@ def preview(
         )
 
 
-commands = (pause, resume, drain, cancel, stop, limit, control, why, preview)
+commands = typer.Typer()
+for command in (pause, resume, drain, cancel, stop, limit, control, why, preview):
+    commands.command()(command)

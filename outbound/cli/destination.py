@@ -8,6 +8,8 @@ from outbound.cli.common import AsJson, By, ready
 from outbound.printing import Table, out, tell, tell_done, tell_json
 
 app = typer.Typer(no_args_is_help=True, help="Where calls may go: countries and first digits, allowed or closed.")
+commands = typer.Typer()
+commands.add_typer(app, name="destination")
 
 Place = Annotated[str, typer.Argument(help="A country, like GB, or a number's first digits, like +4420.")]
 Business = Annotated[

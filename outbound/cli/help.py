@@ -1,34 +1,146 @@
 """How `outbound` is understood: commands in the order of a day, and what is said where it is not understood."""
 
-from collections.abc import Iterator
+import importlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from outbound.errors import UserError
 from outbound.formats import plain_text
 from outbound.printing import out, visible
 
-# The panels of `outbound --help`, and the commands of each, in the order in which a day needs them.
-PANELS = {
-    "What is going on": (
-        *("status", "ready", "doctor", "calls", "call", "why", "leads", "control", "audit"),
-        "preview",
-    ),
-    "Put calls in the queue": ("import", "enqueue"),
-    "Stop, slow and let go": ("pause", "resume", "drain", "cancel", "stop", "limit"),
-    "Who calls, and what for": ("business", "campaign", "ladder"),
-    "Whom, where and when": ("suppress", "consent", "registry", "person", "window", "destination"),
-    "Run it": ("up", "demo", "worker", "scheduler", "web", "simulator", "install-service"),
-    "Look after it": (
-        *("migrate", "roles", "verify", "rollback", "cleanup", "purge", "dump", "restore", "recover", "adopt"),
-        *("psql", "version"),
-    ),
+# The panels of `outbound --help`, and the commands of each, in the order in which a day needs them: the module of
+# outbound.cli that has the command, and the first paragraph of its help, for which no module is imported.
+PANELS: dict[str, dict[str, tuple[str, str]]] = {
+    "What is going on": {
+        "status": ("status", "What is going on, what to do about it, and what the queue looks like right now."),
+        "ready": (
+            "status",
+            (
+                "Can calls be made right now?  Exit status 1, and what is missing, where not; a pause is "
+                "said, and is no fault."
+            ),
+        ),
+        "doctor": (
+            "checks",
+            "Look at everything that calls depend on, and say how to mend it; exit status 1 where something is broken.",
+        ),
+        "calls": ("calls", "Find calls, the newest first: by when they ended, were dialed, or are due."),
+        "call": ("calls", "One call: what became of it; make it again, or at another time."),
+        "why": ("control", "Say why a call is not being dialed right now.  Exit status 2 where there is no such call."),
+        "leads": ("calls", "List leads, those of which something was heard last first."),
+        "control": ("control", "Show what is paused, limited and held, and how much of each limit is used."),
+        "audit": ("audit", "Who did what, and is the record whole."),
+        "preview": ("control", "Say what a campaign would do if it were launched now; changes nothing."),
+    },
+    "Put calls in the queue": {
+        "import": ("enqueue", "Put a file of calls in the queue.  Exit status 1 where lines were refused."),
+        "enqueue": ("enqueue", "Put one call in the queue."),
+    },
+    "Stop, slow and let go": {
+        "pause": ("control", "Begin no new call here; those in the air go on."),
+        "resume": ("control", "Let it go again, whoever paused it."),
+        "drain": (
+            "control",
+            (
+                "Pause, and wait until no call is in the air.  Exit status 1 where that was not waited "
+                "for; it stays paused."
+            ),
+        ),
+        "cancel": ("control", "Close calls that wait, and end those that ring; who is talking goes on."),
+        "stop": ("control", "Pause, and hang up all calls that are in the air, also those in progress."),
+        "limit": (
+            "control",
+            "Say how fast, how many at once, how much in all, and how large a share; what is not given stays.",
+        ),
+    },
+    "Who calls, and what for": {
+        "business": ("business", "The tenants."),
+        "campaign": ("campaign", "What is called for: numbers, words, ladder, pace and days."),
+        "ladder": ("campaign", "How often and when somebody is tried again."),
+    },
+    "Whom, where and when": {
+        "suppress": ("suppression", "Whom nobody may call."),
+        "consent": ("suppression", "Who has agreed to be called."),
+        "registry": ("suppression", "What a do-not-call registry said."),
+        "person": ("audit", "All that is known of one person, and its end."),
+        "window": ("calling_window", "When callees may be called, by the clocks at their place."),
+        "destination": ("destination", "Where calls may go: countries and first digits, allowed or closed."),
+    },
+    "Run it": {
+        "up": (
+            "processes",
+            (
+                "Run everything on this machine until Ctrl-C: servers where none are configured, simulator "
+                "unless Twilio is."
+            ),
+        ),
+        "demo": (
+            "processes",
+            "Watch calls live and die on a simulated carrier; exit status 0 only if every promise was kept.",
+        ),
+        "worker": ("processes", "Run the Dramatiq workers that dial and make leads."),
+        "scheduler": ("processes", "Run dispatch, reconcile and clean-up; safe on every host at once."),
+        "web": ("processes", "Serve the carrier's callbacks, /metrics, /healthz and /readyz."),
+        "simulator": (
+            "processes",
+            (
+                "Run a carrier that speaks Twilio's Calls API and rings no phone; a number's last two "
+                "digits choose its fate."
+            ),
+        ),
+        "install-service": (
+            "processes",
+            "Print systemd's units for worker, scheduler, web and migrate, or install them.",
+        ),
+    },
+    "Look after it": {
+        "migrate": ("maintenance", "Bring the database's schema up to date; safe to run twice, and after a kill."),
+        "roles": (
+            "checks",
+            (
+                "Make the database's roles (owner, application, reader, voice) and say what each may do; "
+                "after each migration."
+            ),
+        ),
+        "verify": (
+            "checks",
+            "Prove on the live servers, in a place of its own, that the old system's faults cannot come back.",
+        ),
+        "rollback": (
+            "checks",
+            "Take back migrations, newest first; what they added is lost for good.  Stop every process before.",
+        ),
+        "cleanup": ("maintenance", "Close or take back whatever is overdue, now."),
+        "purge": (
+            "checks",
+            "Delete calls that ended more than so many days ago, with their events; or what --what says.",
+        ),
+        "dump": ("backup", "Write all that the database holds of outbound to one file, while calls go on."),
+        "restore": (
+            "backup",
+            "Bring back what `outbound dump` wrote; then dialing stays stopped until `outbound recover`.",
+        ),
+        "recover": (
+            "recover",
+            "After a restore or a failover: take in what the carrier knows, then dial on.  Exit status 1 until then.",
+        ),
+        "adopt": (
+            "adopt",
+            "Take over the calls, leads and waiting jobs of the system before, whose tables stay as they are.",
+        ),
+        "psql": (
+            "maintenance",
+            "Open psql on the configured database, or on our own, in outbound's schema; further arguments are psql's.",
+        ),
+        "version": ("maintenance", "Print the version."),
+    },
 }
-_PLACES = {name: place for place, name in enumerate(name for names in PANELS.values() for name in names)}
-_PANEL_OF = {name: panel for panel, names in PANELS.items() for name in names}
+_PANEL_OF = {name: panel for panel, commands in PANELS.items() for name in commands}
 
 # ClickException of whichever click typer brings.
 _NOT_UNDERSTOOD: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -42,19 +154,60 @@ class _Context(typer.Context):
         return plain_text.encodable(super().get_help(), out.encoding)
 
 
+class _Commands(Mapping[str, Any]):
+    """Every command by its name, in the order of the panels; its module is imported when it is asked for."""
+
+    def __init__(self, markup: Any) -> None:
+        self._markup = markup
+        self._loaded: dict[str, Any] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PANEL_OF)
+
+    def __len__(self) -> int:
+        return len(_PANEL_OF)
+
+    def __contains__(self, name: object) -> bool:
+        return name in _PANEL_OF
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            self._load(PANELS[_PANEL_OF[name]][name][0])
+        return self._loaded[name]
+
+    def _load(self, module: str) -> None:
+        """All commands of a module, so that each is built once."""
+        declared = importlib.import_module(f"outbound.cli.{module}").commands
+        declared.rich_markup_mode = self._markup
+        group = typer.main.get_group(declared)
+        for name, command in group.commands.items():
+            command.rich_help_panel = _PANEL_OF[name]  # type: ignore[attr-defined]
+            self._loaded[name] = command
+        for command in _with_all_below(group):
+            command.context_class = _Context
+
+
 class Root(TyperGroup):
     """`outbound`: its panels, and errors of one line each that say what to give."""
 
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
-        for name, command in self.commands.items():
-            command.rich_help_panel = _PANEL_OF.get(name)  # type: ignore[attr-defined]
-        for command in _with_all_below(self):
-            command.context_class = _Context
+        self.commands: Any = _Commands(self.rich_markup_mode)
+        self.context_class = _Context
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         """In the order of the panels."""
-        return sorted(super().list_commands(ctx), key=lambda name: _PLACES.get(name, len(_PLACES)))
+        return list(self.commands)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, with what PANELS says of each command."""
+        listed = copy(self)
+        listed.commands = {
+            name: TyperCommand(name, help=text, rich_help_panel=panel)
+            for panel, commands in PANELS.items()
+            for name, (_, text) in commands.items()
+        }
+        super(Root, listed).format_help(ctx, formatter)
 
     def make_context(self, info_name: Any, args: list[str], *more: Any, **named: Any) -> Any:
         """Read what was given."""
@@ -73,7 +226,7 @@ class Root(TyperGroup):
         for word in args:
             if word in getattr(command, "commands", {}):
                 names.append(word)
-                command = command.commands[word]  # type: ignore[assignment]
+                command = command.commands[word]
         return " ".join(names)
 
     @contextmanager

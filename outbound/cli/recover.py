@@ -93,4 +93,6 @@ def _ids(ids: list[int]) -> str:
     return f": calls {shown}{' …' if len(ids) > _SHOWN_MAX else ''}" if ids else ""
 
 
-commands = (recover,)
+commands = typer.Typer()
+for command in (recover,):
+    commands.command()(command)

@@ -167,3 +167,8 @@ def ready_(as_json: AsJson = False) -> None:
         tell(*(missing if found.missing else ("ready",)), *held)
     if found.missing:
         raise typer.Exit(1)
+
+
+commands = typer.Typer()
+commands.command()(status)
+commands.command("ready")(ready_)

@@ -13,7 +13,7 @@ from outbound.cli.calls import HIDDEN, AsCsv, one_form
 from outbound.cli.common import AsJson, By, ToColumn, importing, ready, tell_import
 from outbound.errors import UserError
 from outbound.formats import moments
-from outbound.formats.csv_file import ImportReport
+from outbound.formats.file_report import ImportReport
 from outbound.printing import Table, out, say, tell, tell_done, tell_json
 
 CSV_ENTRY = ("id", "phone", "business_id", "business", "campaign_id", "campaign", "created_at", "reason")
@@ -21,7 +21,9 @@ CSV_ENTRY = ("id", "phone", "business_id", "business", "campaign_id", "campaign"
 suppress = typer.Typer(name="suppress", no_args_is_help=True, help="Whom nobody may call.")
 consent = typer.Typer(name="consent", no_args_is_help=True, help="Who has agreed to be called.")
 registry = typer.Typer(name="registry", no_args_is_help=True, help="What a do-not-call registry said.")
-groups = (suppress, consent, registry)
+commands = typer.Typer()
+for group in (suppress, consent, registry):
+    commands.add_typer(group)
 
 Phone = Annotated[str, typer.Argument(help="The number, in any writing.")]
 File = Annotated[Path, typer.Argument(help="CSV; a line names the columns.")]

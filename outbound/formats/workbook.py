@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Any, BinaryIO, NamedTuple
 
-import openpyxl
-
 from outbound.formats.file_text import BadFile
 
 # What a file of a few kilobytes may unpack to.  A sheet is read as it is unpacked; the other parts stay in memory.
@@ -83,6 +81,8 @@ def _refuse_bomb(file: BinaryIO) -> None:
 
 
 def _convert(file: BinaryIO) -> Converted:
+    import openpyxl  # takes longer than all else of an import, and most files are CSV
+
     book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
     try:
         sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
