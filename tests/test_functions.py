@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from outbound import db
+from outbound import config, db
 from tests.conftest import World
 
 FUNCTIONS = sorted((db.sql_dir() / "functions").glob("*.sql"))
 VIEWS = sorted((db.sql_dir() / "views").glob("*.sql"))
 # A migration gives some functions a search_path beside their text: 0025, and those that make a security definer.
 _FUNCTIONS = """
-select oid::regprocedure::text as name, proname,
+select oid::regprocedure::text as name, proname, pg_get_function_arguments(oid) as arguments,
        regexp_replace(pg_get_functiondef(oid), '\n SET search_path [^\n]*', '') as says
   from pg_proc
  where pronamespace = current_schema()::regnamespace
@@ -45,3 +45,17 @@ def test_each_of_them_has_a_file_of_its_name(world: World) -> None:
     for file in [*FUNCTIONS, *VIEWS]:
         made = re.findall(r"^create or replace (?:function|view) (\w+)", file.read_text(), re.M)
         assert set(made) == {file.stem}
+
+
+def test_what_a_function_takes_for_a_setting_is_that_setting_s_default(world: World) -> None:
+    found = [
+        (row.proname, name, float(value))
+        for row in world.rows(_FUNCTIONS)
+        for name, value in re.findall(r"(\w+) [a-z ]+ DEFAULT ([\d.]+)", row.arguments)
+    ]
+    defaults = {name: field.default for name, field in config.Settings.model_fields.items()}
+    defaults |= {"worker_silent_s": config.WORKER_SILENT_S, "scheduler_silent_s": config.SCHEDULER_SILENT_S}
+
+    assert {name for _, name, _ in found} - {"slowed_from"} <= set(defaults)
+    assert [one for one in found if one[1] in defaults and one[2] != defaults[one[1]]] == []
+    assert ("why_not_dialed", "claims_per_thread", 16.0) in found
