@@ -30,8 +30,11 @@ declare
                                         time,interval,uuid,int4multirange}';
     plain_words constant text[] := '{status,direction,call_sid,state,scope,error_code,answered_by,kind,cause,outcome,
                                      held_by,label,preset,time_zone,default_region,machine_detection,hang_up,step,
-                                     migration_id}';
-    named constant text[] := '{business,campaign,retry_ladder,calling_window,counter,duty}';
+                                     migration_id,rule,used_up_cap,present}';
+    -- What views call, and what asks for no number and shows none.
+    plain_routines constant text[] := '{find_calls,scope_usage_now,call_status_rank,call_is_in_doubt,call_limit_s,
+                                        period_start,present_zone}';
+    named constant text[] := '{business,campaign,retry_ladder,calling_window,counter,duty,former_zone}';
     before oid;
     owners oid[];
     role text;
@@ -123,7 +126,7 @@ begin
         if target.proname = 'call_contact' then
             execute format('grant execute on routine %s to %I', target.name, voice);
         end if;
-        if target.proname = 'find_calls' then  -- gives ids and moments, and looks for no number that is asked for
+        if target.proname = any(plain_routines) then
             execute format('grant execute on routine %s to %I', target.name, reader);
         end if;
     end loop;

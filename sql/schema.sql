@@ -1139,6 +1139,44 @@ create table batch_reached (
 );
 
 
+-- How many more calls the spend caps of a scope allow now. One row for each scope with a cap.
+create view cap_room (
+    -- As in spend_cap.
+    scope text,
+    -- As in spend_cap.
+    key   text,
+    -- Calls that may still begin, by the tightest cap.
+    room  bigint,
+    -- The cap that is used up, such as calls_per_hour. NULL: none.
+    code  text,
+    -- When that period ends. NULL: none is used up.
+    until timestamptz
+);
+
+
+-- Spend caps of this hour and this day, and how much of each is used. One row for each cap and period.
+create view cap_usage (
+    -- As in spend_cap.
+    scope       text,
+    -- As in spend_cap.
+    key         text,
+    -- hour or day.
+    period      text,
+    -- End of the period.
+    until       timestamptz,
+    -- Most calls in the period. NULL: no cap.
+    calls_max   integer,
+    -- Most minutes in the period. NULL: no cap.
+    minutes_max integer,
+    -- Seconds that the longest call of the scope may last. NULL: no cap of minutes.
+    call_s      integer,
+    -- Calls of the period: ended, at Twilio and claimed.
+    calls       numeric,
+    -- Their talk time, each begun minute as 60 s; calls that have not ended count with their time limit.
+    seconds     numeric
+);
+
+
 -- Each business, campaign and from-number with a call in the queue; found without reading the whole queue.
 create view lane (
     -- The business.
@@ -1147,6 +1185,85 @@ create view lane (
     campaign_id bigint,
     -- E.164.
     from_number text
+);
+
+
+-- Calls in the queue by business, campaign and state. Example: select * from queue_load where state = 'due';
+create view queue_load (
+    -- The business.
+    business_id  bigint,
+    -- The campaign. NULL: none.
+    campaign_id  bigint,
+    -- due, not_due, call_paused; or due and withheld: paused (a scope), campaign_not_started, spend_cap.
+    state        text,
+    -- How many calls.
+    calls        bigint,
+    -- The earliest due_at of these calls.
+    first_due_at timestamptz
+);
+
+
+-- Limits and caps of each scope and how much is used. Example: select * from scope_usage where room = 0;
+create view scope_usage (
+    -- account (everything), business, campaign or number (a from-number).
+    scope             text,
+    -- The business, or whose campaign or number it is. NULL: account, or a number of no business.
+    business_id       bigint,
+    -- The campaign. NULL: another scope, or the calls of a business that have no campaign.
+    campaign_id       bigint,
+    -- E.164. NULL: another scope, or this role may not read numbers.
+    from_number       text,
+    -- running or paused.
+    state             text,
+    -- Calls that are claimed, at Twilio, or closed without knowing whether they have ended.
+    live              bigint,
+    -- Most live calls. NULL: no limit.
+    live_max          integer,
+    -- Most calls that begin per second. NULL: no limit of its own; OUTBOUND_ACCOUNT_RATE is not in this view.
+    calls_per_second  double precision,
+    -- Calls per second at this moment, less than the limit after errors of Twilio. NULL: no rate limit.
+    pace              double precision,
+    -- Calls that count against calls_per_hour. NULL: no cap.
+    calls_this_hour   bigint,
+    -- Most calls in this clock hour. NULL: no cap.
+    calls_per_hour    integer,
+    -- Calls that count against calls_per_day. NULL: no cap.
+    calls_today       bigint,
+    -- Most calls on this day. NULL: no cap.
+    calls_per_day     integer,
+    -- Minutes that count against minutes_per_hour; a call at Twilio counts with its time limit. NULL: no cap.
+    minutes_this_hour bigint,
+    -- Most minutes in this clock hour. NULL: no cap.
+    minutes_per_hour  integer,
+    -- Minutes that count against minutes_per_day; a call at Twilio counts with its time limit. NULL: no cap.
+    minutes_today     bigint,
+    -- Most minutes on this day. NULL: no cap.
+    minutes_per_day   integer,
+    -- Calls that may be claimed now, before the limits of wider scopes. NULL: no limit.
+    room              bigint,
+    -- The spend cap that allows no further call. NULL: none.
+    used_up_cap       text,
+    -- Nothing begins before this moment: a cancel, a hold after errors of Twilio, or a used-up cap. NULL: none.
+    held_until        timestamptz
+);
+
+
+-- Calls whose deadline has passed. Example: select rule, count(*), min(overdue_at) from stale_calls group by rule;
+create view stale_calls (
+    -- Id in call_log.
+    call_id     bigint,
+    -- Its business.
+    business_id bigint,
+    -- Its campaign. NULL: none.
+    campaign_id bigint,
+    -- As in call_log.
+    status      text,
+    -- As in call_log.
+    call_sid    text,
+    -- What acts on it: claimed, no_call_sid and no_lead are rules of clean-up; silent: reconcile asks Twilio.
+    rule        text,
+    -- The deadline that has passed.
+    overdue_at  timestamptz
 );
 
 
@@ -1467,6 +1584,13 @@ create function scheduler_sentence(silent_s double precision) returns text stabl
 
 -- The business that a scope belongs to. NULL: account, or a number of no business.
 create function scope_business(scope text, key text) returns bigint stable;
+
+-- The rows of the view scope_usage.
+create function scope_usage_now() returns table(scope text, business_id bigint, campaign_id bigint, from_number text,
+    state text, live bigint, live_max integer, calls_per_second double precision, pace double precision, calls_this_hour
+    bigint, calls_per_hour integer, calls_today bigint, calls_per_day integer, minutes_this_hour bigint,
+    minutes_per_hour integer, minutes_today bigint, minutes_per_day integer, room bigint, used_up_cap text, held_until
+    timestamptz) stable security definer;
 
 -- The rows of counter that one duration adds to: its bucket and the sum.
 create function seconds_counted(name text, seconds double precision) returns table(name text, label text, value bigint)

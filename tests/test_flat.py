@@ -58,7 +58,12 @@ def _all(calls: list[int]) -> dict[str, list[_Asked]]:
         "confirm": [
             _Asked(confirm.sql.take_calls_to_confirm, {"confirm_s": 45, "batch_max": 10_000, "silent": []}, CALLS)
         ],
-        "metrics": [_Asked(metrics.sql.read_metrics, {"worker_silent_s": 10, "account_rate": None, "rows_max": 100})],
+        "metrics": [
+            _Asked(metrics.sql.read_queue, {"worker_silent_s": 10, "rows_max": 100}),
+            _Asked(metrics.sql.read_scopes, {"account_rate": None, "rows_max": 100}),
+            _Asked(metrics.sql.read_spending, {"rows_max": 100}),
+            _Asked(metrics.sql.read_totals, {}),
+        ],
     }
 
 

@@ -238,6 +238,10 @@ def test_a_table_that_an_account_of_the_owner_made_is_ruled_whoever_asks(four: R
 
 def test_the_reader_counts_and_sees_no_number_and_nothing_that_somebody_wrote(four: Roles, world: World) -> None:
     call_id = world.initiated(call_sid="CA1")
+    world.do(
+        "insert into dial_control (scope, key, live_max) values ('business', '1', 5), ('number', '+15005560001', 3);"
+        "insert into spend_cap (scope, key, calls_per_hour) values ('business', '1', 7)"
+    )
     with four.connect("reader") as connection:
         seen = connection.execute("select id, business_id, status, call_sid, created_at, overdue_at from call_log")
         assert seen.fetchall()[0][:4] == (call_id, 1, "initiated", "CA1")
@@ -250,8 +254,18 @@ def test_the_reader_counts_and_sees_no_number_and_nothing_that_somebody_wrote(fo
             "select scope, state, live_max from dial_control",
             "select id, at, scope from audit",
             "select migration_id from _yoyo_migration",
+            "select * from queue_load",
+            "select * from stale_calls",
         ):
             connection.execute(query.encode())
+        used = connection.execute(
+            b"select scope, business_id, live, live_max, calls_this_hour, calls_per_hour, held_until from scope_usage"
+        )
+        assert [row[:6] for row in used if row[0] == "business"] == [("business", 1, 1, 5, 0, 7)]
+        numbers = connection.execute(
+            b"select count(*), count(from_number) from scope_usage_now() where scope = 'number'"
+        )
+        assert numbers.fetchone() == (1, 0)
     four.denies(
         "reader",
         "select * from call_log",
@@ -269,6 +283,7 @@ def test_the_reader_counts_and_sees_no_number_and_nothing_that_somebody_wrote(fo
         "select twiml from business",
         "select voice_url from campaign",
         "select from_number from lane",
+        "select from_number from scope_usage",
         "select call_contact('CA1')",
         "select is_suppressed('+15005550101', 1, null)",
         "update call_log set paused_at = now()",

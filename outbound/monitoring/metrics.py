@@ -67,16 +67,19 @@ Numbers = dict[str, dict[str | None, float]]
 
 def read() -> Numbers:
     """The queue in numbers, straight from the table: {name: {label: value}}; the label is None where there is none."""
-    rows = db.run(
-        sql.read_metrics,
-        worker_silent_s=WORKER_SILENT_S,
-        account_rate=settings().account_rate,
-        rows_max=ROWS_MAX,
-    )
     numbers: Numbers = {}
-    for row in rows:
+    for row in db.with_connection(_rows):
         numbers.setdefault(row.name, {})[row.label] = float(row.value)
     return numbers
+
+
+def _rows(connection: db.Connection) -> list[db.Row]:
+    return [
+        *sql.read_queue(connection, worker_silent_s=WORKER_SILENT_S, rows_max=ROWS_MAX),
+        *sql.read_scopes(connection, account_rate=settings().account_rate, rows_max=ROWS_MAX),
+        *sql.read_spending(connection, rows_max=ROWS_MAX),
+        *sql.read_totals(connection),
+    ]
 
 
 def queue_len(numbers: Numbers) -> float:

@@ -1,146 +1,50 @@
 -- metrics.sql: what the queue looks like right now.  Read by outbound/monitoring/metrics.py alone.
-
--- name: read_metrics(worker_silent_s, account_rate, rows_max)
--- One bounded read for a scrape: live and waiting rows through their partial indexes, each once; totals from their
--- counters; history is not touched.  No number of a telephone leaves here: scopes of that kind are only counted.
 --
--- Returns  (name, label, value); label is NULL where a metric has none, and two labels stand with a space between
+-- Each returns (name, label, value); label is NULL where a metric has none, and two labels stand with a space between.
+-- Each is bounded: live and waiting rows are read through their partial indexes, each once, totals from their counters,
+-- history not at all.  No number of a telephone leaves here: scopes of that kind are only counted.
+
+-- name: read_queue(worker_silent_s, rows_max)
+-- The calls that wait, are live or are overdue, and the threads that dial; of rows_max businesses each by itself.
 with live as materialized (
     select status, business_id, count(*) as calls, count(*) filter (where call_sid is null) as unbound
       from call_log
      where status in ('claimed', 'initiated', 'ringing', 'in-progress')
      group by status, business_id
-), scope as materialized (
-    select scoped.*, control.carrier_hold_until,
-           coalesce(calls_per_second,
-                    case
-                        when scoped.scope = 'account'
-                            or scoped.scope = 'business'
-                               and (select carrier_account is not null from business where id = scoped.key::bigint)
-                            then :account_rate::float8
-                    end) as limit_rate,
-           -- As many refusals in a row are what the breaker pauses for (record_refusal in dial.sql).
-           case when scoped.state <> 'running' and cardinality(refused_calls) >= 5 then 'breaker' else 'operator' end
-           as paused_by
-      from dial_scope(:account_rate) as scoped
-     inner join dial_control as control on control.scope = scoped.scope and control.key = scoped.key
-), stopped as materialized (
-    select scope, key, case when state <> 'running' then 'paused' else 'spend_cap' end as reason
-      from scope
-     where state <> 'running' or spend_code is not null
-), lane_load as materialized (
-    select business_id, coalesce(campaign_id, 0) as campaign_id, from_number, count(*) as queued,
-           count(*) filter (where due_at <= now()) as due, min(due_at) as oldest_due_at
-      from call_log
-     where status = 'queued' and paused_at is null
-     group by business_id, coalesce(campaign_id, 0), from_number
 ), waiting as materialized (
-    select lane_load.*,
-           case
-               when 'paused' in (everything.reason, by_business.reason, by_campaign.reason, by_number.reason)
-                   then 'paused'
-               when campaign.starts_at > now() then 'campaign_not_started'
-               when coalesce(everything.reason, by_business.reason, by_campaign.reason) is not null then 'spend_cap'
-           end as withheld
-      from lane_load
-      left join campaign on campaign.id = lane_load.campaign_id
-      left join stopped as everything on everything.scope = 'account'
-      left join stopped as by_business
-        on by_business.scope = 'business' and by_business.key = lane_load.business_id::text
-      left join stopped as by_campaign
-        on by_campaign.scope = 'campaign'
-       and by_campaign.key = coalesce(nullif(lane_load.campaign_id, 0)::text, 'of business ' || lane_load.business_id)
-      left join stopped as by_number on by_number.scope = 'number' and by_number.key = lane_load.from_number
+    select * from queue_load
 ), overdue as (
-    select case
-               when status = 'claimed' then 'claimed'
-               when call_is_in_doubt(status, error_code) then 'silent'
-               when call_status_rank(status) = 5 then 'no_lead'
-               when call_sid is null then 'no_call_sid'
-               else 'silent'
-           end as rule, count(*) as calls, min(overdue_at) as oldest_at
-      from call_log
-     where overdue_at < now()
-     group by rule
+    select rule, count(*) as calls, min(overdue_at) as oldest_at from stale_calls group by rule
 ), load as (
     select business_id::text as id, sum(live) as live, sum(due) as due, sum(queued) as queued,
            greatest(0, extract(epoch from now() - min(oldest_due_at))) as oldest_due_seconds
-      from (select business_id, 0 as live, case when withheld is null then due else 0 end as due, queued,
-                   case when withheld is null then oldest_due_at end as oldest_due_at
+      from (select business_id, 0 as live, case when state = 'due' then calls else 0 end as due, calls as queued,
+                   case when state = 'due' then first_due_at end as oldest_due_at
               from waiting
+             where state <> 'call_paused'
             union all
             select business_id, calls, 0, 0, null from live) as loads
      group by business_id
      order by sum(live) + sum(due) desc, sum(queued) desc, business_id asc
      limit :rows_max
-), limited as (
-    select scope || ' ' || key as label, limit_rate, rate, live_max, live
-      from scope
-     where scope <> 'number'
-       and key ~ '^[0-9]*$'
-       and (rate is not null or live_max is not null)
-     order by scope asc, live desc, key asc  -- the account comes first
-     limit :rows_max
-), today as materialized (
-    -- Those that call most, and how much of it is usual: the mean of the seven days before.
-    select busiest.key, busiest.calls,
-           (select coalesce(sum(before.calls), 0) / 7.0
-              from spend as before
-             where before.scope = 'business'
-               and before.key = busiest.key
-               and before.period = 'day'
-               and before.began_at between busiest.began_at - interval '7 days 2 hours'
-                                       and busiest.began_at - interval '1 hour') as usual
-      from (select spend.key, spend.calls, spend.began_at
-              from spend
-             inner join business on spend.scope = 'business' and business.id::text = spend.key
-             where spend.period = 'day'
-               and spend.began_at > now() - interval '26 hours'
-               and spend.began_at = period_start('day', now(), business.time_zone)
-             order by spend.calls desc, spend.key asc
-             limit :rows_max) as busiest
-), new_country as (
-    select business_id::text as id, count(*) as countries
-      from country_called
-     where first_at > now() - interval '1 hour'
-     group by business_id
-     order by count(*) desc, business_id asc
-     limit :rows_max
-), snapshot as materialized (
-    -- What keeps VACUUM from taking away rows that are dead since then.  Sessions of other roles are seen by a member
-    -- of pg_read_all_stats; how long a slot has been idle, by PostgreSQL 17 and newer.
-    select 'session' as holder, xact_start as since, age(coalesce(backend_xmin, backend_xid)) as transactions
-      from pg_stat_activity
-     where coalesce(backend_xmin, backend_xid) is not null
-       and pid <> pg_backend_pid()
-       and backend_type is distinct from 'autovacuum worker'
-       and coalesce(datname = current_database(), true)
-    union all
-    select 'prepared', prepared, age(transaction) from pg_prepared_xacts where database = current_database()
-    union all
-    select 'slot', (to_jsonb(slot) ->> 'inactive_since')::timestamptz, age(xmin)
-      from pg_replication_slots as slot
-     where xmin is not null
 )
 select 'calls' as name, known.status as label, coalesce(sum(calls), 0)::float8 as value
   from (values ('claimed'), ('initiated'), ('ringing'), ('in-progress')) as known (status)
   left join live on live.status = known.status
  group by known.status
 union all
-select 'calls', 'queued',
-       (select coalesce(sum(queued), 0) from waiting)
-       + (select count(*) from call_log where status = 'queued' and paused_at is not null)
+select 'calls', 'queued', coalesce(sum(calls), 0) from waiting
 union all
-select 'due', null, coalesce(sum(due), 0) from waiting where withheld is null
+select 'due', null, coalesce(sum(calls), 0) from waiting where state = 'due'
 union all
-select 'withheld', reason, coalesce(sum(due), 0)
-  from (values ('paused'), ('campaign_not_started'), ('spend_cap')) as known (reason)
-  left join waiting on waiting.withheld = reason
- group by reason
+select 'withheld', known.state, coalesce(sum(calls), 0)
+  from (values ('paused'), ('campaign_not_started'), ('spend_cap')) as known (state)
+  left join waiting on waiting.state = known.state
+ group by known.state
 union all
-select 'oldest_due_seconds', null, greatest(0, coalesce(extract(epoch from now() - min(oldest_due_at)), 0))
+select 'oldest_due_seconds', null, greatest(0, coalesce(extract(epoch from now() - min(first_due_at)), 0))
   from waiting
- where withheld is null
+ where state = 'due'
 union all
 select measured.name, rule.rule, measured.value
   from (values ('claimed'), ('no_call_sid'), ('silent'), ('no_lead')) as rule (rule)
@@ -161,9 +65,34 @@ select measured.name, id, measured.value
  cross join lateral (
        values ('business_live', live), ('business_due', due), ('business_queued', queued),
               ('business_oldest_due_seconds', coalesce(oldest_due_seconds, 0))
- ) as measured (name, value)
-union all
-select measured.name, label, measured.value
+ ) as measured (name, value);
+
+-- name: read_scopes(account_rate, rows_max)
+-- Limits and pauses: how many of each kind, and of rows_max scopes what is used of them.
+with scope as materialized (
+    select scoped.*, control.carrier_hold_until,
+           coalesce(calls_per_second,
+                    case
+                        when scoped.scope = 'account'
+                            or scoped.scope = 'business'
+                               and (select carrier_account is not null from business where id = scoped.key::bigint)
+                            then :account_rate::float8
+                    end) as limit_rate,
+           -- As many refusals in a row are what the breaker pauses for (record_refusal in dial.sql).
+           case when scoped.state <> 'running' and cardinality(refused_calls) >= 5 then 'breaker' else 'operator' end
+           as paused_by
+      from dial_scope(:account_rate) as scoped
+     inner join dial_control as control on control.scope = scoped.scope and control.key = scoped.key
+), limited as (
+    select scope || ' ' || key as label, limit_rate, rate, live_max, live
+      from scope
+     where scope <> 'number'
+       and key ~ '^[0-9]*$'
+       and (rate is not null or live_max is not null)
+     order by scope asc, live desc, key asc  -- the account comes first
+     limit :rows_max
+)
+select measured.name, label, measured.value::float8 as value
   from limited
  cross join lateral (
        values ('limit_calls_per_second', limit_rate), ('pace_calls_per_second', rate),
@@ -188,17 +117,63 @@ select 'capped_scopes', known.scope, count(scope.scope)
   left join scope on scope.scope = known.scope and spend_code is not null
  group by known.scope
 union all
-select measured.name, key, measured.value
+select 'carrier_hold', null, least(1, count(*)) from scope where carrier_hold_until > now();
+
+-- name: read_spending(rows_max)
+-- What rows_max businesses have called today, beside what is usual, and in which countries they are new.
+with today as materialized (
+    -- Those that call most, and how much of it is usual: the mean of the seven days before.
+    select busiest.key, busiest.calls,
+           (select coalesce(sum(before.calls), 0) / 7.0
+              from spend as before
+             where before.scope = 'business'
+               and before.key = busiest.key
+               and before.period = 'day'
+               and before.began_at between busiest.began_at - interval '7 days 2 hours'
+                                       and busiest.began_at - interval '1 hour') as usual
+      from (select spend.key, spend.calls, spend.began_at
+              from spend
+             inner join business on spend.scope = 'business' and business.id::text = spend.key
+             where spend.period = 'day'
+               and spend.began_at > now() - interval '26 hours'
+               and spend.began_at = period_start('day', now(), business.time_zone)
+             order by spend.calls desc, spend.key asc
+             limit :rows_max) as busiest
+), new_country as (
+    select business_id::text as id, count(*) as countries
+      from country_called
+     where first_at > now() - interval '1 hour'
+     group by business_id
+     order by count(*) desc, business_id asc
+     limit :rows_max
+)
+select measured.name, key as label, measured.value::float8 as value
   from today
  cross join lateral (
        values ('business_calls_today', calls), ('business_calls_usual', usual)
  ) as measured (name, value)
 union all
-select 'new_countries', id, countries from new_country
-union all
-select 'carrier_hold', null, least(1, count(*)) from scope where carrier_hold_until > now()
-union all
-select measured.name, known.holder, coalesce(max(measured.value), 0)
+select 'new_countries', id, countries from new_country;
+
+-- name: read_totals()
+-- What keeps PostgreSQL from cleaning up, what stops all dialing, when each duty was last done, and all counters.
+with snapshot as materialized (
+    -- What keeps VACUUM from taking away rows that are dead since then.  Sessions of other roles are seen by a member
+    -- of pg_read_all_stats; how long a slot has been idle, by PostgreSQL 17 and newer.
+    select 'session' as holder, xact_start as since, age(coalesce(backend_xmin, backend_xid)) as transactions
+      from pg_stat_activity
+     where coalesce(backend_xmin, backend_xid) is not null
+       and pid <> pg_backend_pid()
+       and backend_type is distinct from 'autovacuum worker'
+       and coalesce(datname = current_database(), true)
+    union all
+    select 'prepared', prepared, age(transaction) from pg_prepared_xacts where database = current_database()
+    union all
+    select 'slot', (to_jsonb(slot) ->> 'inactive_since')::timestamptz, age(xmin)
+      from pg_replication_slots as slot
+     where xmin is not null
+)
+select measured.name, known.holder as label, coalesce(max(measured.value), 0)::float8 as value
   from (values ('session'), ('prepared'), ('slot')) as known (holder)
   left join snapshot on snapshot.holder = known.holder
  cross join lateral (

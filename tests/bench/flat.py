@@ -22,7 +22,7 @@ _WATCHED = {
     "claim": ("dispatch.claim_due_calls",),
     "clean-up": ("cleanup.release_overdue_claims", "cleanup.close_without_call_sid", "cleanup.renew_lead_nudges"),
     "reconcile": ("reconcile.take_call_to_ask_about",),
-    "metrics": ("metrics.read_metrics",),
+    "metrics": ("metrics.read_queue", "metrics.read_scopes", "metrics.read_spending", "metrics.read_totals"),
     "callback": ("callback.record_reports",),
 }
 _FINISHED = """
