@@ -342,7 +342,7 @@ def test_nobody_gets_in_without_the_key(simulator: RunningSimulator) -> None:
         dial(client_of(simulator, token="another token"), number())
 
     assert (refusal.value.status, refusal.value.code) == (401, 20003)
-    for path in ("/simulator/log", "/simulator/fates"):
+    for path in ("/simulator/log", "/simulator/scenarios"):
         assert requests.get(simulator.url + path, timeout=5).status_code == 401
     assert requests.post(simulator.url + "/simulator/reset", timeout=5).status_code == 401
     assert len(simulator.log()) == before
@@ -610,10 +610,10 @@ def test_a_short_timeout_gives_up_before_anybody_answers(client: Client, receive
 
 
 def test_every_fate_in_the_table_is_told_to_people(simulator: RunningSimulator) -> None:
-    rows = requests.get(f"{simulator.url}/simulator/fates", auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5).json()
+    rows = requests.get(f"{simulator.url}/simulator/scenarios", auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5).json()
 
     assert [row["digits"] for row in rows] == ["any other", *map(str, range(11, 32))]
-    assert all(row["tells"] and "\n" not in row["tells"] for row in rows)
+    assert all(row["description"] and "\n" not in row["description"] for row in rows)
     assert [row["digits"] for row in rows if not row["accepted"]] == ["15", "16", "20", "24", "30"]
 
 

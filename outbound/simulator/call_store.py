@@ -1,4 +1,4 @@
-"""Where the simulated phones hang: takes calls, plays out their fates, has their callbacks sent, keeps the log."""
+"""All simulated calls of one account: creates them, advances them, sends their callbacks, keeps the request log."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from functools import cached_property
 from typing import Any
 
 from outbound.simulator import scenarios
-from outbound.simulator.callback_sender import Courier, Letter
-from outbound.simulator.scenarios import Fate, Status
-from outbound.simulator.simulated_call import Call, Entry
+from outbound.simulator.callback_sender import Callback, CallbackSender
+from outbound.simulator.scenarios import Scenario, Status
+from outbound.simulator.simulated_call import RequestLogEntry, SimulatedCall
 from outbound.simulator.twilio_errors import Form, seconds
 
 log = logging.getLogger(__name__)
 
 
-class Exchange:
+class CallStore:
     """All calls of one account; a call costs one timer of the running loop."""
 
     def __init__(self, *, account_sid: str, auth_token: str, speed: float) -> None:
         self._account_sid = account_sid
         self._auth_token = auth_token
         self._speed = speed
-        self._errands: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._forget()
 
     def _forget(self) -> None:
-        self.calls: dict[str, Call] = {}
-        self.calls_to: defaultdict[str, list[Call]] = defaultdict(list)
-        self._entries: list[Entry] = []
+        self.calls: dict[str, SimulatedCall] = {}
+        self.calls_to: defaultdict[str, list[SimulatedCall]] = defaultdict(list)
+        self._entries: list[RequestLogEntry] = []
         self._throttled: Counter[str] = Counter()
         self._live = 0
 
-    def note(self, form: Form, at: datetime) -> Entry:
+    def note(self, form: Form, at: datetime) -> RequestLogEntry:
         """Write a create request, which arrived *at*, in the log."""
-        entry = Entry(
+        entry = RequestLogEntry(
             at=at.isoformat(),
             account_sid=self._account_sid,
             to=form.get("To"),
@@ -55,16 +55,16 @@ class Exchange:
         """Every create request, oldest first."""
         return [entry.as_json() for entry in self._entries]
 
-    def throttles(self, to: str, fate: Fate) -> bool:
+    def throttles(self, to: str, scenario: Scenario) -> bool:
         """Whether this request to a number is one too many; each one counts."""
         self._throttled[to] += 1
-        return self._throttled[to] <= fate.throttled
+        return self._throttled[to] <= scenario.throttled
 
-    def accept(self, form: Form, fate: Fate, entry: Entry) -> Call:
+    def accept(self, form: Form, scenario: Scenario, entry: RequestLogEntry) -> SimulatedCall:
         """Make a call and let its life begin."""
         ring_s = seconds(form.get("Timeout")) or scenarios.RING_UNASKED_S
-        life = scenarios.life(fate, ring_s=ring_s, talk_max_s=seconds(form.get("TimeLimit")))
-        call = Call(self._account_sid, self._speed, len(self.calls), form, fate, deque(life), entry)
+        life = scenarios.life(scenario, ring_s=ring_s, talk_max_s=seconds(form.get("TimeLimit")))
+        call = SimulatedCall(self._account_sid, self._speed, len(self.calls), form, scenario, deque(life), entry)
         self.calls[call.sid] = call
         self.calls_to[form["To"]].append(call)
         self._live += 1
@@ -72,7 +72,7 @@ class Exchange:
         self._wait(call)
         return call
 
-    def end(self, call: Call, status: Status) -> None:
+    def end(self, call: SimulatedCall, status: Status) -> None:
         """Cut a life short."""
         if call.timer:
             call.timer.cancel()
@@ -85,54 +85,54 @@ class Exchange:
             call.told.set()
             if call.timer:
                 call.timer.cancel()
-        errands = list(self._errands)
-        for errand in errands:
-            errand.cancel()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
         self._forget()
-        await asyncio.gather(*errands, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self) -> None:
         """Hang up everything at once; callbacks not yet sent are lost."""
         await self.reset()
-        await self._courier.close()
+        await self._callback_sender.close()
 
-    def _wait(self, call: Call) -> None:
+    def _wait(self, call: SimulatedCall) -> None:
         """Set the timer for what comes next, if anything does."""
         if call.coming:
             after_s = call.coming[0][0] / self._speed
             call.timer = asyncio.get_running_loop().call_later(after_s, self._advance, call)
 
-    def _advance(self, call: Call) -> None:
+    def _advance(self, call: SimulatedCall) -> None:
         _, status = call.coming.popleft()
         self._become(call, status)
         self._wait(call)
 
-    def _become(self, call: Call, status: Status) -> None:
+    def _become(self, call: SimulatedCall, status: Status) -> None:
         call.become(status)
         if call.is_over:
             self._live -= 1
-        letters = call.news()
-        if letters:
-            errand = asyncio.get_running_loop().create_task(self._deliver(call, letters))
-            self._errands.add(errand)
-            errand.add_done_callback(self._errands.discard)
+        callbacks = call.pending_callbacks()
+        if callbacks:
+            task = asyncio.get_running_loop().create_task(self._deliver(call, callbacks))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         elif call.is_over:
             call.told.set()  # Nothing will be told: whoever waits for that need not.
 
-    async def _deliver(self, call: Call, letters: list[Letter]) -> None:
-        for letter in letters:
-            if await self._courier.deliver(letter):
+    async def _deliver(self, call: SimulatedCall, callbacks: list[Callback]) -> None:
+        for callback in callbacks:
+            if await self._callback_sender.deliver(callback):
                 call.entry.callbacks_taken += 1
             else:
                 call.entry.callbacks_failed += 1
-                log.info("simulator.callback_failed call_sid=%s status=%s", call.sid, letter.form.get("CallStatus"))
+                log.info("simulator.callback_failed call_sid=%s status=%s", call.sid, callback.form.get("CallStatus"))
         call.told.set()
 
     @cached_property
-    def _courier(self) -> Courier:
-        return Courier(self._auth_token)  # Not sooner: its session needs a running loop.
+    def _callback_sender(self) -> CallbackSender:
+        return CallbackSender(self._auth_token)  # Not sooner: its session needs a running loop.
 
 
-def sorted_log(exchanges: Iterable[Exchange]) -> list[dict[str, Any]]:
+def sorted_log(stores: Iterable[CallStore]) -> list[dict[str, Any]]:
     """Every create request of several accounts, oldest first."""
-    return sorted((entry for exchange in exchanges for entry in exchange.log()), key=lambda entry: str(entry["at"]))
+    return sorted((entry for store in stores for entry in store.log()), key=lambda entry: str(entry["at"]))

@@ -1,4 +1,4 @@
-"""Delivers the simulator's callbacks, signed, and as stubbornly as their address asks."""
+"""Delivers the simulator's callbacks, signed, with the retries that the fragment of their URL asks for."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from yarl import URL
 
 from outbound.simulator.twilio_errors import seconds
 
-LINES = 256  # callbacks under way at once; the rest wait, and their clock does not run
+CONNECTIONS_MAX = 256  # callbacks under way at once; others wait, and the clock of their timeout does not run
 KEEPALIVE_S = 2.0  # shorter than any server keeps an idle connection, so that none is found dead
 RETRY_ALL = frozenset({"4xx", "5xx", "ct", "rt"})
 
 
 @dataclass(slots=True)
-class Letter:
+class Callback:
     """One callback, ready to be sent; a retry carries the same token."""
 
     url: str
@@ -54,43 +54,43 @@ class Overrides:
         )
 
 
-class Courier:
-    """Delivers signed callbacks, over one session, no more than LINES at once; make it where its loop runs."""
+class CallbackSender:
+    """Delivers signed callbacks, over one session, no more than CONNECTIONS_MAX at once; make it where its loop runs."""
 
     def __init__(self, auth_token: str) -> None:
         self._signer = RequestValidator(auth_token)
-        self._lines = asyncio.Semaphore(LINES)
+        self._lines = asyncio.Semaphore(CONNECTIONS_MAX)
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S)
         self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
     async def close(self) -> None:
         await self._session.close()
 
-    async def deliver(self, letter: Letter) -> bool:
+    async def deliver(self, callback: Callback) -> bool:
         """Try as often as the address allows; True once it was taken."""
-        how = Overrides.of(letter.url)
+        how = Overrides.of(callback.url)
         async with self._lines:
             try:
                 async with asyncio.timeout(how.total_s):
                     for _ in range(1 + how.retries):
-                        trouble = await self._try(letter, how)
+                        trouble = await self._try(callback, how)
                         if trouble not in how.retry_on:
                             return trouble is None
             except TimeoutError:
                 pass
         return False
 
-    async def _try(self, letter: Letter, how: Overrides) -> str | None:
+    async def _try(self, callback: Callback, how: Overrides) -> str | None:
         """One attempt: None when it was taken, else what went wrong in the words of the retry policy."""
-        address = _bare(letter.url)
+        address = _bare(callback.url)
         headers = {
-            "X-Twilio-Signature": self._signer.compute_signature(address, letter.form),
-            "I-Twilio-Idempotency-Token": letter.token,
+            "X-Twilio-Signature": self._signer.compute_signature(address, callback.form),
+            "I-Twilio-Idempotency-Token": callback.token,
         }
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=how.connect_s, sock_read=how.read_s)
         try:
             async with self._session.post(
-                URL(address, encoded=True), data=letter.form, headers=headers, timeout=timeout, allow_redirects=False
+                URL(address, encoded=True), data=callback.form, headers=headers, timeout=timeout, allow_redirects=False
             ) as answer:
                 return None if answer.status < 300 else f"{answer.status // 100}xx"
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):

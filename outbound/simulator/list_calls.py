@@ -9,21 +9,21 @@ from urllib.parse import urlencode
 
 from yarl import URL
 
-from outbound.simulator.call_store import Exchange
-from outbound.simulator.simulated_call import Call
+from outbound.simulator.call_store import CallStore
+from outbound.simulator.simulated_call import SimulatedCall
 from outbound.simulator.twilio_errors import Form
 
 PAGE = 50  # calls on a page unasked
 PAGE_MAX = 1000
 
 
-def page_of(exchange: Exchange, url: URL) -> dict[str, object]:
+def page_of(store: CallStore, url: URL) -> dict[str, object]:
     """The page that *url* asks for, in Twilio's frame. Raises KeyError or ValueError for what makes no sense."""
     asked = url.query
     size = min(max(int(asked.get("PageSize", PAGE)), 1), PAGE_MAX)
     page = max(int(asked.get("Page", 0)), 0)
     skipped = 0 if asked.get("PageToken") else page * size
-    calls = list(islice(_matching(exchange, asked), skipped, skipped + size + 1))  # one more, if there is a next page
+    calls = list(islice(_matching(store, asked), skipped, skipped + size + 1))  # one more, if there is a next page
     shown = calls[:size]
     filters = {name: value for name, value in asked.items() if not name.startswith("Page")}
 
@@ -43,22 +43,22 @@ def page_of(exchange: Exchange, url: URL) -> dict[str, object]:
     }
 
 
-def _matching(exchange: Exchange, asked: Form) -> Iterator[Call]:
+def _matching(store: CallStore, asked: Form) -> Iterator[SimulatedCall]:
     """
     Calls that pass every filter, newest first, from after the page token on.
 
     Of StartTime and EndTime only the day counts: Twilio's documentation promises no more.
     """
     token = asked.get("PageToken")
-    before = exchange.calls[token.removeprefix("PA")].number if token else len(exchange.calls)
-    calls = exchange.calls_to.get(asked["To"], []) if asked.get("To") else list(exchange.calls.values())
+    before = store.calls[token.removeprefix("PA")].number if token else len(store.calls)
+    calls = store.calls_to.get(asked["To"], []) if asked.get("To") else list(store.calls.values())
     days = {name: day for name in asked if (day := _day_of(name, asked[name])) is not None}
     for call in reversed(calls):
         if call.number < before and _passes(call, asked) and _falls_on(call, days):
             yield call
 
 
-def _passes(call: Call, asked: Form) -> bool:
+def _passes(call: SimulatedCall, asked: Form) -> bool:
     return (
         asked.get("From") in (None, "", call.form["From"])
         and asked.get("Status") in (None, "", call.rest_status)
@@ -71,7 +71,7 @@ def _day_of(name: str, value: str) -> date | None:
     return datetime.fromisoformat(value).date() if name.rstrip("<>") in ("StartTime", "EndTime") else None
 
 
-def _falls_on(call: Call, days: dict[str, date]) -> bool:
+def _falls_on(call: SimulatedCall, days: dict[str, date]) -> bool:
     """Whether the call started and ended on these days; what has not happened falls on none."""
     for name, day in days.items():
         at = call.started_at if name.startswith("Start") else call.ended_at

@@ -1,4 +1,4 @@
-"""Twilio's Calls API over HTTP, as the simulator speaks it: every request is answered as its number's fate says."""
+"""The HTTP side of the simulator: Twilio's Calls API, each request answered as the scenario of its number says."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from aiohttp import web
 from multidict import MultiDict
 
 from outbound.simulator import scenarios, twilio_errors
-from outbound.simulator.call_store import Exchange, sorted_log
+from outbound.simulator.call_store import CallStore, sorted_log
 from outbound.simulator.list_calls import page_of
 from outbound.simulator.scenarios import Reply
-from outbound.simulator.simulated_call import API, Call
+from outbound.simulator.simulated_call import API, SimulatedCall
 from outbound.simulator.twilio_errors import Fault, Form
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -23,15 +23,15 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 class CallsApi:
     """
-    The requests that each account may make of its exchange, and of no other.
+    The requests that each account may make of its store, and of no other.
 
     Args:
-        exchanges, tokens: by the accounts' SIDs.
+        stores, tokens: by the accounts' SIDs.
         stall_s: see `Simulator`.
     """
 
-    def __init__(self, exchanges: Mapping[str, Exchange], tokens: Mapping[str, str], *, stall_s: float) -> None:
-        self._exchanges = exchanges
+    def __init__(self, stores: Mapping[str, CallStore], tokens: Mapping[str, str], *, stall_s: float) -> None:
+        self._stores = stores
         self._keys = {
             account: b"Basic " + base64.b64encode(f"{account}:{token}".encode()) for account, token in tokens.items()
         }
@@ -47,7 +47,7 @@ class CallsApi:
             ("POST", f"{calls}/{{call}}.json", self._update),
             ("GET", "/simulator/log", self._log),
             ("POST", "/simulator/reset", self._reset),
-            ("GET", "/simulator/fates", self._fates),
+            ("GET", "/simulator/scenarios", self._scenarios),
         ):
             app.router.add_route(method, path, self._guarded(handler))
         app.router.add_route("*", "/{nothing:.*}", _nothing_here)
@@ -67,34 +67,34 @@ class CallsApi:
 
         return guarded
 
-    def _exchange(self, request: web.Request) -> Exchange:
-        return self._exchanges[request.match_info["account"]]
+    def _store(self, request: web.Request) -> CallStore:
+        return self._stores[request.match_info["account"]]
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
-        exchange = self._exchange(request)
+        store = self._store(request)
         at = datetime.now(UTC)  # the head is here; how long the body takes is another matter
         form = await _form_of(request)
-        entry = exchange.note(form, at)
+        entry = store.note(form, at)
         fault = twilio_errors.fault_in(form)
         if fault is not None:
             return _say(fault)
 
-        fate = scenarios.fate_of(form["To"])
-        if exchange.throttles(form["To"], fate):
+        scenario = scenarios.scenario_of(form["To"])
+        if store.throttles(form["To"], scenario):
             entry.outcome = "not_accepted"
             return _say(twilio_errors.TOO_MANY_REQUESTS)
-        if fate.accepted:
-            return await self._reply_accepted(request, exchange.accept(form, fate, entry))
+        if scenario.accepted:
+            return await self._reply_accepted(request, store.accept(form, scenario, entry))
 
-        entry.outcome = "refused" if fate.fault and fate.fault.status < 500 else "not_accepted"
-        return _say(fate.fault) if fate.fault else _cut(request)
+        entry.outcome = "refused" if scenario.fault and scenario.fault.status < 500 else "not_accepted"
+        return _say(scenario.fault) if scenario.fault else _cut(request)
 
-    async def _reply_accepted(self, request: web.Request, call: Call) -> web.StreamResponse:
-        """Answer a create request that did make a call, as well or as badly as its fate says."""
+    async def _reply_accepted(self, request: web.Request, call: SimulatedCall) -> web.StreamResponse:
+        """Answer a create request that did make a call, as well or as badly as its scenario says."""
         created = web.json_response(call.resource(), status=201)
-        match call.fate.reply:
+        match call.scenario.reply:
             case Reply.FAULT:
-                return _say(call.fate.fault or twilio_errors.SERVER_ERROR)
+                return _say(call.scenario.fault or twilio_errors.SERVER_ERROR)
             case Reply.CUT:
                 return _cut(request)
             case Reply.GARBLED:
@@ -106,12 +106,12 @@ class CallsApi:
         return created
 
     async def _fetch(self, request: web.Request) -> web.StreamResponse:
-        call = self._exchange(request).calls.get(request.match_info["call"])
+        call = self._store(request).calls.get(request.match_info["call"])
         return _say(twilio_errors.NOT_FOUND) if call is None else web.json_response(call.resource())
 
     async def _update(self, request: web.Request) -> web.StreamResponse:
         form = await _form_of(request)
-        call = self._exchange(request).calls.get(request.match_info["call"])
+        call = self._store(request).calls.get(request.match_info["call"])
         if call is None:
             return _say(twilio_errors.NOT_FOUND)
         fault = _fault_in_update(call, form)
@@ -119,27 +119,27 @@ class CallsApi:
             return _say(fault)
 
         if call.answered_at is None and form.get("Status"):
-            self._exchange(request).end(call, "canceled")  # A call nobody answered cannot be 'completed'.
+            self._store(request).end(call, "canceled")  # A call nobody answered cannot be 'completed'.
         elif form.get("Status") == "completed":
-            self._exchange(request).end(call, "completed")
+            self._store(request).end(call, "completed")
         return web.json_response(call.resource())
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         try:
-            return web.json_response(page_of(self._exchange(request), request.rel_url))
+            return web.json_response(page_of(self._store(request), request.rel_url))
         except (KeyError, ValueError):
             return _say(twilio_errors.BAD_PARAMETER)
 
     async def _log(self, _request: web.Request) -> web.StreamResponse:
-        return web.json_response(sorted_log(self._exchanges.values()))
+        return web.json_response(sorted_log(self._stores.values()))
 
     async def _reset(self, _request: web.Request) -> web.StreamResponse:
-        for exchange in self._exchanges.values():
-            await exchange.reset()
+        for store in self._stores.values():
+            await store.reset()
         return web.Response(status=204)
 
-    async def _fates(self, _request: web.Request) -> web.StreamResponse:
-        return web.json_response(scenarios.fate_rows())
+    async def _scenarios(self, _request: web.Request) -> web.StreamResponse:
+        return web.json_response(scenarios.scenario_rows())
 
 
 async def _form_of(request: web.Request) -> Form:
@@ -161,7 +161,7 @@ async def _nothing_here(_request: web.Request) -> web.StreamResponse:
     return _say(twilio_errors.NOT_FOUND)
 
 
-def _fault_in_update(call: Call, form: Form) -> Fault | None:
+def _fault_in_update(call: SimulatedCall, form: Form) -> Fault | None:
     """Why this update cannot be; a cancel that comes too late for a call in progress is none: it does nothing."""
     if call.is_over:
         return twilio_errors.CALL_IS_OVER

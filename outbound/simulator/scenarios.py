@@ -1,7 +1,7 @@
 """
 What becomes of a call to the simulator: whether it is taken, how that is answered, and what the phone does.
 
-Pure rules, no sockets and no clock: `exchange.py` plays them out.
+Pure rules, no sockets and no clock: `call_store.py` plays them out.
 Every time is in seconds of a life at speed 1.
 """
 
@@ -34,7 +34,7 @@ class Reply(Enum):
     OVERTAKEN = "201, after the first callback"
 
 
-class Post(Enum):
+class Callbacks(Enum):
     """What happens to the callbacks."""
 
     EACH = "each is sent as it happens"
@@ -44,7 +44,7 @@ class Post(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class Scenario:
     """
     What a number does when it is called.
 
@@ -54,7 +54,7 @@ class Fate:
         throttled: how many creates to one number get a 429 first.
     """
 
-    tells: str
+    description: str
     ends: Status | None = "completed"
     talk_s: float = STAYS_S["in-progress"]
     machine: bool = False
@@ -62,60 +62,65 @@ class Fate:
     throttled: int = 0
     reply: Reply = Reply.CREATED
     fault: Fault | None = None
-    post: Post = Post.EACH
+    callbacks: Callbacks = Callbacks.EACH
 
 
-def _refused(fault: Fault, tells: str) -> Fate:
-    return Fate(tells, ends=None, accepted=False, reply=Reply.FAULT, fault=fault)
+def _refused(fault: Fault, description: str) -> Scenario:
+    return Scenario(description, ends=None, accepted=False, reply=Reply.FAULT, fault=fault)
 
 
-ANSWERED = Fate("answers, talks a moment, hangs up: completed")
+ANSWERED = Scenario("answers, talks a moment, hangs up: completed")
 
-FATES: dict[str, Fate] = {
-    "11": Fate("rings, then busy", ends="busy"),
-    "12": Fate("nobody answers: no-answer", ends="no-answer"),
-    "13": Fate("cannot be reached: failed, and nothing rings", ends="failed"),
-    "14": Fate("a machine answers (AnsweredBy, when MachineDetection was asked for): completed", machine=True),
+SCENARIOS: dict[str, Scenario] = {
+    "11": Scenario("rings, then busy", ends="busy"),
+    "12": Scenario("nobody answers: no-answer", ends="no-answer"),
+    "13": Scenario("cannot be reached: failed, and nothing rings", ends="failed"),
+    "14": Scenario("a machine answers (AnsweredBy, when MachineDetection was asked for): completed", machine=True),
     "15": _refused(NO_SUCH_NUMBER, "refused with 400/21211, not a number"),
     "16": _refused(NO_PERMISSION, "refused with 400/21215, country not permitted"),
-    "17": Fate("429/20429 for the first two requests, then answers", throttled=2),
-    "18": Fate("HTTP 500/20500, yet the phone rings and callbacks come", reply=Reply.FAULT, fault=SERVER_ERROR),
-    "19": Fate("the response stalls, yet the phone rings and callbacks come", reply=Reply.STALLED),
-    "20": Fate("the connection drops and nothing rings", ends=None, accepted=False, reply=Reply.CUT),
-    "21": Fate("the connection drops, yet the phone rings and callbacks come", reply=Reply.CUT),
-    "22": Fate("accepted, then not one callback; only the REST API tells", post=Post.NONE),
-    "23": Fate("every callback comes after the end, last first, twice", post=Post.SHUFFLED),
+    "17": Scenario("429/20429 for the first two requests, then answers", throttled=2),
+    "18": Scenario("HTTP 500/20500, yet the phone rings and callbacks come", reply=Reply.FAULT, fault=SERVER_ERROR),
+    "19": Scenario("the response stalls, yet the phone rings and callbacks come", reply=Reply.STALLED),
+    "20": Scenario("the connection drops and nothing rings", ends=None, accepted=False, reply=Reply.CUT),
+    "21": Scenario("the connection drops, yet the phone rings and callbacks come", reply=Reply.CUT),
+    "22": Scenario("accepted, then not one callback; only the REST API tells", callbacks=Callbacks.NONE),
+    "23": Scenario("every callback comes after the end, last first, twice", callbacks=Callbacks.SHUFFLED),
     "24": _refused(SERVER_ERROR, "HTTP 500/20500 and nothing rings"),
-    "25": Fate("the first callback comes before the response", reply=Reply.OVERTAKEN),
-    "26": Fate("201 with a body that is not JSON; the phone rings and callbacks come", reply=Reply.GARBLED),
-    "27": Fate("the connection drops, the phone rings, no callback", reply=Reply.CUT, post=Post.NONE),
-    "28": Fate("answers, and the last callback is lost", post=Post.NOT_LAST),
-    "29": Fate("answers and talks for long (60 s)", talk_s=LONG_TALK_S),
+    "25": Scenario("the first callback comes before the response", reply=Reply.OVERTAKEN),
+    "26": Scenario("201 with a body that is not JSON; the phone rings and callbacks come", reply=Reply.GARBLED),
+    "27": Scenario("the connection drops, the phone rings, no callback", reply=Reply.CUT, callbacks=Callbacks.NONE),
+    "28": Scenario("answers, and the last callback is lost", callbacks=Callbacks.NOT_LAST),
+    "29": Scenario("answers and talks for long (60 s)", talk_s=LONG_TALK_S),
     "30": _refused(UNAVAILABLE, "HTTP 503/20503 and nothing rings"),
-    "31": Fate("rings until it is canceled", ends=None),
+    "31": Scenario("rings until it is canceled", ends=None),
 }
 
 
-def fate_of(to: str) -> Fate:
-    """The fate of a number: its last two digits decide."""
-    return FATES.get(to[-2:], ANSWERED)
+def scenario_of(to: str) -> Scenario:
+    """The scenario of a number: its last two digits decide."""
+    return SCENARIOS.get(to[-2:], ANSWERED)
 
 
-def fate_rows() -> list[dict[str, object]]:
+def scenario_rows() -> list[dict[str, object]]:
     """The table for people: digits, what happens, and whether a phone rings."""
-    table = {"": ANSWERED, **FATES}
+    table = {"": ANSWERED, **SCENARIOS}
     return [
-        {"digits": digits or "any other", "tells": fate.tells, "accepted": fate.accepted, "rings": rings(fate)}
-        for digits, fate in table.items()
+        {
+            "digits": digits or "any other",
+            "description": scenario.description,
+            "accepted": scenario.accepted,
+            "rings": rings(scenario),
+        }
+        for digits, scenario in table.items()
     ]
 
 
-def rings(fate: Fate) -> bool:
+def rings(scenario: Scenario) -> bool:
     """Whether somebody's phone makes a sound."""
-    return fate.accepted and fate.ends != "failed"
+    return scenario.accepted and scenario.ends != "failed"
 
 
-def life(fate: Fate, *, ring_s: int, talk_max_s: int | None = None) -> list[tuple[float, Status]]:
+def life(scenario: Scenario, *, ring_s: int, talk_max_s: int | None = None) -> list[tuple[float, Status]]:
     """
     All that happens to a queued call: after how many seconds, and what it becomes then.
 
@@ -124,16 +129,16 @@ def life(fate: Fate, *, ring_s: int, talk_max_s: int | None = None) -> list[tupl
         talk_max_s: how long anybody may talk, whole seconds (`TimeLimit`), or None for no bound.
     """
     dialed: list[tuple[float, Status]] = [(STAYS_S["queued"], "initiated")]
-    if fate.ends == "failed":
+    if scenario.ends == "failed":
         return [*dialed, (STAYS_S["initiated"], "failed")]
 
     rung = [*dialed, (STAYS_S["initiated"], "ringing")]
-    if fate.ends is None:
+    if scenario.ends is None:
         return rung
-    if fate.ends == "no-answer" or ring_s < STAYS_S["ringing"]:
+    if scenario.ends == "no-answer" or ring_s < STAYS_S["ringing"]:
         return [*rung, (min(ring_s, RINGS_OUT_S), "no-answer")]
-    if fate.ends == "busy":
+    if scenario.ends == "busy":
         return [*rung, (STAYS_S["ringing"], "busy")]
 
-    talk_s = fate.talk_s if talk_max_s is None else min(fate.talk_s, talk_max_s)
+    talk_s = scenario.talk_s if talk_max_s is None else min(scenario.talk_s, talk_max_s)
     return [*rung, (STAYS_S["ringing"], "in-progress"), (talk_s, "completed")]

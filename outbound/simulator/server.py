@@ -1,7 +1,7 @@
 """
 A carrier that rings no phones: Twilio's Calls API, simulated phones, signed callbacks.
 
-The last two digits of `To` decide what happens; `fates.py` has the table.
+The last two digits of `To` decide what happens; `scenarios.py` has the table.
 One asyncio loop does everything and a call costs one timer, so tens of thousands fit.
 It calls back to loopback addresses only, and says no phone number in its log.
 """
@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 from yarl import URL
 
-from outbound.simulator.call_store import Exchange, sorted_log
+from outbound.simulator.call_store import CallStore, sorted_log
 from outbound.simulator.callback_sender import Overrides
 from outbound.simulator.rest_api import CallsApi
 
@@ -54,10 +54,10 @@ class Simulator:
         stall_s: float = 60.0,
     ) -> None:
         tokens = {account_sid: auth_token} | dict(others or {})
-        self._exchanges = {
-            account: Exchange(account_sid=account, auth_token=token, speed=speed) for account, token in tokens.items()
+        self._stores = {
+            account: CallStore(account_sid=account, auth_token=token, speed=speed) for account, token in tokens.items()
         }
-        api = CallsApi(self._exchanges, tokens, stall_s=stall_s)
+        api = CallsApi(self._stores, tokens, stall_s=stall_s)
         # No access log: the query of a list request holds phone numbers.
         self._runner = web.AppRunner(api.app(), access_log=None, shutdown_timeout=GOODBYE_S)
 
@@ -70,17 +70,17 @@ class Simulator:
     async def stop(self) -> None:
         """Hang up everything at once; callbacks not yet sent are lost."""
         await self._runner.cleanup()
-        for exchange in self._exchanges.values():
-            await exchange.close()
+        for store in self._stores.values():
+            await store.close()
 
     async def reset(self) -> None:
         """Forget every call and every request, and send nothing more about them."""
-        for exchange in self._exchanges.values():
-            await exchange.reset()
+        for store in self._stores.values():
+            await store.reset()
 
     def entries(self) -> list[dict[str, Any]]:
         """The log: every create request of every account, oldest first."""
-        return sorted_log(self._exchanges.values())
+        return sorted_log(self._stores.values())
 
 
 async def _serve(simulator: Simulator, host: str, port: int) -> None:

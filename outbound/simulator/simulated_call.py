@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
-from outbound.simulator.callback_sender import Letter
-from outbound.simulator.scenarios import Fate, Post, Status
+from outbound.simulator.callback_sender import Callback
+from outbound.simulator.scenarios import Callbacks, Scenario, Status
 from outbound.simulator.twilio_errors import Form, callback_of, events_of, verdict_callback_of
 
 API = "2010-04-01"
@@ -24,7 +24,7 @@ ALWAYS_NULL = ("parent_call_sid", "phone_number_sid", "forwarded_from", "group_s
 
 
 @dataclass(slots=True)
-class Entry:
+class RequestLogEntry:
     """One create request as it was asked, and what came of it."""
 
     at: str
@@ -46,7 +46,7 @@ class Entry:
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class SimulatedCall:
     """
     One simulated call.
 
@@ -62,16 +62,16 @@ class Call:
     speed: float
     number: int
     form: Form
-    fate: Fate
+    scenario: Scenario
     coming: deque[tuple[float, Status]]
-    entry: Entry
+    entry: RequestLogEntry
     sid: str = field(default_factory=lambda: f"CA{uuid.uuid4().hex}")
     status: Status = "queued"
     since: dict[Status, datetime] = field(default_factory=lambda: {"queued": datetime.now(UTC)})
     timer: asyncio.TimerHandle | None = None
     told: asyncio.Event = field(default_factory=asyncio.Event)
     sequence: int = 0
-    unsent: list[Letter] = field(default_factory=list)
+    unsent: list[Callback] = field(default_factory=list)
 
     @property
     def is_over(self) -> bool:
@@ -100,27 +100,27 @@ class Call:
         if status == "ringing":
             self.entry.rang = True
 
-    def news(self) -> list[Letter]:
+    def pending_callbacks(self) -> list[Callback]:
         """The callbacks to be sent now that the status has changed, in this order."""
         event = "completed" if self.is_over else "answered" if self.status == "in-progress" else self.status
-        letters = []
+        callbacks = []
         url = callback_of(self.form)
         if url is not None and event in events_of(self.form):
-            letters.append(Letter(url, self._parameters(), str(uuid.uuid4())))
+            callbacks.append(Callback(url, self._parameters(), str(uuid.uuid4())))
             self.sequence += 1
         url = verdict_callback_of(self.form)
         if url is not None and event == "answered":  # in life some seconds later
-            letters.append(Letter(url, self._verdict(), str(uuid.uuid4())))
-        match self.fate.post:
-            case Post.NONE:
+            callbacks.append(Callback(url, self._verdict(), str(uuid.uuid4())))
+        match self.scenario.callbacks:
+            case Callbacks.NONE:
                 return []
-            case Post.NOT_LAST:
-                return [] if self.is_over else letters
-            case Post.SHUFFLED:
-                self.unsent += letters
+            case Callbacks.NOT_LAST:
+                return [] if self.is_over else callbacks
+            case Callbacks.SHUFFLED:
+                self.unsent += callbacks
                 return [late for late in reversed(self.unsent) for _ in range(2)] if self.is_over else []
-            case Post.EACH:
-                return letters
+            case Callbacks.EACH:
+                return callbacks
 
     def resource(self) -> dict[str, object]:
         """The call as the REST API shows it."""
@@ -178,7 +178,7 @@ class Call:
         return parameters
 
     def _verdict(self) -> dict[str, str]:
-        """The parameters of the callback of asynchronous machine detection, which tells no status and no number."""
+        """The parameters of the callback of asynchronous machine detection, which has no status and no number."""
         return {
             "CallSid": self.sid,
             "AccountSid": self.account_sid,
@@ -190,7 +190,7 @@ class Call:
         asked = self.form.get("MachineDetection")
         if not asked or self.answered_at is None:
             return None
-        if not self.fate.machine:
+        if not self.scenario.machine:
             return "human"
         return "machine_end_beep" if asked == "DetectMessageEnd" else "machine_start"
 

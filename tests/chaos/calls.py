@@ -17,8 +17,8 @@ log = logs.get("chaos")
 
 BUSINESSES = 5
 _LONG = ("29", "31")  # talks for a minute; rings until it is canceled
-_ODD = [digits for digits in scenarios.FATES if digits not in _LONG]
-_PLAIN = [f"{number:02}" for number in range(100) if f"{number:02}" not in scenarios.FATES]
+_ODD = [digits for digits in scenarios.SCENARIOS if digits not in _LONG]
+_PLAIN = [f"{number:02}" for number in range(100) if f"{number:02}" not in scenarios.SCENARIOS]
 _PLAIN_SHARE = 0.7
 _TWIN_SHARE = 0.03  # called a second time: the same phone under another key
 _REPEAT_SHARE = 0.03  # enqueued a second time: the same key

@@ -89,7 +89,7 @@ def _of_rings(rows: list[Any], log: list[dict[str, Any]]) -> dict[str, int]:
             row.call_sid is not None and row.call_sid not in sids for row in rows
         ),
         "ended otherwise than the phone did": sum(
-            row.call_sid is not None and row.status != scenarios.fate_of(row.to_number).ends for row in rows
+            row.call_sid is not None and row.status != scenarios.scenario_of(row.to_number).ends for row in rows
         ),
     }
 
