@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from outbound import broker
+from outbound.broker import redis_broker
 from outbound.calls import cleanup, dial, dispatch, lead
 from outbound.checks import doctor
 from outbound.config import settings
@@ -43,7 +44,7 @@ def test_under_that_line_calls_are_dialed_leads_are_made_and_what_is_odd_is_set_
 ) -> None:
     url, port = restricted
     made = broker.make(url)
-    assert isinstance(made, broker._Redis)
+    assert isinstance(made, redis_broker.RedisBroker)
     made.maintenance_chance = 1_000_000  # each time, and not once in a thousand
     monkeypatch.setattr(broker, "current", lambda: made)
     for actor in (dial.dial_call, lead.create_lead_from_call_job):

@@ -55,7 +55,7 @@ class Overrides:
 
 
 class CallbackSender:
-    """Delivers signed callbacks, over one session, no more than CONNECTIONS_MAX at once; make it where its loop runs."""
+    """Delivers signed callbacks over one session, at most CONNECTIONS_MAX at once; make it where its loop runs."""
 
     def __init__(self, auth_token: str) -> None:
         self._signer = RequestValidator(auth_token)
