@@ -278,10 +278,10 @@ ONE_SHOTS = (
 def test_only_what_stays_owns_servers_that_stay_and_only_who_nudges_needs_a_broker(
     monkeypatch: pytest.MonkeyPatch, command: str, needs: dict[str, bool]
 ) -> None:
-    def at_home(**asked: bool) -> None:
+    def prepared_environment(**asked: bool) -> None:
         raise EmbeddedError(asked)
 
-    monkeypatch.setattr(home, "at_home", at_home)
+    monkeypatch.setattr(home, "prepared_environment", prepared_environment)
     monkeypatch.setattr(logs, "set_up", lambda *_: None)  # it would write to the runner's output for ever
 
     done = CliRunner().invoke(app.app, command.split())

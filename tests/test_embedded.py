@@ -512,12 +512,12 @@ def test_no_real_phone_rings_from_an_embedded_database_unless_that_is_asked_for(
     monkeypatch.setenv("DATABASE_URL", "")  # not set
 
     refused = pytest.raises(EmbeddedError, match=r"DATABASE_URL is not set.*OUTBOUND_EMBEDDED_POSTGRES=true")
-    with refused, environment.at_home(broker=False, lasting=False):
+    with refused, environment.prepared_environment(broker=False, lasting=False):
         pass
     assert not empty_dir.exists()
 
     monkeypatch.setenv("OUTBOUND_EMBEDDED_POSTGRES", "true")
-    with environment.at_home(broker=False, lasting=False) as owned:
+    with environment.prepared_environment(broker=False, lasting=False) as owned:
         assert owned
 
 

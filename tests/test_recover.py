@@ -570,7 +570,7 @@ def test_a_run_that_broke_off_does_not_make_the_next_one_begin_later(
     lists += [made(number(1), 60, 1), made(number(1), 40, 2), made(number(2), 1, 3)]
     pieces = iter(range(2))
     monkeypatch.setattr(recover, "crash_here", lambda point: point == "recover.recorded" and next(pieces) and 1 / 0)
-    monkeypatch.setattr(recover, "_TOGETHER_MAX", 1)
+    monkeypatch.setattr(recover, "_BATCH_MAX", 1)
     with pytest.raises(ZeroDivisionError):
         recover.recover(wait=at_once)
     assert world.value("select max(dialed_at) > now() - interval '2 min' from call_log")

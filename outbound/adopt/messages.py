@@ -12,7 +12,7 @@ from outbound.adopt.batches import Run, sql
 from outbound.adopt.old_house import CannotAdopt
 
 _TIMEOUT_S = 10
-_TOGETHER_MAX = 2000  # call_sids of one statement
+_BATCH_MAX = 2000  # call_sids of one statement
 _NAMED_MAX = 50  # jobs that the report names
 _EVICTS = (
     "the old Redis drops keys when it is full, also those that are set aside:"
@@ -74,8 +74,8 @@ def call_sids(client: redis.Redis) -> list[str]:
 
 def slices(sids: Sequence[str]) -> Iterator[Sequence[str]]:
     """*sids*, so many as one statement takes."""
-    for first in range(0, len(sids), _TOGETHER_MAX):
-        yield sids[first : first + _TOGETHER_MAX]
+    for first in range(0, len(sids), _BATCH_MAX):
+        yield sids[first : first + _BATCH_MAX]
 
 
 def look(client: redis.Redis, run: Run, notes: list[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is meant by a call that somebody asks for: its numbers, its moment, its contact; or why it cannot be."""
+"""Parses and validates one requested call: its numbers, due time, key and contact."""
 
 import json
 import zoneinfo

@@ -1,4 +1,4 @@
-"""Close or take back whatever is overdue: each rule its own statement, its own transaction, its own counter."""
+"""Close or release overdue calls: each rule is one statement in its own transaction with its own counter."""
 
 from collections.abc import Callable
 from typing import Any

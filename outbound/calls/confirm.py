@@ -24,7 +24,7 @@ log = logs.get("confirm")
 
 WEB_SILENT_S = 10  # without a sign of a web process for this long, callbacks may have been lost
 _CALLS_MAX = 10_000  # per round
-_TOGETHER_MAX = 100  # reports that one statement writes down
+_BATCH_MAX = 100  # reports that one statement writes down
 _MINUTE_S = 60
 _EMPTY_PAGES_MAX = 3  # of recent calls, none of them ours: strangers', or ours are older; fetching does better then
 _EMPTY_PAGES_MANY = 15  # the same where fetching would take minutes
@@ -227,8 +227,8 @@ def _settle(waiting: dict[str, db.Row], page: Iterable[CarrierCall]) -> int:
     """Write down what a page tells of the calls that wait for an answer; return of how many it told."""
     told = [(waiting.pop(call.call_sid), call) for call in page if call.call_sid in waiting]
     reports = [(ours.id, theirs.report()) for ours, theirs in told if is_news(ours, theirs.status)]
-    for first in range(0, len(reports), _TOGETHER_MAX):
-        _record(reports[first : first + _TOGETHER_MAX])
+    for first in range(0, len(reports), _BATCH_MAX):
+        _record(reports[first : first + _BATCH_MAX])
     return len(told)
 
 

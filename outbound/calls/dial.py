@@ -1,4 +1,4 @@
-"""Ring claimed calls, each at most once, and write down what came of it."""
+"""Dial claimed calls, each at most once, and record the outcome."""
 
 import json
 import time
@@ -32,7 +32,7 @@ _SEND_S = 0.05
 _PATIENT_PUT_BACKS = 3  # a database whose commits take longer than that must not keep a call from being dialed at all
 _CARRIER_QUEUE_MAX_S = 5  # a call that waits there longer rings when nobody expects it, and outside its calling hours
 _MESSAGE_MAX = 1000  # characters of the carrier's reason that are kept
-_TOGETHER_MAX = 16  # calls of one nudge: they are begun by one commit and at the carrier together, and die together
+_BATCH_MAX = 16  # calls of one nudge: they are begun by one commit and at the carrier together, and die together
 
 
 @nudges.actor(queue_name="dial", max_retries=0)  # Dramatiq's default, 20, would ring a phone 21 times
@@ -221,5 +221,5 @@ def nudge(call_ids: Sequence[int]) -> bool:
     Should a nudge get lost, clean-up takes its claims back.
     """
     # Never shared out: where all threads are busy, claims follow what was begun, and would come in ever smaller nudges.
-    shares = [tuple(call_ids[first : first + _TOGETHER_MAX]) for first in range(0, len(call_ids), _TOGETHER_MAX)]
+    shares = [tuple(call_ids[first : first + _BATCH_MAX]) for first in range(0, len(call_ids), _BATCH_MAX)]
     return nudges.nudge_each(dial_call, shares)

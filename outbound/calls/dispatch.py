@@ -1,4 +1,4 @@
-"""Take what is due, within every limit, and nudge a worker for each."""
+"""Claim due calls within every limit, and nudge workers to dial them."""
 
 import time
 from contextlib import suppress

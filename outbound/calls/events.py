@@ -1,4 +1,4 @@
-"""Write down what the carrier says happened, in any order."""
+"""Record call events that the carrier reports, in any order."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Tell the carrier to end the calls that an operator stopped or canceled."""
+"""Ask the carrier to end calls that an operator stopped or canceled."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

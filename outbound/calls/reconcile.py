@@ -1,4 +1,4 @@
-"""Ask the carrier about calls that we are unsure of."""
+"""Look up calls in doubt at the carrier."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ sql = db.statements("calls/reconcile")
 log = logs.get("reconcile")
 
 _FEW = 8  # calls without a call_sid that are asked about one by one, two requests each
-_TOGETHER_MAX = 5000  # calls that are looked for in one list
+_BATCH_MAX = 5000  # calls that are looked for in one list
 _SPAN_S = 300  # dialed within so many seconds: a list that goes further back has too many pages
 
 Numbers = tuple[str | None, str | None]  # from, to
@@ -97,7 +97,7 @@ def _look_for_unbound(budget: Budget) -> None:
 
     What it says counts where it goes back to before the first of them was dialed; else each is asked about by itself.
     """
-    bounds = {"more_than": _FEW, "span_s": _SPAN_S, "batch_max": _TOGETHER_MAX, "relook_s": settings().relook_s}
+    bounds = {"more_than": _FEW, "span_s": _SPAN_S, "batch_max": _BATCH_MAX, "relook_s": settings().relook_s}
     calls = db.run(sql.take_unbound_calls, **bounds) if budget.pages > budget.kept else []
     for account, own in by_account(calls).items():
         with budget.account(account):

@@ -23,7 +23,7 @@ MARGIN = timedelta(minutes=10)  # before the last dial that the database knows o
 _EARLY_S, _LATE_S = 60, 120  # the carrier's clock may differ from ours by this much
 _SETTLE_MARGIN_S = 7  # on top of the carrier's timeout: to connect, and to write down
 _PASSES_MAX = 6
-_TOGETHER_MAX = 200
+_BATCH_MAX = 200
 _NAMED_MAX = 1000  # calls that the report names one by one
 _OURS = "outbound-api"
 
@@ -220,7 +220,7 @@ def _turns(calls: Sequence[CarrierCall]) -> Iterator[list[CarrierCall]]:
 
 def _batches(calls: Iterable[CarrierCall]) -> Iterator[list[CarrierCall]]:
     rest = iter(calls)
-    while batch := list(islice(rest, _TOGETHER_MAX)):
+    while batch := list(islice(rest, _BATCH_MAX)):
         yield batch
 
 

@@ -1,6 +1,5 @@
 """
-What is older than its setting allows goes: calls with what the carrier said of them, leads, registry checks, details of
-the audit.
+Deletes what is older than its setting allows: calls with their events, leads, registry checks, details of the audit.
 
 Calls are deleted and not moved to an archive: that would be the same rows, with the same phone numbers, in a table that
 nobody prunes.  Who must keep them copies them out first, to where they are allowed to be:

@@ -1,4 +1,4 @@
-"""Set a call aside that raises an error wherever it is touched, so that the others go on."""
+"""Set aside a call whose row raises an error in every statement, so that the others go on."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar

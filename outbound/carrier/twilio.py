@@ -87,7 +87,7 @@ _NOT_IN_PROGRESS = 21220  # an update of a call that is over
 
 _OPENED_KEPT = 16  # latest connections, whose quickest says how far away the carrier is
 CONNECT_S = 3  # per address: a dial that never left must be known as such before its call is closed
-_TOGETHER_S = 0.003  # answers that come within this time of each other are written down together
+_BATCH_WAIT_S = 0.003  # answers that come within this time of each other are written down together
 _CLOSE_S = 5
 IDLE_S = 1  # servers and what lies between keep an idle connection for 5 s or more
 _NOBODY = "without-an-account"  # the client wants some name and password
@@ -233,7 +233,7 @@ class Twilio:
         while waiting:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if waiting:
-                more, waiting = await asyncio.wait(waiting, timeout=_TOGETHER_S)
+                more, waiting = await asyncio.wait(waiting, timeout=_BATCH_WAIT_S)
                 done |= more
             groups.put([task.result() for task in done])
 

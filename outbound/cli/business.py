@@ -88,7 +88,7 @@ def business_set(
     _by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change what is given of a business."""
+    """Update a business; options that are not given stay as they are."""
     from outbound import names
     from outbound.rules import business
 

@@ -165,9 +165,9 @@ def assign(
         key = names.find(scope, given)
         done = assign(scope, key, window_id, who=os_user.named(by))
     keeps = "keeps to no window of its own" if window_id is None else f"keeps to window {window_id}"
-    line = f"{scope} {key} {keeps} now; {done.waited} calls that waited for a window ask anew"
+    line = f"{scope} {key} {keeps} now; {done.waited} waiting calls will be checked again"
     if not done.is_another:
-        line = f"nothing changed: {scope} {key} {keeps} already; {done.waited} calls that waited for a window ask anew"
+        line = f"nothing changed: {scope} {key} {keeps} already; {done.waited} waiting calls will be checked again"
     tell_done(
         {"scope": scope, "id": key, "window_id": window_id, "changed": done.is_another, "waited": done.waited},
         line,

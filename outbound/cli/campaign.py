@@ -1,4 +1,4 @@
-"""`outbound campaign` and `outbound ladder`: what is called for, and how often somebody is tried again."""
+"""`outbound campaign` and `outbound ladder`."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -113,7 +113,7 @@ def campaign_set(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change what is given of a campaign; what waits in the queue follows, except for its from-number."""
+    """Update a campaign; options that are not given stay. Waiting calls follow, except for their from-number."""
     given = _given(locals())
     from outbound import names
     from outbound.rules import campaign

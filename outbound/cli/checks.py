@@ -1,4 +1,4 @@
-"""`outbound doctor`, `verify`, `rollback` and `purge`: is it sound, and going back, and letting go."""
+"""`outbound doctor`, `verify`, `rollback`, `purge` and `roles`."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -17,13 +17,13 @@ def doctor(as_json: AsJson = False) -> None:
     """Look at everything that calls depend on, and say how to mend it; exit status 1 where something is broken."""
     from outbound import db
     from outbound.checks import doctor as room
-    from outbound.local.environment import at_home
+    from outbound.local.environment import prepared_environment
     from outbound.processes import service_settings
 
     logs.set_up("CRITICAL")  # what it finds is said below
     try:
         service_settings.read()
-        with at_home(broker=True, lasting=False):
+        with prepared_environment(broker=True, lasting=False):
             findings = room.examine()
             db.close()
     except config.SettingsError as wrong:

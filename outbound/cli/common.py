@@ -1,4 +1,4 @@
-"""What every operator's command shares: how it starts, what it prints on, and how it says no."""
+"""What all commands share: start-up, options and output."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -60,7 +60,7 @@ def ready(
     """
     from outbound import db
     from outbound.database import error_messages, migrations
-    from outbound.local.environment import at_home
+    from outbound.local.environment import prepared_environment
     from outbound.processes import service_settings
 
     if lasting:
@@ -70,7 +70,7 @@ def ready(
         service_settings.read()
     if as_owner:
         config.use_owner()
-    with at_home(broker=broker, lasting=lasting) as owned:
+    with prepared_environment(broker=broker, lasting=lasting) as owned:
         try:
             if check_schema:
                 migrations.require()

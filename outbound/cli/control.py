@@ -1,4 +1,4 @@
-"""What an operator stops, slows, lets go and asks about: each command is one call to one step."""
+"""`outbound pause`, `resume`, `drain`, `cancel`, `stop`, `limit`, `control`, `why` and `preview`."""
 
 from dataclasses import asdict
 from datetime import timedelta

@@ -41,7 +41,7 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
         "import": ("enqueue", "Put a file of calls in the queue.  Exit status 1 where lines were refused."),
         "enqueue": ("enqueue", "Put one call in the queue."),
     },
-    "Stop, slow and let go": {
+    "Stop and limit": {
         "pause": ("control", "Begin no new call here; those in the air go on."),
         "resume": ("control", "Let it go again, whoever paused it."),
         "drain": (

@@ -131,7 +131,7 @@ def ports_of_our_own(count: int) -> Iterator[list[int]]:
 
 @contextmanager
 def servers_of_our_own(place: Place) -> Iterator[None]:
-    """What is not configured, started in the demo's directory; see home.at_home."""
+    """What is not configured, started in the demo's directory; see home.prepared_environment."""
     os.environ["OUTBOUND_DATA_DIR"] = str(place.directory)
     config.forget()
     settings = config.settings()

@@ -1,4 +1,4 @@
-"""What a process needs when nothing is configured: embedded servers, and a made-up account for the simulator."""
+"""Completes the environment of a process: embedded servers, and an invented account for the simulator."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from outbound.processes import service_settings
 
 
 @contextmanager
-def at_home(*, broker: bool, lasting: bool) -> Iterator[bool]:
+def prepared_environment(*, broker: bool, lasting: bool) -> Iterator[bool]:
     """
     Complete the environment of this process and of its children; True where servers were started for it.
 
@@ -24,10 +24,10 @@ def at_home(*, broker: bool, lasting: bool) -> Iterator[bool]:
 
     Args:
         broker: this process sends or takes nudges; without, it gets along beside an owner that has no broker.
-        lasting: it is there to stay, and so must its servers be; see embedded.servers.
+        lasting: it is there to stay, and so must its servers be; see embedded_servers.servers.
 
     Raises:
-        config.SettingsError, embedded.EmbeddedError: say what to do.
+        config.SettingsError, embedded_servers.EmbeddedError: say what to do.
     """
     settings = config.load()
     wants_postgres, wants_broker = settings.database_url is None, broker and settings.redis_url is None
@@ -81,7 +81,7 @@ def invent_account(settings: config.Settings) -> None:
     An account for the simulator, made once per data directory, so that all our processes agree on it.
 
     Raises:
-        embedded.EmbeddedError: the data directory cannot be written.
+        embedded_servers.EmbeddedError: the data directory cannot be written.
     """
     if settings.carrier != "simulator" or (settings.twilio_account_sid and settings.has_auth_token):
         return

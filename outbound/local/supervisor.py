@@ -1,4 +1,4 @@
-"""Keep the processes of one machine running: start them, start again what dies, stop them all and lose nothing."""
+"""Supervises the processes of one machine: starts them, restarts one that dies, and stops all in order."""
 
 import errno
 import os

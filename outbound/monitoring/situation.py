@@ -1,4 +1,4 @@
-"""What is going on at this moment, and what to do about it, in sentences that one statement makes."""
+"""The situation now and what to do about it, as sentences that one statement makes."""
 
 from contextlib import suppress
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The tenants: who they are, which numbers are theirs, and what they say on the phone."""
+"""Businesses: the tenants, their from-numbers, and the TwiML or voice URL of their calls."""
 
 import zoneinfo
 from collections.abc import Callable, Sequence
@@ -63,7 +63,7 @@ def change(
     look_back_hours: int | None = None,
 ) -> list[str]:
     """
-    Change what is given of a business; numbers are added, and one that is its own already is no fault.
+    Update a business; numbers are added, and one that it has already is accepted.
 
     The account `default` is TWILIO_ACCOUNT_SID again.  Calls in the air keep the account that they were dialed with.
 

@@ -1,4 +1,4 @@
-"""When callees may be called, by the clocks at their place, and whose calls keep to it."""
+"""Calling windows: at which local times callees may be called, and which businesses and campaigns keep to them."""
 
 import zoneinfo
 from collections.abc import Iterable, Iterator, Sequence
@@ -113,7 +113,7 @@ def set_day(window_id: int, day: str, own: str | None, *, who: str) -> bool:
     """
     Give one day hours of its own: `09:00-13:00`, or `off` to close it; None makes it like its weekday again.
 
-    Calls that wait for the window ask anew.  Returns whether the day had other hours before.  Raises BadWindow.
+    Calls that wait for the window are checked again.  Returns whether the day had other hours.  Raises BadWindow.
     """
     try:
         when = _date(day)
@@ -136,7 +136,7 @@ def assign(scope: str, key: int, window_id: int | None, *, who: str, own: db.Con
     """
     From now on the calls of a business or a campaign keep to a window, or, with None, to none of its own.
 
-    A campaign's calls keep to its own and to its business's, both.  Calls that wait for a window ask anew.
+    A campaign's calls keep to its own and to its business's, both.  Calls that wait for a window are checked again.
 
     Args:
         scope: business or campaign; *key* is its id.

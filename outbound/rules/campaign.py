@@ -1,4 +1,4 @@
-"""What is called for: its numbers, words, ladder, pace and days."""
+"""Campaigns: numbers, script, retry policy, rate and dates."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -80,7 +80,7 @@ def change(
     campaign_id: int, given: Given, *, phones: Sequence[str] = (), dropped: Sequence[str] = (), who: str
 ) -> list[str]:
     """
-    Change what is given of a campaign; numbers are added, and dropped.  What was enqueued keeps its from-number.
+    Update a campaign; numbers are added and dropped.  What was enqueued keeps its from-number.
 
     Returns the columns that are another now, `phones` among them; none where all was so already.
 

@@ -1,4 +1,4 @@
-"""What is meant by a do-not-call number, a consent or a registry's answer that somebody gives; or why it cannot be."""
+"""Parses and validates one do-not-call entry, consent or registry answer."""
 
 import re
 from collections.abc import Callable

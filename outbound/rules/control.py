@@ -1,4 +1,4 @@
-"""Stop, slow and let go: everything, a business, a campaign, a from-number or one call, within one dispatch turn."""
+"""Operator controls per scope: pause, resume, drain, cancel, stop and limits; they hold from the next claim on."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""Where calls may go: countries and first digits that are allowed or closed, for everybody or for one business."""
+"""Destinations: countries and number prefixes that are allowed or closed, for all or for one business."""
 
 import re
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""How often and when somebody is tried again, and never more often than this."""
+"""Retry policies: after which outcomes, when and how often a callee is called again."""
 
 import re
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Whom nobody may call, who has agreed to be called, and what a do-not-call registry said of whom."""
+"""Do-not-call list, consent records and registry checks."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -213,7 +213,7 @@ def give_consent(
     tell: Tell = _unheard,
 ) -> bool:
     """
-    Write down that somebody agrees to be called by a business; False where their word on record is as late or later.
+    Record that a number agrees to be called by a business; False where a newer consent or revocation exists.
 
     Args:
         given_at: when; by default now.  Text is ISO 8601, without an offset by the callee's clocks where the number

@@ -20,7 +20,7 @@ from outbound.carrier import callback_tag
 from outbound.config import settings
 from outbound.monitoring import health, metrics
 from outbound.processes import systemd_notify
-from outbound.web.callback_batcher import Together
+from outbound.web.callback_batcher import CallbackBatcher
 from outbound.web.callbacks import answered_by, inbound_status, status_callback, voice_inbound
 from outbound.web.connections import Connections
 from outbound.web.presence import keep_saying_so
@@ -54,7 +54,7 @@ def app() -> Starlette:
             Route("/readyz", _Readiness()),
         ]
     )
-    doors.state.together = Together()
+    doors.state.callback_batcher = CallbackBatcher()
     doors.router.redirect_slashes = False  # such a redirect would lead to whatever host the request names
     return doors
 

@@ -1,4 +1,4 @@
-"""Reports that come at the same time are written down by one statement: a commit costs more than the rest of one."""
+"""Batches concurrent callbacks into one statement, because the commit dominates the cost of one."""
 
 import asyncio
 from contextlib import suppress
@@ -12,7 +12,7 @@ from outbound.call import Report
 from outbound.calls import events
 
 _WRITERS_MAX = 2  # one whose statement is at the database, one that reads its answer
-_TOGETHER_MAX = 64
+BATCH_MAX = 64  # callbacks of one statement
 
 
 class _Waiting(NamedTuple):
@@ -21,8 +21,8 @@ class _Waiting(NamedTuple):
     word: "asyncio.Future[str]"
 
 
-class Together:
-    """For one event loop.  Nobody waits on purpose: what came during one write is the next one."""
+class CallbackBatcher:
+    """Writes the callbacks of one event loop; those that arrive during a write form the next batch."""
 
     def __init__(self) -> None:
         self._waiting: list[_Waiting] = []
@@ -30,7 +30,7 @@ class Together:
         self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds them but weakly
 
     async def record(self, call_id: int, report: Report) -> str:
-        """See `callback.record_all`, which this is for one report."""
+        """Record one callback of a call; returns and raises what events.record_all does."""
         word: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(call_id, report, word))
         if self._writers < _WRITERS_MAX:
@@ -72,7 +72,7 @@ class Together:
         first: dict[int, _Waiting] = {}
         rest = []
         for one in self._waiting:
-            if one.call_id in first or len(first) == _TOGETHER_MAX:
+            if one.call_id in first or len(first) == BATCH_MAX:
                 rest.append(one)
             else:
                 first[one.call_id] = one

@@ -75,7 +75,7 @@ async def status_callback(request: Request) -> Response:
             if not form.get("To"):
                 raise Refused(400, "malformed", "To is missing")
             report = replace(_read_report(form), is_untagged=_must_fit(request, form["To"]))
-            return _answer(await request.app.state.together.record(_call_id(request), report))
+            return _answer(await request.app.state.callback_batcher.record(_call_id(request), report))
         except Refused as refused:
             return refused.response(request)
         except db.Unavailable:

@@ -18,7 +18,7 @@ with added as (
 select id from added;
 
 -- name: set_business(business_id, name, time_zone, default_region, voice_url, twiml, phones, carrier_account, look_back_hours)$
--- Change what is given and keep what is NULL; numbers are added, never taken away.  A voice URL replaces TwiML and
+-- Update the columns that are given and keep those that are NULL; numbers are added, never taken away.  A voice URL replaces TwiML and
 -- the other way round.  An account of '' is TWILIO_ACCOUNT_SID; calls in the air keep the one that they were dialed with.
 --
 -- Returns  the names of what is another now, or nothing where there is no such business; fails where a phone is

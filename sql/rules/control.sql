@@ -279,7 +279,7 @@ select count(*) filter (where status in ('queued', 'claimed')) as waiting,
        end;
 
 -- name: set_limits(scope, key, sets_rate, calls_per_second, sets_live_max, live_max, weight)!
--- Change what is given of a scope's limits; NULL is no limit.
+-- Update a scope's limits; NULL is no limit.
 insert into dial_control as control (scope, key, calls_per_second, live_max, weight)
 values (:scope, :key, :calls_per_second, :live_max, coalesce(:weight, 1))
 on conflict (scope, key) do update
@@ -288,7 +288,7 @@ on conflict (scope, key) do update
        weight = coalesce(:weight, control.weight);
 
 -- name: set_spend_cap(scope, key, given)!
--- Change what is given of a scope's caps, where NULL is none; set_limits has made its row of control.
+-- Update a scope's caps, where NULL is none; set_limits has made its row of control.
 insert into spend_cap as cap (scope, key, calls_per_hour, calls_per_day, minutes_per_hour, minutes_per_day)
 select :scope, :key, given.calls_per_hour, given.calls_per_day, given.minutes_per_hour, given.minutes_per_day
   from jsonb_populate_record(null::spend_cap, :given) as given

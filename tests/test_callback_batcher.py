@@ -7,7 +7,7 @@ import pytest
 
 from outbound.call import Report
 from outbound.calls import events
-from outbound.web.callback_batcher import Together
+from outbound.web.callback_batcher import CallbackBatcher
 from tests.conftest import World, until
 
 
@@ -25,7 +25,7 @@ def test_what_comes_during_one_write_is_written_by_the_next(world: World, nudges
     written: list[int] = []
 
     async def all_at_once() -> list[str]:
-        together = Together()
+        together = CallbackBatcher()
         with pytest.MonkeyPatch.context() as patch:
             record_all = events.record_all
 
@@ -47,7 +47,7 @@ def test_several_reports_of_one_call_are_all_kept_and_the_furthest_stands(world:
     story = ["ringing", "in-progress", "completed"]
 
     async def all_at_once() -> list[str]:
-        together = Together()
+        together = CallbackBatcher()
         told = [together.record(call_id, _of(call_id, word, sequence_number=n)) for n, word in enumerate(story)]
         return await asyncio.gather(*told)
 
@@ -65,7 +65,7 @@ def test_a_report_that_the_database_refuses_spoils_nobody_else_s(world: World, n
     world.do("create trigger refuses before update on call_log for each row execute function refuses()")
 
     async def all_at_once() -> list[object]:
-        together = Together()
+        together = CallbackBatcher()
         recording = [together.record(call_id, _of(call_id)) for call_id in calls]
         return list(await asyncio.gather(*recording, return_exceptions=True))
 
@@ -80,7 +80,7 @@ def test_whoever_gives_up_waiting_takes_nobody_along(world: World, nudges: list[
     calls = _calls(world, 3)
 
     async def one_leaves() -> list[str]:
-        together = Together()
+        together = CallbackBatcher()
         recording = [asyncio.create_task(together.record(call_id, _of(call_id))) for call_id in calls]
         await asyncio.sleep(0)
         recording[0].cancel()
@@ -104,7 +104,7 @@ def test_who_comes_in_the_moment_when_the_last_writers_end_has_a_writer_too(monk
                 await asyncio.sleep(0)
 
         monkeypatch.setattr("outbound.web.callback_batcher.run_in_threadpool", answered)
-        together = Together()
+        together = CallbackBatcher()
         told = []
         for call_id in (1, 2):
             told.append(asyncio.create_task(together.record(call_id, _of(call_id))))
