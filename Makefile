@@ -39,8 +39,9 @@ demo: $(RUNS)
 up: $(RUNS)
 	@$(BIN)/outbound up $(ARGS)
 
+# Without files of bytecode, each process that a test starts would compile its modules anew, and pytest all tests.
 test: $(READY)
-	$(BIN)/python -m pytest $(ARGS)
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest $(ARGS)
 
 chaos: $(READY)
 	@$(BIN)/python -m tests.chaos $(ARGS)

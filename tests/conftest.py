@@ -7,6 +7,7 @@ else the servers come out of the wheels.
 
 import itertools
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -66,6 +67,30 @@ CLAIM = {
 IN_MEMORY_MIN = 6 << 30  # bytes; three servers and their logs take less than one
 
 _numbers = itertools.count()
+
+
+_NAME_OF_A_TEST = re.compile(r"\w+_\w+_\w+")
+
+
+def _named(config: pytest.Config) -> str | None:
+    """The test, or the part of its name, that -k gives; None where it gives nothing, or an expression."""
+    name = config.option.keyword.lower()
+    return name if _NAME_OF_A_TEST.fullmatch(name) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run a test that -k names in this process, unless -n is given: three more start no sooner."""
+    if _named(config) and not any(argument.startswith("-n") for argument in config.invocation_params.args):
+        config.option.numprocesses = 0
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where -k names a test, import only the files that have the name: to import all takes 10 s."""
+    name = _named(config)
+    if name is None or not collection_path.match("test_*.py"):
+        return None
+    return name not in f"{collection_path.name} {collection_path.read_text()}".lower() or None
 
 
 @dataclass(frozen=True)
