@@ -25,7 +25,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 REQUEST_MAX = 1 << 20  # bytes: the arguments and the environment of one process
 # What commands import; none of these reads the environment when it is imported.
 LIBRARIES = (

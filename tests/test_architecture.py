@@ -10,8 +10,9 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from outbound.database import migrations
+from tests import ROOT
 from tests.conftest import World
-from tests.test_docs import ROOT, commands, missing, sections, text
+from tests.test_docs import commands, missing, sections, text
 
 PAGE = "docs/architecture.md"
 README_LINES_MAX = 130

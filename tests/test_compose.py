@@ -1,13 +1,14 @@
 """ops/compose.yaml: no password that everybody knows where real phones ring, and nobody reaches more than is needed."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-COMPOSE = Path(__file__).parent.parent / "ops" / "compose.yaml"
+from tests import ROOT
+
+COMPOSE = ROOT / "ops" / "compose.yaml"
 SECRETS = {
     "POSTGRES_PASSWORD": "pg-hush",
     "OUTBOUND_METRICS_TOKEN": "metrics-hush-0123456",

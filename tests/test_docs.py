@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -15,8 +14,8 @@ from outbound.calls import retention
 from outbound.cli.app import app
 from outbound.database import migrations, roles
 from outbound.monitoring import metrics
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent
 RUNBOOKS = ("ops/runbook.md", "ops/runbook.he.md")
 # In both languages, one file each.
 TRANSLATED = ("README", *(f"docs/{name}" for name in ("import", "performance", "rules", "running", "settings")))

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.conftest import until
 
-SCRIPT = Path(__file__).parents[1] / "ops" / "make_venv.py"
+SCRIPT = ROOT / "ops" / "make_venv.py"
 NOWHERE = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_EXTRA_INDEX_URL": ""}
 LOCK = "no-such-package==1.0 --hash=sha256:" + "0" * 64 + "\n"
 

@@ -6,7 +6,6 @@ The runbooks as an operator uses them: each command that stands in a code block,
 
 import re
 import shlex
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,11 +14,11 @@ from typer.main import get_command
 
 from outbound.cli.app import app
 from outbound.database import migrations
+from tests import ROOT
 from tests.conftest import World
 from tests.runbook import causes, commands
 from tests.test_docs import RUNBOOKS, TRANSLATED, alerts, anchor, both_runbooks, prose, sections, text
 
-ROOT = Path(__file__).parent.parent
 PROGRAMS = {
     *(
         "outbound",

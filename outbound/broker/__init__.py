@@ -182,6 +182,8 @@ class Actor(dramatiq.Actor[P, R]):
         )
         self._given: dramatiq.Broker | None = None
         _actors.append(self)
+        if current.cache_info().currsize:  # the broker was made before this actor's module was imported
+            current().declare_actor(self)
 
     @property
     def broker(self) -> dramatiq.Broker:

@@ -5,12 +5,13 @@ import subprocess
 import sys
 from typing import Any
 
+from tests import ROOT
 from tests.bench import bare_web, cpu, spy
 from tests.bench.house import House
 from tests.bench.options import Options
 from tests.bench.report import Line, Round, median
 from tests.bench.sender import STATUSES
-from tests.bench.world import ROOT, World, listens, until, world
+from tests.bench.world import World, listens, until, world
 
 _READY_S = 30
 _MOST_S = 600

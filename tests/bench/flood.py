@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests import ROOT
 from tests.bench.house import House
 from tests.bench.options import Options
 from tests.bench.report import Line, Round, median, percentile
 from tests.bench.sender import requests_of
-from tests.bench.world import ROOT, World, listens, until, world
+from tests.bench.world import World, listens, until, world
 
 _FORGED_PER_S = 300
 _MEAN_GAP_S = 0.05  # between two genuine callbacks

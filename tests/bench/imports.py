@@ -15,11 +15,12 @@ from typing import BinaryIO
 import psutil
 import psycopg
 
+from tests import ROOT
 from tests.bench import spy
 from tests.bench.house import House
 from tests.bench.options import Options
 from tests.bench.report import Line, Round, median
-from tests.bench.world import ROOT, World, world
+from tests.bench.world import World, world
 
 _LOOK_S = 0.1
 _CHUNK_BYTES = 1 << 16

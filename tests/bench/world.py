@@ -11,7 +11,6 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,11 +19,11 @@ import redis
 
 from outbound import db
 from outbound.processes.parent_death import die_with
+from tests import ROOT
 from tests.bench import cpu
 from tests.bench.house import NAMESPACE, TEMPLATE, House
 from tests.ports import free_ports
 
-ROOT = Path(__file__).parents[2]
 BUSINESSES = 5
 READY_S = 60
 _STOP_S = 60

@@ -11,10 +11,10 @@ import redis
 from outbound import broker as brokers
 from outbound.calls import dial, lead
 from outbound.config import settings
+from tests.cli.test_logs import heard
 from tests.conftest import World, until
 from tests.fuzz.inside import attack, complain, digest, place, raw
 from tests.fuzz.result import Result
-from tests.test_logs import heard
 
 _ARGS: tuple[object, ...] = (
     None,

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tests import ROOT
 from tests.guards.guards import GUARDS, Guard
 
-ROOT = Path(__file__).parents[2]
 PARTS = ("outbound", "sql", "tests", "ops", "docs", "pyproject.toml", "README.md", "README.he.md")
 TIMEOUT_S = 300  # of one test
 OUT = Console()

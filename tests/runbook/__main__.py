@@ -18,9 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from tests import old_house
+from tests import ROOT, old_house
 from tests.runbook import causes, commands
-from tests.runbook.machine import ROOT, Done, Machine, prepare, why_not
+from tests.runbook.machine import Done, Machine, prepare, why_not
 
 RUNBOOK = (ROOT / "ops" / "runbook.md").read_text()
 FIRE_S, GONE_S = 150, 150

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parent.parent.parent
+from tests import ROOT
+
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "python3", "python3-venv", "postgresql", "redis-server", "redis-tools"),
     *("prometheus", "curl", "sudo", "procps", "ca-certificates", "iproute2"),
