@@ -276,7 +276,7 @@ create table counter (
     -- The metric's label value, such as a status or an error code.
     label text not null,
     -- 0 to 7, by the writer's backend pid, so that writers seldom wait for each other.
-    slot  integer not null,
+    slot  integer not null default pg_backend_pid() % 8,
     -- Count since the row was made; of *_seconds sums, milliseconds.
     value bigint not null,
 
@@ -1476,6 +1476,9 @@ create function has_consent(business_id bigint, phone text) returns boolean stab
 
 -- How this database differs from the one that dialed last: cluster, timeline or copy. NULL: it does not.
 create function identity_fault() returns text stable;
+
+-- Whether a call belongs to a scope: account (everything), business, campaign, number or call.
+create function in_scope(call call_log, scope text, key text) returns boolean stable;
 
 -- Whether a number belongs to a forgotten person.
 create function is_forgotten(phone text) returns boolean stable;

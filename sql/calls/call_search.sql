@@ -67,8 +67,8 @@ with locked as (
      where call_log.id = locked.id and status in ('queued', 'claimed')
     returning call_log.id
 ), counted as (
-    insert into counter (name, label, slot, value)
-    select 'ended', 'canceled', pg_backend_pid() % 8, count(*) from moved having count(*) > 0
+    insert into counter (name, label, value)
+    select 'ended', 'canceled', count(*) from moved having count(*) > 0
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
 select count(*) from moved;

@@ -25,8 +25,8 @@ with overdue as (
      where call_log.id = overdue.id and status = 'claimed'
     returning call_log.id
 ), counted as (
-    insert into counter (name, label, slot, value)
-    select 'cleanup', 'claimed', pg_backend_pid() % 8, count(*) from moved having count(*) > 0
+    insert into counter (name, label, value)
+    select 'cleanup', 'claimed', count(*) from moved having count(*) > 0
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 ), done as (
     insert into duty (name) values ('claimed') on conflict (name) do update set last_success_at = now()
@@ -68,8 +68,8 @@ with overdue as (
      where call_log.id = overdue.id and call_sid is null and status in ('initiated', 'ringing', 'in-progress')
     returning call_log.id
 ), counted as (
-    insert into counter (name, label, slot, value)
-    select name, label, pg_backend_pid() % 8, (select count(*) from moved)
+    insert into counter (name, label, value)
+    select name, label, (select count(*) from moved)
       from (values ('cleanup', 'no_call_sid'), ('ended', 'failed')) as counted (name, label)
      where exists (select from moved)
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
@@ -104,8 +104,8 @@ with overdue as (
      where call_log.id = overdue.id
     returning call_log.id, call_sid, call_log.overdue_at
 ), counted as (
-    insert into counter (name, label, slot, value)
-    select 'cleanup', 'no_lead', pg_backend_pid() % 8, count(*) from renewed having count(*) > 0
+    insert into counter (name, label, value)
+    select 'cleanup', 'no_lead', count(*) from renewed having count(*) > 0
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 ), done as (
     insert into duty (name) values ('no_lead') on conflict (name) do update set last_success_at = now()

@@ -69,8 +69,8 @@ with database as materialized (
     on conflict (slot) do update set calls = dials_begun.calls + excluded.calls
     returning slot, calls
 ), counted as (
-    insert into counter (name, label, slot, value)
-    select name, label, pg_backend_pid() % 8, sum(value)
+    insert into counter (name, label, value)
+    select name, label, sum(value)
       from (select waited.*
               from begun
              cross join lateral seconds_counted('queue_wait_seconds', extract(epoch from now() - due_at)::float8)
@@ -160,20 +160,15 @@ with call as (
 ), claim as (
     select call_log.id
       from tripped
-     inner join call_log
-        on tripped.key = case tripped.scope
-                             when 'number' then from_number
-                             when 'campaign' then campaign_id::text
-                             else business_id::text
-                         end
+     inner join call_log on in_scope(call_log, tripped.scope, tripped.key)
      where status = 'claimed'
      order by call_log.id
        for update of call_log
 ), taken_back as (
     update call_log set status = 'queued', overdue_at = null from claim where call_log.id = claim.id
 ), counted as (
-    insert into counter (name, label, slot, value)
-    select counted.name, counted.label, pg_backend_pid() % 8, counted.value
+    insert into counter (name, label, value)
+    select counted.name, counted.label, counted.value
       from moved
      cross join lateral (
            select *
@@ -219,8 +214,8 @@ with call as (
      where call_log.id = call.id
     returning next
 )
-insert into counter (name, label, slot, value)
-select counted.name, counted.label, pg_backend_pid() % 8, 1
+insert into counter (name, label, value)
+select counted.name, counted.label, 1
   from moved
  cross join lateral (values ('dial', 'not_sent'), ('ended', 'canceled')) as counted (name, label)
  where counted.name = 'dial' or next = 'canceled'
@@ -228,8 +223,8 @@ on conflict (name, label, slot) do update set value = counter.value + 1;
 
 -- name: record_unsure()!
 -- No usable answer came.  The row stays as begin_dials left it: reconcile asks the carrier, nobody dials again.
-insert into counter (name, label, slot, value)
-values ('dial', 'unknown', pg_backend_pid() % 8, 1)
+insert into counter (name, label, value)
+values ('dial', 'unknown', 1)
 on conflict (name, label, slot) do update set value = counter.value + 1;
 
 -- name: slow_down(begun_at, troubles, of_account, hold_max_s, business_id)^

@@ -229,8 +229,8 @@ with scope as materialized (
            served_floor = greatest(case when dial_control.served_floor < 1e15 then dial_control.served_floor else 0 end,
                                    excluded.served_floor)
 ), counted as (
-    insert into counter (name, label, slot, value)
-    select name, label, pg_backend_pid() % 8, count(*)
+    insert into counter (name, label, value)
+    select name, label, count(*)
       from (select case when status = 'canceled' then 'refused_by_rule' else 'held' end as name, code as label
               from moved
              where code is not null
@@ -300,8 +300,8 @@ delete from dialing_stop where cause = 'broker';
 -- Moves    a row into dialing_stop, unless a dispatcher is there whose nudges get through
 -- Undo     end_broker_stop
 with counted as (
-    insert into counter (name, label, slot, value)
-    values ('broker_failure', :code, pg_backend_pid() % 8, 1)
+    insert into counter (name, label, value)
+    values ('broker_failure', :code, 1)
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
 insert into dialing_stop (cause, since, reason)

@@ -231,8 +231,8 @@ with told as materialized (
       left join moved on moved.id = told.call_id
       left join event on event.call_id = told.call_id
 ), counted as (
-    insert into counter (name, label, slot, value)
-    select name, label, pg_backend_pid() % 8, sum(value)
+    insert into counter (name, label, value)
+    select name, label, sum(value)
       from (select 'report.' || source as name, result as label, 1 as value
               from result
              where is_written

@@ -55,8 +55,8 @@ with found as (
                else 'existing'
            end as result
 ), counted as (
-    insert into counter (name, label, slot, value)
-    select 'lead', result, pg_backend_pid() % 8, 1 from result where result <> 'unread'
+    insert into counter (name, label, value)
+    select 'lead', result, 1 from result where result <> 'unread'
     on conflict (name, label, slot) do update set value = counter.value + 1
 )
 select result, (select id from lead) as lead_id, (select said from found), (select default_region from found) as region
@@ -84,14 +84,14 @@ with call as (
      where call_log.id = call.id
     returning call_log.id, lead_tries, is_last
 ), counted as (
-    insert into counter (name, label, slot, value)
-    select 'lead', 'no_phone', pg_backend_pid() % 8, 1 from moved where is_last
+    insert into counter (name, label, value)
+    select 'lead', 'no_phone', 1 from moved where is_last
     on conflict (name, label, slot) do update set value = counter.value + 1
 )
 select id, lead_tries, is_last as is_given_up from moved;
 
 -- name: count_set_aside()!
 -- A message without a call_sid was set aside.
-insert into counter (name, label, slot, value)
-values ('lead', 'set_aside', pg_backend_pid() % 8, 1)
+insert into counter (name, label, value)
+values ('lead', 'set_aside', 1)
 on conflict (name, label, slot) do update set value = counter.value + 1;

@@ -132,8 +132,8 @@ with call as (
      where call_log.id = call.id
     returning call_log.status, error_code, call.status <> call_log.status as is_news
 ), counted as (
-    insert into counter (name, label, slot, value)
-    select counted.name, counted.label, pg_backend_pid() % 8, 1
+    insert into counter (name, label, value)
+    select counted.name, counted.label, 1
       from moved
      cross join lateral (values ('ended', moved.status), ('reconcile', moved.error_code)) as counted (name, label)
      where is_news
@@ -165,8 +165,8 @@ with call as (
      where call_log.id = call.id
     returning call.status as was
 )
-insert into counter (name, label, slot, value)
-select counted.name, counted.label, pg_backend_pid() % 8, 1
+insert into counter (name, label, value)
+select counted.name, counted.label, 1
   from moved
  cross join lateral (values ('ended', 'failed'), ('reconcile', 'several_candidates')) as counted (name, label)
  where was <> 'failed'

@@ -174,8 +174,8 @@ with told as materialized (
     on conflict do nothing
     returning id, call_sid
 ), counted as (
-    insert into counter (name, label, slot, value)
-    select 'ended', 'failed', pg_backend_pid() % 8, count(*) from held having count(*) > 0
+    insert into counter (name, label, value)
+    select 'ended', 'failed', count(*) from held having count(*) > 0
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
 select told.call_sid,

@@ -45,8 +45,8 @@ with past as (
     union all
     select id from doomed where :apart and delete_call(id)
 ), counted as (
-    insert into counter (name, label, slot, value)
-    select 'retention', 'calls', pg_backend_pid() % 8, count(*) from calls having count(*) > 0
+    insert into counter (name, label, value)
+    select 'retention', 'calls', count(*) from calls having count(*) > 0
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
 select (select count(*) from calls) as calls, (select count(*) from events) as events;
@@ -72,8 +72,8 @@ with past as (
 ), deleted as (
     delete from leads using doomed where leads.id = doomed.id returning leads.id
 ), counted as (
-    insert into counter (name, label, slot, value)
-    select 'retention', 'leads', pg_backend_pid() % 8, count(*) from deleted having count(*) > 0
+    insert into counter (name, label, value)
+    select 'retention', 'leads', count(*) from deleted having count(*) > 0
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
 select count(*) from deleted;
@@ -99,8 +99,8 @@ with past as (
      where phone_key(registry_check.phone) = doomed.telephone
     returning registry_check.phone
 ), counted as (
-    insert into counter (name, label, slot, value)
-    select 'retention', 'registry', pg_backend_pid() % 8, count(*) from deleted having count(*) > 0
+    insert into counter (name, label, value)
+    select 'retention', 'registry', count(*) from deleted having count(*) > 0
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
 select count(*) from deleted;
@@ -115,8 +115,8 @@ select count(*) from deleted;
 with erased as (
     select audit_erase_old(:who, :keep_days, :batch_max) as entries
 ), counted as (
-    insert into counter (name, label, slot, value)
-    select 'retention', 'audit', pg_backend_pid() % 8, entries from erased where entries > 0
+    insert into counter (name, label, value)
+    select 'retention', 'audit', entries from erased where entries > 0
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
 select entries from erased;
@@ -156,8 +156,8 @@ with past as (
      where batch.id = old.id and not exists (select from batch_reached where batch_id = old.id)
     returning batch.id
 ), counted as (
-    insert into counter (name, label, slot, value)
-    select 'retention', 'batches', pg_backend_pid() % 8, count(*) from deleted having count(*) > 0
+    insert into counter (name, label, value)
+    select 'retention', 'batches', count(*) from deleted having count(*) > 0
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
 select (select count(*) from forgot) + (select count(*) from deleted);

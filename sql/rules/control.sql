@@ -43,12 +43,7 @@ with paused as (
     select id
       from call_log
      where status = 'claimed'
-       and case :scope
-               when 'account' then true
-               when 'business' then business_id::text = :key
-               when 'campaign' then campaign_id::text = :key
-               when 'number' then from_number = :key
-           end
+       and in_scope(call_log, :scope, :key)
      order by id
        for update
 ), taken_back as (
@@ -171,12 +166,7 @@ with waiting as (
        from call_log
       where (status = 'claimed' or status = 'queued' and paused_at is not null)
         and id <= :id_max
-        and case :scope
-                when 'account' then true
-                when 'business' then business_id::text = :key
-                when 'campaign' then campaign_id::text = :key
-                when 'number' then from_number = :key
-            end
+        and in_scope(call_log, :scope, :key)
       limit :batch_max)
     union all
     select id from call_log where :scope = 'call' and id = :id
@@ -199,8 +189,8 @@ with waiting as (
      where id = any(array(select id from locked)) and status in ('queued', 'claimed')
     returning id
 ), counted as (
-    insert into counter (name, label, slot, value)
-    select 'ended', 'canceled', pg_backend_pid() % 8, count(*) from moved having count(*) > 0
+    insert into counter (name, label, value)
+    select 'ended', 'canceled', count(*) from moved having count(*) > 0
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
 select count(*) from moved;
@@ -217,13 +207,7 @@ with live as (
      where status in ('initiated', 'ringing', 'in-progress')
        and (:hang_up = 'completed' or status <> 'in-progress')
        and direction = 'outbound'
-       and case :scope
-               when 'account' then true
-               when 'business' then business_id::text = :key
-               when 'campaign' then campaign_id::text = :key
-               when 'number' then from_number = :key
-               when 'call' then id::text = :key
-           end
+       and in_scope(call_log, :scope, :key)
      order by id
        for update
 ), moved as (
@@ -248,35 +232,21 @@ select count(*)
   from call_log
  where status in ('claimed', 'initiated', 'ringing', 'in-progress')
    and direction = 'outbound'
-   and case :scope
-           when 'account' then true
-           when 'business' then business_id::text = :key
-           when 'campaign' then campaign_id::text = :key
-           when 'number' then from_number = :key
-           when 'call' then id::text = :key
-       end;
+   and in_scope(call_log, :scope, :key);
 
 -- name: count_to_cancel(scope, key, id)^
 -- Returns  how many calls of this scope wait, ring or are being dialed, and are talked in
 select count(*) filter (where status in ('queued', 'claimed')) as waiting,
        count(*) filter (where status in ('initiated', 'ringing')) as ringing,
        count(*) filter (where status = 'in-progress') as talking
-  from (select status, id, business_id, campaign_id, from_number
+  from (select status
           from call_log
          where :scope <> 'call'
            and status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')
            and direction = 'outbound'
+           and in_scope(call_log, :scope, :key)
         union all
-        select status, id, business_id, campaign_id, from_number
-          from call_log
-         where :scope = 'call' and id = :id) as call
- where case :scope
-           when 'account' then true
-           when 'business' then business_id::text = :key
-           when 'campaign' then campaign_id::text = :key
-           when 'number' then from_number = :key
-           when 'call' then true
-       end;
+        select status from call_log where :scope = 'call' and id = :id) as call;
 
 -- name: set_limits(scope, key, sets_rate, calls_per_second, sets_live_max, live_max, weight)!
 -- Update a scope's limits; NULL is no limit.

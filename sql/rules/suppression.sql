@@ -57,8 +57,8 @@ with entry as (
      where call_log.id = waiting.id and status in ('queued', 'claimed')
     returning call_log.id
 ), counted as (
-    insert into counter (name, label, slot, value)
-    select name, label, pg_backend_pid() % 8, calls
+    insert into counter (name, label, value)
+    select name, label, calls
       from (select count(*) as calls from moved) as ended
      cross join (values ('ended', 'canceled'), ('refused_by_rule', 'suppressed')) as news (name, label)
      where calls > 0
