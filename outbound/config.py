@@ -21,7 +21,9 @@ WORKER_SILENT_S = 10  # and one that was not heard of for this long gets no more
 SCHEDULER_SILENT_S = 60  # a scheduler that did no duty for this long is dead: its rules run every 10 s at most
 PACE_LATE_S = 0.15  # a paced call that is begun later goes back: pace_tokens in SQL allows 0.25 s until it is sent
 RETENTION_DAYS_MAX = 36_500
-RETENTION_DAYS_MIN = 8  # a ladder's cap looks back a week, and a late word of the carrier must still find its call
+RETENTION_DAYS_MIN = (
+    8  # a retry policy's caps count the last 7 days, and the carrier's late report must still find its call
+)
 LOOKS_MIN = 2  # the carrier's lists lag behind: absence is believed when it was seen twice, some seconds apart
 CONFIRM_S = 45  # the carrier is asked about a live call this often: twice, should one round fail, within two minutes
 LOOPBACK = ("127.0.0.1", "::1", "localhost")

@@ -1,4 +1,4 @@
-"""What an operator calls a thing: a business, campaign, ladder or window by name, a call by CA…, key or number."""
+"""What an operator calls a thing: a business, campaign or window by name, a call by CA…, key or number."""
 
 from typing import Literal
 
@@ -8,11 +8,11 @@ from outbound.formats import phone_numbers, plain_text
 
 sql = db.statements("names")
 
-Kind = Literal["business", "campaign", "ladder", "window"]
+Kind = Literal["business", "campaign", "window"]
 
 ID_MAX = 2**63 - 1  # a bigint has no more
 LISTED_MAX = 8  # candidates that an error names
-_PLURAL = {"business": "businesses", "campaign": "campaigns", "ladder": "ladders", "window": "windows"}
+_PLURAL = {"business": "businesses", "campaign": "campaigns", "window": "windows"}
 _WAYS = ("id", "sid", "key", "number")  # to write a call: `key:812` is no id
 
 

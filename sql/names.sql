@@ -1,4 +1,4 @@
--- names.sql: what an operator calls a business, campaign, ladder, window or call.  Read by outbound/names.py alone.
+-- names.sql: what an operator calls a business, campaign, window or call.  Read by outbound/names.py alone.
 -- Who sees no phone number may ask too: what holds numbers is asked for apart.
 
 -- name: find_named(kind, id, name, business_id)
@@ -11,11 +11,6 @@ with thing (kind, id, name, business_id, about) as (
     union all
     select 'campaign', campaign.id, campaign.name, business_id, 'of business ' || business_id || ' ' || business.name
       from campaign
-     inner join business on business.id = business_id
-    union all
-    select 'ladder', retry_ladder.id, retry_ladder.name, business_id,
-           'of business ' || business_id || ' ' || business.name
-      from retry_ladder
      inner join business on business.id = business_id
     union all
     select 'window', id, name, null, '' from calling_window

@@ -57,8 +57,8 @@ def retry(call_id: int, *, at: datetime | str | None = None, reason: str | None 
     Put a new call to the same telephone in the queue, in place of one that has ended; asked twice, it is one call.
 
     It is a call like any other: do-not-call list, consents, calling hours, destinations and caps hold for it, and its
-    ladder begins anew.  It is of no batch: a batch reaches a telephone once, and another import of it goes on to find
-    this one reached.
+    retry policy begins anew.  It is of no batch: a batch reaches a telephone once, and another import of it goes on to
+    find this one reached.
 
     Args:
         at: not before this moment, as of `reschedule`; by default at once.

@@ -51,7 +51,7 @@ class Timeline:
         call: its columns; without numbers and words where the database role may not see them.
         zone, zone_is: the IANA name of the callee's time zone where it is known, else the business's; and whose it is.
         entries: what happened, in the order of time.
-        attempts: of the ladder, as rows of the statement; itself among them.
+        attempts: of the retry policy, as rows of the statement; itself among them.
         again_id, again_for_id: the call that an operator had made in its place, and the one it was made for.
         hung_up: who hung up and why, in a sentence; None while it is not over.
     """
@@ -113,7 +113,7 @@ def _enqueued(call: dict[str, Any], imported: tuple[str | None, str | None]) -> 
         return Entry(
             call["created_at"],
             f"put in the queue as attempt {call['attempt']}",
-            by=f"the ladder, after {_before(call)}",
+            by=f"the retry policy, after {_before(call)}",
         )
     if who is not None:
         return Entry(call["created_at"], f"put in the queue from {file}" if file else "put in the queue", by=who)

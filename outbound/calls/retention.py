@@ -112,7 +112,7 @@ def _batch(keep_days: int) -> Deleted:
 def _refuse_unfit(keep_days: int) -> None:
     if keep_days < RETENTION_DAYS_MIN:
         raise KeptTooShortly(
-            f"calls of the last {RETENTION_DAYS_MIN} days are needed for the caps of retry ladders: "
+            f"calls of the last {RETENTION_DAYS_MIN} days are needed for the caps of retry policies: "
             f"give {RETENTION_DAYS_MIN} or more"
         )
     if keep_days > RETENTION_DAYS_MAX:

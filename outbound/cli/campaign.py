@@ -1,4 +1,4 @@
-"""`outbound campaign` and `outbound ladder`."""
+"""`outbound campaign` and `outbound retry-policy`."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,18 +15,20 @@ from outbound.printing import Table, cell, out, say, tell_added, tell_changed, t
 if TYPE_CHECKING:
     from outbound.rules.campaign import Given
 
-campaign_app = typer.Typer(no_args_is_help=True, help="What is called for: numbers, words, ladder, pace and days.")
-ladder_app = typer.Typer(no_args_is_help=True, help="How often and when somebody is tried again.")
+campaign_app = typer.Typer(
+    no_args_is_help=True, help="What is called for: numbers, words, retry policy, pace and days."
+)
+retry_policy_app = typer.Typer(no_args_is_help=True, help="How often and when somebody is tried again.")
 commands = typer.Typer()
 commands.add_typer(campaign_app, name="campaign")
-commands.add_typer(ladder_app, name="ladder")
+commands.add_typer(retry_policy_app, name="retry-policy")
 
 CampaignId = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="Its name or id in `outbound campaign list`.")]
 Name = Annotated[str | None, typer.Option(help="What people call it.")]
 VoiceUrl = Annotated[str | None, typer.Option(help="Where the carrier asks what a call plays; else the business's.")]
 Twiml = Annotated[str | None, typer.Option(help="What a call plays, as TwiML; {{field}} is the contact's.")]
 Numbers = Annotated[list[str] | None, typer.Option("--number", help="A number that calls; may be repeated.")]
-Ladder = Annotated[str | None, typer.Option(help="The name or id of one in `outbound ladder list`.")]
+RetryPolicy = Annotated[str | None, typer.Option(help="The name or id of one in `outbound retry-policy list`.")]
 LocalPresence = Annotated[
     bool | None,
     typer.Option("--local-presence/--no-local-presence", help="Call from the nearest of the numbers."),
@@ -50,7 +52,7 @@ Starts = Annotated[str | None, typer.Option(help="Not before this moment, like 2
 Ends = Annotated[str | None, typer.Option(help="Nobody is called from this moment on.")]
 
 _CLEARABLE = (
-    *("voice_url", "twiml", "ladder", "machine_detection", "registry_max_age_days", "time_limit_s"),
+    *("voice_url", "twiml", "retry_policy", "machine_detection", "registry_max_age_days", "time_limit_s"),
     *("calls_per_second", "live_max", "priority", "starts", "ends"),
 )
 
@@ -62,7 +64,7 @@ def campaign_add(
     voice_url: VoiceUrl = None,
     twiml: Twiml = None,
     number: Numbers = None,
-    ladder: Ladder = None,
+    retry_policy: RetryPolicy = None,
     local_presence: LocalPresence = None,
     machine_detection: MachineDetection = None,
     consent_required: ConsentRequired = None,
@@ -96,7 +98,7 @@ def campaign_set(
     twiml: Twiml = None,
     number: Numbers = None,
     drop_number: Annotated[list[str] | None, typer.Option(help="A number that calls no more; may be repeated.")] = None,
-    ladder: Ladder = None,
+    retry_policy: RetryPolicy = None,
     local_presence: LocalPresence = None,
     machine_detection: MachineDetection = None,
     consent_required: ConsentRequired = None,
@@ -156,12 +158,12 @@ def campaign_list(as_json: AsJson = False) -> None:
 
 
 def _pace(row: Any) -> list[str]:
-    """What holds of a campaign's pace; the retry ladder last."""
+    """What holds of a campaign's pace; the retry policy last."""
     parts = (
         f"{row.calls_per_second:g} a second" if row.calls_per_second is not None else "",
         f"{row.live_max} at once" if row.live_max is not None else "",
         f"priority {row.weight:g}" if row.weight != 1 else "",
-        f"ladder {row.ladder}" if row.ladder else "",
+        f"retry policy {row.retry_policy}" if row.retry_policy else "",
     )
     return [part for part in parts if part]
 
@@ -217,8 +219,8 @@ def campaign_results(
     out.print(table)
 
 
-@ladder_app.command("add")
-def ladder_add(
+@retry_policy_app.command("add")
+def retry_policy_add(
     business: BusinessOption,
     name: Annotated[str, typer.Option(help="What people call it.")],
     steps: Annotated[str, typer.Option(help="Like `busy: 5m, 30m; no-answer: 2h, next day; failed: none`.")],
@@ -228,7 +230,7 @@ def ladder_add(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a ladder and print its id."""
+    """Add a retry policy and print its id."""
     from outbound import names
     from outbound.rules import retry_policy
 
@@ -242,32 +244,33 @@ def ladder_add(
             is_default=default,
             who=os_user.named(by),
         )
-    tell_added("ladder", {"id": added, "name": name}, as_json=as_json)
+    tell_added("retry policy", {"id": added, "name": name}, as_json=as_json)
 
 
-@ladder_app.command("use")
-def ladder_use(
+@retry_policy_app.command("use")
+def retry_policy_use(
     business: BusinessOption,
     name: Annotated[str | None, typer.Argument(help="One of the business's; without one, none.")] = None,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give a business's calls that have no other ladder this one, or none."""
+    """Give a business's calls that have no other retry policy this one, or none."""
     from outbound import names
     from outbound.rules import retry_policy
 
     with ready():
         found = names.find("business", business)
         is_another = retry_policy.use(found, name, who=os_user.named(by))
-    line = f"business {found} has the ladder {name} now" if name else f"business {found} has no ladder now"
+    policy = f"the retry policy {name}" if name else "no retry policy"
+    line = f"business {found} has {policy} now"
     if not is_another:
-        line = f"nothing changed: business {found} has {f'the ladder {name}' if name else 'no ladder'} already"
-    tell_done({"business_id": found, "ladder": name, "changed": is_another}, line, as_json=as_json)
+        line = f"nothing changed: business {found} has {policy} already"
+    tell_done({"business_id": found, "retry_policy": name, "changed": is_another}, line, as_json=as_json)
 
 
-@ladder_app.command("list")
-def ladder_list(as_json: AsJson = False) -> None:
-    """Show the ladders."""
+@retry_policy_app.command("list")
+def retry_policy_list(as_json: AsJson = False) -> None:
+    """Show the retry policies."""
     from outbound.rules import retry_policy
 
     with ready():

@@ -60,8 +60,8 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Who calls, and what for": {
         "business": ("business", "The tenants."),
-        "campaign": ("campaign", "What is called for: numbers, words, ladder, pace and days."),
-        "ladder": ("campaign", "How often and when somebody is tried again."),
+        "campaign": ("campaign", "What is called for: numbers, words, retry policy, pace and days."),
+        "retry-policy": ("campaign", "How often and when somebody is tried again."),
     },
     "Whom, where and when": {
         "suppress": ("suppression", "Whom nobody may call."),

@@ -15,7 +15,12 @@ NAME_MAX = 100  # characters
 NUMBERS_MAX = 1000
 MACHINE_DETECTIONS = ("Enable", "DetectMessageEnd")
 
-_COLUMNS = {"ladder": "ladder_id", "priority": "weight", "starts": "starts_at", "ends": "ends_at"}  # of other names
+_COLUMNS = {
+    "retry_policy": "ladder_id",
+    "priority": "weight",
+    "starts": "starts_at",
+    "ends": "ends_at",
+}  # of other names
 
 
 class BadCampaign(UserError):
@@ -27,7 +32,7 @@ class Given(TypedDict, total=False):
     What is given of a campaign; None takes a thing away again.
 
     voice_url, twiml: what its calls play; one of them, or neither, and they play what the business's do.
-    ladder: the name of one of the business's; without one, the business's own default counts.
+    retry_policy: the name of one of the business's; without one, the business's own default counts.
     local_presence: call from the number that is nearest to the callee's.
     machine_detection: `Enable`, or `DetectMessageEnd`, which waits for the end of the greeting.
     consent_required: only who has given consent is called.
@@ -41,7 +46,7 @@ class Given(TypedDict, total=False):
     name: str
     voice_url: str | None
     twiml: str | None
-    ladder: str | None
+    retry_policy: str | None
     local_presence: bool
     machine_detection: str | None
     consent_required: bool
@@ -143,11 +148,13 @@ def _checked(
     faults += _plain_faults(given)
     if "priority" in given:
         values["weight"] = given["priority"] or 1
-    ladder = given.get("ladder")
-    if ladder:
-        values["ladder_id"] = db.run(sql.find_ladder, business_id=business.id, name=ladder)
+    retry_policy = given.get("retry_policy")
+    if retry_policy:
+        values["ladder_id"] = db.run(sql.find_retry_policy, business_id=business.id, name=retry_policy)
         if values["ladder_id"] is None:
-            faults.append(f"business {business.id} has no ladder named {ladder}: see `outbound ladder list`")
+            faults.append(
+                f"business {business.id} has no retry policy named {retry_policy}: see `outbound retry-policy list`"
+            )
     starts, ends = _moments(given, business, campaign, faults)
     for name, moment in (("starts", starts), ("ends", ends)):
         if name in given:

@@ -11,7 +11,7 @@ sql = db.statements("rules/retry_policy")
 
 EXAMPLE = "busy: 5m, 30m; no-answer: 2h, next day; failed: none"
 OUTCOMES = ("busy", "no-answer", "failed")
-STEPS_MAX = 20  # of one ladder
+STEPS_MAX = 20  # of one retry policy
 ATTEMPTS_MAX = 100  # of one callee, in a day or a week: a bound against slips, not a recommendation
 NAME_MAX = 100  # characters
 WAIT_MIN, WAIT_MAX = timedelta(minutes=1), timedelta(days=30)
@@ -20,8 +20,8 @@ _WAIT = re.compile(r"(\d{1,6})\s*([mhd])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
-class BadLadder(UserError):
-    """What was given of a ladder is wrong; the message says what, and nothing was changed."""
+class BadRetryPolicy(UserError):
+    """What was given of a retry policy is wrong; the message says what, and nothing was changed."""
 
 
 class Step(NamedTuple):
@@ -43,21 +43,21 @@ def add(
     who: str,
 ) -> int:
     """
-    Add a ladder and return its id.
+    Add a retry policy and return its id.
 
     Args:
         steps: `busy: 5m, 30m; no-answer: 2h, next day; failed: none`.  What is not named is not tried again.
         per_day, per_week: how often one callee of the business may be dialed within 24 hours and within 7 days, over
-            all of its campaigns, 1 to 100; there is no ladder without them.
-        is_default: calls of no campaign, and of campaigns that have no ladder of their own, take this one.
+            all of its campaigns, 1 to 100; there is no retry policy without them.
+        is_default: calls of no campaign, and of campaigns that have no retry policy of their own, take this one.
         who: whose word this is, for `audit`.
 
     Raises:
-        BadLadder: names everything that is wrong at once.
+        BadRetryPolicy: names everything that is wrong at once.
     """
     read_steps, faults = _read(steps)
     if not (name.strip() and name.isprintable() and len(name) <= NAME_MAX):
-        faults.insert(0, f"a ladder needs a name, in one line of {NAME_MAX} characters at most")
+        faults.insert(0, f"a retry policy needs a name, in one line of {NAME_MAX} characters at most")
     faults += [
         f"say how often one callee may be dialed per {period}: 1 to {ATTEMPTS_MAX}"
         for period, cap in (("day", per_day), ("week", per_week))
@@ -66,11 +66,11 @@ def add(
     if per_day is not None and per_week is not None and per_week < per_day:
         faults.append("the cap per week is lower than the one per day")
     if faults:
-        raise BadLadder("; ".join(faults))
+        raise BadRetryPolicy("; ".join(faults))
     details = {"business": business_id, "name": name, "steps": steps, "per_day": per_day, "per_week": per_week}
     try:
         added = db.run(
-            sql.add_ladder,
+            sql.add_retry_policy,
             business_id=business_id,
             name=name,
             per_day=per_day,
@@ -83,19 +83,29 @@ def add(
             details=db.json(details | {"is_default": is_default}),
         )
     except db.Conflict:
-        raise BadLadder(f"the business has a ladder named {name} already: give another name") from None
+        raise BadRetryPolicy(f"the business has a retry policy named {name} already: give another name") from None
     if added is None:
-        raise BadLadder(f"there is no business {business_id}: see `outbound business list`")
+        raise BadRetryPolicy(f"there is no business {business_id}: see `outbound business list`")
     return int(added)
 
 
 def use(business_id: int, name: str | None, *, who: str) -> bool:
-    """Let a business's calls that have no other ladder take this one, or none; was it another?  Raises BadLadder."""
-    is_another = db.run(sql.use_ladder, business_id=_id(business_id), name=name, who=who)
+    """
+    Give a business's calls that have no other retry policy this one, or none.
+
+    Returns:
+        Whether it is another than before.
+
+    Raises:
+        BadRetryPolicy: there is no such business, or it has no such retry policy.
+    """
+    is_another = db.run(sql.use_retry_policy, business_id=_id(business_id), name=name, who=who)
     if is_another is None and not db.run(sql.is_business, business_id=_id(business_id)):
-        raise BadLadder(f"there is no business {business_id}: see `outbound business list`")
+        raise BadRetryPolicy(f"there is no business {business_id}: see `outbound business list`")
     if is_another is None:
-        raise BadLadder(f"business {business_id} has no ladder {name or ''}: see `outbound ladder list`")
+        raise BadRetryPolicy(
+            f"business {business_id} has no retry policy {name or ''}: see `outbound retry-policy list`"
+        )
     return bool(is_another)
 
 
@@ -105,14 +115,14 @@ def _id(value: int) -> int:
 
 
 def every() -> list[db.Row]:
-    """All ladders, business by business."""
-    return list(db.run(sql.list_ladders))
+    """All retry policies, business by business."""
+    return list(db.run(sql.list_retry_policies))
 
 
-def written(ladder: db.Row) -> str:
+def written(policy: db.Row) -> str:
     """The steps of a row of `every`, as `add` reads them."""
     waits: dict[str, list[str]] = {}
-    for outcome, seconds in zip(ladder.outcomes, ladder.waits_s, strict=True):
+    for outcome, seconds in zip(policy.outcomes, policy.waits_s, strict=True):
         unit = next(unit for unit in "dhm" if seconds % _UNITS[unit].total_seconds() == 0)
         waits.setdefault(outcome, []).append(f"{seconds // int(_UNITS[unit].total_seconds())}{unit}")
     return "; ".join(f"{outcome}: {', '.join(waits.get(outcome, ['none']))}" for outcome in OUTCOMES)
@@ -137,9 +147,9 @@ def _read(text: str) -> tuple[list[Step], list[str]]:
         words = [] if waits == "none" else waits.split(",")
         steps += [Step(outcome, place, _wait(word.strip())) for place, word in enumerate(words, start=1)]
     if not named and not faults:
-        faults.append(f"a ladder needs steps: write `{EXAMPLE}`")
+        faults.append(f"a retry policy needs steps: write `{EXAMPLE}`")
     if len(steps) > STEPS_MAX:
-        faults.append(f"a ladder has at most {STEPS_MAX} steps, and this has {len(steps)}")
+        faults.append(f"a retry policy has at most {STEPS_MAX} steps, and this has {len(steps)}")
     else:
         faults += [
             f"wait {step.step} of {step.outcome} must be like 5m, 2h, 3d or next day, from 1m to 30d"

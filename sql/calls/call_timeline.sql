@@ -54,7 +54,7 @@ select id, source, payload
  limit 500;
 
 -- name: attempts(call_id)
--- Returns  all attempts of the ladder that this call is one of, itself too
+-- Returns  all attempts of the retry policy that this call is one of, itself too
 select kin.id, kin.attempt, kin.status, kin.due_at, kin.dialed_at, kin.ended_at, kin.error_code, kin.answered_by
   from call_log as own
  inner join call_log as kin

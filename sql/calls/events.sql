@@ -15,7 +15,7 @@
 --          claimed -> queued, and held, where a callback speaks of a call that was never dialed here: the carrier is
 --          asked first (reconcile.sql).
 --          A word that no carrier may say of its call (an unknown one, or one of our queue) counts as `initiated`.
---          (nothing) -> queued: the next attempt of the ladder that the campaign has, or else the business, where the
+--          (nothing) -> queued: the next attempt of the retry policy of the campaign, or else of the business, where the
 --          carrier says that the call ended busy, unanswered or failed.  What we closed ourselves gets none; nor does
 --          a callee whom another live call has by now.  A key of its own makes each attempt once.
 --          A callback that is repeated changes nothing.
@@ -161,7 +161,7 @@ with told as materialized (
      where call_log.id = news.id
     returning call_log.*, is_news, is_strange, source, was
 ), next_attempt as (
-    -- The n-th end of its kind takes the n-th wait of the ladder; past the last one nobody is tried again.
+    -- The n-th end of its kind takes the n-th wait of the retry policy; past the last one nobody is tried again.
     insert into call_log (business_id, campaign_id, direction, status, from_number, to_number, due_at, attempt,
                           retry_of, contact, time_zone, idempotency_key, batch_id)
     select moved.business_id, moved.campaign_id, 'outbound', 'queued', next.from_number, moved.to_number, now() + wait,

@@ -3,8 +3,8 @@
 -- name: delete_ended_calls(keep_days, batch_max, apart)^
 -- Delete the calls that ended longest ago, with their events.  Leads stay.
 --
--- Kept are: what has a deadline (a lead that is not made yet, an end that is in doubt); a call of a retry ladder as long
--- as one of its attempts is not over and old, since the ladder counts them; and the first attempt until the others,
+-- Kept are: what has a deadline (a lead that is not made yet, an end that is in doubt); a call of a retry policy as long
+-- as one of its attempts is not over and old, since the retry policy counts them; and the first attempt until the others,
 -- which point to it, are gone.  The carrier says when a call ended; that it is old, our own clock must say too.
 --
 -- `apart` is false, or true where the statement raised: each call is deleted by itself then, and one that cannot be

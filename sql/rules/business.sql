@@ -70,7 +70,7 @@ select business.id, name, time_zone, default_region, look_back_hours, carrier_ac
 -- name: show_business(business_id)^
 -- Returns  a business without what not every role may see, or nothing
 select business.id, business.name, business.time_zone, business.default_region, business.created_at,
-       business.look_back_hours, retry_ladder.name as ladder, calling_window.name as window_name
+       business.look_back_hours, retry_ladder.name as retry_policy, calling_window.name as window_name
   from business
   left join retry_ladder on retry_ladder.id = business.ladder_id
   left join calling_window on calling_window.id = business.window_id

@@ -1,4 +1,4 @@
--- campaign.sql: what is called for: its numbers, words, ladder, pace and days.  Read by outbound/rules/campaign.py alone.
+-- campaign.sql: numbers, text, retry policy, rate and dates of campaigns.  Read by outbound/rules/campaign.py alone.
 
 -- name: add_campaign(business_id, given, phones, who)$
 -- Write a campaign, its numbers and its pace; `given` holds its columns and those of its row of control.
@@ -96,8 +96,8 @@ select id, time_zone, default_region, coalesce(voice_url, twiml) is not null as 
   from business
  where id = :business_id;
 
--- name: find_ladder(business_id, name)$
--- Returns  the id of the business's ladder of this name, or of this id; or nothing
+-- name: find_retry_policy(business_id, name)$
+-- Returns  the id of the business's retry policy of this name, or of this id; or nothing
 select id
   from retry_ladder
  where business_id = :business_id and (name = :name or id::text = :name)
@@ -114,7 +114,7 @@ select campaign.id, campaign.business_id, campaign.name, campaign.voice_url, cam
        machine_detection, consent_required, registry_max_age_days, starts_at, ends_at, time_limit_s,
        campaign.window_id,
        campaign.created_at, business.name as business, business.default_region, business.time_zone,
-       retry_ladder.name as ladder,
+       retry_ladder.name as retry_policy,
        calls_per_second, live_max, coalesce(weight, 1) as weight, coalesce(state, 'running') as state,
        coalesce(campaign.ends_at <= now(), false) as has_ended,
        array(select phone from campaign_number where campaign_id = campaign.id order by phone) as phones

@@ -1,7 +1,7 @@
--- ladder.sql: how often and when somebody is tried again.  Read by outbound/rules/retry_policy.py alone.
+-- retry_policy.sql: how often and when somebody is tried again.  Read by outbound/rules/retry_policy.py alone.
 
--- name: add_ladder(business_id, name, per_day, per_week, outcomes, steps, waits, is_default, who, details)$
--- Write a ladder with its steps, and where `is_default`, let its business's calls take it that have no other.
+-- name: add_retry_policy(business_id, name, per_day, per_week, outcomes, steps, waits, is_default, who, details)$
+-- Write a retry policy with its steps, and where `is_default`, let its business's calls take it that have no other.
 --
 -- Returns  its id, or nothing where there is no such business; fails where the business has one of that name
 with added as (
@@ -16,7 +16,7 @@ with added as (
     update business set ladder_id = added.id from added where business.id = added.business_id and :is_default
 ), noted as (
     insert into audit (who, action, scope, key, details)
-    select :who, 'ladder.add', 'ladder', id::text, :details from added
+    select :who, 'retry_policy.add', 'retry_policy', id::text, :details from added
 )
 select id from added;
 
@@ -24,15 +24,15 @@ select id from added;
 -- Returns  is there such a business
 select exists (select from business where id = :business_id);
 
--- name: use_ladder(business_id, name, who)$
--- Let a business's calls take this ladder that have no other, by its name or id; none, where that is NULL.
+-- name: use_retry_policy(business_id, name, who)$
+-- Let a business's calls take this retry policy that have no other, by its name or id; none, where that is NULL.
 --
--- Returns  is it another than before; nothing where there is no such business, or no ladder of that name
+-- Returns  is it another than before; nothing where there is no such business, or no retry policy of that name
 with before as materialized (
     select id, ladder_id from business where id = :business_id for update
 ), changed as (
     update business
-       set ladder_id = ladder.id
+       set ladder_id = retry_policy.id
       from before
      cross join ((select id
                     from retry_ladder
@@ -40,16 +40,16 @@ with before as materialized (
                    order by name <> :name
                    limit 1)
                  union all
-                 select null where :name::text is null) as ladder
+                 select null where :name::text is null) as retry_policy
      where business.id = before.id
     returning business.id, business.ladder_id is distinct from before.ladder_id as is_another
 ), noted as (
     insert into audit (who, action, scope, key, details)
-    select :who, 'ladder.use', 'business', id::text, jsonb_build_object('ladder', :name::text) from changed
+    select :who, 'retry_policy.use', 'business', id::text, jsonb_build_object('retry_policy', :name::text) from changed
 )
 select is_another from changed;
 
--- name: list_ladders()
+-- name: list_retry_policies()
 select retry_ladder.id, business_id, retry_ladder.name, attempts_per_day_max, attempts_per_week_max,
        business.ladder_id = retry_ladder.id as is_default,
        array(select outcome from retry_step where ladder_id = retry_ladder.id order by outcome, step) as outcomes,

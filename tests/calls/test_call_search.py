@@ -461,7 +461,7 @@ def test_every_command_takes_a_name(day: Day, outbound: Outbound) -> None:
         ["destination", "allow", "US", "--business", "Beta"],
         ["enqueue", "--campaign", "Spring", "--to", "+15005550121", "--from", "+15005550006"],
         [
-            "ladder",
+            "retry-policy",
             "add",
             "--business",
             "Acme",

@@ -84,7 +84,11 @@ def test_it_says_what_holds_it_and_which_calls_belong_to_it(world: World) -> Non
     waiting = call_timeline.of(second)
 
     assert [(one["id"], one["status"]) for one in waiting.attempts] == [(first, "busy"), (second, "queued")]
-    assert whole(waiting)[0] == ("put in the queue as attempt 2", f"the ladder, after attempt 1 of call {first}", None)
+    assert whole(waiting)[0] == (
+        "put in the queue as attempt 2",
+        f"the retry policy, after attempt 1 of call {first}",
+        None,
+    )
     assert whole(waiting)[-1][:2] == ("held until now", "outside_window")
     assert whole(waiting)[-1][2] is not None
     control.cancel(control.scope_of("call", str(second)))

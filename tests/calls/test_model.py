@@ -74,7 +74,7 @@ class Life(RuleBasedStateMachine):
     calls = Bundle("calls")
     dials = Bundle("dials")
     world: World
-    waits: ClassVar[Mapping[str, int]] = {}  # of a ladder: how often each end is tried again
+    waits: ClassVar[Mapping[str, int]] = {}  # of a retry policy: how often each end is tried again
 
     def __init__(self) -> None:
         super().__init__()
@@ -268,7 +268,7 @@ class Life(RuleBasedStateMachine):
         call.told.add((source, status))
 
     def _try_again(self, call_id: int) -> None:
-        """The next attempt, where the ladder has one and nobody else calls that number."""
+        """The next attempt, where the retry policy has one and nobody else calls that number."""
         call = self.model[call_id]
         first = call.first or call_id
         chain = [other for number, other in self.model.items() if first in (number, other.first)]
@@ -307,7 +307,7 @@ class Life(RuleBasedStateMachine):
         assert self.world.value("select count(*) from call_event") == told
 
 
-class LifeOnALadder(Life):
+class LifeWithARetryPolicy(Life):
     """The same, where some ends are followed by another attempt."""
 
     waits: ClassVar[Mapping[str, int]] = {"busy": 2, "no-answer": 1, "failed": 1}
@@ -319,14 +319,14 @@ class LifeOnALadder(Life):
 
     @rule(phone=st.sampled_from(PHONES), end=st.sampled_from(["busy", "no-answer", "failed"]))
     def the_live_attempt_ends(self, phone: str, end: str) -> None:
-        """Often, so that ladders are climbed to their end."""
+        """Often, so that retry policies are used up."""
         holder = self._holder(phone)
         if holder is not None:
             self._report(holder, end, "callback", self._sid_of(holder))
 
 
 @pytest.mark.timeout(600)  # 100 lives of 40 steps
-@pytest.mark.parametrize("life", [Life, LifeOnALadder])
+@pytest.mark.parametrize("life", [Life, LifeWithARetryPolicy])
 def test_the_sql_and_the_model_agree_whatever_comes_in_whatever_order(
     world: World, nudges: list[object], life: type[Life]
 ) -> None:

@@ -120,7 +120,7 @@ def attempts(world: World, days_ago: list[float]) -> list[int]:
     return chain
 
 
-def test_a_ladder_goes_as_a_whole_its_first_attempt_last(
+def test_a_retry_policy_goes_as_a_whole_its_first_attempt_last(
     world: World, nudges: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, *later = attempts(world, [40, 38, 36])
@@ -134,7 +134,9 @@ def test_a_ladder_goes_as_a_whole_its_first_attempt_last(
     assert ids(world) == []
 
 
-def test_a_ladder_of_which_an_attempt_is_recent_or_waits_keeps_all_of_them(world: World, nudges: list[Any]) -> None:
+def test_a_retry_policy_of_which_an_attempt_is_recent_or_waits_keeps_all_of_them(
+    world: World, nudges: list[Any]
+) -> None:
     recent, waiting = attempts(world, [40, 38, 2]), attempts(world, [60, 50])
     last = world.queued(world.call(waiting[0]).business_id)
     world.do("update call_log set attempt = 3, retry_of = %s where id = %s", waiting[0], last)
@@ -144,7 +146,7 @@ def test_a_ladder_of_which_an_attempt_is_recent_or_waits_keeps_all_of_them(world
     assert ids(world) == sorted([*recent, *waiting, last])
 
 
-def test_the_days_that_a_ladder_s_caps_look_back_are_never_deleted(world: World, nudges: list[Any]) -> None:
+def test_the_days_that_a_retry_policy_s_caps_look_back_are_never_deleted(world: World, nudges: list[Any]) -> None:
     call_id = ended(world, 7.5)
 
     with pytest.raises(retention.KeptTooShortly, match="give 8 or more"):

@@ -76,7 +76,7 @@ def outbound(shop: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
 
 @pytest.fixture(scope="module")
 def shop(servers: Servers, template: str) -> Iterator[World]:
-    """Two businesses, a campaign, a ladder and a window, with names as people give them."""
+    """Two businesses, a campaign, a retry policy and a window, with names as people give them."""
     from outbound.calls import enqueue
     from outbound.rules import business, calling_window, campaign, retry_policy
 
@@ -87,7 +87,7 @@ def shop(servers: Servers, template: str) -> Iterator[World]:
         business.add(HEBREW, phones=["+15005550007"], **us)
         retry_policy.add(1, "gentle", "busy: 5m; no-answer: 2h", per_day=1, per_week=2, who="dana")
         limits = {"calls_per_second": 2.5, "live_max": 20, "priority": 2.0, "ends": "2030-12-31T18:00"}
-        campaign.add(1, {"name": "Spring", "ladder": "gentle", **limits}, who="dana")  # type: ignore[typeddict-item]
+        campaign.add(1, {"name": "Spring", "retry_policy": "gentle", **limits}, who="dana")  # type: ignore[typeddict-item]
         campaign.add(2, {"name": "תזכורת לבדיקת אביב"}, who="dana")
         calling_window.add_preset("us", who="dana")
         calling_window.assign("business", 2, 1, who="dana")
@@ -234,7 +234,7 @@ WRITING = (
     ("business set 1 --name 'Acme Dental'", "business 1 was changed: name", "nothing changed: business 1"),
     ("campaign set 1 --live-max 7", "campaign 1 was changed: live max", "nothing changed: campaign 1"),
     ("campaign set 1 --number +15005550008", "campaign 1 was changed: phones", "nothing changed"),
-    ("ladder use --business 1 gentle", "business 1 has the ladder gentle", "nothing changed: business 1"),
+    ("retry-policy use --business 1 gentle", "business 1 has the retry policy gentle", "nothing changed: business 1"),
     ("window day 1 2030-12-25 --hours off", "2030-12-25 is closed now", "nothing changed: 2030-12-25"),
     ("window assign --window 1 --campaign 1", "campaign 1 keeps to window 1", "nothing changed: campaign 1"),
     ("suppress add +15005550188 --everybody", "added, 0 waiting calls", "there already"),
@@ -266,7 +266,15 @@ def test_the_log_of_a_command_is_warnings_and_the_journal_gets_all(monkeypatch: 
             assert logging.getLogger().level == level
 
 
-LISTS = ("business list", "campaign list", "campaign show 1", "ladder list", "window list", "control", "audit --last 9")
+LISTS = (
+    "business list",
+    "campaign list",
+    "campaign show 1",
+    "retry-policy list",
+    "window list",
+    "control",
+    "audit --last 9",
+)
 
 
 def test_each_list_is_legible_at_80_columns(outbound: Outbound, monkeypatch: pytest.MonkeyPatch) -> None:

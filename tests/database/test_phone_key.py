@@ -112,12 +112,12 @@ def test_a_consent_and_a_check_hold_for_both_forms(world: World, tmp_path: Path,
 @pytest.mark.parametrize(("one", "other"), TWINS)
 def test_attempts_are_counted_by_the_telephone(world: World, nudges: list[object], one: str, other: str) -> None:
     acme = world.business()
-    ladder = world.value(
+    policy = world.value(
         "insert into retry_ladder (business_id, name, attempts_per_day_max, attempts_per_week_max)"
         " values (%s, 'once', 1, 1) returning id",
         acme,
     )
-    world.do("update business set ladder_id = %s where id = %s", ladder, acme)
+    world.do("update business set ladder_id = %s where id = %s", policy, acme)
     tried = world.initiated(acme, one, "CA1")
     world.do("update call_log set status = 'completed' where id = %s", tried)
     world.worker()

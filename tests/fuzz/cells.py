@@ -24,7 +24,7 @@ _LISTS = (
     ("business", "list"),
     ("campaign", "list"),
     ("campaign", "show", "1"),
-    ("ladder", "list"),
+    ("retry-policy", "list"),
     ("window", "list"),
     ("window", "show", "1"),
     ("control",),

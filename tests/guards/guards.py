@@ -773,7 +773,7 @@ GUARDS = (
         "tests/rules/test_retry_policy.py::test_a_paused_campaign_keeps_its_next_attempt_and_an_ended_one_has_none",
     ),
     Guard(
-        "each kind of end has its own place in the ladder",
+        "each kind of end has its own place in the retry policy",
         "sql/calls/events.sql",
         (("and earlier.status = moved.status)", "and true)"),),
         "tests/rules/test_retry_policy.py::test_the_n_th_end_of_its_kind_takes_the_n_th_wait_and_then_nobody_is_tried_again",
@@ -877,16 +877,16 @@ GUARDS = (
         "tests/calls/test_retention.py::test_a_call_whose_lead_is_not_made_or_whose_end_is_in_doubt_is_kept",
     ),
     Guard(
-        "attempts are kept as long as their ladder needs them",
+        "attempts are kept as long as their retry policy needs them",
         "sql/calls/retention.sql",
         (("where (kin.id = call_log.retry_of or", "where false and (kin.id = call_log.retry_of or"),),
-        "tests/calls/test_retention.py::test_a_ladder_of_which_an_attempt_is_recent_or_waits_keeps_all_of_them",
+        "tests/calls/test_retention.py::test_a_retry_policy_of_which_an_attempt_is_recent_or_waits_keeps_all_of_them",
     ),
     Guard(
         "a first attempt goes last",
         "sql/calls/retention.sql",
         (("and not exists (select from call_log as attempt where attempt.retry_of = call_log.id)", ""),),
-        "tests/calls/test_retention.py::test_a_ladder_goes_as_a_whole_its_first_attempt_last",
+        "tests/calls/test_retention.py::test_a_retry_policy_goes_as_a_whole_its_first_attempt_last",
     ),
     Guard(
         "retention waits for nobody",

@@ -179,8 +179,8 @@ def test_each_obstacle_of_the_claim(world: World, nudges: list[object], call_id:
 
 def test_a_callee_who_was_tried_often_enough(world: World, call_id: int) -> None:
     world.do(
-        "with ladder as (insert into retry_ladder (business_id, name, attempts_per_day_max, attempts_per_week_max)"
-        " select id, 'two', 1, 3 from business returning id) update business set ladder_id = ladder.id from ladder"
+        "with policy as (insert into retry_ladder (business_id, name, attempts_per_day_max, attempts_per_week_max)"
+        " select id, 'two', 1, 3 from business returning id) update business set ladder_id = policy.id from policy"
     )
     business_id = world.call(call_id).business_id
     world.do("update call_log set status = 'busy', dialed_at = now() - interval '3 hours' where id = %s", call_id)

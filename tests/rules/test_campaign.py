@@ -1,4 +1,4 @@
-"""What is called for: its numbers, words, ladder, pace and days."""
+"""What is called for: its numbers, words, retry policy, pace and days."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +61,7 @@ def test_a_campaign_is_added_with_all_that_it_has(world: World, acme: int) -> No
         acme,
         ("(500) 555-0006", SECOND),
         voice_url="https://acme.example.com/voice",
-        ladder="usual",
+        retry_policy="usual",
         local_presence=True,
         machine_detection="Enable",
         consent_required=True,
@@ -74,7 +74,7 @@ def test_a_campaign_is_added_with_all_that_it_has(world: World, acme: int) -> No
     )
 
     row = campaign.show(added)
-    assert (row.business_id, row.name, row.phones, row.ladder) == (acme, "May", [OWN, SECOND], "usual")
+    assert (row.business_id, row.name, row.phones, row.retry_policy) == (acme, "May", [OWN, SECOND], "usual")
     assert (row.voice_url, row.twiml, row.local_presence) == ("https://acme.example.com/voice", None, True)
     assert (row.machine_detection, row.consent_required, row.registry_max_age_days) == ("Enable", True, 15)
     assert (row.calls_per_second, row.live_max, row.weight, row.state) == (2.5, 7, 3, "running")
@@ -86,7 +86,7 @@ def test_a_campaign_is_added_with_all_that_it_has(world: World, acme: int) -> No
 def test_a_campaign_needs_a_name_alone_where_its_business_speaks(world: World, acme: int) -> None:
     row = campaign.show(add(acme))
 
-    assert (row.voice_url, row.twiml, row.phones, row.ladder, row.ends_at) == (None, None, [], None, None)
+    assert (row.voice_url, row.twiml, row.phones, row.retry_policy, row.ends_at) == (None, None, [], None, None)
     assert (row.calls_per_second, row.live_max, row.weight, row.has_ended) == (None, None, 1, False)
 
 
@@ -146,14 +146,14 @@ def test_every_move_is_written_down_with_who_made_it(world: World, acme: int) ->
         ({"live_max": -1}, ["calls at once are"]),
         ({"live_max": 10**30}, ["calls at once are"]),
         ({"priority": 0}, ["the priority is"]),
-        ({"ladder": "nobody's"}, ["no ladder named nobody's"]),
+        ({"retry_policy": "nobody's"}, ["no retry policy named nobody's"]),
         ({"starts": "tomorrow"}, ["`starts` is not a date"]),
         ({"starts": "2026-12-02", "ends": "2026-12-01"}, ["must start before it ends"]),
         ({"phones": ("+15005550006", "nobody")}, ["number 2 is not a phone number"]),
         ({"phones": ("+15005550009",)}, ["belongs to another business"]),
         (
-            {"name": " ", "twiml": "x", "live_max": -1, "ladder": "x", "ends": "soon", "phones": ("y",)},
-            ["one line", "is not XML", "calls at once", "no ladder", "`ends`", "number 1"],
+            {"name": " ", "twiml": "x", "live_max": -1, "retry_policy": "x", "ends": "soon", "phones": ("y",)},
+            ["one line", "is not XML", "calls at once", "no retry policy", "`ends`", "number 1"],
         ),
     ],
 )
@@ -239,7 +239,7 @@ def test_callees_are_spread_over_the_numbers_and_each_attempt_takes_the_next(
 ) -> None:
     numbers = tuple(f"+1500555900{n}" for n in range(4))
     retry_policy.add(acme, "usual", "busy: 5m, 5m, 5m, 5m", per_day=10, per_week=10, who="dana")
-    added = add(acme, numbers, ladder="usual")
+    added = add(acme, numbers, retry_policy="usual")
     for number in range(200):
         enqueue.enqueue(campaign_id=added, to_number=f"+1500556{number:04d}")
 
@@ -450,26 +450,35 @@ def test_a_campaign_is_run_from_the_command_line(
     world: World, acme: int, written: Written, outbound: Callable[..., str]
 ) -> None:
     caps = ("--per-day", "2", "--per-week", "5")
-    outbound("ladder", "add", "--business", str(acme), "--name", "usual", "--steps", "busy: 5m", *caps, "--default")
-    outbound("ladder", "use", "--business", str(acme), "usual", "--by", "Ron")
-    ladders = json.loads(outbound("ladder", "list", "--json"))
-    more = ("--number", SECOND, "--ladder", "usual", "--live-max", "3", "--local-presence", "--twiml", HELLO)
+    outbound(
+        "retry-policy", "add", "--business", str(acme), "--name", "usual", "--steps", "busy: 5m", *caps, "--default"
+    )
+    outbound("retry-policy", "use", "--business", str(acme), "usual", "--by", "Ron")
+    policies = json.loads(outbound("retry-policy", "list", "--json"))
+    more = ("--number", SECOND, "--retry-policy", "usual", "--live-max", "3", "--local-presence", "--twiml", HELLO)
     added = outbound("campaign", "add", "--business", str(acme), "--name", "May", *more).split()[0]
     outbound("campaign", "set", added, "--clear", "live-max", "--no-local-presence", "--by", "Ron")
     made = outbound("enqueue", "--campaign", added, "--to", TO, "--time-zone", "UTC")
     report = outbound("import", str(written("to,name\n+15005550102,Dana\n+15005550102,Al\n")), "--campaign", added)
     shown = json.loads(outbound("campaign", "show", added, "--json"))
 
-    assert [row["steps"] for row in ladders] == ["busy: 5m; no-answer: none; failed: none"]
+    assert [row["steps"] for row in policies] == ["busy: 5m; no-answer: none; failed: none"]
     assert "call 1 queued" in made
     assert "1 queued, 0 there already, 1 twice in the file, 0 refused" in report
     assert "kept with each call, for {{…}} in TwiML: name" in report
-    assert (shown["name"], shown["live_max"], shown["local_presence"], shown["ladder"]) == ("May", None, False, "usual")
+    assert (shown["name"], shown["live_max"], shown["local_presence"], shown["retry_policy"]) == (
+        "May",
+        None,
+        False,
+        "usual",
+    )
     assert (shown["phones"], shown["calls"]) == ([SECOND], {"queued": 2})
     assert "May" in outbound("campaign", "list")
     assert "May" in outbound("campaign", "show", added)
-    assert "usual" in outbound("ladder", "list")
-    assert world.rows("select distinct who from audit where action in ('ladder.use', 'campaign.set')") == [("Ron",)]
+    assert "usual" in outbound("retry-policy", "list")
+    assert world.rows("select distinct who from audit where action in ('retry_policy.use', 'campaign.set')") == [
+        ("Ron",)
+    ]
 
 
 def test_what_cannot_be_cleared_is_said(outbound: Callable[..., str]) -> None:

@@ -13,7 +13,7 @@ from outbound import db
 from outbound.call import FINAL, Report
 from outbound.calls import cleanup, dial, dispatch, enqueue, events
 from outbound.rules import retry_policy
-from outbound.rules.retry_policy import BadLadder, Step
+from outbound.rules.retry_policy import BadRetryPolicy, Step
 from tests.conftest import CLAIM, World, begin
 
 Nudges = list[tuple[str, tuple[Any, ...]]]
@@ -53,10 +53,10 @@ def next_of(world: World, call_id: int) -> Any:
     return found[0] if found else None
 
 
-# A ladder as people write it.
+# A retry policy as people write it.
 
 
-def test_a_ladder_is_kept_with_its_caps_and_shown_as_it_was_written(world: World) -> None:
+def test_a_retry_policy_is_kept_with_its_caps_and_shown_as_it_was_written(world: World) -> None:
     acme = world.business()
 
     added = add(acme)
@@ -67,7 +67,7 @@ def test_a_ladder_is_kept_with_its_caps_and_shown_as_it_was_written(world: World
     assert retry_policy.written(row) == "busy: 5m, 30m; no-answer: 2h, 1d; failed: none"
     audit = world.rows("select who, action, scope, key, details from audit")
     assert [(entry.who, entry.action, entry.scope, entry.key) for entry in audit] == [
-        ("dana", "ladder.add", "ladder", str(added))
+        ("dana", "retry_policy.add", "retry_policy", str(added))
     ]
     assert audit[0].details["steps"] == STEPS
 
@@ -91,7 +91,7 @@ def test_steps_may_be_written_in_several_ways(text: str, steps: list[Step]) -> N
         st.sampled_from(retry_policy.OUTCOMES), st.lists(st.integers(1, 43_200), min_size=1, max_size=6), min_size=1
     )
 )
-def test_what_is_shown_of_a_ladder_reads_as_the_same_ladder(waits: dict[str, list[int]]) -> None:
+def test_what_is_shown_of_a_retry_policy_reads_as_the_same_retry_policy(waits: dict[str, list[int]]) -> None:
     row = SimpleNamespace(
         outcomes=[outcome for outcome in waits for _ in waits[outcome]],
         waits_s=[minutes * 60 for outcome in waits for minutes in waits[outcome]],
@@ -114,7 +114,7 @@ def test_what_is_shown_of_a_ladder_reads_as_the_same_ladder(waits: dict[str, lis
         ({"per_day": 0}, ["dialed per day"]),
         ({"per_week": 101}, ["dialed per week"]),
         ({"per_day": 5, "per_week": 4}, ["lower than the one per day"]),
-        ({"steps": ""}, ["a ladder needs steps"]),
+        ({"steps": ""}, ["a retry policy needs steps"]),
         ({"steps": "5m"}, ["'5m' is not an outcome"]),
         ({"steps": "canceled: 5m"}, ["'canceled' is not an outcome"]),
         ({"steps": "no_call_sid: 5m"}, ["is not an outcome"]),
@@ -123,22 +123,22 @@ def test_what_is_shown_of_a_ladder_reads_as_the_same_ladder(waits: dict[str, lis
         ({"steps": "busy: 31d, 999999d, 9999999d"}, [f"wait {n} of busy" for n in range(1, 4)]),
         ({"steps": "busy: none, 5m"}, ["wait 1 of busy"]),
         ({"steps": "busy: " + ", ".join(["5m"] * 21)}, ["at most 20 steps, and this has 21"]),
-        ({"name": " "}, ["a ladder needs a name"]),
-        ({"name": "a\0b"}, ["a ladder needs a name"]),
+        ({"name": " "}, ["a retry policy needs a name"]),
+        ({"name": "a\0b"}, ["a retry policy needs a name"]),
         ({"business_id": 4711}, ["no business 4711"]),
         ({"business_id": 10**30}, ["no business 1"]),
         (
             {"name": "", "steps": "rude: 5m; busy: 0m", "per_day": None, "per_week": 0},
-            ["a ladder needs a name", "'rude' is not", "wait 1 of busy", "per day", "per week"],
+            ["a retry policy needs a name", "'rude' is not", "wait 1 of busy", "per day", "per week"],
         ),
     ],
 )
-def test_a_bad_ladder_is_refused_with_all_its_faults_at_once(
+def test_a_bad_retry_policy_is_refused_with_all_its_faults_at_once(
     world: World, change: dict[str, Any], faults: list[str]
 ) -> None:
     acme = world.business()
 
-    with pytest.raises(BadLadder) as refusal:
+    with pytest.raises(BadRetryPolicy) as refusal:
         add(**({"business_id": acme} | change))
 
     said = str(refusal.value).split("; ")
@@ -149,11 +149,11 @@ def test_a_bad_ladder_is_refused_with_all_its_faults_at_once(
     assert world.value("select count(*) from audit") == 0
 
 
-def test_a_business_has_one_ladder_of_a_name_and_may_take_another_or_none(world: World) -> None:
+def test_a_business_has_one_retry_policy_of_a_name_and_may_take_another_or_none(world: World) -> None:
     acme, other = world.business("Acme"), world.business("Other")
     first, second = add(acme), add(acme, name="gentle", is_default=False)
     add(other)
-    with pytest.raises(BadLadder, match="already"):
+    with pytest.raises(BadRetryPolicy, match="already"):
         add(acme)
 
     def chosen() -> Any:
@@ -164,10 +164,10 @@ def test_a_business_has_one_ladder_of_a_name_and_may_take_another_or_none(world:
     assert chosen() == second
     retry_policy.use(acme, None, who="dana")
     assert chosen() is None
-    for business_id, name, see in ((acme, "nobody's", "ladder list"), (4711, "usual", "business list")):
-        with pytest.raises(BadLadder, match=see):
+    for business_id, name, see in ((acme, "nobody's", "retry-policy list"), (4711, "usual", "business list")):
+        with pytest.raises(BadRetryPolicy, match=see):
             retry_policy.use(business_id, name, who="dana")
-    assert world.value("select count(*) from audit where action = 'ladder.use'") == 2
+    assert world.value("select count(*) from audit where action = 'retry_policy.use'") == 2
 
 
 # Who is tried again.
@@ -208,7 +208,7 @@ def test_who_was_reached_or_canceled_or_has_no_step_is_not_tried_again(world: Wo
     assert world.statuses() == [end]
 
 
-def test_without_a_ladder_nobody_is_tried_again(world: World, nudges: Nudges) -> None:
+def test_without_a_retry_policy_nobody_is_tried_again(world: World, nudges: Nudges) -> None:
     acme, other = world.business("Acme"), world.business("Other")
     add(other)
     add(acme, is_default=False)
@@ -218,7 +218,9 @@ def test_without_a_ladder_nobody_is_tried_again(world: World, nudges: Nudges) ->
     assert world.statuses() == ["busy"]
 
 
-def test_an_end_that_is_told_again_is_none_even_where_a_ladder_has_come_since(world: World, nudges: Nudges) -> None:
+def test_an_end_that_is_told_again_is_none_even_where_a_retry_policy_has_come_since(
+    world: World, nudges: Nudges
+) -> None:
     acme = world.business()
     call_id = begun(world, world.queued(acme))
     told(call_id, "busy")
@@ -229,7 +231,7 @@ def test_an_end_that_is_told_again_is_none_even_where_a_ladder_has_come_since(wo
     assert world.statuses() == ["busy"]
 
 
-def test_a_campaign_s_ladder_counts_before_its_business_s(world: World, nudges: Nudges) -> None:
+def test_a_campaign_s_retry_policy_counts_before_its_business_s(world: World, nudges: Nudges) -> None:
     acme = world.business()
     add(acme)
     gentle = add(acme, "busy: 7d", name="gentle", is_default=False)
@@ -399,7 +401,7 @@ def test_nobody_is_dialed_more_often_than_the_caps_over_all_campaigns(world: Wor
     assert (world.call(call_id).status, world.call(call_id).held_by) == ("queued", "attempts_per_day")
 
 
-def test_every_outcome_that_a_ladder_knows_is_an_end(world: World) -> None:
+def test_every_outcome_that_a_retry_policy_knows_is_an_end(world: World) -> None:
     assert set(retry_policy.OUTCOMES) < set(FINAL)
     check = world.value(
         "select pg_get_constraintdef(oid) from pg_constraint"
