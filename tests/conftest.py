@@ -34,7 +34,7 @@ os.environ["REDIS_URL"] = "memory://"
 from outbound import broker, config, db
 from outbound.call import DialOrder
 from outbound.calls import dial, lead
-from outbound.carrier import Accepted, twilio
+from outbound.carrier import Accepted, Carrier, twilio
 from outbound.database import migrations
 from outbound.local import embedded_servers
 from outbound.simulator import server as simulated
@@ -288,7 +288,7 @@ def nudges(database: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tu
     return sent
 
 
-def place(carrier: twilio.Twilio, order: DialOrder) -> Accepted:
+def place(carrier: Carrier, order: DialOrder) -> Accepted:
     """What the carrier says to one order; what is no acceptance is raised."""
     (((_, answer),),) = carrier.place_calls([order])
     if isinstance(answer, Exception):

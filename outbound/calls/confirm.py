@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from outbound import db, logs
 from outbound.call import STATUSES, Report
 from outbound.calls import events
-from outbound.carrier import CarrierCall, CarrierSilent, NoCredentials
-from outbound.carrier.twilio import Twilio, carrier, opened
+from outbound.carrier import Carrier, CarrierCall, CarrierSilent, NoCredentials
+from outbound.carrier.twilio import carrier, opened
 from outbound.carrier.twilio_rest import is_older
 from outbound.config import CONFIRM_S, settings
 
@@ -39,7 +39,7 @@ _LISTS = {
     "in-progress": ("in-progress",),
 }
 
-_spent: dict[Twilio | None, deque[float]] = {}  # when this process asked, by the carrier it asked
+_spent: dict[Carrier | None, deque[float]] = {}  # when this process asked, by the carrier it asked
 
 
 class Budget:
@@ -157,7 +157,7 @@ def by_account(calls: Iterable[db.Row]) -> Mapping[str | None, list[db.Row]]:
     return found
 
 
-def _confirm(calls: Sequence[db.Row], line: Twilio, budget: Budget, ask: Callable[[db.Row], None]) -> None:
+def _confirm(calls: Sequence[db.Row], line: Carrier, budget: Budget, ask: Callable[[db.Row], None]) -> None:
     waiting = {call.call_sid: call for call in calls}
     since_s: float = CONFIRM_S
     try:
@@ -178,13 +178,13 @@ def _lists_of(calls: Iterable[db.Row]) -> list[str]:
     return [word for word in ("queued", "ringing", "in-progress") if word in wanted]
 
 
-def _read_live_lists(waiting: dict[str, db.Row], line: Twilio, budget: Budget) -> None:
+def _read_live_lists(waiting: dict[str, db.Row], line: Carrier, budget: Budget) -> None:
     lists = _lists_of(waiting.values())
     for word in lists:
         _read(line.list_calls(status=word), waiting, budget, fewest=len(lists))
 
 
-def _read_recent_calls(waiting: dict[str, db.Row], line: Twilio, budget: Budget) -> None:
+def _read_recent_calls(waiting: dict[str, db.Row], line: Carrier, budget: Budget) -> None:
     dials = [call.dialed_at for call in waiting.values() if call.dialed_at is not None]
     oldest = min(dials, default=datetime.now(UTC)) - _EARLY
     _read(line.list_calls(), waiting, budget, fewest=budget.singles, oldest=oldest)

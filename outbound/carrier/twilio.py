@@ -40,6 +40,7 @@ from outbound.carrier import (
     CallNotSent,
     CallRefused,
     CallUnsure,
+    Carrier,
     CarrierCall,
     CarrierSilent,
     NoCredentials,
@@ -501,7 +502,7 @@ _carriers: dict[int, Twilio] = {}
 _opening = threading.Lock()
 
 
-def carrier(account: str | None = None) -> Twilio:
+def carrier(account: str | None = None) -> Carrier:
     """The carrier of this process, for what is asked about the calls of one account; None for TWILIO_ACCOUNT_SID."""
     with _opening:
         if os.getpid() not in _carriers:
