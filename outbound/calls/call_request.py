@@ -127,6 +127,8 @@ def _due(
         due = moments.read(value, zone or caller.time_zone, order=order)
     except moments.DoubtfulDay as fault:
         raise DoubtfulDay(f"`at` {fault}") from None
+    except moments.NoSuchZone as fault:
+        raise BadCall(f"`at` {fault}; or `outbound business set {caller.id} --time-zone …`") from None
     except moments.BadMoment as fault:
         raise BadCall(f"`at` {fault}") from None
     now = datetime.now(UTC)  # of a horizon, not of a deadline: any clock will do

@@ -48,7 +48,7 @@ class Address:
 def house(url: str, patch: pytest.MonkeyPatch) -> Iterator[dramatiq.Broker]:
     """A dispatcher and a worker with this broker."""
     made = broker.make(url)
-    patch.setattr(broker, "broker", made)
+    patch.setattr(broker, "current", lambda: made)
     for actor in (dial.dial_call, lead.create_lead_from_call_job):
         made.declare_actor(actor)
         patch.setattr(actor, "broker", made)
