@@ -49,7 +49,8 @@ with cap as materialized (
      where exists (select from period)
      group by business_id, campaign_id, dialed_at
     union all
-    select call_log.business_id, call_log.campaign_id, null, count(*), sum(call_limit_s(campaign.time_limit_s))
+    select call_log.business_id, call_log.campaign_id, null::timestamptz as dialed_at, count(*) as calls,
+           sum(call_limit_s(campaign.time_limit_s)) as seconds
       from call_log
       left join campaign on campaign.id = call_log.campaign_id
      where call_log.status = 'claimed' and exists (select from period)
@@ -186,7 +187,8 @@ with stopped as (
 ), lane_wait as (
     select lane_load.*,
            case
-               when 'paused' in (everything.reason, by_business.reason, by_campaign.reason, by_number.reason)
+               when everything.reason = 'paused' or by_business.reason = 'paused' or by_campaign.reason = 'paused'
+                 or by_number.reason = 'paused'
                    then 'paused'
                when campaign.starts_at > now() then 'campaign_not_started'
                when coalesce(everything.reason, by_business.reason, by_campaign.reason) is not null then 'spend_cap'

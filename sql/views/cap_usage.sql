@@ -41,7 +41,8 @@ with cap as materialized (
      where exists (select from period)
      group by business_id, campaign_id, dialed_at
     union all
-    select call_log.business_id, call_log.campaign_id, null, count(*), sum(call_limit_s(campaign.time_limit_s))
+    select call_log.business_id, call_log.campaign_id, null::timestamptz as dialed_at, count(*) as calls,
+           sum(call_limit_s(campaign.time_limit_s)) as seconds
       from call_log
       left join campaign on campaign.id = call_log.campaign_id
      where call_log.status = 'claimed' and exists (select from period)

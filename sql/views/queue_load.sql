@@ -17,7 +17,8 @@ with stopped as (
 ), lane_wait as (
     select lane_load.*,
            case
-               when 'paused' in (everything.reason, by_business.reason, by_campaign.reason, by_number.reason)
+               when everything.reason = 'paused' or by_business.reason = 'paused' or by_campaign.reason = 'paused'
+                 or by_number.reason = 'paused'
                    then 'paused'
                when campaign.starts_at > now() then 'campaign_not_started'
                when coalesce(everything.reason, by_business.reason, by_campaign.reason) is not null then 'spend_cap'
