@@ -85,7 +85,7 @@ def _send(made: Any, client: redis.Redis, world: World, chance: random.Random, r
             name = f"odd-{time.monotonic_ns()}-{number}"
             client.hset(f"{queue}.msgs", name, _message(chance, name_of_queue, name))
             client.rpush(queue, name)
-        made.ring(name_of_queue, messages)  # which a worker that has nothing to do waits for
+        made.wake(name_of_queue, messages)  # which a worker that has nothing to do waits for
         until(lambda: client.llen(queue) == 0, timeout_s=60)
         dial.nudge([4711])  # no call: whoever takes it is still there
         until(lambda: client.llen(f"{settings().broker_namespace}:dial") == 0, timeout_s=60)
