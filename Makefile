@@ -16,7 +16,7 @@ help:
 	@echo "make runbook type every command of the runbook on a booted Debian, and cause each alert (root, systemd-nspawn)"
 	@echo "make guards  take out each guard alone and see its test fail"
 	@echo "make schema  write sql/schema.sql, the whole schema in one file, from a migrated database"
-	@echo "make check   lint, types, layers, SQL, what bandit finds"
+	@echo "make check   lint, types, layers, SQL, prose, what bandit finds"
 	@echo "make lock    write the locks anew from pyproject.toml, versions as they are (ARGS=--upgrade, or ARGS=\"-P NAME\")"
 	@echo "make sbom    write what the program is made of to dist/outbound.cdx.json (CycloneDX)"
 	@echo "make audit   ask which versions in the locks are known to be vulnerable"
@@ -59,6 +59,7 @@ check: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/squawk --config .squawk.toml $(filter-out %.rollback.sql,$(wildcard sql/migrations/*.sql))
 	$(BIN)/sqlfluff lint sql
+	$(BIN)/python -m tests.prose
 	$(BIN)/bandit --configfile pyproject.toml --quiet --recursive outbound
 
 schema: $(READY)

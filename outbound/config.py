@@ -60,7 +60,7 @@ class Settings(BaseSettings):
 
     # Where things are
     database_url: str | None = _env("DATABASE_URL", repr=False)  # PostgreSQL 14 or newer; embedded when not set
-    # The same database as the owner of its tables, for migrate, rollback, roles, adopt and verify alone.
+    # DATABASE_URL's database as the owner of its tables, for migrate, rollback, roles, adopt and verify alone.
     owner_database_url: str | None = Field(None, repr=False)
     # The only schema that we look at; `outbound migrate` makes it.  Not set: the one that holds our tables, else the
     # first of the path.  63 characters: PostgreSQL cuts longer names.
@@ -169,7 +169,7 @@ def load() -> Settings:
     Read the settings from the environment, and from files where the environment says nothing.
 
     A file is $CREDENTIALS_DIRECTORY/NAME, as systemd's LoadCredential= makes them: a secret in the environment would be
-    seen by whoever may look at a process.
+    seen by everybody who may inspect the process.
 
     Raises:
         SettingsError: names every fault at once.

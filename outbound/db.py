@@ -289,7 +289,7 @@ TRANSACTION_POOLER = (
 
 def _pooling(first: Connection, address: str) -> Pooling:
     """
-    Who pools by transaction lends one server process to several clients in turn; with a session there is one for each.
+    Find out how a pooler pools: by transaction, several clients share a server process; by session, each has one.
 
     A direct connection also gets told the server's own process id when it begins; a pooler makes one up.
     """

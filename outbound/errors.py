@@ -1,4 +1,4 @@
-"""The one base of errors that whoever uses outbound can mend."""
+"""The base class of errors that a user of outbound can correct."""
 
 
 class UserError(Exception):

@@ -36,7 +36,7 @@ RECOVERY_POINTS = ("recover.taken_in", "recover.recorded", "recover.letting_go")
 
 
 def crash_here(point: str) -> None:
-    """Kill this process as `kill -9` would, if a test asked for it at *point*; whoever removes the file dies."""
+    """Kill this process as `kill -9` would, if a test asked for it at *point* and no other process died there yet."""
     directory = os.environ.get(_DIRECTORY)
     if directory is None:
         return

@@ -22,7 +22,7 @@ class _Line(NamedTuple):
 
     logger: str
     text: str
-    event: str | None  # None: nobody need read it
+    event: str | None  # None: the line is dropped
     is_always: bool = True  # or only where it reports an outage
 
 
@@ -36,7 +36,7 @@ _LINES = (
     _Line("dramatiq.worker.Worker", "Failed to requeue messages", "broker.unavailable"),
     _Line("dramatiq.worker.WorkerThread", "Failed to process message", "worker.interrupted", False),
     _Line("dramatiq.middleware.retries", "Retries exceeded", None),  # that it failed was said before
-    _Line("psycopg.pool", "discarding closed connection", None),  # whoever had it was told why
+    _Line("psycopg.pool", "discarding closed connection", None),  # its user got the reason as an exception
     _Line("psycopg.pool", "", "database.connection_lost"),
     _Line("psycopg", "error ignored", "database.connection_lost"),
     _Line("psycopg", "query", "database.connection_lost"),

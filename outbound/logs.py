@@ -93,7 +93,7 @@ def about(**ids: object) -> AbstractContextManager[None]:
 
 
 def remember(**ids: object) -> None:
-    """The same until `forget`, in this thread."""
+    """Add these ids to every line that this thread logs, until `forget`."""
     structlog.contextvars.bind_contextvars(**ids)
 
 

@@ -24,7 +24,7 @@ def find(kind: Kind, text: str | int, *, business_id: int | None = None, is_stri
     """
     The id of what *text* names: an id, or a name in whichever case.
 
-    An id that nothing has is given back as it is, as whoever asks for it says so; unless *is_strict*.
+    An id that nothing has is returned unless *is_strict*: the caller's own look-up then reports it.
 
     Args:
         business_id: only look among this business's.
@@ -119,7 +119,7 @@ def call(text: str, *, region: str | None = None) -> int:
     if len(found) == 1:
         return int(found[0][0].id)
     if not found and number is not None and way in ("", "id") and not written.startswith("0"):
-        return number  # whoever asks for it says that there is none
+        return number  # the caller's own look-up reports that there is none
     if not found:
         shown = "with this number" if _number_or_none(written, region) else plain_text.visible(written)
         raise NoSuchName(f"there is no call {shown}: give its id, its CA…, its key or its number; see `outbound calls`")

@@ -1,4 +1,4 @@
-"""Who gives the command: what the audit says of them, beside the role that logged in to the database."""
+"""The user who gives the command, as the audit names them beside the database role that logged in."""
 
 import getpass
 import os
@@ -25,7 +25,7 @@ def name() -> str:
 
 def named(by: str | None) -> str:
     """
-    Whom the operator names with --by, else who gives the command.
+    The person named with --by, else the user who gives the command.
 
     Raises:
         BadName: it holds characters that cannot be seen.

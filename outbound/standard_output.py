@@ -43,7 +43,7 @@ def standard_output() -> Iterator[None]:
     (as after `| head`).
     """
     before = sys.stdout
-    if before is None:  # closed by whoever started us: nothing is printed, as Python has it
+    if before is None:  # closed by the parent process: nothing is printed, as Python has it
         yield
         return
     sys.stdout = _checked(before)
@@ -64,7 +64,7 @@ def is_utf(encoding: str | None) -> bool:
 
 
 def _checked(like: TextIO) -> TextIO:
-    """The same stream; what its encoding does not have is written as an escape, and is no error."""
+    """Wrap a stream so that characters its encoding lacks are written as escapes instead of raising."""
     errors = like.errors if is_utf(like.encoding) else "backslashreplace"
     output = io.BufferedWriter(_Descriptor())
     return io.TextIOWrapper(output, encoding=like.encoding, errors=errors, line_buffering=like.isatty())

@@ -90,7 +90,7 @@ with home as (
     -- A commit that a crash of the server takes back is a phone that rings twice.
     ('synchronous_commit',
      case current_setting('synchronous_commit') when 'off' then 'local' else current_setting('synchronous_commit') end),
-    -- Whom we may call and for how long depends on them (destination_fault, call_limit_s).
+    -- Where calls may go and how long they may last depends on them (destination_fault, call_limit_s).
     ('outbound.carrier', :carrier::text),
     ('outbound.time_limit_s', :call_limit_s::text),
     ('search_path', coalesce(quote_ident(:schema::text) || ', pg_temp', :search_path::text,

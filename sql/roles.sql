@@ -2,7 +2,7 @@
 --
 --     outbound psql -v ON_ERROR_STOP=1 --single-transaction -f roles.sql
 --
--- Run it after each `outbound migrate`, as a superuser or as who owns the tables; the first time, that one must be
+-- Run it after each `outbound migrate`, as a superuser or as the owner of the tables; the first time, it must be
 -- allowed to create roles.  It may be run twice.  `set outbound.role_prefix = 'calls'` before it names the roles
 -- calls_owner and so on, instead of outbound_owner; they have no login: give each account its role with
 -- `create user … password … in role outbound_application`.

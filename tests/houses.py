@@ -47,7 +47,7 @@ class House:
 
 @contextmanager
 def open_house(servers: Servers, shape: old_house.Shape) -> Iterator[House]:
-    """A house of this shape, with its rows; nothing of it was taken over."""
+    """An old system of this shape, with its rows; nothing of it was taken over."""
     with open_database(servers, template=None) as url:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(old_house.tables_sql(shape).encode())

@@ -181,7 +181,7 @@ class _Plan:
         return here | (below or {})
 
     def _in_use(self, states: frozenset[int], length: int) -> Kinds | None:
-        """The same where a part of what begins here is ordinary, and the rest is nobody's: all of it is ordinary."""
+        """The kinds by length, where what is not ordinary from here on is unassigned: then all count as ordinary."""
         found: Kinds = {}
         for n, kinds in self._all(states, length).items():
             ordinary = {kind for kind in kinds if kind[1] == "o"}

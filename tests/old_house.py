@@ -103,12 +103,12 @@ TABLES = {
 
 
 def tables_sql(shape: Shape) -> str:
-    """The statements that make the tables of a house, without rows."""
+    """The statements that make the tables of an old system, without rows."""
     return {"whole": WHOLE, "fixed": WHOLE + FIX, "small": SMALL}[shape]
 
 
 def tables(shape: Shape) -> tuple[str, ...]:
-    """The names of the tables of a house."""
+    """The names of the tables of an old system."""
     return TABLES["small" if shape == "small" else "whole"]
 
 
@@ -250,5 +250,5 @@ select setval(pg_get_serial_sequence('business', 'id'), 1000);
 
 
 def rows_sql(shape: Shape) -> str:
-    """Rows of every kind that was seen in such a house."""
+    """Rows of every kind that was seen in such a system."""
     return SMALL_ROWS if shape == "small" else ROWS

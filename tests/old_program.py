@@ -4,7 +4,7 @@
 
 from tests.old_house import Shape
 
-# The moment that the program writes, so that two houses with the same rows stay the same to the byte.
+# The moment that the program writes, so that two databases with the same rows stay the same to the byte.
 AT = "timestamp '2026-05-04 09:00:00'"
 WORDS = (
     *("received", "initiated", "ringing", "in_progress", "streaming", "answered", "completed", "busy", "no-answer"),
@@ -96,5 +96,5 @@ _SMALL = {
 
 
 def statements(shape: Shape) -> dict[str, str]:
-    """The statements that the old program sends in a house of this shape, in order."""
+    """The statements that the old program sends in a system of this shape, in order."""
     return {**_CALLS, **(_SMALL if shape == "small" else _WHOLE)}

@@ -167,7 +167,7 @@ def _lower(part: str) -> str:
 
 
 def _filled(line: str, indent: int) -> str:
-    """The same in lines of WIDTH at most; what stands in quotes is never broken."""
+    """Wrap a line at WIDTH; what stands in quotes is never broken."""
     first, *others = _words(line)
     lines = [first]
     for word in others:

@@ -1,7 +1,7 @@
 """
 One job of the old system's RQ, read without running anything in it.
 
-RQ keeps a job's work as zlib(pickle((function, instance, args, kwargs))); older versions do not compress, and a house
+RQ keeps a job's work as zlib(pickle((function, instance, args, kwargs))); older versions do not compress, and a system
 may have chosen JSON.  Loading a pickle as RQ does runs whatever it asks for (github.com/rq/rq/issues/2389).  Here the
 opcodes are looked at first, and only those that make plain data are let through, within bounds.
 """

@@ -10,8 +10,8 @@ from redis import Redis, RedisError
 from outbound.adopt import old_keys
 from outbound.adopt.old_keys import printable
 
-SILENT_S = 420  # RQ's default: an idle worker gives a sign of life before
-_GRACE_S = 60  # RQ lets a worker's key live that much longer than the worker promises to give its next sign
+SILENT_S = 420  # RQ's default: an idle worker sends its heartbeat before
+_GRACE_S = 60  # RQ lets a worker's key live this much longer than the interval of its heartbeat
 
 _WORKERS = b"rq:workers"
 _WORKER = b"rq:worker:"
@@ -24,7 +24,7 @@ class Living:
     What still works on the old queues; false where nothing does.
 
     Attributes:
-        workers: names of workers that live, or whose last sign of life cannot be read.
+        workers: names of workers that live, or whose last heartbeat cannot be read.
         busy: queues with jobs in progress, and how many; those of a worker that was killed stay until RQ cleans up.
     """
 

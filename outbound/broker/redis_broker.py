@@ -152,7 +152,7 @@ class RedisBroker(DramatiqRedisBroker):
         return super().enqueue(message)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 0) -> dramatiq.Consumer:  # noqa: ARG002
-        """See `dramatiq.Broker.consume`; *timeout* is ignored: the wake-up key announces messages."""
+        """Implements `dramatiq.Broker.consume`; *timeout* is ignored: the wake-up key announces messages."""
         return Consumer(self, queue_name, prefetch, _FULL_WAIT_MS)  # type: ignore[no-untyped-call]
 
     def wake_up_key(self, queue_name: str) -> str:

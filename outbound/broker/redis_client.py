@@ -140,7 +140,7 @@ class _Refusing:
         super().__init__(*args, **options)
 
     def connect_check_health(self, *args: Any, **options: Any) -> None:
-        """See redis.Connection; of what is asked then (name, version), the client may do without some."""
+        """Connect as redis.Connection does; a server may refuse the optional parts of the greeting (name, version)."""
         self._is_greeting = True
         try:
             super().connect_check_health(*args, **options)  # type: ignore[misc]
@@ -150,7 +150,7 @@ class _Refusing:
             self._is_greeting = False
 
     def read_response(self, *args: Any, **options: Any) -> Any:
-        """See redis.Connection."""
+        """Send commands as redis.Connection does."""
         try:
             return super().read_response(*args, **options)  # type: ignore[misc]
         except redis.RedisError as error:

@@ -31,7 +31,7 @@ class BadCall(UserError, ValueError):
 
 
 class DoubtfulDay(BadCall):
-    """`at` may be two days; whoever knows whether day or month comes first can read it."""
+    """`at` may be two days: it cannot be read without the order of day and month."""
 
 
 class NewCall(NamedTuple):
@@ -60,7 +60,7 @@ def read(
     order: moments.Order | None = None,
 ) -> NewCall:
     """
-    A call as who makes it means it, which is a row of find_caller; or raise BadCall.
+    Read one call request of a caller, which is a row of find_caller; or raise BadCall.
 
     A moment without an offset is by the callee's clocks, where *time_zone* or *zone_of* their number tells which those
     are, else by the business's.  Of a date that may be two days, `order` says which comes first, the day or the month;

@@ -54,7 +54,7 @@ class Asked:
 
 
 class Wanted(NamedTuple):
-    """The same as the statement takes it."""
+    """A search as the statement's parameters."""
 
     number: str | None
     business_id: int | None

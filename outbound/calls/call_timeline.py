@@ -171,7 +171,7 @@ def _waiting(call: dict[str, Any]) -> Entry:
 
 
 def _hung_up(call: dict[str, Any]) -> str | None:
-    """Who hung up and why; None while that is open."""
+    """Say who hung up and why; None while that is not known."""
     who, reason = call.get("stopped_by"), call.get("stop_reason")
     did = "stopped" if call["hang_up"] == "completed" else "canceled"
     asked = f"{who or 'an operator'} {did} it{f': {reason}' if reason else ''}"

@@ -348,7 +348,7 @@ def _whose(row: dict[str, str], business_id: int | None) -> int | None:
 
 
 def _caller(row: dict[str, str], business_id: int | None, find: _Find) -> db.Row | None:
-    """Who calls by a row, or None where it does not say."""
+    """Find the business that a row names; None where it names none that exists."""
     try:
         return find(_whose(row, business_id))
     except BadCall:
@@ -391,7 +391,7 @@ def _chunks(
 
 
 def _ahead(chunks: Iterator[T]) -> Generator[T]:
-    """The same chunks, each of them read while PostgreSQL is busy with the one before."""
+    """Read each chunk in a thread, while PostgreSQL is busy with the one before."""
     with ThreadPoolExecutor(1, "read-ahead") as reader:
         coming = reader.submit(next, chunks, None)
         while (chunk := coming.result()) is not None:

@@ -19,7 +19,7 @@ _COUNT_MAX = 2**31 - 1  # PostgreSQL's integer
 
 
 def record(call_id: int, report: Report) -> str:
-    """The same for one report; return its word."""
+    """Record one report and return its result; see `record_all`."""
     return record_all([(call_id, report)])[0]
 
 
@@ -105,7 +105,7 @@ def record_answered_by(
 
 
 def record_by_call_sid(report: Report) -> str:
-    """The same for a call that is known by its call_sid alone: an inbound one."""
+    """Record a report of an inbound call, which is found by its call_sid."""
     call_id = db.run(sql.find_inbound_call, call_sid=report.call_sid)
     return "unknown_call" if call_id is None else record(call_id, report)
 

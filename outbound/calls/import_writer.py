@@ -48,7 +48,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class BatchName:
-    """What a file is called: by whoever imports it (`is_given`), or by itself; and the digest of its content."""
+    """A batch's name, given by the operator (`is_given`) or taken from the file, and the digest of its content."""
 
     name: str
     is_given: bool

@@ -70,5 +70,5 @@ def nudge(call_sid: str) -> bool:
 
 
 def nudge_all(call_sids: Sequence[str]) -> bool:
-    """The same for several, each by a message of its own; False where the broker did not take them all."""
+    """Send one message for each call_sid; False where the broker did not take them all."""
     return nudges.nudge_each(create_lead_from_call_job, [(call_sid,) for call_sid in call_sids])

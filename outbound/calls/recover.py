@@ -125,7 +125,7 @@ def _safe_moment() -> datetime:
 
 
 def _settle(age_s: float, wait: Callable[[float], None]) -> None:
-    """Whoever began a dial before the stop asks the carrier for so long at most; after that its call is listed."""
+    """Wait until the carrier lists every call whose dial began before the stop: requests may take so long."""
     missing_s = settings().carrier_timeout_s + _SETTLE_MARGIN_S - age_s
     if missing_s > 0:
         wait(missing_s)

@@ -43,7 +43,7 @@ class Deleted(NamedTuple):
 
 def delete_old_calls() -> int:
     """
-    One batch of what OUTBOUND_RETENTION_DAYS lets go; return how many calls.  Nothing where it is not set, or 0.
+    Delete one batch of calls older than OUTBOUND_RETENTION_DAYS; return how many.  None where it is not set, or 0.
 
     One batch a tick is 17 million calls a day at the default tick, and a small part of what the queue itself writes.
     """
@@ -57,7 +57,7 @@ def delete_old_calls() -> int:
 
 
 def delete_old_rest() -> int:
-    """One batch of each of KINDS that its setting lets go; return how many rows."""
+    """Delete one batch of each of KINDS that is older than its setting (the audit: blank it); return how many rows."""
     total = 0
     for name, kind in KINDS.items():
         keep_days = getattr(settings(), kind.field)

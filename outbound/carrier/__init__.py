@@ -132,7 +132,7 @@ Answered = tuple[int, Answer]
 
 
 class Carrier(Protocol):
-    """Whoever rings phones for us: all that is asked about calls is asked of one account."""
+    """What a carrier must do.  One object asks about the calls of one account."""
 
     def place_calls(self, orders: Sequence[DialOrder]) -> Iterator[Sequence[Answered]]:
         """
@@ -180,8 +180,8 @@ class Carrier(Protocol):
         """
         List the account's calls, strangers' too, newest first, by pages of up to 1,000.
 
-        Each page is one request, made when the page is asked for: whoever iterates counts them, and stops where its
-        budget ends.  The carrier's lists lag behind: that a call is not in one does not prove that there is none.
+        Each page is one request, made when the page is asked for: the caller counts them, and stops where its budget
+        ends.  The carrier's lists lag behind: that a call is not in one does not prove that there is none.
 
         Args:
             created_after: leave out calls that the carrier took before; the pages end there.  Calls that wait to be

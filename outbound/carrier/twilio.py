@@ -166,9 +166,9 @@ class SignedForm(Protocol):
 
 class Twilio:
     """
-    The carrier, for all threads of a process: what they ask travels side by side, on one thread of its own.
+    Twilio's client for all threads of a process: requests run concurrently, on one thread of its own.
 
-    It asks about the calls of TWILIO_ACCOUNT_SID; `of` is the same for those of another account.
+    It asks about the calls of TWILIO_ACCOUNT_SID; `of` gives a client for another account.
     """
 
     def __init__(self, config: Settings) -> None:
@@ -181,7 +181,7 @@ class Twilio:
         self._thread.start()
 
     def of(self, account: str | None) -> "Twilio":
-        """The same connections, for what is asked about the calls of one account; None for TWILIO_ACCOUNT_SID."""
+        """A client for one account's calls, on these connections; None for TWILIO_ACCOUNT_SID."""
         own = copy.copy(self)
         own._client = self._client_of(account)  # noqa: SLF001 (it is one of these)
         return own
@@ -191,7 +191,7 @@ class Twilio:
             account = None
         if account not in self._clients:
             sid = account or self._config.twilio_account_sid
-            # Who it is to the carrier is decided at each request, by the credentials of that moment.
+            # Each request takes the credentials of its moment.
             client = Client(sid or _NOBODY, _UNUSED, sid, http_client=self._http)
             client.api.base_url = self._config.api_url
             self._clients[account] = client
@@ -217,7 +217,7 @@ class Twilio:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def place_calls(self, orders: Sequence[DialOrder]) -> Iterator[Sequence[Answered]]:
-        """See `Carrier.place_calls`."""
+        """Implements `Carrier.place_calls`."""
         groups: SimpleQueue[list[Answered]] = SimpleQueue()
         placing = asyncio.run_coroutine_threadsafe(self._place_all(orders, groups), self._loop)
         placing.add_done_callback(lambda _: groups.put([]))  # the end, whatever became of it
@@ -281,7 +281,7 @@ class Twilio:
         }
 
     def fetch_call(self, call_sid: str, order: DialOrder | None = None) -> Report | None:
-        """See `Carrier.fetch_call`."""
+        """Implements `Carrier.fetch_call`."""
         try:
             call = self._wait(_ask(self._fetch(call_sid)))
         except _NoSuchCall:
@@ -302,7 +302,7 @@ class Twilio:
         return call
 
     def find_calls(self, order: DialOrder, dialed_at: datetime, closed_at: datetime | None = None) -> list[Report]:
-        """See `Carrier.find_calls`."""
+        """Implements `Carrier.find_calls`."""
         found: dict[str, Report] = {}
         for place, calls in enumerate(self.list_calls(dialed_at - EARLY, to_number=order.to_number)):
             if place == _FIND_PAGES_MAX:
@@ -319,7 +319,7 @@ class Twilio:
         status: str | None = None,
         to_number: str | None = None,
     ) -> Iterator[list[CarrierCall]]:
-        """See `Carrier.list_calls`."""
+        """Implements `Carrier.list_calls`."""
         filters = {"To": to_number, "Status": status}
         lists = [{name: value for name, value in filters.items() if value is not None}]
         if created_after is not None and status != _QUEUED:
@@ -354,7 +354,7 @@ class Twilio:
         raise CarrierSilent(f"more than {_PAGES_MAX} pages")
 
     def hang_up(self, call_sid: str, status: Literal["canceled", "completed"]) -> Report | None:
-        """See `Carrier.hang_up`."""
+        """Implements `Carrier.hang_up`."""
 
         async def ended() -> CarrierCall:
             try:
@@ -400,7 +400,7 @@ class _Http(AsyncHttpClient):  # type: ignore[misc]
         auth: Any = None,
         **_: Any,
     ) -> Response:
-        """See `AsyncHttpClient.request`."""
+        """Implements `AsyncHttpClient.request`."""
         sending = _sending.get()
         if sending is not None:
             sending.check()
@@ -415,7 +415,7 @@ class _Http(AsyncHttpClient):  # type: ignore[misc]
 
     def _logins(self, account: str) -> list[tuple[str, str]]:
         """
-        Whom to be: with an auth token, each of those that there are, first the one that was taken last.
+        The logins to try in turn: with auth tokens, one for each, first the one that was accepted last.
 
         Raises:
             NoCredentials: there are none of this account.
@@ -606,7 +606,7 @@ def read_verdict(form: Mapping[str, str]) -> tuple[str, str]:
 
 
 def caller_of(form: Mapping[str, str]) -> str:
-    """Who calls, as the carrier says it; `anonymous` for who withholds their number, whatever the carrier's word."""
+    """The caller's address as the carrier reports it; `anonymous` where the number is withheld, in any spelling."""
     caller = form.get("From", "")
     name = caller.strip().lower().removeprefix("sip:").partition("@")[0].removeprefix("+")
     return "anonymous" if name in WITHHELD_DIGITS | WITHHELD_WORDS else caller

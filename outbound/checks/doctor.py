@@ -690,14 +690,14 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """The carrier does not repeat a POST elsewhere; neither do we."""
 
     def redirect_request(self, *_: object) -> None:
-        """No."""
+        """Do not follow redirects."""
 
 
 def _shown(url: str) -> str:
     return urls.without_password(url)
 
 
-# Who does the work.
+# Our processes.
 
 
 def _workers() -> _Said:

@@ -56,7 +56,7 @@ def look(connection: db.Connection, old_schema: str | None = None) -> list[Verdi
 
 @contextmanager
 def _as_the_old_program(connection: db.Connection, schema: str) -> Iterator[None]:
-    """See the old tables as that program does, until all that was done is rolled back."""
+    """Use the old schema as the old program does; everything done inside is rolled back at the end."""
     with connection.transaction(force_rollback=True):
         adopt.wait_briefly(connection, wait_s=_LOCK_WAIT_S)
         db.see_only(connection, schema)

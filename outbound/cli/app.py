@@ -52,7 +52,7 @@ def _refuse(message: str) -> NoReturn:
 
 def _line_of_the_database(error: Exception) -> str | None:
     """What an error of the database means, in one line; None where it is another error."""
-    from outbound import db  # whoever raised such an error has imported it
+    from outbound import db  # imported by the code that raised such an error
     from outbound.database import error_messages
 
     return error_messages.line_of(db.cause_of(error)) if isinstance(error, db.Error) else None

@@ -10,7 +10,7 @@ from outbound.cli.common import AsJson, By, ready
 from outbound.formats import moments
 from outbound.printing import Table, out, tell, tell_json
 
-audit = typer.Typer(name="audit", help="Who did what, and is the record whole.")
+audit = typer.Typer(name="audit", help="Show who did what, and check that the record is complete.")
 person = typer.Typer(name="person", no_args_is_help=True, help="All that is known of one person, and its end.")
 commands = typer.Typer()
 commands.add_typer(audit)
@@ -30,7 +30,7 @@ def audit_(context: typer.Context, last: Last = 20, as_json: AsJson = False) -> 
 
 @audit.command("list")
 def audit_list(last: Last = 20, as_json: AsJson = False) -> None:
-    """The same as `outbound audit`."""
+    """List the latest entries, as `outbound audit` does."""
     _list(last, as_json=as_json)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 call_app = typer.Typer(no_args_is_help=True, help="One call: what became of it; make it again, or at another time.")
 
-Number = Annotated[str | None, typer.Option(help="Who was called, or called us, in any writing.")]
+Number = Annotated[str | None, typer.Option(help="The number that was called, or that called us, in any form.")]
 Status = Annotated[
     list[str] | None,
     typer.Option(help="Like failed or busy,no-answer; or waiting, in-the-air, live, ended. May be repeated."),
@@ -262,7 +262,7 @@ def reschedule(
     was = moments.shown(moved.was, moved.zone)
     tell(f"call {call_id} is due {due} ({moved.zone_is} clocks), was due {was}")
     if moved.is_paused:
-        tell(f"it is paused: `outbound resume call {call_id}` lets it go")
+        tell(f"it is paused: `outbound resume call {call_id}` resumes it")
 
 
 def leads(

@@ -43,7 +43,7 @@ ToColumn = Annotated[
 ]
 By = Annotated[
     str | None,
-    typer.Option("--by", help="Who decided it, for the audit; by default you.", callback=os_user.speak_for),
+    typer.Option("--by", help="The person who decided it, for the audit; by default you.", callback=os_user.speak_for),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 

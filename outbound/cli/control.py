@@ -41,12 +41,12 @@ def pause(what: What, key: Key = None, reason: Reason = None, by: By = None, as_
     with ready():
         scope = control.scope_of(what, key)
         claims = control.pause(scope, reason=reason, by=by)
-    line = f"{scope} is paused, {claims} claims were taken back; `outbound resume {scope}` lets it go"
+    line = f"{scope} is paused, {claims} claims were taken back; `outbound resume {scope}` resumes it"
     tell_done(scope._asdict() | {"paused": True, "claims_taken_back": claims}, line, as_json=as_json)
 
 
 def resume(what: What, key: Key = None, by: By = None, as_json: AsJson = False) -> None:
-    """Let it go again, whoever paused it."""
+    """Resume dialing, whether an operator or the breaker paused it."""
     from outbound.rules import control
 
     with ready():
@@ -189,7 +189,7 @@ def stop(what: What, key: Key = None, reason: Reason = None, by: By = None, as_j
         scope = control.scope_of(what, key)
         hang_ups = control.stop(scope, reason=reason, by=by)
         _hang_up(hang_ups)
-    line = f"{scope} is paused, {hang_ups} calls are hung up; `outbound resume {scope}` lets it go"
+    line = f"{scope} is paused, {hang_ups} calls are hung up; `outbound resume {scope}` resumes it"
     tell_done(scope._asdict() | {"paused": True, "hung_up": hang_ups}, line, as_json=as_json)
 
 

@@ -13,7 +13,7 @@ commands.add_typer(app, name="destination")
 
 Place = Annotated[str, typer.Argument(help="A country, like GB, or a number's first digits, like +4420.")]
 Business = Annotated[
-    str | None, typer.Option(help="Who: its name or id in `outbound business list`; by default everybody.")
+    str | None, typer.Option(help="The business: its name or id in `outbound business list`; by default all.")
 ]
 Reason = Annotated[str, typer.Option(help="Why; refusals repeat it.")]
 
@@ -96,7 +96,9 @@ def list_(as_json: AsJson = False) -> None:
 @app.command("check")
 def check(
     phone: Annotated[str, typer.Argument(help="A number with its country code, like +97231234567.")],
-    business: Annotated[str, typer.Option(help="Who would call: its name or id in `outbound business list`.")],
+    business: Annotated[
+        str, typer.Option(help="The business that would call: its name or id in `outbound business list`.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Say what a number is, and whether a business may call it.  Exit status 1 where it may not."""

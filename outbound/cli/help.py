@@ -34,7 +34,7 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
         "why": ("control", "Say why a call is not being dialed right now.  Exit status 2 where there is no such call."),
         "leads": ("calls", "List leads, those of which something was heard last first."),
         "control": ("control", "Show what is paused, limited and held, and how much of each limit is used."),
-        "audit": ("audit", "Who did what, and is the record whole."),
+        "audit": ("audit", "Show who did what, and check that the record is complete."),
         "preview": ("control", "Say what a campaign would do if it were launched now; changes nothing."),
     },
     "Put calls in the queue": {
@@ -43,7 +43,7 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Stop and limit": {
         "pause": ("control", "Begin no new call here; those in the air go on."),
-        "resume": ("control", "Let it go again, whoever paused it."),
+        "resume": ("control", "Resume dialing, whether an operator or the breaker paused it."),
         "drain": (
             "control",
             (
@@ -64,9 +64,9 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
         "retry-policy": ("campaign", "How often and when somebody is tried again."),
     },
     "Whom, where and when": {
-        "suppress": ("suppression", "Whom nobody may call."),
-        "consent": ("suppression", "Who has agreed to be called."),
-        "registry": ("suppression", "What a do-not-call registry said."),
+        "suppress": ("suppression", "The do-not-call list."),
+        "consent": ("suppression", "Records of who agreed to be called."),
+        "registry": ("suppression", "Results of do-not-call registry checks."),
         "person": ("audit", "All that is known of one person, and its end."),
         "window": ("calling_window", "When callees may be called, by the clocks at their place."),
         "destination": ("destination", "Where calls may go: countries and first digits, allowed or closed."),

@@ -80,7 +80,7 @@ def _table(summary: dict[str, Any]) -> Table:
 
 
 def _page(facts: list["Fact"], summary: dict[str, Any]) -> RenderableType:
-    """The same as one screen: the first line says what is going on, the last one how to leave."""
+    """Facts and summary as one screen: the first line says what is going on, the last one how to leave."""
     lines = [Text(visible(fact.sentence), _STYLES[fact.kind]) for fact in facts]
     rest: list[RenderableType] = [_table(summary), _footer()]
     while len(lines) > 1 and len(out.render_lines(Group(*lines, *rest))) > out.size.height:

@@ -18,9 +18,9 @@ from outbound.printing import Table, out, say, tell, tell_done, tell_json
 
 CSV_ENTRY = ("id", "phone", "business_id", "business", "campaign_id", "campaign", "created_at", "reason")
 
-suppress = typer.Typer(name="suppress", no_args_is_help=True, help="Whom nobody may call.")
-consent = typer.Typer(name="consent", no_args_is_help=True, help="Who has agreed to be called.")
-registry = typer.Typer(name="registry", no_args_is_help=True, help="What a do-not-call registry said.")
+suppress = typer.Typer(name="suppress", no_args_is_help=True, help="The do-not-call list.")
+consent = typer.Typer(name="consent", no_args_is_help=True, help="Records of who agreed to be called.")
+registry = typer.Typer(name="registry", no_args_is_help=True, help="Results of do-not-call registry checks.")
 commands = typer.Typer()
 for group in (suppress, consent, registry):
     commands.add_typer(group)

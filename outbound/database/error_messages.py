@@ -89,7 +89,7 @@ def words_of(error: BaseException) -> Words | None:
 
 
 def line_of(error: BaseException) -> str | None:
-    """The same in one line."""
+    """The words of an error in one line; see `words_of`."""
     words = words_of(error)
     return f"{words.said}; {words.mend}" if words else None
 

@@ -2,10 +2,10 @@
 Is this the database that dialed last?  What it has begun is also known outside of it: in the broker, and on this host.
 
 A server that was restored, promoted or copied tells by itself that it is another one (identity_fault in SQL).  One that
-was set back, by a snapshot of its disk, cannot know that.  So whoever begins dials tells the outside how many there
-were, and who claims, or is about to dial, compares.  The number grows in the transaction that says 'initiated', and it
-is told when that is on disk: a crash forgets none that is known outside.  What is lost outside (a broker that was
-flushed, a new host) is no reason to stop; it is told again with the next dial.
+was set back, by a snapshot of its disk, cannot know that.  So a worker that begins dials reports outside how many there
+were, and each one that claims, or is about to dial, compares.  The number grows in the transaction that says
+'initiated', and is reported when that is on disk: a crash forgets none that is known outside.  What is lost outside
+(a broker that was flushed, a new host) is no reason to stop; it is reported again with the next dial.
 """
 
 import fcntl

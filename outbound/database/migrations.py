@@ -29,7 +29,7 @@ from outbound.errors import UserError
 sql = db.statements("database/migrations")
 
 _FIRST = "0001_business_call_log_leads"
-# yoyo's lock is a row with the pid of whoever holds it.  Ours says 0, so that the row of an `outbound migrate` that was
+# yoyo's lock is a row with the pid of its holder.  Ours says 0, so that the row of an `outbound migrate` that was
 # killed can be told from the row of a `yoyo apply` that somebody runs by hand.
 _OWN_PID = 0
 # A migration that waits behind somebody's open transaction makes everybody wait behind it: it gives up instead.
@@ -354,7 +354,7 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo has no t
 
 
 class _LosingBackend(_Backend):
-    """The same for a rollback that somebody has agreed to: its connections let go of rows."""
+    """The backend of a rollback that the operator has confirmed: its connections may drop tables that have rows."""
 
     def connect(self, dburi: object) -> db.Connection:
         connection = super().connect(dburi)

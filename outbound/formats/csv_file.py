@@ -122,7 +122,7 @@ def open_input() -> io.BufferedReader:
 
 
 def again(file: io.BufferedReader) -> io.BufferedReader:
-    """The same file from its beginning, while somebody else reads it."""
+    """Open the file again from its beginning; another reader keeps its own position."""
     return io.BufferedReader(_Look(file.fileno(), file))
 
 

@@ -50,7 +50,7 @@ class BadMoment(ValueError):
 
 
 class DoubtfulDay(BadMoment):
-    """Whoever knows whether day or month comes first can read it."""
+    """A date that cannot be read without the order of day and month."""
 
 
 class NoSuchZone(BadMoment):

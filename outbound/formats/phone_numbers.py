@@ -215,7 +215,7 @@ def _meant(digits: str, region: str | None) -> str:
 
 
 def _abroad(digits: str) -> str:
-    """The same for digits that would be a number if they had their plus."""
+    """Suggest a number for digits that would be one behind a plus."""
     number = numbering_plan.e164("+" + digits.removeprefix("+").removeprefix("00"), None)
     return numbering_plan.shown(number, inside=False) if number else ""
 
@@ -318,7 +318,7 @@ _CLIENT = re.compile(r"client\s*:", re.IGNORECASE)  # a browser or an app
 
 def caller(said: str, region: str | None) -> str | None:
     """
-    Who called: in E.164 where it is a phone number, else as the carrier said; None for who withholds their number.
+    The caller: in E.164 where it is a phone number, else as the carrier gave it; None where the number is withheld.
 
     Args:
         said: what the carrier said, like +972505550134, whatsapp:+972505550134, sip:0505550134@host, anonymous.

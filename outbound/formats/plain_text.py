@@ -19,7 +19,7 @@ def visible(text: str) -> str:
 
 
 def visible_lines(text: str) -> str:
-    """The same, with its ends of lines left."""
+    """*text* as `visible` shows it, but with its line ends left."""
     return text if text.isprintable() else "\n".join(map(visible, text.split("\n")))
 
 

@@ -19,7 +19,7 @@ class SentinelUrl:
         service: the name under which they know the primary.
         db: number of the database on that server.
         login: `username` and `password` for the server, those that are given.
-        sentinel_login: the same for the Sentinels themselves; empty where they ask for none.
+        sentinel_login: login of the Sentinels themselves; empty where they ask for none.
         tls: options of redis-py's TLS connection; None without TLS.
     """
 

@@ -24,7 +24,7 @@ _REFRESH_PER_S = 4
 
 
 class Display(Protocol):
-    """How the demo goes on, shown to whoever looks."""
+    """Shows the progress of the demo."""
 
     slow: bool  # whether somebody must have the time to see a thing
 

@@ -64,9 +64,9 @@ NOT_DURABLE = ("--fsync=off", "--synchronous_commit=off", "--full_page_writes=of
 CREATE_DATABASE = """
 select 'create database outbound' where not exists (select from pg_database where datname = 'outbound') \\gexec
 """
-# For tests, whose poolers run as `nobody`: whoever may enter the directory of the socket.  `peer` asks the kernel.
+# For tests, whose poolers run as `nobody`: each user that may enter the socket's directory.  `peer` asks the kernel.
 LOCAL_ACCESS = {True: "peer map=outbound", False: "trust"}
-USERS = ("outbound", "nobody")  # as whom PostgreSQL runs when root starts it, the first that there is
+USERS = ("outbound", "nobody")  # the first that exists runs PostgreSQL when root starts it
 
 # The builtin provider knows C.UTF-8 where the C library does not. The role has no password, so `scram` keeps everybody
 # out until servers(tcp=True) gives it one.
@@ -352,7 +352,7 @@ def _postgres_user(home: Path) -> Switch:
 
 
 def _servers_user(data: Path) -> pwd.struct_passwd:
-    """As whom PostgreSQL runs when root starts it: who has its files, else the first of USERS; KeyError for none."""
+    """The user that PostgreSQL runs as when root starts it: its files' owner, else the first of USERS; or KeyError."""
     if data.exists():
         return pwd.getpwuid(data.stat().st_uid)
     for name in USERS:
@@ -459,7 +459,7 @@ def _stop(child: subprocess.Popen[Any], stop_signal: int) -> None:
 
 
 def _end_leftover(pid_file: Path, data: Path, stop_signal: int) -> int | None:
-    """End the server that a killed owner left on *data*; return the pid it wrote down, whoever has that now."""
+    """End the server that a killed owner left on *data*; return the pid in its file, which may be reused by now."""
     try:
         pid = int(pid_file.read_text().split()[0])
     except (FileNotFoundError, IndexError, ValueError):

@@ -43,7 +43,7 @@ def of_text(text: str, directory: Path) -> str | None:
 
 
 def of_error(error: OSError, directory: Path) -> str | None:
-    """The same of an error of ours; *directory* is where we were at work, if the error names no file."""
+    """Explain an OSError of our own, as `of_text` does; *directory* is where it happened, if it names no file."""
     if isinstance(error, shutil.Error):  # of copytree: one entry for each file that could not be copied
         return of_text(str(error.args[0][0][-1]), directory)
     where = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else directory

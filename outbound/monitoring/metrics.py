@@ -93,7 +93,7 @@ def exposition() -> bytes:
 
 
 def families(numbers: Numbers) -> Iterable[Metric]:
-    """The same numbers as Prometheus metrics."""
+    """Convert the numbers to Prometheus metrics."""
     yield _gauge("outbound_queue_len", "Calls that wait to be dialed (queued or claimed).", {None: queue_len(numbers)})
     duties = dict.fromkeys(_DUTIES, 0.0) | numbers.get("duty", {})
     for name, text, number, *labels in _GAUGES:

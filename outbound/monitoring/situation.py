@@ -22,7 +22,7 @@ class Fact(NamedTuple):
     Attributes:
         code: one word for machines, like paused or no_worker.
         kind: ok; broken (somebody must mend it), held (it ends by itself) or on_purpose (a person wants it so).
-        sentence: the same for people, with what to do about it.
+        sentence: the text for people, with what to do about it.
         since, until: when it began and when it ends, where that is known.
     """
 
@@ -59,7 +59,7 @@ def look(
 
 
 def blockers() -> list[Fact]:
-    """What keeps every call from being dialed, whoever's it is and whenever it is due."""
+    """List the reasons that keep every call from being dialed, of all businesses."""
     rows = db.run(sql.find_blockers, worker_silent_s=WORKER_SILENT_S, scheduler_silent_s=SCHEDULER_SILENT_S)
     return [Fact(*row) for row in rows]
 

@@ -22,7 +22,7 @@ class Reason:
 
     Attributes:
         code: one word for machines; `unknown_call` where there is no such call.
-        sentence: the same for people, with what to do about it.
+        sentence: the text for people, with what to do about it.
         until: when this reason ends, where that is known.
         details: the numbers and names behind the sentence.
     """

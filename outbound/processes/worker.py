@@ -33,8 +33,8 @@ class Heartbeat(dramatiq.Middleware):
         In a process that Dramatiq's command forked: stop when the master is killed, and refuse to work without an
         account, a database or a schema that is new enough.
 
-        Dramatiq logs an exception of this and goes on, but it lets SystemExit through; whoever started the master
-        starts it again.
+        Dramatiq logs an exception of this and goes on, but it lets SystemExit through; systemd, or the parent
+        process, starts the master again.
         """
         _die_with_master()
         logs.set_up()

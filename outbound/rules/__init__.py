@@ -1,1 +1,1 @@
-"""Who may be called, when, how fast, and on whose order."""
+"""Rules: who may be called, when, how fast, and on whose order."""

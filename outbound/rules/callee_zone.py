@@ -19,7 +19,7 @@ def zone_of(number: str, own: db.Connection | None = None) -> str | None:
 
 
 class CalleeZones:
-    """The same of a file's numbers: the prefixes are read once."""
+    """Time zones of many numbers, such as a file's: the prefixes are read once."""
 
     def __init__(self) -> None:
         self._zones: dict[str, list[str]] | None = None

@@ -96,7 +96,7 @@ def of_region(region: str | None, *, who: str, own: db.Connection) -> db.Row | N
     """
     The calling hours of a country's preset (`id`, `name`, `hours`), which are added where nobody has; None without one.
 
-    A window of the preset's name counts, whoever made it.
+    A window of the preset's name counts, even one that somebody added by hand.
     """
     preset = OF_REGION.get(region or "")
     if preset is None:

@@ -163,7 +163,7 @@ def _cannot(scope: Scope, status: str) -> BadControl:
 
 def resume(scope: Scope, *, by: str | None = None) -> bool:
     """
-    Let a scope go again, whoever paused it (an operator, the breaker), and forget the carrier's refusals and troubles.
+    Resume a scope that an operator or the breaker paused, and reset its counts of refusals and carrier failures.
 
     Returns:
         was it paused?

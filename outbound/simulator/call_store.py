@@ -117,7 +117,7 @@ class CallStore:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         elif call.is_over:
-            call.told.set()  # Nothing will be told: whoever waits for that need not.
+            call.told.set()  # no callback will come: end the waits for one
 
     async def _deliver(self, call: SimulatedCall, callbacks: list[Callback]) -> None:
         for callback in callbacks:

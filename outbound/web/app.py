@@ -100,7 +100,7 @@ class _Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._told_to_stop.set)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take nobody new, hear out who is in.  On systemd's own socket, the others wait for our successor."""
+        """Stop accepting and finish open requests; under socket activation new ones wait for the next process."""
         systemd_notify.stopping()
         for listener in self.servers:
             listener.close()
@@ -109,7 +109,7 @@ class _Server(uvicorn.Server):
 
 
 class _Pulse:
-    """A sign of life from where the work is done: the event loop, and one of the threads that ask the table."""
+    """Pings the systemd watchdog from a thread of the pool, at the event loop's request: both must be working."""
 
     def __init__(self) -> None:
         self._beat: asyncio.Task[None] | None = None
@@ -128,7 +128,7 @@ async def show_metrics(request: Request) -> Response:
 
 
 def _is_ours(request: Request) -> bool:
-    """Does this show OUTBOUND_METRICS_TOKEN?  Where none is set, whoever reaches this process is one of us."""
+    """Does this show OUTBOUND_METRICS_TOKEN?  Where none is set, every client may see what it protects."""
     token = settings().metrics_token
     if token is None:
         return True
@@ -145,7 +145,7 @@ class _Readiness:
     """
     Calls can be made, or 503 and what is missing; what holds them on purpose is said, and is no 503.
 
-    By whom and why is only for who shows OUTBOUND_METRICS_TOKEN, where that is set: a reason may name somebody.
+    Who paused and why needs OUTBOUND_METRICS_TOKEN, where that is set: a reason may name somebody.
     There is one look at a time, shared by all who ask meanwhile: probes must not add to the trouble that they find.
     """
 

@@ -81,7 +81,7 @@ class CallbackBatcher:
 
 
 def _tell(one: _Waiting, outcome: str | Exception) -> None:
-    with suppress(asyncio.InvalidStateError):  # whoever asked has gone
+    with suppress(asyncio.InvalidStateError):  # the request was canceled
         if isinstance(outcome, Exception):
             one.word.set_exception(outcome)
         else:

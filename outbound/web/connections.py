@@ -72,7 +72,7 @@ class Connections:
 
 
 def _subscriber(peer: str | None) -> str | None:
-    """Whom an address belongs to; None for this host and its sockets."""
+    """The address, in IPv6 the network, by which connections are counted; None for this host and its sockets."""
     try:
         address = ip_address((peer or "").partition("%")[0])
     except ValueError:

@@ -199,7 +199,7 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.abort()
             return
         if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.disconnected = True  # whoever works on it has nobody to answer
+            self.cycle.disconnected = True  # the application's answer has no receiver
             self.cycle.message_event.set()
         if reason != "idle":
             self.transport.write(_answer(status))

@@ -31,5 +31,6 @@ select kind, call_id
 
 -- name: write_again(kind, call_id)$
 -- Returns  the SQLSTATE where it failed again; nothing where it is done
--- Races    whoever moves the call has its row, and writes its latest word; another host has the entry: both are skipped
+-- Races    a transaction that moves the call has locked its row, and writes its latest status; another host has locked
+--          the entry: both are skipped
 select bridge_write_again(:kind, :call_id);

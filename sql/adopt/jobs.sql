@@ -55,7 +55,7 @@ select 'run', run.id, made.id, run.business_id, fate
 -- A job that was held back by a call that was in the air, of which nobody has heard since: it waits again.
 --
 -- Moves    its old row -> the word that it had; adopted -> (nothing)
--- Races    whoever changed the old row meanwhile has taken the job: it keeps its fate
+-- Races    an old worker that changed the old row meanwhile has taken the job: it keeps its fate
 with freed as (
     select adopted.old_id, adopted.before ->> 'status' as word
       from adopted
@@ -309,7 +309,7 @@ update old_job
 --
 -- Moves    our call queued -> canceled; the old row cancelled -> the word that it had, or completed, failed
 -- Returns  how many old rows wait again, and how many were told what became of them
--- Races    whoever changed an old row meanwhile wins: it is not `cancelled` any more
+-- Races    another program that changed an old row meanwhile wins: it is not `cancelled` any more
 -- Undo     `outbound adopt` again
 with scope as materialized (
     select new_id as business_id

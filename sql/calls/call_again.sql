@@ -25,8 +25,8 @@ select id, business_id, campaign_id, direction, status, from_number, to_number, 
 -- Moves    nothing: queued, due at another time
 -- Returns  `status` and `was_due_at` as they were; `ends_at` of its campaign; is it held (`is_paused`); did it move
 --          (`is_moved`): not where it does not wait, or its campaign ends before.  Nothing where there is no such call
--- Races    the claim: whoever locks the row first has it.  A claim that comes first has moved it to 'claimed', and it is
---          not moved here; one that had looked at it before this committed reads the row anew, and leaves it until it
+-- Races    the claim: the first to lock the row has it.  A claim that comes first has moved it to 'claimed', and it is
+--          not moved here; one that had looked at it before this committed reads the row again, and leaves it until it
 --          is due (claim_due_calls)
 -- Undo     the same, with the moment before
 with call as (

@@ -99,5 +99,5 @@ with live as (
 select count(*) from moved;
 
 -- name: write_audit(who, scope, key, details)!
--- Who canceled calls, which and why; in the transaction that begins it.
+-- Record who canceled calls, which and why, in the transaction that begins it.
 insert into audit (who, action, scope, key, details) values (:who, 'cancel', :scope, :key, :details);

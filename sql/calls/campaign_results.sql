@@ -1,7 +1,7 @@
 -- campaign_results.sql: what a campaign has come to, callee by callee.  Read by outbound/calls/campaign_results.py alone.
 
 -- name: results(campaign_id)
--- Whom a campaign called, or is to call; each telephone once, whatever attempts it took.  Reads all of the campaign's calls.
+-- List the callees of a campaign, each telephone once for all its attempts.  Reads all of the campaign's calls.
 --
 -- Returns  per callee its `result`: reached (somebody answered), machine (only a machine did), waiting (a call of it waits
 --          or is in the air), refused (a rule or an operator ended it before anybody rang), not_reached; what came of the

@@ -12,7 +12,7 @@
 -- Returns  what to dial, and how long a paced call may take until it is sent; nothing of a call that another worker has
 --          or that was taken back.  With each, for the others to know (identity.py): the line of this database and how
 --          many dials it has begun in one of its slots
--- Races    whoever repeats this nudge finds the rows no longer 'claimed'
+-- Races    a worker with a copy of this nudge finds the rows no longer 'claimed'
 -- Undo     none: from here on the phones may be ringing
 with database as materialized (
     select identity_fault() is null and not exists (select from dialing_stop where cause = 'recovery') as may_dial
@@ -99,7 +99,7 @@ select begun.id, begun.fence, begun.dialed_at, begun.from_number, begun.to_numbe
 -- The carrier said no; nothing rang.  A refusal that comes after the call was closed is the better reason.
 --
 -- Where it is the from-number or the campaign (without one, the business) that is at fault, the next call would be
--- refused too: after five in a row that scope is paused, and whoever mended it resumes it.  An accepted call ends the
+-- refused too: after five in a row that scope is paused, until an operator resumes it.  An accepted call ends the
 -- row of refusals (callback.sql).
 --
 -- Moves    initiated, or failed for want of a call_sid -> failed; claimed -> queued, those of a scope that is paused

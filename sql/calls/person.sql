@@ -44,7 +44,7 @@ select source, content from row_of_call
 
 -- name: lock_calls(core, pattern)
 -- Returns  each call with this person, and is it live: not over, or its end is still asked for
--- Races    whoever holds one of them is waited for
+-- Races    waits for every transaction that has locked one of them
 select id, status,
        call_status_rank(status) < 5 or call_is_in_doubt(status, error_code) and overdue_at is not null as is_live
   from call_log

@@ -57,8 +57,9 @@ select phone, phone_key(phone) as telephone from unnest(:numbers::text[]) as giv
 --
 -- A row can be a call's where its numbers are the same and it has no call_sid, and where it was dialed at that moment, or
 -- was due by then, or is a next attempt that was written since dialing stopped: since then nothing was dialed here, so
--- the carrier's call was made before.  What was held may have been let go before it was due (other hours, a check).  Where several rows could be it nobody can tell: none of them is dialed.  Where no
--- row could, the row was lost: it is written, for whoever owns the from-number.
+-- the carrier's call was made before.  A call that waited may have
+-- become due earlier (other hours, a check).  Where several rows could be the call's, none of them is dialed.  Where
+-- none could, the row was lost: it is written, for the business that has the from-number.
 --
 -- Of whichever account they are: what the database has forgotten may be that its business had another one.
 --

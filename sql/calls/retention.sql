@@ -1,4 +1,4 @@
--- retention.sql: calls that ended long ago are let go.  Read by outbound/calls/retention.py alone.
+-- retention.sql: delete calls that ended long ago, and other old rows.  Read by outbound/calls/retention.py alone.
 
 -- name: delete_ended_calls(keep_days, batch_max, apart)^
 -- Delete the calls that ended longest ago, with their events.  Leads stay.
@@ -106,7 +106,7 @@ with past as (
 select count(*) from deleted;
 
 -- name: erase_old_audit(keep_days, batch_max, who)$
--- Blank the details of the oldest entries of the audit; that something was done, when, by whom and to what kind of thing
+-- Blank the details of the oldest entries of the audit; what was done, when, by which actor and to what kind of thing
 -- stays, and the chain holds (audit_erase_old).
 --
 -- Returns  how many were blanked
@@ -122,8 +122,8 @@ with erased as (
 select entries from erased;
 
 -- name: delete_old_batches(keep_days, batch_max)$
--- Delete the batches into which nothing was imported for longest and which have no call any more, with the hashes of whom
--- they reached.  A file of that name is a new batch then.
+-- Delete the batches into which nothing was imported for longest and which have no call any more, with the hashes of
+-- the people that they reached.  A file of that name is a new batch then.
 --
 -- Returns  how many hashes and batches were deleted
 -- Races    an import into one of them holds it, or makes it young; it is left

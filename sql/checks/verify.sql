@@ -17,7 +17,7 @@ select nspname::text as name from pg_namespace where nspname ~ :pattern;
 select pg_try_advisory_lock(hashtext(:name));
 
 -- name: let_go(name)$
--- The opposite.
+-- Release the lock that `hold` took.
 select pg_advisory_unlock(hashtext(:name));
 
 -- name: empty_tables()!

@@ -1,4 +1,4 @@
--- Who it was is not the writer's to say.
+-- Trigger: set db_user and os_user of an audit entry, whatever the statement gives for them.
 create or replace function audit_stamp() returns trigger
 language plpgsql as $$
 begin

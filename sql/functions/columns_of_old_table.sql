@@ -1,6 +1,7 @@
--- A select list of an old table: each column that we read, by its present name and type, in whichever way the house has
--- it.  `wanted` holds [name, type, column, other column ...] for each; a column that is nowhere is NULL.  Times without a
--- zone are UTC.  What needs no cast stays a plain column, so that the view can use its index and be written through.
+-- A select list of an old table: each column that we read, by its present name and type, in whichever way the old
+-- system has it.  `wanted` holds [name, type, column, other column ...] for each; a column that is nowhere is NULL.
+-- Times without a zone are UTC.  What needs no cast stays a plain column, so that the view can use its index and be
+-- written through.
 create or replace function columns_of_old_table(old_schema text, old_table text, wanted text[][]) returns text
 language sql stable
 as $$

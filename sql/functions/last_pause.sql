@@ -1,4 +1,4 @@
--- Who paused this, and why: of the entry in the audit that belongs to the pause, and no older one.
+-- The actor and the reason of a pause, from its own entry in the audit and no older one.
 create or replace function last_pause(scope text, key text, since timestamptz, reason text)
 returns table (who text, reason text)
 language sql stable

@@ -1,5 +1,5 @@
 -- Begin to write what happens to our calls to the tables of the system before: its functions follow the columns that the
--- house has now.
+-- old system has now.
 create or replace function make_bridge(old_schema text) returns void
 language plpgsql strict as $$
 begin

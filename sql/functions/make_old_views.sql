@@ -1,4 +1,4 @@
--- The views by which everything else reads the old tables: the same columns whatever the house is like.
+-- The views by which everything else reads the old tables: the same columns in each old system.
 create or replace function make_old_views(old_schema text) returns void
 language plpgsql
 as $$

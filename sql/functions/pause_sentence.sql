@@ -1,4 +1,4 @@
--- Who paused a scope, since when and why, in a sentence that an operator can act upon.
+-- A sentence for operators: who paused a scope, since when, why, and how to resume it.
 create or replace function pause_sentence(
     called text, name text, since timestamptz, who text, reason text, zone text
 ) returns text

@@ -1,4 +1,4 @@
--- What stands for a person's number where the number itself shall not stand.  Whoever has the key can find a number by
+-- What stands for a person's number where the number itself shall not stand.  With the key, a number can be found by
 -- trying all of them: there are not many.
 create or replace function person_hash(phone text) returns bytea
 language sql stable parallel safe

@@ -178,5 +178,5 @@ with own_lane as materialized (
 select code, kind, sentence, since, until from shown order by place asc, since desc nulls last, sentence asc;
 
 -- name: find_blockers(worker_silent_s, scheduler_silent_s)
--- Returns  what of the same keeps every call from being dialed, whoever's it is and whenever it is due
+-- Returns  the facts that keep every call of every business from being dialed
 select code, kind, sentence, since, until from dialing_blockers(:worker_silent_s, :scheduler_silent_s) order by place;

@@ -1,6 +1,6 @@
 -- window.sql: when callees may be called, and whose calls keep to it.  Read by outbound/rules/calling_window.py alone.
--- The claim (call_windows, next_opening) asks these tables before each dial.  Whoever moves them is written to audit by
--- the statement that does.
+-- The claim (call_windows, next_opening) reads these tables before each dial.  The statement that changes one writes
+-- the audit too.
 
 -- name: add_window(name, preset, hours, known_until, note, days, day_hours, day_notes, who)$
 -- Returns  the id of the new window; fails where a window has that name already
@@ -122,7 +122,7 @@ with wanted as (
 select id, name, days from learned where is_longer or days > 0 order by id;
 
 -- name: release_held_calls(window_ids, business_id, campaign_id)^
--- Calls that waited for a window that is another now are due at once: the claim asks anew.
+-- Calls that waited for a window that has changed are due at once: the claim checks it again.
 --
 -- Moves    queued, due at an opening -> queued, due now
 -- Returns  how many `calls`

@@ -1,4 +1,4 @@
--- control.sql: what an operator stops, slows and lets go.  Read by outbound/rules/control.py alone.
+-- control.sql: pause, resume, drain, cancel, stop and limits.  Read by outbound/rules/control.py alone.
 -- A scope is everything (`account`), a business, a campaign, a from-number or a call, and its key.  Only outbound calls
 -- are under control.
 
@@ -21,7 +21,7 @@ select case :scope
 select pg_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regclass::int);
 
 -- name: write_audit(who, action, scope, key, details)!
--- Who moved what; in the transaction that moves it.
+-- Record who changed what, in the transaction that changes it.
 insert into audit (who, action, scope, key, details) values (:who, :action, :scope, :key, :details);
 
 -- name: pause_scope(scope, key, reason)$
@@ -36,7 +36,7 @@ with paused as (
     insert into dial_control (scope, key, state, state_reason, state_since)
     values (:scope, :key, 'paused', :reason, now())
     on conflict (scope, key) do update
-       -- Whoever pauses what the breaker had paused has seen it: from now on it is the operator's.
+       -- An operator who pauses what the breaker had paused has seen it: it becomes the operator's pause.
        set state = excluded.state, state_reason = excluded.state_reason, state_since = excluded.state_since,
            refused_calls = '{}'
 ), claim as (
@@ -55,7 +55,7 @@ with paused as (
 select count(*) from taken_back;
 
 -- name: resume_scope(scope, key)$
--- Let the scope go again, whoever paused it, and forget what the carrier refused and its troubles.
+-- Resume the scope, whether an operator or the breaker paused it, and reset its counts of refusals and failures.
 --
 -- Returns  was it paused
 with was as (

@@ -1,6 +1,6 @@
 -- destination.sql: where calls may go.  Read by outbound/rules/destination.py alone.
--- The claim (call_obstacle), begin_dials and enqueue_calls ask these tables (destination_fault).  Whoever moves them is
--- written to audit by the statement that does.
+-- The claim (call_obstacle), begin_dials and enqueue_calls read these tables (destination_fault).  The statement that
+-- changes one writes the audit too.
 
 -- name: find_place(place)$
 -- Returns  the kind of numbers that an entry for this place is about (number_kind); `ordinary` where kinds differ, `never`

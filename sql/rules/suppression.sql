@@ -1,6 +1,6 @@
--- suppression.sql: whom nobody may call, who has agreed, and what a registry said.  Read by outbound/rules/suppression.py alone.
--- The claim (call_obstacle) and begin_dials ask these tables before each dial.  Whoever moves them is written to audit by
--- the statement that does: of a file, one row for each chunk that brought something new.  A number stands for its
+-- suppression.sql: the do-not-call list, consent, and registry checks.  Read by outbound/rules/suppression.py alone.
+-- The claim (call_obstacle) and begin_dials read these tables before each dial.  The statement that changes one writes
+-- the audit too: of a file, one row for each chunk that brought something new.  A number stands for its
 -- telephone, in whichever form it is written (phone_key).  One that was forgotten is never written again: triggers see to
 -- that, and such a row counts as there already.
 

@@ -84,7 +84,7 @@ def tell(out: Console, lines: Sequence[Line]) -> None:
 
 
 def write(path: Path, machine: Mapping[str, Any], lines: Sequence[Line]) -> None:
-    """The same as JSON."""
+    """Write the figures as JSON."""
     figures = [asdict(line) | {"ratio": line.ratio, "met": line.met} for line in lines]
     path.write_text(json.dumps({"machine": machine, "figures": figures}, indent=2, default=str) + "\n")
 

@@ -1,4 +1,4 @@
-"""An idle house: how soon a call that is enqueued reaches the carrier's socket, and what waiting costs."""
+"""An idle system: how soon a call that is enqueued reaches the carrier's socket, and what waiting costs."""
 
 import random
 import time

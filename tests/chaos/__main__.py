@@ -1,8 +1,8 @@
 """
 Nothing lost, no phone rung twice: prove it under fire.
 
-Runs the whole house on servers of its own, with phones that are simulated, breaks things at random from a printed seed,
-lets it settle and checks the ledger.  Exit status 0 only with 0 lost, 0 rung twice, 0 stuck.
+Runs the whole system on servers of its own, with simulated phones, breaks things at random from a printed seed, lets it
+settle and checks the ledger.  Exit status 0 only with 0 lost, 0 rung twice, 0 stuck.
 """
 
 import argparse

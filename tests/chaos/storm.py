@@ -27,7 +27,7 @@ class Storm:
     """
     Faults, one every *every_s* seconds or so, *at_once_max* at the same time.  Call `step` often, from the main thread.
 
-    With at most one at once, each waits until the house has recovered from the last: its time is then its own.
+    With at most one at once, each waits until the system has recovered from the last: its time is then its own.
     """
 
     def __init__(self, city: City, watch: Watch, every_s: float, at_once_max: int) -> None:

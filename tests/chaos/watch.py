@@ -1,5 +1,5 @@
 """
-Looks at the table several times a second, past the proxy: is promise 3 kept now, and how soon does the house recover?
+Looks at the table several times a second, past the proxy: is promise 3 kept now, and how soon does the system recover?
 
 A fault is recovered from when, after its end, each of these was seen once:
     claims     a dispatcher claimed a call
@@ -104,7 +104,7 @@ class Watch:
 
     @property
     def recovering(self) -> int:
-        """From how many faults the house has not recovered yet."""
+        """The number of faults from which the system has not recovered yet."""
         with self._lock:
             return len(self._recoveries)
 

@@ -87,7 +87,7 @@ def _send(made: Any, client: redis.Redis, world: World, chance: random.Random, r
             client.rpush(queue, name)
         made.wake(name_of_queue, messages)  # which a worker that has nothing to do waits for
         until(lambda: client.llen(queue) == 0, timeout_s=60)
-        dial.nudge([4711])  # no call: whoever takes it is still there
+        dial.nudge([4711])  # no call: a live worker takes it
         until(lambda: client.llen(f"{settings().broker_namespace}:dial") == 0, timeout_s=60)
     if "thread_died" in said.getvalue() or "process.died" in said.getvalue():
         result.tracebacks += 1

@@ -185,7 +185,7 @@ class Run:
         return done
 
     def type(self, text: str, section: str, answers: frozenset[int] | None = None, *, is_look: bool = False) -> Done:
-        """One shell command, with `y` for whoever asks."""
+        """Type one shell command, and `y` to whatever it asks."""
         known = next((ok for start, ok in ANSWERS.items() if text.startswith(start)), frozenset({0}))
         script = self._own(text)
         if text == "outbound recover":  # it asks at a terminal alone

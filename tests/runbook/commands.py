@@ -27,7 +27,7 @@ def of(runbook: str) -> list[Command]:
 
 
 def _without_blocks(runbook: str) -> str:
-    """The same text, as long, whose code blocks are blank: a comment in a shell is no heading."""
+    """Replace code blocks by spaces, at the same offsets: a comment in a shell is no heading."""
     return _FENCE.sub(lambda block: re.sub(r"[^\n]", " ", block[0]), runbook)
 
 
