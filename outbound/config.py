@@ -18,7 +18,9 @@ TWILIO_API_URL = "https://api.twilio.com"
 CLOSED_WITHIN_S = 120  # a call without a call_sid
 HEARTBEAT_S = 2  # a worker process says this often that it is alive
 WORKER_SILENT_S = 10  # and one that was not heard of for this long gets no more calls
-SCHEDULER_SILENT_S = 60  # a scheduler that did no duty for this long is dead: its rules run every 10 s at most
+SCHEDULER_SILENT_S = (
+    60  # a scheduler that ended no maintenance task for this long is dead: its rules run every 10 s at most
+)
 PACE_LATE_S = 0.15  # a paced call that is begun later goes back: pace_tokens in SQL allows 0.25 s until it is sent
 RETENTION_DAYS_MAX = 36_500
 RETENTION_DAYS_MIN = (

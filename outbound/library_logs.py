@@ -141,10 +141,10 @@ def _argument(record: logging.LogRecord) -> BaseException | str | None:
 
 
 def _subject(record: logging.LogRecord) -> dict[str, str]:
-    """Which queue or duty the line is about, where its logger or its text says so."""
+    """Which queue or task the line is about, where its logger or its text says so."""
     queue = re.search(r"ConsumerThread\((\w+)\)", record.name)
     if queue:
         return {"queue": queue[1]}
     if record.name.startswith("apscheduler") and isinstance(record.args, tuple) and record.args:
-        return {"duty": str(getattr(record.args[0], "id", ""))}
+        return {"task": str(getattr(record.args[0], "id", ""))}
     return {}

@@ -64,7 +64,7 @@ def shown(value: float, unit: str) -> str:
 
 def named(legend: str, labels: dict[str, str]) -> str:
     """A legend with its labels filled in."""
-    for label in ("status", "result", "rule", "reason", "scope", "id", "by", "holder", "duty"):
+    for label in ("status", "result", "rule", "reason", "scope", "id", "by", "holder", "task"):
         legend = legend.replace("{{" + label + "}}", labels.get(label, ""))
     return legend.strip()
 

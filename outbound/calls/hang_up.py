@@ -15,7 +15,7 @@ log = logs.get("hang_up")
 
 _LINES = 8  # requests to the carrier at once
 _CALLS_MAX = 1000  # per round, and
-_ROUND_S = 60  # what is left waits for the next one: a slow carrier must not keep a duty at work for minutes
+_ROUND_S = 60  # what is left waits for the next one: a slow carrier must not keep a task at work for minutes
 
 
 def hang_up_requested_calls() -> int:

@@ -708,14 +708,14 @@ def _workers() -> _Said:
 
 
 def _scheduler() -> _Said:
-    ages = {row.name: row.age_s for row in db.run(sql.duties)}
+    ages = {row.name: row.age_s for row in db.run(sql.tasks)}
     silent = [name for name in _RULES if ages.get(name, float("inf")) > config.SCHEDULER_SILENT_S]
     if silent:
         since = "it has never run" if not ages else f"not within {config.SCHEDULER_SILENT_S} s: {', '.join(silent)}"
         return _fail(since, "start `outbound scheduler`; if it runs, look at its log for what fails")
     if ages.get("reconcile", float("inf")) > config.SCHEDULER_SILENT_S:
         return _warn("clean-up runs, reconcile comes to no end", "the carrier does not answer: see the check `carrier`")
-    return _ok("its duties are done")
+    return _ok("its maintenance tasks run")
 
 
 def _dialing() -> _Said:

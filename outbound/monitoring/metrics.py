@@ -95,9 +95,9 @@ def exposition() -> bytes:
 def families(numbers: Numbers) -> Iterable[Metric]:
     """Convert the numbers to Prometheus metrics."""
     yield _gauge("outbound_queue_len", "Calls that wait to be dialed (queued or claimed).", {None: queue_len(numbers)})
-    duties = dict.fromkeys(_DUTIES, 0.0) | numbers.get("duty", {})
+    tasks = dict.fromkeys(_TASKS, 0.0) | numbers.get("task", {})
     for name, text, number, *labels in _GAUGES:
-        yield _gauge(name, text, duties if number == "duty" else numbers.get(number, {}), *labels)
+        yield _gauge(name, text, tasks if number == "task" else numbers.get(number, {}), *labels)
     accepted = {"accepted": sum(numbers.get("report.create", {}).values())}
     for name, text, counter, label, known in _TOTALS:
         values = dict.fromkeys(known, 0.0) | numbers.get(counter, {}) | (accepted if counter == "dial" else {})
@@ -142,10 +142,10 @@ _GAUGES = (
     ),
     ("outbound_dialing_stopped", "1 while this cause stops all dialing.", "dialing_stopped", "cause"),
     (
-        "outbound_duty_last_success_timestamp_seconds",
-        "When a duty (a clean-up rule, reconcile) last succeeded; 0 where it never did.",
-        "duty",
-        "duty",
+        "outbound_task_last_success_timestamp_seconds",
+        "When a maintenance task (a clean-up rule, reconcile) last succeeded; 0 where it never did.",
+        "task",
+        "task",
     ),
     ("outbound_business_live_calls", f"Calls in the air; the {ROWS_MAX} busiest.", "business_live", "business"),
     ("outbound_business_due_calls", "Its part of outbound_due_calls.", "business_due", "business"),
@@ -208,7 +208,7 @@ _GAUGES = (
     ),
 )
 
-_DUTIES = ("claimed", "no_call_sid", "no_lead", "reconcile", "hang_up")
+_TASKS = ("claimed", "no_call_sid", "no_lead", "reconcile", "hang_up")
 
 # Name, help, counter in the database, label, and the values that are shown from the start: a series that begins with
 # its first event hides that event from increase().

@@ -20,7 +20,7 @@ from outbound.rules.spend import settle_spend
 
 log = logs.get("scheduler")
 
-_DUTIES: tuple[Callable[[], object], ...] = (
+_TASKS: tuple[Callable[[], object], ...] = (
     cleanup_stuck_dialing_jobs,
     reconcile_overdue_calls,
     hang_up_requested_calls,
@@ -35,45 +35,45 @@ _ROUND_MAX_S = 600  # ten questions to a carrier that takes its 45 s for each, a
 
 
 def run(stop: Event) -> None:
-    """Clean up once, then dispatch in this thread and run the duties beside it, until *stop* is set."""
+    """Clean up once, then dispatch in this thread and run the maintenance tasks beside it, until *stop* is set."""
     turns = _Turns(stop)
     turns.survive(cleanup_stuck_dialing_jobs)()
-    duties = BackgroundScheduler(timezone=UTC)
+    tasks = BackgroundScheduler(timezone=UTC)
     tick_s = settings().tick_s
-    for place, duty in enumerate(_DUTIES, 1):
-        duties.add_job(
-            turns.survive(duty),
+    for place, task in enumerate(_TASKS, 1):
+        tasks.add_job(
+            turns.survive(task),
             "interval",
             seconds=tick_s,
             # One after the other, not all at the same moment: they share a connection, and keep no dispatch waiting.
-            next_run_time=datetime.now(UTC) + timedelta(seconds=tick_s * place / len(_DUTIES)),
-            id=duty.__name__,
+            next_run_time=datetime.now(UTC) + timedelta(seconds=tick_s * place / len(_TASKS)),
+            id=task.__name__,
             misfire_grace_time=None,  # a late round is still worth running; APScheduler would drop it after 1 s
             coalesce=True,
             max_instances=1,
         )
-    duties.start()
-    Thread(target=_follow_clock, args=(duties, stop), name="clock", daemon=True).start()
+    tasks.start()
+    Thread(target=_follow_clock, args=(tasks, stop), name="clock", daemon=True).start()
     try:
         dispatch_until(turns)
     finally:
         systemd_notify.stopping()
-        duties.shutdown(wait=True)
+        tasks.shutdown(wait=True)
 
 
-def _follow_clock(duties: BackgroundScheduler, stop: Event) -> None:
+def _follow_clock(tasks: BackgroundScheduler, stop: Event) -> None:
     """
-    Run every duty at once after the host's clock was set, until *stop* is set.
+    Run every task at once after the host's clock was set, until *stop* is set.
 
     APScheduler plans by that clock: set back by an hour, it would run nothing for an hour.  Elapsed time says that the
-    clock was set, and after the round that runs at once each duty is planned anew.
+    clock was set, and after the round that runs at once each task is planned anew.
     """
     clock = HostClock()
     while not stop.wait(_CLOCK_LOOK_S):
         if by_s := clock.was_set():
             log.warning("scheduler.clock_set", by_s=round(by_s))
-            for duty in duties.get_jobs():
-                duty.modify(next_run_time=datetime.now(UTC))
+            for task in tasks.get_jobs():
+                task.modify(next_run_time=datetime.now(UTC))
 
 
 class HostClock:
@@ -100,14 +100,14 @@ class _Turns(Event):
     """
     *stop*, as dispatch sees it: dispatch looks at it once per turn, also where it found the database or broker away.
 
-    So each look is the end of a turn, and systemd hears of it as long as every duty's rounds come to an end too.  A
-    turn, or a duty, that hangs is heard of no more.
+    So each look is the end of a turn, and systemd hears of it as long as every task's rounds come to an end too.  A
+    turn, or a task, that hangs is heard of no more.
     """
 
     def __init__(self, stop: Event) -> None:
         super().__init__()
         self._stop = stop
-        self._ended_at = {duty.__name__: time.monotonic() for duty in _DUTIES}
+        self._ended_at = {task.__name__: time.monotonic() for task in _TASKS}
 
     def is_set(self) -> bool:
         """Is it time to stop?"""
@@ -119,17 +119,17 @@ class _Turns(Event):
         """Wait for the time to stop, *timeout* seconds at most."""
         return self._stop.wait(timeout)
 
-    def survive(self, duty: Callable[[], object]) -> Callable[[], None]:
+    def survive(self, task: Callable[[], object]) -> Callable[[], None]:
         """A round that fails is reported; the next one tries again."""
 
         def round_() -> None:
             try:
-                duty()
+                task()
             except db.Unavailable as error:
-                log.outage("scheduler.database_away", error, duty=duty.__name__)
+                log.outage("scheduler.database_away", error, task=task.__name__)
             except Exception:
-                log.exception("scheduler.failed", duty=duty.__name__)
+                log.exception("scheduler.failed", task=task.__name__)
             finally:
-                self._ended_at[duty.__name__] = time.monotonic()
+                self._ended_at[task.__name__] = time.monotonic()
 
         return round_

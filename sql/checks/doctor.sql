@@ -129,8 +129,8 @@ select count(*)::int as processes, coalesce(sum(threads), 0)::int as threads
   from worker
  where seen_at > now() - make_interval(secs => :worker_silent_s);
 
--- name: duties()
--- Returns  how long ago each duty of the scheduler last succeeded, seconds
+-- name: tasks()
+-- Returns  how long ago each task of the scheduler last succeeded, seconds
 select name, extract(epoch from now() - last_success_at)::float8 as age_s from duty;
 
 -- name: unknown_zones()

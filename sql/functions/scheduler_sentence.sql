@@ -1,4 +1,4 @@
--- NULL while a scheduler is alive: it dispatches, and says at least every ten seconds that a duty was done.
+-- NULL while a scheduler is alive: it dispatches, and says at least every ten seconds that a maintenance task ended.
 create or replace function scheduler_sentence(silent_s float8) returns text
 language sql stable
 as $$

@@ -156,7 +156,7 @@ union all
 select 'new_countries', id, countries from new_country;
 
 -- name: read_totals()
--- What keeps PostgreSQL from cleaning up, what stops all dialing, when each duty was last done, and all counters.
+-- What keeps PostgreSQL from cleaning up, what stops all dialing, when each task was last done, and all counters.
 with snapshot as materialized (
     -- What keeps VACUUM from taking away rows that are dead since then.  Sessions of other roles are seen by a member
     -- of pg_read_all_stats; how long a slot has been idle, by PostgreSQL 17 and newer.
@@ -189,6 +189,6 @@ select 'dialing_stopped', known.cause, count(dialing_stop.cause)
 union all
 select 'old_table_writes_due', null, count(*) from (select from bridge_due limit 10000) as waiting_there
 union all
-select 'duty', name, extract(epoch from last_success_at) from duty
+select 'task', name, extract(epoch from last_success_at) from duty
 union all
 select name, label, sum(value) from counter group by name, label;

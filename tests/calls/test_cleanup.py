@@ -155,6 +155,6 @@ def test_a_call_that_was_closed_for_want_of_a_call_sid_gets_its_true_status_from
 def test_each_rule_says_when_it_last_succeeded(world: World, nudges: list[object]) -> None:
     cleanup.cleanup_stuck_dialing_jobs()
 
-    duties = {row.name: row.age for row in world.rows("select name, now() - last_success_at as age from duty")}
-    assert set(duties) == set(cleanup.RULES)
+    tasks = {row.name: row.age for row in world.rows("select name, now() - last_success_at as age from duty")}
+    assert set(tasks) == set(cleanup.RULES)
     assert db.run(cleanup.sql.release_overdue_claims, batch_max=1, only_id=None) == []

@@ -5,7 +5,7 @@ A fault is recovered from when, after its end, each of these was seen once:
     claims     a dispatcher claimed a call
     dials      a worker wrote down what came of a dial
     callbacks  the web process took a callback
-    duties     a scheduler finished a round of clean-up
+    tasks      a scheduler finished a round of clean-up
 Faults overlap, so one may be charged with the trouble of another: the times are upper bounds.
 """
 
@@ -20,14 +20,14 @@ from psycopg.rows import namedtuple_row
 
 from tests.chaos.city import City
 
-SIGNS = ("claims", "dials", "callbacks", "duties")
+SIGNS = ("claims", "dials", "callbacks", "tasks")
 _EVERY_S = 0.25
 
 _LOOK = """
 select (select max(overdue_at) from call_log where status = 'claimed') as claims,
        (select sum(value) from counter where name in ('dial', 'report.create')) as dials,
        (select sum(value) from counter where name = 'report.callback') as callbacks,
-       (select max(last_success_at) from duty where name <> 'reconcile') as duties,
+       (select max(last_success_at) from duty where name <> 'reconcile') as tasks,
        (select count(*) from call_log where status in ('queued', 'claimed')) as waiting,
        (select count(*) from call_log
          where status in ('initiated', 'ringing', 'in-progress')

@@ -584,10 +584,10 @@ GUARDS = (
         "tests/processes/test_worker.py::test_a_worker_that_is_killed_while_the_database_is_silent_leaves_nothing_running",
     ),
     Guard(
-        "duties go on when the host's clock is set back",
+        "tasks go on when the host's clock is set back",
         "outbound/processes/scheduler.py",
-        (("duty.modify(next_run_time=datetime.now(UTC))", "pass"),),
-        "tests/processes/test_scheduler.py::test_every_duty_goes_on_whatever_the_hosts_clock_is_set_to",
+        (("task.modify(next_run_time=datetime.now(UTC))", "pass"),),
+        "tests/processes/test_scheduler.py::test_every_task_goes_on_whatever_the_hosts_clock_is_set_to",
     ),
     Guard(
         "a request that was never sent leaves its call in the queue",

@@ -25,7 +25,7 @@ LABELS = {
     "rule": 4,
     "result": 6,
     "reason": 9,
-    "duty": 5,
+    "task": 5,
     "version": 1,
     "holder": 3,
     "by": 2,
@@ -83,7 +83,7 @@ def test_an_empty_queue_shows_zeros_and_not_nothing(world: World) -> None:
         ("paused", "campaign_not_started", "spend_cap"), 0
     )
     assert _shown(samples, "outbound_oldest_snapshot_transactions").keys() == {"session", "prepared", "slot"}
-    assert _shown(samples, "outbound_duty_last_success_timestamp_seconds").keys() == set(metrics._DUTIES)
+    assert _shown(samples, "outbound_task_last_success_timestamp_seconds").keys() == set(metrics._TASKS)
     assert (samples["outbound_carrier_hold",], samples["outbound_broker_up",]) == (0, 1)
     assert _shown(samples, "outbound_dialing_stopped") == {"broker": 0, "recovery": 0}
     assert {key[1:]: value for key, value in samples.items() if key[0] == "outbound_paused_scopes"} == {
@@ -193,7 +193,7 @@ def test_totals_are_the_sums_of_their_counters(world: World) -> None:
     ):
         told = _shown(samples, f"outbound_{name}_total")
         assert {label: value for label, value in told.items() if value} == shown
-    assert samples["outbound_duty_last_success_timestamp_seconds", "reconcile"] == 1793534400
+    assert samples["outbound_task_last_success_timestamp_seconds", "reconcile"] == 1793534400
 
 
 def test_every_total_is_there_before_its_first_event(world: World) -> None:

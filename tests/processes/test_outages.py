@@ -114,7 +114,7 @@ FOREIGN = {
         "error connecting in %r: %s",
         psycopg.OperationalError("connection refused"),
     ),
-    "scheduler.skipped duty= cause=unknown": (
+    "scheduler.skipped task= cause=unknown": (
         "apscheduler.scheduler",
         logging.WARNING,
         'Execution of job "%s" skipped: maximum number of running instances reached (%d)',

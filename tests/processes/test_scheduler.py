@@ -1,4 +1,4 @@
-"""Duties are due by elapsed time: what a host believes the time to be changes nothing, in any process."""
+"""Tasks are due by elapsed time: what a host believes the time to be changes nothing, in any process."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ from tests.host_clock import HostClock, build
 
 HOUR_S, DAY_S = 3600, 86_400
 STEPS = (-HOUR_S, HOUR_S, 0, -DAY_S, DAY_S, 0)  # from the true time, one after the other
-DUTIES = {"claimed", "no_call_sid", "no_lead", "reconcile"}
+TASKS = {"claimed", "no_call_sid", "no_lead", "reconcile"}
 
 
 class Host(HostClock):
@@ -60,14 +60,14 @@ def _rounds_since(world: World, moment: object) -> set[str]:
     return {row.name for row in rows}
 
 
-def test_every_duty_goes_on_whatever_the_hosts_clock_is_set_to(world: World, servers: Servers, host: Host) -> None:
+def test_every_task_goes_on_whatever_the_hosts_clock_is_set_to(world: World, servers: Servers, host: Host) -> None:
     with host.process("scheduler", OUTBOUND_TICK_S="0.5"):
         for step in STEPS:
             host.set(step)
             now = world.value("select now()")  # PostgreSQL's clock is not the host's
-            until(lambda now=now: _rounds_since(world, now) >= DUTIES)  # type: ignore[misc]
+            until(lambda now=now: _rounds_since(world, now) >= TASKS)  # type: ignore[misc]
             now = world.value("select now()")
-            until(lambda now=now: _rounds_since(world, now) >= DUTIES)  # type: ignore[misc]
+            until(lambda now=now: _rounds_since(world, now) >= TASKS)  # type: ignore[misc]
 
 
 def test_a_call_lives_while_the_clock_of_every_process_is_set(

@@ -138,7 +138,7 @@ CAUSES = {
         "inactive",
         do=(SCHEDULER,),
     ),
-    "OutboundDutyOverdue": Cause(
+    "OutboundTaskOverdue": Cause(
         f"{STOP_SCHEDULER}; " + sql("update duty set last_success_at = now() - interval '1 hour'"),
         "inactive",
         do=(SCHEDULER,),
