@@ -114,7 +114,7 @@ class CarrierCall:
         return self.status in FINAL
 
     def report(self) -> Report:
-        """What a look at the carrier found, for `callback.record`."""
+        """What a look at the carrier found, for `events.record`."""
         return Report(
             call_sid=self.call_sid,
             status=self.status,

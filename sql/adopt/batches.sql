@@ -1,5 +1,5 @@
--- adopt.sql: take over what the system before has, and give it back.
--- Read by outbound/adopt alone, with adopt_calls.sql and adopt_jobs.sql.
+-- batches.sql: take over what the system before has, and give it back.
+-- Read by outbound/adopt alone, with calls.sql and jobs.sql.
 -- The old tables are read by the views of migration 0027.  Whatever moves here says so in `adopted`, in the same
 -- transaction: a run that was killed goes on from there, and what has its fate is not touched again.
 

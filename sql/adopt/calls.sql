@@ -1,4 +1,4 @@
--- adopt_calls.sql: take over what the system before has of calls and leads.
+-- calls.sql: take over what the system before has of calls and leads.
 -- Read by outbound/adopt/calls.py alone.
 
 -- name: live_calls(businesses)

@@ -1,4 +1,4 @@
--- adopt_jobs.sql: take over the old runs and their waiting jobs, and give them back.
+-- jobs.sql: take over the old runs and their waiting jobs, and give them back.
 -- Read by outbound/adopt/jobs.py and undo.py.
 
 -- name: adopt_runs(ids)!

@@ -40,7 +40,7 @@ select id from moved;
 -- Moves    initiated, ringing, in-progress -> failed
 -- Returns  one row per call closed
 -- Races    a callback that adopts the call first wins: the row has its call_sid
--- Undo     a signed callback that comes after all adopts the call (callback.sql)
+-- Undo     a signed callback that comes after all adopts the call (events.sql)
 with overdue as (
     select id
       from call_log

@@ -1,5 +1,5 @@
 -- dial.sql: the intent to ring a phone, and what came of it.  Read by outbound/calls/dial.py alone.
--- An accepted call is written by callback.sql: the carrier's answer is the first of its reports.
+-- An accepted call is written by events.sql: the carrier's answer is the first of its reports.
 
 -- name: begin_dials(call_ids, ask_s, send_s, life_s)
 -- Write down that these calls are about to be dialed.  Committed before the carrier hears of any.
@@ -100,7 +100,7 @@ select begun.id, begun.fence, begun.dialed_at, begun.from_number, begun.to_numbe
 --
 -- Where it is the from-number or the campaign (without one, the business) that is at fault, the next call would be
 -- refused too: after five in a row that scope is paused, until an operator resumes it.  An accepted call ends the
--- row of refusals (callback.sql).
+-- row of refusals (events.sql).
 --
 -- Moves    initiated, or failed for want of a call_sid -> failed; claimed -> queued, those of a scope that is paused
 -- Returns  the scope that was paused by this, or nothing
@@ -244,7 +244,7 @@ on conflict (name, label, slot) do update set value = counter.value + 1;
 -- Moves    claimed -> queued at a hold, so that after it nothing but the trial is dialed
 -- Returns  where dialing slows: which part of its rate is left, and the hold in seconds where one begins
 -- Races    errors of calls begun before a hold ended are what that hold is for: they prolong nothing
--- Undo     an accepted call ends the row of errors and the holds (callback.sql); so does resume_scope
+-- Undo     an accepted call ends the row of errors and the holds (events.sql); so does resume_scope
 with account as (
     select *
       from dial_control

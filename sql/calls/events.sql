@@ -1,4 +1,4 @@
--- callback.sql: write down what the carrier says, in any order.  Read by outbound/calls/events.py alone.
+-- events.sql: write down what the carrier says, in any order.  Read by outbound/calls/events.py alone.
 
 -- name: record_reports(reports, ring_s, talk_s, lead_s, relook_s)
 -- Keep what the carrier reported of some calls, and move each call forward if this is news.  The create answer,

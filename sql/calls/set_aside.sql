@@ -5,5 +5,5 @@
 --
 -- Moves    queued, claimed, initiated, ringing, in-progress -> failed, with the code odd_row
 -- Returns  was it not set aside before
--- Undo     a later word of the carrier moves it on (callback.sql)
+-- Undo     a later word of the carrier moves it on (events.sql)
 select set_aside(:call_id, :step, :state, :message);

@@ -1,4 +1,4 @@
--- foreign.sql: is there something of somebody else's where our tables are, or would be made?
+-- foreign_tables.sql: is there something of somebody else's where our tables are, or would be made?
 -- Read by outbound/database/foreign_tables.py alone.
 
 -- name: names_taken(relations, functions)

@@ -1,4 +1,4 @@
--- schema.sql: how far the database has been migrated, and what its schema is made of.  Read by outbound/database/migrations.py alone.
+-- migrations.sql: how far the database has been migrated, and what its schema is made of.  Read by outbound/database/migrations.py alone.
 
 -- name: applied_migrations()
 -- Returns  the id of each migration that is applied; fails where yoyo has never run

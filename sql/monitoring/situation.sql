@@ -1,4 +1,4 @@
--- now.sql: what is going on at this moment, and what to do about it.  Read by outbound/monitoring/situation.py alone.
+-- situation.sql: what is going on at this moment, and what to do about it.  Read by outbound/monitoring/situation.py alone.
 
 -- name: look_at_now(business_id, campaign_id, overdue_s, worker_silent_s, scheduler_silent_s, claim_s, ring_s, claims_per_thread, account_rate)
 -- What keeps calls from being dialed, and the first call that waits: of everything, or of a business or a campaign.

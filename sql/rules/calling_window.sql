@@ -1,4 +1,4 @@
--- window.sql: when callees may be called, and whose calls keep to it.  Read by outbound/rules/calling_window.py alone.
+-- calling_window.sql: when callees may be called, and whose calls keep to it.  Read by outbound/rules/calling_window.py alone.
 -- The claim (call_windows, next_opening) reads these tables before each dial.  The statement that changes one writes
 -- the audit too.
 
