@@ -347,3 +347,21 @@ comment on column scope_usage.used_up_cap is
     'The spend cap that allows no further call. NULL: none.';
 comment on column scope_usage.held_until is
     'Nothing begins before this moment: a cancel, a hold after errors of Twilio, or a used-up cap. NULL: none.';
+
+-- Whoever may read the caps may read what is left of them: the claim asks, also before `outbound roles` is run again.
+do $$
+declare
+    reader text;
+begin
+    for reader in
+        select distinct granted.grantee::regrole::text
+          from pg_class
+         cross join aclexplode(pg_class.relacl) as granted
+         where pg_class.oid = 'spend_cap'::regclass
+           and granted.privilege_type = 'SELECT'
+           and granted.grantee not in (0, pg_class.relowner)
+    loop
+        execute format('grant select on cap_usage, cap_room, queue_load, stale_calls, scope_usage to %s', reader);
+    end loop;
+end
+$$;

@@ -203,6 +203,16 @@ def test_the_owner_migrates_back_and_forth_and_rules_what_it_makes(four: Roles, 
     four.denies("owner", "create database more", "create role more", "copy call_log to program 'true'")
 
 
+def test_the_application_claims_between_a_migration_and_the_next_roles(four: Roles, world: World) -> None:
+    """Before: permission denied for view cap_room, in each claim of every scheduler until `outbound roles` was run."""
+    migrations.rollback("0042_comments")
+    migrations.migrate()
+
+    with four.connect("application") as connection:
+        connection.execute("select * from dial_scope(1)")
+        connection.execute("select * from queue_load, stale_calls, scope_usage")
+
+
 def test_roles_are_made_while_a_process_and_we_wait_for_each_other(world: World) -> None:
     """Before: `deadlock detected; try again`, where the scheduler of a running system read in another order."""
     prefix = f"calls_{world.connection.info.dbname[-20:]}_busy"
