@@ -1,5 +1,6 @@
 """The only file that chooses a broker and its middleware.  A message is a nudge: losing one costs a little time."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import nullcontext
@@ -155,7 +156,6 @@ def _dials_key(namespace: str) -> str:
     return f"{namespace}:dials"
 
 
-@cache
 def current() -> dramatiq.Broker:
     """
     The broker of this process, at REDIS_URL, with all actors that are defined; made when it is first asked for.
@@ -163,6 +163,12 @@ def current() -> dramatiq.Broker:
     Raises:
         RuntimeError: REDIS_URL is not set: a process that needs a broker is given an embedded one before.
     """
+    with _making:
+        return _made()
+
+
+@cache
+def _made() -> dramatiq.Broker:
     url = settings().redis_url
     if url is None:
         raise RuntimeError("REDIS_URL is not set, and no embedded broker was started")
@@ -181,9 +187,10 @@ class Actor(dramatiq.Actor[P, R]):
             function, broker=undecided, actor_name=function.__name__, queue_name=queue_name, priority=0, options=options
         )
         self._given: dramatiq.Broker | None = None
-        _actors.append(self)
-        if current.cache_info().currsize:  # the broker was made before this actor's module was imported
-            current().declare_actor(self)
+        with _making:
+            _actors.append(self)
+            if _made.cache_info().currsize:  # the broker was made before this actor's module was imported
+                _made().declare_actor(self)
 
     @property
     def broker(self) -> dramatiq.Broker:
@@ -201,3 +208,4 @@ def actor(*, queue_name: str, **options: Any) -> Callable[[Callable[P, R]], Acto
 
 
 _actors: list[Actor[..., Any]] = []
+_making = threading.RLock()  # two threads that ask first get one broker, and an actor is declared to it once
