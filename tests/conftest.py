@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from outbound.carrier import Accepted, Carrier, twilio
 from outbound.database import migrations
 from outbound.local import embedded_servers
 from outbound.simulator import server as simulated
+from tests import ROOT
 
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
 AUTH_TOKEN = "a-token-that-signs-nothing-real"
@@ -75,7 +77,14 @@ _NAME_OF_A_TEST = re.compile(r"\w+_\w+_\w+")
 def _named(config: pytest.Config) -> str | None:
     """The test, or the part of its name, that -k gives; None where it gives nothing, or an expression."""
     name = config.option.keyword.lower()
-    return name if _NAME_OF_A_TEST.fullmatch(name) else None
+    return name if _NAME_OF_A_TEST.fullmatch(name) and _is_in_a_name(name) else None
+
+
+@cache
+def _is_in_a_name(name: str) -> bool:
+    """Is it in the name of a test, and not only in the id of a parameter, which no file need hold?"""
+    files = (ROOT / "tests").rglob("test_*.py")
+    return any(re.search(rf"def test_\w*{name}", file.read_text().lower()) for file in files)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -89,6 +98,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Where -k names a test, import only the files that have the name: to import all takes 10 s."""
     name = _named(config)
     if name is None or not collection_path.match("test_*.py"):
+        return None
+    given = {Path(argument.split("::")[0]).resolve() for argument in config.args}
+    if collection_path in given:
         return None
     return name not in f"{collection_path.name} {collection_path.read_text()}".lower() or None
 
