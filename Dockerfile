@@ -27,7 +27,7 @@ WORKDIR /var/lib/outbound
 VOLUME /var/lib/outbound
 EXPOSE 8080
 # For `web`, which answers also while the database is away: what restarts sick containers must not restart it then.
-# Worker and scheduler have no door to knock at: give them `outbound ready`, as ops/compose.yaml does, or none.
+# Worker and scheduler serve no HTTP: give them `outbound ready`, as ops/compose.yaml does, or none.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
     CMD ["python", "-c", "import os, urllib.request as web; web.urlopen('http://127.0.0.1:' + os.environ.get('OUTBOUND_WEB_PORT', '8080') + '/healthz', timeout=4)"]
 ENTRYPOINT ["outbound"]

@@ -82,11 +82,11 @@ def test_who_watches_does_not_reach_the_database_and_the_database_reaches_nobody
     found = composed()
     networks = {name: set(service.get("networks", ())) for name, service in found["services"].items()}
 
-    assert {name for name, of in networks.items() if "data" in of} == {"postgres", "redis", "migrate", "room"}
+    assert {name for name, of in networks.items() if "data" in of} == {"postgres", "redis", "migrate", "netns"}
     assert found["networks"]["data"] == {"internal": True}
     assert networks["postgres"] == networks["redis"] == networks["migrate"] == {"data"}
     assert networks["prometheus"] == networks["alertmanager"] == networks["grafana"] == {"watch"}
-    assert all(of or found["services"][name]["network_mode"] == "service:room" for name, of in networks.items())
+    assert all(of or found["services"][name]["network_mode"] == "service:netns" for name, of in networks.items())
 
 
 def test_every_port_is_open_on_this_machine_alone() -> None:

@@ -16,7 +16,7 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
 def doctor(as_json: AsJson = False) -> None:
     """Look at everything that calls depend on, and say how to mend it; exit status 1 where something is broken."""
     from outbound import db
-    from outbound.checks import doctor as room
+    from outbound.checks import doctor as checks
     from outbound.local.environment import prepared_environment
     from outbound.processes import service_settings
 
@@ -24,19 +24,19 @@ def doctor(as_json: AsJson = False) -> None:
     try:
         service_settings.read()
         with prepared_environment(broker=True, lasting=False):
-            findings = room.examine()
+            findings = checks.examine()
             db.close()
     except config.SettingsError as wrong:
-        findings = room.refused(wrong.faults)
+        findings = checks.refused(wrong.faults)
     if as_json:
-        tell_json({"ok": room.is_sound(findings), "checks": [found._asdict() for found in findings]})
+        tell_json({"ok": checks.is_sound(findings), "checks": [found._asdict() for found in findings]})
     else:
         table = Table("check", "", "what was found", "what to do")
         for found in findings:
             state = cell(found.state, style=_STYLES[found.state])
             table.add_row(found.check, state, found.said, found.mend)
         out.print(table)
-    if not room.is_sound(findings):
+    if not checks.is_sound(findings):
         raise typer.Exit(1)
 
 
@@ -51,7 +51,7 @@ def verify(
 ) -> None:
     """Prove on the live servers, in a place of its own, that the old system's faults cannot come back."""
     from outbound.adopt import own_schema
-    from outbound.checks import verify as room
+    from outbound.checks import verify as checks
     from outbound.processes import service_settings
 
     if from_schema is not None and not old:
@@ -61,7 +61,7 @@ def verify(
         own_schema.use()
     with ready(check_schema=False, broker=True, as_owner=True):
         logs.set_up("ERROR")
-        verdicts = room.verify(old=old, old_schema=from_schema)
+        verdicts = checks.verify(old=old, old_schema=from_schema)
     passed = sum(verdict.passed for verdict in verdicts)
     if as_json:
         tell_json({"passed": passed, "checks": [verdict._asdict() for verdict in verdicts]})

@@ -55,8 +55,7 @@ def ready(
     """
     Settings checked, servers there, schema new enough; the processes' and the operator's commands all start so.
 
-    The doors, which are there to stay, say `lasting`; who sends or takes nudges, `broker`; who changes the tables
-    themselves, `as_owner`.
+    lasting: for processes that stay; broker: for what sends or takes nudges; as_owner: for what changes the tables.
     """
     from outbound import db
     from outbound.database import error_messages, migrations

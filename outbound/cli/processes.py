@@ -82,10 +82,10 @@ def _no_port(settings: config.Settings) -> UserError:
     return UserError(f"port {settings.web_port} cannot be had: set OUTBOUND_WEB_PORT")
 
 
-def _needs_shared_broker(door: str) -> None:
+def _needs_shared_broker(command: str) -> None:
     if (config.settings().redis_url or "").startswith("memory://"):
         raise UserError(
-            f"with REDIS_URL=memory:// one process does everything: run `outbound up`, not `outbound {door}`"
+            f"with REDIS_URL=memory:// one process does everything: run `outbound up`, not `outbound {command}`"
         )
 
 
@@ -97,9 +97,9 @@ def scheduler() -> None:
     with ready(check_schema=False, broker=True, lasting=True):
         systemd_units.require_schema()
         _needs_shared_broker("scheduler")
-        from outbound.processes import scheduler as door
+        from outbound.processes import scheduler as process
 
-        door.run(until_told_to_stop())
+        process.run(until_told_to_stop())
 
 
 @commands.command()
@@ -110,12 +110,12 @@ def web() -> None:
     with ready(check_schema=False, broker=True, lasting=True):
         systemd_units.require_schema()
         _needs_shared_broker("web")
-        from outbound.web import app as door
+        from outbound.web import app
 
         config.require_auth_token()
         settings = config.settings()
         sockets = systemd_units.web_sockets()
-        server = door.server(settings.web_host, settings.web_port)
+        server = app.server(settings.web_host, settings.web_port)
         try:
             server.run(sockets=sockets)
         except SystemExit:  # uvicorn's way to say that it cannot listen
@@ -136,7 +136,7 @@ def simulator(
     """Run a carrier that speaks Twilio's Calls API and rings no phone; a number's last two digits choose its fate."""
     from outbound.carrier import accounts, auth_token
     from outbound.local.environment import invent_account
-    from outbound.simulator import server as door
+    from outbound.simulator import server
 
     logs.set_up()
     settings = config.load()
@@ -145,7 +145,7 @@ def simulator(
     tokens = auth_token.tokens()
     if not (settings.twilio_account_sid and tokens):
         raise UserError("set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN (any will do), or OUTBOUND_CARRIER=simulator")
-    door.run(
+    server.run(
         "127.0.0.1",
         settings.simulator_port if port is None else port,
         account_sid=settings.twilio_account_sid,
@@ -158,7 +158,7 @@ def simulator(
 @commands.command()
 def up() -> None:
     """Run everything on this machine until Ctrl-C: servers where none are configured, simulator unless Twilio is."""
-    from outbound.local.supervisor import Processes, doors, require_ports
+    from outbound.local.supervisor import Processes, process_commands, require_ports
 
     settings = config.load()
     simulated = settings.carrier == "simulator" and settings.twilio_api_url is None
@@ -173,7 +173,7 @@ def up() -> None:
             ("carrier", "simulator, no phone rings" if simulated else settings.api_url),
         ):
             say(f"{name:10} {where}")
-        with Processes(doors(simulator=simulated, in_process=in_process)) as processes:
+        with Processes(process_commands(simulator=simulated, in_process=in_process)) as processes:
             while not stop.wait(1):
                 processes.tend()
 

@@ -23,7 +23,7 @@ from outbound.local.demo_place import (
     ports_of_our_own,
     servers_of_our_own,
 )
-from outbound.local.supervisor import Processes, doors
+from outbound.local.supervisor import Processes, process_commands
 from outbound.rules import business, campaign, control
 from outbound.rules.control import Scope
 from outbound.shipped import shipped
@@ -94,7 +94,7 @@ def _play(out: Console, err: Console, place: Place, *, as_json: bool, keep: bool
     in_process = (settings.redis_url or "").startswith("memory://")
     _say(err, "metrics", f"{settings.callback_base}/metrics")
     _say(err, "carrier", f"a simulator at {settings.api_url}: no phone rings")
-    with Processes(doors(simulator=True, in_process=in_process), place.log_dir) as processes:
+    with Processes(process_commands(simulator=True, in_process=in_process), place.log_dir) as processes:
         _say(err, "processes", " ".join(f"{name}={pid}" for name, pid in processes.pids().items()))
         _wait_for_web(processes, settings, place)
         limits, held = _seed(err)

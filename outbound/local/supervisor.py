@@ -56,7 +56,7 @@ class _Child:
 
 class Processes:
     """
-    Our own doors as child processes, by name: `{"web": ["web"]}`.  Use as a context: leaving it stops them all.
+    Our own processes as children, by name: `{"web": ["web"]}`.  Use as a context: leaving it stops them all.
 
     Args:
         log_dir: where each writes NAME.log; without it they share our output.
@@ -64,17 +64,17 @@ class Processes:
     """
 
     def __init__(
-        self, doors: dict[str, list[str]], log_dir: Path | None = None, more: dict[str, str] | None = None
+        self, commands: dict[str, list[str]], log_dir: Path | None = None, more: dict[str, str] | None = None
     ) -> None:
-        self._files = [(log_dir / f"{name}.log").open("ab") for name in doors] if log_dir else []
-        outputs: list[IO[bytes] | None] = [*self._files] or [None] * len(doors)
+        self._files = [(log_dir / f"{name}.log").open("ab") for name in commands] if log_dir else []
+        outputs: list[IO[bytes] | None] = [*self._files] or [None] * len(commands)
         self._children = [
             _Child(name, arguments, output, more or {})
-            for (name, arguments), output in zip(doors.items(), outputs, strict=True)
+            for (name, arguments), output in zip(commands.items(), outputs, strict=True)
         ]
 
     def pids(self) -> dict[str, int]:
-        """The process id of each door."""
+        """The process id of each."""
         return {child.name: child.process.pid for child in self._children}
 
     def tend(self) -> None:
@@ -100,7 +100,7 @@ class Processes:
             file.close()
 
 
-def doors(*, simulator: bool, in_process: bool) -> dict[str, list[str]]:
+def process_commands(*, simulator: bool, in_process: bool) -> dict[str, list[str]]:
     """Which processes one machine runs; with the in-process broker, one of them does everything but simulate."""
     ours = (
         {"all": ["worker", "--with-web"]} if in_process else {name: [name] for name in ("worker", "scheduler", "web")}
@@ -124,19 +124,19 @@ def require_ports(settings: config.Settings, *, simulator: bool) -> None:
         wanted.append(("the simulator", "127.0.0.1", settings.simulator_port, "OUTBOUND_SIMULATOR_PORT"))
     if simulator and settings.web_port and settings.web_port == settings.simulator_port:
         raise PortTaken(f"web and the simulator cannot share port {settings.web_port}: set OUTBOUND_SIMULATOR_PORT")
-    faults = [fault for door, host, port, name in wanted if (fault := _port_fault(door, host, port, name))]
+    faults = [fault for process, host, port, name in wanted if (fault := _port_fault(process, host, port, name))]
     if faults:
         raise PortTaken("\n".join(faults))
 
 
-def _port_fault(door: str, host: str, port: int, setting: str) -> str | None:
+def _port_fault(process: str, host: str, port: int, setting: str) -> str | None:
     """Why nobody can listen there, and what to do; None where one can."""
     if port == 0:
         return None
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError:
-        return f"{door} cannot listen on {host}, which is no address of this host: set OUTBOUND_WEB_HOST"
+        return f"{process} cannot listen on {host}, which is no address of this host: set OUTBOUND_WEB_HOST"
     for family, kind, protocol, _, address in addresses:
         try:
             with socket.socket(family, kind, protocol) as listener:
@@ -144,17 +144,17 @@ def _port_fault(door: str, host: str, port: int, setting: str) -> str | None:
                 listener.bind(address)
                 listener.listen(1)
         except OSError as error:
-            return _why_not(error, door, host, port, setting)
+            return _why_not(error, process, host, port, setting)
     return None
 
 
-def _why_not(error: OSError, door: str, host: str, port: int, setting: str) -> str:
+def _why_not(error: OSError, process: str, host: str, port: int, setting: str) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
-            f"port {port} on {host}, which {door} needs, is taken: end what listens there"
+            f"port {port} on {host}, which {process} needs, is taken: end what listens there"
             f" (`ss -ltnp 'sport = :{port}'` shows it; another `outbound up`?), or set {setting} to another port"
         )
     if error.errno == errno.EACCES:
-        return f"this user may not listen on port {port}, which {door} needs: set {setting} to one from 1024 on"
-    what = "set OUTBOUND_WEB_HOST to an address of this host" if door == "web" else f"set {setting} to another port"
-    return f"{door} cannot listen on port {port} of {host} ({error.strerror}): {what}"
+        return f"this user may not listen on port {port}, which {process} needs: set {setting} to one from 1024 on"
+    what = "set OUTBOUND_WEB_HOST to an address of this host" if process == "web" else f"set {setting} to another port"
+    return f"{process} cannot listen on port {port} of {host} ({error.strerror}): {what}"

@@ -1,4 +1,4 @@
-"""The web process: the carrier's callbacks, /metrics, /healthz, /readyz.  Doors only; every decision is a step's."""
+"""The web process: the carrier's callbacks, /metrics, /healthz, /readyz; what a request means, calls/ decides."""
 
 import asyncio
 import hmac
@@ -40,7 +40,7 @@ register_url_convertor("callback_tag", _TagConvertor())
 
 def app() -> Starlette:
     """The ASGI application."""
-    doors = Starlette(
+    application = Starlette(
         routes=[
             Route("/callbacks/inbound", inbound_status, methods=["POST"]),
             Route("/callbacks/{call_id}/{tag:callback_tag}", status_callback, methods=["POST"]),
@@ -54,9 +54,9 @@ def app() -> Starlette:
             Route("/readyz", _Readiness()),
         ]
     )
-    doors.state.callback_batcher = CallbackBatcher()
-    doors.router.redirect_slashes = False  # such a redirect would lead to whatever host the request names
-    return doors
+    application.state.callback_batcher = CallbackBatcher()
+    application.router.redirect_slashes = False  # such a redirect would lead to whatever host the request names
+    return application
 
 
 def server(host: str, port: int) -> uvicorn.Server:

@@ -10,7 +10,7 @@ from tests.bench.world import carrier, until, world
 
 _SLOW_S = 0.25
 _MOST_S = 600
-_DOORS = ("worker", "scheduler")
+_PROCESSES = ("worker", "scheduler")
 # Nothing becomes stale while we measure: the stand-in never calls back, and asking it would be other work.
 _PATIENT = {"OUTBOUND_RING_S": "600", "OUTBOUND_MARGIN_S": "80000", "OUTBOUND_CARRIER_TIMEOUT_S": "15"}
 
@@ -48,15 +48,15 @@ def measure(house: House, options: Options) -> list[Line]:
 def _ours(house: House, options: Options, *, threads: int, delay_s: float, name: str) -> Round:
     shape = {"OUTBOUND_WORKER_PROCESSES": str(options.processes), "OUTBOUND_WORKER_THREADS": str(threads)}
     with world(house, "dialing", **shape, **_PATIENT) as here, carrier(here, delay_s):
-        for door in _DOORS:
-            here.spawn(door, "outbound", door)
+        for process in _PROCESSES:
+            here.spawn(process, "outbound", process)
         here.wait_for_workers(options.processes)
         warm = options.warm_calls
         here.put_calls(warm)
         until(lambda: here.ask_carrier("/count") >= warm, "the warm-up's calls", _MOST_S)
         time.sleep(1)
         before = here.cpu()
-        with spy.watching(options, name, {door: here.pids[door] for door in _DOORS}):
+        with spy.watching(options, name, {process: here.pids[process] for process in _PROCESSES}):
             began_at = here.put_calls(options.calls, first=warm)
             until(lambda: here.ask_carrier("/count") >= warm + options.calls, "all calls at the carrier", _MOST_S)
             here.wait(

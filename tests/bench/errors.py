@@ -12,7 +12,7 @@ _ANSWER_S = 0.05  # about what a carrier takes
 _SHARES = (0.005, 0.02, 0.3, 1.0)
 _LEAST = {0.005: 0.9, 0.02: 0.9}
 _SETTLE_S = 5  # the bucket was full, and the first errors are not judged yet
-_DOORS = ("worker", "scheduler")
+_PROCESSES = ("worker", "scheduler")
 _PATIENT = {"OUTBOUND_RING_S": "600", "OUTBOUND_MARGIN_S": "80000", "OUTBOUND_CARRIER_TIMEOUT_S": "15"}
 
 
@@ -36,8 +36,8 @@ def _creates_per_s(house: House, options: Options, share: float, limit: float | 
     shape = {"OUTBOUND_WORKER_PROCESSES": str(options.processes), "OUTBOUND_WORKER_THREADS": str(options.threads)}
     with world(house, "errors", **shape, **_PATIENT) as here, carrier(here, _ANSWER_S, share):
         here.sql("update dial_control set calls_per_second = %s where scope = 'account'", limit)
-        for door in _DOORS:
-            here.spawn(door, "outbound", door)
+        for process in _PROCESSES:
+            here.spawn(process, "outbound", process)
         here.wait_for_workers(options.processes)
         here.put_calls(int((_SETTLE_S + options.error_s + 5) * (limit or 600)))
         until(lambda: here.ask_carrier("/count") > 0, "the first call at the carrier", 60)

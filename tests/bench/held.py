@@ -24,8 +24,8 @@ def measure(house: House, options: Options) -> list[Line]:
     with world(house, "held", **shape) as here:
         times = house.home / "claims.txt"
         times.unlink(missing_ok=True)
-        for door in ("simulator", "web", "worker"):
-            here.spawn(door, "outbound", door)
+        for process in ("simulator", "web", "worker"):
+            here.spawn(process, "outbound", process)
         here.spawn("scheduler", "tests.bench.timed_scheduler", str(times))
         here.wait_for_workers(options.processes)
         until(lambda: listens(here.carrier_url) and listens(here.web_url), "simulator and web listen", 30)

@@ -140,8 +140,8 @@ def _world(house: House, options: Options, count: int) -> Iterator[World]:
         )
         for host in range(1, count + 1):
             inside = ("ip", "netns", "exec", _name(host), "env", *addresses)
-            for door in ("worker", "scheduler") if host <= 2 else ("worker",):
-                here.spawn(f"{door} {host}", "outbound", door, through=inside)
+            for process in ("worker", "scheduler") if host <= 2 else ("worker",):
+                here.spawn(f"{process} {host}", "outbound", process, through=inside)
         here.wait_for_workers(count)
         here.put_calls(options.warm_calls)
         here.wait(_SETTLED, at_least=options.warm_calls, most_s=_MOST_S)

@@ -7,7 +7,7 @@ from tests.bench.report import Line, Round, median
 from tests.bench.world import listens, until, world
 
 _SPEED = "1000"  # a life of half a minute in some hundredths of a second: we are measured, not the phones
-_DOORS = ("web", "worker", "scheduler")
+_PROCESSES = ("web", "worker", "scheduler")
 _DONE = "select count(*) from call_log where status = 'completed' and lead_id is not null"
 _MOST_S = 600
 
@@ -29,14 +29,14 @@ def _lives(house: House, options: Options) -> Round:
         "OUTBOUND_SIMULATOR_SPEED": _SPEED,
     }
     with world(house, "lives", **shape) as here:
-        for door in ("simulator", *_DOORS):
-            here.spawn(door, "outbound", door)
+        for process in ("simulator", *_PROCESSES):
+            here.spawn(process, "outbound", process)
         here.wait_for_workers(options.processes)
         until(lambda: listens(here.carrier_url) and listens(here.web_url), "simulator and web listen", 30)
         here.put_calls(options.warm_calls)
         here.wait(_DONE, at_least=options.warm_calls, most_s=_MOST_S)
         before = here.cpu()
-        with spy.watching(options, "lives", {door: here.pids[door] for door in _DOORS}):
+        with spy.watching(options, "lives", {process: here.pids[process] for process in _PROCESSES}):
             began_at = here.put_calls(options.lives, first=options.warm_calls)
             here.wait(_DONE, at_least=options.warm_calls + options.lives, most_s=_MOST_S)
         used = cpu.between(before, here.cpu())

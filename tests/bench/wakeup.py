@@ -9,7 +9,7 @@ from tests.bench.options import Options
 from tests.bench.report import Line, percentile
 from tests.bench.world import World, carrier, listens, until, world
 
-_DOORS = ("web", "worker", "scheduler")
+_PROCESSES = ("web", "worker", "scheduler")
 _SETTLE_S = 5
 _PATIENT = {"OUTBOUND_RING_S": "600", "OUTBOUND_MARGIN_S": "80000"}
 
@@ -17,8 +17,8 @@ _PATIENT = {"OUTBOUND_RING_S": "600", "OUTBOUND_MARGIN_S": "80000"}
 def measure(house: House, options: Options) -> list[Line]:
     """With the settings as they are when nobody sets any."""
     with world(house, "wakeup", **_PATIENT) as here, carrier(here, 0):
-        for door in _DOORS:
-            here.spawn(door, "outbound", door)
+        for process in _PROCESSES:
+            here.spawn(process, "outbound", process)
         here.wait_for_workers(1)
         until(lambda: listens(here.web_url), "web listens", 30)
         here.put_calls(10, first=10_000_000)

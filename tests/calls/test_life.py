@@ -19,7 +19,7 @@ from outbound.carrier import CallUnsure, callback_tag
 from outbound.carrier.twilio import carrier
 from outbound.config import settings
 from outbound.failpoint import POINTS
-from outbound.local.supervisor import Processes, doors
+from outbound.local.supervisor import Processes, process_commands
 from outbound.simulator.server import RunningSimulator
 from tests.conftest import Environment, Servers, World, let_it_end, open_database, place, until
 from tests.ports import free_ports
@@ -73,7 +73,7 @@ def house(
         house = House(url)
         house.carrier = phones
         phones.reset()
-        with Processes(doors(simulator=False, in_process=in_process)) as processes:
+        with Processes(process_commands(simulator=False, in_process=in_process)) as processes:
             house.processes = processes
             until(lambda: house.value("select count(*) from worker") > 0, timeout_s=30)
             yield house

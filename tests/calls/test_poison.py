@@ -29,7 +29,7 @@ def acme(world: World) -> int:
 
 
 def poison(world: World, call_id: int, values: str) -> None:
-    """Give a row what no door would let in, as a restored database may hold it."""
+    """Give a row what no command would let in, as a restored database may hold it."""
     world.do("set session_replication_role = replica")
     world.do(f"update call_log set {values} where id = %s", call_id)  # noqa: S608 (the tests' own words)
     world.do("set session_replication_role = default")
@@ -172,7 +172,7 @@ def test_a_zone_that_nobody_knows_closes_its_call_and_says_which(world: World, n
     assert UNKNOWN in world.call(odd).error_message
 
 
-# Time zones at the door
+# Time zones that are given
 
 
 @pytest.mark.parametrize(("given", "kept"), [("US/Eastern", "America/New_York"), ("Israel", "Asia/Jerusalem")])

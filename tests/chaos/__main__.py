@@ -58,7 +58,7 @@ _BESIDES = {
 # In life 120 s are promised, close_s is 105 and tick_s 5: ten seconds for all else, and these no setting shortens.
 _SLACK_S = 10
 _CARRIER = {"simulator": ["simulator"]}
-_DOORS = {
+_PROCESSES = {
     "web": ["web"],
     "worker-1": ["worker"],
     "worker-2": ["worker"],
@@ -152,7 +152,7 @@ def _city(options: argparse.Namespace, home: Path) -> Iterator[City]:
         library = host_clock.build(home)
         clock = host_clock.HostClock(library, home / "clock") if library else None
         carrier = stack.enter_context(Processes(_CARRIER, log_dir))  # its clock is its own
-        processes = stack.enter_context(Processes(_DOORS, log_dir, clock.environment if clock else None))
+        processes = stack.enter_context(Processes(_PROCESSES, log_dir, clock.environment if clock else None))
         yield City(
             settings=config.settings(),
             rng=random.Random(options.seed),

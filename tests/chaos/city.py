@@ -92,9 +92,9 @@ class City:
         self.carrier.tend()
         self.processes.tend()
 
-    def master(self, door: str) -> psutil.Process:
-        """A living process among those doors whose name begins with *door*."""
-        pids = [pid for name, pid in self.processes.pids().items() if name.startswith(door)]
+    def master(self, name: str) -> psutil.Process:
+        """A living process whose name begins with *name*."""
+        pids = [pid for full, pid in self.processes.pids().items() if full.startswith(name)]
         alive = [pid for pid in pids if _is_alive(pid)]
         if not alive:
             raise NotNow

@@ -169,19 +169,19 @@ def poison_queues(city: City) -> Iterator[None]:
 # Our own processes
 
 
-def kill(door: str) -> Callable[[City], AbstractContextManager[None]]:
+def kill(name: str) -> Callable[[City], AbstractContextManager[None]]:
     """kill -9."""
-    return lambda city: _signalled(city.master(door), signal.SIGKILL)
+    return lambda city: _signalled(city.master(name), signal.SIGKILL)
 
 
-def terminate(door: str) -> Callable[[City], AbstractContextManager[None]]:
+def terminate(name: str) -> Callable[[City], AbstractContextManager[None]]:
     """The graceful end: what is in flight is finished."""
-    return lambda city: _signalled(city.master(door), signal.SIGTERM)
+    return lambda city: _signalled(city.master(name), signal.SIGTERM)
 
 
-def stop(door: str) -> Callable[[City], AbstractContextManager[None]]:
+def stop(name: str) -> Callable[[City], AbstractContextManager[None]]:
     """SIGSTOP, longer than any deadline of what it holds, and SIGCONT."""
-    return lambda city: _stopped(city.worker_process() if door == "worker" else city.master(door))
+    return lambda city: _stopped(city.worker_process() if name == "worker" else city.master(name))
 
 
 def kill_worker_process(city: City) -> AbstractContextManager[None]:

@@ -1,4 +1,4 @@
-"""A door in front of a server that can be held shut, cut, or taken away, while the server itself notices nothing."""
+"""A proxy in front of a server: its connections are held up, cut or refused, and the server notices nothing."""
 
 import asyncio
 import threading

@@ -213,9 +213,9 @@ def test_wrong_settings_are_named_line_by_line(outbound: Outbound) -> None:
     )
 
 
-@pytest.mark.parametrize("door", ["status", "worker", "scheduler", "web"])
-def test_no_process_starts_on_an_old_schema(empty_database: str, tmp_path: Path, door: str) -> None:
-    done = _outbound(empty_database, tmp_path)(door)
+@pytest.mark.parametrize("command", ["status", "worker", "scheduler", "web"])
+def test_no_process_starts_on_an_old_schema(empty_database: str, tmp_path: Path, command: str) -> None:
+    done = _outbound(empty_database, tmp_path)(command)
 
     (line,) = refuses(done, "the database lacks 0001_business_call_log_leads, ")
     assert line.endswith("run `outbound migrate`")
@@ -238,20 +238,20 @@ def test_an_address_that_is_no_database_s_is_refused_in_one_line_without_its_pas
     assert "hu%sh" not in line
 
 
-@pytest.mark.parametrize("door", ["scheduler", "web"])
-def test_without_a_broker_one_process_does_everything(outbound: Outbound, door: str) -> None:
-    done = outbound(door, REDIS_URL="memory://")
+@pytest.mark.parametrize("command", ["scheduler", "web"])
+def test_without_a_broker_one_process_does_everything(outbound: Outbound, command: str) -> None:
+    done = outbound(command, REDIS_URL="memory://")
 
-    refuses(done, f"with REDIS_URL=memory:// one process does everything: run `outbound up`, not `outbound {door}`")
+    refuses(done, f"with REDIS_URL=memory:// one process does everything: run `outbound up`, not `outbound {command}`")
 
 
-@pytest.mark.parametrize("door", [("web",), ("worker", "--with-web")])
-def test_without_its_port_no_process_that_listens_goes_on(world: World, outbound: Outbound, door: list[str]) -> None:
+@pytest.mark.parametrize("command", [("web",), ("worker", "--with-web")])
+def test_without_its_port_no_process_that_listens_goes_on(world: World, outbound: Outbound, command: list[str]) -> None:
     world.queued()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        broker = "memory://" if "--with-web" in door else "redis://127.0.0.1:1"
-        done = outbound(*door, OUTBOUND_WEB_PORT=str(port), REDIS_URL=broker)
+        broker = "memory://" if "--with-web" in command else "redis://127.0.0.1:1"
+        done = outbound(*command, OUTBOUND_WEB_PORT=str(port), REDIS_URL=broker)
 
     assert done.returncode == 2, done.stderr
     assert done.stderr.splitlines()[-1] == f"outbound: port {port} cannot be had: set OUTBOUND_WEB_PORT"
@@ -259,7 +259,7 @@ def test_without_its_port_no_process_that_listens_goes_on(world: World, outbound
     assert world.value("select count(*) from worker") == 0
 
 
-DOORS = {name: {"broker": True, "lasting": True} for name in ("up", "worker", "scheduler", "web")}
+PROCESSES = {name: {"broker": True, "lasting": True} for name in ("up", "worker", "scheduler", "web")}
 ONE_SHOTS = (
     *("migrate", "status", "psql", "business list", "business add --name A", "business set 1"),
     *("enqueue --business 1 --to 2", "import calls.csv"),
@@ -269,7 +269,7 @@ ONE_SHOTS = (
 @pytest.mark.parametrize(
     ("command", "needs"),
     [
-        *DOORS.items(),
+        *PROCESSES.items(),
         *((command, {"broker": False, "lasting": False}) for command in ONE_SHOTS),
         ("cleanup", {"broker": True, "lasting": False}),
     ],

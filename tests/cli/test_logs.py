@@ -329,24 +329,24 @@ def test_every_line_of_a_callback_carries_call_id_and_call_sid(
 # Everybody's lines.
 
 
-@pytest.mark.parametrize("door", ["worker", "scheduler", "web"])
-def test_every_line_of_every_process_is_in_the_form_that_was_asked_for(world: World, door: str) -> None:
-    command = [sys.executable, "-m", "outbound", "--log-format", "json", door]
+@pytest.mark.parametrize("name", ["worker", "scheduler", "web"])
+def test_every_line_of_every_process_is_in_the_form_that_was_asked_for(world: World, name: str) -> None:
+    command = [sys.executable, "-m", "outbound", "--log-format", "json", name]
     environment = os.environ | {"OUTBOUND_WEB_PORT": "0", "JOURNAL_STREAM": ""}
     environment.pop("JOURNAL_STREAM")
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stderr is not None
     said: list[str] = []
-    if door == "scheduler":  # which says nothing when all is well
+    if name == "scheduler":  # which says nothing when all is well
         until(lambda: world.value("select count(*) from duty") > 0, timeout_s=60)
     else:
-        wanted = {"worker": "is booting up", "web": "Uvicorn running"}[door]
+        wanted = {"worker": "is booting up", "web": "Uvicorn running"}[name]
         for line in process.stderr:
             said.append(line)
             if wanted in json.loads(line)["event"]:
                 break
         assert wanted in said[-1], said
-    if door == "worker":
+    if name == "worker":
         until(lambda: world.value("select count(*) from worker") == 1, timeout_s=60)
 
     process.send_signal(signal.SIGTERM)

@@ -15,7 +15,7 @@ from outbound import config, db, db_session
 from outbound.calls import dispatch, enqueue
 from outbound.checks import doctor
 from outbound.database import migrations, postgres_tools
-from outbound.local.supervisor import Processes, doors
+from outbound.local.supervisor import Processes, process_commands
 from outbound.monitoring import health
 from outbound.rules import business
 from outbound.simulator.server import RunningSimulator
@@ -218,7 +218,7 @@ def house(servers: Servers, phones: RunningSimulator, tmp_path: Path, empty_data
         house.do(f"set search_path to {OURS}")
         house.carrier = phones
         phones.reset()
-        with Processes(doors(simulator=False, in_process=False)) as processes:
+        with Processes(process_commands(simulator=False, in_process=False)) as processes:
             house.processes = processes
             until(lambda: house.value("select count(*) from worker") > 0, timeout_s=30)
             yield house

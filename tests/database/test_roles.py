@@ -13,7 +13,7 @@ from outbound import db
 from outbound.calls import cleanup, enqueue, lead, retention
 from outbound.checks import doctor
 from outbound.database import migrations, postgres_tools, roles
-from outbound.local.supervisor import Processes, doors
+from outbound.local.supervisor import Processes, process_commands
 from outbound.monitoring import metrics
 from outbound.rules import audit, business, calling_window, campaign, control, retry_policy, suppression
 from outbound.simulator.server import RunningSimulator
@@ -150,7 +150,7 @@ def test_a_call_lives_from_enqueue_to_lead_while_every_process_is_the_applicatio
         phones.reset()
         with (
             Environment(DATABASE_URL=four.url("application")),
-            Processes(doors(simulator=False, in_process=False)) as processes,
+            Processes(process_commands(simulator=False, in_process=False)) as processes,
         ):
             house.processes = processes
             until(lambda: house.value("select count(*) from worker") > 0, timeout_s=60)

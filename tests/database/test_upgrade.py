@@ -20,7 +20,7 @@ from tests.database.test_sql import STATEMENTS, try_statement
 from tests.ports import free_ports
 
 ALL = migrations.known_migrations()
-DOORS = ("worker", "scheduler", "web")
+PROCESSES = ("worker", "scheduler", "web")
 
 # What the next version's migrations may do, all at once: everything that expands.
 TOMORROW = """
@@ -71,7 +71,7 @@ def test_processes_of_today_live_through_tomorrow_s_migration_and_on_its_schema(
         ended = "select count(*) from call_log where lead_id is not null and status = 'completed'"
         until(lambda: world.value(ended) == last, timeout_s=60)
 
-    with Processes({name: [name] for name in DOORS}) as running:
+    with Processes({name: [name] for name in PROCESSES}) as running:
         until(lambda: world.value("select count(*) from worker") > 0, timeout_s=60)
         calls_live(1, 20)  # so many that the server has planned each statement for good
         before = running.pids()
@@ -81,7 +81,7 @@ def test_processes_of_today_live_through_tomorrow_s_migration_and_on_its_schema(
         calls_live(21, 40)
         running.tend()
         assert running.pids() == before  # none of them died of it
-    with Processes({name: [name] for name in DOORS}):  # and they start on it
+    with Processes({name: [name] for name in PROCESSES}):  # and they start on it
         calls_live(41, 45)
 
     assert len(carrier.log()) == 45
@@ -94,8 +94,8 @@ def test_a_newer_schema_is_no_reason_to_refuse(tomorrow: World) -> None:
     assert migrations.migrate() == []
 
 
-@pytest.mark.parametrize("door", [*DOORS, "enqueue", "cleanup", "purge"])
-def test_on_yesterday_s_schema_everything_refuses_and_touches_no_row(world: World, door: str) -> None:
+@pytest.mark.parametrize("command", [*PROCESSES, "enqueue", "cleanup", "purge"])
+def test_on_yesterday_s_schema_everything_refuses_and_touches_no_row(world: World, command: str) -> None:
     migrations.rollback(ALL[-2])
     rows = [world.initiated(), world.claimed(to="+15005550102"), world.queued(to="+15005550103")]
     for call_id in rows:
@@ -106,7 +106,7 @@ def test_on_yesterday_s_schema_everything_refuses_and_touches_no_row(world: Worl
         "purge": ["--older-than-days", "8"],
     }
 
-    refused = forked.run(door, *arguments.get(door, []), env=os.environ | {"OUTBOUND_WEB_PORT": "0"})
+    refused = forked.run(command, *arguments.get(command, []), env=os.environ | {"OUTBOUND_WEB_PORT": "0"})
 
     assert refused.returncode == 2
     assert refused.stderr == f"outbound: the database lacks {ALL[-1]}: run `outbound migrate`\n"
@@ -124,7 +124,7 @@ def test_after_the_migration_the_same_processes_start_and_take_up_what_waited(
     ):
         migrations.rollback(ALL[-2])
         call_id = world.queued(business_id)
-        with Processes({name: [name] for name in DOORS}) as refusing:  # started again and again, as systemd would
+        with Processes({name: [name] for name in PROCESSES}) as refusing:  # started again and again, as systemd would
             until(lambda: _has_died(refusing), timeout_s=60)
 
             migrations.migrate()

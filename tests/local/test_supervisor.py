@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from outbound import config
-from outbound.local.supervisor import PortTaken, Processes, doors, require_ports
+from outbound.local.supervisor import PortTaken, Processes, process_commands, require_ports
 from tests.cli.test_cli import refuses, run
 from tests.conftest import World, forget_settings, until
 
@@ -34,8 +34,8 @@ def test_a_process_that_is_killed_is_started_again_and_all_are_stopped_at_the_en
 
 
 def test_with_the_in_process_broker_one_process_does_everything_but_simulate() -> None:
-    assert set(doors(simulator=True, in_process=True)) == {"simulator", "all"}
-    assert set(doors(simulator=False, in_process=False)) == {"worker", "scheduler", "web"}
+    assert set(process_commands(simulator=True, in_process=True)) == {"simulator", "all"}
+    assert set(process_commands(simulator=False, in_process=False)) == {"worker", "scheduler", "web"}
 
 
 def test_when_the_supervisor_is_killed_its_processes_stop(world: World) -> None:

@@ -12,7 +12,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from outbound.calls import enqueue
-from outbound.local.supervisor import Processes, doors
+from outbound.local.supervisor import Processes, process_commands
 from outbound.monitoring import metrics
 from outbound.simulator.server import RunningSimulator
 from tests import ROOT
@@ -68,7 +68,7 @@ def a_busy_house(servers: Servers, template: str, phones: RunningSimulator, **en
             business_id = house.business(name)
             house.do("insert into dial_control (scope, key) values ('business', %s)", str(business_id))
             house.do(f"update dial_control set {limits} where key = %s", str(business_id))  # noqa: S608 (ours)
-        with Processes(doors(simulator=False, in_process=False)) as processes:
+        with Processes(process_commands(simulator=False, in_process=False)) as processes:
             until(lambda: house.value("select count(*) from worker") > 0, timeout_s=30)
             processes.tend()
             yield house

@@ -19,7 +19,7 @@ import requests
 from outbound.processes import systemd_notify, systemd_units
 from tests.conftest import Servers, World, until
 
-DOORS = ("outbound-worker@.service", "outbound-scheduler.service", "outbound-web.service")
+UNITS = ("outbound-worker@.service", "outbound-scheduler.service", "outbound-web.service")
 SILENT_S = 5  # longer than any loop leaves systemd without a sign: the worker's takes HEARTBEAT_S, the others' 1 s
 ACTIVATE = """
 import os, sys
@@ -111,7 +111,7 @@ def away(world: World, servers: Servers) -> Iterator[None]:
             connection.execute(f"alter database {name} allow_connections true".encode())
 
 
-@pytest.mark.parametrize("unit", DOORS)
+@pytest.mark.parametrize("unit", UNITS)
 def test_each_process_says_that_it_is_up_and_at_work_and_that_it_stops(
     world: World, supervisor: Supervisor, unit: str
 ) -> None:
@@ -125,7 +125,7 @@ def test_each_process_says_that_it_is_up_and_at_work_and_that_it_stops(
     assert process.returncode in {0, 143}  # SuccessExitStatus
 
 
-@pytest.mark.parametrize(("unit", "table"), [(DOORS[0], "worker"), (DOORS[1], "call_log")])
+@pytest.mark.parametrize(("unit", "table"), [(UNITS[0], "worker"), (UNITS[1], "call_log")])
 def test_a_loop_that_hangs_on_the_database_gives_no_sign_of_life_until_it_turns_again(
     world: World, supervisor: Supervisor, unit: str, table: str
 ) -> None:
@@ -162,7 +162,7 @@ def _ask(port: int) -> None:
         requests.get(f"http://127.0.0.1:{port}/metrics", timeout=50)
 
 
-@pytest.mark.parametrize("unit", DOORS)
+@pytest.mark.parametrize("unit", UNITS)
 def test_a_process_that_is_frozen_gives_no_sign_of_life(world: World, supervisor: Supervisor, unit: str) -> None:
     with started(unit, supervisor) as process:
         until(supervisor.is_fed)
@@ -175,7 +175,7 @@ def test_a_process_that_is_frozen_gives_no_sign_of_life(world: World, supervisor
         until(supervisor.is_fed)
 
 
-@pytest.mark.parametrize("unit", DOORS)
+@pytest.mark.parametrize("unit", UNITS)
 def test_a_database_that_is_away_is_no_reason_to_be_restarted(
     world: World, servers: Servers, supervisor: Supervisor, unit: str
 ) -> None:
@@ -190,7 +190,7 @@ def test_a_database_that_is_away_is_no_reason_to_be_restarted(
         assert process.poll() is None
 
 
-@pytest.mark.parametrize("unit", DOORS)
+@pytest.mark.parametrize("unit", UNITS)
 def test_under_systemd_a_process_waits_for_its_database_and_says_so(
     world: World, servers: Servers, supervisor: Supervisor, unit: str
 ) -> None:

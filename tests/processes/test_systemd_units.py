@@ -23,7 +23,7 @@ SERVICES = (
     "outbound-web.service",
     "outbound-migrate.service",
 )
-DOORS = SERVICES[:3]
+UNITS = SERVICES[:3]
 
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed: apt-get install systemd"
@@ -83,12 +83,12 @@ def test_a_worker_has_time_to_end_its_dials_and_the_watchdog_leaves_it_in_peace_
     )
 
     assert seconds("outbound-worker@.service", "TimeoutStopSec") >= slowest_carrier_s + 15 + 10
-    for unit in DOORS:
+    for unit in UNITS:
         assert seconds(unit, "TimeoutStopSec") < seconds(unit, "WatchdogSec")
 
 
 def test_every_process_is_started_again_for_ever_and_one_signal_stops_it() -> None:
-    for unit in DOORS:
+    for unit in UNITS:
         text = systemd_units.units(Path("/bin/true"))[unit]
         for line in ("Restart=always", "StartLimitIntervalSec=0", "KillMode=mixed", "Type=notify"):
             assert line in text.splitlines(), unit

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from outbound import db
 from outbound.call import Report
 from outbound.calls import cleanup, dispatch, events, reconcile
-from outbound.local.supervisor import Processes, doors
+from outbound.local.supervisor import Processes, process_commands
 from outbound.monitoring import why
 from outbound.rules import control
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, CLAIM, Environment, Servers, World, begin, open_database, until
@@ -469,7 +469,7 @@ def test_by_arrival_no_second_sees_more_calls_than_were_granted(servers: Servers
         world = World(url)
         _limit(world, "account", "", calls_per_second=rate)
         _many(world, world.business(), 20 * rate)
-        with Processes(doors(simulator=True, in_process=False)) as running:
+        with Processes(process_commands(simulator=True, in_process=False)) as running:
 
             def enough() -> bool:
                 running.tend()
@@ -495,7 +495,10 @@ def test_the_carrier_never_sees_more_than_was_granted(servers: Servers, template
         "OUTBOUND_WORKER_THREADS": "4",
         "OUTBOUND_PUT_BACK_S": "0.1",
     }
-    processes = doors(simulator=True, in_process=False) | {"scheduler 2": ["scheduler"], "scheduler 3": ["scheduler"]}
+    processes = process_commands(simulator=True, in_process=False) | {
+        "scheduler 2": ["scheduler"],
+        "scheduler 3": ["scheduler"],
+    }
     with open_database(servers, template) as url, Environment(**environment):
         world = World(url)
         _limit(world, "account", "", calls_per_second=20, live_max=10)

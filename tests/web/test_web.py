@@ -37,7 +37,7 @@ Nudges = list[tuple[str, tuple[Any, ...]]]
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """The web process's door, in a thread; it reads its settings at each request."""
+    """The web server, in a thread; it reads its settings at each request."""
     with serving() as where:
         yield where
 
