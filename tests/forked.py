@@ -32,7 +32,7 @@ REQUEST_MAX = 1 << 20  # bytes: the arguments and the environment of one process
 LIBRARIES = (
     *("aiosql", "aiosql.adapters.pyformat", "dramatiq.brokers.redis", "dramatiq.brokers.stub", "openpyxl"),
     *("phonenumbers", "psycopg", "psycopg.rows", "psycopg.types.json", "psycopg_pool", "pydantic_settings", "redis"),
-    *("rich.live", "rich.markdown", "rich.progress", "rich.table", "structlog", "typer", "yoyo"),
+    *("rich.live", "rich.progress", "rich.table", "structlog", "typer", "yoyo"),
     *("yoyo.backends.core.postgresql", "zoneinfo", "outbound.local.embedded_servers", "outbound.local.supervisor"),
     *("outbound.calls.call_again", "outbound.calls.enqueue", "outbound.calls.person", "outbound.database.migrations"),
     *("outbound.rules.campaign", "outbound.rules.control", "outbound.rules.destination", "outbound.rules.new_business"),

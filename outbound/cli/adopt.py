@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from outbound.cli.common import AsJson, ready
 from outbound.errors import UserError
@@ -85,6 +84,8 @@ def _at_our_schema() -> Iterator[None]:
 
 @contextmanager
 def _progress() -> "Iterator[Tell]":
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
     columns = (TextColumn("{task.description}"), TextColumn("{task.completed} rows"), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         bars: dict[str, object] = {}

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from outbound import config, logs
 from outbound.cli.common import AsJson, ready
 from outbound.errors import UserError
 from outbound.printing import Table, cell, out, say, tell, tell_done, tell_json
@@ -15,7 +14,7 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
 
 def doctor(as_json: AsJson = False) -> None:
     """Look at everything that calls depend on, and say how to mend it; exit status 1 where something is broken."""
-    from outbound import db
+    from outbound import config, db, logs
     from outbound.checks import doctor as checks
     from outbound.local.environment import prepared_environment
     from outbound.processes import service_settings
@@ -50,6 +49,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Prove on the live servers, in a place of its own, that the old system's faults cannot come back."""
+    from outbound import logs
     from outbound.adopt import own_schema
     from outbound.checks import verify as checks
     from outbound.processes import service_settings

@@ -5,15 +5,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from outbound import config, logs, os_user
+from outbound import os_user
 from outbound.errors import UserError
-from outbound.formats.file_report import ImportReport
 from outbound.printing import Table, cell, err, out, say, tell, tell_added, tell_done, tell_json
+
+if TYPE_CHECKING:
+    from outbound.formats.file_report import ImportReport
 
 __all__ = [
     "AsJson",
@@ -57,7 +58,7 @@ def ready(
 
     lasting: for processes that stay; broker: for what sends or takes nudges; as_owner: for what changes the tables.
     """
-    from outbound import db
+    from outbound import config, db, logs
     from outbound.database import error_messages, migrations
     from outbound.local.environment import prepared_environment
     from outbound.processes import service_settings
@@ -97,6 +98,8 @@ def until_told_to_stop() -> Event:
 @contextmanager
 def importing(file: Path) -> Iterator[Callable[[int], None]]:
     """Show how far a file has been read; what this gives is to be told the number of bytes."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("importing"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn())
     # Only somebody who looks at a terminal is shown progress.
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
@@ -104,7 +107,7 @@ def importing(file: Path) -> Iterator[Callable[[int], None]]:
         yield lambda done: progress.update(bar, completed=done)
 
 
-def tell_import(report: ImportReport, summary: str, *, as_json: bool) -> None:
+def tell_import(report: "ImportReport", summary: str, *, as_json: bool) -> None:
     """Say how a file was read, which of its lines were refused and why, and what came of it; exit with 1 if any was."""
     if as_json:
         tell_json(report.as_json())

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from outbound.cli import typer_rich
 from outbound.errors import UserError
 from outbound.formats import plain_text
 from outbound.printing import out, visible
@@ -151,6 +152,7 @@ class _Context(typer.Context):
 
     def get_help(self) -> str:
         """The help; where rich draws it, this is the empty string."""
+        typer_rich.load()
         return plain_text.encodable(super().get_help(), out.encoding)
 
 

@@ -5,14 +5,16 @@ import sys
 import time
 from pathlib import Path
 from threading import Thread
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outbound import config, logs
 from outbound.cli.common import AsJson, ready, until_told_to_stop
 from outbound.errors import UserError
 from outbound.printing import err, out, say, tell_done, tell_json
+
+if TYPE_CHECKING:
+    from outbound.config import Settings
 
 commands = typer.Typer()
 
@@ -22,6 +24,7 @@ LISTEN_S = 10  # a port that cannot be had is refused at once
 @commands.command()
 def worker(with_web: Annotated[bool, typer.Option(hidden=True)] = False) -> None:
     """Run the Dramatiq workers that dial and make leads."""
+    from outbound import config
     from outbound.processes import systemd_units
 
     with ready(check_schema=False, broker=True, lasting=True) as owned:
@@ -51,6 +54,7 @@ def worker(with_web: Annotated[bool, typer.Option(hidden=True)] = False) -> None
 
 def _everything_in_this_process(*, with_web: bool) -> None:
     """For REDIS_URL=memory://: the nudges never leave this process, so all who send or take them live in it."""
+    from outbound import config
     from outbound.processes import scheduler
     from outbound.processes.worker import in_this_process
     from outbound.web import app
@@ -78,11 +82,13 @@ def _everything_in_this_process(*, with_web: bool) -> None:
             listener.join(20)
 
 
-def _no_port(settings: config.Settings) -> UserError:
+def _no_port(settings: "Settings") -> UserError:
     return UserError(f"port {settings.web_port} cannot be had: set OUTBOUND_WEB_PORT")
 
 
 def _needs_shared_broker(command: str) -> None:
+    from outbound import config
+
     if (config.settings().redis_url or "").startswith("memory://"):
         raise UserError(
             f"with REDIS_URL=memory:// one process does everything: run `outbound up`, not `outbound {command}`"
@@ -105,6 +111,7 @@ def scheduler() -> None:
 @commands.command()
 def web() -> None:
     """Serve the carrier's callbacks, /metrics, /healthz and /readyz."""
+    from outbound import config
     from outbound.processes import systemd_units
 
     with ready(check_schema=False, broker=True, lasting=True):
@@ -134,6 +141,7 @@ def simulator(
     ] = None,
 ) -> None:
     """Run a carrier that speaks Twilio's Calls API and rings no phone; a number's last two digits choose its fate."""
+    from outbound import config, logs
     from outbound.carrier import accounts, auth_token
     from outbound.local.environment import invent_account
     from outbound.simulator import server
@@ -158,6 +166,7 @@ def simulator(
 @commands.command()
 def up() -> None:
     """Run everything on this machine until Ctrl-C: servers where none are configured, simulator unless Twilio is."""
+    from outbound import config
     from outbound.local.supervisor import Processes, process_commands, require_ports
 
     settings = config.load()

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
-from rich.live import Live
 from rich.text import Text
 
 from outbound.cli.common import AsJson, ready
@@ -103,6 +102,8 @@ def _watch(page: Callable[..., RenderableType] | None, show: Callable[..., None]
                     tell(_why_away(error))
                 if ended():
                     return
+        from rich.live import Live
+
         with Live(console=out, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
             while True:
                 try:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,8 +13,10 @@ from outbound.cli.calls import HIDDEN, AsCsv, one_form
 from outbound.cli.common import AsJson, By, ToColumn, importing, ready, tell_import
 from outbound.errors import UserError
 from outbound.formats import moments
-from outbound.formats.file_report import ImportReport
 from outbound.printing import Table, out, say, tell, tell_done, tell_json
+
+if TYPE_CHECKING:
+    from outbound.formats.file_report import ImportReport
 
 CSV_ENTRY = ("id", "phone", "business_id", "business", "campaign_id", "campaign", "created_at", "reason")
 
@@ -314,7 +316,7 @@ def _say_for_whom(everybody: bool, business: str | None, campaign: str | None) -
         raise UserError("say for whom: --everybody, or --business, or --campaign")
 
 
-def _import(file: Path, as_json: bool, work: Callable[[Callable[[int], None]], ImportReport]) -> None:
+def _import(file: Path, as_json: bool, work: Callable[[Callable[[int], None]], "ImportReport"]) -> None:
     with ready(), importing(file) as progress:
         report = work(progress)
     if report.rejected:

@@ -1,0 +1,72 @@
+"""What a command imports before it does anything: the libraries of its work are imported when the work begins."""
+
+import subprocess
+import sys
+
+from tests import ROOT
+
+# Of the program's own libraries, those that take long; of rich, what typer.rich_utils names and does not need.
+SLOW = {
+    *("aiohttp", "aiosql", "asyncio", "dramatiq", "markdown_it", "openpyxl", "phonenumbers", "psycopg", "pygments"),
+    *("pydantic_settings", "redis", "requests", "rich.live", "rich.markdown", "rich.progress", "rich.traceback"),
+    *("structlog", "twilio", "uvicorn", "yoyo", "outbound.config", "outbound.db", "outbound.logs"),
+}
+
+HELP_OF_EACH_MODULE = f"""
+import sys
+from outbound.cli import app
+from outbound.cli.help import PANELS
+
+def main(*arguments):
+    sys.argv = ["outbound", *arguments]
+    try:
+        app.main()
+    except SystemExit as ended:
+        assert not ended.code, arguments
+
+main("--version")
+main("--help")
+assert "pydantic" not in sys.modules
+a_command_of = {{module: name for commands in PANELS.values() for name, (module, _) in commands.items()}}
+for name in a_command_of.values():
+    main(name, "--help")
+    slow = {SLOW!r} & {{*sys.modules}}
+    assert not slow, (name, slow)
+"""
+
+AN_ERROR = """
+import sys
+from outbound.cli import app, typer_rich
+
+typer_rich.load()
+assert not {*typer_rich.UNUSED} & {*sys.modules}
+try:
+    1 / 0
+except ZeroDivisionError as error:
+    import typer.models, typer.rich_utils
+    config = typer.models.DeveloperExceptionConfig(pretty_exceptions_show_locals=False)
+    typer.rich_utils._get_rich_console().print(typer.rich_utils.get_traceback(error, config, []))
+print(typer.rich_utils._make_rich_text(text="**bold**", markup_mode="markdown").markup)
+assert {*typer_rich.UNUSED} <= {*sys.modules}
+"""
+
+
+def python(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_help_imports_nothing_that_only_the_work_of_a_command_needs() -> None:
+    done = python(HELP_OF_EACH_MODULE)
+
+    assert done.returncode == 0, done.stderr
+    assert "What is going on" in done.stdout
+
+
+def test_what_typer_imports_late_is_there_when_it_is_needed() -> None:
+    done = python(AN_ERROR)
+
+    assert done.returncode == 0, done.stderr
+    assert "ZeroDivisionError: division by zero" in done.stdout
+    assert "**bold**" in done.stdout
