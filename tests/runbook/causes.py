@@ -150,7 +150,7 @@ CAUSES = {
     ),
     "OutboundCallbacksRefused": Cause(f"{FORGED}; sleep 3; {FORGED}", "forged"),
     "OutboundNeverDialedCallback": Cause(
-        f"{calls('01')}; {UNTIL_IN_THE_AIR.format('01')}; "
+        f"{calls('29')}; {UNTIL_IN_THE_AIR.format('29')}; "  # a long call: callbacks are still to come
         + sql(
             "set session_replication_role = replica; "
             "update call_log set status = 'queued', call_sid = null, dialed_at = null, overdue_at = null, "
