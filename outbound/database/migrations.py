@@ -157,6 +157,8 @@ def migrate(wait_s: float = WAIT_S, yoyo_wait_s: float = 10, tell: Tell = lambda
     if not _may_migrate():
         return []
     with _alone(wait_s, yoyo_wait_s, tell) as backend:
+        if not _missing(backend.connection):  # yoyo would read all files first, which takes a second
+            return []
         pending = backend.to_apply(_migrations())
         backend.apply_migrations(pending)
         return [migration.id for migration in pending]
@@ -347,10 +349,28 @@ def _yoyo_lock(backend: DatabaseBackend, wait_s: float) -> Iterator[None]:
 
 
 class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo has no types
-    """yoyo on a connection of ours: whatever the database or a pooler sets otherwise, a migration runs as we expect."""
+    """
+    yoyo on one connection of ours: whatever the database or a pooler sets otherwise, a migration runs as we expect.
+
+    yoyo itself opens a connection for each migration, makes a savepoint for each statement, and releases none of them:
+    two thirds of the time that all migrations take.  None of ours goes on after a statement that failed.
+    """
 
     def connect(self, _dburi: object) -> db.Connection:
         return db.open_connection(time_limit="0", lock_limit=_LOCK_LIMIT)
+
+    def copy(self) -> "_Backend":
+        """For the next migration: this one."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the connection open for the next migration; `_alone` closes it."""
+
+    def savepoint(self, _name: str) -> None:
+        """Make none."""
+
+    def savepoint_rollback(self, _name: str) -> None:
+        """Nothing: the error goes on, and takes back the whole transaction."""
 
 
 class _LosingBackend(_Backend):
