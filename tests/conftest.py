@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dramatiq
 import psycopg
@@ -32,7 +33,7 @@ CONFIGURED = {
 }
 os.environ["REDIS_URL"] = "memory://"
 
-from outbound import broker, config, db
+from outbound import broker, config, db, db_session
 from outbound.call import DialOrder
 from outbound.calls import dial, lead
 from outbound.carrier import Accepted, Carrier, twilio
@@ -150,13 +151,11 @@ def old_redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def template(servers: Servers) -> Iterator[str]:
     """A migrated database, to be cloned for each test."""
-    with Environment(DATABASE_URL=servers.database_url, REDIS_URL=servers.redis_url):
-        name = f"outbound_test_template_{os.getpid()}"
-        with Environment(DATABASE_URL=db.recreate_database(name)):
-            migrations.migrate()
-        yield name
-        with db.connect() as connection:
-            connection.execute(f"drop database {name} with (force)".encode())
+    name = f"outbound_test_template_{os.getpid()}"
+    with Environment(DATABASE_URL=create_database(servers, name), REDIS_URL=servers.redis_url):
+        migrations.migrate()
+    yield name
+    drop_database(servers, name)
 
 
 @pytest.fixture
@@ -177,13 +176,33 @@ def database(servers: Servers, template: str) -> Iterator[str]:
 def open_database(servers: Servers, template: str | None) -> Iterator[str]:
     """A database of one's own, a copy of *template* or empty, for as long as the block lasts."""
     name = f"outbound_test_{os.getpid()}_{next(_numbers)}"
-    base = SETTINGS | {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
+    url = create_database(servers, name, template)
+    base = SETTINGS | {"DATABASE_URL": url, "REDIS_URL": servers.redis_url}
     with Environment(**base, OUTBOUND_BROKER_NAMESPACE=name):
-        url = db.recreate_database(name, template=template)
-        with Environment(DATABASE_URL=url):
-            yield url
-        with db.connect() as connection:
-            connection.execute(f"drop database {name} with (force)".encode())
+        yield url
+    drop_database(servers, name)
+
+
+def create_database(servers: Servers, name: str, template: str | None = None) -> str:
+    """Make a database, a copy of *template* or empty, in place of an older one; return its address."""
+    admin = _admin(servers.database_url)
+    admin.execute(f"drop database if exists {name} with (force)".encode())
+    # With the other strategy each page goes through the log, too: it takes half as long again.
+    strategy = " strategy file_copy" if admin.info.server_version >= 150_000 else ""
+    admin.execute(f"create database {name} template {template or 'template1'}{strategy}".encode())
+    parts = urlsplit(db_session.without_search_path(servers.database_url))
+    return parts._replace(path=f"/{name}").geturl()
+
+
+def drop_database(servers: Servers, name: str) -> None:
+    """Drop a database, and end the connections to it."""
+    _admin(servers.database_url).execute(f"drop database {name} with (force)".encode())
+
+
+@cache
+def _admin(url: str) -> psycopg.Connection[Any]:
+    """What makes and drops databases: to connect takes as long as to make one."""
+    return psycopg.connect(url, autocommit=True)
 
 
 def address_of_schema(url: str, name: str) -> str:

@@ -168,6 +168,8 @@ def main() -> None:
         importlib.import_module(name)
     if early := {*NOT_BEFORE} & {*sys.modules}:
         raise RuntimeError(f"imported before the environment was set: {early}")
+    for migration in importlib.import_module("outbound.database.migrations")._migrations():
+        migration.load()  # some commands apply all
     gc.freeze()  # a forked process then writes to no memory that it shares
     if request := _serve(line):
         _become(request)
