@@ -7,6 +7,7 @@ What can be told without a clock: which locks a transaction holds on call_log, a
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 import psycopg
 import pytest
@@ -14,8 +15,8 @@ from yoyo.migrations import read_sql_migration
 
 from outbound import db
 from outbound.database import migrations
-from tests.conftest import World
-from tests.database.test_migrations import dump, old_rows, yoyo_apply_up_to
+from tests.conftest import Servers, World
+from tests.database.test_migrations import Chain, dump, old_rows, yoyo_apply_up_to
 
 ALL = migrations.known_migrations()
 ROWS = 60
@@ -43,6 +44,14 @@ def first_level(empty_database: str) -> Iterator[World]:
     world.connection.close()
 
 
+@pytest.fixture(scope="module")
+def chain(servers: Servers) -> Iterator[Chain]:
+    chain = Chain(servers, ROWS)
+    yield chain
+    chain.drop()
+
+
+@cache
 def statements(name: str) -> list[list[str]]:
     """The transactions of a migration, each a list of its statements, as yoyo runs them."""
     directives, _, found = read_sql_migration(str(db.sql_dir() / "migrations" / f"{name}.sql"))
@@ -94,24 +103,20 @@ def test_an_index_of_call_log_is_built_beside_readers_and_writers() -> None:
 
 @pytest.mark.parametrize("name", [name for name in ALL if not in_one_transaction(name) and len(statements(name)) > 1])
 def test_a_migration_outside_a_transaction_goes_on_after_a_kill_behind_any_of_its_statements(
-    empty_database: str, template: str, name: str
+    chain: Chain, template: str, name: str
 ) -> None:
-    world = World(empty_database)
-    yoyo_apply_up_to(ALL[0])
-    old_rows(world, ROWS)
-    yoyo_apply_up_to(ALL[ALL.index(name) - 1])
-    for last in range(1, len(statements(name)) + 1):
-        for (statement,) in statements(name)[:last]:
-            world.do(statement.replace("%", "%%"))
+    with chain.below(name) as world:
+        for last in range(1, len(statements(name)) + 1):
+            for (statement,) in statements(name)[:last]:
+                world.do(statement.replace("%", "%%"))
 
-    migrations.migrate()
+        migrations.migrate()
 
-    migrated = World(world.url.replace(f"/{world.connection.info.dbname}", f"/{template}"))
-    assert dump(world) == dump(migrated)
-    assert world.value("select count(*) from call_log") == ROWS
-    assert world.value("select count(*) from call_log where status in ('queued', 'claimed')") == 0
-    for one in (world, migrated):
-        one.connection.close()
+        migrated = World(world.url.replace(f"/{world.connection.info.dbname}", f"/{template}"))
+        assert dump(world) == dump(migrated)
+        assert world.value("select count(*) from call_log") == ROWS
+        assert world.value("select count(*) from call_log where status in ('queued', 'claimed')") == 0
+        migrated.connection.close()
 
 
 def test_rows_that_a_killed_migration_had_moved_are_moved_once(empty_database: str) -> None:

@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
+import yoyo as yoyo_api
 
 from outbound import db
 from outbound.database import migrations
@@ -67,6 +69,12 @@ def yoyo(world: World, *arguments: str, **env: str) -> subprocess.CompletedProce
     return subprocess.run(command, env=os.environ | env, capture_output=True, text=True, timeout=90, check=False)
 
 
+def roll_back_with_yoyo(world: World) -> None:
+    """What its command line does, in this process, which has read the files."""
+    with yoyo_api.get_backend(world.url.replace("postgresql://", "postgresql+psycopg://")) as backend, backend.lock():
+        backend.rollback_migrations(backend.to_rollback(migrations._migrations()))
+
+
 def counts(world: World) -> dict[str, int]:
     tables = world.rows("select tablename::text as name from pg_tables where schemaname = 'public' order by 1")
     names = [row.name for row in tables if "yoyo" not in row.name]
@@ -90,16 +98,14 @@ def test_yoyo_s_rollback_of_everything_drops_no_table_that_has_a_row(world: Worl
     assert counts(world) == before
 
 
-@pytest.mark.timeout(600)  # each migration's rollback is tried twice
 def test_step_by_step_yoyo_refuses_each_rollback_that_would_drop_what_is_there(world: World) -> None:
     world.do(ROWS)
     for name, below in zip(reversed(ALL[1:]), reversed(ALL[:-1]), strict=True):
         tables = {loss.removeprefix("table ") for loss in migrations.losses_of(name) if loss.startswith("table ")}
         if tables - OWN_ROWS:
             before = counts(world)
-            back = yoyo(world, "--all")
-            assert back.returncode != 0
-            assert f"{name} is not rolled back: it would lose " in back.stderr
+            with pytest.raises(psycopg.Error, match=f"{name} is not rolled back: it would lose "):
+                roll_back_with_yoyo(world)
             assert counts(world) == before
 
         assert migrations.rollback(below) == [name]
