@@ -1355,6 +1355,12 @@ create function business_country(business_id bigint, region text) returns text s
 -- Trigger: refuses a time zone that the server does not know, and keeps its present name.
 create function business_zone() returns trigger;
 
+-- What a report of the carrier makes of a call: its status, moments, error and deadline.
+create function call_after_report(call call_log, reported text, is_news boolean, source text, occurred_at timestamptz,
+    sip_code integer, ring_s double precision, talk_s double precision, lead_s double precision, relook_s double
+    precision) returns table(status text, dialed_at timestamptz, paused_at timestamptz, answered_at timestamptz,
+    ended_at timestamptz, error_code text, error_message text, overdue_at timestamptz) stable;
+
 -- Whether a call was closed for lack of information, so that a later report may still move it.
 create function call_awaits_truth(status text, error_code text) returns boolean immutable;
 
@@ -1503,6 +1509,9 @@ create function is_time_zone(name text) returns boolean stable;
 create function last_pause(scope text, key text, since timestamptz, reason text) returns table(who text, reason text)
     stable;
 
+-- The live outbound call of a business to a telephone: one at most.
+create function live_call(business_id bigint, to_number text) returns setof call_log stable;
+
 -- What the server says of itself now, to compare with the table identity.
 create function live_identity() returns table(system_identifier text, timeline integer, database_oid bigint) stable;
 
@@ -1524,6 +1533,10 @@ create function make_old_write_calls(old_schema text) returns void;
 -- Makes the function that writes our leads to the old table.
 create function make_old_write_leads(old_schema text) returns void;
 
+-- Whether a report that names this call_sid and number may speak of a call.
+create function may_report(call call_log, call_sid text, to_number text, source text, is_untagged boolean, signed_for
+    text[]) returns boolean stable;
+
 -- Our status for a status word of the old tables; over: written after the end. NULL: unknown.
 create function meaning_of_old_word(word text) returns text immutable;
 
@@ -1533,8 +1546,16 @@ create function moment_text(moment timestamptz) returns text stable;
 -- A moment in a time zone, for sentences: weekday, date, time and zone.
 create function moment_text(moment timestamptz, zone text) returns text stable;
 
+-- The next attempt that the retry policy has for an ended call, and how long it waits; no row where there is none.
+create function next_attempt(call call_log) returns table(attempt integer, retry_of bigint, from_number text, wait
+    interval) stable;
+
 -- When a zone next changes between standard and daylight saving time, within 16 days; else NULL.
 create function next_clock_change(zone text, after timestamptz) returns timestamptz stable;
+
+-- Until when the next word about a call is waited for, after a report of the carrier.
+create function next_deadline(call call_log, reported text, is_news boolean, source text, ring_s double precision,
+    talk_s double precision, lead_s double precision, relook_s double precision) returns timestamptz stable;
 
 -- First moment at which all windows are open in all zones for so many seconds. NULL: none in 15 days.
 create function next_opening(window_ids bigint[], zones text[], after timestamptz, for_s double precision) returns
@@ -1573,11 +1594,22 @@ create function phone_key(phone text) returns text immutable;
 -- The name by which this server knows a time zone. NULL: it does not.
 create function present_zone(name text) returns text stable;
 
+-- Hold a call that was never dialed here, and have the carrier asked about the call_sid that a callback named.
+create function put_in_question(call_id bigint, call_sid text, was_paused boolean) returns boolean;
+
+-- The reports of a JSON array, with the status that counts for each.
+create function read_reports(reports jsonb) returns table(call_id bigint, call_sid text, to_number text, status text,
+    source text, sequence_number integer, occurred_at timestamptz, duration_s integer, answered_by text, sip_code
+    integer, payload jsonb, is_untagged boolean, signed_for text[], is_strange boolean, reported text) stable;
+
 -- For operators: why this call was refused by a rule.
 create function refusal_sentence(code text, call call_log) returns text stable;
 
 -- For operators: the rule with this code, with the time zone where that is what is wrong.
 create function refusal_sentence(code text, time_zone text) returns text immutable;
+
+-- Why a refused report is of no call: unknown_call, other_account, untagged or other_call_sid.
+create function report_refusal(call_id bigint, source text, is_untagged boolean, signed_for text[]) returns text stable;
 
 -- Every row in which a number is written, in whatever form.
 create function rows_that_mention(core text, pattern text) returns table(source text, content jsonb) stable;

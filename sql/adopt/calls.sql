@@ -67,12 +67,7 @@ with call as materialized (
 ), ranked as materialized (
     select judged.*,
            row_number() over (partition by business_id, phone_key(callee), fate order by place) as turn,
-           (select id
-              from call_log
-             where call_log.business_id = judged.business_id
-               and phone_key(call_log.to_number) = phone_key(callee)
-               and call_log.direction = 'outbound'
-               and call_log.status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')) as held_by_id
+           (select id from live_call(judged.business_id, callee)) as held_by_id
       from judged
 ), settled as materialized (
     select ranked.*,

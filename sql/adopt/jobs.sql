@@ -138,11 +138,7 @@ with job as materialized (
                else 'job_asked'
            end as fate
       from known
-      left join call_log as holder
-        on holder.business_id = own_id
-       and phone_key(holder.to_number) = phone_key(known.to_number)
-       and holder.direction = 'outbound'
-       and holder.status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')
+      left join lateral live_call(own_id, known.to_number) as holder on true
 ), inserted as (
     insert into call_log (business_id, direction, status, call_sid, from_number, to_number, dialed_at, overdue_at,
                           idempotency_key, contact)
@@ -215,11 +211,7 @@ with job as materialized (
     select judged.*, holder.id as holder_id, holder.status as holder_status,
            row_number() over (partition by own_id, phone_key(judged.to_number), fate order by judged.id) as turn
       from judged
-      left join call_log as holder
-        on holder.business_id = own_id
-       and phone_key(holder.to_number) = phone_key(judged.to_number)
-       and holder.direction = 'outbound'
-       and holder.status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')
+      left join lateral live_call(own_id, judged.to_number) as holder on true
 ), settled as materialized (
     select placed.*,
            case

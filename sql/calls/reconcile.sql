@@ -18,14 +18,7 @@ with overdue as (
             -- Its number may have another call by now, whose call_sid must not be taken for this one's.
             or call_is_in_doubt(status, error_code)
                and (call_sid is not null
-                    or not exists (
-                        select
-                          from call_log as other
-                         where other.business_id = call_log.business_id
-                           and phone_key(other.to_number) = phone_key(call_log.to_number)
-                           and other.direction = 'outbound'
-                           and other.status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')
-                    )))
+                    or not exists (select from live_call(call_log.business_id, call_log.to_number))))
        and (looked_at is null or looked_at < now() - make_interval(secs => :relook_s))
        and not exists (select from call_set_aside where call_id = call_log.id)
        and coalesce(carrier_account, '') <> all(:silent::text[])
@@ -60,14 +53,7 @@ with overdue as (
        and (status in ('initiated', 'ringing', 'in-progress')
             -- Its number may have another call by now, whose call_sid must not be taken for this one's.
             or call_is_in_doubt(status, error_code)
-               and not exists (
-                   select
-                     from call_log as other
-                    where other.business_id = call_log.business_id
-                      and phone_key(other.to_number) = phone_key(call_log.to_number)
-                      and other.direction = 'outbound'
-                      and other.status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')
-               ))
+               and not exists (select from live_call(call_log.business_id, call_log.to_number)))
        and (looked_at is null or looked_at < now() - make_interval(secs => :relook_s))
        and not exists (select from call_set_aside where call_id = call_log.id)
      order by overdue_at

@@ -96,11 +96,11 @@ GUARDS = (
     ),
     Guard(
         "a report of another number adopts no call",
-        "sql/calls/events.sql",
+        "sql/migrations/0045_parts_of_statements.sql",
         (
             (
-                "phone_key(coalesce(told.to_number, call_log.to_number))",
-                "phone_key(coalesce(call_log.to_number, told.to_number))",
+                "phone_key(coalesce(may_report.to_number, call.to_number))",
+                "phone_key(coalesce(call.to_number, may_report.to_number))",
             ),
         ),
         "tests/calls/test_events.py::test_a_report_that_names_another_number_adopts_no_call",
@@ -206,19 +206,19 @@ GUARDS = (
     Guard(
         "a status only moves forward",
         "sql/calls/events.sql",
-        (("call_status_rank(reported.status) > call_status_rank(call_log.status)", "true"),),
+        (("call_status_rank(told.reported) > call_status_rank(call_log.status)", "true"),),
         "tests/calls/test_events.py",
     ),
     Guard(
         "a report of another call changes nothing",
-        "sql/calls/events.sql",
-        (("or coalesce(call_log.call_sid, told.call_sid) = told.call_sid", "or true"),),
+        "sql/migrations/0045_parts_of_statements.sql",
+        (("or coalesce(call.call_sid, may_report.call_sid) = may_report.call_sid", "or true"),),
         "tests/calls/test_events.py",
     ),
     Guard(
         "a late truth does not take a number that another live call holds",
         "sql/calls/events.sql",
-        (("and other.id <> call_log.id", "and false"),),
+        (("where other.id <> call_log.id", "where false"),),
         "tests/calls/test_events.py",
     ),
     Guard(
@@ -409,8 +409,13 @@ GUARDS = (
     ),
     Guard(
         "a callback is of the account of its call",
-        "sql/calls/events.sql",
-        (("and (told.source <> 'callback' or coalesce(account_of_call(call_log), '') = any(told.signed_for))", ""),),
+        "sql/migrations/0045_parts_of_statements.sql",
+        (
+            (
+                "coalesce(account_of_call(call), '') = any(may_report.signed_for)",
+                "true",
+            ),
+        ),
         "tests/carrier/test_accounts.py::test_a_signature_of_one_account_is_believed_for_its_own_calls_alone",
     ),
     Guard(
@@ -466,8 +471,8 @@ GUARDS = (
     ),
     Guard(
         "a path without a tag is of the version before",
-        "sql/calls/events.sql",
-        (("and (told.is_untagged is not true or takes_untagged(call_log.dialed_at))", ""),),
+        "sql/migrations/0045_parts_of_statements.sql",
+        (("and (may_report.is_untagged is not true or takes_untagged(call.dialed_at))", ""),),
         "tests/calls/test_one_call.py",
     ),
     Guard(
@@ -484,7 +489,7 @@ GUARDS = (
     ),
     Guard(
         "a call that the carrier is asked about is not dialed",
-        "sql/calls/events.sql",
+        "sql/migrations/0045_parts_of_statements.sql",
         (("paused_at = coalesce(paused_at, now())", "paused_at = paused_at"),),
         "tests/calls/test_one_call.py",
     ),
@@ -762,20 +767,20 @@ GUARDS = (
     ),
     Guard(
         "whom an operator hung up on is not tried again",
-        "sql/calls/events.sql",
-        (("and moved.hang_up is null", "and true"),),
+        "sql/migrations/0045_parts_of_statements.sql",
+        (("and $1.hang_up is null", "and true"),),
         "tests/rules/test_retry_policy.py::test_whom_an_operator_hung_up_on_is_not_tried_again",
     ),
     Guard(
         "a campaign that has ended tries nobody again",
-        "sql/calls/events.sql",
+        "sql/migrations/0045_parts_of_statements.sql",
         (("and coalesce(campaign.ends_at > now(), true)", "and true"),),
         "tests/rules/test_retry_policy.py::test_a_paused_campaign_keeps_its_next_attempt_and_an_ended_one_has_none",
     ),
     Guard(
         "each kind of end has its own place in the retry policy",
-        "sql/calls/events.sql",
-        (("and earlier.status = moved.status)", "and true)"),),
+        "sql/migrations/0045_parts_of_statements.sql",
+        (("and earlier.status = $1.status)", "and true)"),),
         "tests/rules/test_retry_policy.py::test_the_n_th_end_of_its_kind_takes_the_n_th_wait_and_then_nobody_is_tried_again",
     ),
     Guard(

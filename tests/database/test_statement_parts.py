@@ -1,0 +1,114 @@
+"""The functions that the long statements are made of, each asked by itself as a person with psql would."""
+
+import json
+
+import pytest
+
+from tests.conftest import World
+
+US, CALLEE, OTHER = "+15005550006", "+15005550101", "+15005550102"
+CALL = "jsonb_populate_record(null::call_log, %s)"  # a call that is in no table
+
+
+def call(**columns: object) -> str:
+    return json.dumps({"direction": "outbound", "status": "ringing", "to_number": CALLEE, **columns})
+
+
+def ended(world: World, status: str, *, to: str = CALLEE, error: str | None = None, batch: int | None = None) -> int:
+    """An outbound call of the newest business, dialed a minute ago."""
+    insert = (
+        "insert into call_log (business_id, from_number, to_number, status, dialed_at, ended_at, call_sid, error_code,"
+        " batch_id) select max(id), %s, %s, %s, now() - interval '1 min', now(), %s, %s, %s from business returning id"
+    )
+    return int(world.value(insert, US, to, status, f"CA{to}{status}", error, batch))
+
+
+@pytest.fixture
+def acme(world: World) -> int:
+    return world.business()
+
+
+def test_the_live_call_of_a_telephone_is_found_until_it_has_ended(world: World, acme: int) -> None:
+    ended(world, "busy")
+    call_id = world.queued(acme, CALLEE)
+
+    live = "select id from live_call(%s, %s)"
+    assert world.rows(live, acme, CALLEE) == [(call_id,)]
+    assert world.rows(live, acme, OTHER) == world.rows(live, acme + 1, CALLEE) == []
+
+    world.do("update call_log set status = 'canceled', ended_at = now() where id = %s", call_id)
+    assert world.rows(live, acme, CALLEE) == []
+
+
+def test_a_report_says_what_becomes_of_its_call_and_until_when_the_next_word_is_waited_for(world: World) -> None:
+    asked: list[tuple[str, str, bool, str, int | None]] = [
+        (call(status="initiated"), "ringing", True, "create", 1),
+        (call(call_sid="CA1", status="initiated"), "in-progress", True, "callback", 2),
+        (call(call_sid="CA1"), "completed", True, "callback", 3),
+        (call(call_sid="CA1", lead_id=1), "completed", True, "callback", None),
+        (call(call_sid="CA1"), "ringing", False, "lookup", 4),
+        (call(call_sid="CA1"), "initiated", False, "callback", None),
+        (call(call_sid="CA1", status="failed", error_code="no_call_sid"), "ringing", False, "lookup", 4),
+        (call(status="failed", error_code="no_call_sid"), "ringing", False, "callback", 1),
+    ]
+    deadline = f"select extract(epoch from next_deadline({CALL}, %s, %s, %s, 1, 2, 3, 4) - now())::int"  # noqa: S608
+    assert [world.value(deadline, *row[:4]) for row in asked] == [row[4] for row in asked]
+
+    after = f"select * from call_after_report({CALL}, %s, %s, 'callback', %s, %s, 1, 2, 3, 4)"  # noqa: S608
+    noon = "2026-11-24 12:00+00"
+    (talked,) = world.rows(after, call(call_sid="CA1"), "in-progress", True, noon, None)
+    (failed,) = world.rows(after, call(call_sid="CA1"), "failed", True, noon, 486)
+    (stale,) = world.rows(after, call(call_sid="CA1", status="busy", error_code="x"), "ringing", False, noon, None)
+    assert (talked.status, talked.answered_at.hour, talked.ended_at) == ("in-progress", 12, None)
+    assert (failed.status, failed.error_code, failed.ended_at.hour) == ("failed", "sip_486", 12)
+    assert (stale.status, stale.error_code, stale.answered_at) == ("busy", "x", None)
+
+
+def test_reports_are_read_and_each_may_speak_of_its_own_call_alone(world: World, acme: int) -> None:
+    reports = [{"call_id": 1, "call_sid": "CA1", "status": "odd"}, {"call_id": 2, "status": "busy"}]
+    read = world.rows("select call_id, status, reported, is_strange from read_reports(%s)", json.dumps(reports))
+    assert read == [(1, "odd", "initiated", True), (2, "busy", "busy", False)]
+
+    may = f"select may_report({CALL}, %s, %s, %s, %s, array['', 'AC1'])"
+    own = call(call_sid="CA1", business_id=acme, dialed_at="2026-11-24T12:00Z")
+    assert world.value(may, own, "CA1", CALLEE, "callback", False)
+    assert world.value(may, own, "CA1", None, "lookup", False)
+    assert not world.value(may, own, "CA1", OTHER, "callback", False)
+    assert not world.value(may, own, "CA2", CALLEE, "callback", False)
+    assert not world.value(may, own, "CA1", CALLEE, "callback", True)
+    assert world.value(may, call(dialed_at="2026-11-24T12:00Z"), "CA2", CALLEE, "callback", False)
+
+    call_id = world.initiated(acme, call_sid="CA1")
+    why = "select report_refusal(%s, %s, %s, %s)"
+    assert world.value(why, call_id + 1, "callback", False, [""]) == "unknown_call"
+    assert world.value(why, call_id, "callback", False, ["AC1"]) == "other_account"
+    assert world.value(why, call_id, "callback", True, [""]) == "untagged"
+    assert world.value(why, call_id, "callback", False, [""]) == "other_call_sid"
+
+
+def test_the_next_attempt_is_the_retry_policy_s_and_nobody_s_where_an_operator_hung_up(world: World, acme: int) -> None:
+    policy = "insert into retry_ladder (business_id, name, attempts_per_day_max, attempts_per_week_max)"
+    world.do(policy + " values (%s, 'once', 9, 9)", acme)
+    world.do("insert into retry_step (ladder_id, outcome, step, wait) values (1, 'busy', 1, '2 h')")
+    world.do("update business set ladder_id = 1")
+    busy, failed = ended(world, "busy"), ended(world, "failed")
+
+    next_one = "select next.*, extract(hour from wait)::int as hours from call_log"
+    next_one += " cross join lateral next_attempt(call_log) as next where id = %s"
+    (found,) = world.rows(next_one, busy)
+    assert (found.attempt, found.retry_of, found.from_number, found.hours) == (2, busy, US, 2)
+    assert world.rows(next_one, failed) == []
+
+    world.do("update call_log set hang_up = 'completed' where id = %s", busy)
+    assert world.rows(next_one, busy) == []
+
+
+def test_a_call_in_question_is_held_and_the_carrier_asked_once(world: World, acme: int) -> None:
+    call_id = world.claimed(acme)
+
+    asked = [world.value("select put_in_question(%s, 'CA1', false)", call_id) for _ in range(2)]
+
+    assert asked == [True, False]
+    held = world.call(call_id)
+    assert (held.status, held.overdue_at, held.paused_at is None) == ("queued", None, False)
+    assert world.value("select key from audit where action = 'pause' and scope = 'call'") == str(call_id)
