@@ -1367,6 +1367,10 @@ create function call_awaits_truth(status text, error_code text) returns boolean 
 -- The contact of the call with this SID, for voice applications.
 create function call_contact(call_sid text) returns jsonb stable security definer;
 
+-- Whether a call is one of those that a search asks for; NULL asks for all.
+create function call_fits(call call_log, with_statuses text[], in_business bigint, in_campaign bigint, with_error text,
+    with_answerer text, in_batch bigint) returns boolean immutable;
+
 -- Whether a closed call is still asked about at Twilio.
 create function call_is_in_doubt(status text, error_code text) returns boolean immutable;
 
@@ -1400,6 +1404,9 @@ create function call_zone(to_number text, stated text, business_id bigint) retur
 
 -- Time zones in which a callee may be: the stated one, else those of the number. Empty: unknown.
 create function callee_zones(to_number text, stated text) returns text[] stable;
+
+-- The calls of a telephone: outbound ones that are live, were dialed or never were, and inbound ones.
+create function calls_of_telephone(number text, scan_max integer) returns setof call_log stable;
 
 -- The campaign's number that the n-th attempt to a callee calls from.
 create function campaign_from_number(campaign_id bigint, to_number text, attempt integer) returns text stable;
@@ -1455,8 +1462,24 @@ create function drop_old_error_columns(old_schema text, added text[]) returns te
 -- Drops the views of the old tables.
 create function drop_old_views() returns void;
 
+-- The latest calls of a business that ended with a status, before a place in the list.
+create function ended_in_business(business_id bigint, status text, from_at timestamptz, last_at timestamptz, last_id
+    bigint, calls_max bigint) returns table(id bigint, at timestamptz) stable;
+
+-- The latest calls of a campaign that ended with a status, before a place in the list.
+create function ended_in_campaign(campaign_id bigint, status text, from_at timestamptz, last_at timestamptz, last_id
+    bigint, calls_max bigint) returns table(id bigint, at timestamptz) stable;
+
+-- The latest calls that ended with a status and an error, before a place in the list.
+create function ended_with_error(error_code text, status text, from_at timestamptz, last_at timestamptz, last_id bigint,
+    calls_max bigint) returns table(id bigint, at timestamptz) stable;
+
 -- An error of the database, without the row's data.
 create function fault_text(step text, state text, message text) returns text immutable;
+
+-- The calls that a search looks at all together, as they are few however long the history is.
+create function few_calls(lead text, with_number text, with_error text, in_batch bigint, scan_max integer) returns setof
+    call_log stable;
 
 -- One page of calls that match the given filters, newest first.
 create function find_calls(with_number text, in_business bigint, in_campaign bigint, with_statuses text[], with_error
@@ -1591,6 +1614,12 @@ create function person_hash(phone text) returns bytea stable;
 -- The same text for all writings of one telephone's number.
 create function phone_key(phone text) returns text immutable;
 
+-- What leads a search for calls, whether calls must be looked at one by one, and between which moments.
+create function plan_search(with_number text, in_business bigint, in_campaign bigint, with_error text, with_answerer
+    text, in_batch bigint, since timestamptz, until timestamptz, before_at timestamptz, before_id bigint, scan_max
+    integer) returns table(lead text, is_picky boolean, from_at timestamptz, last_at timestamptz, last_id bigint)
+    stable;
+
 -- The name by which this server knows a time zone. NULL: it does not.
 create function present_zone(name text) returns text stable;
 
@@ -1627,6 +1656,12 @@ create function scope_usage_now() returns table(scope text, business_id bigint, 
     minutes_per_hour integer, minutes_today bigint, minutes_per_day integer, room bigint, used_up_cap text, held_until
     timestamptz) stable security definer;
 
+-- The first calls of each branch of a search, and how many calls one may have before it is cut.
+create function search_branches(lead text, is_picky boolean, from_at timestamptz, last_at timestamptz, last_id bigint,
+    with_number text, in_business bigint, in_campaign bigint, with_statuses text[], with_error text, with_answerer text,
+    in_batch bigint, page_max integer, scan_max integer) returns table(branch text, id bigint, at timestamptz, most
+    bigint) stable;
+
 -- The rows of counter that one duration adds to: its bucket and the sum.
 create function seconds_counted(name text, seconds double precision) returns table(name text, label text, value bigint)
     immutable;
@@ -1645,6 +1680,10 @@ create function takes_untagged(dialed_at timestamptz) returns boolean stable;
 
 -- Replaces a number in every text of ours but the audit; returns the changed rows per table.
 create function unmention(core text, pattern text) returns table(source text, changed bigint);
+
+-- The calls that wait in a lane and are due last, before a place in the list.
+create function waiting_in_lane(business_id bigint, campaign_id bigint, from_number text, from_at timestamptz, last_at
+    timestamptz, last_id bigint, calls_max bigint) returns table(id bigint, at timestamptz) stable;
 
 -- For operators: the first reason why a call is not being dialed, and until when.
 create function why_not_dialed(call_id bigint, claim_s double precision default 30, ring_s double precision default 30,

@@ -13,212 +13,16 @@ create or replace function find_calls(
 ) returns table (id bigint, at timestamptz, cut_id bigint)
 language sql stable security definer rows 50
 as $$
-    with batch as materialized (
-        -- One that is too large to be sorted is looked for among the others.
-        select count(*) > scan_max as is_large
-          from (select from call_log where batch_id = in_batch and retry_of is null
-                union all
-                select from call_log where batch_id = in_batch and retry_of is not null
-                limit scan_max + 1) as first
-         where in_batch is not null
-    ), asked as materialized (
-        select case
-                   when with_number is not null then 'number'
-                   when in_batch is not null and not is_large then 'batch'
-                   when with_error is not null then 'error'
-                   when in_campaign is not null then 'campaign'
-                   else 'business'
-               end as lead,
-               coalesce(in_batch is not null and is_large, false) as is_in_large_batch,
-               coalesce(since, '-infinity') as from_at,
-               -- One bound, at which a scan of an index begins; of two, one would only be a filter.
-               least(before_at, until, 'infinity') as last_at,
-               case when before_at < coalesce(until, 'infinity') then before_id else 0 end as last_id
-          from (values (null)) as one
-          left join batch on true
-         where with_number is null or has_column_privilege(session_user, 'call_log', 'to_number', 'select')
-    ), allowed as materialized (
-        select asked.*,
-               is_in_large_batch
-               or lead in ('error', 'campaign', 'business') and with_answerer is not null
-               or lead = 'error' and coalesce(in_campaign, in_business) is not null as is_picky
-          from asked
-    ), past as materialized (
-        select status
-          from unnest(array['completed', 'busy', 'no-answer', 'failed', 'canceled']) as status
-         where status = any(coalesce(with_statuses, array[status]))
-    ), place as materialized (
-        select allowed.*, business.id as business_id, past.status
-          from allowed
-         cross join business
-         cross join past
-         where lead = 'business' and business.id = coalesce(in_business, business.id)
-    ), own_lane as materialized (
-        select lane.business_id, lane.campaign_id, lane.from_number, allowed.*
-          from allowed
-         cross join lane
-         where lead in ('campaign', 'business')
-           and with_answerer is null  -- nobody has answered what waits
-           and 'queued' = any(coalesce(with_statuses, array['queued']))
-           and lane.business_id = coalesce(in_business, lane.business_id)
-           and lane.campaign_id = coalesce(in_campaign, lane.campaign_id)
-    ), depth as materialized (
-        -- What is looked at is shared out among the branches.
-        select case
-                   when is_picky then greatest(page_max, scan_max / greatest((select count(*) from place),
-                                                                             (select count(*) from past), 1))
-                   else page_max
-               end as past_max,
-               case
-                   when is_picky then greatest(page_max, scan_max / greatest((select count(*) from own_lane), 1))
-                   else page_max
-               end as lane_max
-          from allowed
+    with search as materialized (
+        select *
+          from plan_search(with_number, in_business, in_campaign, with_error, with_answerer, in_batch, since, until,
+                           before_at, before_id, scan_max)
     ), head as (
-        select 'past ' || place.business_id || place.status as branch, one.id, one.at, past_max as most
-          from place
-         cross join depth
-         cross join lateral (
-               select call_log.id, coalesce(call_log.ended_at, call_log.created_at) as at
-                 from call_log
-                where call_log.business_id = place.business_id
-                  and call_log.status = place.status
-                  and call_log.status in ('completed', 'busy', 'no-answer', 'failed', 'canceled')
-                  and (coalesce(call_log.ended_at, call_log.created_at), call_log.id) < (last_at, last_id)
-                  and coalesce(call_log.ended_at, call_log.created_at) >= from_at
-                order by coalesce(call_log.ended_at, call_log.created_at) desc, call_log.id desc
-                limit past_max
-         ) as one
-        union all
-        select 'campaign ' || past.status, one.id, one.at, past_max
-          from allowed
-         cross join depth
-         cross join past
-         cross join lateral (
-               select call_log.id, coalesce(call_log.ended_at, call_log.created_at) as at
-                 from call_log
-                where call_log.campaign_id = in_campaign
-                  and call_log.status = past.status
-                  and call_log.status in ('completed', 'busy', 'no-answer', 'failed', 'canceled')
-                  and (coalesce(call_log.ended_at, call_log.created_at), call_log.id) < (last_at, last_id)
-                  and coalesce(call_log.ended_at, call_log.created_at) >= from_at
-                order by coalesce(call_log.ended_at, call_log.created_at) desc, call_log.id desc
-                limit past_max
-         ) as one
-         where lead = 'campaign'
-        union all
-        select 'error ' || past.status, one.id, one.at, past_max
-          from allowed
-         cross join depth
-         cross join past
-         cross join lateral (
-               select call_log.id, coalesce(call_log.ended_at, call_log.created_at) as at
-                 from call_log
-                where call_log.error_code = with_error
-                  and call_log.status = past.status
-                  and (coalesce(call_log.ended_at, call_log.created_at), call_log.id) < (last_at, last_id)
-                  and coalesce(call_log.ended_at, call_log.created_at) >= from_at
-                order by coalesce(call_log.ended_at, call_log.created_at) desc, call_log.id desc
-                limit past_max
-         ) as one
-         where lead = 'error'
-        union all
-        select format('lane %s %s %s', own_lane.business_id, own_lane.campaign_id, own_lane.from_number), one.id, one.at,
-               lane_max
-          from own_lane
-         cross join depth
-         cross join lateral (
-               select call_log.id, call_log.due_at as at
-                 from call_log
-                where call_log.business_id = own_lane.business_id
-                  and coalesce(call_log.campaign_id, 0) = own_lane.campaign_id
-                  and call_log.from_number = own_lane.from_number
-                  and call_log.status = 'queued'
-                  and call_log.paused_at is null
-                  and (call_log.due_at, call_log.id) < (last_at, last_id)
-                  and call_log.due_at >= from_at
-                order by call_log.due_at desc, call_log.id desc
-                limit lane_max
-         ) as one
-        union all
-        -- Few, however long the history is: all are looked at.
-        select 'few', call.id, call_moment(call), null
-          from allowed
-         cross join lateral (
-               -- What an operator holds by itself; what is in the air.
-               select call_log.*
-                 from call_log
-                where call_log.status = 'queued' and call_log.paused_at is not null and lead not in ('number', 'batch')
-                union all
-               select call_log.*
-                 from call_log
-                where call_log.status in ('claimed', 'initiated', 'ringing', 'in-progress')
-                  and lead not in ('number', 'batch')
-                union all
-               -- What waits after an error of its own; by the index of errors, and not by that of the lanes.
-               select call_log.*
-                 from (select call_log.*
-                         from call_log
-                        where call_log.error_code = with_error
-                          and call_log.status = 'queued'
-                          and coalesce(call_log.ended_at, call_log.created_at) is not null
-                          and lead = 'error'
-                        limit scan_max) as call_log
-                where call_log.paused_at is null
-                union all
-               -- A telephone: live, dialed, never dialed, and calling us.
-               select call_log.*
-                 from business
-                cross join lateral (
-                      select call_log.*
-                        from call_log
-                       where call_log.business_id = business.id
-                         and phone_key(call_log.to_number) = phone_key(with_number)
-                         and call_log.direction = 'outbound'
-                         and call_log.status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')
-                       union all
-                      (select call_log.*
-                         from call_log
-                        where call_log.business_id = business.id
-                          and phone_key(call_log.to_number) = phone_key(with_number)
-                          and call_log.direction = 'outbound'
-                          and call_log.dialed_at is not null
-                          and call_log.status in ('completed', 'busy', 'no-answer', 'failed', 'canceled')
-                        order by call_log.dialed_at desc
-                        limit scan_max)
-                ) as call_log
-                where lead = 'number'
-                union all
-               (select call_log.*
-                  from call_log
-                 where phone_key(call_log.to_number) = phone_key(with_number)
-                   and call_log.direction = 'outbound'
-                   and call_log.dialed_at is null
-                   and call_log.status in ('completed', 'busy', 'no-answer', 'failed', 'canceled')
-                   and lead = 'number'
-                 limit scan_max)
-                union all
-               (select call_log.*
-                  from call_log
-                 where phone_key(call_log.from_number) = phone_key(with_number)
-                   and call_log.direction = 'inbound'
-                   and lead = 'number'
-                 limit scan_max)
-                union all
-               select call_log.*
-                 from call_log
-                where call_log.batch_id = in_batch and call_log.retry_of is null and lead = 'batch'
-                union all
-               select call_log.*
-                 from call_log
-                where call_log.batch_id = in_batch and call_log.retry_of is not null and lead = 'batch'
-         ) as call
-         where (with_statuses is null or call.status = any(with_statuses))
-           and (in_business is null or call.business_id = in_business)
-           and (in_campaign is null or call.campaign_id = in_campaign)
-           and (with_error is null or call.error_code = with_error)
-           and (with_answerer is null or call.answered_by = with_answerer)
-           and (in_batch is null or call.batch_id = in_batch)
+        select head.*
+          from search
+         cross join lateral search_branches(lead, is_picky, from_at, last_at, last_id, with_number, in_business,
+                                            in_campaign, with_statuses, with_error, with_answerer, in_batch, page_max,
+                                            scan_max) as head
     ), counted as materialized (
         select head.*, count(*) over (partition by branch) as found from head
     ), cut as (
@@ -230,13 +34,13 @@ as $$
     ), near as (
         select counted.id, counted.at
           from counted
-         cross join allowed
+         cross join search
           left join cut on true
          where (counted.at, counted.id) < (last_at, last_id)
            and (cut.id is null or (counted.at, counted.id) >= (cut.at, cut.id))
            and counted.at >= from_at
          order by counted.at desc, counted.id desc
-         limit (select case when not is_picky then page_max end from allowed)
+         limit (select case when not is_picky then page_max end from search)
     ), page as (
         select near.id, near.at
           from near
@@ -245,16 +49,11 @@ as $$
                select true as fits
                  from call_log
                 where call_log.id = near.id
-                  and (select is_picky from allowed)
-                  and (with_statuses is null or call_log.status = any(with_statuses))
-                  and (in_business is null or call_log.business_id = in_business)
-                  and (in_campaign is null or call_log.campaign_id = in_campaign)
-                  and (with_error is null or call_log.error_code = with_error)
-                  and (with_answerer is null or call_log.answered_by = with_answerer)
-                  and (in_batch is null or call_log.batch_id = in_batch)
+                  and (select is_picky from search)
+                  and call_fits(call_log, with_statuses, in_business, in_campaign, with_error, with_answerer, in_batch)
                 limit 1
           ) as looked_at on true
-         where fits or not (select is_picky from allowed)
+         where fits or not (select is_picky from search)
          order by near.at desc, near.id desc
          limit page_max
     )

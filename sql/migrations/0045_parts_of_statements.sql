@@ -214,5 +214,353 @@ $$;
 
 comment on function put_in_question(bigint, text, boolean) is
     'Hold a call that was never dialed here, and have the carrier asked about the call_sid that a callback named.';
+
+-- Is a call one of those that a search asks for?  NULL asks for all.
+create or replace function call_fits(
+    call call_log, with_statuses text[], in_business bigint, in_campaign bigint, with_error text, with_answerer text,
+    in_batch bigint
+) returns boolean
+language sql immutable
+return (with_statuses is null or call.status = any(with_statuses))
+    and (in_business is null or call.business_id = in_business)
+    and (in_campaign is null or call.campaign_id = in_campaign)
+    and (with_error is null or call.error_code = with_error)
+    and (with_answerer is null or call.answered_by = with_answerer)
+    and (in_batch is null or call.batch_id = in_batch);
+
+comment on function call_fits(call_log, text[], bigint, bigint, text, text, bigint) is
+    'Whether a call is one of those that a search asks for; NULL asks for all.';
+
+-- How find_calls goes about a search: what leads it, whether the calls that this finds must be looked at one by one
+-- (`is_picky`), and between which moments.  No row where this role may not search by a number.
+create or replace function plan_search(
+    with_number text, in_business bigint, in_campaign bigint, with_error text, with_answerer text, in_batch bigint,
+    since timestamptz, until timestamptz, before_at timestamptz, before_id bigint, scan_max integer
+) returns table (lead text, is_picky boolean, from_at timestamptz, last_at timestamptz, last_id bigint)
+language sql stable rows 1
+as $$
+    with batch as materialized (
+        -- One that is too large to be sorted is looked for among the others.
+        select count(*) > scan_max as is_large
+          from (select from call_log where batch_id = in_batch and retry_of is null
+                union all
+                select from call_log where batch_id = in_batch and retry_of is not null
+                limit scan_max + 1) as first
+         where in_batch is not null
+    ), asked as materialized (
+        select case
+                   when with_number is not null then 'number'
+                   when in_batch is not null and not is_large then 'batch'
+                   when with_error is not null then 'error'
+                   when in_campaign is not null then 'campaign'
+                   else 'business'
+               end as lead,
+               coalesce(in_batch is not null and is_large, false) as is_in_large_batch
+          from (values (null)) as one
+          left join batch on true
+         where with_number is null or has_column_privilege(session_user, 'call_log', 'to_number', 'select')
+    )
+    select asked.lead,
+           is_in_large_batch
+           or asked.lead in ('error', 'campaign', 'business') and with_answerer is not null
+           or asked.lead = 'error' and coalesce(in_campaign, in_business) is not null,
+           coalesce(since, '-infinity'),
+           -- One bound, at which a scan of an index begins; of two, one would only be a filter.
+           least(before_at, until, 'infinity'),
+           case when before_at < coalesce(until, 'infinity') then before_id else 0 end
+      from asked
+$$;
+
+comment on function plan_search(text, bigint, bigint, text, text, bigint, timestamptz, timestamptz, timestamptz, bigint, integer) is
+    'What leads a search for calls, whether calls must be looked at one by one, and between which moments.';
+
+-- The latest calls of a business that ended with this status, before (last_at, last_id).
+create or replace function ended_in_business(
+    business_id bigint, status text, from_at timestamptz, last_at timestamptz, last_id bigint, calls_max bigint
+) returns table (id bigint, at timestamptz)
+language sql stable
+as $$
+    select call_log.id, coalesce(call_log.ended_at, call_log.created_at)
+      from call_log
+     where call_log.business_id = $1
+       and call_log.status = $2
+       and call_log.status in ('completed', 'busy', 'no-answer', 'failed', 'canceled')
+       and (coalesce(call_log.ended_at, call_log.created_at), call_log.id) < (last_at, last_id)
+       and coalesce(call_log.ended_at, call_log.created_at) >= from_at
+     order by coalesce(call_log.ended_at, call_log.created_at) desc, call_log.id desc
+     limit calls_max
+$$;
+
+comment on function ended_in_business(bigint, text, timestamptz, timestamptz, bigint, bigint) is
+    'The latest calls of a business that ended with a status, before a place in the list.';
+
+-- The latest calls of a campaign that ended with this status, before (last_at, last_id).
+create or replace function ended_in_campaign(
+    campaign_id bigint, status text, from_at timestamptz, last_at timestamptz, last_id bigint, calls_max bigint
+) returns table (id bigint, at timestamptz)
+language sql stable
+as $$
+    select call_log.id, coalesce(call_log.ended_at, call_log.created_at)
+      from call_log
+     where call_log.campaign_id = $1
+       and call_log.status = $2
+       and call_log.status in ('completed', 'busy', 'no-answer', 'failed', 'canceled')
+       and (coalesce(call_log.ended_at, call_log.created_at), call_log.id) < (last_at, last_id)
+       and coalesce(call_log.ended_at, call_log.created_at) >= from_at
+     order by coalesce(call_log.ended_at, call_log.created_at) desc, call_log.id desc
+     limit calls_max
+$$;
+
+comment on function ended_in_campaign(bigint, text, timestamptz, timestamptz, bigint, bigint) is
+    'The latest calls of a campaign that ended with a status, before a place in the list.';
+
+-- The latest calls that ended with this status and error, before (last_at, last_id).
+create or replace function ended_with_error(
+    error_code text, status text, from_at timestamptz, last_at timestamptz, last_id bigint, calls_max bigint
+) returns table (id bigint, at timestamptz)
+language sql stable
+as $$
+    select call_log.id, coalesce(call_log.ended_at, call_log.created_at)
+      from call_log
+     where call_log.error_code = $1
+       and call_log.status = $2
+       and (coalesce(call_log.ended_at, call_log.created_at), call_log.id) < (last_at, last_id)
+       and coalesce(call_log.ended_at, call_log.created_at) >= from_at
+     order by coalesce(call_log.ended_at, call_log.created_at) desc, call_log.id desc
+     limit calls_max
+$$;
+
+comment on function ended_with_error(text, text, timestamptz, timestamptz, bigint, bigint) is
+    'The latest calls that ended with a status and an error, before a place in the list.';
+
+-- The calls that wait in a lane and are due last, before (last_at, last_id).
+create or replace function waiting_in_lane(
+    business_id bigint, campaign_id bigint, from_number text, from_at timestamptz, last_at timestamptz, last_id bigint,
+    calls_max bigint
+) returns table (id bigint, at timestamptz)
+language sql stable
+as $$
+    select call_log.id, call_log.due_at
+      from call_log
+     where call_log.business_id = $1
+       and coalesce(call_log.campaign_id, 0) = $2
+       and call_log.from_number = $3
+       and call_log.status = 'queued'
+       and call_log.paused_at is null
+       and (call_log.due_at, call_log.id) < (last_at, last_id)
+       and call_log.due_at >= from_at
+     order by call_log.due_at desc, call_log.id desc
+     limit calls_max
+$$;
+
+comment on function waiting_in_lane(bigint, bigint, text, timestamptz, timestamptz, bigint, bigint) is
+    'The calls that wait in a lane and are due last, before a place in the list.';
+
+-- The calls of a telephone: outbound ones that are live, were dialed or never were, and inbound ones.
+create or replace function calls_of_telephone(number text, scan_max integer) returns setof call_log
+language sql stable
+as $$
+    select call_log.*
+      from business
+     cross join lateral (
+           select * from live_call(business.id, $1)
+            union all
+           (select call_log.*
+              from call_log
+             where call_log.business_id = business.id
+               and phone_key(call_log.to_number) = phone_key($1)
+               and call_log.direction = 'outbound'
+               and call_log.dialed_at is not null
+               and call_log.status in ('completed', 'busy', 'no-answer', 'failed', 'canceled')
+             order by call_log.dialed_at desc
+             limit scan_max)
+     ) as call_log
+     union all
+    (select call_log.*
+       from call_log
+      where phone_key(call_log.to_number) = phone_key($1)
+        and call_log.direction = 'outbound'
+        and call_log.dialed_at is null
+        and call_log.status in ('completed', 'busy', 'no-answer', 'failed', 'canceled')
+      limit scan_max)
+     union all
+    (select call_log.*
+       from call_log
+      where phone_key(call_log.from_number) = phone_key($1) and call_log.direction = 'inbound'
+      limit scan_max)
+$$;
+
+comment on function calls_of_telephone(text, integer) is
+    'The calls of a telephone: outbound ones that are live, were dialed or never were, and inbound ones.';
+
+-- The calls that a search looks at all together, as they are few however long the history is: held one by one and in the
+-- air, or those of a telephone or a batch where that leads (plan_search).
+create or replace function few_calls(lead text, with_number text, with_error text, in_batch bigint, scan_max integer)
+returns setof call_log
+language sql stable
+as $$
+    select call_log.*
+      from call_log
+     where call_log.status = 'queued' and call_log.paused_at is not null and lead not in ('number', 'batch')
+     union all
+    select call_log.*
+      from call_log
+     where call_log.status in ('claimed', 'initiated', 'ringing', 'in-progress') and lead not in ('number', 'batch')
+     union all
+    -- What waits after an error of its own; by the index of errors, and not by that of the lanes.
+    select call_log.*
+      from (select call_log.*
+              from call_log
+             where call_log.error_code = with_error
+               and call_log.status = 'queued'
+               and coalesce(call_log.ended_at, call_log.created_at) is not null
+               and lead = 'error'
+             limit scan_max) as call_log
+     where call_log.paused_at is null
+     union all
+    select call_log.* from calls_of_telephone(with_number, scan_max) as call_log where lead = 'number'
+     union all
+    select call_log.*
+      from call_log
+     where call_log.batch_id = in_batch and call_log.retry_of is null and lead = 'batch'
+     union all
+    select call_log.*
+      from call_log
+     where call_log.batch_id = in_batch and call_log.retry_of is not null and lead = 'batch'
+$$;
+
+comment on function few_calls(text, text, text, bigint, integer) is
+    'The calls that a search looks at all together, as they are few however long the history is.';
+
+-- The first calls of each branch of a search (find_calls), which plan_search has laid out: of each business, or of the
+-- campaign or error that leads, those that ended with each status; of each lane what waits; and the few (few_calls).
+-- Of a branch that has `most` calls there may be more.
+create or replace function search_branches(
+    lead text, is_picky boolean, from_at timestamptz, last_at timestamptz, last_id bigint, with_number text,
+    in_business bigint, in_campaign bigint, with_statuses text[], with_error text, with_answerer text, in_batch bigint,
+    page_max integer, scan_max integer
+) returns table (branch text, id bigint, at timestamptz, most bigint)
+language sql stable
+as $$
+    with past as materialized (
+        select status
+          from unnest(array['completed', 'busy', 'no-answer', 'failed', 'canceled']) as status
+         where status = any(coalesce(with_statuses, array[status]))
+    ), place as materialized (
+        select business.id as business_id, past.status
+          from business
+         cross join past
+         where lead = 'business' and business.id = coalesce(in_business, business.id)
+    ), own_lane as materialized (
+        select lane.business_id, lane.campaign_id, lane.from_number
+          from lane
+         where lead in ('campaign', 'business')
+           and with_answerer is null  -- nobody has answered what waits
+           and 'queued' = any(coalesce(with_statuses, array['queued']))
+           and lane.business_id = coalesce(in_business, lane.business_id)
+           and lane.campaign_id = coalesce(in_campaign, lane.campaign_id)
+    ), depth as materialized (
+        -- What is looked at is shared out among the branches.
+        select greatest(page_max, case when is_picky then scan_max / greatest(places, pasts, 1) end) as past_max,
+               greatest(page_max, case when is_picky then scan_max / greatest(lanes, 1) end) as lane_max
+          from (select (select count(*) from place) as places, (select count(*) from past) as pasts,
+                       (select count(*) from own_lane) as lanes) as branches
+    )
+    select 'past ' || place.business_id || place.status, one.id, one.at, past_max
+      from place
+     cross join depth
+     cross join lateral ended_in_business(place.business_id, place.status, from_at, last_at, last_id, past_max) as one
+    union all
+    select 'campaign ' || past.status, one.id, one.at, past_max
+      from past
+     cross join depth
+     cross join lateral ended_in_campaign(in_campaign, past.status, from_at, last_at, last_id, past_max) as one
+     where lead = 'campaign'
+    union all
+    select 'error ' || past.status, one.id, one.at, past_max
+      from past
+     cross join depth
+     cross join lateral ended_with_error(with_error, past.status, from_at, last_at, last_id, past_max) as one
+     where lead = 'error'
+    union all
+    select format('lane %s %s %s', business_id, campaign_id, from_number), one.id, one.at, lane_max
+      from own_lane
+     cross join depth
+     cross join lateral waiting_in_lane(business_id, campaign_id, from_number, from_at, last_at, last_id, lane_max) as one
+    union all
+    select 'few', call.id, call_moment(call), null
+      from few_calls(lead, with_number, with_error, in_batch, scan_max) as call
+     where call_fits(call, with_statuses, in_business, in_campaign, with_error, with_answerer, in_batch)
+$$;
+
+comment on function search_branches(text, boolean, timestamptz, timestamptz, bigint, text, bigint, bigint, text[], text, text, bigint, integer, integer) is
+    'The first calls of each branch of a search, and how many calls one may have before it is cut.';
+
+-- One page of calls, newest first, that begins before (before_at, before_id).
+--
+-- What is asked for narrowest leads: a telephone, a batch, an error, a campaign, else each business and status.  Where that
+-- is not all that is asked for, call after call is looked at, scan_max of them at most; the page may then be cut short.
+-- Where it ends is told by a row without an id, and the next one begins there.
+-- A role that may not read numbers may not search by them: a phone number finds nothing.
+--
+-- Returns the `id` and the moment (call_moment) of each; and where the search was cut, a row of that moment and `cut_id`.
+create or replace function find_calls(
+    with_number text, in_business bigint, in_campaign bigint, with_statuses text[], with_error text, with_answerer text,
+    in_batch bigint, since timestamptz, until timestamptz, before_at timestamptz, before_id bigint, page_max integer,
+    scan_max integer
+) returns table (id bigint, at timestamptz, cut_id bigint)
+language sql stable security definer rows 50
+as $$
+    with search as materialized (
+        select *
+          from plan_search(with_number, in_business, in_campaign, with_error, with_answerer, in_batch, since, until,
+                           before_at, before_id, scan_max)
+    ), head as (
+        select head.*
+          from search
+         cross join lateral search_branches(lead, is_picky, from_at, last_at, last_id, with_number, in_business,
+                                            in_campaign, with_statuses, with_error, with_answerer, in_batch, page_max,
+                                            scan_max) as head
+    ), counted as materialized (
+        select head.*, count(*) over (partition by branch) as found from head
+    ), cut as (
+        -- Behind the end of a branch that goes on, nothing is known.
+        select at, id
+          from (select distinct on (branch) at, id from counted where found >= most order by branch, at, id) as ends
+         order by at desc, id desc
+         limit 1
+    ), near as (
+        select counted.id, counted.at
+          from counted
+         cross join search
+          left join cut on true
+         where (counted.at, counted.id) < (last_at, last_id)
+           and (cut.id is null or (counted.at, counted.id) >= (cut.at, cut.id))
+           and counted.at >= from_at
+         order by counted.at desc, counted.id desc
+         limit (select case when not is_picky then page_max end from search)
+    ), page as (
+        select near.id, near.at
+          from near
+          -- One look by the key each: as a condition, it might be answered by a look at all calls.
+          left join lateral (
+               select true as fits
+                 from call_log
+                where call_log.id = near.id
+                  and (select is_picky from search)
+                  and call_fits(call_log, with_statuses, in_business, in_campaign, with_error, with_answerer, in_batch)
+                limit 1
+          ) as looked_at on true
+         where fits or not (select is_picky from search)
+         order by near.at desc, near.id desc
+         limit page_max
+    )
+    select page.id, page.at, null::bigint from page
+    union all
+    select null, cut.at, cut.id from cut
+$$;
+
+execute format('alter function find_calls(text, bigint, bigint, text[], text, text, bigint, timestamptz, timestamptz,'
+               ' timestamptz, bigint, integer, integer) set search_path = %I, pg_temp', current_schema());
 end
 $functions$;

@@ -112,3 +112,36 @@ def test_a_call_in_question_is_held_and_the_carrier_asked_once(world: World, acm
     held = world.call(call_id)
     assert (held.status, held.overdue_at, held.paused_at is None) == ("queued", None, False)
     assert world.value("select key from audit where action = 'pause' and scope = 'call'") == str(call_id)
+
+
+def test_a_search_is_planned_and_each_of_its_branches_finds_its_own(world: World, acme: int) -> None:
+    batch = world.value("insert into batch (business_id, name) values (%s, 'list.csv') returning id", acme)
+    world.do("insert into campaign (business_id, name) values (%s, 'spring')", acme)
+    busy, failed = ended(world, "busy", batch=batch), ended(world, "failed", error="sip_404")
+    world.do("update call_log set campaign_id = 1 where id = %s", busy)
+    waiting, paused = world.queued(acme, OTHER), world.queued(acme, "+15005550103")
+    world.do("update call_log set paused_at = now() where id = %s", paused)
+
+    plan = "select lead, is_picky from plan_search(%s, null, null, %s, %s, %s, null, null, null, null, 10)"
+    assert world.rows(plan, CALLEE, None, None, None) == [("number", False)]
+    assert world.rows(plan, None, "sip_404", "human", None) == [("error", True)]
+    assert world.rows(plan, None, None, None, batch) == [("batch", False)]
+    assert world.rows(plan, None, None, None, None) == [("business", False)]
+
+    before = "'-infinity', 'infinity', 0, 10"
+    assert world.rows(f"select id from ended_in_business(%s, 'busy', {before})", acme) == [(busy,)]  # noqa: S608
+    assert world.rows(f"select id from ended_in_campaign(1, 'busy', {before})") == [(busy,)]  # noqa: S608
+    assert world.rows(f"select id from ended_with_error('sip_404', 'failed', {before})") == [(failed,)]  # noqa: S608
+    assert world.rows(f"select id from waiting_in_lane(%s, 0, %s, {before})", acme, US) == [(waiting,)]  # noqa: S608
+    assert set(world.rows("select id from calls_of_telephone(%s, 10)", CALLEE)) == {(busy,), (failed,)}
+    few = "select id from few_calls(%s, %s, null, %s, 10)"
+    assert world.rows(few, "business", None, None) == [(paused,)]
+    assert world.rows(few, "batch", None, batch) == [(busy,)]
+    assert set(world.rows(few, "number", CALLEE, None)) == {(busy,), (failed,)}
+
+    branches = "select id, most from search_branches('business', false, '-infinity', 'infinity', 0,"
+    branches += " null, null, null, %s, null, null, null, 7, 100) order by id"
+    assert world.rows(branches, None) == [(busy, 7), (failed, 7), (waiting, 7), (paused, None)]
+    assert world.rows(branches, ["busy"]) == [(busy, 7)]
+    fits = f"select call_fits({CALL}, %s, null, null, null, null, null)"
+    assert [world.value(fits, call(), statuses) for statuses in (None, ["ringing"], ["busy"])] == [True, True, False]

@@ -1,0 +1,60 @@
+-- The first calls of each branch of a search (find_calls), which plan_search has laid out: of each business, or of the
+-- campaign or error that leads, those that ended with each status; of each lane what waits; and the few (few_calls).
+-- Of a branch that has `most` calls there may be more.
+create or replace function search_branches(
+    lead text, is_picky boolean, from_at timestamptz, last_at timestamptz, last_id bigint, with_number text,
+    in_business bigint, in_campaign bigint, with_statuses text[], with_error text, with_answerer text, in_batch bigint,
+    page_max integer, scan_max integer
+) returns table (branch text, id bigint, at timestamptz, most bigint)
+language sql stable
+as $$
+    with past as materialized (
+        select status
+          from unnest(array['completed', 'busy', 'no-answer', 'failed', 'canceled']) as status
+         where status = any(coalesce(with_statuses, array[status]))
+    ), place as materialized (
+        select business.id as business_id, past.status
+          from business
+         cross join past
+         where lead = 'business' and business.id = coalesce(in_business, business.id)
+    ), own_lane as materialized (
+        select lane.business_id, lane.campaign_id, lane.from_number
+          from lane
+         where lead in ('campaign', 'business')
+           and with_answerer is null  -- nobody has answered what waits
+           and 'queued' = any(coalesce(with_statuses, array['queued']))
+           and lane.business_id = coalesce(in_business, lane.business_id)
+           and lane.campaign_id = coalesce(in_campaign, lane.campaign_id)
+    ), depth as materialized (
+        -- What is looked at is shared out among the branches.
+        select greatest(page_max, case when is_picky then scan_max / greatest(places, pasts, 1) end) as past_max,
+               greatest(page_max, case when is_picky then scan_max / greatest(lanes, 1) end) as lane_max
+          from (select (select count(*) from place) as places, (select count(*) from past) as pasts,
+                       (select count(*) from own_lane) as lanes) as branches
+    )
+    select 'past ' || place.business_id || place.status, one.id, one.at, past_max
+      from place
+     cross join depth
+     cross join lateral ended_in_business(place.business_id, place.status, from_at, last_at, last_id, past_max) as one
+    union all
+    select 'campaign ' || past.status, one.id, one.at, past_max
+      from past
+     cross join depth
+     cross join lateral ended_in_campaign(in_campaign, past.status, from_at, last_at, last_id, past_max) as one
+     where lead = 'campaign'
+    union all
+    select 'error ' || past.status, one.id, one.at, past_max
+      from past
+     cross join depth
+     cross join lateral ended_with_error(with_error, past.status, from_at, last_at, last_id, past_max) as one
+     where lead = 'error'
+    union all
+    select format('lane %s %s %s', business_id, campaign_id, from_number), one.id, one.at, lane_max
+      from own_lane
+     cross join depth
+     cross join lateral waiting_in_lane(business_id, campaign_id, from_number, from_at, last_at, last_id, lane_max) as one
+    union all
+    select 'few', call.id, call_moment(call), null
+      from few_calls(lead, with_number, with_error, in_batch, scan_max) as call
+     where call_fits(call, with_statuses, in_business, in_campaign, with_error, with_answerer, in_batch)
+$$;
