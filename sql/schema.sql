@@ -1656,6 +1656,13 @@ create function scope_usage_now() returns table(scope text, business_id bigint, 
     minutes_per_hour integer, minutes_today bigint, minutes_per_day integer, room bigint, used_up_cap text, held_until
     timestamptz) stable security definer;
 
+-- The scopes of a call that waits, the widest first, with what is left of their limits.
+create function scopes_of_call(call_id bigint, account_rate double precision) returns table(place integer, scope text,
+    key text, called text, zone text, state text, state_reason text, state_since timestamptz, troubles integer,
+    carrier_holds integer, carrier_hold_until timestamptz, is_slowed boolean, hold_until timestamptz, rate double
+    precision, tokens double precision, live_max integer, live bigint, unknown bigint, room bigint, spend_code text,
+    spend_until timestamptz, is_elsewhere boolean) stable;
+
 -- The first calls of each branch of a search, and how many calls one may have before it is cut.
 create function search_branches(lead text, is_picky boolean, from_at timestamptz, last_at timestamptz, last_id bigint,
     with_number text, in_business bigint, in_campaign bigint, with_statuses text[], with_error text, with_answerer text,
@@ -1684,6 +1691,23 @@ create function unmention(core text, pattern text) returns table(source text, ch
 -- The calls that wait in a lane and are due last, before a place in the list.
 create function waiting_in_lane(business_id bigint, campaign_id bigint, from_number text, from_at timestamptz, last_at
     timestamptz, last_id bigint, calls_max bigint) returns table(id bigint, at timestamptz) stable;
+
+-- Reasons of why_not_dialed that lie in pauses and in limits of the scopes of a call that waits.
+create function why_by_limits(call_id bigint, account_rate double precision) returns table(place integer, code text,
+    sentence text, until timestamptz, details jsonb) stable;
+
+-- Reasons of why_not_dialed that lie in the processes, or in the calls that are due before.
+create function why_by_processes(call_id bigint, worker_silent_s double precision, claims_per_thread integer,
+    scheduler_silent_s double precision) returns table(place integer, code text, sentence text, until timestamptz,
+    details jsonb) stable;
+
+-- Reasons of why_not_dialed that lie in a call that waits, its campaign or its business.
+create function why_by_rules(call_id bigint, claim_s double precision, ring_s double precision, worker_silent_s double
+    precision) returns table(place integer, code text, sentence text, until timestamptz, details jsonb) stable;
+
+-- Reasons of why_not_dialed: the call is unknown, has ended, is in the air or is claimed.
+create function why_by_status(call_id bigint) returns table(place integer, code text, sentence text, until timestamptz,
+    details jsonb) stable;
 
 -- For operators: the first reason why a call is not being dialed, and until when.
 create function why_not_dialed(call_id bigint, claim_s double precision default 30, ring_s double precision default 30,

@@ -222,7 +222,7 @@ def test_every_metric_is_in_the_table_of_metrics_with_its_type_and_labels(
 @both_runbooks
 def test_every_reason_of_why_and_every_error_code_is_in_a_table(name: str) -> None:
     sql = "\n".join(path.read_text() for path in sorted((ROOT / "sql").rglob("*.sql")))
-    why = text("sql/functions/why_not_dialed.sql")
+    why = "\n".join(path.read_text() for path in sorted((ROOT / "sql/functions").glob("why_*.sql")))
     reasons = set(re.findall(r"select \d+, '(\w+)'", why))
     reasons |= set(re.findall(r"select \d+, coalesce\(held_by, '(\w+)'\)", why))
     reasons |= set(re.findall(r"when '(\w+)'", text("sql/functions/obstacle_sentence.sql")))

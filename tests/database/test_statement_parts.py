@@ -1,6 +1,7 @@
 """The functions that the long statements are made of, each asked by itself as a person with psql would."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -145,3 +146,35 @@ def test_a_search_is_planned_and_each_of_its_branches_finds_its_own(world: World
     assert world.rows(branches, ["busy"]) == [(busy, 7)]
     fits = f"select call_fits({CALL}, %s, null, null, null, null, null)"
     assert [world.value(fits, call(), statuses) for statuses in (None, ["ringing"], ["busy"])] == [True, True, False]
+
+
+def codes(world: World, function: str, *parameters: object) -> list[Any]:
+    marks = ", ".join(["%s"] * len(parameters))
+    return [row.code for row in world.rows(f"select code from {function}({marks}) order by place", *parameters)]  # noqa: S608
+
+
+def test_the_reasons_that_keep_a_call_are_asked_for_group_by_group(world: World, acme: int) -> None:
+    world.do("select set_config('outbound.carrier', 'simulator', false)")  # who may be called is another test's
+    call_id = world.queued(acme)
+
+    assert codes(world, "why_by_status", call_id) == []
+    assert codes(world, "why_by_status", call_id + 1) == ["unknown_call"]
+    assert codes(world, "why_by_rules", call_id, 30, 30, 10) == []
+    assert codes(world, "why_by_limits", call_id, None) == []
+    assert codes(world, "why_by_processes", call_id, 10, 16, 60) == ["no_worker", "no_scheduler", "workers_busy", "due"]
+
+    world.do("update business set twiml = null")
+    world.do("update call_log set due_at = now() + interval '1 h'")
+    world.do(
+        "insert into dial_control (scope, key, state, live_max, hold_until)"
+        " values ('business', %s, 'paused', 0, now() + interval '1 h')",
+        str(acme),
+    )
+    assert codes(world, "why_by_rules", call_id, 30, 30, 10) == ["nothing_to_say", "not_due"]
+    assert codes(world, "why_by_limits", call_id, None) == ["paused", "hold", "live_max"]
+    scopes = "select called, state, live_max from scopes_of_call(%s, null) where scope <> 'account'"
+    assert world.rows(scopes, call_id) == [(f"business {acme}", "paused", 0)]
+
+    world.do("update call_log set status = 'canceled', ended_at = now()")
+    assert codes(world, "why_by_status", call_id) == ["ended"]
+    assert codes(world, "why_by_limits", call_id, None) == []
