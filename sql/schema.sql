@@ -1352,6 +1352,9 @@ create function bridge_writings(phone text, region text) returns text[] stable;
 -- Country that a business may call without an entry in destination. NULL: none.
 create function business_country(business_id bigint, region text) returns text stable;
 
+-- The business that has a from-number, or else the only one of whose campaigns it is.
+create function business_of_number(phone text) returns bigint stable;
+
 -- Trigger: refuses a time zone that the server does not know, and keeps its present name.
 create function business_zone() returns trigger;
 
@@ -1436,6 +1439,9 @@ create function destination_entry(phone text, region text, business_id bigint) r
 -- not_dialable or destination_not_allowed, where a business may not call a number; else NULL.
 create function destination_fault(phone text, business_id bigint) returns table(fault text) stable;
 
+-- What keeps a business from calling all numbers as long that begin with the same six characters; no row where they differ.
+create function destination_fault_of_alike(to_number text, business_id bigint) returns table(fault text) stable;
+
 -- Trigger: sets kind and digits of an entry of destination.
 create function destination_place() returns trigger;
 
@@ -1447,6 +1453,9 @@ create function dial_scope(account_rate double precision, only_capped boolean de
     key text, weight double precision, state text, state_reason text, hold_until timestamptz, rate double precision,
     tokens double precision, live_max integer, live bigint, unknown bigint, room bigint, served double precision,
     served_floor double precision, spend_code text, spend_until timestamptz, calm_room bigint) stable;
+
+-- The calls of a business to a telephone that were dialed after a moment.
+create function dialed_since(business_id bigint, to_number text, since timestamptz) returns setof call_log stable;
 
 -- Whatever keeps all calls from being dialed now, the most urgent first.
 create function dialing_blockers(worker_silent_s double precision default 10, scheduler_silent_s double precision
@@ -1490,6 +1499,10 @@ create function find_calls(with_number text, in_business bigint, in_campaign big
 -- next_opening by a search through all hours of 15 days; slow.
 create function first_opening(window_ids bigint[], zones text[], after timestamptz, for_s double precision) returns
     timestamptz stable;
+
+-- The call that is due first in these lanes, but for those of which a scope is paused.
+create function first_waiting_call(lanes lane[]) returns table(id bigint, due_at timestamptz, held_by text, zone text)
+    stable;
 
 -- Trigger for each statement: notes whether anybody was ever forgotten, which saves a look per row.
 create function forgotten_are_looked_for() returns trigger;
@@ -1626,6 +1639,9 @@ create function present_zone(name text) returns text stable;
 -- Hold a call that was never dialed here, and have the carrier asked about the call_sid that a callback named.
 create function put_in_question(call_id bigint, call_sid text, was_paused boolean) returns boolean;
 
+-- A row where a call of this batch that is deleted by now reached this telephone.
+create function reached_by(batch_id bigint, to_number text) returns setof batch_reached stable;
+
 -- The reports of a JSON array, with the status that counts for each.
 create function read_reports(reports jsonb) returns table(call_id bigint, call_sid text, to_number text, status text,
     source text, sequence_number integer, occurred_at timestamptz, duration_s integer, answered_by text, sip_code
@@ -1639,6 +1655,10 @@ create function refusal_sentence(code text, time_zone text) returns text immutab
 
 -- Why a refused report is of no call: unknown_call, other_account, untagged or other_call_sid.
 create function report_refusal(call_id bigint, source text, is_untagged boolean, signed_for text[]) returns text stable;
+
+-- The rows that could be a call of the carrier which the database has forgotten.
+create function rows_of_lost_call(from_number text, to_number text, created_at timestamptz, early_s double precision,
+    late_s double precision) returns setof call_log stable;
 
 -- Every row in which a number is written, in whatever form.
 create function rows_that_mention(core text, pattern text) returns table(source text, content jsonb) stable;
@@ -1676,11 +1696,18 @@ create function seconds_counted(name text, seconds double precision) returns tab
 -- Closes a call that raises errors, and keeps it out of every step; true where that is new.
 create function set_aside(call_id bigint, step text, state text, message text) returns boolean;
 
+-- Pauses, refusals and holds of the businesses, campaigns and from-numbers whose calls wait in these lanes.
+create function situation_of_scopes(lanes lane[]) returns table(place integer, code text, kind text, sentence text,
+    since timestamptz, until timestamptz) stable;
+
 -- How many more calls each spend cap allows now.
 create function spend_room() returns table(scope text, key text, room bigint, code text, until timestamptz) stable;
 
 -- For operators: which spend cap is used up, and until when.
 create function spend_sentence(called text, scope text, key text, code text, until timestamptz) returns text stable;
+
+-- Businesses that may call nobody, as they have no region and no number: one, or the first five.
+create function stranded_businesses(business_id bigint) returns table(id bigint, name text) stable;
 
 -- Whether callbacks without a tag are accepted for a call dialed at this moment.
 create function takes_untagged(dialed_at timestamptz) returns boolean stable;

@@ -43,15 +43,13 @@ with given as (
         on of_business = business_id
 ), own as materialized (
     select distinct business_id, phone_key(phone) as own_key from business_number inner join hours using (business_id)
-), named as materialized (
-    select distinct time_zone from given where time_zone is not null
 ), stated as materialized (
-    select time_zone, present_zone(time_zone) is not null as is_known from named
+    select time_zone, present_zone(time_zone) is not null as is_known
+      from (select distinct time_zone from given where time_zone is not null) as named
 ), placed as materialized (
     select given.*, batch_id, has_reached, looks_back_to,
            case when window_ids <> '{}' and time_zone is null then left(to_number, 5) end as head
-      from given
-     inner join hours using (business_id)
+      from given inner join hours using (business_id)
 ), heads as materialized (
     -- Many callees share one.  Materialized, or each callee would be asked for.
     select distinct head from placed where head is not null
@@ -67,17 +65,9 @@ with given as (
       from given
      group by 1, 2, 3
 ), alike as materialized (
-    select beginning.business_id, beginning.digits, beginning.characters, destination.fault
+    select beginning.business_id, beginning.digits, beginning.characters, common.fault
       from beginning
-     cross join lateral destination_fault(beginning.to_number, beginning.business_id) as destination
-     where not exists (select
-                         from number_range
-                        where first > substr(beginning.digits, 2) and first < substr(beginning.digits, 2) || ':')
-       and not exists (select
-                         from destination
-                        where coalesce(destination.business_id, 0) in (0, beginning.business_id)
-                          and length(place) > 6
-                          and starts_with(place, beginning.digits))
+     cross join lateral destination_fault_of_alike(beginning.to_number, beginning.business_id) as common
 ), judged as materialized (
     select placed.*,
            case
@@ -103,21 +93,11 @@ with given as (
     select judged.business_id, judged.to_number, due_at, idempotency_key, contact, time_zone, place, caller, batch_id,
            case
                when fault is not null then fault
-               when has_reached and exists (
-                   select
-                     from batch_reached
-                    where batch_reached.batch_id = judged.batch_id and hash = person_hash(judged.to_number)
-               ) then 'reached'
+               when has_reached and exists (select from reached_by(judged.batch_id, judged.to_number)) then 'reached'
                -- A scalar with a limit is looked up for each callee; `exists` might read every call of the time.
-               when looks_back_to is not null and (
-                   select true
-                     from call_log
-                    where call_log.business_id = judged.business_id
-                      and phone_key(call_log.to_number) = phone_key(judged.to_number)
-                      and direction = 'outbound'
-                      and dialed_at > looks_back_to
-                    limit 1
-               ) then 'lately'
+               when looks_back_to is not null
+                    and (select true from dialed_since(judged.business_id, judged.to_number, looks_back_to) limit 1)
+                   then 'lately'
            end as fault
       from judged
 ), inserted as (
@@ -175,13 +155,7 @@ select given.place, phone_key(given.to_number) as telephone, coalesce(keyed.id, 
         limit 1
  ) as keyed on true
   left join lateral (
-       select id, status, due_at, held_by, attempt
-         from call_log
-        where business_id = given.business_id
-          and phone_key(to_number) = phone_key(given.to_number)
-          and direction = 'outbound'
-          and status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')
-        limit 1
+       select id, status, due_at, held_by, attempt from live_call(given.business_id, given.to_number) limit 1
  ) as live on true
   left join lateral (
        select id, status, created_at

@@ -55,11 +55,8 @@ select phone, phone_key(phone) as telephone from unnest(:numbers::text[]) as giv
 -- name: take_in(calls, early_s, late_s)
 -- Give calls of the carrier to their rows, at most one call of each telephone, earlier ones first.
 --
--- A row can be a call's where its numbers are the same and it has no call_sid, and where it was dialed at that moment, or
--- was due by then, or is a next attempt that was written since dialing stopped: since then nothing was dialed here, so
--- the carrier's call was made before.  A call that waited may have
--- become due earlier (other hours, a check).  Where several rows could be the call's, none of them is dialed.  Where
--- none could, the row was lost: it is written, for the business that has the from-number.
+-- Which rows could be a call's: rows_of_lost_call.  Where several could, none of them is dialed.  Where none could, the row
+-- was lost: it is written, for the business that has the from-number.
 --
 -- Of whichever account they are: what the database has forgotten may be that its business had another one.
 --
@@ -74,43 +71,14 @@ with told as materialized (
     select call_sid, from_number, to_number, created_at, account
       from jsonb_to_recordset(:calls::jsonb)
         as told (call_sid text, from_number text, to_number text, created_at timestamptz, account text)
-), stop as materialized (
-    select since from dialing_stop where cause = 'recovery'
 ), known as materialized (
     select told.call_sid, call_log.id, status from told inner join call_log using (call_sid)
 ), candidate as materialized (
     select told.call_sid, told.created_at, told.account, own.id, own.status,
            count(*) over (partition by told.call_sid) as rows
       from told
-     cross join business
-     cross join stop
-     cross join lateral (
-           select *
-             from call_log
-            where business_id = business.id
-              and phone_key(to_number) = phone_key(told.to_number)
-              and direction = 'outbound'
-              and status in ('queued', 'claimed', 'initiated', 'ringing', 'in-progress')
-            union
-           select *
-             from call_log
-            where business_id = business.id
-              and phone_key(to_number) = phone_key(told.to_number)
-              and direction = 'outbound'
-              and dialed_at is not null
-              and call_awaits_truth(status, error_code)
-     ) as own
-     where own.from_number = told.from_number
-       and own.call_sid is null
-       and case
-               when own.status not in ('queued', 'claimed')
-                   then told.created_at between own.dialed_at - make_interval(secs => :early_s)
-                                            and own.dialed_at + make_interval(secs => :late_s)
-               when own.retry_of is not null and own.created_at >= stop.since then true
-               else greatest(case when own.held_by is null then own.due_at end, own.created_at)
-                    <= told.created_at + make_interval(secs => :late_s)
-           end
-       and told.call_sid not in (select known.call_sid from known)
+     cross join lateral rows_of_lost_call(told.from_number, told.to_number, told.created_at, :early_s, :late_s) as own
+     where told.call_sid not in (select known.call_sid from known)
 ), locked as materialized (
     select call_log.id
       from call_log
@@ -151,14 +119,7 @@ with told as materialized (
      where call_log.id = doubt.id and locked.id = call_log.id and call_log.status in ('queued', 'claimed')
     returning call_log.id
 ), owner as materialized (
-    select distinct told.call_sid,
-           coalesce((select business_id from business_number where phone = told.from_number),
-                    (select min(campaign.business_id)
-                       from campaign_number
-                      inner join campaign on campaign.id = campaign_id
-                      where phone = told.from_number
-                     having count(distinct campaign.business_id) = 1)) as business_id
-      from told
+    select distinct call_sid, business_of_number(from_number) as business_id from told
 ), added as (
     insert into call_log (business_id, direction, status, from_number, to_number, call_sid, due_at, dialed_at, ended_at,
                           overdue_at, error_code, error_message, idempotency_key, carrier_account)

@@ -480,6 +480,14 @@ as $$
     select code, sentence, until, details from reason order by place limit 1
 $$;
 
+drop function if exists reached_by(bigint, text);
+drop function if exists dialed_since(bigint, text, timestamptz);
+drop function if exists destination_fault_of_alike(text, bigint);
+drop function if exists business_of_number(text);
+drop function if exists rows_of_lost_call(text, text, timestamptz, float8, float8);
+drop function if exists stranded_businesses(bigint);
+drop function if exists first_waiting_call(lane[]);
+drop function if exists situation_of_scopes(lane[]);
 drop function if exists why_by_processes(bigint, float8, integer, float8);
 drop function if exists why_by_limits(bigint, float8);
 drop function if exists why_by_rules(bigint, float8, float8, float8);

@@ -847,5 +847,221 @@ as $$
      order by place
      limit 1
 $$;
+
+-- What is so of the businesses, campaigns and from-numbers whose calls wait in these lanes: paused, about to be, or their
+-- account in trouble; of each at most five.  Rows of look_at_now (situation.sql).
+create or replace function situation_of_scopes(lanes lane[])
+returns table (place integer, code text, kind text, sentence text, since timestamptz, until timestamptz)
+language sql stable
+as $$
+    with own_lane as materialized (
+        select business_id::text as business_key, from_number,
+               coalesce(nullif(campaign_id, 0)::text, 'of business ' || business_id) as campaign_key
+          from unnest(lanes)
+    ), scope as materialized (
+        select control.scope, control.key, control.state, control.state_since, control.state_reason,
+               control.refused_calls, control.troubles, control.carrier_hold_until,
+               control.scope || ' ' || control.key as called, business.time_zone as zone,
+               case control.scope
+                   when 'business' then business.name
+                   when 'campaign' then (select name from campaign where id::text = control.key)
+               end as name
+          from dial_control as control
+          left join business on business.id = scope_business(control.scope, control.key)
+         where control.scope <> 'account'
+           and (control.state <> 'running' or control.refused_calls <> '{}' or control.carrier_hold_until > now())
+           and exists (select
+                         from own_lane
+                        where control.key = case control.scope
+                                                when 'business' then own_lane.business_key
+                                                when 'campaign' then own_lane.campaign_key
+                                                else own_lane.from_number
+                                            end)
+    )
+    select 13, 'paused', case when refused_calls <> '{}' then 'broken' else 'on_purpose' end,
+           pause_sentence(called, name, state_since, who, said, zone), state_since, null::timestamptz
+      from (select * from scope where state <> 'running' order by state_since desc, scope asc, key asc limit 5) as scope
+     cross join lateral last_pause(scope.scope, scope.key, state_since, state_reason) as mover (who, said)
+    union all
+    select 14, 'carrier_refuses', 'held',
+           format('The carrier refused the last %s calls of %s: after five in a row it is paused.',
+                  cardinality(refused_calls), called),
+           null, null
+      from (select *
+              from scope
+             where state = 'running' and refused_calls <> '{}'
+             order by cardinality(refused_calls) desc, key asc
+             limit 5) as scope
+    union all
+    select 14, 'carrier_hold', 'held',
+           format('The carrier is in trouble with the account of %s, %s times in a row: none of its calls is dialed'
+                  ' before %s. `outbound resume %1$s` ends the wait.',
+                  called, troubles, moment_text(carrier_hold_until, zone)),
+           null, carrier_hold_until
+      from (select *
+              from scope
+             where carrier_hold_until > now()
+             order by carrier_hold_until desc, key asc
+             limit 5) as scope
+$$;
+
+comment on function situation_of_scopes(lane[]) is
+    'Pauses, refusals and holds of the businesses, campaigns and from-numbers whose calls wait in these lanes.';
+
+-- The call that is due first in these lanes, but for those of which an operator or the breaker paused a scope.
+create or replace function first_waiting_call(lanes lane[])
+returns table (id bigint, due_at timestamptz, held_by text, zone text)
+language sql stable rows 1
+as $$
+    with paused as materialized (
+        select scope, key from dial_control where scope <> 'account' and state <> 'running'
+    )
+    select head.*
+      from (select unnested.*,
+                   coalesce(nullif(unnested.campaign_id, 0)::text, 'of business ' || unnested.business_id) as campaign_key
+              from unnest(lanes) as unnested) as lane
+     cross join lateral (
+           select call_log.id, call_log.due_at, call_log.held_by, call_zone(to_number, time_zone, call_log.business_id)
+             from call_log
+            where call_log.business_id = lane.business_id
+              and coalesce(call_log.campaign_id, 0) = lane.campaign_id
+              and call_log.from_number = lane.from_number
+              and status = 'queued'
+              and paused_at is null
+            order by call_log.due_at, call_log.id
+            limit 1
+     ) as head
+     where not exists (select
+                         from paused
+                        where key = case scope
+                                        when 'business' then lane.business_id::text
+                                        when 'campaign' then lane.campaign_key
+                                        else lane.from_number
+                                    end)
+     order by head.due_at, head.id
+     limit 1
+$$;
+
+comment on function first_waiting_call(lane[]) is
+    'The call that is due first in these lanes, but for those of which a scope is paused.';
+
+-- Businesses that may call nobody, as they have no region and no number, and no destination is allowed: this one, or the
+-- first five.  With the simulator no destination is asked for.
+create or replace function stranded_businesses(business_id bigint) returns table (id bigint, name text)
+language sql stable
+as $$
+    select business.id, business.name
+      from business
+     where current_setting('outbound.carrier', true) is distinct from 'simulator'
+       and coalesce(business.id = $1, true)
+       and business_country(business.id, business.default_region) is null
+       and not exists (select
+                         from destination
+                        where allowed
+                          and coalesce(destination.business_id, business.id) = business.id)
+     order by business.id
+     limit 5
+$$;
+
+comment on function stranded_businesses(bigint) is
+    'Businesses that may call nobody, as they have no region and no number: one, or the first five.';
+
+-- The rows that could be this call of the carrier's, which the database has forgotten: their numbers are the same and they
+-- have no call_sid; and they were dialed at that moment, or were due by then, or are a next attempt that was written since
+-- dialing stopped: since then nothing was dialed here, so the carrier's call was made before.  A call that waited may have
+-- become due earlier (other hours, a check).  No row while dialing was not stopped.
+create or replace function rows_of_lost_call(
+    from_number text, to_number text, created_at timestamptz, early_s float8, late_s float8
+) returns setof call_log
+language sql stable rows 1
+as $$
+    select own.*
+      from business
+     cross join (select since from dialing_stop where cause = 'recovery') as stop
+     cross join lateral (
+           select * from live_call(business.id, $2)
+            union
+           select *
+             from call_log
+            where call_log.business_id = business.id
+              and phone_key(call_log.to_number) = phone_key($2)
+              and direction = 'outbound'
+              and dialed_at is not null
+              and call_awaits_truth(status, error_code)
+     ) as own
+     where own.from_number = $1
+       and own.call_sid is null
+       and case
+               when own.status not in ('queued', 'claimed')
+                   then $3 between own.dialed_at - make_interval(secs => early_s)
+                               and own.dialed_at + make_interval(secs => late_s)
+               when own.retry_of is not null and own.created_at >= stop.since then true
+               else greatest(case when own.held_by is null then own.due_at end, own.created_at)
+                    <= $3 + make_interval(secs => late_s)
+           end
+$$;
+
+comment on function rows_of_lost_call(text, text, timestamptz, float8, float8) is
+    'The rows that could be a call of the carrier which the database has forgotten.';
+
+-- The business that has a from-number, or else the only one of whose campaigns it is; NULL where nobody's or several's.
+create or replace function business_of_number(phone text) returns bigint
+language sql stable
+as $$
+    select coalesce((select business_id from business_number where business_number.phone = $1),
+                    (select min(campaign.business_id)
+                       from campaign_number
+                      inner join campaign on campaign.id = campaign_id
+                      where campaign_number.phone = $1
+                     having count(distinct campaign.business_id) = 1))
+$$;
+
+comment on function business_of_number(text) is
+    'The business that has a from-number, or else the only one of whose campaigns it is.';
+
+-- What keeps a business from calling this number (destination_fault), where it keeps it from calling all numbers that are as
+-- long and begin with the same six characters.  No row where a range or a destination tells them apart.
+create or replace function destination_fault_of_alike(to_number text, business_id bigint) returns table (fault text)
+language sql stable rows 1
+as $$
+    select destination.fault
+      from destination_fault($1, $2) as destination
+     where not exists (select
+                         from number_range
+                        where first > substr(left($1, 6), 2) and first < substr(left($1, 6), 2) || ':')
+       and not exists (select
+                         from destination
+                        where coalesce(destination.business_id, 0) in (0, $2)
+                          and length(place) > 6
+                          and starts_with(place, left($1, 6)))
+$$;
+
+comment on function destination_fault_of_alike(text, bigint) is
+    'What keeps a business from calling all numbers as long that begin with the same six characters; no row where they differ.';
+
+-- The calls of a business to a telephone that were dialed after this moment.
+create or replace function dialed_since(business_id bigint, to_number text, since timestamptz) returns setof call_log
+language sql stable
+as $$
+    select call_log.*
+      from call_log
+     where call_log.business_id = $1
+       and phone_key(call_log.to_number) = phone_key($2)
+       and direction = 'outbound'
+       and dialed_at > $3
+$$;
+
+comment on function dialed_since(bigint, text, timestamptz) is
+    'The calls of a business to a telephone that were dialed after a moment.';
+
+-- Has a call of this batch that is deleted by now reached this telephone?  A row where one has.
+create or replace function reached_by(batch_id bigint, to_number text) returns setof batch_reached
+language sql stable rows 1
+as $$
+    select * from batch_reached where batch_reached.batch_id = $1 and hash = person_hash($2)
+$$;
+
+comment on function reached_by(bigint, text) is
+    'A row where a call of this batch that is deleted by now reached this telephone.';
 end
 $functions$;

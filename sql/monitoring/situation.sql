@@ -7,55 +7,17 @@
 -- Returns  (code, kind, sentence, since, until), what matters most first, and at least one row.  `kind` is ok, broken
 --          (somebody must mend it), held (it ends by itself) or on_purpose (a person wants it so)
 with own_lane as materialized (
-    select lane.*, coalesce(nullif(lane.campaign_id, 0)::text, 'of business ' || lane.business_id) as campaign_key
-      from lane
-     where coalesce(lane.business_id = :business_id, true) and coalesce(lane.campaign_id = :campaign_id, true)
+    select array(
+               select lane
+                 from lane
+                where coalesce(business_id = :business_id, true) and coalesce(campaign_id = :campaign_id, true)
+           ) as lanes
 ), blocker as materialized (
     select * from dialing_blockers(:worker_silent_s, :scheduler_silent_s)
 ), scope as materialized (
-    -- Scopes that an operator or the breaker paused, or that are about to be, and whose calls wait.
-    select control.scope, control.key, control.state, control.state_since, control.state_reason, control.refused_calls,
-           control.troubles, control.carrier_hold_until,
-           control.scope || ' ' || control.key as called, business.time_zone as zone,
-           case control.scope
-               when 'business' then business.name
-               when 'campaign' then (select name from campaign where id::text = control.key)
-           end as name
-      from dial_control as control
-      left join business on business.id = scope_business(control.scope, control.key)
-     where control.scope <> 'account'
-       and (control.state <> 'running' or control.refused_calls <> '{}' or control.carrier_hold_until > now())
-       and exists (select
-                     from own_lane
-                    where control.key = case control.scope
-                                            when 'business' then own_lane.business_id::text
-                                            when 'campaign' then own_lane.campaign_key
-                                            else own_lane.from_number
-                                        end)
-), head as materialized (
-    select own_lane.*, call.*,
-           exists (select
-                     from scope
-                    where state <> 'running'
-                      and scope.key = case scope.scope
-                                          when 'business' then own_lane.business_id::text
-                                          when 'campaign' then own_lane.campaign_key
-                                          else own_lane.from_number
-                                      end) as is_paused
-      from own_lane
-     cross join lateral (
-           select id, due_at, held_by, call_zone(to_number, time_zone, business_id) as zone
-             from call_log
-            where call_log.business_id = own_lane.business_id
-              and coalesce(call_log.campaign_id, 0) = own_lane.campaign_id
-              and call_log.from_number = own_lane.from_number
-              and status = 'queued'
-              and paused_at is null
-            order by due_at, id
-            limit 1
-     ) as call
+    select scope.* from own_lane cross join lateral situation_of_scopes(lanes) as scope
 ), next_call as materialized (
-    select * from head where not is_paused order by due_at, id limit 1
+    select next_call.* from own_lane cross join lateral first_waiting_call(lanes) as next_call
 ), why as materialized (
     select next_call.id, reason.*
       from next_call
@@ -118,47 +80,13 @@ with own_lane as materialized (
       from next_call
      where due_at > now()
     union all
-    select 13, 'paused', case when refused_calls <> '{}' then 'broken' else 'on_purpose' end,
-           pause_sentence(called, name, state_since, who, said, zone), state_since, null
-      from (select * from scope where state <> 'running' order by state_since desc, scope asc, key asc limit 5) as scope
-     cross join lateral last_pause(scope.scope, scope.key, state_since, state_reason) as mover (who, said)
-    union all
-    select 14, 'carrier_refuses', 'held',
-           format('The carrier refused the last %s calls of %s: after five in a row it is paused.',
-                  cardinality(refused_calls), called),
-           null, null
-      from (select *
-              from scope
-             where state = 'running' and refused_calls <> '{}'
-             order by cardinality(refused_calls) desc, key asc
-             limit 5) as scope
-    union all
-    select 14, 'carrier_hold', 'held',
-           format('The carrier is in trouble with the account of %s, %s times in a row: none of its calls is dialed'
-                  ' before %s. `outbound resume %1$s` ends the wait.',
-                  called, troubles, moment_text(carrier_hold_until, zone)),
-           null, carrier_hold_until
-      from (select *
-              from scope
-             where carrier_hold_until > now()
-             order by carrier_hold_until desc, key asc
-             limit 5) as scope
+    select place, code, kind, sentence, since, until from scope
     union all
     select 15, 'no_destination', 'broken',
            format('%s may call nobody, as it has no region and no number: `outbound business set %s --region ...`.',
                   'Business ' || id || ' (' || name || ')', id),
            null, null
-      from (select business.id, business.name
-              from business
-             where current_setting('outbound.carrier', true) is distinct from 'simulator'
-               and coalesce(business.id = :business_id, true)
-               and business_country(business.id, business.default_region) is null
-               and not exists (select
-                                 from destination
-                                where allowed
-                                  and coalesce(destination.business_id, business.id) = business.id)
-             order by business.id
-             limit 5) as stranded
+      from stranded_businesses(:business_id)
     union all
     select 16, 'paused_calls', 'on_purpose',
            format('Calls that are paused one by one: %s, the first is %s; `outbound resume call %2$s` lets it go.',
@@ -172,7 +100,7 @@ with own_lane as materialized (
      where live.calls = 0
        and not exists (select from next_call)
        and not exists (select from blocker)
-       and not exists (select from scope where state <> 'running')
+       and not exists (select from scope where code = 'paused')
        and (select calls from paused_call) = 0
 )
 select code, kind, sentence, since, until from shown order by place asc, since desc nulls last, sentence asc;

@@ -178,3 +178,57 @@ def test_the_reasons_that_keep_a_call_are_asked_for_group_by_group(world: World,
     world.do("update call_log set status = 'canceled', ended_at = now()")
     assert codes(world, "why_by_status", call_id) == ["ended"]
     assert codes(world, "why_by_limits", call_id, None) == []
+
+
+def test_what_is_so_of_lanes_is_said_of_the_lanes_that_are_given(world: World, acme: int) -> None:
+    beta = world.business("Beta")
+    first, second = world.queued(acme), world.queued(beta)
+    world.do("update call_log set due_at = now() - interval '1 h' where id = %s", first)
+
+    waiting = "select id from first_waiting_call(array(select lane from lane where business_id = any(%s)))"
+    assert world.rows(waiting, [acme, beta]) == [(first,)]
+    assert world.rows(waiting, []) == []
+
+    world.do("insert into dial_control (scope, key, state) values ('business', %s, 'paused')", str(acme))
+    so = "select code, kind from situation_of_scopes(array(select lane from lane where business_id = any(%s)))"
+    assert world.rows(waiting, [acme, beta]) == [(second,)]
+    assert world.rows(so, [acme, beta]) == [("paused", "on_purpose")]
+    assert world.rows(so, [beta]) == []
+
+    world.do("delete from business_number")
+    assert world.rows("select name from stranded_businesses(null)") == [("Acme",), ("Beta",)]
+    assert world.rows("select name from stranded_businesses(%s)", beta) == [("Beta",)]
+
+
+def test_a_lost_call_of_the_carrier_s_finds_the_rows_that_it_could_be(world: World, acme: int) -> None:
+    call_id = world.queued(acme)
+    rows = "select id from rows_of_lost_call(%s, %s, now() + make_interval(mins => %s), 5, 5)"
+    assert world.rows(rows, US, CALLEE, 0) == [], "dialing goes on"
+
+    world.do("insert into dialing_stop (cause, reason) values ('recovery', 'restored')")
+    assert world.rows(rows, US, CALLEE, 0) == [(call_id,)]
+    assert world.rows(rows, US, CALLEE, -1) == world.rows(rows, "+15005550007", CALLEE, 0) == []
+
+    own = world.value("select phone from business_number")
+    world.do("insert into campaign (business_id, name) values (%s, 'spring')", acme)
+    world.do("insert into campaign_number (campaign_id, phone) values (1, '+15005550009')")
+    owner = "select business_of_number(%s)"
+    assert [world.value(owner, phone) for phone in (own, "+15005550009", CALLEE)] == [acme, acme, None]
+
+
+def test_an_enqueue_asks_once_for_numbers_that_are_alike_and_whom_it_has_reached(world: World, acme: int) -> None:
+    alike = "select fault from destination_fault_of_alike(%s, %s)"
+    assert world.rows(alike, CALLEE, acme) == world.rows("select fault from destination_fault(%s, %s)", CALLEE, acme)
+    world.do("insert into destination (place, allowed) values ('+1500555', false)")
+    assert world.rows(alike, CALLEE, acme) == []
+
+    batch = world.value("insert into batch (business_id, name) values (%s, 'list.csv') returning id", acme)
+    busy = ended(world, "busy", batch=batch)
+    since = "select id from dialed_since(%s, %s, now() - make_interval(mins => %s))"
+    assert world.rows(since, acme, CALLEE, 2) == [(busy,)]
+    assert world.rows(since, acme, CALLEE, 0) == world.rows(since, acme, OTHER, 2) == []
+
+    reached = "select batch_id from reached_by(%s, %s)"
+    assert world.rows(reached, batch, CALLEE) == []
+    world.do("insert into batch_reached (batch_id, hash) values (%s, person_hash(%s))", batch, CALLEE)
+    assert world.rows(reached, batch, CALLEE) == [(batch,)]
