@@ -1414,6 +1414,9 @@ create function calls_of_telephone(number text, scan_max integer) returns setof 
 -- The campaign's number that the n-th attempt to a callee calls from.
 create function campaign_from_number(campaign_id bigint, to_number text, attempt integer) returns text stable;
 
+-- Close those of these calls that nobody has begun to dial; how many.
+create function cancel_waiting_calls(call_ids bigint[], reason text, actor text) returns bigint;
+
 -- The error that the claim raises at this one call; no row where it raises none.
 create function claim_fault(call_id bigint, claim_s double precision, ring_s double precision) returns table(state text,
     message text);

@@ -42,36 +42,12 @@ select distinct time_zone from business where :business_id::bigint is null or id
 select coalesce(max(id), 0) from call_log;
 
 -- name: cancel_waiting(call_ids, id_max, reason, who)$
--- Close those of these calls that nobody has begun to dial.
+-- Close those of these calls that nobody has begun to dial (cancel_waiting_calls).
 --
 -- Moves    queued, claimed -> canceled
 -- Returns  how many
 -- Races    a worker that begins to dial first wins: its row is no longer 'claimed', and end_ringing has it
-with locked as (
-    select id
-      from call_log
-     where id = any(:call_ids::bigint[]) and id <= :id_max and status in ('queued', 'claimed')
-     order by id
-       for update
-), moved as (
-    update call_log
-       set status = 'canceled',
-           error_code = 'operator_canceled',
-           error_message = 'An operator canceled it' || coalesce(': ' || :reason::text, '') || '.',
-           stopped_by = :who,
-           stop_reason = :reason,
-           overdue_at = null,
-           held_by = null,
-           ended_at = now()
-      from locked
-     where call_log.id = locked.id and status in ('queued', 'claimed')
-    returning call_log.id
-), counted as (
-    insert into counter (name, label, value)
-    select 'ended', 'canceled', count(*) from moved having count(*) > 0
-    on conflict (name, label, slot) do update set value = counter.value + excluded.value
-)
-select count(*) from moved;
+select cancel_waiting_calls(array(select id from unnest(:call_ids::bigint[]) as id where id <= :id_max), :reason, :who);
 
 -- name: end_ringing(call_ids, id_max, reason, who)$
 -- Have the carrier told to end those of these calls that it has and nobody answered.

@@ -480,6 +480,7 @@ as $$
     select code, sentence, until, details from reason order by place limit 1
 $$;
 
+drop function if exists cancel_waiting_calls(bigint[], text, text);
 drop function if exists reached_by(bigint, text);
 drop function if exists dialed_since(bigint, text, timestamptz);
 drop function if exists destination_fault_of_alike(text, bigint);

@@ -170,30 +170,8 @@ with waiting as (
       limit :batch_max)
     union all
     select id from call_log where :scope = 'call' and id = :id
-), locked as (
-    select id
-      from call_log
-     where id = any(array(select id from waiting limit :batch_max)) and status in ('queued', 'claimed')
-     order by id
-       for update
-), moved as (
-    update call_log
-       set status = 'canceled',
-           error_code = 'operator_canceled',
-           error_message = 'An operator canceled it' || coalesce(': ' || :reason::text, '') || '.',
-           stopped_by = :who,
-           stop_reason = :reason,
-           overdue_at = null,
-           held_by = null,
-           ended_at = now()
-     where id = any(array(select id from locked)) and status in ('queued', 'claimed')
-    returning id
-), counted as (
-    insert into counter (name, label, value)
-    select 'ended', 'canceled', count(*) from moved having count(*) > 0
-    on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
-select count(*) from moved;
+select cancel_waiting_calls(array(select id from waiting limit :batch_max), :reason, :who);
 
 -- name: request_hang_ups(scope, key, hang_up, reason, who)$
 -- Have the carrier told to end the calls of this scope that are in the air; `canceled` leaves alone what was answered.

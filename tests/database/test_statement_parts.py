@@ -232,3 +232,15 @@ def test_an_enqueue_asks_once_for_numbers_that_are_alike_and_whom_it_has_reached
     assert world.rows(reached, batch, CALLEE) == []
     world.do("insert into batch_reached (batch_id, hash) values (%s, person_hash(%s))", batch, CALLEE)
     assert world.rows(reached, batch, CALLEE) == [(batch,)]
+
+
+def test_calls_are_canceled_once_and_their_rows_say_who_wanted_it_and_why(world: World, acme: int) -> None:
+    call_id, dialed = world.claimed(acme), world.initiated(acme, OTHER)
+
+    cancel = "select cancel_waiting_calls(%s, 'wrong list', 'Dana')"
+    assert [world.value(cancel, [call_id, dialed]) for _ in range(2)] == [1, 0]
+
+    assert world.statuses() == ["canceled", "initiated"]
+    closed = world.call(call_id)
+    assert (closed.error_message, closed.stopped_by) == ("An operator canceled it: wrong list.", "Dana")
+    assert world.count("ended", "canceled") == 1
