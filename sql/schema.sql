@@ -1560,6 +1560,9 @@ create function live_schema_oid() returns bigint stable;
 -- Starts writing our calls and leads to the old tables.
 create function make_bridge(old_schema text) returns void;
 
+-- Make the view old_call_meaning: what a call of the system before means here.
+create function make_old_call_meaning() returns void;
+
 -- Makes one view over an old table.
 create function make_old_view(view_name text, old_schema text, old_table text, wanted text[]) returns void;
 
@@ -1608,6 +1611,15 @@ create function number_place(phone text) returns table(region text, kind text) s
 
 -- For operators: the rule with this code, in a sentence.
 create function obstacle_sentence(code text) returns text immutable;
+
+-- The columns of the old call_log that a call of ours fills, each with its value.
+create function old_call_columns(old_schema text) returns table(name text, value text) stable;
+
+-- The query by which old_write_calls reads our calls with their rows in the old tables.
+create function old_calls_to_write() returns text immutable;
+
+-- What old_write_calls does to the job from which a call was adopted.
+create function old_job_update(old_schema text) returns text stable;
 
 -- Calls per second now, reduced for a minute after errors of Twilio.
 create function pace_now(calls_per_second double precision, slow_factor double precision, slowed_at timestamptz,

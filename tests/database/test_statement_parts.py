@@ -3,8 +3,10 @@
 import json
 from typing import Any
 
+import psycopg
 import pytest
 
+from tests import old_house
 from tests.conftest import World
 
 US, CALLEE, OTHER = "+15005550006", "+15005550101", "+15005550102"
@@ -244,3 +246,24 @@ def test_calls_are_canceled_once_and_their_rows_say_who_wanted_it_and_why(world:
     closed = world.call(call_id)
     assert (closed.error_message, closed.stopped_by) == ("An operator canceled it: wrong list.", "Dana")
     assert world.count("ended", "canceled") == 1
+
+
+def test_what_is_written_to_old_tables_follows_the_columns_that_they_have(world: World) -> None:
+    with psycopg.connect(world.url) as connection:
+        connection.execute(b"create schema before; set local search_path to before")
+        connection.execute(old_house.tables_sql("small").encode())
+        connection.execute(b"reset search_path; select make_old_views('before')")
+        columns: dict[str, str] = dict(
+            connection.execute("select name, value from old_call_columns('before')").fetchall()
+        )
+        (job,) = connection.execute("select old_job_update('before')").fetchall()[0]
+        meaning = connection.execute("select word, is_live from old_call_meaning").fetchall()
+        ((query,),) = connection.execute("select old_calls_to_write()").fetchall()
+        here = connection.execute("select current_schema()").fetchall()[0][0]
+        known = query.format(here=here, calls="before.call_log").replace("unnest(call_ids)", "unnest(array[1])")
+        rows = connection.execute(known.encode()).fetchall()
+        connection.rollback()
+
+    assert "to_number" in columns
+    assert "update before.outbound_call_jobs as o" in job
+    assert meaning == rows == []

@@ -1135,7 +1135,7 @@ GUARDS = (
     ),
     Guard(
         "the bridge: a business that was not taken over stays here",
-        "sql/migrations/0028_bridge.sql",
+        "sql/migrations/0045_parts_of_statements.sql",
         (
             (
                 "where kind = 'business' and new_id = call_log.business_id and fate = 'adopted'",
