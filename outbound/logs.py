@@ -9,10 +9,12 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, TextIO
 
-import structlog
-
-from outbound import library_logs, redaction
+from outbound import late_imports, library_logs, redaction
 from outbound.formats import plain_text
+
+NOT_FOR_LINES = {"rich.traceback": "Traceback"}  # with what this imports, a third of the time of structlog
+late_imports.load("structlog", NOT_FOR_LINES)
+import structlog  # noqa: E402
 
 FORMAT_SETTING = "OUTBOUND_LOG_FORMAT"
 

@@ -30,9 +30,11 @@ from tests import ROOT
 REQUEST_MAX = 1 << 20  # bytes: the arguments and the environment of one process
 # What commands import; none of these reads the environment when it is imported.
 LIBRARIES = (
-    *("aiosql", "aiosql.adapters.pyformat", "dramatiq.brokers.redis", "dramatiq.brokers.stub", "openpyxl"),
+    *("aiohttp.web", "aiosql", "aiosql.adapters.pyformat", "apscheduler.schedulers.background"),
+    *("dramatiq.brokers.redis", "dramatiq.brokers.stub", "openpyxl", "requests"),
     *("phonenumbers", "psycopg", "psycopg.rows", "psycopg.types.json", "psycopg_pool", "pydantic_settings", "redis"),
-    *("rich.live", "rich.progress", "rich.table", "structlog", "typer", "yoyo"),
+    *("rich.live", "rich.progress", "rich.table", "starlette.applications", "structlog", "twilio.http", "twilio.rest"),
+    *("twilio.twiml.voice_response", "typer", "uvicorn", "yoyo"),
     *("yoyo.backends.core.postgresql", "zoneinfo", "outbound.local.embedded_servers", "outbound.local.supervisor"),
     *("outbound.calls.call_again", "outbound.calls.enqueue", "outbound.calls.person", "outbound.database.migrations"),
     *("outbound.rules.campaign", "outbound.rules.control", "outbound.rules.destination", "outbound.rules.new_business"),

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from outbound.cli import typer_rich
+from outbound import late_imports
 from outbound.errors import UserError
 from outbound.formats import plain_text
 from outbound.printing import out, visible
@@ -143,6 +143,10 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
 }
 _PANEL_OF = {name: panel for panel, commands in PANELS.items() for name in commands}
 
+# What typer.rich_utils imports for another kind of markup than ours, and for an error that nobody expected: with what
+# these two import, a third of the time of `outbound --help`.
+NOT_FOR_HELP = {"rich.markdown": "Markdown", "rich.traceback": "Traceback"}
+
 # ClickException of whichever click typer brings.
 _NOT_UNDERSTOOD: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
@@ -152,7 +156,7 @@ class _Context(typer.Context):
 
     def get_help(self) -> str:
         """The help; where rich draws it, this is the empty string."""
-        typer_rich.load()
+        late_imports.load("typer.rich_utils", NOT_FOR_HELP)
         return plain_text.encodable(super().get_help(), out.encoding)
 
 

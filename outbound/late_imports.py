@@ -1,13 +1,10 @@
-"""What typer draws help with, imported without the parts of rich that it needs for other things."""
+"""Imports a library without a part that it names and does not need: that part is imported when it is used."""
 
 import importlib
 import sys
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
-
-# typer.rich_utils imports these two names.  The first is for another kind of markup than ours, the second for an error
-# that nobody expected.  What they import in turn takes a third of the time of `outbound --help`.
-UNUSED = {"rich.markdown": "Markdown", "rich.traceback": "Traceback"}
 
 
 class _Later(type):
@@ -20,7 +17,7 @@ class _Later(type):
         return cls._meant()(*given, **named)
 
     def __getattr__(cls, name: str) -> Any:
-        """Say what the other class says."""
+        """Give the other class's attribute."""
         return getattr(cls._meant(), name)
 
     def _meant(cls) -> Any:
@@ -28,12 +25,17 @@ class _Later(type):
         return getattr(importlib.import_module(module), name)
 
 
-def load() -> None:
-    """Import typer.rich_utils; UNUSED are imported when they are used."""
-    stand_ins = {module: _stand_in(module, name) for module, name in UNUSED.items() if module not in sys.modules}
+def load(library: str, late: Mapping[str, str]) -> None:
+    """
+    Import *library*.
+
+    Args:
+        late: modules that it imports, each with the one class that it takes from there.
+    """
+    stand_ins = {module: _stand_in(module, name) for module, name in late.items() if module not in sys.modules}
     sys.modules.update(stand_ins)
     try:
-        importlib.import_module("typer.rich_utils")
+        importlib.import_module(library)
     finally:
         for module in stand_ins:
             del sys.modules[module]
