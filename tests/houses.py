@@ -11,8 +11,17 @@ from typer.testing import CliRunner
 
 from outbound import config, db
 from outbound.cli import app
+from outbound.database import migrations
 from tests import old_house
-from tests.conftest import Environment, Servers, World, address_of_schema, open_database
+from tests.conftest import (
+    Environment,
+    Servers,
+    World,
+    address_of_schema,
+    create_database,
+    drop_database,
+    open_database,
+)
 
 
 class House:
@@ -45,13 +54,43 @@ class House:
         return str(self.old.value("select status from public.outbound_call_jobs where id = %s", job_id))
 
 
+class Templates:
+    """Databases of the system before to be copied, one of each shape, in which `outbound migrate` has run."""
+
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
+        self._names: dict[old_house.Shape, str] = {}
+
+    def of(self, shape: old_house.Shape) -> str:
+        """The name of the one of this shape."""
+        if shape not in self._names:
+            name = f"outbound_test_house_{shape}_{os.getpid()}"
+            url = create_database(self._servers, name)
+            _fill(url, shape)
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute(b"create schema outbound")
+            with Environment(DATABASE_URL=address_of_schema(url, "outbound")):
+                migrations.migrate()
+            self._names[shape] = name
+        return self._names[shape]
+
+    def drop(self) -> None:
+        for name in self._names.values():
+            drop_database(self._servers, name)
+
+
+def _fill(url: str, shape: old_house.Shape) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(old_house.tables_sql(shape).encode())
+        connection.execute(old_house.rows_sql(shape).encode())
+
+
 @contextmanager
-def open_house(servers: Servers, shape: old_house.Shape) -> Iterator[House]:
-    """An old system of this shape, with its rows; nothing of it was taken over."""
-    with open_database(servers, template=None) as url:
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(old_house.tables_sql(shape).encode())
-            connection.execute(old_house.rows_sql(shape).encode())
+def open_house(servers: Servers, shape: old_house.Shape, templates: Templates | None = None) -> Iterator[House]:
+    """An old system of this shape, with its rows; without *templates* there is no schema of ours."""
+    with open_database(servers, templates.of(shape) if templates else None) as url:
+        if templates is None:
+            _fill(url, shape)
         found = House(url, shape)
         with Environment(TWILIO_ACCOUNT_SID="", TWILIO_AUTH_TOKEN="", OUTBOUND_PUBLIC_URL=""):
             yield found

@@ -16,13 +16,12 @@ import rq
 
 from outbound.adopt.fates import FATES
 from outbound.adopt.old_job import LEAD
-from outbound.database import migrations
 from outbound.failpoint import ADOPT_POINTS, ADOPT_REDIS_POINTS, UNDO_POINTS, UNDO_REDIS_POINTS
 from outbound.simulator.server import RunningSimulator
 from tests import forked, old_house
 from tests.calls.test_recover import rung, running_workers
 from tests.conftest import SETTINGS, Environment, Servers, until
-from tests.houses import House, adopt, open_house, outbound
+from tests.houses import House, Templates, adopt, open_house, outbound
 
 COUNTED = {
     "business": "public.business",
@@ -33,8 +32,23 @@ COUNTED = {
 }
 
 
+@pytest.fixture(scope="module")
+def templates(servers: Servers) -> Iterator[Templates]:
+    templates = Templates(servers)
+    yield templates
+    templates.drop()
+
+
 @pytest.fixture
-def house(request: pytest.FixtureRequest, servers: Servers) -> Iterator[House]:
+def house(request: pytest.FixtureRequest, servers: Servers, templates: Templates) -> Iterator[House]:
+    """An old system; our schema beside it is new."""
+    with open_house(servers, getattr(request, "param", "whole"), templates) as found:
+        yield found
+
+
+@pytest.fixture
+def untouched(request: pytest.FixtureRequest, servers: Servers) -> Iterator[House]:
+    """An old system; there is no schema of ours."""
     with open_house(servers, getattr(request, "param", "whole")) as found:
         yield found
 
@@ -42,34 +56,34 @@ def house(request: pytest.FixtureRequest, servers: Servers) -> Iterator[House]:
 SHAPES = ("whole", "fixed", "small")
 
 
-@pytest.mark.parametrize("house", SHAPES, indirect=True)
-def test_each_old_row_has_one_fate_of_the_list(house: House) -> None:
+@pytest.mark.parametrize("untouched", SHAPES, indirect=True)
+def test_each_old_row_has_one_fate_of_the_list(untouched: House) -> None:
     adopt()
 
     for kind, table in COUNTED.items():
-        if table.removeprefix("public.") in old_house.tables(house.shape):
-            assert len(house.fates(kind)) == house.old.value(f"select count(*) from {table}") > 0, kind  # noqa: S608
-            assert set(house.fates(kind).values()) <= set(FATES[kind])
-            assert "odd_row" not in house.fates(kind).values()
+        if table.removeprefix("public.") in old_house.tables(untouched.shape):
+            assert len(untouched.fates(kind)) == untouched.old.value(f"select count(*) from {table}") > 0, kind  # noqa: S608
+            assert set(untouched.fates(kind).values()) <= set(FATES[kind])
+            assert "odd_row" not in untouched.fates(kind).values()
 
 
-def test_whoever_would_ask_the_simulator_about_real_calls_is_told_before(house: House) -> None:
+def test_whoever_would_ask_the_simulator_about_real_calls_is_told_before(untouched: House) -> None:
     assert any("is the simulator" in note for note in adopt("--dry-run")["notes"])
 
 
-@pytest.mark.parametrize("house", SHAPES, indirect=True)
-def test_a_dry_run_changes_nothing_and_leaves_no_schema(house: House) -> None:
-    before = house.digests()
+@pytest.mark.parametrize("untouched", SHAPES, indirect=True)
+def test_a_dry_run_changes_nothing_and_leaves_no_schema(untouched: House) -> None:
+    before = untouched.digests()
 
     report = adopt("--dry-run")
 
     assert report["is_rehearsal"]
     assert report["businesses"]
-    assert house.digests() == before
-    assert house.old.value("select count(*) from pg_namespace where nspname = 'outbound'") == 0
+    assert untouched.digests() == before
+    assert untouched.old.value("select count(*) from pg_namespace where nspname = 'outbound'") == 0
 
 
-def test_a_dry_run_says_what_the_run_then_does(house: House) -> None:
+def test_a_dry_run_says_what_the_run_then_does(untouched: House) -> None:
     foretold = adopt("--dry-run")
     done = adopt()
 
@@ -172,16 +186,16 @@ def run_until_killed(crash_at: Path, *words: str) -> None:
 
 
 @pytest.mark.parametrize("point", [*ADOPT_POINTS])
-def test_a_run_that_was_killed_is_made_good_by_the_next(house: House, tmp_path: Path, point: str) -> None:
+def test_a_run_that_was_killed_is_made_good_by_the_next(untouched: House, tmp_path: Path, point: str) -> None:
     (tmp_path / point).touch()
     run_until_killed(tmp_path, "adopt", "--old-is-stopped", "--yes", "--json")
 
     adopt()
 
     for kind, table in COUNTED.items():
-        assert len(house.fates(kind)) == house.old.value(f"select count(*) from {table}"), kind  # noqa: S608
-    assert house.ours.value("select count(*) from call_log where status = 'queued'") == 34
-    assert house.ours.value("select count(*) from call_log") == house.ours.value(
+        assert len(untouched.fates(kind)) == untouched.old.value(f"select count(*) from {table}"), kind  # noqa: S608
+    assert untouched.ours.value("select count(*) from call_log where status = 'queued'") == 34
+    assert untouched.ours.value("select count(*) from call_log") == untouched.ours.value(
         "select count(distinct new_id) from adopted where kind in ('call', 'job')"
     )
 
@@ -300,9 +314,6 @@ def test_each_job_that_is_no_waiting_one_keeps_its_own_fate(house: House) -> Non
 
 
 def test_a_row_that_raises_stops_only_itself(house: House) -> None:
-    house.old.do("create schema outbound")
-    with Environment(DATABASE_URL=house.ours.url):
-        migrations.migrate()
     house.ours.do(
         "alter table call_log add constraint odd check (to_number is distinct from '+972501234509'"
         " and to_number is distinct from '+972502000007')"
@@ -335,18 +346,18 @@ def test_only_one_adopt_is_at_work(house: House) -> None:
     ],
 )
 def test_what_cannot_be_taken_over_is_refused_in_one_line_and_changes_nothing(
-    house: House, words: list[str], said: str
+    untouched: House, words: list[str], said: str
 ) -> None:
-    house.old.do("create schema empty")
-    before = house.digests()
+    untouched.old.do("create schema empty")
+    before = untouched.digests()
 
     done = forked.run("adopt", "--old-is-stopped", "--yes", *words)
 
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
-    assert house.old.value("select count(*) from pg_namespace where nspname = 'outbound'") == 0
-    assert house.digests() == before
+    assert untouched.old.value("select count(*) from pg_namespace where nspname = 'outbound'") == 0
+    assert untouched.digests() == before
 
 
 def test_without_a_look_at_redis_the_operator_must_say_that_the_old_workers_are_stopped(house: House) -> None:
@@ -356,18 +367,18 @@ def test_without_a_look_at_redis_the_operator_must_say_that_the_old_workers_are_
     assert "--old-is-stopped" in done.stderr
 
 
-def test_the_rights_that_are_lacking_are_named_each_with_its_mend(house: House) -> None:
+def test_the_rights_that_are_lacking_are_named_each_with_its_mend(untouched: House) -> None:
     role = f"adopter_{os.getpid()}"
-    house.old.do(f"create role {role} login")
-    house.old.do(f"grant create on database {house.old.value('select current_database()')} to {role}")
-    house.old.do(f"grant select on public.business to {role}")
+    untouched.old.do(f"create role {role} login")
+    untouched.old.do(f"grant create on database {untouched.old.value('select current_database()')} to {role}")
+    untouched.old.do(f"grant select on public.business to {role}")
     try:
-        url = house.url.replace("//postgres@", f"//{role}@")
+        url = untouched.url.replace("//postgres@", f"//{role}@")
         with Environment(DATABASE_URL=url):
             done = forked.run("adopt", "--dry-run")
     finally:
-        house.old.do(f"drop owned by {role}")
-        house.old.do(f"drop role {role}")
+        untouched.old.do(f"drop owned by {role}")
+        untouched.old.do(f"drop role {role}")
 
     assert done.returncode == 2
     for mend in (

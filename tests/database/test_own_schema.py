@@ -1,5 +1,6 @@
 """A schema of our own (OUTBOUND_SCHEMA) in a database whose `public` holds another application's tables."""
 
+import os
 import re
 import subprocess
 import sys
@@ -23,7 +24,17 @@ from tests import ROOT
 from tests.calls import test_life
 from tests.calls.test_life import FAST, House
 from tests.checks.test_verify import failed
-from tests.conftest import CLAIM, Environment, Servers, World, address_of_schema, until
+from tests.conftest import (
+    CLAIM,
+    Environment,
+    Servers,
+    World,
+    address_of_schema,
+    create_database,
+    drop_database,
+    open_database,
+    until,
+)
 from tests.database.test_database_as_people_have_it import life_of_a_call, outbound, refusal
 from tests.database.test_migrations import yoyo
 from tests.pgbouncer import needs_pgbouncer, pgbouncer
@@ -57,12 +68,12 @@ def theirs(world: World) -> list[object]:
     return [*((row.name, world.value(digest.format(row.name))) for row in tables), *world.rows(catalog)]
 
 
-@pytest.fixture
-def beside(empty_database: str) -> Iterator[World]:
-    """Before `outbound migrate`."""
+@contextmanager
+def untouched(url: str) -> Iterator[World]:
+    """The database, whose `public` stays as it is."""
     with Environment(OUTBOUND_SCHEMA=OURS):
-        world = World(empty_database)
-        world.do(f"set search_path to public; {FOREIGN}; set search_path to {OURS}")
+        world = World(url)
+        world.do(f"set search_path to {OURS}")
         before = theirs(world)
         yield world
         assert theirs(world) == before
@@ -70,9 +81,32 @@ def beside(empty_database: str) -> Iterator[World]:
 
 
 @pytest.fixture
-def migrated(beside: World) -> World:
-    migrations.migrate()
-    return beside
+def beside(empty_database: str) -> Iterator[World]:
+    """Before `outbound migrate`."""
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(FOREIGN.encode())
+    with untouched(empty_database) as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def migrated_once(servers: Servers) -> Iterator[str]:
+    """A database that is migrated, to be copied."""
+    name = f"outbound_test_own_schema_{os.getpid()}"
+    url = create_database(servers, name)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(FOREIGN.encode())
+    with Environment(DATABASE_URL=url, OUTBOUND_SCHEMA=OURS):
+        migrations.migrate()
+    yield name
+    drop_database(servers, name)
+
+
+@pytest.fixture
+def migrated(servers: Servers, migrated_once: str) -> Iterator[World]:
+    """After `outbound migrate`."""
+    with open_database(servers, migrated_once) as url, untouched(url) as world:
+        yield world
 
 
 # The setting.
