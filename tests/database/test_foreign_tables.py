@@ -1,18 +1,20 @@
 """What we did not make is never touched: a database with tables of our names that are somebody else's."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from outbound import db
 from outbound.checks import doctor
 from outbound.database import foreign_tables, migrations
 from outbound.monitoring import health
-from tests import forked, old_house
+from tests import forked, old_house, yoyo_here
 from tests.conftest import World
 
 MIGRATIONS = db.sql_dir() / "migrations"
@@ -107,10 +109,20 @@ def test_a_database_with_tables_of_somebody_else_is_left_as_it_is(empty: World, 
     assert everything(empty) == before
     assert empty.value("select count(*) from pg_class where relname like '%%yoyo%%'") == 0
 
+    with pytest.raises(psycopg.Error, match=re.escape(NAMED.format(names))):
+        yoyo_here.apply_all(empty.url)
+
+    assert everything(empty) == before
+
+
+def test_yoyo_s_command_line_refuses_them_too(empty: World) -> None:
+    empty.do(OLD.replace("%", "%%"))
+    before = everything(empty)
+
     by_hand = yoyo("apply", empty.url)
 
     assert by_hand.returncode != 0
-    assert NAMED.format(names) in by_hand.stderr
+    assert NAMED.format("business, call_log, leads") in by_hand.stderr
     assert everything(empty) == before
 
 

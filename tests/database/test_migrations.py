@@ -163,7 +163,7 @@ def test_the_second_migration_brings_the_two_columns_that_clean_up_once_died_for
 
 @pytest.mark.parametrize("how", ["yoyo apply", "outbound migrate"])
 def test_an_upgrade_of_the_old_system_keeps_every_row_and_dials_none(empty: World, how: str) -> None:
-    yoyo("apply", empty.url, "--revision", FIRST)
+    yoyo_apply_up_to(FIRST)
     old_rows(empty, 1000)
     calls, leads = (
         empty.rows(KEPT),
@@ -185,7 +185,7 @@ def test_an_upgrade_of_the_old_system_keeps_every_row_and_dials_none(empty: Worl
 
 
 def test_what_the_old_system_left_in_flight_without_a_call_sid_is_closed_by_the_first_clean_up(empty: World) -> None:
-    yoyo("apply", empty.url, "--revision", FIRST)
+    yoyo_apply_up_to(FIRST)
     old_rows(empty, 200)
     migrations.migrate()
     pending = (

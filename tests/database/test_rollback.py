@@ -8,10 +8,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import yoyo as yoyo_api
 
 from outbound import db
 from outbound.database import migrations
+from tests import yoyo_here
 from tests.conftest import World
 
 ALL = migrations.known_migrations()
@@ -69,12 +69,6 @@ def yoyo(world: World, *arguments: str, **env: str) -> subprocess.CompletedProce
     return subprocess.run(command, env=os.environ | env, capture_output=True, text=True, timeout=90, check=False)
 
 
-def roll_back_with_yoyo(world: World) -> None:
-    """What its command line does, in this process, which has read the files."""
-    with yoyo_api.get_backend(world.url.replace("postgresql://", "postgresql+psycopg://")) as backend, backend.lock():
-        backend.rollback_migrations(backend.to_rollback(migrations._migrations()))
-
-
 def counts(world: World) -> dict[str, int]:
     tables = world.rows("select tablename::text as name from pg_tables where schemaname = 'public' order by 1")
     names = [row.name for row in tables if "yoyo" not in row.name]
@@ -98,6 +92,7 @@ def test_yoyo_s_rollback_of_everything_drops_no_table_that_has_a_row(world: Worl
     assert counts(world) == before
 
 
+@pytest.mark.timeout(600)  # each migration's rollback is tried twice
 def test_step_by_step_yoyo_refuses_each_rollback_that_would_drop_what_is_there(world: World) -> None:
     world.do(ROWS)
     for name, below in zip(reversed(ALL[1:]), reversed(ALL[:-1]), strict=True):
@@ -105,7 +100,7 @@ def test_step_by_step_yoyo_refuses_each_rollback_that_would_drop_what_is_there(w
         if tables - OWN_ROWS:
             before = counts(world)
             with pytest.raises(psycopg.Error, match=f"{name} is not rolled back: it would lose "):
-                roll_back_with_yoyo(world)
+                yoyo_here.roll_back_all(world.url)
             assert counts(world) == before
 
         assert migrations.rollback(below) == [name]
