@@ -1457,6 +1457,10 @@ create function dial_scope(account_rate double precision, only_capped boolean de
     tokens double precision, live_max integer, live bigint, unknown bigint, room bigint, served double precision,
     served_floor double precision, spend_code text, spend_until timestamptz, calm_room bigint) stable;
 
+-- The lanes whose calls have something to say and whose campaign has started.
+create function dialable_lanes() returns table(business_id bigint, campaign_id bigint, from_number text, campaign_key
+    text, carrier_account text, window_ids bigint[]) stable;
+
 -- The calls of a business to a telephone that were dialed after a moment.
 create function dialed_since(business_id bigint, to_number text, since timestamptz) returns setof call_log stable;
 
@@ -1473,6 +1477,10 @@ create function drop_old_error_columns(old_schema text, added text[]) returns te
 
 -- Drops the views of the old tables.
 create function drop_old_views() returns void;
+
+-- The first calls of a lane that may be claimed: due, not paused and not set aside.
+create function due_heads(business_id bigint, campaign_id bigint, from_number text, calls_max bigint) returns setof
+    call_log stable;
 
 -- The latest calls of a business that ended with a status, before a place in the list.
 create function ended_in_business(business_id bigint, status text, from_at timestamptz, last_at timestamptz, last_id
@@ -1498,6 +1506,9 @@ create function find_calls(with_number text, in_business bigint, in_campaign big
     text, with_answerer text, in_batch bigint, since timestamptz, until timestamptz, before_at timestamptz, before_id
     bigint, page_max integer, scan_max integer) returns table(id bigint, at timestamptz, cut_id bigint) stable security
     definer;
+
+-- How much a scope was served, where that is a number of calls; else 0.
+create function finite_service(served double precision) returns double precision immutable;
 
 -- next_opening by a search through all hours of 15 days; slow.
 create function first_opening(window_ids bigint[], zones text[], after timestamptz, for_s double precision) returns

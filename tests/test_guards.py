@@ -1,6 +1,7 @@
 """The cuts of `make guards` stand where they count."""
 
 import re
+from itertools import product
 
 import pytest
 
@@ -19,9 +20,9 @@ def function_around(text: str, cut: str) -> str | None:
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: str(guard.name))
 def test_each_cut_stands_in_the_latest_form_of_its_function(guard: Guard) -> None:
-    path = db.sql_dir().parent / guard.file
-    text = path.read_text()
-    for cut, _ in guard.cuts:
+    for name, (cut, _) in product(guard.files, guard.cuts):
+        path = db.sql_dir().parent / name
+        text = path.read_text()
         assert cut in text
         later = [other for other in MIGRATIONS if path in MIGRATIONS and other > path]
         function = function_around(text, cut)

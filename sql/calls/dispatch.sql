@@ -61,27 +61,20 @@ with scope as materialized (
       from scope as account
      where account.scope = 'account'
 ), able as (
-    select lane.business_id, lane.campaign_id, lane.campaign_key, lane.from_number, room.free,
+    select lane.business_id, lane.campaign_id, lane.campaign_key, lane.from_number, lane.window_ids, room.free,
            by_number.key is not null as number_counts, room.account_room,
-           business.carrier_account is null as is_default,
+           lane.carrier_account is null as is_default,
            coalesce(room.rate, by_business.rate, by_campaign.rate, by_number.rate) is not null as is_paced,
            coalesce(by_business.weight, 1) as business_weight,
            coalesce(by_campaign.weight, 1) as campaign_weight,
-           -- What is no number of calls (NaN, infinity) counts as none.
-           greatest(case when by_business.served < 1e15 then by_business.served else 0 end,
-                    case when room.served_floor < 1e15 then room.served_floor else 0 end) as business_served,
-           greatest(case when by_campaign.served < 1e15 then by_campaign.served else 0 end,
-                    case when by_business.served_floor < 1e15 then by_business.served_floor else 0 end)
+           greatest(finite_service(by_business.served), finite_service(room.served_floor)) as business_served,
+           greatest(finite_service(by_campaign.served), finite_service(by_business.served_floor))
            as campaign_served,
            coalesce(by_business.room, room.free) as business_room,
            coalesce(by_campaign.room, room.free) as campaign_room,
-           coalesce(by_number.room, room.free) as number_room,
-           call_windows(lane.business_id, lane.campaign_id) as window_ids
+           coalesce(by_number.room, room.free) as number_room
       from room
-     cross join (select lane.*, coalesce(nullif(campaign_id, 0)::text, 'of business ' || business_id) as campaign_key
-                   from lane) as lane
-     inner join business on business.id = lane.business_id
-      left join campaign on campaign.id = lane.campaign_id
+     cross join dialable_lanes() as lane
       left join scope as by_business on by_business.scope = 'business' and by_business.key = lane.business_id::text
       left join scope as by_campaign on by_campaign.scope = 'campaign' and by_campaign.key = lane.campaign_key
       left join scope as by_number on by_number.scope = 'number' and by_number.key = lane.from_number
@@ -90,30 +83,18 @@ with scope as materialized (
        and coalesce(by_campaign.room, 1) > 0
        and coalesce(by_number.room, 1) > 0
        and case
-               when business.carrier_account is null then room.account_room > 0
-               else workers_without(business.carrier_account, :worker_silent_s) = 0
+               when lane.carrier_account is null then room.account_room > 0
+               else workers_without(lane.carrier_account, :worker_silent_s) = 0
            end
-       and coalesce(campaign.voice_url, campaign.twiml, business.voice_url, business.twiml) is not null
-       and coalesce(campaign.starts_at <= now(), true)
 ), head as (
-    select able.*, head.call, (head.call).id, (head.call).due_at,
-           case when window_ids <> '{}' then callee_zones((head.call).to_number, (head.call).time_zone) end as zones
+    select able.*, call, call.id, call.due_at,
+           case when window_ids <> '{}' then callee_zones(call.to_number, call.time_zone) end as zones
       from able
-     cross join lateral (
-           select call_log as call
-             from call_log
-            where business_id = able.business_id
-              and coalesce(campaign_id, 0) = able.campaign_id
-              and from_number = able.from_number
-              and status = 'queued'
-              and paused_at is null
-              and due_at <= now()
-              and not exists (select from call_set_aside where call_id = call_log.id)
-            order by due_at, id
-            -- Few heads where there are many lanes: a turn looks at some hundred calls at most, and takes milliseconds.
-            limit least(greatest(:heads_min, able.free),
-                        1 + greatest(400, 2 * able.free) / (select count(*) from able))
-     ) as head
+     cross join (select count(*) as lanes from able) as counted
+     -- Few heads where there are many lanes: a turn looks at some hundred calls at most, and takes milliseconds.
+     cross join lateral due_heads(able.business_id, able.campaign_id, able.from_number,
+                                  least(greatest(:heads_min, able.free), 1 + greatest(400, 2 * able.free) / lanes))
+        as call
 ), opening as materialized (
     select window_ids, zones, next_opening(window_ids, zones, now(), :claim_s::float8 + :ring_s::float8) as opens_at
       from (select distinct window_ids, zones from head where zones is not null) as asked
@@ -225,9 +206,8 @@ with scope as materialized (
     on conflict (scope, key) do update
        set tokens = excluded.tokens,
            refilled_at = excluded.refilled_at,
-           served = greatest(case when dial_control.served < 1e15 then dial_control.served else 0 end, excluded.served),
-           served_floor = greatest(case when dial_control.served_floor < 1e15 then dial_control.served_floor else 0 end,
-                                   excluded.served_floor)
+           served = greatest(finite_service(dial_control.served), excluded.served),
+           served_floor = greatest(finite_service(dial_control.served_floor), excluded.served_floor)
 ), counted as (
     insert into counter (name, label, value)
     select name, label, count(*)
@@ -252,20 +232,10 @@ select id, status from moved;
 with head as materialized (
     select head.id
       from lane
-     cross join lateral (
-           select id
-             from call_log
-            where business_id = lane.business_id
-              and coalesce(campaign_id, 0) = lane.campaign_id
-              and from_number = lane.from_number
-              and status = 'queued'
-              and paused_at is null
-              and due_at <= now()
-              and not exists (select from call_set_aside where call_id = call_log.id)
-            order by due_at, id
-            limit least(greatest(:heads_min::bigint, :batch_max::bigint),
-                        1 + greatest(400, 2 * :batch_max::bigint) / (select count(*) from lane))
-     ) as head
+     cross join (select count(*) as lanes from lane) as counted
+     cross join lateral due_heads(lane.business_id, lane.campaign_id, lane.from_number,
+                                  least(greatest(:heads_min::bigint, :batch_max::bigint),
+                                        1 + greatest(400, 2 * :batch_max::bigint) / lanes)) as head
 ), odd as materialized (
     select head.id, fault.state, fault.message
       from head

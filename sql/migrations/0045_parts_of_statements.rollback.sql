@@ -754,6 +754,9 @@ $body$, '{here}', here), '{names}', names), '{values}', vals);
 end
 $make$;
 
+drop function if exists finite_service(float8);
+drop function if exists dialable_lanes();
+drop function if exists due_heads(bigint, bigint, text, bigint);
 drop function if exists old_job_update(text);
 drop function if exists old_calls_to_write();
 drop function if exists old_call_columns(text);

@@ -1423,5 +1423,56 @@ $body$, '{rows}', old_calls_to_write()), '{here}', here), '{names}', names), '{v
     execute head || quote_literal(replace(body, '{calls}', calls));
 end
 $make$;
+
+-- The first calls of a lane that may be claimed: due, not paused and not set aside.
+create or replace function due_heads(business_id bigint, campaign_id bigint, from_number text, calls_max bigint)
+returns setof call_log
+language sql stable
+as $$
+    select call_log.*
+      from call_log
+     where call_log.business_id = $1
+       and coalesce(call_log.campaign_id, 0) = $2
+       and call_log.from_number = $3
+       and status = 'queued'
+       and paused_at is null
+       and due_at <= now()
+       and not exists (select from call_set_aside where call_id = call_log.id)
+     order by due_at, id
+     limit calls_max
+$$;
+
+comment on function due_heads(bigint, bigint, text, bigint) is
+    'The first calls of a lane that may be claimed: due, not paused and not set aside.';
+
+-- The lanes whose calls have something to say and whose campaign has started: with the key of their campaign in
+-- dial_control, the account of their business, and the windows that rule them.
+create or replace function dialable_lanes()
+returns table (
+    business_id bigint, campaign_id bigint, from_number text, campaign_key text, carrier_account text,
+    window_ids bigint[]
+)
+language sql stable
+as $$
+    select lane.business_id, lane.campaign_id, lane.from_number,
+           coalesce(nullif(lane.campaign_id, 0)::text, 'of business ' || lane.business_id), business.carrier_account,
+           call_windows(lane.business_id, lane.campaign_id)
+      from lane
+     inner join business on business.id = lane.business_id
+      left join campaign on campaign.id = lane.campaign_id
+     where coalesce(campaign.voice_url, campaign.twiml, business.voice_url, business.twiml) is not null
+       and coalesce(campaign.starts_at <= now(), true)
+$$;
+
+comment on function dialable_lanes() is
+    'The lanes whose calls have something to say and whose campaign has started.';
+
+-- How much a scope was served (dial_control.served), where that is a number of calls; NaN and infinity count as none.
+create or replace function finite_service(served float8) returns float8
+language sql immutable parallel safe
+return case when served < 1e15 then served else 0 end;
+
+comment on function finite_service(float8) is
+    'How much a scope was served, where that is a number of calls; else 0.';
 end
 $functions$;

@@ -31,7 +31,7 @@ STATEMENTS = [
 
 
 LINES_MAX = 100  # of one statement, without comments
-LONGER = {"calls/dispatch claim_due_calls": 191, "calls/events record_reports": 120, "roles": 115}
+LONGER = {"calls/dispatch claim_due_calls": 172, "calls/events record_reports": 120, "roles": 115}
 
 # The old system's Redis is another server than the broker; these read it and move what lies there.
 OLD_REDIS = {

@@ -150,6 +150,24 @@ def test_a_search_is_planned_and_each_of_its_branches_finds_its_own(world: World
     assert [world.value(fits, call(), statuses) for statuses in (None, ["ringing"], ["busy"])] == [True, True, False]
 
 
+def test_the_heads_of_a_lane_are_due_and_neither_paused_nor_set_aside(world: World, acme: int) -> None:
+    due, later, paused, aside = (world.queued(acme, f"+1500555010{place}") for place in range(4))
+    world.do("update call_log set due_at = now() + interval '1 h' where id = %s", later)
+    world.do("update call_log set paused_at = now() where id = %s", paused)
+    world.do("insert into call_set_aside (call_id, step, reason) values (%s, 'claim', 'odd')", aside)
+
+    heads = "select id from due_heads(%s, 0, %s, %s)"
+    assert world.rows(heads, acme, US, 10) == [(due,)]
+    assert world.rows(heads, acme, US, 0) == world.rows(heads, acme, "+15005550007", 10) == []
+
+    lanes = "select business_id, campaign_key, window_ids from dialable_lanes()"
+    assert world.rows(lanes) == [(acme, f"of business {acme}", [])]
+    world.do("update business set twiml = null")
+    assert world.rows(lanes) == []
+    odd = "select finite_service(served) from unnest(array[2.5, 'nan', 'infinity', null]::float8[]) as served"
+    assert world.rows(odd) == [(2.5,), (0,), (0,), (0,)]
+
+
 def codes(world: World, function: str, *parameters: object) -> list[Any]:
     marks = ", ".join(["%s"] * len(parameters))
     return [row.code for row in world.rows(f"select code from {function}({marks}) order by place", *parameters)]  # noqa: S608

@@ -56,13 +56,13 @@ def _is_proven(guard: Guard) -> bool:
 def _verdict(guard: Guard) -> str | None:
     """None where the guard is proven, else why it is not."""
     with _copy() as tree:
-        file = tree / guard.file
-        text = file.read_text()
-        for cut, left in guard.cuts:
-            if cut not in text:
-                return f"{guard.file} no longer says {cut[:60]!r}"
-            text = text.replace(cut, left)
-        file.write_text(text)
+        for name in guard.files:
+            text = (tree / name).read_text()
+            for cut, left in guard.cuts:
+                if cut not in text:
+                    return f"{name} no longer says {cut[:60]!r}"
+                text = text.replace(cut, left)
+            (tree / name).write_text(text)
         finished = _pytest(tree, [guard.test], 2 * TIMEOUT_S)
     if finished.returncode == 1:
         return None
