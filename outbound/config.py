@@ -3,13 +3,12 @@
 import difflib
 import os
 import threading
-from collections.abc import Callable, Container
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from outbound.errors import UserError
 from outbound.formats import plain_text, sentinel_url, urls
@@ -55,10 +54,10 @@ def _env(name: str, default: Any = None, **bounds: Any) -> Any:
     return Field(default, validation_alias=AliasChoices(name), **bounds)
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings.  docs/settings.md is compared with this class by a test."""
 
-    model_config = SettingsConfigDict(env_prefix="OUTBOUND_", env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     # Where things are
     database_url: str | None = _env("DATABASE_URL", repr=False)  # PostgreSQL 14 or newer; embedded when not set
@@ -168,7 +167,7 @@ class Settings(BaseSettings):
 
 def load() -> Settings:
     """
-    Read the settings from the environment, and from files where the environment says nothing.
+    Read the settings from `environment`, and from files where that says nothing.
 
     A file is $CREDENTIALS_DIRECTORY/NAME, as systemd's LoadCredential= makes them: a secret in the environment would be
     seen by everybody who may inspect the process.
@@ -176,13 +175,16 @@ def load() -> Settings:
     Raises:
         SettingsError: names every fault at once.
     """
-    faults = _unknown_names()
+    environ = environment()
+    faults = _unknown_names(environ)
+    given = _given(environ)
     try:
-        settings = Settings(**_credentials())
+        settings = Settings(**given)
     except ValidationError as errors:
-        wrong = {_env_name(error["loc"]): error["msg"] for error in errors.errors()}
-        faults += [f"{name}: {message}" for name, message in wrong.items()]
-        settings = _without(wrong)
+        wrong = {str(error["loc"][0]): error["msg"] for error in errors.errors()}
+        faults += [f"{_env_name(key)}: {message}" for key, message in wrong.items()]
+        # Defaults in place of the wrong ones, so that the rest can be checked too.
+        settings = Settings(**{key: value for key, value in given.items() if key not in wrong})
     faults += _contradictions(settings)
     if faults:
         raise SettingsError(faults)
@@ -216,8 +218,9 @@ def require_auth_token() -> None:
         raise SettingsError(["TWILIO_AUTH_TOKEN: must be set where callbacks are checked: an API key signs none"])
 
 
+_environ: Mapping[str, str] | None = None  # None: os.environ
 _present: Settings | None = None
-_reading = threading.Lock()  # so that what was read before `forget` is not kept after it
+_reading = threading.Lock()  # so that what was read before `use` is not kept after it
 
 
 def settings() -> Settings:
@@ -230,11 +233,20 @@ def settings() -> Settings:
     return present
 
 
-def forget() -> None:
-    """Let the next look at the settings read the environment again."""
-    global _present  # noqa: PLW0603
+def environment() -> dict[str, str]:
+    """The environment that the settings are read from, and that our child processes are given."""
+    return dict(os.environ if _environ is None else _environ)
+
+
+def use(environ: Mapping[str, str] | None) -> None:
+    """
+    Read the settings from *environ* from now on, in place of os.environ, which stays as it is.
+
+    None: read os.environ again, as it is now.
+    """
+    global _environ, _present
     with _reading:
-        _present = None
+        _environ, _present = environ, None
 
 
 def once_per_settings(make: Callable[[Settings], T]) -> Callable[[Settings], T]:
@@ -252,11 +264,10 @@ def once_per_settings(make: Callable[[Settings], T]) -> Callable[[Settings], T]:
 
 
 def use_owner() -> None:
-    """Let this process and its children work as the owner of the tables, where OUTBOUND_OWNER_DATABASE_URL says who."""
+    """Connect as the owner of the tables from now on, where OUTBOUND_OWNER_DATABASE_URL says who that is."""
     owner = load().owner_database_url
     if owner is not None:
-        os.environ["DATABASE_URL"] = owner
-        forget()
+        use(environment() | {"DATABASE_URL": owner})
 
 
 def env_names() -> dict[str, str]:
@@ -269,28 +280,19 @@ def _field_env_name(field: str) -> str:
     return str(alias.choices[0]) if isinstance(alias, AliasChoices) else f"OUTBOUND_{field.upper()}"
 
 
-def _env_name(location: tuple[int | str, ...]) -> str:
-    name = str(location[0])
-    return _field_env_name(name) if name in Settings.model_fields else name.upper()
+def _env_name(key: str) -> str:
+    return _field_env_name(key) if key in Settings.model_fields else key.upper()
 
 
-def _without(wrong: dict[str, str]) -> Settings:
-    """The settings with defaults in place of the wrong ones, so that the rest can be checked too."""
-    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.upper() in wrong}
-    try:
-        return Settings(**_credentials(without=wrong))
-    finally:
-        os.environ.update(kept)
-
-
-def _credentials(without: Container[str] = ()) -> dict[str, Any]:
-    """The settings that come as files, as Settings takes them; the environment wins, an empty file is no setting."""
-    given = {name.upper() for name, value in os.environ.items() if value}
-    files = {path.name: path for path in _credential_files()}
+def _given(environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings that are given, as Settings takes them; the environment wins, an empty value is no setting."""
+    values = {name.upper(): value for name, value in environ.items() if value}
+    files = {path.name: path for path in _credential_files(environ)}
     found = {}
     for field, name in env_names().items():
-        if name in files and name not in given and name not in without and (text := _content(files[name])):
-            found[name if Settings.model_fields[field].validation_alias else field] = text
+        value = values.get(name) or (_content(files[name]) if name in files else "")
+        if value:
+            found[name if Settings.model_fields[field].validation_alias else field] = value
     return found
 
 
@@ -301,15 +303,15 @@ def _content(file: Path) -> str:
         raise SettingsError([f"{file.name}: its file cannot be read: {type(error).__name__}"]) from None
 
 
-def _credential_files() -> list[Path]:
-    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+def _credential_files(environ: Mapping[str, str]) -> list[Path]:
+    directory = environ.get("CREDENTIALS_DIRECTORY")
     return sorted(Path(directory).iterdir()) if directory and Path(directory).is_dir() else []
 
 
-def _unknown_names() -> list[str]:
+def _unknown_names(environ: Mapping[str, str]) -> list[str]:
     known = sorted(env_names().values())
     faults = []
-    for name in sorted([*os.environ, *(path.name for path in _credential_files())]):
+    for name in sorted([*environ, *(path.name for path in _credential_files(environ))]):
         if name.upper().startswith("OUTBOUND_") and name.upper() not in known:
             near = difflib.get_close_matches(name.upper(), known, n=1)
             faults.append(f"{name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else ""))

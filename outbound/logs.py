@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, TextIO
 
-from outbound import late_imports, library_logs, redaction
+from outbound import config, late_imports, library_logs, redaction
 from outbound.formats import plain_text
 
 NOT_FOR_LINES = {"rich.traceback": "Traceback"}  # with what this imports, a third of the time of structlog
@@ -44,8 +44,8 @@ def set_up(level: str = "INFO", stream: TextIO | None = None) -> None:
     """
     Send every log line of this process, ours and the libraries', to standard error, or to *stream*, in one form.
 
-    The form is asked of the environment (OUTBOUND_LOG_FORMAT) and not of the settings: a log must be there before
-    they are read, and a wrong value, which they refuse, must not keep that refusal from being heard.
+    The form is read from the environment (OUTBOUND_LOG_FORMAT) and not from the settings: the log is needed before
+    they are checked, and a wrong value, which they refuse, must not keep that refusal from being seen.
     """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -58,7 +58,7 @@ def set_up(level: str = "INFO", stream: TextIO | None = None) -> None:
         wrapper_class=_Log,
         cache_logger_on_first_use=True,
     )
-    asked = os.environ.get(FORMAT_SETTING, "")
+    asked = config.environment().get(FORMAT_SETTING, "")
     form = asked if asked in _RENDERERS else "logfmt"
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(

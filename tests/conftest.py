@@ -366,7 +366,7 @@ def let_it_end(carrier: simulated.RunningSimulator, entry: dict[str, Any]) -> No
 
 def forget_settings() -> None:
     """Let the next look at the settings read the environment again."""
-    config.forget()
+    config.use(None)
     twilio.close()
 
 

@@ -32,7 +32,7 @@ REQUEST_MAX = 1 << 20  # bytes: the arguments and the environment of one process
 LIBRARIES = (
     *("aiohttp.web", "aiosql", "aiosql.adapters.pyformat", "apscheduler.schedulers.background"),
     *("dramatiq.brokers.redis", "dramatiq.brokers.stub", "openpyxl", "requests"),
-    *("phonenumbers", "psycopg", "psycopg.rows", "psycopg.types.json", "psycopg_pool", "pydantic_settings", "redis"),
+    *("phonenumbers", "psycopg", "psycopg.rows", "psycopg.types.json", "psycopg_pool", "pydantic", "redis"),
     *("rich.live", "rich.progress", "rich.table", "starlette.applications", "structlog", "twilio.http", "twilio.rest"),
     *("twilio.twiml.voice_response", "typer", "uvicorn", "yoyo"),
     *("yoyo.backends.core.postgresql", "zoneinfo", "outbound.local.embedded_servers", "outbound.local.supervisor"),

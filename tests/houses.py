@@ -105,7 +105,7 @@ def outbound(*words: str) -> Any:
     finally:
         os.environ.clear()
         os.environ.update(before)
-        config.forget()
+        config.use(None)
         db.close()
 
 

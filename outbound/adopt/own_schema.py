@@ -1,17 +1,14 @@
 """Which schema is ours, beside that of the old tables."""
 
-import os
-
 from outbound import config, db, db_session
 
 DEFAULT = "outbound"
 
 
 def use() -> None:
-    """Let this process and its children work in the schema that is configured, else in `outbound`."""
+    """Work in the schema that is configured, else in `outbound`."""
     if _configured() is None:
-        os.environ["OUTBOUND_SCHEMA"] = DEFAULT
-        config.forget()
+        config.use(config.environment() | {"OUTBOUND_SCHEMA": DEFAULT})
 
 
 def name() -> str:

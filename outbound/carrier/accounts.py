@@ -10,7 +10,6 @@ Who asks the carrier needs the API key or the auth token; who checks callbacks n
 again when they change: neither a restart nor a signal is needed.
 """
 
-import os
 import re
 import threading
 import time
@@ -132,7 +131,7 @@ class _Accounts:
 def directory(settings: config.Settings | None = None) -> Path | None:
     """Where the files are; None where no directory was named, by a setting or by systemd."""
     settings = settings or config.settings()
-    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    credentials = config.environment().get("CREDENTIALS_DIRECTORY")
     return settings.twilio_accounts_dir or (Path(credentials) if credentials else None)
 
 

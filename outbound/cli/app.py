@@ -4,7 +4,6 @@ The `outbound` command: how it starts, and how it refuses.
 A command's module is imported when the command is run, or asked for its help (help.py).
 """
 
-import os
 import signal
 import sys
 from typing import Annotated, NoReturn
@@ -75,8 +74,8 @@ def common(
 ) -> None:
     """Take what is meant for every command; our child processes inherit it."""
     if log_format is not None:
-        from outbound import logs
+        from outbound import config, logs
 
         if log_format not in logs.FORMATS:
             raise UserError(f"--log-format is {', '.join(logs.FORMATS[:-1])} or {logs.FORMATS[-1]}")
-        os.environ[logs.FORMAT_SETTING] = log_format
+        config.use(config.environment() | {logs.FORMAT_SETTING: log_format})

@@ -38,12 +38,12 @@ def worker(with_web: Annotated[bool, typer.Option(hidden=True)] = False) -> None
         # What is in flight ends within the carrier's timeout; then its outcome is written.
         command += ["--worker-shutdown-timeout", str(int((settings.carrier_timeout_s + 15) * 1000))]
         # What is at work counts: with fewer, threads stand idle; with more, a nudge waits here that another could dial.
-        os.environ["dramatiq_queue_prefetch"] = str(settings.worker_threads)  # noqa: SIM112 (its name)
+        environ = config.environment() | {"dramatiq_queue_prefetch": str(settings.worker_threads)}
         if not owned:
             from outbound import db
 
             db.close()
-            os.execv(sys.executable, command)  # noqa: S606 (systemd sees the master itself)
+            os.execve(sys.executable, command, environ)  # noqa: S606 (systemd sees the master itself)
         from outbound.local.supervisor import Processes
 
         with Processes({"worker": ["worker"]}) as processes:

@@ -1,6 +1,5 @@
 """A short life of some calls on real servers and a simulated carrier, and the proof that every promise was kept."""
 
-import os
 import socket
 import sys
 import time
@@ -71,14 +70,11 @@ class _Held(NamedTuple):
 def run(out: Console, err: Console, *, as_json: bool, keep: bool) -> bool:
     """Play the demo, say how it went, and return whether every promise was kept."""
     logs.set_up("WARNING")
-    for name in [name for name in os.environ if name.upper().startswith("TWILIO_")]:
-        os.environ.pop(name, None)  # whatever is configured, the demo rings no phone
-    for name in ("OUTBOUND_PUBLIC_URL", "CREDENTIALS_DIRECTORY"):
-        os.environ.pop(name, None)
-    os.environ.update(_FAST)
+    config.use({name: value for name, value in config.environment().items() if not _may_ring(name)} | _FAST)
     with directory_of_our_own() as place:
         with _logs_in(place), ports_of_our_own(2) as ports:
-            os.environ["OUTBOUND_WEB_PORT"], os.environ["OUTBOUND_SIMULATOR_PORT"] = map(str, ports)
+            names = ("OUTBOUND_WEB_PORT", "OUTBOUND_SIMULATOR_PORT")
+            config.use(config.environment() | dict(zip(names, map(str, ports), strict=True)))
             _say_where(err, place)
             with servers_of_our_own(place), database_of_our_own(place):
                 _say(err, "tables", f"made by {len(migrations.migrate())} migrations")
@@ -86,6 +82,11 @@ def run(out: Console, err: Console, *, as_json: bool, keep: bool) -> bool:
         if not as_json:
             demo_report.suggest(out, place, "what to try next:", look, ["up"])
     return kept
+
+
+def _may_ring(name: str) -> bool:
+    """Whether a variable could lead to a real phone: whatever is configured, the demo rings none."""
+    return name.upper().startswith("TWILIO_") or name in ("OUTBOUND_PUBLIC_URL", "CREDENTIALS_DIRECTORY")
 
 
 def _play(out: Console, err: Console, place: Place, *, as_json: bool, keep: bool) -> tuple[bool, list[str]]:

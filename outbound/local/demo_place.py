@@ -73,7 +73,7 @@ def _new_log_dir(directory: Path) -> Path:
 @contextmanager
 def database_of_our_own(place: Place) -> Iterator[None]:
     """
-    An empty database, where DATABASE_URL leads to from here on, and a broker's namespace without messages.
+    Make an empty database and a broker's namespace without messages, and use them from here on.
 
     On a configured server the database has the first name that no other demo has.  What a demo leaves in a configured
     broker is deleted at its end.
@@ -94,8 +94,7 @@ def database_of_our_own(place: Place) -> Iterator[None]:
 @contextmanager
 def _namespace_of_our_own(place: Place) -> Iterator[None]:
     name = "outbound" if place.embedded else f"{DATABASE}_{secrets.token_hex(6)}"
-    os.environ["OUTBOUND_BROKER_NAMESPACE"] = name
-    config.forget()
+    config.use(config.environment() | {"OUTBOUND_BROKER_NAMESPACE": name})
     from outbound.broker import forget_namespace  # binds to the broker that is configured now
 
     forget_namespace(name)  # what a demo that was killed left in a broker of our own
@@ -106,8 +105,7 @@ def _namespace_of_our_own(place: Place) -> Iterator[None]:
 
 def _use(url: str) -> None:
     db.close()
-    os.environ["DATABASE_URL"] = db_session.without_search_path(url)
-    config.forget()
+    config.use(config.environment() | {"DATABASE_URL": db_session.without_search_path(url)})
 
 
 @contextmanager
@@ -131,9 +129,8 @@ def ports_of_our_own(count: int) -> Iterator[list[int]]:
 
 @contextmanager
 def servers_of_our_own(place: Place) -> Iterator[None]:
-    """What is not configured, started in the demo's directory; see home.prepared_environment."""
-    os.environ["OUTBOUND_DATA_DIR"] = str(place.directory)
-    config.forget()
+    """Start what is not configured in the demo's directory; see environment.prepared_environment."""
+    config.use(config.environment() | {"OUTBOUND_DATA_DIR": str(place.directory)})
     settings = config.settings()
     with embedded_servers.servers(
         place.directory, postgres=place.embedded, broker=settings.redis_url is None, lasting=True

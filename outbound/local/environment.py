@@ -1,4 +1,4 @@
-"""Completes the environment of a process: embedded servers, and an invented account for the simulator."""
+"""Completes the settings of a process: embedded servers, and an invented account for the simulator."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from outbound.processes import service_settings
 @contextmanager
 def prepared_environment(*, broker: bool, lasting: bool) -> Iterator[bool]:
     """
-    Complete the environment of this process and of its children; True where servers were started for it.
+    Complete the settings of this process and of its children; True where servers were started for it.
 
     What is configured is left alone.  A database of our own is brought up to date; a configured one is not, that is
     its operator's move.
@@ -54,7 +54,7 @@ def prepared_environment(*, broker: bool, lasting: bool) -> Iterator[bool]:
 def _refuse_beside_a_service(settings: config.Settings) -> None:
     """Where outbound runs as a service, a forgotten DATABASE_URL must not lead to an empty queue of our own."""
     directory = service_settings.DIRECTORY
-    if os.environ.get("CREDENTIALS_DIRECTORY") or (settings.data_dir is None and directory.is_dir()):
+    if config.environment().get("CREDENTIALS_DIRECTORY") or (settings.data_dir is None and directory.is_dir()):
         mend = (
             f"each is a file of {directory}/credentials" if os.geteuid() == 0 else "give the command as root (`sudo`)"
         )
@@ -69,11 +69,12 @@ def _data_dir(settings: config.Settings) -> Path:
 
 
 def lead_to(servers: embedded_servers.Servers) -> None:
-    """Let this process and its children use these servers, where no other ones are configured."""
+    """Use these servers, where no other ones are configured."""
+    environ = config.environment()
     for name, url in (("DATABASE_URL", servers.database_url), ("REDIS_URL", servers.redis_url)):
-        if url is not None and not os.environ.get(name):
-            os.environ[name] = url
-    config.forget()
+        if url is not None and not environ.get(name):
+            environ[name] = url
+    config.use(environ)
 
 
 def invent_account(settings: config.Settings) -> None:
@@ -91,9 +92,8 @@ def invent_account(settings: config.Settings) -> None:
     except OSError as error:
         lacking = machine_faults.of_error(error, path.parent) or f"{error}; {embedded_servers.ELSEWHERE}"
         raise embedded_servers.EmbeddedError(f"the simulator's account cannot be kept: {lacking}") from None
-    os.environ["TWILIO_ACCOUNT_SID"] = account["account_sid"]
-    os.environ["TWILIO_AUTH_TOKEN"] = account["auth_token"]
-    config.forget()
+    names = {"TWILIO_ACCOUNT_SID": account["account_sid"], "TWILIO_AUTH_TOKEN": account["auth_token"]}
+    config.use(config.environment() | names)
 
 
 def _made_once(path: Path) -> dict[str, str]:

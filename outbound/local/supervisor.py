@@ -37,7 +37,7 @@ class _Child:
             stdout=self._output,
             stderr=self._output,
             stdin=subprocess.DEVNULL,
-            env=os.environ | self._more,
+            env=config.environment() | self._more,
             start_new_session=True,  # Ctrl-C reaches us alone: a second signal would make Dramatiq drop its dials
             preexec_fn=die_with(os.getpid(), signal.SIGTERM),  # noqa: PLW1509 (no threads yet)
         )

@@ -26,7 +26,7 @@ _PART = re.compile(r"""'(?P<single>[^']*)'|"(?P<double>(?:\\.|[^"\\])*)"|\\(?P<e
 
 def read() -> None:
     """
-    Complete this process's environment with the service's settings, where it runs as root on a service's host.
+    Add the service's settings to those of this process, where it runs as root on a service's host.
 
     What the environment says already counts, and a database that it names also for the owner of the tables.  Nothing
     is read where it names another place to work in (CREDENTIALS_DIRECTORY, OUTBOUND_DATA_DIR).
@@ -34,17 +34,16 @@ def read() -> None:
     Raises:
         config.SettingsError: outbound.env cannot be read, or a line of it is none.
     """
-    if os.geteuid() != 0 or not DIRECTORY.is_dir() or any(os.environ.get(name) for name in _ELSEWHERE):
+    environ = config.environment()
+    if os.geteuid() != 0 or not DIRECTORY.is_dir() or any(environ.get(name) for name in _ELSEWHERE):
         return
     variables = _environment_file(DIRECTORY / "outbound.env")
-    own = [name for name in _WHERE if os.environ.get(name, "") not in ("", variables.get(name))]
+    own = [name for name in _WHERE if environ.get(name, "") not in ("", variables.get(name))]
     if "DATABASE_URL" in own and _OWNER not in own:
-        os.environ[_OWNER] = os.environ["DATABASE_URL"]  # the service's owner would lead to the service's database
-    for name, value in variables.items():
-        os.environ.setdefault(name, value)
+        environ[_OWNER] = environ["DATABASE_URL"]  # the service's owner would lead to the service's database
     if (DIRECTORY / "credentials").is_dir():
-        os.environ["CREDENTIALS_DIRECTORY"] = str(DIRECTORY / "credentials")
-    config.forget()
+        environ["CREDENTIALS_DIRECTORY"] = str(DIRECTORY / "credentials")
+    config.use(variables | environ)
     if own:  # a command on another database must not look like one on the service's
         say(f"outbound: {' and '.join(own)} as the environment says, all else from {DIRECTORY}")
 

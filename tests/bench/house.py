@@ -45,7 +45,7 @@ class House:
                 **settings,
             }
         )
-        config.forget()
+        config.use(None)
 
 
 @contextmanager

@@ -339,7 +339,7 @@ def test_a_new_database_beside_an_old_memory_is_taken_for_what_it_is(
     world: World, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OUTBOUND_DATA_DIR", str(directory))
-    config.forget()
+    config.use(None)
     identity.forget()
     path = identity.state_file()
     assert path is not None

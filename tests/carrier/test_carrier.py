@@ -29,7 +29,7 @@ from outbound.carrier import (
     callback_tag,
     twilio,
 )
-from outbound.config import Settings
+from outbound.config import load
 from outbound.simulator.server import RunningSimulator
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, forget_settings, let_it_end, place, until
 
@@ -82,7 +82,7 @@ def _at(url: str) -> twilio.Twilio:
     """The adapter for whoever lives at *url*, by settings that a real start might refuse."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TWILIO_API_URL", url)
-        _opened.append(twilio.Twilio(Settings()))
+        _opened.append(twilio.Twilio(load()))
         return _opened[-1]
 
 

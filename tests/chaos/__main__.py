@@ -144,7 +144,7 @@ def _city(options: argparse.Namespace, home: Path) -> Iterator[City]:
                 "OUTBOUND_SIMULATOR_PORT": str(simulator_port),
             }
         )
-        config.forget()
+        config.use(None)
         migrations.migrate()
         stack.callback(db.close)
         log_dir = home / "logs"

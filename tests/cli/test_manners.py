@@ -71,7 +71,7 @@ def outbound(shop: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
     yield outbound_here(monkeypatch, capfd)
     os.environ.clear()
     os.environ.update(before)
-    config.forget()
+    config.use(None)
 
 
 @pytest.fixture(scope="module")

@@ -119,7 +119,7 @@ def command(*arguments: str) -> Said:
             root.handlers[:] = handlers
             sys.excepthook, threading.excepthook = hooks
             structlog.reset_defaults()
-            config.forget()
+            config.use(None)
         printed.seek(0)
         return Said(exit_status, printed.read().decode() + said.getvalue())
 

@@ -24,9 +24,9 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(service_settings, "DIRECTORY", tmp_path)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    config.forget()
+    config.use(None)
     yield tmp_path
-    config.forget()
+    config.use(None)
 
 
 def test_root_finds_the_settings_of_the_service_and_no_secret_is_in_the_environment(
@@ -72,7 +72,7 @@ def test_who_names_another_place_is_left_alone(service: Path, given: Setter, nam
 
     service_settings.read()
 
-    assert "OUTBOUND_RING_S" not in os.environ
+    assert "OUTBOUND_RING_S" not in config.environment()
 
 
 def test_who_is_not_root_reads_nothing(service: Path, given: Setter, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +120,7 @@ def test_a_runbook_s_line_works_as_typed(
     (service / "credentials" / "REDIS_URL").write_text("memory://")
     for name in ("DATABASE_URL", "REDIS_URL", "TWILIO_AUTH_TOKEN"):
         os.environ.pop(name, None)
-    config.forget()
+    config.use(None)
 
     done = outbound_here(monkeypatch, capfd)("status", "--json")
 
