@@ -1,38 +1,21 @@
-"""Twilio, or anyone who speaks its Calls API at TWILIO_API_URL; the only file that knows the twilio client."""
+"""Twilio, or anyone who speaks its Calls API at TWILIO_API_URL: dials, look-ups, lists, hang-ups."""
 
 import asyncio
 import atexit
-import base64
-import contextvars
 import copy
-import hmac
-import logging
 import os
 import re
-import ssl
 import threading
-import time
-from collections import deque
 from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from http import HTTPStatus
-from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Literal, Protocol, TypeVar
-from urllib.parse import urlencode, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import Any, Literal, TypeVar
 
 import aiohttp
-import certifi
-from twilio.http import AsyncHttpClient
-from twilio.http.response import Response
-from twilio.request_validator import RequestValidator
 from twilio.rest import Client
-from twilio.twiml.voice_response import VoiceResponse
-from yarl import URL
 
-from outbound.call import WITHHELD_DIGITS, WITHHELD_WORDS, DialOrder, Report
+from outbound.call import DialOrder, Report
 from outbound.carrier import (
     Accepted,
     Answer,
@@ -47,15 +30,13 @@ from outbound.carrier import (
     OddAnswer,
     OtherCall,
     SlowDown,
-    accounts,
-    auth_token,
     callback_tag,
     twilio_fields,
+    twilio_http,
     twilio_rest,
 )
-from outbound.carrier.twilio_rest import RestError, our_status
-from outbound.config import LOOPBACK, Settings, settings
-from outbound.formats import urls
+from outbound.carrier.twilio_rest import RestError
+from outbound.config import Settings, settings
 
 EVENTS = ["initiated", "ringing", "answered", "completed"]  # `completed` covers every final status
 
@@ -86,11 +67,8 @@ _CAMPAIGN_CODES = {
 }
 _NOT_IN_PROGRESS = 21220  # an update of a call that is over
 
-_OPENED_KEPT = 16  # latest connections, whose quickest says how far away the carrier is
-CONNECT_S = 3  # per address: a dial that never left must be known as such before its call is closed
 _BATCH_WAIT_S = 0.003  # answers that come within this time of each other are written down together
 _CLOSE_S = 5
-IDLE_S = 1  # servers and what lies between keep an idle connection for 5 s or more
 _NOBODY = "without-an-account"  # the client wants some name and password
 _UNUSED = "none"
 CODE_CHARS_MAX = 64  # call_log.error_code holds no more
@@ -98,7 +76,6 @@ CODE_CHARS_MAX = 64  # call_log.error_code holds no more
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _OURS = "outbound-api"  # the direction of a call that was made as we make them
 _QUEUED = "queued"
-_WORD = re.compile(r"(?=.{1,64}\Z)[a-z]+(-[a-z]+)*")
 _PAGES_MAX = 1000  # of one list: a carrier whose pages do not end must not keep anybody for ever
 _FIND_PAGES_MAX = 4  # a telephone has some calls in two days, where a carrier knows the filter
 
@@ -106,62 +83,8 @@ _DAY = timedelta(days=1)
 EARLY = timedelta(minutes=1)  # the carrier's clock may differ from ours by this much
 _LATE = timedelta(minutes=2)
 
-SIGNATURE = re.compile(r"[A-Za-z0-9+/]{27}=")  # of a callback: 20 bytes in Base64
 
 T = TypeVar("T")
-
-
-class _TooLate(Exception):
-    """The moment of a paced dial had passed; nothing was sent."""
-
-
-class _Sending:
-    """Has anything of one request been given to a connection?  Nothing is after *send_by*, by time.monotonic()."""
-
-    def __init__(self, send_by: float | None) -> None:
-        self.has_begun = False
-        self.opening_at = 0.0
-        self._send_by = send_by
-
-    def opened(self) -> None:
-        """A connection was opened for it: what the quickest of the latest ones took does not make it late."""
-        _opened_s.append(time.monotonic() - self.opening_at)
-        if self._send_by is not None:
-            self._send_by += min(_opened_s)
-
-    def check(self) -> None:
-        """Raise _TooLate after its moment."""
-        if self._send_by is not None and time.monotonic() > self._send_by:
-            raise _TooLate
-
-
-_opened_s: deque[float] = deque(maxlen=_OPENED_KEPT)
-
-# Of the dial that the current task is about; a request that nobody asks about has none.
-_sending: contextvars.ContextVar[_Sending | None] = contextvars.ContextVar("sending", default=None)
-
-
-async def _note_opening(_: object, context: Any, __: object) -> None:
-    if context.trace_request_ctx is not None:
-        context.trace_request_ctx.opening_at = time.monotonic()
-
-
-async def _note_opened(_: object, context: Any, __: object) -> None:
-    if context.trace_request_ctx is not None:
-        context.trace_request_ctx.opened()
-
-
-async def _note_begun(_: object, context: Any, __: object) -> None:
-    if context.trace_request_ctx is not None:
-        context.trace_request_ctx.check()
-        context.trace_request_ctx.has_begun = True
-
-
-class SignedForm(Protocol):
-    """A callback's form: every value of a name, repeated ones too."""
-
-    def getlist(self, key: Any) -> list[str]: ...
-    def keys(self) -> Any: ...
 
 
 class Twilio:
@@ -172,7 +95,7 @@ class Twilio:
     """
 
     def __init__(self, config: Settings) -> None:
-        self._http = _Http(config)  # it refuses a wrong environment, before there is a thread
+        self._http = twilio_http.HttpClient(config)  # it refuses a wrong environment, before there is a thread
         self._config = config
         self._clients: dict[str | None, Client] = {}
         self._client = self._client_of(None)
@@ -239,15 +162,15 @@ class Twilio:
             groups.put([task.result() for task in done])
 
     async def _place(self, order: DialOrder) -> Answered:
-        sending = _Sending(order.send_by)
-        _sending.set(sending)  # each dial is a task, which has this variable to itself
+        sending = twilio_http.Sending(order.send_by)
+        twilio_http.sending.set(sending)  # each dial is a task, which has this variable to itself
         try:
             call = await twilio_rest.request(
                 self._client_of(order.account), "POST", "/Calls.json", form=self._form_of(order)
             )
         except RestError as error:
             return order.call_id, _outcome(error)
-        except _TooLate:
+        except twilio_http.TooLate:
             return order.call_id, CallNotSent("its moment had passed")
         except NoCredentials as reason:
             return order.call_id, CallNotSent(str(reason))
@@ -373,130 +296,6 @@ class Twilio:
             return None
 
 
-class _Http(AsyncHttpClient):  # type: ignore[misc]
-    """
-    Keeps connections from one request to the next, but no idle ones; gives up where the client's own waits for ever.
-
-    A connection that lay idle may have been forgotten on its way; what is sent on it gets a reset, and nobody could say
-    whether the call was made.  A new one either comes about or it does not.  A create is never sent twice (aiohttp
-    repeats only methods that are idempotent).
-    """
-
-    def __init__(self, config: Settings) -> None:
-        super().__init__(logging.getLogger("twilio.http"), True, None)
-        self._config = config
-        self._session: aiohttp.ClientSession | None = None
-        self._proxy = _proxy_to(config.api_url)
-        self._tls = _tls()
-        self._accepted: dict[str, str] = {}  # the auth token that the carrier took last, by account
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        params: Any = None,
-        data: Any = None,
-        headers: Any = None,
-        auth: Any = None,
-        **_: Any,
-    ) -> Response:
-        """Implements `AsyncHttpClient.request`."""
-        sending = _sending.get()
-        if sending is not None:
-            sending.check()
-        account = auth[0]
-        for user, password in self._logins(account):
-            login = base64.b64encode(":".join((user, password)).encode()).decode()
-            answer = await self._request_as(login, method, url, params, data, headers, sending)
-            if answer.status_code != HTTPStatus.UNAUTHORIZED:
-                self._accepted[account] = password
-                break  # with 401 the carrier has done nothing: the next token may be the primary one by now
-        return answer
-
-    def _logins(self, account: str) -> list[tuple[str, str]]:
-        """
-        The logins to try in turn: with auth tokens, one for each, first the one that was accepted last.
-
-        Raises:
-            NoCredentials: there are none of this account.
-        """
-        known = accounts.credentials(account, self._config) if account else None
-        if known is None or not known.has_login:
-            raise NoCredentials(account)
-        if known.api_key:
-            return [known.api_key]
-        accepted = self._accepted.get(account)
-        return [(account, token) for token in sorted(known.auth_tokens, key=lambda token: token != accepted)]
-
-    async def _request_as(
-        self, login: str, method: str, url: str, params: Any, data: Any, headers: Any, sending: _Sending | None
-    ) -> Response:
-        if self._session is None:
-            self._session = self._open()
-        form = {"Authorization": f"Basic {login}", "Content-Type": "application/x-www-form-urlencoded"}
-        async with self._session.request(
-            method,
-            URL(f"{url}?{_encoded(params)}" if params else url, encoded=True),
-            data=_encoded(data) if data else None,
-            headers=headers | form,
-            proxy=self._proxy,
-            allow_redirects=False,
-            trace_request_ctx=sending,
-        ) as answer:
-            # Whatever charset the answer claims: that we cannot read it must not look like a request that never left.
-            return Response(answer.status, (await answer.read()).decode(errors="replace"), answer.headers)
-
-    def _open(self) -> aiohttp.ClientSession:
-        answer_s = self._config.carrier_timeout_s
-        each_s = min(CONNECT_S, answer_s)  # per address; a name server, or more addresses, may take as long again
-        tracing = aiohttp.TraceConfig()
-        tracing.on_connection_create_start.append(_note_opening)
-        tracing.on_connection_create_end.append(_note_opened)
-        tracing.on_request_headers_sent.append(_note_begun)  # aiohttp calls it before it writes the first byte
-        limits = aiohttp.ClientTimeout(
-            connect=2 * each_s, sock_connect=each_s, sock_read=answer_s, total=2 * each_s + answer_s
-        )
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_S, ssl=self._tls),
-            timeout=limits,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trace_configs=[tracing],
-        )
-
-    async def close(self) -> None:
-        """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
-
-
-def _proxy_to(url: str) -> str | None:
-    """
-    What the environment says, read once; but what is on loopback is not behind a proxy.
-
-    Raises:
-        ValueError: it names a proxy that we cannot speak to.
-    """
-    parts = urlsplit(url)
-    if parts.hostname in LOOPBACK or proxy_bypass(parts.netloc):
-        return None
-    proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if proxy and urlsplit(proxy).scheme not in ("http", "https"):
-        raise ValueError(f"{parts.scheme}_proxy: must be an http:// or https:// address")
-    return proxy
-
-
-def _encoded(fields: Mapping[str, Any]) -> str:
-    return urlencode({name: value for name, value in fields.items() if value is not None}, doseq=True)
-
-
-def _tls() -> ssl.SSLContext:
-    """What the environment says of certificates, as other programs read it; else those that come with the client."""
-    trusted = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
-    is_dir = Path(trusted).is_dir()
-    return ssl.create_default_context(cafile=None if is_dir else trusted, capath=trusted if is_dir else None)
-
-
 # One per process: a forked child has no thread that would answer it.
 _carriers: dict[int, Twilio] = {}
 _opening = threading.Lock()
@@ -523,105 +322,6 @@ def close() -> None:
         found = _carriers.pop(os.getpid(), None)
     if found is not None:
         found.close()
-
-
-def is_genuine(url: str, form: SignedForm, signature: str | None, account: str | None = None) -> bool:
-    """
-    Did the carrier sign this callback with a token of *account*?  None is TWILIO_ACCOUNT_SID.
-
-    *url* is the public one, rebuilt from our own setting and never from headers (Twilio, webhooks security).  Twilio
-    logs in with a user and password of the URL, and signs it without them.
-    """
-    if not signature or not SIGNATURE.fullmatch(signature):
-        return False
-    try:
-        signed = urls.without_login(url)
-        known = accounts.credentials(account)
-        tokens = known.auth_tokens if known is not None else ()
-        # Any of them: the next one becomes the primary one at a moment that the carrier chooses.
-        return any(_signed_with(token, signed, form, signature) for token in tokens)
-    except Exception:  # noqa: BLE001 (the validator raises TypeError on odd input: that is a no)
-        return False
-
-
-def _signed_with(token: str, url: str, form: SignedForm, signature: str) -> bool:
-    validator = RequestValidator(token)
-    # Nearly always the URL as it is; the validator also tries it with and without its port, one after the other.
-    return hmac.compare_digest(validator.compute_signature(url, form), signature) or bool(
-        validator.validate(url, form, signature)
-    )
-
-
-def sign(url: str, form: Mapping[str, str]) -> str:
-    """
-    The signature that the carrier puts on a callback to *url*; with it the doctor asks our own web process.
-
-    The carrier signs the URL without its user and password.
-
-    Raises:
-        RuntimeError: no auth token is known.
-    """
-    tokens = auth_token.tokens()
-    if not tokens:
-        raise RuntimeError("TWILIO_AUTH_TOKEN is not set")
-    signature: str = RequestValidator(tokens[0]).compute_signature(urls.without_login(url), dict(form))
-    return signature
-
-
-def read_callback(form: Mapping[str, str]) -> Report:
-    """
-    A status callback in our words.  An optional parameter that cannot be read is left out, and stays in the payload.
-
-    Raises:
-        ValueError: CallSid or CallStatus is missing or malformed; the message names it.
-    """
-    call_sid = _call_sid(form)
-    if not _WORD.fullmatch(form.get("CallStatus", "")):
-        raise ValueError("CallStatus is missing or malformed")
-    return Report(
-        call_sid=call_sid,
-        status=our_status(form["CallStatus"]),
-        source="callback",
-        to_number=form.get("To") or None,
-        sequence_number=twilio_fields.whole(form.get("SequenceNumber")),
-        occurred_at=twilio_fields.moment(form.get("Timestamp")),
-        duration_s=twilio_fields.whole(form.get("CallDuration")),
-        answered_by=twilio_fields.text(form.get("AnsweredBy"), twilio_fields.WORD_CHARS_MAX),
-        sip_code=twilio_fields.sip_code(form.get("SipResponseCode")),
-        payload=dict(form),
-    )
-
-
-def read_verdict(form: Mapping[str, str]) -> tuple[str, str]:
-    """
-    What machine detection says after a while, which has no CallStatus: the call_sid, and who answered.
-
-    Raises:
-        ValueError: a parameter is missing or malformed; the message names it.
-    """
-    call_sid, answered_by = _call_sid(form), form.get("AnsweredBy", "")
-    if not answered_by:
-        raise ValueError("AnsweredBy is missing")
-    return call_sid, answered_by[: twilio_fields.WORD_CHARS_MAX]
-
-
-def caller_of(form: Mapping[str, str]) -> str:
-    """The caller's address as the carrier reports it; `anonymous` where the number is withheld, in any spelling."""
-    caller = form.get("From", "")
-    name = caller.strip().lower().removeprefix("sip:").partition("@")[0].removeprefix("+")
-    return "anonymous" if name in WITHHELD_DIGITS | WITHHELD_WORDS else caller
-
-
-def answer_inbound(voice_url: str | None, twiml: str | None) -> str:
-    """The TwiML with which a business answers its phone; one that has nothing to say lets nobody in."""
-    if twiml is not None:
-        return twiml
-    response = VoiceResponse()
-    if voice_url is None:
-        response.reject()
-    else:
-        response.redirect(voice_url)
-    return str(response)
 
 
 class _NoSuchCall(Exception):
@@ -692,10 +392,3 @@ def _may_be(call: CarrierCall, order: DialOrder) -> bool:
 def _queue_time_s(milliseconds: object) -> float:
     """Twilio writes it as text, and not always: what is no number is no wait."""
     return (twilio_fields.whole(milliseconds) or 0) / 1000
-
-
-def _call_sid(form: Mapping[str, str]) -> str:
-    call_sid = form.get("CallSid", "")
-    if not (len(call_sid) == 34 and call_sid.startswith("CA") and call_sid.isascii() and call_sid.isalnum()):
-        raise ValueError("CallSid is missing or malformed")
-    return call_sid

@@ -42,7 +42,7 @@ async def request(
     Raises:
         RestError: any status but 2xx.
         ValueError: a body that is not JSON.
-        aiohttp.ClientError, TimeoutError: see `twilio._sending`.
+        aiohttp.ClientError, TimeoutError: see `twilio_http.sending`.
     """
     address = f"/Accounts/{client.account_sid}{path}"
     response = await client.api.v2010.request_async(method, f"{address}?{query}" if query else address, data=form)

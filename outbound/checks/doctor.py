@@ -632,7 +632,7 @@ def _public_url() -> _Said:
 
 def _callbacks() -> _Said:
     """A callback about a call that does not exist, once as the carrier would sign it and once forged."""
-    from outbound.carrier import callback_tag, twilio
+    from outbound.carrier import callback_tag, twilio_webhooks
 
     if not settings().has_auth_token:
         return _ok("not looked at: only `outbound web` has the auth token that signs them")
@@ -644,7 +644,7 @@ def _callbacks() -> _Said:
         "Direction": "outbound-api",
         "To": _NOBODY,
     }
-    signature = twilio.sign(url, form)
+    signature = twilio_webhooks.sign(url, form)
     status, body = _ask(url, form, signature)
     if status == 503:
         return _fail("the web process cannot reach its database", "look at the log of `outbound web`")

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from outbound import db, logs
 from outbound.call import Report
 from outbound.calls import events
-from outbound.carrier import accounts, callback_form, callback_tag, twilio
+from outbound.carrier import accounts, callback_form, callback_tag, twilio_webhooks
 from outbound.carrier.callback_form import FIELDS_MAX, Unreadable
 from outbound.config import settings
 from outbound.web import refusals
@@ -89,7 +89,7 @@ async def answered_by(request: Request) -> Response:
             form = await _signed_form(request)
             if "Direction" in form:  # Twilio says neither the direction nor a number here
                 _must_be_of("outbound-api", form)
-            call_sid, word = _read(form, twilio.read_verdict)
+            call_sid, word = _read(form, twilio_webhooks.read_verdict)
             call_id = _call_id(request)
             number = await run_in_threadpool(events.called_number, call_id)
             if number is None:
@@ -132,13 +132,13 @@ async def voice_inbound(request: Request) -> Response:
         answer = await run_in_threadpool(
             events.record_inbound_call,
             report.call_sid,
-            twilio.caller_of(form),
+            twilio_webhooks.caller_of(form),
             form.get("To", ""),
             form["AccountSid"],
         )
         if answer is None:
             raise Refused(404, "unknown_number", _UNKNOWN_NUMBER)
-        return Response(twilio.answer_inbound(*answer), media_type="text/xml")
+        return Response(twilio_webhooks.answer_inbound(*answer), media_type="text/xml")
     except Refused as refused:
         return refused.response(request)
     except db.Unavailable:
@@ -155,7 +155,9 @@ async def _signed_form(request: Request) -> Mapping[str, str]:
     form = _parse(await _body(request))
     account = form.get("AccountSid", "")
     is_ours = accounts.credentials(account) is not None
-    if not twilio.is_genuine(_public_url(request), ImmutableMultiDict(form), signature, account if is_ours else None):
+    if not twilio_webhooks.is_genuine(
+        _public_url(request), ImmutableMultiDict(form), signature, account if is_ours else None
+    ):
         raise Refused(403, "forged", _FORGED)
     if not is_ours:
         raise Refused(403, "other_account", _OTHER_ACCOUNT)
@@ -165,7 +167,7 @@ async def _signed_form(request: Request) -> Mapping[str, str]:
 def _promising_signature(request: Request) -> str:
     """What the head alone can tell: a body of which it says that nobody can have signed it is not read."""
     signature = request.headers.get("x-twilio-signature", "")
-    if not twilio.SIGNATURE.fullmatch(signature):
+    if not twilio_webhooks.SIGNATURE.fullmatch(signature):
         raise Refused(403, "forged", "there is no signature: check OUTBOUND_PUBLIC_URL and TWILIO_AUTH_TOKEN")
     if request.scope["query_string"] or b"?" in request.scope["raw_path"]:
         raise Refused(400, "malformed", "no address of ours has a query")
@@ -238,7 +240,7 @@ def _parse(body: bytes) -> dict[str, str]:
 
 
 def _read_report(form: Mapping[str, str]) -> Report:
-    return replace(_read(form, twilio.read_callback), payload=_payload(form), account=form["AccountSid"])
+    return replace(_read(form, twilio_webhooks.read_callback), payload=_payload(form), account=form["AccountSid"])
 
 
 def _read(form: Mapping[str, str], reader: Callable[[Mapping[str, str]], T]) -> T:

@@ -28,6 +28,8 @@ from outbound.carrier import (
     OddAnswer,
     callback_tag,
     twilio,
+    twilio_http,
+    twilio_webhooks,
 )
 from outbound.config import load
 from outbound.simulator.server import RunningSimulator
@@ -359,7 +361,7 @@ def test_a_paced_call_whose_connection_took_longer_than_others_is_not_sent_after
     order = replace(_order("02"), send_by=by)
 
     def late(*given: Any, **options: Any) -> Any:
-        until(lambda: time.monotonic() > by + min(twilio._opened_s))
+        until(lambda: time.monotonic() > by + min(twilio_http._opened_s))
         return resolve(*given, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", late)
@@ -915,26 +917,26 @@ def _form(form: dict[str, str]) -> ImmutableMultiDict[str, str]:
 
 @pytest.mark.parametrize(("url", "signature"), VECTORS)
 def test_what_the_carrier_signed_is_genuine(token: None, url: str, signature: str) -> None:
-    assert twilio.is_genuine(url, _form(FORM), signature)
+    assert twilio_webhooks.is_genuine(url, _form(FORM), signature)
 
 
 def test_the_documentations_own_example_is_genuine(token: None) -> None:
     form = FORM | {"Caller": "+14158675310", "From": "+14158675310"}
 
-    assert twilio.is_genuine(f"https://example.com{PATH}", _form(form), "L/OH5YylLD5NRKLltdqwSvS0BnU=")
+    assert twilio_webhooks.is_genuine(f"https://example.com{PATH}", _form(form), "L/OH5YylLD5NRKLltdqwSvS0BnU=")
 
 
 def test_a_repeated_parameter_is_signed_with_all_its_values(token: None) -> None:
     pairs = [("Sid", "CA123"), ("SidAccount", "AC123"), *(("Digits", digits) for digits in ("5678", "1234", "1234"))]
     url, signature = f"https://mycompany.com{PATH}", "IK+Dwps556ElfBT0I3Rgjkr1wJU="
 
-    assert twilio.is_genuine(url, ImmutableMultiDict(pairs), signature)
-    assert not twilio.is_genuine(url, ImmutableMultiDict(pairs[:-2]), signature)
+    assert twilio_webhooks.is_genuine(url, ImmutableMultiDict(pairs), signature)
+    assert not twilio_webhooks.is_genuine(url, ImmutableMultiDict(pairs[:-2]), signature)
 
 
 @pytest.mark.parametrize("signature", [None, "", " ", "x", "RSOYDt4T1cUTdK1PDd93/VVr8B8", "é" * 28, "\0" * 28])
 def test_no_signature_or_another_is_not_genuine(token: None, signature: str | None) -> None:
-    assert not twilio.is_genuine(VECTORS[0][0], _form(FORM), signature)
+    assert not twilio_webhooks.is_genuine(VECTORS[0][0], _form(FORM), signature)
 
 
 @pytest.mark.parametrize(
@@ -950,24 +952,24 @@ def test_no_signature_or_another_is_not_genuine(token: None, signature: str | No
     ],
 )
 def test_a_signature_for_another_url_is_not_genuine(token: None, url: str) -> None:
-    assert not twilio.is_genuine(url, _form(FORM), VECTORS[0][1])
+    assert not twilio_webhooks.is_genuine(url, _form(FORM), VECTORS[0][1])
 
 
 @pytest.mark.parametrize("form", [FORM | {"Digits": "1235"}, FORM | {"More": ""}, {}])
 def test_a_signature_for_another_form_is_not_genuine(token: None, form: dict[str, str]) -> None:
-    assert not twilio.is_genuine(VECTORS[0][0], _form(form), VECTORS[0][1])
+    assert not twilio_webhooks.is_genuine(VECTORS[0][0], _form(form), VECTORS[0][1])
 
 
 @pytest.mark.parametrize("form", [None, 5, "a string without its hash", object()])
 def test_what_makes_the_validator_stumble_is_not_genuine(token: None, form: Any) -> None:
-    assert not twilio.is_genuine(VECTORS[0][0], form, VECTORS[0][1])
+    assert not twilio_webhooks.is_genuine(VECTORS[0][0], form, VECTORS[0][1])
 
 
 def test_nothing_is_genuine_where_no_token_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TWILIO_AUTH_TOKEN")
     forget_settings()
 
-    assert not twilio.is_genuine(VECTORS[0][0], _form(FORM), VECTORS[0][1])
+    assert not twilio_webhooks.is_genuine(VECTORS[0][0], _form(FORM), VECTORS[0][1])
 
 
 # Callbacks
@@ -985,7 +987,7 @@ CALLBACK = {
 
 
 def test_a_callback_is_read_whole() -> None:
-    report = twilio.read_callback(CALLBACK)
+    report = twilio_webhooks.read_callback(CALLBACK)
 
     assert (report.call_sid, report.status, report.source) == (SID, "completed", "callback")
     assert report.occurred_at == datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -994,7 +996,7 @@ def test_a_callback_is_read_whole() -> None:
 
 
 def test_a_callback_may_say_little() -> None:
-    report = twilio.read_callback({"CallSid": SID, "CallStatus": "queued"})
+    report = twilio_webhooks.read_callback({"CallSid": SID, "CallStatus": "queued"})
 
     assert report.status == "initiated"
     told = (report.sequence_number, report.occurred_at, report.duration_s, report.answered_by, report.sip_code)
@@ -1004,7 +1006,7 @@ def test_a_callback_may_say_little() -> None:
 @pytest.mark.parametrize("name", ["SequenceNumber", "Timestamp", "CallDuration", "SipResponseCode", "AnsweredBy"])
 def test_an_empty_parameter_is_a_missing_one(name: str) -> None:
     """Twilio has been seen to send an empty CallDuration."""
-    report = twilio.read_callback(CALLBACK | {name: ""})
+    report = twilio_webhooks.read_callback(CALLBACK | {name: ""})
 
     told = (report.sequence_number, report.occurred_at, report.duration_s, report.answered_by, report.sip_code)
     assert told.count(None) == 1
@@ -1029,7 +1031,7 @@ def test_a_malformed_callback_names_its_fault(name: str, value: str | None) -> N
     form = {key: text for key, text in CALLBACK.items() if key != name} | ({} if value is None else {name: value})
 
     with pytest.raises(ValueError, match=rf"^{name} is ") as fault:
-        twilio.read_callback(form)
+        twilio_webhooks.read_callback(form)
 
     assert value in (None, "") or value not in str(fault.value)
 
@@ -1056,7 +1058,7 @@ def test_a_malformed_callback_names_its_fault(name: str, value: str | None) -> N
     ],
 )
 def test_an_optional_parameter_in_another_form_is_read_or_left_out(name: str, value: str, read: object) -> None:
-    report = twilio.read_callback(CALLBACK | {name: value})
+    report = twilio_webhooks.read_callback(CALLBACK | {name: value})
 
     told = {
         "SequenceNumber": report.sequence_number,
@@ -1099,14 +1101,16 @@ NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
     ],
 )
 def test_a_time_is_read_in_each_usual_form_or_left_out(value: str, read: datetime | None) -> None:
-    report = twilio.read_callback(CALLBACK | {"Timestamp": value})
+    report = twilio_webhooks.read_callback(CALLBACK | {"Timestamp": value})
 
     assert report.occurred_at == read
     assert (report.status, report.payload["Timestamp"]) == ("completed", value)
 
 
 def test_a_time_without_a_zone_is_no_time() -> None:
-    assert twilio.read_callback(CALLBACK | {"Timestamp": "Sun, 01 Nov 2026 12:00:00 -0000"}).occurred_at is None
+    assert (
+        twilio_webhooks.read_callback(CALLBACK | {"Timestamp": "Sun, 01 Nov 2026 12:00:00 -0000"}).occurred_at is None
+    )
 
 
 # Inbound
@@ -1114,17 +1118,17 @@ def test_a_time_without_a_zone_is_no_time() -> None:
 
 @pytest.mark.parametrize("withheld", ["+266696687", "+2562533", "+7378742833", "+86282452253", "+8656696"])
 def test_who_withholds_a_number_has_none_even_where_the_carrier_spells_that_in_digits(withheld: str) -> None:
-    assert twilio.caller_of({"From": withheld}) == "anonymous"
+    assert twilio_webhooks.caller_of({"From": withheld}) == "anonymous"
 
 
 def test_who_shows_a_number_has_it() -> None:
-    assert twilio.caller_of({"From": "+15005550101"}) == "+15005550101"
-    assert twilio.caller_of({}) == ""
+    assert twilio_webhooks.caller_of({"From": "+15005550101"}) == "+15005550101"
+    assert twilio_webhooks.caller_of({}) == ""
 
 
 def test_a_business_answers_with_its_twiml_or_its_url_or_lets_nobody_in() -> None:
-    assert twilio.answer_inbound("https://voice.example/a?b=1&c=2", "<Response/>") == "<Response/>"
-    assert "<Redirect>https://voice.example/a?b=1&amp;c=2</Redirect>" in twilio.answer_inbound(
+    assert twilio_webhooks.answer_inbound("https://voice.example/a?b=1&c=2", "<Response/>") == "<Response/>"
+    assert "<Redirect>https://voice.example/a?b=1&amp;c=2</Redirect>" in twilio_webhooks.answer_inbound(
         "https://voice.example/a?b=1&c=2", None
     )
-    assert "<Reject" in twilio.answer_inbound(None, None)
+    assert "<Reject" in twilio_webhooks.answer_inbound(None, None)

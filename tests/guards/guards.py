@@ -406,7 +406,7 @@ GUARDS = (
     Guard(
         "callbacks are signed",
         "outbound/web/callbacks.py",
-        (("if not twilio.is_genuine(", "if False and not twilio.is_genuine("),),
+        (("if not twilio_webhooks.is_genuine(", "if False and not twilio_webhooks.is_genuine("),),
         "tests/web/test_web.py",
     ),
     Guard(
@@ -946,13 +946,13 @@ GUARDS = (
     ),
     Guard(
         "a paced call is not sent after its moment",
-        "outbound/carrier/twilio.py",
-        (("            sending.check()\n", "            pass\n"), ("        context.trace_request_ctx.check()\n", "")),
+        "outbound/carrier/twilio_http.py",
+        (("            asked.check()\n", "            pass\n"), ("        context.trace_request_ctx.check()\n", "")),
         "tests/carrier/test_carrier.py::test_a_paced_call_is_not_sent_after_its_moment",
     ),
     Guard(
         "a paced call whose connection took long is not sent after its moment",
-        "outbound/carrier/twilio.py",
+        "outbound/carrier/twilio_http.py",
         (("        context.trace_request_ctx.check()\n", ""),),
         "tests/carrier/test_carrier.py::"
         "test_a_paced_call_whose_connection_took_longer_than_others_is_not_sent_after_its_moment",
