@@ -11,7 +11,7 @@ import redis
 from outbound import broker
 from outbound.broker import redis_broker
 from outbound.calls import cleanup, dial, dispatch, lead
-from outbound.checks import doctor
+from outbound.checks import broker as broker_checks
 from outbound.config import settings
 from outbound.monitoring import health
 from outbound.simulator.server import RunningSimulator
@@ -85,14 +85,16 @@ def test_doctor_says_what_it_may_not_look_at_and_fails_nothing_for_it(
     made = broker.make(restricted[0])
     monkeypatch.setattr(broker, "current", lambda: made)
 
-    found = {name: look() for name, look in (("broker", doctor._broker), ("policy", doctor._broker_policy))}
+    found = {
+        name: look() for name, look in (("broker", broker_checks._broker), ("policy", broker_checks._broker_policy))
+    }
 
     assert found["broker"].state == found["policy"].state == "warn"
     assert (
         found["broker"].said == "it takes and gives messages; its version was not looked at: this user may not run INFO"
     )
     assert found["policy"].said == "maxmemory-policy was not looked at: this user may not run INFO"
-    assert doctor._broker_clock().state == "ok"
+    assert broker_checks._broker_clock().state == "ok"
 
 
 def test_doctor_fails_where_a_command_that_nudges_need_is_denied_and_names_the_line(
@@ -104,7 +106,7 @@ def test_doctor_fails_where_a_command_that_nudges_need_is_denied_and_names_the_l
     with redis.Redis(port=port) as client:
         client.execute_command("ACL", "SETUSER", "outbound", "-blpop")
 
-    found = doctor._broker()
+    found = broker_checks._broker()
 
     assert (found.state, found.said) == ("fail", "does not allow our user what it needs (NOPERM)")
     assert "ops/redis/outbound.acl" in found.mend

@@ -9,7 +9,7 @@ import pytest
 from outbound import db
 from outbound.call import Report
 from outbound.calls import cleanup, dial, dispatch, events, hang_up, lead, reconcile, retention
-from outbound.checks import doctor
+from outbound.checks import database
 from outbound.monitoring import metrics, why
 from outbound.simulator.server import RunningSimulator
 from tests.conftest import World
@@ -422,15 +422,15 @@ def test_doctor_counts_what_was_set_aside_and_the_zones_that_nobody_knows(world:
     poison(world, odd, f"time_zone = '{UNKNOWN}'")
     world.do("update business set time_zone = 'Mars/Olympus'")
 
-    zones, aside = doctor._time_zones(), doctor._set_aside()
+    zones, aside = database._time_zones(), database._set_aside()
     assert (zones.state, aside.state) == ("fail", "ok")
     assert f"{UNKNOWN} (1 queued calls)" in zones.said
     assert "Mars/Olympus (1 businesses)" in zones.said
 
     world.do("select set_aside(%s, 'claim', '23514', 'it says \"x\"')", odd)
     world.do("update business set time_zone = 'UTC'")
-    assert (doctor._time_zones().state, doctor._set_aside().state) == ("ok", "warn")
-    assert "1 at claim" in doctor._set_aside().said
+    assert (database._time_zones().state, database._set_aside().state) == ("ok", "warn")
+    assert "1 at claim" in database._set_aside().said
 
 
 def test_the_classes_of_errors_are_the_same_in_sql(world: World) -> None:

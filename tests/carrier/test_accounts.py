@@ -18,7 +18,7 @@ from outbound import config, db
 from outbound.call import DialOrder
 from outbound.calls import dial, dispatch, hang_up, reconcile, recover
 from outbound.carrier import CallNotSent, accounts, auth_token, twilio
-from outbound.checks import doctor
+from outbound.checks import carrier as carrier_checks
 from outbound.cli import app
 from outbound.config import SettingsError
 from outbound.monitoring import why
@@ -547,22 +547,25 @@ def test_what_is_no_account_is_refused_and_changes_nothing(world: World, given: 
 
 
 def test_doctor_looks_at_each_account(world: World, house: House) -> None:
-    assert doctor._accounts().state == "ok"
+    assert carrier_checks._accounts().state == "ok"
     theirs = _business(world, OTHER)
-    assert doctor._accounts().state == "ok"
+    assert carrier_checks._accounts().state == "ok"
 
     without = _business(world, THIRD)
-    said = doctor._accounts()
+    said = carrier_checks._accounts()
     assert (said.state, said.said) == ("fail", f"{THIRD} of business {without}: its file is missing here")
     house.write(THIRD, "{")
-    assert "its file is not JSON" in doctor._accounts().said
+    assert "its file is not JSON" in carrier_checks._accounts().said
     house.give(THIRD, auth_token="wrong")
-    assert "does not let us in: HTTP 401" in doctor._accounts().said
+    assert "does not let us in: HTTP 401" in carrier_checks._accounts().said
     house.give(THIRD, auth_token=THIRD_TOKEN)
     _worker(world, ACCOUNT_SID, THIRD)
-    assert f"{OTHER} of business {theirs}: The credentials of account {OTHER} are missing" in doctor._accounts().said
+    assert (
+        f"{OTHER} of business {theirs}: The credentials of account {OTHER} are missing"
+        in carrier_checks._accounts().said
+    )
     world.do("update worker set accounts = %s", [OTHER, THIRD])
-    assert doctor._accounts().state == "ok"
+    assert carrier_checks._accounts().state == "ok"
 
 
 def test_after_a_restore_the_calls_of_every_account_are_taken_in(world: World, house: House) -> None:

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 import redis
 
-from outbound.checks import doctor
+from outbound.checks import database, doctor
 from outbound.local.supervisor import Processes
 from outbound.rules import control
 from outbound.rules.control import Scope
@@ -240,11 +240,11 @@ def test_a_table_without_autovacuum_fails(house: World) -> None:
 
 
 def test_a_snapshot_that_is_held_for_long_is_named(house: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_SNAPSHOT_WARN_S", 0)
+    monkeypatch.setattr(database, "_SNAPSHOT_WARN_S", 0)
     with psycopg.connect(house.url, application_name="a report") as reporting:
         reporting.execute("select count(*) from call_log")
         reporting.execute("declare held cursor for select * from call_log")
-        said = doctor._snapshots()
+        said = database._snapshots()
 
     assert said.state == "warn"
     assert "a report, idle in transaction" in said.said
@@ -420,5 +420,5 @@ def test_settings_that_are_wrong_are_told_and_nothing_else_is_looked_at(house: W
 def test_what_is_skipped_for_wrong_settings_is_every_other_check() -> None:
     refused = doctor.refused(["OUTBOUND_RING_S: wrong"])
 
-    assert [found.check for found in refused[1:]] == [check.name for check in doctor._checks()]
+    assert [found.check for found in refused[1:]] == [check.name for check in doctor.CHECKS]
     assert not doctor.is_sound(refused)

@@ -370,9 +370,10 @@ def test_doctor_writes_and_names_the_table_that_cannot_be_written(
         f" $$begin raise exception using errcode = '{state}', message = 'it failed'; end$$"
     )
     world.do(f"create trigger fails before insert or update on {table} execute function fails()")
-    from outbound.checks import doctor
+    from outbound.checks import database, doctor
+    from outbound.checks.finding import Check
 
-    said = doctor._look(doctor._Check("database writable", doctor._writable))
+    said = doctor._look(Check("database writable", database._writable))
 
     assert said.state == "fail"
     assert said.said.startswith(f"{table}: ")

@@ -15,6 +15,7 @@ import pytest
 from outbound import config, db, db_session
 from outbound.calls import dispatch, enqueue
 from outbound.checks import doctor
+from outbound.checks.finding import Finding
 from outbound.database import migrations, postgres_tools
 from outbound.local.supervisor import Processes, process_commands
 from outbound.monitoring import health
@@ -428,7 +429,7 @@ def test_the_grants_of_the_runbook_are_enough_and_no_more(beside: World) -> None
             life_of_a_call(beside)
             business.add("Acme", twiml="<Response/>", phones=["+15005550007"])
             found = {finding.check: finding for finding in doctor.examine()}
-            assert found["schema"] == doctor.Finding(
+            assert found["schema"] == Finding(
                 "schema", "ok", "calls, as OUTBOUND_SCHEMA says; this role makes no tables in it"
             )
             assert found["database writable"].state == "ok", found["database writable"]

@@ -32,7 +32,7 @@ HELLO = "<Response><Say>Hello</Say></Response>"
 OWNERS = ("database/backup", "adopt/batches", "adopt/calls", "adopt/jobs", "checks/verify", "checks/verify_old")
 OWNERS_STATEMENTS = {
     ("database/migrations", "break_own_yoyo_lock"),  # migrate's
-    ("checks/doctor", "grow_a_file"),  # who may make no table is spared this look
+    ("checks/database", "grow_a_file"),  # who may make no table is spared this look
     ("calls/person", "unmention"),  # a person is forgotten by the owner, in whatever table they stand
     ("calls/person", "erase_audit"),
 }

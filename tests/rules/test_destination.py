@@ -12,7 +12,7 @@ from phonenumbers import PhoneNumberFormat, PhoneNumberType
 from typer.testing import CliRunner
 
 from outbound.calls import dial, dispatch, enqueue
-from outbound.checks import doctor
+from outbound.checks import database
 from outbound.cli.app import app
 from outbound.monitoring import why
 from outbound.rules import business, campaign, control, destination
@@ -524,17 +524,17 @@ def test_an_entry_of_nobody_s_business_is_refused(world: World) -> None:
 
 def test_the_doctor_says_what_is_open_and_that_the_carrier_has_permissions_of_its_own(world: World) -> None:
     acme, other = caller(world, "IL"), caller(world, None)
-    found = doctor._destinations()
+    found = database._destinations()
     assert (found.state, found.said[:37]) == ("warn", "1 businesses may call nobody: they ha")
 
     destination.allow("GB", business_id=other, who="Dana")
     destination.allow("+1900", who="Dana")
     destination.deny("FR", who="Dana")
-    found = doctor._destinations()
+    found = database._destinations()
     assert found.state == "warn"
     assert "nothing bounds how many calls" in found.said
     control.limit(control.Scope("account", ""), calls_per_day="100")
-    found = doctor._destinations()
+    found = database._destinations()
 
     assert found.state == "ok"
     assert f"own country (IL), GB for business {other}; special numbers: +1900 (premium)" in found.said

@@ -1,5 +1,5 @@
--- doctor.sql: is everything sound that calls depend on; what is written here is rolled back.
--- Read by outbound/checks/doctor.py alone.
+-- database.sql: is the database sound that calls depend on; what is written here is rolled back.
+-- Read by outbound/checks/database.py alone.
 
 -- name: server()^
 -- Returns  what the server says of itself, and whether it may be written to
@@ -123,16 +123,6 @@ select pg_has_role('pg_read_all_stats', 'usage') as sees_all;
 -- Returns  replication slots that nobody reads and that hold row versions back
 select slot_name::text as name from pg_replication_slots where not active and xmin is not null order by 1;
 
--- name: consumers(worker_silent_s)^
--- Returns  how many worker processes are alive, and their threads
-select count(*)::int as processes, coalesce(sum(threads), 0)::int as threads
-  from worker
- where seen_at > now() - make_interval(secs => :worker_silent_s);
-
--- name: tasks()
--- Returns  how long ago each task of the scheduler last succeeded, seconds
-select name, extract(epoch from now() - last_success_at)::float8 as age_s from duty;
-
 -- name: unknown_zones()
 -- Returns  each name of a time zone that this server does not know, who uses it, and `closes`: queued calls will be closed
 --          for it
@@ -213,12 +203,3 @@ select count(*) as entries,
 select live.system_identifier is not null as tells_cluster, live.timeline is not null as tells_timeline,
        (select reason from dialing_stop where cause = 'recovery') as reason
   from live_identity() as live;
-
--- name: accounts_of_businesses()
--- Returns  the accounts of the carrier's that businesses have beside TWILIO_ACCOUNT_SID, the businesses of each, and what
---          the living workers lack; NULL where nothing
-select carrier_account as account, array_agg(id order by id) as businesses, account_sentence(carrier_account) as fault
-  from business
- where carrier_account is not null
- group by carrier_account
- order by carrier_account;
