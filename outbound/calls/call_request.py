@@ -187,3 +187,26 @@ def _callees_zone(name: str | None) -> str | None:
 @cache
 def _known_zones() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())
+
+
+def ids(business_id: int | None, campaign_id: int | None) -> tuple[int | None, int | None]:
+    """The ids of a business and of a campaign, each None where it is not given; or raise BadCall."""
+    return (
+        None if business_id is None else row_id(business_id, "business"),
+        None if campaign_id is None else row_id(campaign_id, "campaign"),
+    )
+
+
+def able(caller: Row | None, campaign_id: int | None) -> Row:
+    """The business that was found, if it can call, and for this campaign."""
+    if caller is None:
+        # In a file whose columns are mixed up the id is a phone number: it is not repeated here.
+        what = "business" if campaign_id is None else "campaign"
+        raise BadCall(f"there is no such {what}: see `outbound {what} list`")
+    if campaign_id is not None and caller.campaign_id is None:
+        raise BadCall(f"the campaign is not one of business {caller.id}: see `outbound campaign list`")
+    if caller.has_ended:
+        raise BadCall(f"campaign {campaign_id} has ended: `outbound campaign set {campaign_id} --ends …`")
+    if not caller.can_speak:
+        raise BadCall(f"business {caller.id} has nothing to say: `outbound business set {caller.id} --twiml …`")
+    return caller

@@ -91,7 +91,7 @@ def import_(
     month in the order of the business's region): a date alone is refused.
     """
     from outbound import names
-    from outbound.calls.enqueue import import_calls
+    from outbound.calls.import_calls import import_calls
     from outbound.monitoring import situation
 
     with ready(), importing(file) as progress:

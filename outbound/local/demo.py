@@ -13,6 +13,7 @@ from rich.console import Console
 
 from outbound import config, db, logs, os_user
 from outbound.calls import enqueue
+from outbound.calls.import_calls import import_calls
 from outbound.database import migrations
 from outbound.local import demo_report, demo_screen, embedded_servers
 from outbound.local.demo_place import (
@@ -161,7 +162,7 @@ def _seed(err: Console) -> tuple[dict[str, int], _Held]:
     control.pause(held.scope, reason="until the others are through")
     for last in (1, 2, 3):
         enqueue.enqueue(campaign_id=held.id, to_number=f"+1500555070{last}", key=f"recall {last}")
-    report = enqueue.import_calls(_calls_csv())
+    report = import_calls(_calls_csv())
     _say(err, "imported", report.summary())
     for line, reason in report.rejected_lines:
         _say(err, "", f"line {line}: {reason}")

@@ -1,4 +1,4 @@
--- enqueue.sql: put calls in the queue, once each.  Read by outbound/calls/enqueue.py, and by what writes its imports.
+-- enqueue.sql: put calls in the queue, once each.  Read by outbound/calls/enqueue.py, import_calls.py and import_writer.py.
 
 -- name: enqueue_calls(campaign_id, batch_businesses, batch_ids, again, dry, business_ids, from_numbers, to_numbers, due_ats, idempotency_keys, contacts, time_zones)
 -- Put calls in the queue, in the caller's own transaction, and wake the dispatchers when that commits.  Calls that are

@@ -9,7 +9,7 @@ import pytest
 
 from outbound import db, names
 from outbound.call import Report
-from outbound.calls import call_again, dispatch, enqueue, events
+from outbound.calls import call_again, dispatch, enqueue, events, import_calls
 from outbound.calls.call_again import BadRetry
 from outbound.rules import suppression
 from tests.conftest import CLAIM, World, until
@@ -135,14 +135,14 @@ def test_whom_a_batch_has_reached_is_rung_again_by_a_retry_alone(world: World, t
     file = tmp_path / "list.csv"
     file.write_text(f"to\n{TO}\n")
     end = "update call_log set status = 'completed', ended_at = now(), dialed_at = now() where status = 'queued'"
-    enqueue.import_calls(file, business_id=business_id)
+    import_calls.import_calls(file, business_id=business_id)
     world.do(end)
     (old,) = (row.id for row in world.rows("select id from call_log"))
 
     again = call_again.retry(old)
-    meanwhile = enqueue.import_calls(file, business_id=business_id, again=True)
+    meanwhile = import_calls.import_calls(file, business_id=business_id, again=True)
     world.do(end)
-    afterwards = enqueue.import_calls(file, business_id=business_id, again=True)
+    afterwards = import_calls.import_calls(file, business_id=business_id, again=True)
 
     assert again.created
     assert [world.call(call_id).batch_id for call_id in (old, again.call_id)] == [1, None]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from outbound.call import Report
-from outbound.calls import call_again, call_timeline, enqueue, events, lead
+from outbound.calls import call_again, call_timeline, enqueue, events, import_calls, lead
 from outbound.rules import control
 from tests.conftest import World, begin
 
@@ -101,7 +101,7 @@ def test_it_says_what_holds_it_and_which_calls_belong_to_it(world: World) -> Non
 def test_it_says_who_imported_it(world: World, tmp_path: Any) -> None:
     business_id = world.business("Acme")
     (tmp_path / "november.csv").write_text(f"to\n{TO}\n")
-    enqueue.import_calls(tmp_path / "november.csv", business_id=business_id, who="Noa")
+    import_calls.import_calls(tmp_path / "november.csv", business_id=business_id, who="Noa")
 
     first = whole(call_timeline.of(1))[0]
 

@@ -20,9 +20,10 @@ from psycopg.rows import dict_row
 import outbound
 from outbound import BadCall, BadFile, ImportReport, db, import_calls
 from outbound.calls import call_request, enqueue
+from outbound.calls import import_calls as importing
 from outbound.calls.enqueue import EnqueuedCall
 from outbound.formats import plain_text
-from outbound.formats.csv_file import ROW_MAX
+from outbound.formats.csv_file import REJECTED_SHOWN_MAX, ROW_MAX
 from tests.conftest import Servers, World, open_database, until
 
 OWN, OTHER = "+15005550006", "+15005550007"
@@ -414,7 +415,7 @@ Written = Callable[[str | bytes], Path]
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many rows in a transaction as the report names rejected lines."""
-    monkeypatch.setattr(enqueue, "CHUNK_ROWS", 1000)
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 1000)
 
 
 def counts(report: ImportReport) -> tuple[int, int, int]:
@@ -445,7 +446,7 @@ def test_a_second_import_adds_nothing_even_after_the_calls_have_ended(
 def test_an_import_that_was_interrupted_is_repeated_whole_and_each_call_is_there_once(
     world: World, acme: int, written: Written
 ) -> None:
-    rows = enqueue.CHUNK_ROWS * 2 + 7
+    rows = importing.CHUNK_ROWS * 2 + 7
     file = written("to\n" + "".join(f"+1500{5_000_000 + n}\n" for n in range(rows)))
 
     with pytest.raises(KeyboardInterrupt):
@@ -453,7 +454,7 @@ def test_an_import_that_was_interrupted_is_repeated_whole_and_each_call_is_there
     kept = world.value("select count(*) from call_log")
     report = import_calls(file, business_id=acme)
 
-    assert kept == enqueue.CHUNK_ROWS
+    assert kept == importing.CHUNK_ROWS
     assert counts(report) == (rows - kept, kept, 0)
     assert world.value("select count(distinct to_number) from call_log") == rows
     assert world.value("select count(*) from call_log") == rows
@@ -521,12 +522,12 @@ def test_bad_lines_are_named_with_their_reason_and_the_good_ones_go_in(
 
 
 def test_only_so_many_bad_lines_are_named_and_all_are_counted(world: World, acme: int, written: Written) -> None:
-    file = written("to\n" + "x\n" * (enqueue.REJECTED_SHOWN_MAX + 5))
+    file = written("to\n" + "x\n" * (REJECTED_SHOWN_MAX + 5))
 
     report = import_calls(file, business_id=acme, anyway=True)
 
-    assert report.rejected == enqueue.REJECTED_SHOWN_MAX + 5
-    assert len(report.rejected_lines) == enqueue.REJECTED_SHOWN_MAX
+    assert report.rejected == REJECTED_SHOWN_MAX + 5
+    assert len(report.rejected_lines) == REJECTED_SHOWN_MAX
 
 
 def test_a_header_may_be_written_in_many_ways(world: World, acme: int, written: Written) -> None:
@@ -618,7 +619,7 @@ def test_a_number_that_is_twice_in_a_file_is_called_once(world: World, acme: int
 def test_a_number_that_comes_back_in_a_later_chunk_is_a_duplicate_too(
     world: World, acme: int, written: Written
 ) -> None:
-    numbers = [f"+1500{5_000_000 + n}" for n in range(enqueue.CHUNK_ROWS)]
+    numbers = [f"+1500{5_000_000 + n}" for n in range(importing.CHUNK_ROWS)]
 
     report = import_calls(written("\n".join(["to", *numbers, *numbers[:7]])), business_id=acme)
 
@@ -659,7 +660,7 @@ def test_a_line_whose_key_belongs_to_a_call_of_another_number_is_rejected(
     world: World, acme: int, written: Written, small_chunks: None
 ) -> None:
     enqueue.enqueue(business_id=acme, to_number="+15005550999", key="old")
-    numbers = [f"+1500{5_000_000 + n}" for n in range(enqueue.CHUNK_ROWS)]
+    numbers = [f"+1500{5_000_000 + n}" for n in range(importing.CHUNK_ROWS)]
     file = written("\n".join(["to,key", "+15005550101,old", *(f"{number},spring" for number in numbers)]))
 
     first, second = (import_calls(file, business_id=acme) for _ in range(2))
@@ -1024,9 +1025,7 @@ def test_nine_o_clock_is_by_the_callees_clocks_where_they_are_known(
     one = enqueue.enqueue(business_id=acme, to_number=to, due_at="2027-01-04T09:00", time_zone=time_zone)
     exact = enqueue.enqueue(business_id=acme, to_number=to, due_at=nine, key="exact", time_zone=time_zone)
     world.do("update call_log set status = 'canceled'")
-    report = enqueue.import_calls(
-        written(f"to,at,time_zone\n{to},2027-01-04 09:00,{time_zone or ''}\n"), business_id=acme
-    )
+    report = import_calls(written(f"to,at,time_zone\n{to},2027-01-04 09:00,{time_zone or ''}\n"), business_id=acme)
 
     assert f"`at` in line 2, 2027-01-04 09:00, is {understood}" in report.readings()[-1]
     assert (one.due, exact.due) == (understood, None)  # the second is the first

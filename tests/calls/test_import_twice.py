@@ -14,6 +14,7 @@ import pytest
 
 from outbound import BadFile, db, import_calls
 from outbound.calls import enqueue, person, retention
+from outbound.calls import import_calls as importing
 from outbound.calls.import_report import CallsReport
 from outbound.calls.wrong_file import WrongFile
 from outbound.rules import business, campaign
@@ -215,7 +216,7 @@ def test_an_import_waits_for_its_twin_that_is_not_committed_and_adds_nothing(
 def test_an_import_killed_half_way_is_repeated_also_with_other_keys(
     world: World, acme: int, imported: Import, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(enqueue, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 1)
     text = f"to,key\n{ONE},a\n{TWO},b\n{THREE},c\n"
 
     def kill(_: int) -> None:
@@ -293,7 +294,7 @@ def test_the_report_says_who_waits_is_in_the_air_done_or_canceled_and_whose_time
 def test_a_dry_run_says_the_same_and_writes_nothing(
     world: World, acme: int, imported: Import, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(enqueue, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 2)
     text = (
         f"to,key\n{ONE},a\n+1 500 555 0101,\n{TWO},a\n{THREE},c\n{THREE},c\n50055,\n{OWN},\n"
         "+541123456789,\n+5491123456789,\n+15005550104,\n+15005550104,\n"

@@ -12,7 +12,7 @@ import pytest
 
 from outbound import db
 from outbound.call import Report
-from outbound.calls import dispatch, enqueue, events, lead, person, recover
+from outbound.calls import dispatch, enqueue, events, import_calls, lead, person, recover
 from outbound.database import postgres_tools
 from outbound.formats import numbering_plan
 from outbound.rules import audit, control, suppression
@@ -247,7 +247,7 @@ def test_a_call_to_somebody_forgotten_is_refused_with_the_reason(forgotten: Worl
 def test_the_next_import_brings_nobody_back(forgotten: World, tmp_path: Path) -> None:
     file = tmp_path / "calls.csv"
     file.write_text("to,note\n050-123-4567,a friend\n050-7654321,new\n")
-    calls = enqueue.import_calls(file, business_id=1)
+    calls = import_calls.import_calls(file, business_id=1)
     file.write_text("phone,given,listed\n0501234567,2026-01-01,yes\n0507654321,2026-01-01,yes\n")
     listed = suppression.import_suppressions(file, who="dana", business_id=1)
     consents = suppression.import_consents(file, who="dana", business_id=1)

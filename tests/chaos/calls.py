@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from outbound import db, logs
-from outbound.calls import enqueue
+from outbound.calls import import_calls
 from outbound.rules import business
 from outbound.simulator import scenarios
 
@@ -98,7 +98,7 @@ class Seeder:
             writer.writerows((call.business, call.to, call.key) for call in calls)
         while not self._stopping.is_set():
             try:
-                self.rejected += enqueue.import_calls(self._file).rejected
+                self.rejected += import_calls.import_calls(self._file).rejected
                 return
             except db.Unavailable as error:
                 log.info("chaos.import_repeated", error=type(error).__name__)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from outbound import db
-from outbound.calls import dispatch, enqueue, lead
+from outbound.calls import dispatch, enqueue, import_calls, lead
 from outbound.calls.call_request import BadCall
 from outbound.database import migrations
 from outbound.rules import business, campaign, control, suppression
@@ -69,9 +69,9 @@ def test_a_file_that_names_a_telephone_in_both_forms_calls_it_once_however_often
 ) -> None:
     acme = world.business()
 
-    first = _import(enqueue.import_calls, tmp_path, f"to\n{one}\n{other}\n", business_id=acme)
+    first = _import(import_calls.import_calls, tmp_path, f"to\n{one}\n{other}\n", business_id=acme)
     world.do("update call_log set status = 'canceled'")
-    again = _import(enqueue.import_calls, tmp_path, f"to\n{one}\n{other}\n", business_id=acme)
+    again = _import(import_calls.import_calls, tmp_path, f"to\n{one}\n{other}\n", business_id=acme)
 
     assert (first.created, first.duplicates, again.created, again.already_there) == (1, 1, 0, 2)
 
@@ -203,7 +203,7 @@ def test_a_business_does_not_call_itself(world: World, tmp_path: Path) -> None:
             enqueue.enqueue(business_id=acme, to_number=own)
     with pytest.raises(BadCall, match="a number of the business itself"):
         enqueue.enqueue(business_id=other, to_number="+15005550199", from_number="+15005550199")
-    report = _import(enqueue.import_calls, tmp_path, "to\n+541123456789\n+15005550101\n", business_id=acme)
+    report = _import(import_calls.import_calls, tmp_path, "to\n+541123456789\n+15005550101\n", business_id=acme)
 
     assert [line for line, _ in report.rejected_lines] == [2]
     assert enqueue.enqueue(business_id=other, to_number="+5491123456789").created
@@ -270,7 +270,7 @@ def test_no_command_takes_what_is_no_number(world: World, tmp_path: Path, text: 
         with pytest.raises(refuse):
             move()
     for step, header, tail, given in (
-        (enqueue.import_calls, "to", "", {"business_id": acme}),
+        (import_calls.import_calls, "to", "", {"business_id": acme}),
         (suppression.import_suppressions, "phone", "", ours),
         (suppression.import_consents, "phone,given", ",2026-01-01", ours),
         (

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from outbound.calls import enqueue
+from outbound.calls import import_calls
 from outbound.formats.file_report import ImportReport
 from outbound.rules import suppression
 from tests.conftest import World
@@ -61,7 +61,7 @@ def run(seed: int, count: int) -> Result:
     with place() as world, tempfile.TemporaryDirectory() as folder:
         business_id = world.business()
         imports: tuple[Callable[[Path], ImportReport], ...] = (
-            lambda file: enqueue.import_calls(file, business_id=business_id),
+            lambda file: import_calls.import_calls(file, business_id=business_id),
             lambda file: suppression.import_suppressions(file, who="fuzz"),
             lambda file: suppression.import_consents(file, who="fuzz", business_id=business_id, given_at="2026-01-01"),
             lambda file: suppression.import_registry(file, who="fuzz", checked_at="2026-01-01T00:00Z", region="IL"),
@@ -80,7 +80,7 @@ def _import(world: World, file: Path, step: Callable[[Path], ImportReport], resu
     created = 0
     try:
         created = step(file).created
-    except (enqueue.BadFile, suppression.BadFile, suppression.BadSuppression):
+    except (import_calls.BadFile, suppression.BadFile, suppression.BadSuppression):
         pass
     except Exception as error:  # noqa: BLE001 (whatever it is, it is what we look for)
         result.tracebacks += 1

@@ -344,7 +344,7 @@ GUARDS = (
     ),
     Guard(
         "a file that is wrong as a whole queues nothing",
-        "outbound/calls/enqueue.py",
+        "outbound/calls/import_calls.py",
         (("if place == 0 and not anyway:", "if place == -1 and not anyway:"),),
         "tests/calls/test_import_twice.py::test_a_file_that_is_wrong_as_a_whole_stops_before_anything_is_queued",
     ),

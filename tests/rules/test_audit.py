@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from outbound import db
-from outbound.calls import dispatch, enqueue
+from outbound.calls import dispatch, import_calls
 from outbound.database import migrations
 from outbound.rules import audit, business, control, suppression
 from outbound.rules.control import Scope
@@ -142,7 +142,7 @@ def test_an_import_of_calls_is_written_with_its_digest_and_counts(world: World, 
     file = tmp_path / "calls.csv"
     file.write_text("to\n+15005550101\n+15005550102\nnobody\n")
 
-    enqueue.import_calls(file, business_id=acme, who="dana")
+    import_calls.import_calls(file, business_id=acme, who="dana")
 
     (entry,) = world.rows("select who, scope, key, details from audit where action = 'import_calls'")
     assert (entry.who, entry.scope, entry.key) == ("dana", "business", str(acme))

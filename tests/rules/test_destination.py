@@ -11,7 +11,7 @@ import pytest
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 from typer.testing import CliRunner
 
-from outbound.calls import dial, dispatch, enqueue
+from outbound.calls import dial, dispatch, enqueue, import_calls
 from outbound.checks import database
 from outbound.cli.app import app
 from outbound.monitoring import why
@@ -457,7 +457,7 @@ def test_an_import_refuses_each_line_whose_destination_is_closed_and_takes_it_on
     file = tmp_path / "calls.csv"
     file.write_text("to\n+12125550123\n+442079460123\n+19005550123\n")
 
-    report = enqueue.import_calls(file, business_id=acme)
+    report = import_calls.import_calls(file, business_id=acme)
 
     assert (report.created, report.rejected) == (1, 2)
     lines = dict(report.rejected_lines)
@@ -467,7 +467,7 @@ def test_an_import_refuses_each_line_whose_destination_is_closed_and_takes_it_on
     )
     assert "premium-rate" in lines[4]
     destination.allow("GB", business_id=acme, who="Dana")
-    assert enqueue.import_calls(file, business_id=acme).created == 1
+    assert import_calls.import_calls(file, business_id=acme).created == 1
     with pytest.raises(enqueue.BadCall, match="destination_not_allowed"):
         enqueue.enqueue(business_id=acme, to_number="+33123456789")
 
