@@ -3,9 +3,9 @@
 import io
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,7 +33,6 @@ BUSINESSES_KEPT = 1000  # of a file: a column of nonsense must not fill the memo
 STANDARD_INPUT = Path("-")
 
 T = TypeVar("T")
-_Find = Callable[[int | None], db.Row | None]  # who calls, by the id of a business
 
 
 def import_calls(
@@ -81,54 +80,92 @@ def import_calls(
     """
     name = _batch_name(path, batch)
     try:
-        whose, campaign = call_request.ids(business_id, campaign_id)
+        callers = _Callers(*call_request.ids(business_id, campaign_id))
     except BadCall as refusal:
         raise BadFile(str(refusal)) from None
-
-    @lru_cache(BUSINESSES_KEPT)
-    def find(business_id: int | None) -> db.Row | None:
-        return db.run(sql.find_caller, business_id=business_id, campaign_id=campaign, carrier=settings().carrier)
-
-    def zone_of_business(business_id: int) -> str:
-        caller = find(business_id)
-        return caller.time_zone if caller else "UTC"
-
     report = CallsReport(kept=True, is_dry=dry_run)
     with csv_file.open_input() if path == STANDARD_INPUT else csv_file.open_file(path) as file:
         sha256 = csv_file.sha256(file)
-        writer = import_writer.Writer(
-            campaign, BatchName(name, batch is not None, sha256), zone_of_business, again=again, dry=dry_run
-        )
-        rows = _rows(file, report, whose, find, to_column)
+        batch_name = BatchName(name, batch is not None, sha256)
+        writer = import_writer.Writer(callers.campaign_id, batch_name, callers.zone_of, again=again, dry=dry_run)
+        rows = _rows(file, report, callers, to_column)
         _check_fields(report.fields, BOOK_FIELDS_MAX if rows.is_address_book else FIELDS_MAX)
-        if campaign or "business" not in rows.columns:
-            _check_owner(whose, campaign, find)
-        zones = CalleeZones()
-        dates = FileDates(lambda: _moments(csv_file.again(file), whose, find, to_column))
-
-        def read(row: dict[str, str]) -> NewCall:
-            return _read(row, report.fields, whose, campaign, find, dates, zones.of)
-
-        def note(*, is_whole: bool) -> None:
-            if not dry_run:
-                about = {"file": csv_file.name_of(path), "sha256": sha256, "batch": writer.report.batch or name}
-                _note(who, whose, campaign, about | _counts(report, writer.report) | {"is_whole": is_whole})
-
-        try:
-            with closing(_ahead(_chunks(file, rows, read, report, dates))) as chunks:
-                for place, chunk in enumerate(chunks):
-                    if place == 0 and not anyway:
-                        _refuse_wrong(chunk, writer, _owner(whose, campaign, find))
-                    writer.insert(chunk)
-                    progress(chunk.end)
-        except BaseException:
-            with suppress(db.Error):
-                note(is_whole=False)
-            raise
-        note(is_whole=True)
+        if callers.campaign_id or "business" not in rows.columns:
+            callers.refuse_unable()
+        dates = FileDates(lambda: _moments(csv_file.again(file), callers, to_column))
+        read = partial(_read, report.fields, callers, dates, CalleeZones().of)
+        details = {"file": csv_file.name_of(path), "sha256": sha256, "batch": name}
+        audited = nullcontext() if dry_run else _audited(who, callers, details, report, writer)
+        with audited, closing(_ahead(_chunks(file, rows, read, report, dates))) as chunks:
+            for place, chunk in enumerate(chunks):
+                if place == 0 and not anyway:
+                    _refuse_wrong(chunk, writer, callers.owner)
+                writer.insert(chunk)
+                progress(chunk.end)
     report.add(writer.report)
     report.dates, report.clocks = dates.said, dates.clocks
     return report
+
+
+class _Callers:
+    """The businesses that the rows of a file call for: the one of the file, or the one that a row names."""
+
+    def __init__(self, business_id: int | None, campaign_id: int | None) -> None:
+        self.business_id, self.campaign_id = business_id, campaign_id
+        self._find = lru_cache(BUSINESSES_KEPT)(self._look_up)
+
+    def _look_up(self, business_id: int | None) -> db.Row | None:
+        carrier = settings().carrier
+        return db.run(sql.find_caller, business_id=business_id, campaign_id=self.campaign_id, carrier=carrier)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the whole file is of one business or campaign."""
+        return self.business_id is not None or self.campaign_id is not None
+
+    @property
+    def owner(self) -> db.Row | None:
+        """The business of the whole file, unless each of its rows names one."""
+        return self._find(self.business_id) if self.is_given else None
+
+    @property
+    def scope(self) -> tuple[str, str]:
+        """Scope and key of what the file is for, as the audit has them."""
+        if self.campaign_id is not None:
+            return "campaign", str(self.campaign_id)
+        return ("account", "") if self.business_id is None else ("business", str(self.business_id))
+
+    def zone_of(self, business_id: int) -> str:
+        """The time zone of a business."""
+        caller = self._find(business_id)
+        return caller.time_zone if caller else "UTC"
+
+    def refuse_unable(self) -> None:
+        """Raise BadFile where the file is nobody's, or its business cannot call."""
+        if not self.is_given:
+            raise BadFile("say whose calls these are: give --business or --campaign, or a column named business")
+        try:
+            call_request.able(self.owner, self.campaign_id)
+        except BadCall as refusal:
+            raise BadFile(str(refusal)) from None
+
+    def of(self, row: dict[str, str]) -> db.Row:
+        """The business that a row calls for; raise BadCall where it names none, or one that cannot call."""
+        if not row.get("business") and not self.is_given:
+            raise BadCall("`business` is empty: give the id of one, see `outbound business list`")
+        return call_request.able(self._named(row), self.campaign_id)
+
+    def holds_number(self, cell: str, row: dict[str, str]) -> bool:
+        """Whether a cell is a number as the row's business would write it."""
+        try:
+            caller = self._named(row)
+        except BadCall:
+            return False
+        return caller is not None and call_request.is_number(cell, caller)
+
+    def _named(self, row: dict[str, str]) -> db.Row | None:
+        named = row.get("business")
+        return self._find(call_request.row_id(named, "business") if named else self.business_id)
 
 
 def _batch_name(path: Path, given: str | None) -> str:
@@ -144,28 +181,15 @@ def _batch_name(path: Path, given: str | None) -> str:
     return name
 
 
-def _rows(
-    file: io.BufferedReader, report: ImportReport, business_id: int | None, find: _Find, to_column: str | None
-) -> csv_file.Rows:
-    def holds(number: str, row: dict[str, str]) -> bool:
-        caller = _caller(row, business_id, find)
-        return caller is not None and call_request.is_number(number, caller)
-
-    return csv_file.Rows(file, report, to_column=to_column, holds=holds)
+def _rows(file: io.BufferedReader, report: ImportReport, callers: _Callers, to_column: str | None) -> csv_file.Rows:
+    return csv_file.Rows(file, report, to_column=to_column, holds=callers.holds_number)
 
 
-def _moments(
-    file: io.BufferedReader, business_id: int | None, find: _Find, to_column: str | None
-) -> Iterator[tuple[int, str]]:
+def _moments(file: io.BufferedReader, callers: _Callers, to_column: str | None) -> Iterator[tuple[int, str]]:
     """The line and the moment of each row of the file."""
-    for line, row in _rows(file, ImportReport(), business_id, find, to_column):
+    for line, row in _rows(file, ImportReport(), callers, to_column):
         if at := row.get("at"):
             yield line, at
-
-
-def _owner(business_id: int | None, campaign_id: int | None, find: _Find) -> db.Row | None:
-    """Whose the file is, unless each of its rows says that."""
-    return None if business_id is None and campaign_id is None else find(business_id)
 
 
 def _refuse_wrong(chunk: Chunk, writer: import_writer.Writer, caller: db.Row | None) -> None:
@@ -175,20 +199,33 @@ def _refuse_wrong(chunk: Chunk, writer: import_writer.Writer, caller: db.Row | N
     wrong_file.refuse(refused, lines, is_all=chunk.is_last, caller=caller)
 
 
+@contextmanager
+def _audited(
+    who: str | None, callers: _Callers, details: Mapping[str, object], read: ImportReport, writer: import_writer.Writer
+) -> Iterator[None]:
+    """Write an entry of the audit at the end of an import, also of one that was interrupted."""
+
+    def note(*, is_whole: bool) -> None:
+        scope, key = callers.scope
+        batch = {"batch": writer.report.batch or details["batch"]}
+        counts = _counts(read, writer.report)
+        noted = db.json({**details, **batch, **counts, "is_whole": is_whole})
+        db.run(sql.note_import, who=who or os_user.name(), scope=scope, key=key, details=noted)
+
+    try:
+        yield
+    except BaseException:
+        with suppress(db.Error):
+            note(is_whole=False)
+        raise
+    note(is_whole=True)
+
+
 def _counts(read: ImportReport, written: ImportReport) -> dict[str, int]:
     total = ImportReport()
     total.add(read)
     total.add(written)
     return total.counts()
-
-
-def _note(who: str | None, business_id: int | None, campaign_id: int | None, details: Mapping[str, object]) -> None:
-    scope, key = "account", ""
-    if business_id is not None:
-        scope, key = "business", str(business_id)
-    if campaign_id is not None:
-        scope, key = "campaign", str(campaign_id)
-    db.run(sql.note_import, who=who or os_user.name(), scope=scope, key=key, details=db.json(dict(details)))
 
 
 def _check_fields(fields: list[str], fields_max: int) -> None:
@@ -201,28 +238,15 @@ def _check_fields(fields: list[str], fields_max: int) -> None:
             raise BadFile(f"two columns are named `{name}`: rename one of them")
 
 
-def _check_owner(business_id: int | None, campaign_id: int | None, find: _Find) -> None:
-    if business_id is None and campaign_id is None:
-        raise BadFile("say whose calls these are: give --business or --campaign, or a column named business")
-    try:
-        call_request.able(find(business_id), campaign_id)
-    except BadCall as refusal:
-        raise BadFile(str(refusal)) from None
-
-
 def _read(
-    row: dict[str, str],
     fields: list[str],
-    business_id: int | None,
-    campaign_id: int | None,
-    find: _Find,
+    callers: _Callers,
     dates: FileDates,
     zone_of: Callable[[str], str | None],
+    row: dict[str, str],
 ) -> NewCall:
     """The call that a row of the file means, or raise BadCall."""
-    if not row.get("business") and business_id is None and campaign_id is None:
-        raise BadCall("`business` is empty: give the id of one, see `outbound business list`")
-    caller = call_request.able(find(_whose(row, business_id)), campaign_id)
+    caller = callers.of(row)
     contact = {name: row[name] for name in fields if name in row}
     given = (row.get("to", ""), row.get("from"), row.get("at"), row.get("key"), contact, row.get("time_zone"))
     region = caller.default_region
@@ -234,18 +258,6 @@ def _read(
         call = call_request.read(caller, *given, zone_of, dates.decide(region))
         dates.say(caller, row["at"], call)
         return call
-
-
-def _whose(row: dict[str, str], business_id: int | None) -> int | None:
-    return call_request.row_id(row["business"], "business") if row.get("business") else business_id
-
-
-def _caller(row: dict[str, str], business_id: int | None, find: _Find) -> db.Row | None:
-    """Find the business that a row names; None where it names none that exists."""
-    try:
-        return find(_whose(row, business_id))
-    except BadCall:
-        return None
 
 
 def _chunks(
