@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from outbound import db, logs, names, os_user
+from outbound import db, logs, names
 from outbound.call import IN_THE_AIR
 from outbound.calls import call_request, enqueue
 from outbound.errors import UserError
 from outbound.formats import moments
-from outbound.rules import control
+from outbound.rules import audit
 
 sql = db.statements("calls/call_again")
 log = logs.get("call_again")
@@ -68,7 +68,7 @@ def retry(call_id: int, *, at: datetime | str | None = None, reason: str | None 
         BadCall: it may not be put in the queue.
         NoSuchName: there is no such call.
     """
-    reason, who = control.line(reason, "the reason"), control.line(by, "the name after --by") or os_user.name()
+    reason, who = audit.one_line(reason, "the reason"), audit.actor(by)
     due = understood = None
     if at is not None:
         due, zone, _, note = _moment(call_id, at)
@@ -128,7 +128,7 @@ def reschedule(call_id: int, at: datetime | str, *, reason: str | None = None, b
         BadRetry: it does not wait, its campaign ends before, or the moment is none.
         NoSuchName: there is no such call.
     """
-    reason, who = control.line(reason, "the reason"), control.line(by, "the name after --by") or os_user.name()
+    reason, who = audit.one_line(reason, "the reason"), audit.actor(by)
     due, zone, zone_is, note = _moment(call_id, at)
     row = db.run(sql.reschedule_call, call_id=call_id, due_at=due, who=who, reason=reason)
     if row is None:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from outbound import db, logs, names, os_user
+from outbound import db, logs, names
 from outbound.call import FINAL, IN_THE_AIR, STATUSES, WAITING
 from outbound.errors import UserError
 from outbound.formats import moments, plain_text
-from outbound.rules import control
+from outbound.rules import audit
+from outbound.rules.scope import Scope
 
 sql = db.statements("calls/call_search")
 log = logs.get("call_search")
@@ -253,16 +254,16 @@ def to_cancel(wanted: Wanted) -> Wanted:
     return wanted._replace(statuses=chosen)
 
 
-def scope_of(wanted: Wanted) -> control.Scope | None:
+def scope_of(wanted: Wanted) -> Scope | None:
     """Everything, or the business or campaign, whose calls are all wanted: it is held while they end; else None."""
     others = wanted._replace(business_id=None, campaign_id=None, statuses=None)
     if not others.is_everything or wanted.statuses != list(CANCELABLE):
         return None
     if wanted.campaign_id is not None:
-        return control.Scope("campaign", str(wanted.campaign_id))
+        return Scope("campaign", str(wanted.campaign_id))
     if wanted.business_id is not None:
-        return control.Scope("business", str(wanted.business_id))
-    return control.Scope("account", "")
+        return Scope("business", str(wanted.business_id))
+    return Scope("account", "")
 
 
 def count_to_cancel(wanted: Wanted) -> Canceled:
@@ -298,7 +299,7 @@ def cancel(
         BadControl: the reason is no line of text.
     """
     chosen = to_cancel(wanted)
-    reason, who = control.line(reason, "the reason"), control.line(by, "the name after --by") or os_user.name()
+    reason, who = audit.one_line(reason, "the reason"), audit.actor(by)
     scope, key = "account", ""
     if chosen.business_id is not None:
         scope, key = "business", str(chosen.business_id)

@@ -37,9 +37,10 @@ Reason = Annotated[str | None, typer.Option(help="Why; `outbound why` repeats it
 def pause(what: What, key: Key = None, reason: Reason = None, by: By = None, as_json: AsJson = False) -> None:
     """Begin no new call here; those in the air go on."""
     from outbound.rules import control
+    from outbound.rules.scope import scope_of
 
     with ready():
-        scope = control.scope_of(what, key)
+        scope = scope_of(what, key)
         claims = control.pause(scope, reason=reason, by=by)
     line = f"{scope} is paused, {claims} claims were taken back; `outbound resume {scope}` resumes it"
     tell_done(scope._asdict() | {"paused": True, "claims_taken_back": claims}, line, as_json=as_json)
@@ -48,9 +49,10 @@ def pause(what: What, key: Key = None, reason: Reason = None, by: By = None, as_
 def resume(what: What, key: Key = None, by: By = None, as_json: AsJson = False) -> None:
     """Resume dialing, whether an operator or the breaker paused it."""
     from outbound.rules import control
+    from outbound.rules.scope import scope_of
 
     with ready():
-        scope = control.scope_of(what, key)
+        scope = scope_of(what, key)
         was_paused = control.resume(scope, by=by)
     line = f"{scope} goes on" if was_paused else f"nothing changed: {scope} was not paused"
     tell_done(scope._asdict() | {"paused": False, "was_paused": was_paused}, line, as_json=as_json)
@@ -66,9 +68,10 @@ def drain(
 ) -> None:
     """Pause, and wait until no call is in the air.  Exit status 1 where that was not waited for; it stays paused."""
     from outbound.rules import control
+    from outbound.rules.scope import scope_of
 
     with ready(), err.status("") as status:
-        scope = control.scope_of(what, key)
+        scope = scope_of(what, key)
         live = control.drain(
             scope,
             timeout_s=timeout,
@@ -136,13 +139,14 @@ def _cancel(
 ) -> None:
     from outbound.calls import call_search
     from outbound.rules import control
+    from outbound.rules.scope import scope_of
 
     with ready(broker=True), err.status("") as status:
 
         def count(done: int) -> None:
             status.update(f"{done} calls canceled")
 
-        scope = control.scope_of(what, key) if what is not None else None
+        scope = scope_of(what, key) if what is not None else None
         wanted = call_search.to_cancel(call_search.read(asked, tell=say)) if scope is None else None
         if wanted is not None:
             scope = call_search.scope_of(wanted)
@@ -161,10 +165,11 @@ def _cancel(
 def _say_what_would_be_canceled(what: str | None, key: str | None, asked: "Asked", *, as_json: bool) -> None:
     from outbound.calls import call_search
     from outbound.rules import control
+    from outbound.rules.scope import scope_of
 
     with ready():
         if what is not None:
-            scope = control.scope_of(what, key)
+            scope = scope_of(what, key)
             counts, first = call_search.Canceled(*control.count_to_cancel(scope)), None
         else:
             wanted = call_search.read(asked, tell=say)
@@ -184,9 +189,10 @@ def _say_what_would_be_canceled(what: str | None, key: str | None, asked: "Asked
 def stop(what: What, key: Key = None, reason: Reason = None, by: By = None, as_json: AsJson = False) -> None:
     """Pause, and hang up all calls that are in the air, also those in progress."""
     from outbound.rules import control
+    from outbound.rules.scope import scope_of
 
     with ready(broker=True):
-        scope = control.scope_of(what, key)
+        scope = scope_of(what, key)
         hang_ups = control.stop(scope, reason=reason, by=by)
         _hang_up(hang_ups)
     line = f"{scope} is paused, {hang_ups} calls are hung up; `outbound resume {scope}` resumes it"
@@ -215,10 +221,11 @@ def limit(
     as_json: AsJson = False,
 ) -> None:
     """Say how fast, how many at once, how much in all, and how large a share; what is not given stays."""
-    from outbound.rules import control
+    from outbound.rules import limits as step
+    from outbound.rules.scope import scope_of
 
     with ready():
-        scope = control.scope_of(what, key)
+        scope = scope_of(what, key)
         given = {
             "calls_per_second": calls_per_second,
             "live_max": live_max,
@@ -228,7 +235,7 @@ def limit(
             "minutes_per_hour": minutes_per_hour,
             "minutes_per_day": minutes_per_day,
         }
-        control.limit(scope, **given, by=by)
+        step.set_limits(scope, **given, by=by)
     limits = {name: value for name, value in given.items() if value is not None}
     shown = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in limits.items())
     tell_done(scope._asdict() | {"limits": limits}, f"{scope} has {shown}; see `outbound control`", as_json=as_json)
@@ -237,6 +244,8 @@ def limit(
 def control(as_json: AsJson = False) -> None:
     """Show what is paused, limited and held, and how much of each limit is used."""
     from outbound.rules import control as step
+    from outbound.rules.limits import CAPS
+    from outbound.rules.scope import Scope
 
     with ready():
         rows = step.rows()
@@ -254,9 +263,9 @@ def control(as_json: AsJson = False) -> None:
         capped = f"{row.spend_code} reached until {until}" if row.spend_code else None
         why = "; ".join(filter(None, [row.state_reason, held, capped and capped.replace("_", " ")]))
         caps = ", ".join(
-            f"{most} {name.replace('_', ' ')}" for name in step.CAPS if (most := getattr(row, name)) is not None
+            f"{most} {name.replace('_', ' ')}" for name in CAPS if (most := getattr(row, name)) is not None
         )
-        scope = cell(step.Scope(row.scope, row.key), *([row.name] if row.name else []))
+        scope = cell(Scope(row.scope, row.key), *([row.name] if row.name else []))
         table.add_row(scope, row.state, pace, live, caps, f"{row.weight:g}", why)
     out.print(table)
 

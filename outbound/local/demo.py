@@ -25,7 +25,8 @@ from outbound.local.demo_place import (
 )
 from outbound.local.supervisor import Processes, process_commands
 from outbound.rules import business, campaign, control
-from outbound.rules.control import Scope
+from outbound.rules.limits import set_limits
+from outbound.rules.scope import Scope
 from outbound.shipped import shipped
 
 sql = db.statements("local/demo")
@@ -156,7 +157,7 @@ def _seed(err: Console) -> tuple[dict[str, int], _Held]:
     )
     live_max = {acme: 4, hadar: 3}
     for business_id, most in live_max.items():
-        control.limit(Scope("business", str(business_id)), live_max=str(most))
+        set_limits(Scope("business", str(business_id)), live_max=str(most))
     recall = "Winter recall"
     held = _Held(campaign.add(acme, {"name": recall}, who=os_user.name()), recall)
     control.pause(held.scope, reason="until the others are through")

@@ -8,7 +8,7 @@ from typing import Any
 from outbound import db
 from outbound.config import SCHEDULER_SILENT_S, WORKER_SILENT_S, settings
 from outbound.monitoring import situation
-from outbound.rules.control import ID_MAX, BadControl
+from outbound.rules.scope import ID_MAX, BadControl
 
 sql = db.statements("monitoring/why")
 

@@ -78,3 +78,7 @@ with entry as (
                                                                         where place = last.place), '')
 )
 select place, entry, fault from judged where fault is not null order by place, entry limit 1;
+
+-- name: write_audit(who, action, scope, key, details)!
+-- Record who changed what, in the transaction that changes it.
+insert into audit (who, action, scope, key, details) values (:who, :action, :scope, :key, :details);

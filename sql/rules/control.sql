@@ -1,28 +1,11 @@
--- control.sql: pause, resume, drain, cancel, stop and limits.  Read by outbound/rules/control.py alone.
+-- control.sql: pause, resume, drain, cancel and stop.  Read by outbound/rules/control.py alone.
 -- A scope is everything (`account`), a business, a campaign, a from-number or a call, and its key.  Only outbound calls
 -- are under control.
-
--- name: is_known(scope, key, id)$
--- Returns  is there anything to control
-select case :scope
-           when 'account' then true
-           when 'business' then exists (select from business where id = :id)
-           when 'campaign' then exists (select from campaign where id = :id)
-           when 'number' then exists (select from business_number where phone = :key)
-                              or exists (select from campaign_number where phone = :key)
-                              or exists (select from lane where from_number = :key)
-                              or exists (select from dial_control where scope = 'number' and key = :key)
-           when 'call' then exists (select from call_log where id = :id and direction = 'outbound')
-       end;
 
 -- name: wait_for_turn()!
 -- Keep every dispatcher from claiming until this transaction ends.  A claim that began earlier is committed by then, so
 -- that what follows sees all of its calls.
 select pg_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regclass::int);
-
--- name: write_audit(who, action, scope, key, details)!
--- Record who changed what, in the transaction that changes it.
-insert into audit (who, action, scope, key, details) values (:who, :action, :scope, :key, :details);
 
 -- name: pause_scope(scope, key, reason)$
 -- Nothing new is begun in this scope.  In the dispatchers' turn.
@@ -225,45 +208,6 @@ select count(*) filter (where status in ('queued', 'claimed')) as waiting,
            and in_scope(call_log, :scope, :key)
         union all
         select status from call_log where :scope = 'call' and id = :id) as call;
-
--- name: set_limits(scope, key, sets_rate, calls_per_second, sets_live_max, live_max, weight)!
--- Update a scope's limits; NULL is no limit.
-insert into dial_control as control (scope, key, calls_per_second, live_max, weight)
-values (:scope, :key, :calls_per_second, :live_max, coalesce(:weight, 1))
-on conflict (scope, key) do update
-   set calls_per_second = case when :sets_rate then excluded.calls_per_second else control.calls_per_second end,
-       live_max = case when :sets_live_max then excluded.live_max else control.live_max end,
-       weight = coalesce(:weight, control.weight);
-
--- name: set_spend_cap(scope, key, given)!
--- Update a scope's caps, where NULL is none; set_limits has made its row of control.
-insert into spend_cap as cap (scope, key, calls_per_hour, calls_per_day, minutes_per_hour, minutes_per_day)
-select :scope, :key, given.calls_per_hour, given.calls_per_day, given.minutes_per_hour, given.minutes_per_day
-  from jsonb_populate_record(null::spend_cap, :given) as given
-on conflict (scope, key) do update
-   set (calls_per_hour, calls_per_day, minutes_per_hour, minutes_per_day)
-       = (select given.calls_per_hour, given.calls_per_day, given.minutes_per_hour, given.minutes_per_day
-            from jsonb_populate_record(cap, :given) as given);
-
--- name: caps_below_one_call(scope, key)
--- The caps of minutes, other than 0, that would let no call of this scope begin: each may last longer than the cap.
--- Returns  its name, its minutes, and the minutes that the longest call of this scope may last
-with longest as (
-    select ceil(greatest(
-               call_limit_s(case when :scope = 'campaign' then max(campaign.time_limit_s) end),
-               case when :scope <> 'campaign' then max(campaign.time_limit_s) end
-           ) / 60.0)::integer as minutes
-      from campaign
-     where (:scope = 'account' or :scope = 'business' and business_id::text = :key
-            or :scope = 'campaign' and id::text = :key)
-       and (:scope = 'campaign' or coalesce(ends_at > now(), true))
-)
-select given.name, given.minutes, longest.minutes as needed
-  from spend_cap
- cross join longest
- cross join lateral (values ('minutes_per_hour', minutes_per_hour), ('minutes_per_day', minutes_per_day))
-         as given (name, minutes)
- where spend_cap.scope = :scope and spend_cap.key = :key and given.minutes > 0 and given.minutes < longest.minutes;
 
 -- name: list_control(account_rate)
 -- Returns  each scope that is limited, capped, paused, held or weighed, or has calls in the air

@@ -16,7 +16,8 @@ from outbound import db
 from outbound.call import Report
 from outbound.calls import dial, dispatch, events
 from outbound.rules import control
-from outbound.rules.control import Scope
+from outbound.rules.limits import set_limits
+from outbound.rules.scope import Scope
 from outbound.simulator.server import RunningSimulator
 from tests.conftest import World, begin, forget_settings
 
@@ -182,7 +183,7 @@ def test_five_refusals_in_a_row_for_the_same_fault_pause_the_campaign_and_name_t
     world: World, carrier: RunningSimulator, nudges: list[Any], campaign_id: int
 ) -> None:
     calls = queue(world, campaign_id, 12, "16")  # 21215: no permission for that country
-    control.limit(Scope("campaign", str(campaign_id)), live_max="3")
+    set_limits(Scope("campaign", str(campaign_id)), live_max="3")
 
     dialed = [turn(world, nudges) for _ in range(6)]
 
@@ -325,13 +326,13 @@ def test_a_carrier_that_answers_nothing_but_errors_costs_one_call_per_hold(
     assert account(world).hold is None
     queue(world, campaign_id, 50, digits)
     holds = []
-    control.limit(Scope("account", ""), live_max="5")  # one more: the fifth error in a row
+    set_limits(Scope("account", ""), live_max="5")  # one more: the fifth error in a row
 
     for _ in range(9):
         before = len(carrier.log())
         turn(world, nudges)
         assert len(carrier.log()) == before + 1
-        control.limit(Scope("account", ""), live_max="none")
+        set_limits(Scope("account", ""), live_max="none")
         assert turn(world, nudges) == 0  # while it lasts
         holds.append(account(world).hold.total_seconds())
         let_the_hold_end(world)
@@ -364,7 +365,7 @@ def test_after_a_hold_one_call_is_tried_and_the_first_that_is_taken_lets_the_oth
 
 @pytest.mark.parametrize("one_in", [200, 50])
 def test_a_trickle_of_errors_neither_slows_nor_holds(world: World, one_in: int) -> None:
-    control.limit(Scope("account", ""), calls_per_second="16")
+    set_limits(Scope("account", ""), calls_per_second="16")
     luck = random.Random(1)
     sequence = "".join("x" if luck.random() < 1 / one_in else "." for _ in range(3000))
 
@@ -377,7 +378,7 @@ def test_a_trickle_of_errors_neither_slows_nor_holds(world: World, one_in: int) 
 
 @pytest.mark.parametrize("calls_per_second", ["16", "none"])
 def test_where_a_third_are_errors_dialing_goes_on_at_a_part_of_its_rate(world: World, calls_per_second: str) -> None:
-    control.limit(Scope("account", ""), calls_per_second=calls_per_second)
+    set_limits(Scope("account", ""), calls_per_second=calls_per_second)
 
     accounts = Carrier(world).answers("..x.x....x" * 100, per_second=8)
 
@@ -388,7 +389,7 @@ def test_where_a_third_are_errors_dialing_goes_on_at_a_part_of_its_rate(world: W
 
 
 def test_a_carrier_that_grants_a_part_gets_about_that_part(world: World) -> None:
-    control.limit(Scope("account", ""), calls_per_second="10")
+    set_limits(Scope("account", ""), calls_per_second="10")
     carrier, asked, taken = Carrier(world), 0.0, 0
 
     for second in range(90):
@@ -516,7 +517,7 @@ def test_a_refusal_shows_that_the_carrier_is_well(world: World, campaign_id: int
 
 
 def test_the_pace_comes_back_within_a_minute(world: World) -> None:
-    control.limit(Scope("account", ""), calls_per_second="10")
+    set_limits(Scope("account", ""), calls_per_second="10")
     fails(of_account=True)
     rates = []
     for age_s in (0, 30, 30):

@@ -17,6 +17,7 @@ from outbound.calls import call_search, campaign_results, lead_list
 from outbound.calls.call_search import Asked, BadSearch
 from outbound.cli import app
 from outbound.rules import control, suppression
+from outbound.rules.scope import Scope, scope_of
 from tests.cli.test_logs import heard
 from tests.conftest import CLAIM, Environment, World, begin
 from tests.database.test_flat import HISTORY
@@ -371,19 +372,19 @@ def test_a_cancel_that_means_nothing_is_refused_and_one_of_a_whole_scope_holds_i
             call_search.cancel(call_search.read(asked))
     assert day.world.call(day.waiting).status == "queued"
 
-    def scope_of(**asked: Any) -> control.Scope | None:
+    def scope_of(**asked: Any) -> Scope | None:
         return call_search.scope_of(call_search.to_cancel(call_search.read(Asked(**asked))))
 
-    assert scope_of(campaign="Spring") == control.Scope("campaign", str(day.spring))
-    assert scope_of(business="Beta", statuses=["live"]) == control.Scope("business", str(day.beta))
-    assert scope_of(statuses=["live"]) == control.Scope("account", "")
+    assert scope_of(campaign="Spring") == Scope("campaign", str(day.spring))
+    assert scope_of(business="Beta", statuses=["live"]) == Scope("business", str(day.beta))
+    assert scope_of(statuses=["live"]) == Scope("account", "")
     assert scope_of(campaign="Spring", statuses=["queued"]) is None
     assert scope_of(batch="list.csv") is None
 
 
 def test_stop_cancel_and_suppress_leave_who_and_why_in_the_row(day: Day) -> None:
-    control.stop(control.scope_of("business", "acme"), reason="complaint", by="Dana")
-    control.cancel(control.scope_of("business", "acme"), reason="later", by="Uri")
+    control.stop(scope_of("business", "acme"), reason="complaint", by="Dana")
+    control.cancel(scope_of("business", "acme"), reason="later", by="Uri")
     suppression.suppress("+15005550107", who="Noa", reason="asked us")
 
     ringing, waiting, paused = (day.world.call(call) for call in (day.ringing, day.waiting, day.paused))
@@ -391,9 +392,9 @@ def test_stop_cancel_and_suppress_leave_who_and_why_in_the_row(day: Day) -> None
     assert (waiting.stopped_by, waiting.stop_reason) == ("Uri", "later")
     assert (paused.status, paused.stopped_by) == ("canceled", "Uri")
     again = day.queued("+15005550112", minutes=1)
-    control.stop(control.scope_of("call", str(again)), reason="not now", by="Dana")
+    control.stop(scope_of("call", str(again)), reason="not now", by="Dana")
     assert (day.world.call(again).stopped_by, day.world.call(again).stop_reason) == ("Dana", "not now")
-    control.resume(control.scope_of("call", str(again)))
+    control.resume(scope_of("call", str(again)))
     assert day.world.call(again).stopped_by is None
     suppression.suppress("+15005550112", who="Noa", reason="asked us")
     assert (day.world.call(again).stopped_by, day.world.call(again).stop_reason) == ("Noa", "asked us")

@@ -16,7 +16,7 @@ from outbound.calls import dispatch, enqueue, events, import_calls, lead, person
 from outbound.database import postgres_tools
 from outbound.formats import numbering_plan
 from outbound.rules import audit, control, suppression
-from outbound.rules.control import Scope
+from outbound.rules.scope import Scope
 from tests import forked
 from tests.conftest import World, begin, until
 

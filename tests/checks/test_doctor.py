@@ -19,7 +19,7 @@ import redis
 from outbound.checks import database, doctor
 from outbound.local.supervisor import Processes
 from outbound.rules import control
-from outbound.rules.control import Scope
+from outbound.rules.scope import Scope
 from outbound.simulator.server import RunningSimulator
 from tests import forked
 from tests.conftest import Environment, Servers, World, open_database, until

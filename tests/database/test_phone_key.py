@@ -10,8 +10,9 @@ from outbound import db
 from outbound.calls import dispatch, enqueue, import_calls, lead
 from outbound.calls.call_request import BadCall
 from outbound.database import migrations
-from outbound.rules import business, campaign, control, suppression
+from outbound.rules import business, campaign, suppression
 from outbound.rules.business import BadBusiness
+from outbound.rules.scope import BadControl, scope_of
 from outbound.rules.suppression import BadSuppression
 from tests.conftest import World
 
@@ -265,7 +266,7 @@ def test_no_command_takes_what_is_no_number(world: World, tmp_path: Path, text: 
         (BadSuppression, lambda: suppression.revoke_consent(text, **ours)),
         (BadBusiness, lambda: business.change(acme, default_region="IL", phones=[text])),
         (campaign.BadCampaign, lambda: campaign.add(acme, {"name": "spring"}, phones=[text], who="ann")),
-        (control.BadControl, lambda: control.scope_of("number", text)),
+        (BadControl, lambda: scope_of("number", text)),
     ):
         with pytest.raises(refuse):
             move()

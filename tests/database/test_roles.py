@@ -16,6 +16,7 @@ from outbound.database import migrations, postgres_tools, roles
 from outbound.local.supervisor import Processes, process_commands
 from outbound.monitoring import metrics
 from outbound.rules import audit, business, calling_window, campaign, control, retry_policy, suppression
+from outbound.rules.scope import scope_of
 from outbound.simulator.server import RunningSimulator
 from tests import forked
 from tests.calls import test_life
@@ -120,11 +121,11 @@ def test_the_application_does_all_that_an_operator_asks_for(
         calling_window.assign("business", acme, None, who="Dana")
         suppression.suppress("+15005550199", who="Dana", business_id=acme)
         suppression.give_consent("+15005550101", who="Dana", business_id=acme)
-        scope = control.scope_of("business", str(acme))
+        scope = scope_of("business", str(acme))
         control.pause(scope, reason="lunch", by="Dana")
         control.resume(scope, by="Dana")
         call = enqueue.enqueue(campaign_id=recall, to_number="+15005550101")
-        control.cancel(control.scope_of("call", str(call.call_id)), by="Dana")
+        control.cancel(scope_of("call", str(call.call_id)), by="Dana")
         life_of_a_call(world)
         lead._create("CA1")
         cleanup.cleanup_stuck_dialing_jobs()

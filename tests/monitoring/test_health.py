@@ -14,7 +14,7 @@ from outbound import broker
 from outbound.monitoring import health
 from outbound.processes import systemd_units
 from outbound.rules import control
-from outbound.rules.control import Scope
+from outbound.rules.scope import Scope
 from outbound.web import app
 from tests.conftest import Environment, Servers, World, forget_settings, until
 

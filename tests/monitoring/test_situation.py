@@ -16,7 +16,7 @@ import pytest
 
 from outbound.monitoring import situation, why
 from outbound.rules import control
-from outbound.rules.control import Scope
+from outbound.rules.scope import Scope
 from tests.cli.test_cli import Outbound, environment, outbound
 from tests.conftest import Environment, World
 

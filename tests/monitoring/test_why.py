@@ -9,7 +9,8 @@ from outbound import db
 from outbound.calls import dispatch
 from outbound.monitoring.why import Reason, preview, why
 from outbound.rules import control
-from outbound.rules.control import BadControl, Scope
+from outbound.rules.limits import set_limits
+from outbound.rules.scope import BadControl, Scope
 from tests.cli.test_cli import run
 from tests.conftest import World, forget_settings
 from tests.rules.test_control import queued
@@ -210,7 +211,7 @@ def test_a_carrier_in_trouble(world: World, call_id: int) -> None:
 
 def test_a_scope_that_has_as_many_live_calls_as_it_may(world: World, call_id: int) -> None:
     call = world.call(call_id)
-    control.limit(Scope("business", str(call.business_id)), live_max="1")
+    set_limits(Scope("business", str(call.business_id)), live_max="1")
     world.initiated(call.business_id, "+15005550102")
 
     reason = told(call_id, "live_max", f"Business {call.business_id} has 1 calls live, and 1 are allowed")
@@ -219,7 +220,7 @@ def test_a_scope_that_has_as_many_live_calls_as_it_may(world: World, call_id: in
 
 
 def test_a_scope_that_has_used_up_its_pace(world: World, call_id: int) -> None:
-    control.limit(Scope("number", "+15005550006"), calls_per_second="0.5")
+    set_limits(Scope("number", "+15005550006"), calls_per_second="0.5")
     world.do("update dial_control set tokens = 0.25, refilled_at = now() where scope = 'number'")
 
     reason = told(call_id, "pace", "may begin 0.50 calls per second")
@@ -361,7 +362,7 @@ def test_a_preview_says_how_long_it_takes_and_because_of_which_limit(
         world.do("insert into campaign_number values (%s, %s)", campaign_id, phone)
     keys = {"account": "", "campaign": str(campaign_id)}
     for scope, key, limit in limits:
-        control.limit(Scope(scope, keys.get(scope) or numbers.get(key, "")), **limit)
+        set_limits(Scope(scope, keys.get(scope) or numbers.get(key, "")), **limit)
 
     found = preview(campaign_id, call_s=10)
 
@@ -370,7 +371,7 @@ def test_a_preview_says_how_long_it_takes_and_because_of_which_limit(
 
 
 def test_a_call_lasts_as_long_as_the_latest_ones_did(world: World, campaign_id: int) -> None:
-    control.limit(Scope("campaign", str(campaign_id)), live_max="1")
+    set_limits(Scope("campaign", str(campaign_id)), live_max="1")
     assert (preview(campaign_id).call_s, preview(campaign_id).call_s_from) == (30, "OUTBOUND_RING_S: no call has ended")
     for number, lasted_s in enumerate((20, 40)):
         ended = queued(world, campaign_id, f"+150055502{number:02d}")
@@ -410,7 +411,7 @@ def test_a_preview_of_nothing_is_refused(world: World, campaign_id: int) -> None
 def test_the_commands_why_and_preview(world: World, tmp_path: Path, call_id: int) -> None:
     settings = {"DATABASE_URL": world.url, "REDIS_URL": "memory://", "OUTBOUND_CARRIER": "simulator"}
     campaign = str(world.call(call_id).campaign_id)
-    control.limit(Scope("account", ""), calls_per_second="0.5")
+    set_limits(Scope("account", ""), calls_per_second="0.5")
 
     plain = run(tmp_path, settings, "preview", campaign, "--call-s", "5")
     as_json = run(tmp_path, settings, "preview", campaign, "--json")

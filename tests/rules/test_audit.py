@@ -14,7 +14,8 @@ from outbound import db
 from outbound.calls import dispatch, import_calls
 from outbound.database import migrations
 from outbound.rules import audit, business, control, suppression
-from outbound.rules.control import Scope
+from outbound.rules.limits import set_limits
+from outbound.rules.scope import Scope
 from tests import forked
 from tests.conftest import World, until
 
@@ -112,7 +113,7 @@ def test_an_insert_an_update_and_a_delete_are_written(world: World, table: str, 
 def test_what_dispatch_and_the_carrier_move_is_not_a_decision(world: World, nudges: list[Any]) -> None:
     acme = world.business()
     world.worker()
-    control.limit(Scope("account", ""), calls_per_second="100")
+    set_limits(Scope("account", ""), calls_per_second="100")
     for place in range(20):
         world.queued(acme, f"+15005571{place:02}01")
     before = len(changes(world, "dial_control"))

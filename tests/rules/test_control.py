@@ -18,7 +18,8 @@ from outbound.calls import dial, dispatch, events, lead
 from outbound.calls.hang_up import hang_up_requested_calls
 from outbound.carrier import twilio
 from outbound.rules import control
-from outbound.rules.control import BadControl, Scope, scope_of
+from outbound.rules.limits import set_limits
+from outbound.rules.scope import BadControl, Scope, scope_of
 from outbound.simulator import server as simulated
 from outbound.simulator.server import RunningSimulator
 from tests.cli.test_cli import refuses, run
@@ -514,15 +515,15 @@ def test_a_limit_holds_from_the_next_turn_and_can_be_lifted(
     world.worker()
     campaign = Scope("campaign", str(campaign_id))
 
-    control.limit(campaign, live_max="2", by="anna")
+    set_limits(campaign, live_max="2", by="anna")
     dispatch.dispatch_once()
     assert world.statuses().count("claimed") == 2
 
-    control.limit(campaign, live_max="none", calls_per_second="2.5", weight="3")
+    set_limits(campaign, live_max="none", calls_per_second="2.5", weight="3")
     row = world.rows("select * from dial_control where scope = 'campaign' and key = %s", campaign.key)[0]
     assert (row.live_max, row.calls_per_second, row.weight) == (None, 2.5, 3)
 
-    control.limit(campaign, calls_per_second="none")
+    set_limits(campaign, calls_per_second="none")
     dispatch.dispatch_once()
     assert world.statuses().count("claimed") == 6
     row = world.rows("select * from dial_control where scope = 'campaign' and key = %s", campaign.key)[0]
@@ -553,7 +554,7 @@ def test_a_limit_that_makes_no_sense_is_refused(world: World, limits: dict[str, 
     before = world.rows("select * from dial_control")
 
     with pytest.raises(BadControl, match=refusal):
-        control.limit(EVERYTHING, **limits)
+        set_limits(EVERYTHING, **limits)
 
     assert world.rows("select * from dial_control") == before
     assert audited(world) == []

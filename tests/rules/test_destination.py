@@ -15,7 +15,9 @@ from outbound.calls import dial, dispatch, enqueue, import_calls
 from outbound.checks import database
 from outbound.cli.app import app
 from outbound.monitoring import why
-from outbound.rules import business, campaign, control, destination
+from outbound.rules import business, campaign, destination
+from outbound.rules.limits import set_limits
+from outbound.rules.scope import Scope
 from outbound.simulator.server import RunningSimulator
 from tests import number_ranges
 from tests.conftest import PUBLIC_URL, Environment, World, begin, forget_settings
@@ -533,7 +535,7 @@ def test_the_doctor_says_what_is_open_and_that_the_carrier_has_permissions_of_it
     found = database._destinations()
     assert found.state == "warn"
     assert "nothing bounds how many calls" in found.said
-    control.limit(control.Scope("account", ""), calls_per_day="100")
+    set_limits(Scope("account", ""), calls_per_day="100")
     found = database._destinations()
 
     assert found.state == "ok"

@@ -11,7 +11,8 @@ from outbound import db
 from outbound.calls import dial, dispatch
 from outbound.monitoring import metrics, why
 from outbound.rules import business, campaign, control, spend
-from outbound.rules.control import BadControl, Scope
+from outbound.rules.limits import set_limits
+from outbound.rules.scope import BadControl, Scope
 from outbound.simulator.server import RunningSimulator
 from tests.conftest import Environment, World, begin
 
@@ -74,7 +75,7 @@ def test_no_more_calls_begin_than_a_cap_says_and_the_rest_waits_until_the_next_p
     world: World, nudges: list[object], acme: int, spring: int, what: str, period: str
 ) -> None:
     scope = scope_of(what, acme, spring)
-    control.limit(scope, **{f"calls_per_{period}": "3"})
+    set_limits(scope, **{f"calls_per_{period}": "3"})
     calls = queue(world, acme, 5, spring)
 
     assert claim(world) == 3
@@ -103,7 +104,7 @@ def test_no_more_calls_begin_than_a_cap_says_and_the_rest_waits_until_the_next_p
 def test_a_call_counts_its_time_limit_until_it_has_ended_and_then_its_minutes(
     world: World, nudges: list[object], acme: int
 ) -> None:
-    control.limit(Scope("business", str(acme)), minutes_per_day="25")
+    set_limits(Scope("business", str(acme)), minutes_per_day="25")
     calls = queue(world, acme, 6)
 
     assert claim(world) == 2, "two calls of 10 minutes at most fit in"
@@ -124,7 +125,7 @@ def test_a_campaign_has_a_time_limit_of_its_own_that_the_carrier_is_told_and_cap
     world: World, nudges: list[object], acme: int, spring: int, carrier: RunningSimulator
 ) -> None:
     campaign.change(spring, {"time_limit_s": 120}, who="Dana")
-    control.limit(Scope("campaign", str(spring)), minutes_per_hour="5")
+    set_limits(Scope("campaign", str(spring)), minutes_per_hour="5")
     calls = queue(world, acme, 3, spring)
     assert claim(world) == 2
 
@@ -157,7 +158,7 @@ def test_a_session_that_says_no_time_limit_reckons_with_a_day(world: World, acme
 
 
 def test_a_call_that_came_back_unsent_counts_no_more(world: World, nudges: list[object], acme: int) -> None:
-    control.limit(EVERYTHING, calls_per_hour="1")
+    set_limits(EVERYTHING, calls_per_hour="1")
     (call_id,) = queue(world, acme, 1)
     claim(world)
     call = begin(call_id)
@@ -172,7 +173,7 @@ def test_a_call_that_came_back_unsent_counts_no_more(world: World, nudges: list[
 def test_an_unknown_outcome_keeps_its_place_until_the_carrier_must_have_ended_it(
     world: World, nudges: list[object], acme: int
 ) -> None:
-    control.limit(EVERYTHING, minutes_per_hour="10")
+    set_limits(EVERYTHING, minutes_per_hour="10")
     first = queue(world, acme, 2)[0]
     claim(world)
     begin(first)
@@ -203,7 +204,7 @@ def test_a_row_that_is_gone_costs_all_that_it_might_have(world: World, nudges: l
 def test_a_cap_of_a_zone_that_nobody_knows_any_more_goes_by_utc(world: World, nudges: list[object], acme: int) -> None:
     world.do("alter table business disable trigger business_zone")
     world.do("update business set time_zone = 'Nowhere/At_All'")
-    control.limit(Scope("business", str(acme)), calls_per_day="1")
+    set_limits(Scope("business", str(acme)), calls_per_day="1")
     queue(world, acme, 2)
 
     assert claim(world) == 1
@@ -211,9 +212,9 @@ def test_a_cap_of_a_zone_that_nobody_knows_any_more_goes_by_utc(world: World, nu
 
 def test_a_cap_of_0_stops_and_one_that_is_taken_away_does_not(world: World, nudges: list[object], acme: int) -> None:
     queue(world, acme, 2)
-    control.limit(EVERYTHING, calls_per_day="0", minutes_per_hour="1000")
+    set_limits(EVERYTHING, calls_per_day="0", minutes_per_hour="1000")
     assert claim(world) == 0
-    control.limit(EVERYTHING, calls_per_day="none")
+    set_limits(EVERYTHING, calls_per_day="none")
     assert claim(world) == 2
     shown = next(row for row in control.rows() if row.scope == "account")
     assert (shown.calls_per_day, shown.minutes_per_hour, shown.spend_code) == (None, 1000, None)
@@ -224,30 +225,30 @@ def test_a_cap_of_0_stops_and_one_that_is_taken_away_does_not(world: World, nudg
 def test_a_cap_that_would_let_no_call_begin_is_refused(world: World, acme: int, spring: int) -> None:
     of_business, of_campaign = Scope("business", str(acme)), Scope("campaign", str(spring))
     with pytest.raises(BadControl, match="--minutes-per-day 9 lets no call begin, as one may last 10 minutes"):
-        control.limit(of_business, minutes_per_day="9", minutes_per_hour="10")
+        set_limits(of_business, minutes_per_day="9", minutes_per_hour="10")
     assert world.rows("select from spend_cap") == []
 
     campaign.change(spring, {"time_limit_s": 1201}, who="Dana")
     with pytest.raises(BadControl, match="--minutes-per-hour 20 lets no call begin, as one may last 21 minutes"):
-        control.limit(of_business, minutes_per_hour="20")
+        set_limits(of_business, minutes_per_hour="20")
     with pytest.raises(BadControl, match="may last 21 minutes"):
-        control.limit(of_campaign, minutes_per_hour="20")
+        set_limits(of_campaign, minutes_per_hour="20")
     campaign.change(spring, {"time_limit_s": 60}, who="Dana")
     for scope, cap in ((of_campaign, "1"), (of_business, "10"), (of_business, "0")):
-        control.limit(scope, minutes_per_hour=cap)
+        set_limits(scope, minutes_per_hour=cap)
 
 
 @pytest.mark.parametrize("text", ["-1", "1.5", "many", "", "100000001"])
 def test_a_cap_that_is_no_number_is_refused_and_changes_nothing(world: World, text: str) -> None:
     with pytest.raises(BadControl, match="--minutes-per-day is a whole number from 0"):
-        control.limit(EVERYTHING, calls_per_day="3", minutes_per_day=text)
+        set_limits(EVERYTHING, calls_per_day="3", minutes_per_day=text)
 
     assert world.rows("select from spend_cap") == []
 
 
 def test_a_number_has_no_cap(world: World, acme: int) -> None:
     with pytest.raises(BadControl, match="caps are of everything, a business or a campaign"):
-        control.limit(Scope("number", "+15005560100"), calls_per_day="3")
+        set_limits(Scope("number", "+15005560100"), calls_per_day="3")
 
 
 def test_a_cap_without_its_row_of_control_cannot_be_written(world: World) -> None:
@@ -258,7 +259,7 @@ def test_a_cap_without_its_row_of_control_cannot_be_written(world: World) -> Non
 def test_a_preview_says_that_a_cap_is_reached_and_how_long_it_makes_everything(
     world: World, nudges: list[object], acme: int, spring: int
 ) -> None:
-    control.limit(Scope("campaign", str(spring)), calls_per_hour="2")
+    set_limits(Scope("campaign", str(spring)), calls_per_hour="2")
     queue(world, acme, 6, spring)
     claim(world)
 
@@ -276,7 +277,7 @@ def read() -> dict[str, dict[str | None, float]]:
 
 
 def test_calls_behind_a_cap_are_withheld_and_not_late(world: World, nudges: list[object], acme: int) -> None:
-    control.limit(Scope("business", str(acme)), calls_per_day="0")
+    set_limits(Scope("business", str(acme)), calls_per_day="0")
     for call_id in queue(world, acme, 2):
         world.age(call_id, 5000)
 
@@ -337,7 +338,7 @@ def test_old_totals_are_forgotten(world: World) -> None:
 
 
 def test_the_cost_of_a_claim_does_not_grow_with_what_was_spent(world: World, nudges: list[object], acme: int) -> None:
-    control.limit(Scope("business", str(acme)), calls_per_day="100000", minutes_per_hour="100000")
+    set_limits(Scope("business", str(acme)), calls_per_day="100000", minutes_per_hour="100000")
     world.do(
         "insert into spend (scope, key, period, began_at, calls)"
         " select 'business', b::text, 'hour', now() - n * interval '1 hour', 1"

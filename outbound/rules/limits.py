@@ -1,0 +1,127 @@
+"""Limits per scope: calls per second, live calls, a share, caps per hour and day; they hold from the next claim on."""
+
+from collections.abc import Callable
+
+from outbound import db, logs
+from outbound.rules import audit
+from outbound.rules.control import sql as control_sql
+from outbound.rules.scope import BadControl, Scope
+
+sql = db.statements("rules/limits")
+log = logs.get("control")
+
+RATE_MIN = 0.001  # calls per second: one in some twenty minutes
+RATE_MAX = 1000  # calls per second
+LIVE_MAX = 1_000_000
+WEIGHT_MIN, WEIGHT_MAX = 0.01, 100
+CAP_MAX = 100_000_000  # calls, or minutes, of an hour or a day
+CAPS = ("calls_per_hour", "calls_per_day", "minutes_per_hour", "minutes_per_day")
+
+
+def set_limits(
+    scope: Scope,
+    *,
+    calls_per_second: str | None = None,
+    live_max: str | None = None,
+    weight: str | None = None,
+    calls_per_hour: str | None = None,
+    calls_per_day: str | None = None,
+    minutes_per_hour: str | None = None,
+    minutes_per_day: str | None = None,
+    by: str | None = None,
+) -> None:
+    """
+    Limit how fast, how many at once and how much this scope dials, or set its share; what is not given stays.
+
+    Args:
+        calls_per_second: more than 0 and RATE_MAX at most, or `none`.
+        live_max: calls that are claimed or in the air at once, from 0, or `none`.
+        weight: how much a business or a campaign gets beside others, WEIGHT_MIN to WEIGHT_MAX; 1 at first.
+        calls_per_hour, calls_per_day, minutes_per_hour, minutes_per_day: how many may begin, and last in all, from 0 to
+            CAP_MAX, or `none`.  Hours and days are those of the business's clocks, of the whole account those of UTC.
+
+    Raises:
+        BadControl: names everything that is wrong at once.
+    """
+    who = audit.actor(by)
+    given = {
+        "calls_per_second": calls_per_second,
+        "live_max": live_max,
+        "weight": weight,
+        "calls_per_hour": calls_per_hour,
+        "calls_per_day": calls_per_day,
+        "minutes_per_hour": minutes_per_hour,
+        "minutes_per_day": minutes_per_day,
+    }
+    values: dict[str, float | None] = {}
+    faults = []
+    for name, text in given.items():
+        if text is not None:
+            read, fault = _LIMITS[name]
+            try:
+                values[name] = read(text)
+            except (ValueError, OverflowError):
+                faults.append(fault)
+    if scope.scope == "call":
+        faults = ["one call has no limits: limit its campaign or its business"]
+    elif weight is not None and scope.scope not in ("business", "campaign"):
+        faults.append("only a business or a campaign has a --weight")
+    elif scope.scope == "number" and values.keys() & set(CAPS):
+        faults.append("caps are of everything, a business or a campaign, not of a number")
+    elif not values and not faults:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in _LIMITS)
+        faults = [f"say which: {options}"]
+    if faults:
+        raise BadControl("; ".join(faults))
+
+    def move(connection: db.Connection) -> None:
+        sets = {"sets_rate": "calls_per_second" in values, "sets_live_max": "live_max" in values}
+        limits = {name: values.get(name) for name in ("calls_per_second", "live_max", "weight")}
+        sql.set_limits(connection, **scope._asdict(), **sets, **limits)
+        if given_caps := {name: values[name] for name in CAPS if name in values}:
+            sql.set_spend_cap(connection, **scope._asdict(), given=db.json(given_caps))
+            if small := [row for row in sql.caps_below_one_call(connection, **scope._asdict()) if row.name in values]:
+                raise BadControl("; ".join(map(_below_one_call, small)))
+        audit.write(connection, who, "limit", scope, **values)
+        control_sql.wake_dispatch(connection)
+
+    db.transact(move)
+    log.info("control.limit", scope=scope.scope, **values)
+
+
+def _below_one_call(cap: db.Row) -> str:
+    return (
+        f"--{cap.name.replace('_', '-')} {cap.minutes} lets no call begin, as one may last {cap.needed} minutes: give "
+        "at least as many, 0 for no calls, or calls that end earlier (the campaign's --time-limit-s, or "
+        "OUTBOUND_TIME_LIMIT_S)"
+    )
+
+
+def _rate(text: str) -> float | None:
+    return None if text == "none" else _within(float(text), RATE_MIN, RATE_MAX)
+
+
+def _live(text: str) -> float | None:
+    return None if text == "none" else int(_within(int(text), 0, LIVE_MAX))
+
+
+def _cap(text: str) -> float | None:
+    return None if text == "none" else int(_within(int(text), 0, CAP_MAX))
+
+
+def _weight(text: str) -> float:
+    return _within(float(text), WEIGHT_MIN, WEIGHT_MAX)
+
+
+def _within(number: float, low: float, high: float) -> float:
+    if not low <= number <= high:
+        raise ValueError(number)
+    return number
+
+
+_LIMITS: dict[str, tuple[Callable[[str], float | None], str]] = {
+    "calls_per_second": (_rate, f"--calls-per-second is a number, more than 0 and {RATE_MAX} at most, or none"),
+    "live_max": (_live, f"--live-max is a whole number from 0 to {LIVE_MAX}, or none"),
+    "weight": (_weight, f"--weight is a number from {WEIGHT_MIN} to {WEIGHT_MAX}"),
+    **{name: (_cap, f"--{name.replace('_', '-')} is a whole number from 0 to {CAP_MAX}, or none") for name in CAPS},
+}
