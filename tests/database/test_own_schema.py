@@ -374,7 +374,7 @@ def test_yoyo_by_hand_works_in_the_schema_that_the_address_names(beside: World) 
         assert migrations.parts(connection) == migrations.parts_of_migrations(connection, "scratch")
     life_of_a_call(beside)
     with db.connect() as connection:
-        db.statements("checks/verify").empty_tables(connection)
+        db.statements("checks/verify_scratch").empty_tables(connection)
     yoyo("rollback", f"{url}%20-coutbound.lose_rows%3Don", "--all")
     assert len(migrations.missing_migrations()) == len(migrations.known_migrations())
 
