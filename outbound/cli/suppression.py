@@ -217,10 +217,10 @@ def consent_give(
 ) -> None:
     """Write down a consent."""
     from outbound import names
-    from outbound.rules import suppression
+    from outbound.rules import consent
 
     with ready():
-        new = suppression.give_consent(
+        new = consent.give_consent(
             phone,
             who=os_user.named(by),
             business_id=names.find("business", business),
@@ -240,10 +240,10 @@ def consent_revoke(
 ) -> None:
     """Write down that somebody does not agree, or no longer."""
     from outbound import names
-    from outbound.rules import suppression
+    from outbound.rules import consent
 
     with ready():
-        new = suppression.revoke_consent(
+        new = consent.revoke_consent(
             phone, who=os_user.named(by), business_id=names.find("business", business), region=region
         )
     line = "revoked" if new else "nothing changed: it was revoked already"
@@ -262,12 +262,12 @@ def consent_import(
 ) -> None:
     """Write down a file of consents: phone, given, expires, source.  Exit status 1 where lines were refused."""
     from outbound import names
-    from outbound.rules import suppression
+    from outbound.rules import consent
 
     _import(
         file,
         as_json,
-        lambda progress: suppression.import_consents(
+        lambda progress: consent.import_consents(
             file,
             who=os_user.named(by),
             business_id=names.find("business", business),
@@ -290,12 +290,12 @@ def registry_import(
     as_json: AsJson = False,
 ) -> None:
     """Write down a registry's answers: phone, listed (yes or no).  Exit status 1 where lines were refused."""
-    from outbound.rules import suppression
+    from outbound.rules import registry
 
     _import(
         file,
         as_json,
-        lambda progress: suppression.import_registry(
+        lambda progress: registry.import_registry(
             file,
             who=os_user.named(by),
             checked_at=checked_at,

@@ -28,7 +28,7 @@ class BadSuppression(UserError):
     """What was given is wrong; the message says what and what to do, and nothing was changed."""
 
 
-class Scope(NamedTuple):
+class ContactScope(NamedTuple):
     """For whom something holds: a campaign, a business, or, with neither, everybody; and how its numbers are read."""
 
     business_id: int | None
@@ -52,7 +52,7 @@ def consent(
     given_at: datetime | str | None,
     expires_at: datetime | str | None,
     source: str,
-    scope: Scope,
+    scope: ContactScope,
     now: datetime,
     zone_of: Callable[[str], str | None],
 ) -> Consent:
@@ -70,7 +70,7 @@ def consent(
     return Consent(number, given, expires, text(source, "source"), zone)
 
 
-def phone(written: str, scope: Scope) -> str:
+def phone(written: str, scope: ContactScope) -> str:
     """A number in E.164, or raise BadSuppression."""
     if not written.strip():
         raise BadSuppression("there is no phone number: give one")

@@ -15,7 +15,7 @@ from outbound.call import Report
 from outbound.calls import dispatch, enqueue, events, import_calls, lead, person, recover
 from outbound.database import postgres_tools
 from outbound.formats import numbering_plan
-from outbound.rules import audit, control, suppression
+from outbound.rules import audit, consent, control, registry, suppression
 from outbound.rules.scope import Scope
 from tests import forked
 from tests.conftest import World, begin, until
@@ -78,8 +78,8 @@ def lived(world: World, number: str, written: str) -> int:
     for status in ("ringing", "completed"):
         events.record(call.call_id, Report(sid(call.call_id), status, "callback", payload=payload))
     lead.create_lead_from_call_job(sid(call.call_id))
-    suppression.give_consent(written, who="dana", business_id=acme, source=f"recording of {written}")
-    suppression.revoke_consent(written, who="dana", business_id=acme)
+    consent.give_consent(written, who="dana", business_id=acme, source=f"recording of {written}")
+    consent.revoke_consent(written, who="dana", business_id=acme)
     world.do("insert into registry_check (phone, checked_at, is_listed) values (%s, now(), false)", number)
     suppression.suppress(written, who="dana", business_id=acme, reason=f"{written} asked twice")
     suppression.suppress(written, who=f"clerk {number}", region=country, reason="asked")
@@ -250,8 +250,8 @@ def test_the_next_import_brings_nobody_back(forgotten: World, tmp_path: Path) ->
     calls = import_calls.import_calls(file, business_id=1)
     file.write_text("phone,given,listed\n0501234567,2026-01-01,yes\n0507654321,2026-01-01,yes\n")
     listed = suppression.import_suppressions(file, who="dana", business_id=1)
-    consents = suppression.import_consents(file, who="dana", business_id=1)
-    checks = suppression.import_registry(file, who="dana", checked_at="2026-01-01", region="IL")
+    consents = consent.import_consents(file, who="dana", business_id=1)
+    checks = registry.import_registry(file, who="dana", checked_at="2026-01-01", region="IL")
 
     assert (calls.created, calls.rejected) == (1, 1)
     assert "asked to be forgotten" in calls.rejected_lines[0][1]
@@ -262,8 +262,8 @@ def test_the_next_import_brings_nobody_back(forgotten: World, tmp_path: Path) ->
 def test_single_entries_bring_nobody_back(forgotten: World) -> None:
     assert suppression.suppress(ISRAELI, who="dana", reason="again").created is False
     with pytest.raises(suppression.BadSuppression, match="asked to be forgotten"):
-        suppression.give_consent(ISRAELI, who="dana", business_id=1)
-    suppression.revoke_consent(ISRAELI, who="dana", business_id=1)
+        consent.give_consent(ISRAELI, who="dana", business_id=1)
+    consent.revoke_consent(ISRAELI, who="dana", business_id=1)
 
     assert traces(forgotten, ISRAELI) == []
     assert suppression.known_of(ISRAELI)[0].fact == "forgotten"

@@ -10,7 +10,7 @@ from outbound import db
 from outbound.calls import dispatch, enqueue, import_calls, lead
 from outbound.calls.call_request import BadCall
 from outbound.database import migrations
-from outbound.rules import business, campaign, suppression
+from outbound.rules import business, campaign, consent, registry, suppression
 from outbound.rules.business import BadBusiness
 from outbound.rules.scope import BadControl, scope_of
 from outbound.rules.suppression import BadSuppression
@@ -96,12 +96,12 @@ def test_a_do_not_call_entry_holds_for_both_forms(world: World, one: str, other:
 def test_a_consent_and_a_check_hold_for_both_forms(world: World, tmp_path: Path, one: str, other: str) -> None:
     acme = world.business()
 
-    assert suppression.give_consent(one, who="ann", business_id=acme)
+    assert consent.give_consent(one, who="ann", business_id=acme)
     assert world.value("select has_consent(%s, %s)", acme, other)
-    assert suppression.revoke_consent(other, who="ann", business_id=acme)
+    assert consent.revoke_consent(other, who="ann", business_id=acme)
     assert not world.value("select has_consent(%s, %s)", acme, one)
     report = _import(
-        suppression.import_registry,
+        registry.import_registry,
         tmp_path,
         f"phone,listed\n{one},no\n{other},yes\n",
         who="ann",
@@ -262,8 +262,8 @@ def test_no_command_takes_what_is_no_number(world: World, tmp_path: Path, text: 
         (BadSuppression, lambda: suppression.suppress(text, **ours)),
         (BadSuppression, lambda: suppression.unsuppress(text, **ours)),
         (BadSuppression, lambda: suppression.known_of(text, business_id=acme)),
-        (BadSuppression, lambda: suppression.give_consent(text, **ours)),
-        (BadSuppression, lambda: suppression.revoke_consent(text, **ours)),
+        (BadSuppression, lambda: consent.give_consent(text, **ours)),
+        (BadSuppression, lambda: consent.revoke_consent(text, **ours)),
         (BadBusiness, lambda: business.change(acme, default_region="IL", phones=[text])),
         (campaign.BadCampaign, lambda: campaign.add(acme, {"name": "spring"}, phones=[text], who="ann")),
         (BadControl, lambda: scope_of("number", text)),
@@ -273,9 +273,9 @@ def test_no_command_takes_what_is_no_number(world: World, tmp_path: Path, text: 
     for step, header, tail, given in (
         (import_calls.import_calls, "to", "", {"business_id": acme}),
         (suppression.import_suppressions, "phone", "", ours),
-        (suppression.import_consents, "phone,given", ",2026-01-01", ours),
+        (consent.import_consents, "phone,given", ",2026-01-01", ours),
         (
-            suppression.import_registry,
+            registry.import_registry,
             "phone,listed",
             ",no",
             ours_of_registry,

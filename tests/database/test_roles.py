@@ -15,7 +15,7 @@ from outbound.checks import doctor
 from outbound.database import migrations, postgres_tools, roles
 from outbound.local.supervisor import Processes, process_commands
 from outbound.monitoring import metrics
-from outbound.rules import audit, business, calling_window, campaign, control, retry_policy, suppression
+from outbound.rules import audit, business, calling_window, campaign, consent, control, retry_policy, suppression
 from outbound.rules.scope import scope_of
 from outbound.simulator.server import RunningSimulator
 from tests import forked
@@ -120,7 +120,7 @@ def test_the_application_does_all_that_an_operator_asks_for(
         calling_window.assign("business", acme, hours, who="Dana")
         calling_window.assign("business", acme, None, who="Dana")
         suppression.suppress("+15005550199", who="Dana", business_id=acme)
-        suppression.give_consent("+15005550101", who="Dana", business_id=acme)
+        consent.give_consent("+15005550101", who="Dana", business_id=acme)
         scope = scope_of("business", str(acme))
         control.pause(scope, reason="lunch", by="Dana")
         control.resume(scope, by="Dana")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from outbound import BadFile, ImportReport, import_calls
-from outbound.rules import suppression
+from outbound.rules import consent, registry, suppression
 from tests.cli.test_cli import Outbound, _outbound, says
 from tests.conftest import World
 
@@ -308,19 +308,19 @@ def test_what_a_registry_or_a_consent_says_of_one_of_two_numbers_is_not_guessed(
 ) -> None:
     file = written(f"mobile,home phone,listed,given\n{TO},{SECOND},no,2026-01-01\n")
 
-    def registry(to_column: str | None) -> ImportReport:
-        return suppression.import_registry(file, who="ann", checked_at="2026-01-01", to_column=to_column)
+    def checks(to_column: str | None) -> ImportReport:
+        return registry.import_registry(file, who="ann", checked_at="2026-01-01", to_column=to_column)
 
     def consents(to_column: str | None) -> ImportReport:
-        return suppression.import_consents(file, who="ann", business_id=acme, to_column=to_column)
+        return consent.import_consents(file, who="ann", business_id=acme, to_column=to_column)
 
-    for work in (registry, consents):
+    for work in (checks, consents):
         with pytest.raises(BadFile, match="`mobile`, `home phone` hold phone numbers: say which with --to-column"):
             work(None)
         assert work("Mobile").created == 1
     assert world.rows("select phone from registry_check") == [(TO,)]
     with pytest.raises(BadFile, match="no column is named `listed`: found are `phone`, `name`"):
-        suppression.import_registry(written(f"phone,name\n{TO},a\n"), who="ann", checked_at="2026-01-01")
+        registry.import_registry(written(f"phone,name\n{TO},a\n"), who="ann", checked_at="2026-01-01")
 
 
 def test_a_due_moment_that_has_passed_or_is_in_doubt_is_said(world: World, acme: int, written: Written) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from outbound.calls import import_calls
 from outbound.formats.file_report import ImportReport
-from outbound.rules import suppression
+from outbound.rules import consent, registry, suppression
 from tests.conftest import World
 from tests.fuzz.inside import attack, complain, place, raw
 from tests.fuzz.result import Result
@@ -63,8 +63,8 @@ def run(seed: int, count: int) -> Result:
         imports: tuple[Callable[[Path], ImportReport], ...] = (
             lambda file: import_calls.import_calls(file, business_id=business_id),
             lambda file: suppression.import_suppressions(file, who="fuzz"),
-            lambda file: suppression.import_consents(file, who="fuzz", business_id=business_id, given_at="2026-01-01"),
-            lambda file: suppression.import_registry(file, who="fuzz", checked_at="2026-01-01T00:00Z", region="IL"),
+            lambda file: consent.import_consents(file, who="fuzz", business_id=business_id, given_at="2026-01-01"),
+            lambda file: registry.import_registry(file, who="fuzz", checked_at="2026-01-01T00:00Z", region="IL"),
         )
 
         def one(result: Result) -> None:

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from outbound import db
 from outbound.calls import dial, dispatch
 from outbound.formats.csv_file import BadFile, ImportReport
-from outbound.rules import suppression
-from outbound.rules.suppression import CHUNK_ROWS, BadSuppression, Suppressed
+from outbound.rules import consent, registry, suppression
+from outbound.rules.contact_list import CHUNK_ROWS
+from outbound.rules.suppression import BadSuppression, Suppressed
 from outbound.simulator.server import RunningSimulator
 from tests.cli.test_cli import Outbound, _outbound, refuses, says
 from tests.conftest import CLAIM, World, begin, until
@@ -267,8 +268,8 @@ def test_what_is_known_of_a_number_is_told_and_to_a_business_only_its_own(world:
     suppression.suppress(TO, who="ann", reason="law")
     suppression.suppress(TO, who="ann", campaign_id=spring)
     suppression.suppress(TO, who="ann", business_id=other, reason="secret of the other")
-    suppression.give_consent(TO, who="ann", business_id=other, source="form of the other")
-    suppression.revoke_consent(TO, who="ann", business_id=acme)
+    consent.give_consent(TO, who="ann", business_id=other, source="form of the other")
+    consent.revoke_consent(TO, who="ann", business_id=acme)
 
     everything = suppression.known_of("+1 500 555 0101")
     own = suppression.known_of(TO, business_id=acme)
@@ -312,13 +313,13 @@ def test_what_is_wrong_is_refused_with_its_reason_and_changes_nothing(world: Wor
         (suppression.suppress, {"reason": "r" * 501}, "`reason` must be text"),
         (suppression.suppress, {"who": " "}, "whose word"),
         (suppression.unsuppress, {"campaign_id": 4711}, "no campaign 4711"),
-        (suppression.give_consent, {"business_id": 4711}, "no business 4711"),
-        (suppression.give_consent, {"business_id": acme, "given_at": now + timedelta(minutes=1)}, "in the future"),
-        (suppression.give_consent, {"business_id": acme, "given_at": "30/11/2026"}, "`given` is not a date"),
-        (suppression.give_consent, {"business_id": acme, "expires_at": "2020-01-01"}, "`expires` is not after"),
-        (suppression.give_consent, {"business_id": acme, "expires_at": "9999-12-31"}, "in the year 9999"),
-        (suppression.give_consent, {"business_id": acme, "source": "\ud800"}, "`source` must be text"),
-        (suppression.revoke_consent, {"business_id": acme, "phone": "nobody"}, "not a phone number"),
+        (consent.give_consent, {"business_id": 4711}, "no business 4711"),
+        (consent.give_consent, {"business_id": acme, "given_at": now + timedelta(minutes=1)}, "in the future"),
+        (consent.give_consent, {"business_id": acme, "given_at": "30/11/2026"}, "`given` is not a date"),
+        (consent.give_consent, {"business_id": acme, "expires_at": "2020-01-01"}, "`expires` is not after"),
+        (consent.give_consent, {"business_id": acme, "expires_at": "9999-12-31"}, "in the year 9999"),
+        (consent.give_consent, {"business_id": acme, "source": "\ud800"}, "`source` must be text"),
+        (consent.revoke_consent, {"business_id": acme, "phone": "nobody"}, "not a phone number"),
     ]
 
     for move, arguments, why in bad:
@@ -353,19 +354,17 @@ def test_a_campaign_that_demands_consent_calls_only_who_has_given_it(
     ):
         to = f"+150055502{place:02d}"
         if prepare not in ("nothing", "given to the neighbour", "never given, revoked"):
-            suppression.give_consent(
-                to, who="ann", business_id=acme, expires_at=datetime.now(UTC) + timedelta(days=365)
-            )
+            consent.give_consent(to, who="ann", business_id=acme, expires_at=datetime.now(UTC) + timedelta(days=365))
         if "expired" in prepare:
             world.do("update consent set given_at = now() - interval '1 year', expires_at = now() where phone = %s", to)
         if "in a moment" in prepare:
             world.do("update consent set expires_at = now() + interval '1 minute' where phone = %s", to)
         if "neighbour" in prepare:
-            suppression.give_consent(to, who="ann", business_id=other)
+            consent.give_consent(to, who="ann", business_id=other)
         if "revoked" in prepare:
-            assert suppression.revoke_consent(to, who="ann", business_id=acme)
+            assert consent.revoke_consent(to, who="ann", business_id=acme)
         if "again" in prepare:
-            assert suppression.give_consent(to, who="ann", business_id=acme)
+            assert consent.give_consent(to, who="ann", business_id=acme)
 
         assert dispatched(world, queued(world, acme, to, strict)) == expected, prepare
 
@@ -375,10 +374,10 @@ def test_a_campaign_that_demands_consent_calls_only_who_has_given_it(
 
 def test_a_revocation_reaches_a_call_that_waits_already(world: World, acme: int, nudges: list[object]) -> None:
     strict = campaign(world, acme, consent_required=True)
-    suppression.give_consent(TO, who="ann", business_id=acme)
+    consent.give_consent(TO, who="ann", business_id=acme)
     call_id = queued(world, acme, campaign_id=strict, attempt=2)
 
-    suppression.revoke_consent(TO, who="ann", business_id=acme)
+    consent.revoke_consent(TO, who="ann", business_id=acme)
 
     assert dispatched(world, call_id) == ("canceled", "no_consent", None)
     assert world.call(call_id).error_message.startswith("The campaign demands consent")
@@ -404,12 +403,12 @@ def test_of_consents_in_any_order_the_latest_word_counts(
     valid, latest = False, -1
     for move, day, days in moves:
         if move == "revoke":
-            suppression.revoke_consent(TO, who="ann", business_id=acme)
+            consent.revoke_consent(TO, who="ann", business_id=acme)
             valid, latest = False, 100
         else:
             given_at = now - timedelta(days=10 - day)
             expires_at = None if days is None else given_at + timedelta(days=days, minutes=1)
-            new = suppression.give_consent(TO, who="ann", business_id=acme, given_at=given_at, expires_at=expires_at)
+            new = consent.give_consent(TO, who="ann", business_id=acme, given_at=given_at, expires_at=expires_at)
             assert new == (day > latest)
             if new:
                 valid, latest = days is None or day + days >= 10, day
@@ -418,10 +417,10 @@ def test_of_consents_in_any_order_the_latest_word_counts(
 
 
 def test_each_move_of_a_consent_is_in_the_audit_with_what_stood_before(world: World, acme: int) -> None:
-    suppression.give_consent(TO, who="ann", business_id=acme, source="form 12", expires_at="2199-01-01")
-    assert not suppression.give_consent(TO, who="eve", business_id=acme, given_at="2020-01-01")
-    suppression.revoke_consent(TO, who="bob", business_id=acme)
-    assert not suppression.revoke_consent(TO, who="eve", business_id=acme)
+    consent.give_consent(TO, who="ann", business_id=acme, source="form 12", expires_at="2199-01-01")
+    assert not consent.give_consent(TO, who="eve", business_id=acme, given_at="2020-01-01")
+    consent.revoke_consent(TO, who="bob", business_id=acme)
+    assert not consent.revoke_consent(TO, who="eve", business_id=acme)
 
     first, second = world.rows("select who, action, scope, key, details from audit order by id")
     assert first[:4] == ("ann", "give_consent", "business", str(acme))
@@ -433,7 +432,7 @@ def test_each_move_of_a_consent_is_in_the_audit_with_what_stood_before(world: Wo
 def test_an_expiry_is_read_in_the_business_s_time_zone(world: World, acme: int) -> None:
     world.do("update business set time_zone = 'Asia/Jerusalem'")
 
-    suppression.give_consent(TO, who="ann", business_id=acme, given_at="2026-01-02", expires_at="2199-06-01T12:00")
+    consent.give_consent(TO, who="ann", business_id=acme, given_at="2026-01-02", expires_at="2199-06-01T12:00")
 
     (row,) = world.rows("select given_at, expires_at from consent")
     assert row.given_at == datetime(2026, 1, 1, 22, tzinfo=UTC)
@@ -453,7 +452,7 @@ def test_a_check_holds_for_fifteen_days_and_then_the_call_waits_for_another(
     ):
         to = f"+1500555020{place}"
         if age is not None:
-            suppression.import_registry(written(f"phone,listed\n{to},no\n"), who="ann", checked_at=datetime.now(UTC))
+            registry.import_registry(written(f"phone,listed\n{to},no\n"), who="ann", checked_at=datetime.now(UTC))
             world.do("update registry_check set checked_at = now() - %s::interval where phone = %s", age, to)
 
         call_id = queued(world, acme, to, israel)
@@ -468,10 +467,10 @@ def test_a_listed_number_is_called_only_with_consent(
 ) -> None:
     israel, abroad = campaign(world, acme, registry_max_age_days=15), campaign(world, acme)
     file = written("phone,listed\n" + "".join(f"+1500555030{place},yes\n" for place in range(5)))
-    suppression.import_registry(file, who="ann", checked_at=datetime.now(UTC))
+    registry.import_registry(file, who="ann", checked_at=datetime.now(UTC))
     for place in (1, 2, 3):
-        suppression.give_consent(f"+1500555030{place}", who="ann", business_id=acme)
-    suppression.revoke_consent("+15005550302", who="ann", business_id=acme)
+        consent.give_consent(f"+1500555030{place}", who="ann", business_id=acme)
+    consent.revoke_consent("+15005550302", who="ann", business_id=acme)
     world.do("update registry_check set checked_at = now() - interval '16 days' where phone like '%%3'")
     calls = [queued(world, acme, f"+1500555030{place}", abroad if place == 4 else israel) for place in range(5)]
 
@@ -492,7 +491,7 @@ def test_a_new_check_makes_the_calls_that_waited_for_it_due_at_once_and_no_other
     world.do("update call_log set held_by = 'outside_window' where id = %s", outside)
 
     file = written(f"phone,listed\n{TO},no\n+15005550103,no\n")
-    report = suppression.import_registry(file, who="ann", checked_at=datetime.now(UTC))
+    report = registry.import_registry(file, who="ann", checked_at=datetime.now(UTC))
 
     assert counts(report) == (2, 0, 0)
     assert [dispatched(world, call_id) for call_id in calls] == [CLAIMED, CLAIMED]
@@ -506,7 +505,7 @@ def test_of_two_checks_the_newer_counts_and_of_one_moment_the_one_that_forbids(w
     def imported(days_ago: int, *listed: str) -> tuple[int, int, int]:
         file = written("phone,listed\n" + "".join(f"{TO},{word}\n" for word in listed))
         moment = now - timedelta(days=days_ago)
-        return counts(suppression.import_registry(file, who="ann", checked_at=moment))
+        return counts(registry.import_registry(file, who="ann", checked_at=moment))
 
     now = world.value("select now()")
     assert imported(5, "no") == (1, 0, 0)
@@ -529,10 +528,10 @@ def test_when_a_registry_was_asked_must_be_said_in_full_and_is_not_in_the_future
         (datetime.now(UTC) + timedelta(minutes=1), "in the future"),
     ):
         with pytest.raises(BadSuppression, match=why):
-            suppression.import_registry(file, who="ann", checked_at=moment)
+            registry.import_registry(file, who="ann", checked_at=moment)
     assert world.value("select count(*) from registry_check") == 0
 
-    suppression.import_registry(file, who="ann", checked_at="2026-01-30")
+    registry.import_registry(file, who="ann", checked_at="2026-01-30")
     assert world.value("select checked_at from registry_check") == datetime(2026, 1, 30, tzinfo=UTC)
 
 
@@ -599,9 +598,9 @@ def test_bad_lines_of_consents_and_checks_are_named(world: World, acme: int, wri
         "+15005550105,1/2/2026,,\n"
         "+15005550106,2026-01-01,,\n"
     )
-    of_consents = suppression.import_consents(consents, who="ann", business_id=acme)
+    of_consents = consent.import_consents(consents, who="ann", business_id=acme)
     checks = written(f"phone,listed\n{TO},yes\n+15005550102,\n+15005550103,perhaps\n+15005550104, No \n")
-    of_checks = suppression.import_registry(checks, who="ann", checked_at="2026-01-01")
+    of_checks = registry.import_registry(checks, who="ann", checked_at="2026-01-01")
 
     assert counts(of_consents) == (2, 0, 4)
     assert [line for line, _ in of_consents.rejected_lines] == [3, 4, 5, 6]
@@ -626,20 +625,20 @@ def test_a_file_must_say_when_consent_was_given_and_what_the_registry_answered(
     world: World, acme: int, written: Written
 ) -> None:
     with pytest.raises(BadFile, match="no column is named `given`"):
-        suppression.import_consents(written(f"phone\n{TO}\n"), who="ann", business_id=acme)
+        consent.import_consents(written(f"phone\n{TO}\n"), who="ann", business_id=acme)
     with pytest.raises(BadFile, match="no column is named `listed`"):
-        suppression.import_registry(written(f"phone\n{TO}\n"), who="ann", checked_at="2026-01-01")
+        registry.import_registry(written(f"phone\n{TO}\n"), who="ann", checked_at="2026-01-01")
 
 
 def test_a_file_of_consents_that_is_imported_again_revives_none_that_was_revoked(
     world: World, acme: int, written: Written
 ) -> None:
     file = written(f"phone\n{TO}\n{TO}\n+15005550102\n")
-    first = suppression.import_consents(file, who="ann", business_id=acme, given_at="2026-01-01")
-    suppression.revoke_consent(TO, who="ann", business_id=acme)
-    suppression.revoke_consent("+15005550103", who="ann", business_id=acme)  # before any was on record
+    first = consent.import_consents(file, who="ann", business_id=acme, given_at="2026-01-01")
+    consent.revoke_consent(TO, who="ann", business_id=acme)
+    consent.revoke_consent("+15005550103", who="ann", business_id=acme)  # before any was on record
 
-    again = suppression.import_consents(
+    again = consent.import_consents(
         written(f"phone\n{TO}\n{TO}\n+15005550102\n+15005550103\n"), who="ann", business_id=acme, given_at="2026-01-01"
     )
 
@@ -669,8 +668,8 @@ def test_every_row_of_any_file_is_new_or_there_already_or_refused(
 
     reports = {
         "suppression": suppression.import_suppressions(file, who="ann"),
-        "consent": suppression.import_consents(file, who="ann", business_id=acme),
-        "registry_check": suppression.import_registry(file, who="ann", checked_at="2026-01-01"),
+        "consent": consent.import_consents(file, who="ann", business_id=acme),
+        "registry_check": registry.import_registry(file, who="ann", checked_at="2026-01-01"),
     }
 
     for table, report in reports.items():
@@ -719,7 +718,7 @@ def test_two_imports_of_the_same_numbers_in_opposite_orders_both_end(world: Worl
 
     def run(name: str) -> None:
         reports.append(suppression.import_suppressions(tmp_path / name, who="ann"))
-        reports.append(suppression.import_registry(tmp_path / name, who="ann", checked_at="2026-01-01"))
+        reports.append(registry.import_registry(tmp_path / name, who="ann", checked_at="2026-01-01"))
 
     threads = [Thread(target=run, args=(name,)) for name in ("a.csv", "b.csv")]
     for thread in threads:
