@@ -1,6 +1,7 @@
 """Claim due calls within every limit, and nudge workers to dial them."""
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Event
 from uuid import UUID
@@ -17,21 +18,23 @@ from outbound.failpoint import crash_here
 sql = db.statements("calls/dispatch")
 log = logs.get("dispatch")
 
-_BUSY_WAIT_S = 0.02  # between two turns while there is work, or was _BUSY_S ago: threads become free at any moment
+_BUSY_WAIT_S = 0.02  # between two cycles while there is work, or was _BUSY_S ago: threads become free at any moment
 _BUSY_S = 2
-_HEADS_MIN = 20  # calls looked at per lane and turn at least: what stands in the way is soon out of it
+_HEADS_MIN = 20  # least calls per lane and cycle that are looked at: a blocked head is soon out of the way
 _AWAY_WAIT_S = 2  # after the database or the broker was away
-_STOP_TOLD_S = 5  # a broker that is away for less is a restart, and nobody's concern
+_STOP_AFTER_S = 5  # a broker that is away for less was restarted: no alert
 
 
-def dispatch_once(line: db.Connection | None = None) -> int:
+def dispatch_once(connection: db.Connection | None = None) -> int:
     """
-    One turn: claim what is due and nudge a worker for each call; return how many calls were moved.
+    One cycle: claim what is due and nudge a worker for each call; return how many calls were moved.
 
-    Moved are also those that stood in the way: closed, or due later.  Claims whose nudge could not be sent are given
-    back.  *line* is the dispatcher's own connection, where the claim has its plan; without one the pool lends another.
+    Moved are also those that were blocked: closed, or deferred.  Claims whose nudge could not be sent are released.
+
+    Args:
+        connection: reuse this one, whose plan is cached; default: one from the pool.
     """
-    moved = _claim_or_set_aside(line)
+    moved = _claim_or_set_aside(connection)
     claimed = [row.id for row in moved if row.status == "claimed"]
     crash_here("dispatch.claimed")
     if claimed and not dial.nudge(claimed):
@@ -39,20 +42,20 @@ def dispatch_once(line: db.Connection | None = None) -> int:
         raise BrokerAway(nudges.last_fault(dial.dial_call.broker))
     crash_here("dispatch.nudged")
     if moved:
-        log.info("dispatch.claimed", calls=len(claimed), put_aside=len(moved) - len(claimed))
+        log.info("dispatch.claimed", calls=len(claimed), blocked=len(moved) - len(claimed))
     return len(moved)
 
 
-def _claim_or_set_aside(line: db.Connection | None) -> list[db.Row]:
+def _claim_or_set_aside(connection: db.Connection | None) -> list[db.Row]:
     """Claim; where a call makes that raise, set it aside and claim the others."""
     try:
-        return db.transact(_claim, line)
+        return db.transact(_claim, connection)
     except db.Error as error:
         if not db.is_of_a_row(error):
             raise
-        if not db.transact(_set_aside_odd_heads, line):
+        if not db.transact(_set_aside_odd_heads, connection):
             raise
-    return db.transact(_claim, line)
+    return db.transact(_claim, connection)
 
 
 def _set_aside_odd_heads(connection: db.Connection) -> int:
@@ -87,7 +90,7 @@ def _claim(connection: db.Connection) -> list[db.Row]:
 
 
 class BrokerAway(Exception):
-    """The broker takes no nudge, and *fault* says why; what was claimed was given back."""
+    """The broker takes no nudge, and *fault* says why; what was claimed was released."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.said)
@@ -95,33 +98,38 @@ class BrokerAway(Exception):
         self.cause = fault.code
 
 
-def dispatch_until(stop: Event) -> None:
+def dispatch_until(stop: Event, each_cycle: Callable[[], None] = lambda: None) -> None:
     """
-    Dispatch until *stop* is set: woken by a notice, and by a poll that finds everything anyway.
+    Dispatch until *stop* is set: wakes on NOTIFY, and polls every poll_s in case a notification was lost.
 
-    On one line of its own, where the claim's plan is always warm.  A poll asks first whether anything is due, a small
+    It has a connection of its own, which keeps the claim's plan.  A poll asks first whether anything is due, a small
     part of a claim's work.  Nothing is claimed before the broker took a message and gave it back; while it does not,
     dialing_stop says so.
+
+    Args:
+        each_cycle: called before each cycle, and before each attempt to reach the database and the broker.
     """
     away_since: float | None = None
     while not stop.is_set():
+        each_cycle()
         try:
-            with db.connect(**db.PREPARED) as line:
-                _prove_broker(line)
+            with db.connect(**db.PREPARED) as connection:
+                _prove_broker(connection)
                 away_since = None
-                db.listen(line, "outbound_due")
-                busy_until, moved, heard = 0.0, 0, True
+                db.listen(connection, "outbound_due")
+                busy_until, moved, notified = 0.0, 0, True
                 while not stop.is_set():
-                    moved = dispatch_once(line) if heard or moved or sql.is_anything_due(line) else 0
+                    each_cycle()
+                    moved = dispatch_once(connection) if notified or moved or sql.is_anything_due(connection) else 0
                     if moved:
                         busy_until = time.monotonic() + _BUSY_S
                     busy = time.monotonic() < busy_until
-                    heard = db.wait_for_notice(line, _BUSY_WAIT_S if busy else settings().poll_s)
+                    notified = db.wait_for_notice(connection, _BUSY_WAIT_S if busy else settings().poll_s)
         except BrokerAway as away:
             away_since = time.monotonic() if away_since is None else away_since
             log.outage("dispatch.waiting", away)
             with suppress(*db.Unavailable):
-                _tell_fault(away.fault, time.monotonic() - away_since)
+                _record_fault(away.fault, time.monotonic() - away_since)
             stop.wait(_AWAY_WAIT_S)
         except db.Error as error:
             if db.is_of_a_row(error):  # no call raises by itself: a process that dies would claim no more
@@ -133,18 +141,18 @@ def dispatch_until(stop: Event) -> None:
             stop.wait(_AWAY_WAIT_S)
 
 
-def _prove_broker(line: db.Connection) -> None:
+def _prove_broker(connection: db.Connection) -> None:
     fault = nudges.fault(dial.dial_call.broker)
     if fault is not None:
         raise BrokerAway(fault)
-    sql.say_broker_works(line)
-    sql.end_broker_stop(line)
+    sql.say_broker_works(connection)
+    sql.end_broker_stop(connection)
 
 
-def _tell_fault(fault: Fault, away_s: float) -> None:
+def _record_fault(fault: Fault, away_s: float) -> None:
     code = fault.code.lower() if fault.code in FAULTS else "other"
     reason = f"The broker {fault}, so that no worker can be told of a call: {fault.mend}."
-    db.run(sql.broker_fails, code=code, reason=reason, away_s=away_s, told_after_s=_STOP_TOLD_S)
+    db.run(sql.broker_fails, code=code, reason=reason, away_s=away_s, told_after_s=_STOP_AFTER_S)
 
 
 def heartbeat(worker_id: UUID, threads: int) -> None:

@@ -1,4 +1,4 @@
-"""Dispatch, reconcile and clean-up, again and again; safe on every host at once.  Nobody else knows APScheduler."""
+"""The scheduler process: dispatch, and maintenance tasks beside it; safe on every host at once."""
 
 import time
 from collections.abc import Callable
@@ -29,20 +29,20 @@ _TASKS: tuple[Callable[[], object], ...] = (
     delete_old_rest,
     write_late_to_old_tables,
 )
-_CLOCK_LOOK_S = 1  # between two looks at the host's clock
+_CLOCK_LOOK_S = 1  # between two readings of the host's clock
 _CLOCK_SET_S = 1  # a clock that is further than this from where it should be was set
 _ROUND_MAX_S = 600  # ten questions to a carrier that takes its 45 s for each, and more; a longer round hangs
 
 
 def run(stop: Event) -> None:
     """Clean up once, then dispatch in this thread and run the maintenance tasks beside it, until *stop* is set."""
-    turns = _Turns(stop)
-    turns.survive(cleanup_stuck_dialing_jobs)()
+    rounds = _Rounds()
+    rounds.of(cleanup_stuck_dialing_jobs)()
     tasks = BackgroundScheduler(timezone=UTC)
     tick_s = settings().tick_s
     for place, task in enumerate(_TASKS, 1):
         tasks.add_job(
-            turns.survive(task),
+            rounds.of(task),
             "interval",
             seconds=tick_s,
             # One after the other, not all at the same moment: they share a connection, and keep no dispatch waiting.
@@ -55,7 +55,7 @@ def run(stop: Event) -> None:
     tasks.start()
     Thread(target=_follow_clock, args=(tasks, stop), name="clock", daemon=True).start()
     try:
-        dispatch_until(turns)
+        dispatch_until(stop, rounds.report)
     finally:
         systemd_notify.stopping()
         tasks.shutdown(wait=True)
@@ -96,31 +96,19 @@ class HostClock:
         return time.time() - time.monotonic()
 
 
-class _Turns(Event):
-    """
-    *stop*, as dispatch sees it: dispatch looks at it once per turn, also where it found the database or broker away.
+class _Rounds:
+    """When the last round of each maintenance task ended."""
 
-    So each look is the end of a turn, and systemd hears of it as long as every task's rounds come to an end too.  A
-    turn, or a task, that hangs is heard of no more.
-    """
-
-    def __init__(self, stop: Event) -> None:
-        super().__init__()
-        self._stop = stop
+    def __init__(self) -> None:
         self._ended_at = {task.__name__: time.monotonic() for task in _TASKS}
 
-    def is_set(self) -> bool:
-        """Is it time to stop?"""
+    def report(self) -> None:
+        """Feed systemd's watchdog, unless a task's round hangs."""
         if time.monotonic() - min(self._ended_at.values()) < _ROUND_MAX_S:
             systemd_notify.at_work()
-        return self._stop.is_set()
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the time to stop, *timeout* seconds at most."""
-        return self._stop.wait(timeout)
-
-    def survive(self, task: Callable[[], object]) -> Callable[[], None]:
-        """A round that fails is reported; the next one tries again."""
+    def of(self, task: Callable[[], object]) -> Callable[[], None]:
+        """One round of a task; one that fails is logged, and the next one tries again."""
 
         def round_() -> None:
             try:

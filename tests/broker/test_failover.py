@@ -106,7 +106,7 @@ def test_while_the_only_server_takes_no_writes_that_is_said_everywhere_and_taken
 ) -> None:
     only, other = pair
     processes_live_on(world)
-    monkeypatch.setattr(dispatch, "_STOP_TOLD_S", 0)
+    monkeypatch.setattr(dispatch, "_STOP_AFTER_S", 0)
     with house(f"redis://127.0.0.1:{only}", monkeypatch):
         become_replica(only, of=other)
         call_id = world.queued()
