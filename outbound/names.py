@@ -4,13 +4,12 @@ from typing import Literal
 
 from outbound import db
 from outbound.errors import UserError
-from outbound.formats import phone_numbers, plain_text
+from outbound.formats import phone_numbers, plain_text, row_id
 
 sql = db.statements("names")
 
 Kind = Literal["business", "campaign", "window"]
 
-ID_MAX = 2**63 - 1  # a bigint has no more
 LISTED_MAX = 8  # candidates that an error names
 _PLURAL = {"business": "businesses", "campaign": "campaigns", "window": "windows"}
 _WAYS = ("id", "sid", "key", "number")  # to write a call: `key:812` is no id
@@ -33,7 +32,7 @@ def find(kind: Kind, text: str | int, *, business_id: int | None = None, is_stri
         NoSuchName: nothing has this name, or several have.
     """
     written = str(text).strip()
-    number = _id(written)
+    number = row_id.read(written)
     if fault := plain_text.fault(written):
         raise NoSuchName(f"the name of a {kind} {fault}")
     found = db.run(sql.find_named, kind=kind, id=number, name=written, business_id=business_id)
@@ -63,7 +62,7 @@ def batch(text: str, *, business_id: int | None = None, campaign_id: int | None 
     """
     if not sees_numbers():
         raise NoSuchName("this database role may not read the names of batches: look for something else")
-    found = db.run(sql.find_batches, name=text, id=_id(text), business_id=business_id, campaign_id=campaign_id)
+    found = db.run(sql.find_batches, name=text, id=row_id.read(text), business_id=business_id, campaign_id=campaign_id)
     named = [row for row in found if row.is_name] or [row for row in found if row.is_id]
     if len(named) == 1:
         return int(named[0].id)
@@ -100,7 +99,7 @@ def call(text: str, *, region: str | None = None) -> int:
     way, _, rest = text.strip().partition(":")
     way, written = (way, rest.strip()) if way in _WAYS and rest else ("", text.strip())
     found: list[tuple[db.Row, str]] = []
-    number = _id(written)
+    number = row_id.read(written)
     if way in ("", "id", "sid"):
         own = db.run(
             sql.find_call_by_id,
@@ -161,12 +160,6 @@ def _number_or_none(text: str, region: str | None) -> str | None:
         return number_of(text, region=region)
     except NoSuchName:
         return None
-
-
-def _id(text: str) -> int | None:
-    if text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= ID_MAX:
-        return int(text)
-    return None
 
 
 def _listed(rows: list[db.Row]) -> str:

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 from outbound import db, logs
 from outbound.failpoint import crash_here
-from outbound.formats import phone_numbers
+from outbound.formats import phone_numbers, row_id
 
 sql = db.statements("adopt/batches")
 log = logs.get("adopt")
 
 BATCH_MAX = 2000  # rows of one transaction, so that the locks that it holds last for a fraction of a second
-BEYOND = 2**63 - 1  # greater than the id of every row
+BEYOND = row_id.MAX  # greater than the id of every row
 
 Tell = Callable[[str, int], None]
 

@@ -9,12 +9,10 @@ from typing import NamedTuple
 
 from outbound.db import Row
 from outbound.errors import UserError
-from outbound.formats import moments, phone_numbers, plain_text, time_zones, twiml_template
+from outbound.formats import moments, phone_numbers, plain_text, row_id, time_zones, twiml_template
 from outbound.formats.csv_file import is_text
 
 KEY_MAX = 255  # characters; an index entry has room for this many, whatever they are
-ID_DIGITS_MAX = 19  # a bigint has no more
-_BIGINT_MAX = 2**63 - 1
 PAST_MAX = timedelta(days=2 * 365)  # of `at`: what was due longer ago is a slip, or somebody's old list
 AHEAD_MAX = timedelta(days=10 * 365)
 FIELDS_MAX = 50  # of a contact
@@ -83,11 +81,11 @@ def read(
     )
 
 
-def row_id(value: str | int | None, what: str) -> int:
+def read_id(value: str | int | None, what: str) -> int:
     """The id of a business or a campaign as it is written in a file, or raise BadCall."""
-    if isinstance(value, str) and value.isdecimal() and len(value) <= ID_DIGITS_MAX:
+    if isinstance(value, str) and value.isdecimal() and len(value) <= row_id.DIGITS_MAX:
         value = int(value)
-    if isinstance(value, int) and 0 <= value <= _BIGINT_MAX:
+    if isinstance(value, int) and row_id.possible(value) == value:
         return value
     raise BadCall(f"`{what}` is not the id of one: see `outbound {what} list`")
 
@@ -192,8 +190,8 @@ def _known_zones() -> frozenset[str]:
 def ids(business_id: int | None, campaign_id: int | None) -> tuple[int | None, int | None]:
     """The ids of a business and of a campaign, each None where it is not given; or raise BadCall."""
     return (
-        None if business_id is None else row_id(business_id, "business"),
-        None if campaign_id is None else row_id(campaign_id, "campaign"),
+        None if business_id is None else read_id(business_id, "business"),
+        None if campaign_id is None else read_id(campaign_id, "campaign"),
     )
 
 

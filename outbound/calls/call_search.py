@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from outbound import db, logs, names
 from outbound.call import FINAL, IN_THE_AIR, STATUSES, WAITING
 from outbound.errors import UserError
-from outbound.formats import moments, plain_text
+from outbound.formats import moments, plain_text, row_id
 from outbound.rules import audit
 from outbound.rules.scope import Scope
 
@@ -182,7 +182,7 @@ def place_of(text: str) -> Place:
     moment, _, call_id = text.strip().rpartition("/")
     try:
         at = datetime.fromisoformat(moment)
-        if at.tzinfo is None or not 0 <= int(call_id) <= names.ID_MAX:
+        if at.tzinfo is None or row_id.possible(int(call_id)) == row_id.NONE:
             raise ValueError
         return Place(at, int(call_id))
     except ValueError:

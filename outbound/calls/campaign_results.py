@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from outbound import db, names
+from outbound.formats import row_id
 from outbound.rules.campaign import BadCampaign
 
 sql = db.statements("calls/campaign_results")
@@ -36,7 +37,7 @@ def of(campaign_id: int) -> Iterator[tuple[db.Row, Iterator[dict[str, Any]]]]:
     """
     if not names.sees_numbers():
         raise names.NoSuchName("this database role may not read phone numbers: see `outbound campaign show`")
-    campaign = db.run(sql.find_campaign, campaign_id=campaign_id if 0 <= campaign_id <= names.ID_MAX else -1)
+    campaign = db.run(sql.find_campaign, campaign_id=row_id.possible(campaign_id))
     if campaign is None:
         raise BadCampaign("there is no such campaign: see `outbound campaign list`")
     with db.connect() as connection, connection.transaction():

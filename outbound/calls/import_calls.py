@@ -165,7 +165,7 @@ class _Callers:
 
     def _named(self, row: dict[str, str]) -> db.Row | None:
         named = row.get("business")
-        return self._find(call_request.row_id(named, "business") if named else self.business_id)
+        return self._find(call_request.read_id(named, "business") if named else self.business_id)
 
 
 def _batch_name(path: Path, given: str | None) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 
 from outbound import db
 from outbound.config import SCHEDULER_SILENT_S, WORKER_SILENT_S, settings
+from outbound.formats import row_id
 from outbound.monitoring import situation
-from outbound.rules.scope import ID_MAX, BadControl
+from outbound.rules.scope import BadControl
 
 sql = db.statements("monitoring/why")
 
@@ -79,7 +80,7 @@ class Preview:
 def why(call_id: int) -> Reason:
     """Why this call is not being dialed: the first reason that holds, by the callee's clocks where they are known."""
     config = settings()
-    if not 0 < call_id <= ID_MAX:
+    if not 0 < call_id <= row_id.MAX:
         return Reason("unknown_call", f"There is no call {call_id}.", None, {})
     row = db.run(
         sql.why_not_dialed,
@@ -127,7 +128,7 @@ def preview(campaign_id: int, call_s: float | None = None) -> Preview:
 def _preview(connection: db.Connection, campaign_id: int, call_s: float | None) -> Preview:
     config = settings()
     sql.allow_minutes(connection)
-    campaign = sql.find_campaign(connection, campaign_id=campaign_id) if 0 < campaign_id <= ID_MAX else None
+    campaign = sql.find_campaign(connection, campaign_id=campaign_id) if 0 < campaign_id <= row_id.MAX else None
     if campaign is None:
         raise BadControl(f"there is no campaign {campaign_id}: see `outbound campaign list`")
     found = Preview(campaign.id, campaign.name, campaign.time_zone)

@@ -8,7 +8,7 @@ from outbound import db, names
 from outbound.carrier import accounts
 from outbound.config import settings
 from outbound.errors import UserError
-from outbound.formats import phone_numbers, plain_text, time_zones, twiml_template
+from outbound.formats import phone_numbers, plain_text, row_id, time_zones, twiml_template
 
 sql = db.statements("rules/business")
 
@@ -97,7 +97,7 @@ def show(business_id: int) -> dict[str, Any]:
     Raises:
         BadBusiness: there is no such business.
     """
-    row = db.run(sql.show_business, business_id=business_id if 0 <= business_id < 2**63 else -1)
+    row = db.run(sql.show_business, business_id=row_id.possible(business_id))
     if row is None:
         raise BadBusiness(f"there is no business {business_id}: see `outbound business list`")
     shown: dict[str, Any] = row._asdict()

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from outbound import config, db
 from outbound.errors import UserError
-from outbound.formats import moments, time_zones, weekly_hours
+from outbound.formats import moments, row_id, time_zones, weekly_hours
 from outbound.formats.weekly_hours import BadHours, Shift
 from outbound.rules.calling_window_presets import OF_REGION, PRESETS, Days
 
@@ -123,7 +123,8 @@ def set_day(window_id: int, day: str, own: str | None, *, who: str) -> bool:
     text = None if shifts is None else _multirange(shifts)
 
     def write(connection: db.Connection) -> bool:
-        is_another = sql.set_day(connection, window_id=_id(window_id), day=when, hours=text, note="", who=who)
+        window = row_id.possible(window_id)
+        is_another = sql.set_day(connection, window_id=window, day=when, hours=text, note="", who=who)
         if is_another is None:
             raise BadWindow(UNKNOWN.format(window_id))
         _release(connection, window_ids=[window_id])
@@ -146,8 +147,8 @@ def assign(scope: str, key: int, window_id: int | None, *, who: str, own: db.Con
     """
 
     def write(connection: db.Connection) -> Assigned:
-        wanted = None if window_id is None else _id(window_id)
-        is_another = sql.set_window(connection, scope=scope, id=_id(key), window_id=wanted, who=who)
+        wanted = None if window_id is None else row_id.possible(window_id)
+        is_another = sql.set_window(connection, scope=scope, id=row_id.possible(key), window_id=wanted, who=who)
         if is_another is None:
             is_there = wanted is None or sql.is_window(connection, window_id=wanted)
             raise BadWindow(
@@ -202,7 +203,7 @@ def opens_at(window_id: int, time_zone: str) -> datetime | None:
         zone = time_zones.present(time_zone, zoneinfo.available_timezones())
     except time_zones.BadTimeZone as fault:
         raise BadWindow(f"{time_zone} {fault}") from None
-    found = db.run(sql.find_opening, window_id=_id(window_id), zone=zone, for_s=for_s)
+    found = db.run(sql.find_opening, window_id=row_id.possible(window_id), zone=zone, for_s=for_s)
     if not found.is_zone:
         raise BadWindow(f"{zone} is not an IANA time zone that the database knows, like Asia/Jerusalem")
     opening: datetime | None = found.opens_at
@@ -289,11 +290,6 @@ def _date(text: str) -> date:
         return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 (a day on the wall, in whichever zone)
     except ValueError:
         raise BadHours(f"`{text}` {moments.impossible(text) or 'is not a date: write it like 2026-12-25'}") from None
-
-
-def _id(number: int) -> int:
-    """No id is as large as this; 0 is nobody's."""
-    return number if abs(number) < 2**63 else 0
 
 
 def _is_line(text: str) -> bool:

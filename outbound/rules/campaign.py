@@ -7,7 +7,7 @@ from typing import TypedDict
 from outbound import db
 from outbound.config import settings
 from outbound.errors import UserError
-from outbound.formats import moments, phone_numbers, plain_text, twiml_template
+from outbound.formats import moments, phone_numbers, plain_text, row_id, twiml_template
 
 sql = db.statements("rules/campaign")
 
@@ -71,7 +71,7 @@ def add(business_id: int, given: Given, *, phones: Sequence[str] = (), who: str)
     Raises:
         BadCampaign: names everything that is wrong at once.
     """
-    business = db.run(sql.find_business, business_id=_id(business_id))
+    business = db.run(sql.find_business, business_id=row_id.possible(business_id))
     if business is None:
         raise BadCampaign("there is no such business: see `outbound business list`")
     faults = [] if given.get("name") else ["a campaign needs a name: give --name"]
@@ -106,7 +106,7 @@ def every() -> list[db.Row]:
 
 def show(campaign_id: int) -> db.Row:
     """One campaign, or raise BadCampaign."""
-    found = db.run(sql.list_campaigns, campaign_id=_id(campaign_id))
+    found = db.run(sql.list_campaigns, campaign_id=row_id.possible(campaign_id))
     if not found:
         raise BadCampaign("there is no such campaign: see `outbound campaign list`")
     return found[0]
@@ -115,11 +115,6 @@ def show(campaign_id: int) -> db.Row:
 def calls(campaign_id: int) -> dict[str, int]:
     """How many calls of a campaign are in each status; each attempt is one.  Reads all of the campaign's calls."""
     return {row.status: row.calls for row in db.run(sql.count_calls, campaign_id=campaign_id)}
-
-
-def _id(value: int) -> int:
-    """An id that a row can have, or -1, which none has."""
-    return value if 0 <= value < 2**63 else -1
 
 
 def _write(statement: object, *, given: dict[str, object], **values: object) -> db.Row:

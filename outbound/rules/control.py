@@ -9,8 +9,9 @@ from typing import NamedTuple
 from outbound import db, logs
 from outbound.call import IN_THE_AIR, WAITING
 from outbound.config import settings
+from outbound.formats import row_id
 from outbound.rules import audit
-from outbound.rules.scope import ID_MAX, BadControl, Scope
+from outbound.rules.scope import BadControl, Scope
 
 sql = db.statements("rules/control")
 log = logs.get("control")
@@ -184,7 +185,7 @@ def cancel(
 def _cancel_call(
     connection: db.Connection, scope: Scope, who: str, reason: str | None, batch: dict[str, object]
 ) -> Canceled:
-    waiting = sql.cancel_calls(connection, **batch, id_max=ID_MAX)
+    waiting = sql.cancel_calls(connection, **batch, id_max=row_id.MAX)
     in_the_air = _ask_for_end(connection, scope, "canceled", reason, who)
     if not waiting and not in_the_air:
         raise _cannot(scope, sql.status_of(connection, call_id=scope.id))

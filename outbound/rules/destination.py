@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from outbound import db, os_user
 from outbound.errors import UserError
-from outbound.formats import numbering_plan, phone_numbers
+from outbound.formats import numbering_plan, phone_numbers, row_id
 
 sql = db.statements("rules/destination")
 
@@ -135,5 +135,5 @@ def _set(place: str, business_id: int | None, reason: str, who: str | None, *, a
 
 
 def _id(business_id: int | None) -> int | None:
-    """An id that a row can have, or -1, which none has."""
-    return business_id if business_id is None or 0 <= business_id < 2**63 else -1
+    """An id that a row can have, or NONE; None for everybody."""
+    return None if business_id is None else row_id.possible(business_id)

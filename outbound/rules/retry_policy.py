@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from outbound import db
 from outbound.errors import UserError
+from outbound.formats import row_id
 
 sql = db.statements("rules/retry_policy")
 
@@ -99,19 +100,14 @@ def use(business_id: int, name: str | None, *, who: str) -> bool:
     Raises:
         BadRetryPolicy: there is no such business, or it has no such retry policy.
     """
-    is_another = db.run(sql.use_retry_policy, business_id=_id(business_id), name=name, who=who)
-    if is_another is None and not db.run(sql.is_business, business_id=_id(business_id)):
+    is_another = db.run(sql.use_retry_policy, business_id=row_id.possible(business_id), name=name, who=who)
+    if is_another is None and not db.run(sql.is_business, business_id=row_id.possible(business_id)):
         raise BadRetryPolicy(f"there is no business {business_id}: see `outbound business list`")
     if is_another is None:
         raise BadRetryPolicy(
             f"business {business_id} has no retry policy {name or ''}: see `outbound retry-policy list`"
         )
     return bool(is_another)
-
-
-def _id(value: int) -> int:
-    """An id that a row can have, or -1, which none has."""
-    return value if 0 <= value < 2**63 else -1
 
 
 def every() -> list[db.Row]:

@@ -8,8 +8,6 @@ from outbound.formats import phone_numbers
 
 sql = db.statements("rules/scope")
 
-ID_MAX = 2**63 - 1  # a bigint has no more
-
 
 class BadControl(UserError):
     """That cannot be done; the message says why and what can, and nothing was changed."""

@@ -15,12 +15,12 @@ from outbound.calls import events
 from outbound.carrier import accounts, callback_form, callback_tag, twilio_webhooks
 from outbound.carrier.callback_form import FIELDS_MAX, Unreadable
 from outbound.config import settings
+from outbound.formats import row_id
 from outbound.web import refusals
 
 __all__ = ["BODY_MAX", "FIELDS_MAX", "answered_by", "inbound_status", "status_callback", "voice_inbound"]
 
 BODY_MAX = 65_536  # bytes; a callback has some hundred
-CALL_ID_DIGITS_MAX = 18  # more do not fit into a bigint
 
 # Which call it is and what became of it: there is no NUL in these.
 _IDENTITY = ("CallSid", "CallStatus", "AccountSid", "To", "From")
@@ -212,9 +212,7 @@ def _call_id(request: Request) -> int:
 
 def _named_call(request: Request) -> int | None:
     """The call that the path names, which need not exist; None where it could not."""
-    digits: str = request.path_params.get("call_id", "")
-    fits = digits.isascii() and digits.isdecimal() and len(digits) <= CALL_ID_DIGITS_MAX
-    return int(digits) if fits else None
+    return row_id.read(request.path_params.get("call_id", ""))
 
 
 async def _body(request: Request) -> bytes:
