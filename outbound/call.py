@@ -7,7 +7,8 @@ from typing import Final, Literal
 
 # In the order of a call's life.  The same words, in the same order, rank in SQL (call_status_rank); tests compare them.
 WAITING: Final = ("queued", "claimed")
-IN_THE_AIR: Final = ("initiated", "ringing", "in-progress")
+RINGING: Final = ("initiated", "ringing")
+IN_THE_AIR: Final = (*RINGING, "in-progress")
 FINAL: Final = ("completed", "busy", "no-answer", "failed", "canceled")
 STATUSES: Final = WAITING + IN_THE_AIR + FINAL
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from outbound import db, logs, names
-from outbound.call import FINAL, IN_THE_AIR, STATUSES, WAITING
+from outbound.call import FINAL, IN_THE_AIR, RINGING, STATUSES, WAITING
 from outbound.errors import UserError
 from outbound.formats import moments, plain_text, row_id
 from outbound.rules import audit
@@ -24,7 +24,7 @@ TEXT_MAX = 200  # characters of what is asked for
 _AGAIN_S = 40  # for a database that is away in the middle of a cancel
 
 GROUPS = {"waiting": WAITING, "in-the-air": IN_THE_AIR, "live": WAITING + IN_THE_AIR, "ended": FINAL}
-CANCELABLE = ("queued", "claimed", "initiated", "ringing")
+CANCELABLE = WAITING + RINGING
 
 
 class BadSearch(UserError):

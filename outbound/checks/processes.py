@@ -1,13 +1,13 @@
 """Are workers and the scheduler alive, and does anything keep calls from being dialed?"""
 
 from outbound import config, db
+from outbound.calls.cleanup import RULES
 from outbound.checks.finding import Check, Result, fail, ok, warn
 from outbound.monitoring import situation
 
 sql = db.statements("checks/processes")
 
 _OF_OTHER_CHECKS = ("no_worker", "no_scheduler", "stopped_broker", "stopped_recovery", "no_destination")
-_RULES = ("claimed", "no_call_sid", "no_lead")
 
 
 def _workers() -> Result:
@@ -19,7 +19,7 @@ def _workers() -> Result:
 
 def _scheduler() -> Result:
     ages = {row.name: row.age_s for row in db.run(sql.tasks)}
-    silent = [name for name in _RULES if ages.get(name, float("inf")) > config.SCHEDULER_SILENT_S]
+    silent = [name for name in RULES if ages.get(name, float("inf")) > config.SCHEDULER_SILENT_S]
     if silent:
         since = "it has never run" if not ages else f"not within {config.SCHEDULER_SILENT_S} s: {', '.join(silent)}"
         return fail(since, "start `outbound scheduler`; if it runs, look at its log for what fails")

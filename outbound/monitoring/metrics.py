@@ -10,8 +10,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from outbound import __version__, db, logs
 from outbound.broker import redis_client
 from outbound.call import FINAL
+from outbound.calls.cleanup import RULES
 from outbound.config import WORKER_SILENT_S, settings
 from outbound.database import migrations
+from outbound.rules.retry_policy import OUTCOMES
 
 sql = db.statements("monitoring/metrics")
 log = logs.get("metrics")
@@ -208,7 +210,7 @@ _GAUGES = (
     ),
 )
 
-_TASKS = ("claimed", "no_call_sid", "no_lead", "reconcile", "hang_up")
+_TASKS = (*RULES, "reconcile", "hang_up")
 
 # Name, help, counter in the database, label, and the values that are shown from the start: a series that begins with
 # its first event hides that event from increase().
@@ -253,7 +255,7 @@ _TOTALS = (
         "Calls after which another attempt was queued, by how they ended.",
         "retry",
         "status",
-        ("busy", "no-answer", "failed"),
+        OUTCOMES,
     ),
     (
         "outbound_leads",
@@ -262,7 +264,7 @@ _TOTALS = (
         "result",
         ("created", "existing", "no_phone", "unknown_call", "set_aside"),
     ),
-    ("outbound_cleanup_calls", "Calls moved by clean-up.", "cleanup", "rule", ("claimed", "no_call_sid", "no_lead")),
+    ("outbound_cleanup_calls", "Calls moved by clean-up.", "cleanup", "rule", tuple(RULES)),
     (
         "outbound_reconcile_closed",
         "Calls closed by reconcile.",
