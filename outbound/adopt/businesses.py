@@ -103,12 +103,12 @@ def _give_window(run: Run, business_id: int, old: db.Row, region: str | None, do
     except (old_hours.NoHours, weekly_hours.BadHours, RecursionError) as fault:
         doubts.append(f"its hours cannot be read ({fault}): it calls {usual}")
         week = None
-    name, who = f"hours of business {business_id}", os_user.name()
+    name, actor = f"hours of business {business_id}", os_user.name()
     note = "Taken over from the system before. Its days off are not in it: close them with `outbound window day`."
     if calling_window.sql.find_window(run.connection, name=name) is not None:
         name += f", adopted {old.id}"
     if week is None and preset is not None:
-        window_id = calling_window.add_preset(preset, who=who, name=name, own=run.connection)
+        window_id = calling_window.add_preset(preset, actor=actor, name=name, own=run.connection)
     else:
-        window_id = calling_window.add(name, week or usual, who=who, note=note, own=run.connection)
-    calling_window.assign("business", business_id, window_id, who=who, own=run.connection)
+        window_id = calling_window.add(name, week or usual, actor=actor, note=note, own=run.connection)
+    calling_window.assign("business", business_id, window_id, actor=actor, own=run.connection)

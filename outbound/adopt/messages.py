@@ -53,10 +53,10 @@ def refuse_while_alive(client: redis.Redis) -> None:
     """
     living = old_redis.living_workers(client)
     if living:
-        who = ", ".join(living.workers[:_NAMED_MAX]) or "none that is known by name"
+        actor = ", ".join(living.workers[:_NAMED_MAX]) or "none that is known by name"
         busy = ", ".join(f"{jobs} in {queue}" for queue, jobs in sorted(living.busy.items()))
         raise CannotAdopt(
-            f"old workers are alive ({who}{'; jobs in progress: ' + busy if busy else ''}): stop them, or say"
+            f"old workers are alive ({actor}{'; jobs in progress: ' + busy if busy else ''}): stop them, or say"
             " --old-is-stopped if you know that they are"
         )
 

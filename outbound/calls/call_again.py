@@ -52,7 +52,9 @@ class Moved:
     note: str | None = None
 
 
-def retry(call_id: int, *, at: datetime | str | None = None, reason: str | None = None, by: str | None = None) -> Again:
+def retry(
+    call_id: int, *, at: datetime | str | None = None, reason: str | None = None, actor: str | None = None
+) -> Again:
     """
     Put a new call to the same telephone in the queue, in place of one that has ended; asked twice, it is one call.
 
@@ -68,7 +70,7 @@ def retry(call_id: int, *, at: datetime | str | None = None, reason: str | None 
         BadCall: it may not be put in the queue.
         NoSuchName: there is no such call.
     """
-    reason, who = audit.one_line(reason, "the reason"), audit.actor(by)
+    reason, actor = audit.one_line(reason, "the reason"), audit.actor(actor)
     due = understood = None
     if at is not None:
         due, zone, _, note = _moment(call_id, at)
@@ -91,7 +93,7 @@ def retry(call_id: int, *, at: datetime | str | None = None, reason: str | None 
         )
         sql.write_audit(
             connection,
-            who=who,
+            who=actor,
             key=str(old.id),
             details=db.json({"call": done.call_id, "new": done.created, "reason": reason}),
         )
@@ -116,7 +118,7 @@ def _refuse_unended(call_id: int, old: db.Row) -> None:
         )
 
 
-def reschedule(call_id: int, at: datetime | str, *, reason: str | None = None, by: str | None = None) -> Moved:
+def reschedule(call_id: int, at: datetime | str, *, reason: str | None = None, actor: str | None = None) -> Moved:
     """
     Have a call that waits dialed from another moment on; what held it is asked again then.
 
@@ -128,9 +130,9 @@ def reschedule(call_id: int, at: datetime | str, *, reason: str | None = None, b
         BadRetry: it does not wait, its campaign ends before, or the moment is none.
         NoSuchName: there is no such call.
     """
-    reason, who = audit.one_line(reason, "the reason"), audit.actor(by)
+    reason, actor = audit.one_line(reason, "the reason"), audit.actor(actor)
     due, zone, zone_is, note = _moment(call_id, at)
-    row = db.run(sql.reschedule_call, call_id=call_id, due_at=due, who=who, reason=reason)
+    row = db.run(sql.reschedule_call, call_id=call_id, due_at=due, who=actor, reason=reason)
     if row is None:
         raise BadRetry(f"call {call_id} came in: it is not dialed")
     if not row.is_moved:

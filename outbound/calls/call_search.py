@@ -282,7 +282,7 @@ def cancel(
     wanted: Wanted,
     *,
     reason: str | None = None,
-    by: str | None = None,
+    actor: str | None = None,
     tell: Callable[[int], None] = lambda _: None,
 ) -> Canceled:
     """
@@ -299,7 +299,7 @@ def cancel(
         BadControl: the reason is no line of text.
     """
     chosen = to_cancel(wanted)
-    reason, who = audit.one_line(reason, "the reason"), audit.actor(by)
+    reason, actor = audit.one_line(reason, "the reason"), audit.actor(actor)
     scope, key = "account", ""
     if chosen.business_id is not None:
         scope, key = "business", str(chosen.business_id)
@@ -308,12 +308,12 @@ def cancel(
     given = {name: value for name, value in chosen._asdict().items() if value is not None}
     details = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in given.items()}
     id_max = int(db.run(sql.newest_id))
-    db.run(sql.write_audit, who=who, scope=scope, key=key, details=db.json(details | {"reason": reason}))
+    db.run(sql.write_audit, who=actor, scope=scope, key=key, details=db.json(details | {"reason": reason}))
     waiting = ringing = 0
     for _ in range(PASSES_MAX):
         moved = 0
         for page in pages(chosen):
-            one = {"call_ids": [call["id"] for call in page.calls], "id_max": id_max, "reason": reason, "who": who}
+            one = {"call_ids": [call["id"] for call in page.calls], "id_max": id_max, "reason": reason, "who": actor}
             # First those that ring: one that is marked makes no next attempt, which would be queued again.
             ended, closed = _end(one)
             ringing, waiting, moved = ringing + ended, waiting + closed, moved + ended + closed

@@ -46,7 +46,7 @@ def import_calls(
     dry_run: bool = False,
     to_column: str | None = None,
     progress: Callable[[int], None] = lambda _: None,
-    who: str | None = None,
+    actor: str | None = None,
 ) -> CallsReport:
     """
     Put the calls of a file in the queue; whom this batch has reached is not called by it again.
@@ -72,7 +72,8 @@ def import_calls(
         dry_run: whether nothing is written; the report is the same.
         to_column: the one column that holds the number, whatever the file calls it.
         progress: called with the number of bytes read so far.
-        who: whose word this is, for the audit, which keeps the file's name, digest and counts; by default the user.
+        actor: the person who decided it, for the audit, which keeps the file's name, digest and counts too; by default
+            the user of this process.
 
     Raises:
         BadFile: the file cannot be read, or no column holds phone numbers, or it is nobody's, or (WrongFile) nearly
@@ -95,7 +96,7 @@ def import_calls(
         dates = FileDates(lambda: _moments(csv_file.again(file), callers, to_column))
         read = partial(_read, report.fields, callers, dates, CalleeZones().of)
         details = {"file": csv_file.name_of(path), "sha256": sha256, "batch": name}
-        audited = nullcontext() if dry_run else _audited(who, callers, details, report, writer)
+        audited = nullcontext() if dry_run else _audited(actor, callers, details, report, writer)
         with audited, closing(_ahead(_chunks(file, rows, read, report, dates))) as chunks:
             for place, chunk in enumerate(chunks):
                 if place == 0 and not anyway:
@@ -201,7 +202,11 @@ def _refuse_wrong(chunk: Chunk, writer: import_writer.Writer, caller: db.Row | N
 
 @contextmanager
 def _audited(
-    who: str | None, callers: _Callers, details: Mapping[str, object], read: ImportReport, writer: import_writer.Writer
+    actor: str | None,
+    callers: _Callers,
+    details: Mapping[str, object],
+    read: ImportReport,
+    writer: import_writer.Writer,
 ) -> Iterator[None]:
     """Write an entry of the audit at the end of an import, also of one that was interrupted."""
 
@@ -210,7 +215,7 @@ def _audited(
         batch = {"batch": writer.report.batch or details["batch"]}
         counts = _counts(read, writer.report)
         noted = db.json({**details, **batch, **counts, "is_whole": is_whole})
-        db.run(sql.note_import, who=who or os_user.name(), scope=scope, key=key, details=noted)
+        db.run(sql.note_import, who=actor or os_user.name(), scope=scope, key=key, details=noted)
 
     try:
         yield

@@ -55,7 +55,7 @@ def show(number: str, *, region: str | None = None) -> dict[str, Any]:
     return db.transact(read)
 
 
-def forget(number: str, *, who: str, region: str | None = None) -> dict[str, Any]:
+def forget(number: str, *, actor: str, region: str | None = None) -> dict[str, Any]:
     """
     Delete all that is known of a person, in one transaction, and keep them from ever coming back.
 
@@ -64,7 +64,7 @@ def forget(number: str, *, who: str, region: str | None = None) -> dict[str, Any
 
     Args:
         number, region: as of `show`.
-        who: whose word this is, for the audit.
+        actor: the person who decided it, for the audit.
 
     Returns:
         the receipt, without the number: `at`, `was_on_list`, rows `deleted` and `rewritten` by table, `audit_erased`,
@@ -81,18 +81,18 @@ def forget(number: str, *, who: str, region: str | None = None) -> dict[str, Any
         _refuse_live(sql.lock_calls(connection, **search))
         is_new = sql.put_on_list(connection, phone=phone)
         began = sql.this_transaction(connection)
-        receipt = {"at": began.at.isoformat(), "was_on_list": not is_new} | _erase(connection, phone, who)
+        receipt = {"at": began.at.isoformat(), "was_on_list": not is_new} | _erase(connection, phone, actor)
         receipt["left_alone"] = [*LEFT_ALONE, *([OLD_TABLES] if sql.has_old_tables(connection) else [])]
-        receipt["audit_entry"] = sql.note(connection, who=who, details=db.json(receipt))
+        receipt["audit_entry"] = sql.note(connection, who=actor, details=db.json(receipt))
         return began.id, receipt
 
     transaction, receipt = db.transact(move)
-    _sweep_late(transaction, phone, who, receipt)
+    _sweep_late(transaction, phone, actor, receipt)
     log.info("person.forgotten", audit_entry=receipt["audit_entry"])
     return receipt
 
 
-def _erase(connection: db.Connection, phone: str, who: str) -> dict[str, Any]:
+def _erase(connection: db.Connection, phone: str, actor: str) -> dict[str, Any]:
     """Delete and rewrite; what is live by now was put in the queue by a transaction that did not know of the list."""
     search = _search(phone)
     calls = [call for call in sql.lock_calls(connection, **search) if not call.is_live or call.status in WAITING]
@@ -103,11 +103,11 @@ def _erase(connection: db.Connection, phone: str, who: str) -> dict[str, Any]:
     rewritten = ({"batch": renamed} if renamed else {}) | {
         row.source: row.changed for row in sql.unmention(connection, **search)
     }
-    erased = sql.erase_audit(connection, phone=phone, who=who, **search)
+    erased = sql.erase_audit(connection, phone=phone, who=actor, **search)
     return {"deleted": deleted, "rewritten": rewritten, "audit_erased": erased}
 
 
-def _sweep_late(transaction: str, phone: str, who: str, receipt: dict[str, Any]) -> None:
+def _sweep_late(transaction: str, phone: str, actor: str, receipt: dict[str, Any]) -> None:
     """Once who may have written without knowing of the list has ended, delete what they wrote; see `receipt`."""
     deadline = time.monotonic() + LATE_WAIT_S
     while not db.run(sql.are_over, id=transaction) and time.monotonic() < deadline:
@@ -115,7 +115,7 @@ def _sweep_late(transaction: str, phone: str, who: str, receipt: dict[str, Any])
 
     def move(connection: db.Connection) -> dict[str, Any]:
         db.allow_minutes(connection, MINUTES_MAX)
-        return _erase(connection, phone, who)
+        return _erase(connection, phone, actor)
 
     late = db.transact(move)
     for name in ("deleted", "rewritten"):

@@ -94,7 +94,7 @@ def person_forget(number: Number, region: Region = None, by: By = None, as_json:
     from outbound.calls import person as step
 
     with ready(as_owner=True):
-        receipt = step.forget(number, who=os_user.named(by), region=region)
+        receipt = step.forget(number, actor=os_user.named(by), region=region)
     tell_json(receipt)
 
 

@@ -56,7 +56,7 @@ def business_add(
     with ready():
         added = new_business.add(
             name,
-            who=os_user.named(by),
+            actor=os_user.named(by),
             time_zone=zone,
             default_region=region,
             voice_url=voice_url,

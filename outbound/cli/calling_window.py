@@ -37,7 +37,7 @@ def add(
         added = calling_window.add(
             name,
             hours,
-            who=os_user.named(by),
+            actor=os_user.named(by),
             days_off=day_off or [],
             half_days=half_day or [],
             known_until=known_until,
@@ -57,7 +57,7 @@ def preset(
     from outbound.rules import calling_window
 
     with ready():
-        added = calling_window.add_preset(preset, name=name, who=os_user.named(by))
+        added = calling_window.add_preset(preset, name=name, actor=os_user.named(by))
         row, _ = calling_window.one(added)
     tell_added("window", {"id": added, "name": row.name, "note": row.note}, as_json=as_json)
     say(row.note)
@@ -125,7 +125,7 @@ def day(
         raise UserError("give the day's --hours (`off`, or like `09:00-13:00`), or --usual: one of them")
     with ready():
         found = names.find("window", window_id)
-        is_another = calling_window.set_day(found, date, hours, who=os_user.named(by))
+        is_another = calling_window.set_day(found, date, hours, actor=os_user.named(by))
     is_so = (
         "is like its weekday"
         if hours is None
@@ -163,7 +163,7 @@ def assign(
     with ready():
         window_id = names.maybe("window", window)
         key = names.find(scope, given)
-        done = assign(scope, key, window_id, who=os_user.named(by))
+        done = assign(scope, key, window_id, actor=os_user.named(by))
     keeps = "keeps to no window of its own" if window_id is None else f"keeps to window {window_id}"
     line = f"{scope} {key} {keeps} now; {done.waited} waiting calls will be checked again"
     if not done.is_another:
@@ -181,7 +181,7 @@ def refresh(by: By = None, as_json: AsJson = False) -> None:
     from outbound.rules import calling_window
 
     with ready():
-        learned = calling_window.refresh(who=os_user.named(by))
+        learned = calling_window.refresh(actor=os_user.named(by))
     lines = [f"{row.name}: {row.days} days more" for row in learned]
     lines = lines or ["nothing changed: every window knows its days"]
     tell_done({"windows": [row._asdict() for row in learned]}, *lines, as_json=as_json)

@@ -219,7 +219,7 @@ def retry(
 
     with ready():
         call_id = names.call(which, region=region)
-        again = call_again.retry(call_id, at=at, reason=reason, by=by)
+        again = call_again.retry(call_id, at=at, reason=reason, actor=by)
         waits = why_new(again.call_id) if again.created else []
     if as_json:
         tell_json({"retry_of": call_id} | asdict(again))
@@ -252,7 +252,7 @@ def reschedule(
 
     with ready():
         call_id = names.call(which, region=region)
-        moved = call_again.reschedule(call_id, at, reason=reason, by=by)
+        moved = call_again.reschedule(call_id, at, reason=reason, actor=by)
     if as_json:
         tell_json({"call_id": call_id} | asdict(moved))
         return

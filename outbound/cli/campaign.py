@@ -84,7 +84,7 @@ def campaign_add(
     from outbound.rules import campaign
 
     with ready():
-        added = campaign.add(names.find("business", business), given, phones=number or [], who=os_user.named(by))
+        added = campaign.add(names.find("business", business), given, phones=number or [], actor=os_user.named(by))
         row = campaign.show(added)
     tell_added("campaign", {"id": added, "name": name}, as_json=as_json)
     _say_days(row, given)
@@ -127,7 +127,7 @@ def campaign_set(
         given[name_of] = None  # type: ignore[literal-required]
     with ready():
         found = names.find("campaign", campaign_id)
-        changed = campaign.change(found, given, phones=number or [], dropped=drop_number or [], who=os_user.named(by))
+        changed = campaign.change(found, given, phones=number or [], dropped=drop_number or [], actor=os_user.named(by))
         row = campaign.show(found)
     tell_changed("campaign", found, changed, as_json=as_json)
     _say_days(row, given)
@@ -242,7 +242,7 @@ def retry_policy_add(
             per_day=per_day,
             per_week=per_week,
             is_default=default,
-            who=os_user.named(by),
+            actor=os_user.named(by),
         )
     tell_added("retry policy", {"id": added, "name": name}, as_json=as_json)
 
@@ -260,7 +260,7 @@ def retry_policy_use(
 
     with ready():
         found = names.find("business", business)
-        is_another = retry_policy.use(found, name, who=os_user.named(by))
+        is_another = retry_policy.use(found, name, actor=os_user.named(by))
     policy = f"the retry policy {name}" if name else "no retry policy"
     line = f"business {found} has {policy} now"
     if not is_another:

@@ -41,7 +41,7 @@ def pause(what: What, key: Key = None, reason: Reason = None, by: By = None, as_
 
     with ready():
         scope = scope_of(what, key)
-        claims = control.pause(scope, reason=reason, by=by)
+        claims = control.pause(scope, reason=reason, actor=by)
     line = f"{scope} is paused, {claims} claims were taken back; `outbound resume {scope}` resumes it"
     tell_done(scope._asdict() | {"paused": True, "claims_taken_back": claims}, line, as_json=as_json)
 
@@ -53,7 +53,7 @@ def resume(what: What, key: Key = None, by: By = None, as_json: AsJson = False) 
 
     with ready():
         scope = scope_of(what, key)
-        was_paused = control.resume(scope, by=by)
+        was_paused = control.resume(scope, actor=by)
     line = f"{scope} goes on" if was_paused else f"nothing changed: {scope} was not paused"
     tell_done(scope._asdict() | {"paused": False, "was_paused": was_paused}, line, as_json=as_json)
 
@@ -78,7 +78,7 @@ def drain(
             stopped=until_told_to_stop(),
             tell=lambda live: status.update(f"{scope} is paused, {live} calls are in the air"),
             reason=reason,
-            by=by,
+            actor=by,
         )
     done = scope._asdict() | {"paused": True, "in_the_air": live}
     tell_done(done, f"{scope} is paused, {live} calls are in the air", as_json=as_json)
@@ -151,9 +151,9 @@ def _cancel(
         if wanted is not None:
             scope = call_search.scope_of(wanted)
         if scope is not None:
-            waiting, in_the_air = control.cancel(scope, reason=reason, by=by, tell=count)
+            waiting, in_the_air = control.cancel(scope, reason=reason, actor=by, tell=count)
         elif wanted is not None:
-            waiting, in_the_air, _ = call_search.cancel(wanted, reason=reason, by=by, tell=count)
+            waiting, in_the_air, _ = call_search.cancel(wanted, reason=reason, actor=by, tell=count)
         _hang_up(in_the_air)
     line = f"{waiting} waiting calls canceled, {in_the_air} in the air"
     if not (waiting or in_the_air):
@@ -193,7 +193,7 @@ def stop(what: What, key: Key = None, reason: Reason = None, by: By = None, as_j
 
     with ready(broker=True):
         scope = scope_of(what, key)
-        hang_ups = control.stop(scope, reason=reason, by=by)
+        hang_ups = control.stop(scope, reason=reason, actor=by)
         _hang_up(hang_ups)
     line = f"{scope} is paused, {hang_ups} calls are hung up; `outbound resume {scope}` resumes it"
     tell_done(scope._asdict() | {"paused": True, "hung_up": hang_ups}, line, as_json=as_json)
@@ -235,7 +235,7 @@ def limit(
             "minutes_per_hour": minutes_per_hour,
             "minutes_per_day": minutes_per_day,
         }
-        step.set_limits(scope, **given, by=by)
+        step.set_limits(scope, **given, actor=by)
     limits = {name: value for name, value in given.items() if value is not None}
     shown = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in limits.items())
     tell_done(scope._asdict() | {"limits": limits}, f"{scope} has {shown}; see `outbound control`", as_json=as_json)

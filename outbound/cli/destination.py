@@ -40,7 +40,7 @@ def allow(place: Place, business: Business = None, reason: Reason = "", by: By =
 
     with ready():
         business_id = names.maybe("business", business)
-        changed = destination.allow(place, business_id=business_id, reason=reason, who=by)
+        changed = destination.allow(place, business_id=business_id, reason=reason, actor=by)
     line = f"{KINDS[changed.kind]} of {changed.place} are allowed for {_whom(business_id)}{_was(changed.was, now=True)}"
     tell_done(changed._asdict() | {"allowed": True, "business_id": business_id}, line, as_json=as_json)
 
@@ -53,7 +53,7 @@ def deny(place: Place, business: Business = None, reason: Reason = "", by: By = 
 
     with ready():
         business_id = names.maybe("business", business)
-        changed = destination.deny(place, business_id=business_id, reason=reason, who=by)
+        changed = destination.deny(place, business_id=business_id, reason=reason, actor=by)
     line = f"{changed.place} is closed for {_whom(business_id)}{_was(changed.was, now=False)}"
     tell_done(changed._asdict() | {"allowed": False, "business_id": business_id}, line, as_json=as_json)
 
@@ -66,7 +66,7 @@ def remove(place: Place, business: Business = None, by: By = None, as_json: AsJs
 
     with ready():
         business_id = names.maybe("business", business)
-        removed = destination.remove(place, business_id=business_id, who=by)
+        removed = destination.remove(place, business_id=business_id, actor=by)
     line = "removed" if removed else "nothing changed: there is no such entry, see `outbound destination list`"
     tell_done({"removed": removed}, line, as_json=as_json)
     if not removed:

@@ -105,7 +105,7 @@ def import_(
             dry_run=dry_run,
             to_column=to_column,
             progress=progress,
-            who=by or os_user.name(),
+            actor=by or os_user.name(),
         )
         waits = [] if dry_run else situation.after_queueing(whose["business_id"], whose["campaign_id"])
     if not as_json:

@@ -62,7 +62,7 @@ def suppress_add(
     with ready():
         done = suppression.suppress(
             phone,
-            who=os_user.named(by),
+            actor=os_user.named(by),
             **names.whose(business, campaign),
             reason=reason,
             region=region,
@@ -87,7 +87,9 @@ def suppress_remove(
 
     _say_for_whom(everybody, business, campaign)
     with ready():
-        removed = suppression.unsuppress(phone, who=os_user.named(by), **names.whose(business, campaign), region=region)
+        removed = suppression.unsuppress(
+            phone, actor=os_user.named(by), **names.whose(business, campaign), region=region
+        )
     line = "removed" if removed else "nothing changed: there is no such entry, see `outbound suppress check`"
     tell_done({"removed": removed}, line, as_json=as_json)
     if not removed:
@@ -194,7 +196,7 @@ def suppress_import(
         as_json,
         lambda progress: suppression.import_suppressions(
             file,
-            who=os_user.named(by),
+            actor=os_user.named(by),
             **names.whose(business, campaign),
             reason=reason,
             region=region,
@@ -222,7 +224,7 @@ def consent_give(
     with ready():
         new = consent.give_consent(
             phone,
-            who=os_user.named(by),
+            actor=os_user.named(by),
             business_id=names.find("business", business),
             given_at=given_at,
             expires_at=expires,
@@ -244,7 +246,7 @@ def consent_revoke(
 
     with ready():
         new = consent.revoke_consent(
-            phone, who=os_user.named(by), business_id=names.find("business", business), region=region
+            phone, actor=os_user.named(by), business_id=names.find("business", business), region=region
         )
     line = "revoked" if new else "nothing changed: it was revoked already"
     tell_done({"revoked": new}, line, as_json=as_json)
@@ -269,7 +271,7 @@ def consent_import(
         as_json,
         lambda progress: consent.import_consents(
             file,
-            who=os_user.named(by),
+            actor=os_user.named(by),
             business_id=names.find("business", business),
             given_at=given_at,
             region=region,
@@ -297,7 +299,7 @@ def registry_import(
         as_json,
         lambda progress: registry.import_registry(
             file,
-            who=os_user.named(by),
+            actor=os_user.named(by),
             checked_at=checked_at,
             region=region,
             to_column=to_column,

@@ -159,7 +159,7 @@ def _seed(err: Console) -> tuple[dict[str, int], _Held]:
     for business_id, most in live_max.items():
         set_limits(Scope("business", str(business_id)), live_max=str(most))
     recall = "Winter recall"
-    held = _Held(campaign.add(acme, {"name": recall}, who=os_user.name()), recall)
+    held = _Held(campaign.add(acme, {"name": recall}, actor=os_user.name()), recall)
     control.pause(held.scope, reason="until the others are through")
     for last in (1, 2, 3):
         enqueue.enqueue(campaign_id=held.id, to_number=f"+1500555070{last}", key=f"recall {last}")

@@ -35,7 +35,7 @@ def add(
     name: str,
     week: str,
     *,
-    who: str,
+    actor: str,
     days_off: Sequence[str] = (),
     half_days: Sequence[str] = (),
     known_until: str | None = None,
@@ -73,10 +73,10 @@ def add(
             _put(days, *_half_day(text))
     if faults:
         raise BadWindow("; ".join(faults))
-    return _add(name, None, shifts, last, note, days, who, own)
+    return _add(name, None, shifts, last, note, days, actor, own)
 
 
-def add_preset(preset: str, *, who: str, name: str | None = None, own: db.Connection | None = None) -> int:
+def add_preset(preset: str, *, actor: str, name: str | None = None, own: db.Connection | None = None) -> int:
     """
     Add the window of a preset (us, uk, il) and return its id; it knows the days off of this year and the next three.
 
@@ -89,10 +89,10 @@ def add_preset(preset: str, *, who: str, name: str | None = None, own: db.Connec
         raise BadWindow(NAMELESS)
     of = PRESETS[preset]
     last, days = _days_ahead(preset)
-    return _add(name, preset, weekly_hours.of_week(of.hours), last, of.note, days, who, own)
+    return _add(name, preset, weekly_hours.of_week(of.hours), last, of.note, days, actor, own)
 
 
-def of_region(region: str | None, *, who: str, own: db.Connection) -> db.Row | None:
+def of_region(region: str | None, *, actor: str, own: db.Connection) -> db.Row | None:
     """
     The calling hours of a country's preset (`id`, `name`, `hours`), which are added where nobody has; None without one.
 
@@ -104,12 +104,12 @@ def of_region(region: str | None, *, who: str, own: db.Connection) -> db.Row | N
     found = sql.find_preset(own, preset=preset)
     if found is None:
         with suppress(BadWindow):  # somebody else adds it at this moment
-            add_preset(preset, who=who, own=own)
+            add_preset(preset, actor=actor, own=own)
         found = sql.find_preset(own, preset=preset)
     return found and found._replace(hours=weekly_hours.week_text(_shifts(found.hours)))
 
 
-def set_day(window_id: int, day: str, own: str | None, *, who: str) -> bool:
+def set_day(window_id: int, day: str, own: str | None, *, actor: str) -> bool:
     """
     Give one day hours of its own: `09:00-13:00`, or `off` to close it; None makes it like its weekday again.
 
@@ -124,7 +124,7 @@ def set_day(window_id: int, day: str, own: str | None, *, who: str) -> bool:
 
     def write(connection: db.Connection) -> bool:
         window = row_id.possible(window_id)
-        is_another = sql.set_day(connection, window_id=window, day=when, hours=text, note="", who=who)
+        is_another = sql.set_day(connection, window_id=window, day=when, hours=text, note="", who=actor)
         if is_another is None:
             raise BadWindow(UNKNOWN.format(window_id))
         _release(connection, window_ids=[window_id])
@@ -133,7 +133,7 @@ def set_day(window_id: int, day: str, own: str | None, *, who: str) -> bool:
     return db.transact(write)
 
 
-def assign(scope: str, key: int, window_id: int | None, *, who: str, own: db.Connection | None = None) -> Assigned:
+def assign(scope: str, key: int, window_id: int | None, *, actor: str, own: db.Connection | None = None) -> Assigned:
     """
     From now on the calls of a business or a campaign keep to a window, or, with None, to none of its own.
 
@@ -148,7 +148,7 @@ def assign(scope: str, key: int, window_id: int | None, *, who: str, own: db.Con
 
     def write(connection: db.Connection) -> Assigned:
         wanted = None if window_id is None else row_id.possible(window_id)
-        is_another = sql.set_window(connection, scope=scope, id=row_id.possible(key), window_id=wanted, who=who)
+        is_another = sql.set_window(connection, scope=scope, id=row_id.possible(key), window_id=wanted, who=actor)
         if is_another is None:
             is_there = wanted is None or sql.is_window(connection, window_id=wanted)
             raise BadWindow(
@@ -160,7 +160,7 @@ def assign(scope: str, key: int, window_id: int | None, *, who: str, own: db.Con
     return db.transact(write, own)
 
 
-def refresh(*, who: str) -> list[db.Row]:
+def refresh(*, actor: str) -> list[db.Row]:
     """Let the windows of presets know the days off of this year and the next three; return those that learned some."""
 
     def write(connection: db.Connection) -> list[db.Row]:
@@ -168,7 +168,7 @@ def refresh(*, who: str) -> list[db.Row]:
         for preset in sorted(PRESETS):
             last, days = _days_ahead(preset)
             if last is not None:
-                learned += sql.extend_windows(connection, preset=preset, known_until=last, who=who, **_columns(days))
+                learned += sql.extend_windows(connection, preset=preset, known_until=last, who=actor, **_columns(days))
         _release(connection, window_ids=[window.id for window in learned])
         return learned
 
@@ -217,12 +217,14 @@ def _add(
     known_until: date | None,
     note: str,
     days: Days,
-    who: str,
+    actor: str,
     own: db.Connection | None,
 ) -> int:
     values = {"name": name, "preset": preset, "hours": _multirange(shifts), "known_until": known_until, "note": note}
     try:
-        return int(db.transact(lambda connection: sql.add_window(connection, **values, **_columns(days), who=who), own))
+        return int(
+            db.transact(lambda connection: sql.add_window(connection, **values, **_columns(days), who=actor), own)
+        )
     except db.Conflict:
         raise BadWindow(f"there is a window {name} already: give this one another name") from None
 

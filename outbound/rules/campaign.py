@@ -59,14 +59,14 @@ class Given(TypedDict, total=False):
     ends: datetime | str | None
 
 
-def add(business_id: int, given: Given, *, phones: Sequence[str] = (), who: str) -> int:
+def add(business_id: int, given: Given, *, phones: Sequence[str] = (), actor: str) -> int:
     """
     Add a campaign of a business and return its id.
 
     Args:
         phones: the numbers that call, in any writing; each callee has an order of them, and each attempt takes the
             next.  Without any, the business's first own number calls.
-        who: whose word this is, for `audit`.
+        actor: the person who decided it, for `audit`.
 
     Raises:
         BadCampaign: names everything that is wrong at once.
@@ -78,11 +78,11 @@ def add(business_id: int, given: Given, *, phones: Sequence[str] = (), who: str)
     if not (given.get("voice_url") or given.get("twiml") or business.can_speak):
         faults.append("neither the campaign nor its business has anything to say: give a voice URL or TwiML")
     values, numbers, _ = _checked(business, given, phones, (), faults)
-    return int(_write(sql.add_campaign, business_id=business.id, given=values, phones=numbers, who=who))
+    return int(_write(sql.add_campaign, business_id=business.id, given=values, phones=numbers, who=actor))
 
 
 def change(
-    campaign_id: int, given: Given, *, phones: Sequence[str] = (), dropped: Sequence[str] = (), who: str
+    campaign_id: int, given: Given, *, phones: Sequence[str] = (), dropped: Sequence[str] = (), actor: str
 ) -> list[str]:
     """
     Update a campaign; numbers are added and dropped.  What was enqueued keeps its from-number.
@@ -95,7 +95,7 @@ def change(
     business = db.run(sql.find_business, business_id=campaign.business_id)
     faults = ["a campaign needs a name: give --name"] if given.get("name") == "" else []
     values, numbers, gone = _checked(business, given, phones, dropped, faults, campaign)
-    changed = _write(sql.set_campaign, campaign_id=campaign.id, given=values, phones=numbers, dropped=gone, who=who)
+    changed = _write(sql.set_campaign, campaign_id=campaign.id, given=values, phones=numbers, dropped=gone, who=actor)
     return list(changed)
 
 

@@ -17,7 +17,7 @@ sql = db.statements("rules/consent")
 def give_consent(
     phone: str,
     *,
-    who: str,
+    actor: str,
     business_id: int,
     given_at: datetime | str | None = None,
     expires_at: datetime | str | None = None,
@@ -45,23 +45,23 @@ def give_consent(
     if db.run(sql.is_forgotten, phone=consent.phone):
         raise BadSuppression("this person asked to be forgotten: nothing is written down of them")
     details = {name: value and str(value) for name, value in consent._asdict().items() if name != "zone"}
-    return bool(_give([consent], business_id, contact_entry.who(who), "give_consent", details))
+    return bool(_give([consent], business_id, contact_entry.actor(actor), "give_consent", details))
 
 
-def revoke_consent(phone: str, *, who: str, business_id: int, region: str | None = None) -> bool:
+def revoke_consent(phone: str, *, actor: str, business_id: int, region: str | None = None) -> bool:
     """
     Write down that somebody does not, or no longer, agree; False where that is on record already.
 
     Raises BadSuppression as `suppress` does.
     """
     number = contact_entry.phone(phone, contact_list.find_scope(business_id, None, region))
-    return bool(db.run(sql.revoke_consent, business_id=business_id, phone=number, who=contact_entry.who(who)))
+    return bool(db.run(sql.revoke_consent, business_id=business_id, phone=number, who=contact_entry.actor(actor)))
 
 
 def import_consents(
     path: Path,
     *,
-    who: str,
+    actor: str,
     business_id: int,
     given_at: datetime | str | None = None,
     region: str | None = None,
@@ -82,7 +82,11 @@ def import_consents(
         BadFile: the file cannot be read, or lacks a column.  A bad line is reported.
         BadSuppression: as `suppress`.
     """
-    scope, now, who = contact_list.find_scope(business_id, None, region), contact_list.now(), contact_entry.who(who)
+    scope, now, actor = (
+        contact_list.find_scope(business_id, None, region),
+        contact_list.now(),
+        contact_entry.actor(actor),
+    )
     otherwise = contact_entry.moment(given_at, "given", scope.time_zone, now) if given_at else None
     if otherwise:
         tell(f"given, where a line does not say: {moments.shown(otherwise, scope.time_zone)}")
@@ -103,7 +107,7 @@ def import_consents(
         )
 
     def write(consents: list[Consent]) -> int:
-        return _give(consents, business_id, who, "import_consents", file)
+        return _give(consents, business_id, actor, "import_consents", file)
 
     return contact_list.import_file(
         path,
@@ -117,8 +121,8 @@ def import_consents(
     )
 
 
-def _give(consents: list[Consent], business_id: int, who: str, action: str, details: dict[str, Any]) -> int:
+def _give(consents: list[Consent], business_id: int, actor: str, action: str, details: dict[str, Any]) -> int:
     phones, given_ats, expires_ats, sources, _ = map(list, zip(*consents, strict=True))
     many = {"phones": phones, "given_ats": given_ats, "expires_ats": expires_ats, "sources": sources}
-    one = {"business_id": business_id, "who": who, "action": action, "details": db.json(details)}
+    one = {"business_id": business_id, "who": actor, "action": action, "details": db.json(details)}
     return int(db.run(sql.give_consents, **many, **one))

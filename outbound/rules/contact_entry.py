@@ -120,8 +120,8 @@ def text(value: str, name: str) -> str:
     return value
 
 
-def who(name: str) -> str:
-    """Whose word it is, or raise BadSuppression."""
+def actor(name: str) -> str:
+    """The person who decided it, or raise BadSuppression."""
     if not name.strip():
-        raise BadSuppression("say whose word this is")
+        raise BadSuppression("say who decided it")
     return text(name, "who")

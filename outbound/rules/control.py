@@ -29,7 +29,7 @@ class Canceled(NamedTuple):
     in_the_air: int
 
 
-def pause(scope: Scope, *, reason: str | None = None, by: str | None = None) -> int:
+def pause(scope: Scope, *, reason: str | None = None, actor: str | None = None) -> int:
     """
     Begin nothing new in this scope; what is in the air goes on.  Return how many claims were taken back.
 
@@ -39,10 +39,10 @@ def pause(scope: Scope, *, reason: str | None = None, by: str | None = None) -> 
     Raises:
         BadControl: it is a call that cannot be held any more, or the reason is no line of text.
     """
-    return _pause(scope, "pause", reason, by)[0]
+    return _pause(scope, "pause", reason, actor)[0]
 
 
-def stop(scope: Scope, *, reason: str | None = None, by: str | None = None) -> int:
+def stop(scope: Scope, *, reason: str | None = None, actor: str | None = None) -> int:
     """
     Pause, and ask for an end of whatever is in the air, also of calls in progress.  Return how many calls that are.
 
@@ -50,16 +50,16 @@ def stop(scope: Scope, *, reason: str | None = None, by: str | None = None) -> i
 
     Raises BadControl as `pause` does, but a call that is in the air can be stopped.
     """
-    return _pause(scope, "stop", reason, by)[1]
+    return _pause(scope, "stop", reason, actor)[1]
 
 
-def _pause(scope: Scope, action: str, reason: str | None, by: str | None) -> tuple[int, int]:
-    reason, who = audit.one_line(reason, "the reason"), audit.actor(by)
+def _pause(scope: Scope, action: str, reason: str | None, actor: str | None) -> tuple[int, int]:
+    reason, actor = audit.one_line(reason, "the reason"), audit.actor(actor)
 
     def move(connection: db.Connection) -> tuple[int, int]:
         hold = _hold_call if scope.scope == "call" else _hold_scope
-        claims, hang_ups = hold(connection, scope, action, reason, who)
-        audit.write(connection, who, action, scope, reason=reason, claims_taken_back=claims, hang_ups=hang_ups)
+        claims, hang_ups = hold(connection, scope, action, reason, actor)
+        audit.write(connection, actor, action, scope, reason=reason, claims_taken_back=claims, hang_ups=hang_ups)
         return claims, hang_ups
 
     claims, hang_ups = db.persist(lambda: db.transact(move), for_s=_TURN_WAIT_S)
@@ -67,25 +67,27 @@ def _pause(scope: Scope, action: str, reason: str | None, by: str | None) -> tup
     return claims, hang_ups
 
 
-def _hold_scope(connection: db.Connection, scope: Scope, action: str, reason: str | None, who: str) -> tuple[int, int]:
+def _hold_scope(
+    connection: db.Connection, scope: Scope, action: str, reason: str | None, actor: str
+) -> tuple[int, int]:
     sql.wait_for_turn(connection)
     claims = sql.pause_scope(connection, **scope._asdict(), reason=reason)
     # After it, as a statement of its own: what a worker began to dial before the pause is seen only now.
-    return claims, _ask_for_end(connection, scope, "completed", reason, who) if action == "stop" else 0
+    return claims, _ask_for_end(connection, scope, "completed", reason, actor) if action == "stop" else 0
 
 
-def _hold_call(connection: db.Connection, scope: Scope, action: str, reason: str | None, who: str) -> tuple[int, int]:
-    stopped = {"who": who, "reason": reason} if action == "stop" else {"who": None, "reason": None}
+def _hold_call(connection: db.Connection, scope: Scope, action: str, reason: str | None, actor: str) -> tuple[int, int]:
+    stopped = {"who": actor, "reason": reason} if action == "stop" else {"who": None, "reason": None}
     was = sql.pause_call(connection, call_id=scope.id, **stopped)
     if was in WAITING:
         return int(was == "claimed"), 0
     if was in IN_THE_AIR and action == "stop":
-        return 0, _ask_for_end(connection, scope, "completed", reason, who)
+        return 0, _ask_for_end(connection, scope, "completed", reason, actor)
     raise _cannot(scope, was)
 
 
-def _ask_for_end(connection: db.Connection, scope: Scope, hang_up: str, reason: str | None, who: str) -> int:
-    return int(sql.request_hang_ups(connection, **scope._asdict(), hang_up=hang_up, reason=reason, who=who))
+def _ask_for_end(connection: db.Connection, scope: Scope, hang_up: str, reason: str | None, actor: str) -> int:
+    return int(sql.request_hang_ups(connection, **scope._asdict(), hang_up=hang_up, reason=reason, who=actor))
 
 
 def _cannot(scope: Scope, status: str) -> BadControl:
@@ -94,21 +96,21 @@ def _cannot(scope: Scope, status: str) -> BadControl:
     return BadControl(f"{scope} has ended: {status}")
 
 
-def resume(scope: Scope, *, by: str | None = None) -> bool:
+def resume(scope: Scope, *, actor: str | None = None) -> bool:
     """
     Resume a scope that an operator or the breaker paused, and reset its counts of refusals and carrier failures.
 
     Returns:
         was it paused?
     """
-    who = audit.actor(by)
+    actor = audit.actor(actor)
 
     def move(connection: db.Connection) -> bool:
         if scope.scope == "call":
             was_paused = bool(sql.resume_call(connection, call_id=scope.id))
         else:
             was_paused = bool(sql.resume_scope(connection, **scope._asdict()))
-        audit.write(connection, who, "resume", scope, was_paused=was_paused)
+        audit.write(connection, actor, "resume", scope, was_paused=was_paused)
         sql.wake_dispatch(connection)
         return was_paused
 
@@ -124,7 +126,7 @@ def drain(
     stopped: Event | None = None,
     tell: Callable[[int], None] = lambda _: None,
     reason: str | None = None,
-    by: str | None = None,
+    actor: str | None = None,
 ) -> int:
     """
     Pause, and wait until none of the scope's calls is in the air; return how many still are.
@@ -141,7 +143,7 @@ def drain(
         raise BadControl("one call is paused or stopped, not drained")
     if timeout_s is not None and not 0 < timeout_s < math.inf:
         raise BadControl("--timeout is a number of seconds, more than 0")
-    _pause(scope, "drain", reason, by)
+    _pause(scope, "drain", reason, actor)
     deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
     stopped = stopped or Event()
     while True:
@@ -155,7 +157,7 @@ def cancel(
     scope: Scope,
     *,
     reason: str | None = None,
-    by: str | None = None,
+    actor: str | None = None,
     tell: Callable[[int], None] = lambda _: None,
 ) -> Canceled:
     """
@@ -170,38 +172,38 @@ def cancel(
     Raises:
         BadControl: it is a call that is in progress or has ended, or the reason is no line of text.
     """
-    reason, who = audit.one_line(reason, "the reason"), audit.actor(by)
-    one_by_one = scope._asdict() | {"id": scope.id, "batch_max": _BATCH, "reason": reason, "who": who}
+    reason, actor = audit.one_line(reason, "the reason"), audit.actor(actor)
+    one_by_one = scope._asdict() | {"id": scope.id, "batch_max": _BATCH, "reason": reason, "who": actor}
     if scope.scope == "call":
         canceled = db.persist(
-            lambda: db.transact(lambda c: _cancel_call(c, scope, who, reason, one_by_one)), _TURN_WAIT_S
+            lambda: db.transact(lambda c: _cancel_call(c, scope, actor, reason, one_by_one)), _TURN_WAIT_S
         )
     else:
-        canceled = _cancel_scope(scope, who, reason, one_by_one, tell)
+        canceled = _cancel_scope(scope, actor, reason, one_by_one, tell)
     log.info("control.cancel", scope=scope.scope, waiting=canceled.waiting, in_the_air=canceled.in_the_air)
     return canceled
 
 
 def _cancel_call(
-    connection: db.Connection, scope: Scope, who: str, reason: str | None, batch: dict[str, object]
+    connection: db.Connection, scope: Scope, actor: str, reason: str | None, batch: dict[str, object]
 ) -> Canceled:
     waiting = sql.cancel_calls(connection, **batch, id_max=row_id.MAX)
-    in_the_air = _ask_for_end(connection, scope, "canceled", reason, who)
+    in_the_air = _ask_for_end(connection, scope, "canceled", reason, actor)
     if not waiting and not in_the_air:
         raise _cannot(scope, sql.status_of(connection, call_id=scope.id))
-    audit.write(connection, who, "cancel", scope, reason=reason, waiting=waiting, in_the_air=in_the_air)
+    audit.write(connection, actor, "cancel", scope, reason=reason, waiting=waiting, in_the_air=in_the_air)
     return Canceled(waiting, in_the_air)
 
 
 def _cancel_scope(
-    scope: Scope, who: str, reason: str | None, batch: dict[str, object], tell: Callable[[int], None]
+    scope: Scope, actor: str, reason: str | None, batch: dict[str, object], tell: Callable[[int], None]
 ) -> Canceled:
     def begin(connection: db.Connection) -> int:
         sql.wait_for_turn(connection)  # no claim that is being made escapes
-        audit.write(connection, who, "cancel", scope, reason=reason)
+        audit.write(connection, actor, "cancel", scope, reason=reason)
         id_max = int(sql.hold_scope(connection, **scope._asdict()))
         # Before the batches, too: a call that is marked makes no next attempt, and is not queued again.
-        _ask_for_end(connection, scope, "canceled", reason, who)
+        _ask_for_end(connection, scope, "canceled", reason, actor)
         return id_max
 
     def one_batch(connection: db.Connection) -> int:
@@ -213,7 +215,7 @@ def _cancel_scope(
     while moved := db.persist(lambda: db.transact(one_batch), for_s=_TURN_WAIT_S):
         waiting += moved
         tell(waiting)
-    in_the_air = db.with_connection(lambda connection: _ask_for_end(connection, scope, "canceled", reason, who))
+    in_the_air = db.with_connection(lambda connection: _ask_for_end(connection, scope, "canceled", reason, actor))
     db.run(sql.end_hold, **scope._asdict())
     return Canceled(waiting, in_the_air)
 

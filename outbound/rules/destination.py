@@ -42,7 +42,7 @@ class Verdict(NamedTuple):
     sentence: str | None
 
 
-def allow(place: str, *, business_id: int | None = None, reason: str = "", who: str | None = None) -> Changed:
+def allow(place: str, *, business_id: int | None = None, reason: str = "", actor: str | None = None) -> Changed:
     """
     Let calls go to a country, like GB, or to numbers that begin with some digits, like +4420.
 
@@ -51,26 +51,28 @@ def allow(place: str, *, business_id: int | None = None, reason: str = "", who: 
 
     Args:
         business_id: who may call there; by default everybody.
-        who: whose word this is, for the audit; by default the user's.
+        actor: the person who decided it, for the audit; by default the user of this process.
 
     Raises:
         BadDestination: it is no place, or nothing there may be dialed, or there is no such business.
     """
-    return _set(place, business_id, reason, who, allowed=True)
+    return _set(place, business_id, reason, actor, allowed=True)
 
 
-def deny(place: str, *, business_id: int | None = None, reason: str = "", who: str | None = None) -> Changed:
+def deny(place: str, *, business_id: int | None = None, reason: str = "", actor: str | None = None) -> Changed:
     """Close a destination; calls that wait end at their claim.  As `allow`."""
-    return _set(place, business_id, reason, who, allowed=False)
+    return _set(place, business_id, reason, actor, allowed=False)
 
 
-def remove(place: str, *, business_id: int | None = None, who: str | None = None) -> bool:
+def remove(place: str, *, business_id: int | None = None, actor: str | None = None) -> bool:
     """
     Take the entry of exactly this place and business away; False where there is none.
 
     Raises BadDestination where it is no place.
     """
-    removed = db.run(sql.remove_destination, place=read(place), business_id=_id(business_id), who=who or os_user.name())
+    removed = db.run(
+        sql.remove_destination, place=read(place), business_id=_id(business_id), who=actor or os_user.name()
+    )
     return bool(removed)
 
 
@@ -114,7 +116,7 @@ def read(place: str) -> str:
     )
 
 
-def _set(place: str, business_id: int | None, reason: str, who: str | None, *, allowed: bool) -> Changed:
+def _set(place: str, business_id: int | None, reason: str, actor: str | None, *, allowed: bool) -> Changed:
     where = read(place)
     if not (len(reason) <= REASON_MAX and reason.isprintable()):
         raise BadDestination(f"a reason is one line of {REASON_MAX} characters at most")
@@ -127,7 +129,7 @@ def _set(place: str, business_id: int | None, reason: str, who: str | None, *, a
         place=where,
         allowed=allowed,
         reason=reason,
-        who=who or os_user.name(),
+        who=actor or os_user.name(),
     )
     if entry is None:
         raise BadDestination(f"there is no business {business_id}: see `outbound business list`")

@@ -28,7 +28,7 @@ def set_limits(
     calls_per_day: str | None = None,
     minutes_per_hour: str | None = None,
     minutes_per_day: str | None = None,
-    by: str | None = None,
+    actor: str | None = None,
 ) -> None:
     """
     Limit how fast, how many at once and how much this scope dials, or set its share; what is not given stays.
@@ -43,7 +43,7 @@ def set_limits(
     Raises:
         BadControl: names everything that is wrong at once.
     """
-    who = audit.actor(by)
+    actor = audit.actor(actor)
     given = {
         "calls_per_second": calls_per_second,
         "live_max": live_max,
@@ -82,7 +82,7 @@ def set_limits(
             sql.set_spend_cap(connection, **scope._asdict(), given=db.json(given_caps))
             if small := [row for row in sql.caps_below_one_call(connection, **scope._asdict()) if row.name in values]:
                 raise BadControl("; ".join(map(_below_one_call, small)))
-        audit.write(connection, who, "limit", scope, **values)
+        audit.write(connection, actor, "limit", scope, **values)
         control_sql.wake_dispatch(connection)
 
     db.transact(move)

@@ -35,7 +35,7 @@ def place(region: str | None, phones: Sequence[str], time_zone: str | None = Non
 def add(
     name: str,
     *,
-    who: str,
+    actor: str,
     time_zone: str,
     default_region: str | None = None,
     voice_url: str | None = None,
@@ -66,9 +66,9 @@ def add(
             own=connection,
         )
         region = place(default_region, phones, time_zone)
-        found = None if any_hour else calling_window.of_region(region, who=who, own=connection)
+        found = None if any_hour else calling_window.of_region(region, actor=actor, own=connection)
         if found is not None:
-            calling_window.assign("business", added, found.id, who=who, own=connection)
+            calling_window.assign("business", added, found.id, actor=actor, own=connection)
         return Added(added, found)
 
     return db.transact(write)

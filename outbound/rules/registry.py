@@ -14,7 +14,7 @@ sql = db.statements("rules/registry")
 def import_registry(
     path: Path,
     *,
-    who: str,
+    actor: str,
     checked_at: datetime | str,
     region: str | None = None,
     to_column: str | None = None,
@@ -39,7 +39,7 @@ def import_registry(
     moment = contact_entry.moment(checked_at, "checked-at", None, contact_list.now())
     tell(f"checked: {moments.shown(moment, None)}")
     details = db.json(contact_list.file_details(path) | {"checked_at": str(moment)})
-    rest = {"checked_at": moment, "who": contact_entry.who(who), "details": details}
+    rest = {"checked_at": moment, "who": contact_entry.actor(actor), "details": details}
 
     def read(row: dict[str, str]) -> tuple[str, bool]:
         return contact_entry.phone(row.get("to", ""), scope), contact_entry.is_listed(row.get("listed", ""))

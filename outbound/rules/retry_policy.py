@@ -41,7 +41,7 @@ def add(
     per_day: int | None,
     per_week: int | None,
     is_default: bool = False,
-    who: str,
+    actor: str,
 ) -> int:
     """
     Add a retry policy and return its id.
@@ -51,7 +51,7 @@ def add(
         per_day, per_week: how often one callee of the business may be dialed within 24 hours and within 7 days, over
             all of its campaigns, 1 to 100; there is no retry policy without them.
         is_default: calls of no campaign, and of campaigns that have no retry policy of their own, take this one.
-        who: whose word this is, for `audit`.
+        actor: the person who decided it, for `audit`.
 
     Raises:
         BadRetryPolicy: names everything that is wrong at once.
@@ -80,7 +80,7 @@ def add(
             steps=[step.step for step in read_steps],
             waits=[step.wait for step in read_steps],
             is_default=is_default,
-            who=who,
+            who=actor,
             details=db.json(details | {"is_default": is_default}),
         )
     except db.Conflict:
@@ -90,7 +90,7 @@ def add(
     return int(added)
 
 
-def use(business_id: int, name: str | None, *, who: str) -> bool:
+def use(business_id: int, name: str | None, *, actor: str) -> bool:
     """
     Give a business's calls that have no other retry policy this one, or none.
 
@@ -100,7 +100,7 @@ def use(business_id: int, name: str | None, *, who: str) -> bool:
     Raises:
         BadRetryPolicy: there is no such business, or it has no such retry policy.
     """
-    is_another = db.run(sql.use_retry_policy, business_id=row_id.possible(business_id), name=name, who=who)
+    is_another = db.run(sql.use_retry_policy, business_id=row_id.possible(business_id), name=name, who=actor)
     if is_another is None and not db.run(sql.is_business, business_id=row_id.possible(business_id)):
         raise BadRetryPolicy(f"there is no business {business_id}: see `outbound business list`")
     if is_another is None:

@@ -40,7 +40,7 @@ class Suppressed:
 def suppress(
     phone: str,
     *,
-    who: str,
+    actor: str,
     business_id: int | None = None,
     campaign_id: int | None = None,
     reason: str = "",
@@ -51,7 +51,7 @@ def suppress(
 
     Args:
         phone: any writing of a number; without a country code, *region*'s or the business's is taken.
-        who: whose word this is, for `audit`.
+        actor: the person who decided it, for `audit`.
         business_id, campaign_id: who may not call it; without either, nobody may.
 
     Raises:
@@ -59,14 +59,14 @@ def suppress(
     """
     scope = contact_list.find_scope(business_id, campaign_id, region)
     number, reason = contact_entry.phone(phone, scope), contact_entry.text(reason, "reason")
-    row = db.run(sql.suppress_number, phone=number, reason=reason, who=contact_entry.who(who), **_entry(scope))
+    row = db.run(sql.suppress_number, phone=number, reason=reason, who=contact_entry.actor(actor), **_entry(scope))
     return Suppressed(row.created, row.canceled)
 
 
 def unsuppress(
     phone: str,
     *,
-    who: str,
+    actor: str,
     business_id: int | None = None,
     campaign_id: int | None = None,
     region: str | None = None,
@@ -78,7 +78,7 @@ def unsuppress(
     """
     scope = contact_list.find_scope(business_id, campaign_id, region)
     number = contact_entry.phone(phone, scope)
-    return bool(db.run(sql.unsuppress_number, phone=number, who=contact_entry.who(who), **_entry(scope)))
+    return bool(db.run(sql.unsuppress_number, phone=number, who=contact_entry.actor(actor), **_entry(scope)))
 
 
 def known_of(phone: str, *, business_id: int | None = None, region: str | None = None) -> list[db.Row]:
@@ -142,7 +142,7 @@ def entries(
 def import_suppressions(
     path: Path,
     *,
-    who: str,
+    actor: str,
     business_id: int | None = None,
     campaign_id: int | None = None,
     reason: str | None = None,
@@ -165,7 +165,7 @@ def import_suppressions(
     """
     scope = contact_list.find_scope(business_id, campaign_id, region)
     otherwise = contact_entry.text(csv_file.name_of(path) if reason is None else reason, "reason")
-    rest = _entry(scope) | {"who": contact_entry.who(who), "details": db.json(contact_list.file_details(path))}
+    rest = _entry(scope) | {"who": contact_entry.actor(actor), "details": db.json(contact_list.file_details(path))}
 
     def read(row: dict[str, str]) -> tuple[str, str]:
         # A do-not-call number is not left out for an odd character of its reason.

@@ -33,8 +33,8 @@ def test_a_retry_is_a_new_call_and_pressed_twice_it_is_one(world: World) -> None
     world.do("update call_log set contact = '{\"name\": \"Dana\"}', time_zone = 'Asia/Jerusalem' where id = %s", old)
 
     year = datetime.now(UTC).year + 1
-    first = call_again.retry(old, at=f"{year}-02-03T09:00", reason="she asked", by="Dana")
-    second = call_again.retry(old, by="Dana")
+    first = call_again.retry(old, at=f"{year}-02-03T09:00", reason="she asked", actor="Dana")
+    second = call_again.retry(old, actor="Dana")
 
     assert (first.created, first.was, second.created, second.is_retry) == (True, "busy", False, True)
     assert second.call_id == first.call_id != old
@@ -104,7 +104,7 @@ def test_where_another_call_to_the_number_is_live_nothing_is_added(world: World)
 def test_a_retry_keeps_to_every_rule(world: World, nudges: list[object]) -> None:
     old = ended(world)
     business_id = world.call(old).business_id
-    suppression.suppress(TO, who="Dana", business_id=business_id, reason="asked us")
+    suppression.suppress(TO, actor="Dana", business_id=business_id, reason="asked us")
     world.worker()
 
     again = call_again.retry(old)
@@ -159,7 +159,7 @@ def test_a_call_that_waits_is_moved_by_the_callees_clocks_and_asks_its_rules_ane
     world.do("update call_log set held_by = 'outside_window', due_at = now() + interval '3 days'")
     year = datetime.now(UTC).year + 1
 
-    moved = call_again.reschedule(call_id, f"{year}-02-03T09:00", reason="she asked", by="Dana")
+    moved = call_again.reschedule(call_id, f"{year}-02-03T09:00", reason="she asked", actor="Dana")
 
     call = world.call(call_id)
     assert (moved.zone, moved.zone_is) == ("Asia/Jerusalem", "the callee's")

@@ -324,7 +324,7 @@ def test_a_cancel_by_filters_closes_what_waits_ends_what_rings_and_leaves_the_ot
 
     counted = call_search.count_to_cancel(wanted)
     before = day.world.statuses()
-    done = call_search.cancel(wanted, reason="wrong list", by="Dana")
+    done = call_search.cancel(wanted, reason="wrong list", actor="Dana")
 
     assert counted == (2, 1, 1)
     assert before.count("canceled") == 1, "the dry run changed nothing"
@@ -343,7 +343,7 @@ def test_a_cancel_by_filters_closes_what_waits_ends_what_rings_and_leaves_the_ot
 def test_a_cancel_of_a_slice_leaves_the_rest_of_the_campaign(day: Day) -> None:
     other = day.queued("+15005550110", minutes=40, campaign=day.spring)
 
-    call_search.cancel(call_search.read(Asked(batch="list.csv")), by="Dana")
+    call_search.cancel(call_search.read(Asked(batch="list.csv")), actor="Dana")
 
     assert day.world.call(day.waiting).status == "canceled"
     assert day.world.call(other).status == "queued"
@@ -383,20 +383,20 @@ def test_a_cancel_that_means_nothing_is_refused_and_one_of_a_whole_scope_holds_i
 
 
 def test_stop_cancel_and_suppress_leave_who_and_why_in_the_row(day: Day) -> None:
-    control.stop(scope_of("business", "acme"), reason="complaint", by="Dana")
-    control.cancel(scope_of("business", "acme"), reason="later", by="Uri")
-    suppression.suppress("+15005550107", who="Noa", reason="asked us")
+    control.stop(scope_of("business", "acme"), reason="complaint", actor="Dana")
+    control.cancel(scope_of("business", "acme"), reason="later", actor="Uri")
+    suppression.suppress("+15005550107", actor="Noa", reason="asked us")
 
     ringing, waiting, paused = (day.world.call(call) for call in (day.ringing, day.waiting, day.paused))
     assert (ringing.hang_up, ringing.stopped_by, ringing.stop_reason) == ("completed", "Dana", "complaint")
     assert (waiting.stopped_by, waiting.stop_reason) == ("Uri", "later")
     assert (paused.status, paused.stopped_by) == ("canceled", "Uri")
     again = day.queued("+15005550112", minutes=1)
-    control.stop(scope_of("call", str(again)), reason="not now", by="Dana")
+    control.stop(scope_of("call", str(again)), reason="not now", actor="Dana")
     assert (day.world.call(again).stopped_by, day.world.call(again).stop_reason) == ("Dana", "not now")
     control.resume(scope_of("call", str(again)))
     assert day.world.call(again).stopped_by is None
-    suppression.suppress("+15005550112", who="Noa", reason="asked us")
+    suppression.suppress("+15005550112", actor="Noa", reason="asked us")
     assert (day.world.call(again).stopped_by, day.world.call(again).stop_reason) == ("Noa", "asked us")
 
 
@@ -562,7 +562,7 @@ def test_leads_and_the_do_not_call_list_are_listed_newest_first_page_by_page(day
             "insert into leads (business_id, phone, updated_at) values (%s, %s, now() - make_interval(mins => %s))",
             *(business_id, f"+1500555020{place}", place),
         )
-        suppression.suppress(f"+1500555030{place}", who="Dana", business_id=business_id, reason="=1+1")
+        suppression.suppress(f"+1500555030{place}", actor="Dana", business_id=business_id, reason="=1+1")
     day.world.do("update call_log set lead_id = 1 where id = any(%s)", [day.done, day.others])
 
     newest = lead_list.find(call_search.read(Asked()), limit=2)
@@ -592,7 +592,7 @@ def test_the_reader_of_the_database_finds_calls_without_seeing_a_number(
     day: Day, four: Roles, outbound: Outbound
 ) -> None:
     day.world.do("insert into leads (business_id, phone) values (%s, '+15005550101')", day.acme)
-    suppression.suppress("+15005550199", who="Dana")
+    suppression.suppress("+15005550199", actor="Dana")
 
     with Environment(DATABASE_URL=four.url("reader")):
         said = [

@@ -23,8 +23,8 @@ def test_a_call_tells_its_whole_life_by_the_callees_clocks(world: World, nudges:
     business_id = world.business("Acme", "+97231234567")
     world.do("update business set time_zone = 'Europe/London' where id = %s", business_id)
     call_id = enqueue.enqueue(business_id=business_id, to_number=TO).call_id
-    control.pause(scope_of("business", "Acme"), reason="lunch", by="Dana")
-    control.resume(scope_of("business", "Acme"), by="Dana")
+    control.pause(scope_of("business", "Acme"), reason="lunch", actor="Dana")
+    control.resume(scope_of("business", "Acme"), actor="Dana")
     world.do("update call_log set status = 'claimed', fence = 1, overdue_at = now() + interval '30 s'")
     begin(call_id)
     report(call_id, "ringing", 1)
@@ -57,8 +57,8 @@ def test_it_says_who_hung_up_and_why(world: World) -> None:
     long = world.initiated(business_id, "+97235550103", "CA3")
     canceled = world.queued(business_id, "+97235550104")
     failed = world.initiated(business_id, "+97235550105", "CA5")
-    control.stop(scope_of("call", str(stopped)), reason="complaint", by="Dana")
-    control.cancel(scope_of("call", str(canceled)), reason="wrong list", by="Uri")
+    control.stop(scope_of("call", str(stopped)), reason="complaint", actor="Dana")
+    control.cancel(scope_of("call", str(canceled)), reason="wrong list", actor="Uri")
     end = "update call_log set status = %s, duration_s = %s, ended_at = now(), overdue_at = null where id = %s"
     world.do(end, "completed", 7, stopped)
     world.do(end, "completed", 900, long)
@@ -102,7 +102,7 @@ def test_it_says_what_holds_it_and_which_calls_belong_to_it(world: World) -> Non
 def test_it_says_who_imported_it(world: World, tmp_path: Any) -> None:
     business_id = world.business("Acme")
     (tmp_path / "november.csv").write_text(f"to\n{TO}\n")
-    import_calls.import_calls(tmp_path / "november.csv", business_id=business_id, who="Noa")
+    import_calls.import_calls(tmp_path / "november.csv", business_id=business_id, actor="Noa")
 
     first = whole(call_timeline.of(1))[0]
 

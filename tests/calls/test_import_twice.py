@@ -108,7 +108,7 @@ def test_whatever_became_of_the_call_its_batch_does_not_ring_again(world: World,
 def test_a_batch_is_its_campaign_s_or_its_business_s_and_a_copy_of_the_file_is_the_same(
     world: World, acme: int, imported: Import
 ) -> None:
-    spring = campaign.add(acme, {"name": "spring"}, who="ann")
+    spring = campaign.add(acme, {"name": "spring"}, actor="ann")
     imported(f"to\n{ONE}\n")
     call_all(world, hours=100)
 
@@ -135,7 +135,7 @@ def test_who_was_reached_by_a_call_that_is_deleted_by_now_is_not_rung_again(
     assert waiting(world) == []
     # The hash is of the telephone, whichever way it is written, and goes with the person.
     assert len(person.show(ONE)["known"]["batch_reached"]) == 1
-    assert person.forget(ONE, who="ann")["deleted"]["batch_reached"] == 1
+    assert person.forget(ONE, actor="ann")["deleted"]["batch_reached"] == 1
     assert split(imported(text)) == only(done=1, refused=1)
     # What nobody imports any more is forgotten, hashes first.
     world.do("update batch set imported_at = now() - interval '40 days'")
@@ -150,7 +150,7 @@ def test_somebody_forgotten_leaves_no_hash_to_the_batch_and_no_number_in_its_nam
         imported(f"to\n{ONE}\n", batch=name)
     call_all(world)
 
-    person.forget(ONE, who="ann")
+    person.forget(ONE, actor="ann")
 
     assert world.value("select count(*) from batch_reached") == 0
     assert sorted(world.rows("select name from batch")) == [("forgotten:1",), ("forgotten:2",)]

@@ -84,7 +84,9 @@ class Life(RuleBasedStateMachine):
         self.model: dict[int, Modelled] = {}
         if self.waits:
             steps = "; ".join(f"{outcome}: {', '.join(['5m'] * n)}" for outcome, n in self.waits.items())
-            retry_policy.add(self.business, "usual", steps, per_day=100, per_week=100, is_default=True, who="the model")
+            retry_policy.add(
+                self.business, "usual", steps, per_day=100, per_week=100, is_default=True, actor="the model"
+            )
 
     def _holder(self, phone: str) -> int | None:
         return next((number for number, call in self.model.items() if call.phone == phone and call.is_live), None)

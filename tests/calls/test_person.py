@@ -78,11 +78,11 @@ def lived(world: World, number: str, written: str) -> int:
     for status in ("ringing", "completed"):
         events.record(call.call_id, Report(sid(call.call_id), status, "callback", payload=payload))
     lead.create_lead_from_call_job(sid(call.call_id))
-    consent.give_consent(written, who="dana", business_id=acme, source=f"recording of {written}")
-    consent.revoke_consent(written, who="dana", business_id=acme)
+    consent.give_consent(written, actor="dana", business_id=acme, source=f"recording of {written}")
+    consent.revoke_consent(written, actor="dana", business_id=acme)
     world.do("insert into registry_check (phone, checked_at, is_listed) values (%s, now(), false)", number)
-    suppression.suppress(written, who="dana", business_id=acme, reason=f"{written} asked twice")
-    suppression.suppress(written, who=f"clerk {number}", region=country, reason="asked")
+    suppression.suppress(written, actor="dana", business_id=acme, reason=f"{written} asked twice")
+    suppression.suppress(written, actor=f"clerk {number}", region=country, reason="asked")
     # Somebody else's rows, in which the number stands.
     world.queued(acme, SOMEBODY)
     world.do(
@@ -92,7 +92,7 @@ def lived(world: World, number: str, written: str) -> int:
         f"friend of {number.removeprefix('+')}",
         SOMEBODY,
     )
-    control.pause(Scope("business", str(acme)), reason=f"complaint of {written}", by="dana")
+    control.pause(Scope("business", str(acme)), reason=f"complaint of {written}", actor="dana")
     assert traces(world, number)
     return call.call_id
 
@@ -100,7 +100,7 @@ def lived(world: World, number: str, written: str) -> int:
 @pytest.fixture
 def forgotten(world: World, nudges: list[Any]) -> World:
     lived(world, ISRAELI, "050-123-4567")
-    person.forget(ISRAELI, who="dana")
+    person.forget(ISRAELI, actor="dana")
     return world
 
 
@@ -114,7 +114,7 @@ def test_nothing_in_the_whole_database_holds_a_forgotten_number(
     number, written, region = NUMBERS[country]
     lived(world, number, written)
 
-    receipt = person.forget(written, who="dana", region=region)
+    receipt = person.forget(written, actor="dana", region=region)
 
     assert traces(world, number) == []
     assert receipt["deleted"] == {
@@ -154,7 +154,7 @@ def test_a_number_is_found_in_whichever_way_it_is_written(world: World, text: st
     world.do("update call_log set contact = jsonb_build_object('note', %s::text) where id = %s", text, call_id)
 
     assert person.show(ISRAELI)["known"]["call_log"][0]["id"] == call_id
-    person.forget(ISRAELI, who="dana")
+    person.forget(ISRAELI, actor="dana")
 
     assert "1234567" not in re.sub(r"\D", "", str(world.call(call_id).contact))
 
@@ -164,7 +164,7 @@ def test_another_s_number_is_left_as_it_is(world: World, text: str) -> None:
     call_id = world.queued(world.business(), SOMEBODY)
     world.do("update call_log set contact = jsonb_build_object('note', %s::text) where id = %s", text, call_id)
 
-    person.forget(ISRAELI, who="dana")
+    person.forget(ISRAELI, actor="dana")
 
     assert world.call(call_id).contact == {"note": text}
 
@@ -173,7 +173,7 @@ def test_a_number_in_json_that_is_no_text_goes_too(world: World) -> None:
     call_id = world.queued(world.business(), SOMEBODY)
     world.do('update call_log set contact = \'{"phone": 972501234567, "age": 40}\' where id = %s', call_id)
 
-    person.forget(ISRAELI, who="dana")
+    person.forget(ISRAELI, actor="dana")
 
     assert world.call(call_id).contact == {"phone": 0, "age": 40}
 
@@ -185,7 +185,7 @@ def test_an_inbound_call_with_its_lead_goes_too(world: World, nudges: list[Any])
     lead.create_lead_from_call_job(sid(1))
     assert world.value("select count(*) from leads") == 1
 
-    person.forget(ISRAELI, who="dana", region="IL")
+    person.forget(ISRAELI, actor="dana", region="IL")
 
     assert world.value("select count(*) from call_log") == world.value("select count(*) from leads") == 0
     assert traces(world, ISRAELI) == []
@@ -230,7 +230,7 @@ def test_the_number_is_kept_as_a_keyed_hash_alone(forgotten: World) -> None:
 
 
 def test_who_is_forgotten_again_is_on_the_list_once(forgotten: World) -> None:
-    receipt = person.forget(ISRAELI, who="ben")
+    receipt = person.forget(ISRAELI, actor="ben")
 
     assert receipt["was_on_list"] is True
     assert set(receipt["deleted"].values()) == {0}
@@ -249,9 +249,9 @@ def test_the_next_import_brings_nobody_back(forgotten: World, tmp_path: Path) ->
     file.write_text("to,note\n050-123-4567,a friend\n050-7654321,new\n")
     calls = import_calls.import_calls(file, business_id=1)
     file.write_text("phone,given,listed\n0501234567,2026-01-01,yes\n0507654321,2026-01-01,yes\n")
-    listed = suppression.import_suppressions(file, who="dana", business_id=1)
-    consents = consent.import_consents(file, who="dana", business_id=1)
-    checks = registry.import_registry(file, who="dana", checked_at="2026-01-01", region="IL")
+    listed = suppression.import_suppressions(file, actor="dana", business_id=1)
+    consents = consent.import_consents(file, actor="dana", business_id=1)
+    checks = registry.import_registry(file, actor="dana", checked_at="2026-01-01", region="IL")
 
     assert (calls.created, calls.rejected) == (1, 1)
     assert "asked to be forgotten" in calls.rejected_lines[0][1]
@@ -260,10 +260,10 @@ def test_the_next_import_brings_nobody_back(forgotten: World, tmp_path: Path) ->
 
 
 def test_single_entries_bring_nobody_back(forgotten: World) -> None:
-    assert suppression.suppress(ISRAELI, who="dana", reason="again").created is False
+    assert suppression.suppress(ISRAELI, actor="dana", reason="again").created is False
     with pytest.raises(suppression.BadSuppression, match="asked to be forgotten"):
-        consent.give_consent(ISRAELI, who="dana", business_id=1)
-    consent.revoke_consent(ISRAELI, who="dana", business_id=1)
+        consent.give_consent(ISRAELI, actor="dana", business_id=1)
+    consent.revoke_consent(ISRAELI, actor="dana", business_id=1)
 
     assert traces(forgotten, ISRAELI) == []
     assert suppression.known_of(ISRAELI)[0].fact == "forgotten"
@@ -292,7 +292,7 @@ def test_the_claim_and_the_dial_refuse_whoever_is_on_the_list(world: World, nudg
 
 def test_either_writing_of_a_telephone_is_refused(world: World, nudges: list[Any]) -> None:
     acme = world.business()
-    person.forget("+5491123456789", who="dana")
+    person.forget("+5491123456789", actor="dana")
 
     with pytest.raises(enqueue.BadCall, match="asked to be forgotten"):
         enqueue.enqueue(business_id=acme, to_number="+541123456789")
@@ -300,7 +300,7 @@ def test_either_writing_of_a_telephone_is_refused(world: World, nudges: list[Any
 
 def test_a_replayed_callback_and_a_late_job_bring_nobody_back(world: World, nudges: list[Any]) -> None:
     call_id = lived(world, ISRAELI, "050-123-4567")
-    person.forget(ISRAELI, who="dana")
+    person.forget(ISRAELI, actor="dana")
     before = everything(world)
 
     events.record(call_id, Report(sid(call_id), "completed", "callback", payload={"To": ISRAELI}))
@@ -328,7 +328,7 @@ def test_a_call_that_was_being_written_meanwhile_goes_too(world: World, nudges: 
         insert = "insert into call_log (business_id, from_number, to_number) values (%s, '+15005550006', %s)"
         slow.execute(insert, (acme, ISRAELI))
         receipt: dict[str, Any] = {}
-        forgetting = Thread(target=lambda: receipt.update(person.forget(ISRAELI, who="dana")))
+        forgetting = Thread(target=lambda: receipt.update(person.forget(ISRAELI, actor="dana")))
         forgetting.start()
         until(lambda: world.value("select count(*) from forgotten") == 1)
         slow.commit()
@@ -368,7 +368,7 @@ def test_a_number_of_ones_own_is_no_person(world: World) -> None:
 @pytest.mark.parametrize("number", ["", "nobody", "050-123-4567", "+972"])
 def test_what_is_no_number_is_refused_by_a_clear_error(world: World, number: str) -> None:
     with pytest.raises(person.BadPerson, match="what was given"):
-        person.forget(number, who="dana")
+        person.forget(number, actor="dana")
 
 
 # What is known
@@ -415,7 +415,7 @@ def test_a_number_of_another_country_that_ends_alike_is_another_person(world: Wo
     singapore = "+6592123456"
     lived(world, singapore, singapore)
 
-    assert person.forget("+16592123456", who="dana")["deleted"]["call_log"] == 0
+    assert person.forget("+16592123456", actor="dana")["deleted"]["call_log"] == 0
 
     assert world.value("select count(*) from call_log where to_number = %s", singapore) == 1
 
@@ -424,6 +424,6 @@ def test_whose_very_number_was_closed_as_a_destination_can_be_forgotten(world: W
     lived(world, ISRAELI, ISRAELI)
     world.do("insert into destination (place, allowed) values (%s, false)", ISRAELI)
 
-    assert person.forget(ISRAELI, who="dana")["deleted"]["destination"] == 1
+    assert person.forget(ISRAELI, actor="dana")["deleted"]["destination"] == 1
 
     assert traces(world, ISRAELI) == []

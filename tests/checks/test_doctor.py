@@ -396,7 +396,7 @@ def test_a_worker_and_a_scheduler_that_fell_silent_are_found(world: World, carri
 
 
 def test_a_pause_is_a_warning_that_says_who_and_why(world: World, carrier: RunningSimulator) -> None:
-    control.pause(Scope("account", ""), reason="Lunch", by="anna")
+    control.pause(Scope("account", ""), reason="Lunch", actor="anna")
 
     seen = visit().found["dialing"]
 

@@ -85,12 +85,12 @@ def shop(servers: Servers, template: str) -> Iterator[World]:
         us: dict[str, Any] = {"default_region": "US", "time_zone": "America/New_York", "twiml": HELLO}
         business.add("Acme Dental Clinics", phones=["+15005550006"], **us)
         business.add(HEBREW, phones=["+15005550007"], **us)
-        retry_policy.add(1, "gentle", "busy: 5m; no-answer: 2h", per_day=1, per_week=2, who="dana")
+        retry_policy.add(1, "gentle", "busy: 5m; no-answer: 2h", per_day=1, per_week=2, actor="dana")
         limits = {"calls_per_second": 2.5, "live_max": 20, "priority": 2.0, "ends": "2030-12-31T18:00"}
-        campaign.add(1, {"name": "Spring", "retry_policy": "gentle", **limits}, who="dana")  # type: ignore[typeddict-item]
-        campaign.add(2, {"name": "תזכורת לבדיקת אביב"}, who="dana")
-        calling_window.add_preset("us", who="dana")
-        calling_window.assign("business", 2, 1, who="dana")
+        campaign.add(1, {"name": "Spring", "retry_policy": "gentle", **limits}, actor="dana")  # type: ignore[typeddict-item]
+        campaign.add(2, {"name": "תזכורת לבדיקת אביב"}, actor="dana")
+        calling_window.add_preset("us", actor="dana")
+        calling_window.assign("business", 2, 1, actor="dana")
         enqueue.enqueue(business_id=1, to_number="+15005550101", key="k")
         yield world
         world.connection.close()

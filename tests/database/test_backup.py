@@ -27,7 +27,7 @@ def outbound(database: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
 def dumped(world: World, outbound: Outbound, tmp_path: Path) -> Path:
     """A dump of a business, a call and a do-not-call entry."""
     world.queued()
-    suppression.suppress("+15005550199", who="dana")
+    suppression.suppress("+15005550199", actor="dana")
     identity.is_known(world.connection)
     done = outbound("dump", str(tmp_path / "calls.dump"))
     assert done.returncode == 0, done.stderr

@@ -82,13 +82,13 @@ def test_a_do_not_call_entry_holds_for_both_forms(world: World, one: str, other:
     acme = world.business()
     waiting = world.queued(acme, other)
 
-    done = suppression.suppress(one, who="ann")
+    done = suppression.suppress(one, actor="ann")
     assert (done.created, done.canceled) == (True, 1)
     assert world.call(waiting).error_code == "suppressed"
-    assert not suppression.suppress(other, who="ann").created
+    assert not suppression.suppress(other, actor="ann").created
     assert world.value("select is_suppressed(%s, %s, null)", other, acme)
     assert len(suppression.known_of(other)) == 1
-    assert suppression.unsuppress(other, who="ann")
+    assert suppression.unsuppress(other, actor="ann")
     assert not world.value("select is_suppressed(%s, %s, null)", one, acme)
 
 
@@ -96,15 +96,15 @@ def test_a_do_not_call_entry_holds_for_both_forms(world: World, one: str, other:
 def test_a_consent_and_a_check_hold_for_both_forms(world: World, tmp_path: Path, one: str, other: str) -> None:
     acme = world.business()
 
-    assert consent.give_consent(one, who="ann", business_id=acme)
+    assert consent.give_consent(one, actor="ann", business_id=acme)
     assert world.value("select has_consent(%s, %s)", acme, other)
-    assert consent.revoke_consent(other, who="ann", business_id=acme)
+    assert consent.revoke_consent(other, actor="ann", business_id=acme)
     assert not world.value("select has_consent(%s, %s)", acme, one)
     report = _import(
         registry.import_registry,
         tmp_path,
         f"phone,listed\n{one},no\n{other},yes\n",
-        who="ann",
+        actor="ann",
         checked_at="2026-01-01",
     )
     assert (report.created, world.rows("select is_listed from registry_check")) == (1, [(True,)])
@@ -253,8 +253,8 @@ def test_no_command_takes_what_is_no_number(world: World, tmp_path: Path, text: 
     acme = world.business()
     world.do("update business set default_region = 'IL'")
     before = world.rows("select * from business_number")
-    ours: dict[str, Any] = {"who": "ann", "business_id": acme}
-    ours_of_registry: dict[str, Any] = {"who": "ann", "checked_at": "2026-01-01", "region": "IL"}
+    ours: dict[str, Any] = {"actor": "ann", "business_id": acme}
+    ours_of_registry: dict[str, Any] = {"actor": "ann", "checked_at": "2026-01-01", "region": "IL"}
 
     for refuse, move in (
         (BadCall, lambda: enqueue.enqueue(business_id=acme, to_number=text)),
@@ -265,7 +265,7 @@ def test_no_command_takes_what_is_no_number(world: World, tmp_path: Path, text: 
         (BadSuppression, lambda: consent.give_consent(text, **ours)),
         (BadSuppression, lambda: consent.revoke_consent(text, **ours)),
         (BadBusiness, lambda: business.change(acme, default_region="IL", phones=[text])),
-        (campaign.BadCampaign, lambda: campaign.add(acme, {"name": "spring"}, phones=[text], who="ann")),
+        (campaign.BadCampaign, lambda: campaign.add(acme, {"name": "spring"}, phones=[text], actor="ann")),
         (BadControl, lambda: scope_of("number", text)),
     ):
         with pytest.raises(refuse):

@@ -291,13 +291,13 @@ def test_what_is_no_csv_is_refused_with_what_to_do(
     assert what in str(refusal.value)
     assert "as CSV" in str(refusal.value)
     with pytest.raises(BadFile):
-        suppression.import_suppressions(file, who="ann")
+        suppression.import_suppressions(file, actor="ann")
 
 
 def test_who_asked_not_to_be_called_is_not_called_on_any_number(world: World, written: Written) -> None:
     file = written(f"name,mobile,home phone\na,{TO},{SECOND}\nb,12,+15005550103\n")
 
-    report = suppression.import_suppressions(file, who="ann")
+    report = suppression.import_suppressions(file, actor="ann")
 
     assert (report.created, [line for line, _ in report.rejected_lines]) == (3, [3])
     assert world.rows("select phone from suppression order by 1") == [(TO,), (SECOND,), ("+15005550103",)]
@@ -309,10 +309,10 @@ def test_what_a_registry_or_a_consent_says_of_one_of_two_numbers_is_not_guessed(
     file = written(f"mobile,home phone,listed,given\n{TO},{SECOND},no,2026-01-01\n")
 
     def checks(to_column: str | None) -> ImportReport:
-        return registry.import_registry(file, who="ann", checked_at="2026-01-01", to_column=to_column)
+        return registry.import_registry(file, actor="ann", checked_at="2026-01-01", to_column=to_column)
 
     def consents(to_column: str | None) -> ImportReport:
-        return consent.import_consents(file, who="ann", business_id=acme, to_column=to_column)
+        return consent.import_consents(file, actor="ann", business_id=acme, to_column=to_column)
 
     for work in (checks, consents):
         with pytest.raises(BadFile, match="`mobile`, `home phone` hold phone numbers: say which with --to-column"):
@@ -320,7 +320,7 @@ def test_what_a_registry_or_a_consent_says_of_one_of_two_numbers_is_not_guessed(
         assert work("Mobile").created == 1
     assert world.rows("select phone from registry_check") == [(TO,)]
     with pytest.raises(BadFile, match="no column is named `listed`: found are `phone`, `name`"):
-        registry.import_registry(written(f"phone,name\n{TO},a\n"), who="ann", checked_at="2026-01-01")
+        registry.import_registry(written(f"phone,name\n{TO},a\n"), actor="ann", checked_at="2026-01-01")
 
 
 def test_a_due_moment_that_has_passed_or_is_in_doubt_is_said(world: World, acme: int, written: Written) -> None:

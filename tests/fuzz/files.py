@@ -62,9 +62,9 @@ def run(seed: int, count: int) -> Result:
         business_id = world.business()
         imports: tuple[Callable[[Path], ImportReport], ...] = (
             lambda file: import_calls.import_calls(file, business_id=business_id),
-            lambda file: suppression.import_suppressions(file, who="fuzz"),
-            lambda file: consent.import_consents(file, who="fuzz", business_id=business_id, given_at="2026-01-01"),
-            lambda file: registry.import_registry(file, who="fuzz", checked_at="2026-01-01T00:00Z", region="IL"),
+            lambda file: suppression.import_suppressions(file, actor="fuzz"),
+            lambda file: consent.import_consents(file, actor="fuzz", business_id=business_id, given_at="2026-01-01"),
+            lambda file: registry.import_registry(file, actor="fuzz", checked_at="2026-01-01T00:00Z", region="IL"),
         )
 
         def one(result: Result) -> None:

@@ -752,7 +752,7 @@ GUARDS = (
     Guard(
         "what was being written while somebody was forgotten goes too",
         "outbound/calls/person.py",
-        (("    _sweep_late(transaction, phone, who, receipt)\n", ""),),
+        (("    _sweep_late(transaction, phone, actor, receipt)\n", ""),),
         "tests/calls/test_person.py::test_a_call_that_was_being_written_meanwhile_goes_too",
     ),
     Guard(
@@ -985,7 +985,7 @@ GUARDS = (
     Guard(
         "a call that makes the claim raise is set aside",
         "outbound/calls/dispatch.py",
-        (("if not db.transact(_set_aside_odd_heads, line):", "if line is not ...:"),),
+        (("if not db.transact(_set_aside_odd_heads, connection):", "if line is not ...:"),),
         "tests/calls/test_poison.py::test_an_odd_row_that_cannot_even_be_closed_is_kept_out_of_every_claim",
     ),
     Guard(

@@ -75,7 +75,7 @@ def test_what_a_person_did_on_purpose_is_said_and_makes_nobody_restart_anything(
 ) -> None:
     world.worker()
     world.scheduler()
-    control.pause(Scope("account", ""), reason="Lunch", by="anna")
+    control.pause(Scope("account", ""), reason="Lunch", actor="anna")
 
     found = health.look()
 
@@ -135,7 +135,7 @@ def test_a_process_is_ready_where_nothing_is_missing(
     world.worker()
     world.scheduler()
     ready = requests.get(f"{address}/readyz", timeout=20)
-    control.pause(Scope("account", ""), by="anna")
+    control.pause(Scope("account", ""), actor="anna")
     paused = requests.get(f"{address}/readyz", timeout=20)
     monkeypatch.setenv("OUTBOUND_METRICS_TOKEN", "a-long-enough-token")
     forget_settings()
@@ -178,7 +178,7 @@ def test_a_database_that_hangs_keeps_no_prober_waiting_and_is_asked_once(world: 
 def test_the_command_says_what_is_missing_and_fails(world: World) -> None:
     world.worker()
     world.scheduler()
-    control.pause(Scope("account", ""), by="anna")
+    control.pause(Scope("account", ""), actor="anna")
     environment = os.environ | {"REDIS_URL": "redis://127.0.0.1:1"}
 
     done = subprocess.run(

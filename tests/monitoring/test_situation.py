@@ -103,10 +103,10 @@ def test_a_pause_says_by_whom_since_when_and_why_whatever_is_paused(alive: World
     call_id = alive.queued(business_id)
     said = {}
     for scope in (EVERYTHING, Scope("business", str(business_id)), Scope("number", "+15005550006")):
-        control.pause(scope, reason="Lunch", by="anna")
+        control.pause(scope, reason="Lunch", actor="anna")
         said[scope.scope] = situation.look()[0]
-        control.resume(scope, by="ben")
-    control.pause(Scope("call", str(call_id)), by="anna")
+        control.resume(scope, actor="ben")
+    control.pause(Scope("call", str(call_id)), actor="anna")
     one = situation.look()
 
     for fact in said.values():
@@ -121,7 +121,7 @@ def test_a_pause_says_by_whom_since_when_and_why_whatever_is_paused(alive: World
 
 def test_an_older_pause_is_not_taken_for_the_one_that_holds_now(alive: World) -> None:
     call_id = alive.queued()
-    control.pause(EVERYTHING, reason="Lunch", by="anna")
+    control.pause(EVERYTHING, reason="Lunch", actor="anna")
     control.resume(EVERYTHING)
     alive.do("update dial_control set state = 'paused', state_since = now(), state_reason = 'by hand'")
 
@@ -133,7 +133,7 @@ def test_a_pause_of_one_business_is_no_headline_while_others_are_called(alive: W
     paused, other = alive.business("Paused"), alive.business("Other")
     alive.queued(paused)
     alive.queued(other, to="+15005550102")
-    control.pause(Scope("business", str(paused)), by="anna")
+    control.pause(Scope("business", str(paused)), actor="anna")
 
     assert codes() == ["dialing", "paused"]
     assert situation.after_queueing(other) == []
@@ -181,7 +181,7 @@ def test_a_call_that_has_just_been_queued_says_what_keeps_it(alive: World) -> No
 
 def test_the_commands_say_it(alive: World, outbound: Outbound, tmp_path: Path) -> None:
     alive.business()
-    control.pause(EVERYTHING, reason="Lunch", by="anna")
+    control.pause(EVERYTHING, reason="Lunch", actor="anna")
     (tmp_path / "calls.csv").write_text("to\n+15005550102\n")
 
     status = outbound("status")

@@ -107,7 +107,7 @@ def test_a_call_that_an_operator_paused_says_who_and_why(world: World, call_id: 
     call = world.call(call_id)
     key = {"account": "", "business": call.business_id, "campaign": call.campaign_id, "number": call.from_number}
     scope = Scope(what, str(key.get(what, call_id)))
-    control.pause(scope, reason="Lunch.", by="anna")
+    control.pause(scope, reason="Lunch.", actor="anna")
 
     reason = told(call_id, "paused", " by anna: Lunch.", f"`outbound resume {scope}`")
 
@@ -116,7 +116,7 @@ def test_a_call_that_an_operator_paused_says_who_and_why(world: World, call_id: 
 
 
 def test_a_pause_without_a_reason_says_so(world: World, call_id: int) -> None:
-    control.pause(Scope("account", ""), by="anna")
+    control.pause(Scope("account", ""), actor="anna")
 
     told(call_id, "paused", "Everything is paused since", "anna: no reason was given.")
 

@@ -129,7 +129,7 @@ def test_a_file_is_written_as_counts_and_its_digest(world: World, tmp_path: Path
     file = tmp_path / "list.csv"
     file.write_text("phone\n" + "".join(f"+1500557{place:04}\n" for place in range(1500)))
 
-    suppression.import_suppressions(file, who="dana")
+    suppression.import_suppressions(file, actor="dana")
 
     moves = world.rows("select details from audit where action = 'import_suppressions' order by id")
     assert [move.details["new"] for move in moves] == [1000, 500]
@@ -143,7 +143,7 @@ def test_an_import_of_calls_is_written_with_its_digest_and_counts(world: World, 
     file = tmp_path / "calls.csv"
     file.write_text("to\n+15005550101\n+15005550102\nnobody\n")
 
-    import_calls.import_calls(file, business_id=acme, who="dana")
+    import_calls.import_calls(file, business_id=acme, actor="dana")
 
     (entry,) = world.rows("select who, scope, key, details from audit where action = 'import_calls'")
     assert (entry.who, entry.scope, entry.key) == ("dana", "business", str(acme))
@@ -186,7 +186,7 @@ def written(world: World) -> World:
     """Some entries of both kinds, by one role."""
     for place in range(5):
         world.business(f"business {place}")
-        control.pause(Scope("account", ""), reason=f"reason {place}", by="dana")
+        control.pause(Scope("account", ""), reason=f"reason {place}", actor="dana")
     assert audit.verify().broken is None
     world.do("set session_replication_role = replica")  # the owner of the tables can
     return world
@@ -342,7 +342,7 @@ def test_the_command_names_the_first_broken_link_and_ends_with_1(written: World)
 
 def test_the_list_shows_moves_and_changes_in_the_order_of_their_commits(world: World) -> None:
     acme = world.business()
-    control.pause(Scope("business", str(acme)), by="dana")
+    control.pause(Scope("business", str(acme)), actor="dana")
 
     listed = outbound("audit")
     assert listed.returncode == 0, listed.stderr

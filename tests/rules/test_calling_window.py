@@ -178,7 +178,7 @@ def next_opening(world: World, windows: list[int], zones: list[str], after: date
 
 
 def add(week: str, name: str = "hours", **more: object) -> int:
-    return calling_window.add(name, week, who="Dana", **more)  # type: ignore[arg-type]
+    return calling_window.add(name, week, actor="Dana", **more)  # type: ignore[arg-type]
 
 
 def local(text: str, zone: str, fold: int = 0) -> datetime:
@@ -190,7 +190,7 @@ def local(text: str, zone: str, fold: int = 0) -> datetime:
 
 def test_every_preset_opens_when_the_clocks_of_every_zone_say_so(world: World) -> None:
     rules = [
-        (calling_window.add_preset(preset, who="Dana"), rule) for preset, rule in (("us", us), ("uk", uk), ("il", il))
+        (calling_window.add_preset(preset, actor="Dana"), rule) for preset, rule in (("us", us), ("uk", uk), ("il", il))
     ]
     dice = random.Random(8)
     questions, expected = [], []
@@ -285,7 +285,7 @@ def test_no_zone_changes_its_clocks_twice_within_what_one_look_sees(world: World
 
 
 def test_a_window_that_would_close_during_the_ring_is_closed(world: World) -> None:
-    window_id = calling_window.add_preset("us", who="Dana")
+    window_id = calling_window.add_preset("us", actor="Dana")
     zone = "America/New_York"
 
     just = next_opening(world, [window_id], [zone], local("2026-07-06 20:58:59", zone), 60)
@@ -296,7 +296,7 @@ def test_a_window_that_would_close_during_the_ring_is_closed(world: World) -> No
 
 
 def test_where_a_number_may_be_in_several_zones_it_is_called_when_all_are_open(world: World) -> None:
-    window_id = calling_window.add_preset("us", who="Dana")
+    window_id = calling_window.add_preset("us", actor="Dana")
     zones = ["America/New_York", "America/Los_Angeles"]
 
     found = next_opening(world, [window_id], zones, local("2026-07-06 08:00", zones[0]), 60)
@@ -316,7 +316,7 @@ def test_zones_and_windows_that_never_open_together_never_open(world: World) -> 
 
 
 def test_an_israeli_holiday_is_closed_from_its_eve_at_one_until_the_morning_after(world: World) -> None:
-    window_id = calling_window.add_preset("il", who="Dana")
+    window_id = calling_window.add_preset("il", actor="Dana")
     zone = "Asia/Jerusalem"
 
     def found(text: str) -> datetime | None:
@@ -424,7 +424,7 @@ def test_a_call_outside_its_hours_waits_for_them_and_is_dialed_then(world: World
     world.worker()
     week, opens_at = later_today(world)
     window_id = add(week)
-    calling_window.assign("business", business_id, window_id, who="Dana")
+    calling_window.assign("business", business_id, window_id, actor="Dana")
 
     dispatch.dispatch_once()
 
@@ -448,8 +448,8 @@ def test_a_campaign_keeps_to_its_own_hours_and_to_its_business_s(world: World, n
     world.worker()
     week, _ = later_today(world)
     always, closed = add(ALWAYS, "always"), add(week, "closed")
-    calling_window.assign("business", business_id, always, who="Dana")
-    calling_window.assign("campaign", campaign_id, closed, who="Dana")
+    calling_window.assign("business", business_id, always, actor="Dana")
+    calling_window.assign("campaign", campaign_id, closed, actor="Dana")
 
     dispatch.dispatch_once()
 
@@ -462,7 +462,7 @@ def test_a_call_that_would_ring_past_closing_time_is_not_begun(world: World, nud
     call_id = in_utc(world, world.queued(business_id))
     world.worker()
     day_off = world.value("select (now() at time zone 'UTC')::date + 2").isoformat()
-    calling_window.assign("business", business_id, add(ALWAYS, days_off=[day_off]), who="Dana")
+    calling_window.assign("business", business_id, add(ALWAYS, days_off=[day_off]), actor="Dana")
     three_days = 3 * 86400
 
     db.run(dispatch.sql.claim_due_calls, **(CLAIM | {"ring_s": three_days}))
@@ -483,7 +483,7 @@ def test_calls_outside_their_hours_are_in_nobody_s_way(world: World, nudges: lis
     world.worker()
     hour = world.value("select now()").astimezone(UTC).hour
     in_utc_alone = ", ".join(f"mon-sun {h:02}:00-{h + 1:02}:00" for h in (hour, (hour + 1) % 24))  # 9 hours away
-    calling_window.assign("business", business_id, add(in_utc_alone), who="Dana")
+    calling_window.assign("business", business_id, add(in_utc_alone), actor="Dana")
 
     dispatch.dispatch_once()
     assert world.call(other).status == "claimed"
@@ -502,7 +502,7 @@ def test_without_a_time_zone_a_call_with_hours_ends_with_a_reason(world: World, 
     nowhere = world.queued(business_id, "+80012345678")
     fine = in_utc(world, world.queued(business_id, "+15005550103"))
     world.worker()
-    calling_window.assign("business", business_id, add(ALWAYS), who="Dana")
+    calling_window.assign("business", business_id, add(ALWAYS), actor="Dana")
 
     dispatch.dispatch_once()
 
@@ -531,7 +531,7 @@ def held(world: World, nudges: list[object]) -> tuple[int, int, int]:
     call_id = in_utc(world, world.queued(business_id))
     world.worker()
     window_id = add(later_today(world)[0])
-    calling_window.assign("business", business_id, window_id, who="Dana")
+    calling_window.assign("business", business_id, window_id, actor="Dana")
     dispatch.dispatch_once()
     return business_id, window_id, call_id
 
@@ -539,7 +539,7 @@ def held(world: World, nudges: list[object]) -> tuple[int, int, int]:
 def test_without_its_window_a_call_that_waited_is_due_at_once(world: World, held: tuple[int, int, int]) -> None:
     business_id, _, call_id = held
 
-    assert calling_window.assign("business", business_id, None, who="Dana").waited == 1
+    assert calling_window.assign("business", business_id, None, actor="Dana").waited == 1
 
     assert world.call(call_id).held_by is None
     dispatch.dispatch_once()
@@ -551,12 +551,12 @@ def test_a_day_with_other_hours_lets_waiting_calls_ask_anew(world: World, held: 
     now = world.value("select now()").astimezone(UTC)
 
     for day in (now.date(), now.date() + timedelta(days=1)):
-        calling_window.set_day(window_id, day.isoformat(), "00:00-24:00", who="Dana")
+        calling_window.set_day(window_id, day.isoformat(), "00:00-24:00", actor="Dana")
     dispatch.dispatch_once()
     assert world.call(call_id).status == "claimed"
     world.do("update call_log set status = 'queued', overdue_at = null where id = %s", call_id)
     for day in (now.date(), now.date() + timedelta(days=1)):
-        calling_window.set_day(window_id, day.isoformat(), None, who="Dana")
+        calling_window.set_day(window_id, day.isoformat(), None, actor="Dana")
     dispatch.dispatch_once()
 
     assert world.call(call_id).held_by == "outside_window"
@@ -574,8 +574,8 @@ def test_calls_of_others_and_calls_that_wait_for_something_else_stay_where_they_
     world.do("update call_log set held_by = 'attempts_per_day' where id = %s", waiting)
     world.do("update call_log set held_by = 'outside_window' where id = %s", others)
 
-    assert calling_window.assign("campaign", campaign_id, None, who="Dana").waited == 0
-    assert calling_window.assign("business", business_id, None, who="Dana").waited == 1
+    assert calling_window.assign("campaign", campaign_id, None, actor="Dana").waited == 0
+    assert calling_window.assign("business", business_id, None, actor="Dana").waited == 1
 
     assert world.call(waiting).held_by == "attempts_per_day"
     assert world.call(others).held_by == "outside_window"
@@ -583,10 +583,10 @@ def test_calls_of_others_and_calls_that_wait_for_something_else_stay_where_they_
 
 def test_every_move_is_written_down_with_who_made_it(world: World) -> None:
     business_id = world.business()
-    window_id = calling_window.add_preset("us", who="Dana")
-    calling_window.assign("business", business_id, window_id, who="Noam")
-    calling_window.assign("business", business_id, None, who="Noam")
-    calling_window.set_day(window_id, "2026-12-25", "off", who="Dana")
+    window_id = calling_window.add_preset("us", actor="Dana")
+    calling_window.assign("business", business_id, window_id, actor="Noam")
+    calling_window.assign("business", business_id, None, actor="Noam")
+    calling_window.set_day(window_id, "2026-12-25", "off", actor="Dana")
 
     rows = world.rows("select who, action, scope, key, details from audit order by id")
     assert [row[:4] for row in rows] == [
@@ -604,7 +604,7 @@ def test_every_move_is_written_down_with_who_made_it(world: World) -> None:
 
 def test_presets_know_their_days_off_some_years_ahead_and_say_that_they_are_policy(world: World) -> None:
     for preset, closed in (("us", set()), ("uk", bank_holidays), ("il", rest_days)):
-        window_id = calling_window.add_preset(preset, who="Dana")
+        window_id = calling_window.add_preset(preset, actor="Dana")
         row, days = calling_window.one(window_id)
         off = {day.day for day in days if day.hours == "off"}
         assert {day for day in off if day.year < 2028} == closed
@@ -618,16 +618,16 @@ def test_presets_know_their_days_off_some_years_ahead_and_say_that_they_are_poli
 
 
 def test_a_refresh_adds_the_years_that_are_missing_and_opens_nothing_that_an_operator_closed(world: World) -> None:
-    window_id = calling_window.add_preset("il", who="Dana")
+    window_id = calling_window.add_preset("il", actor="Dana")
     before = calling_window.one(window_id)
-    calling_window.set_day(window_id, "2026-07-23", "off", who="Dana")  # the Ninth of Av
-    calling_window.set_day(window_id, "2028-04-10", "off", who="Dana")  # an eve, which the preset leaves half open
+    calling_window.set_day(window_id, "2026-07-23", "off", actor="Dana")  # the Ninth of Av
+    calling_window.set_day(window_id, "2028-04-10", "off", actor="Dana")  # an eve, which the preset leaves half open
     own = add(ALWAYS, "own", known_until="2027-12-31")
     world.do("delete from calling_day where day > '2027-12-31' and day <> '2028-04-10'")
     world.do("update calling_window set known_until = '2027-12-31'")
 
-    (learned,) = calling_window.refresh(who="Noam")
-    assert calling_window.refresh(who="Noam") == []
+    (learned,) = calling_window.refresh(actor="Noam")
+    assert calling_window.refresh(actor="Noam") == []
 
     row, days = calling_window.one(window_id)
     assert (learned.id, row.known_until) == (window_id, before[0].known_until)
@@ -643,14 +643,14 @@ def test_calls_of_a_window_that_ran_out_are_due_again_after_a_refresh(world: Wor
     business_id = world.business()
     call_id = in_utc(world, world.queued(business_id))
     world.worker()
-    window_id = calling_window.add_preset("il", who="Dana")
+    window_id = calling_window.add_preset("il", actor="Dana")
     world.do("update calling_window set known_until = '2026-01-01', hours = '{[0,10080)}'")
     world.do("delete from calling_day")
-    calling_window.assign("business", business_id, window_id, who="Dana")
+    calling_window.assign("business", business_id, window_id, actor="Dana")
     dispatch.dispatch_once()
     assert world.call(call_id).held_by == "outside_window"
 
-    calling_window.refresh(who="Dana")
+    calling_window.refresh(actor="Dana")
 
     assert world.call(call_id).held_by is None
 
@@ -716,7 +716,7 @@ def test_every_fault_of_a_window_is_named_at_once_and_nothing_is_added(world: Wo
         calling_window.add(
             " ",
             "sun-thu 20:00-20:00",
-            who="Dana",
+            actor="Dana",
             days_off=["2026-12-25", "2026-02-30", "2026-12-24", "Christmas"],
             half_days=["2026-12-24 09:00-13:00", "2026-12-31", "2027-01-02 22:00-02:00"],
             known_until="soon",
@@ -747,22 +747,22 @@ def test_what_is_not_there_is_refused_with_where_to_look_and_changes_nothing(wor
 
     for unknown in (4711, 10**30, -1, 0):
         with pytest.raises(BadWindow, match="outbound window list"):
-            calling_window.assign("business", business_id, unknown, who="Dana")
+            calling_window.assign("business", business_id, unknown, actor="Dana")
         with pytest.raises(BadWindow, match="outbound business list"):
-            calling_window.assign("business", unknown, window_id, who="Dana")
+            calling_window.assign("business", unknown, window_id, actor="Dana")
         with pytest.raises(BadWindow, match="outbound campaign list"):
-            calling_window.assign("campaign", unknown, None, who="Dana")
+            calling_window.assign("campaign", unknown, None, actor="Dana")
         with pytest.raises(BadWindow, match="outbound window list"):
-            calling_window.set_day(unknown, "2026-12-25", "off", who="Dana")
+            calling_window.set_day(unknown, "2026-12-25", "off", actor="Dana")
         with pytest.raises(BadWindow, match="outbound window list"):
             calling_window.one(unknown)
     for day, own in (("25.12.2026", "off"), ("2026-12-25", "closed"), ("2026-12-25", "09:00-12:00, 11:00-13:00")):
         with pytest.raises(BadWindow):
-            calling_window.set_day(window_id, day, own, who="Dana")
+            calling_window.set_day(window_id, day, own, actor="Dana")
     with pytest.raises(BadWindow, match="another name"):
         add(ALWAYS)
     with pytest.raises(BadWindow, match="choose from us, uk, il"):
-        calling_window.add_preset("fr", who="Dana")
+        calling_window.add_preset("fr", actor="Dana")
     for zone in ("Israel Standard Time", "Nowhere5", "", "../UTC"):
         with pytest.raises(BadWindow, match="is not an IANA time zone"):
             calling_window.opens_at(window_id, zone)

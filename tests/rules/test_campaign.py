@@ -33,11 +33,11 @@ def acme(world: World) -> int:
 def add(business_id: int, phones: tuple[str, ...] = (), **given: Any) -> int:
     terms: Given = {"name": "May"}
     terms.update(cast("Given", given))
-    return campaign.add(business_id, terms, phones=phones, who="dana")
+    return campaign.add(business_id, terms, phones=phones, actor="dana")
 
 
 def change(campaign_id: int, phones: tuple[str, ...] = (), dropped: tuple[str, ...] = (), **given: Any) -> None:
-    campaign.change(campaign_id, cast("Given", given), phones=phones, dropped=dropped, who="ron")
+    campaign.change(campaign_id, cast("Given", given), phones=phones, dropped=dropped, actor="ron")
 
 
 def snapshot(world: World) -> list[Any]:
@@ -55,7 +55,7 @@ def snapshot(world: World) -> list[Any]:
 
 def test_a_campaign_is_added_with_all_that_it_has(world: World, acme: int) -> None:
     world.do("update business set time_zone = 'Asia/Jerusalem', default_region = 'US'")
-    retry_policy.add(acme, "usual", "busy: 5m", per_day=1, per_week=2, who="dana")
+    retry_policy.add(acme, "usual", "busy: 5m", per_day=1, per_week=2, actor="dana")
 
     added = add(
         acme,
@@ -238,7 +238,7 @@ def test_callees_are_spread_over_the_numbers_and_each_attempt_takes_the_next(
     world: World, acme: int, nudges: list[object]
 ) -> None:
     numbers = tuple(f"+1500555900{n}" for n in range(4))
-    retry_policy.add(acme, "usual", "busy: 5m, 5m, 5m, 5m", per_day=10, per_week=10, who="dana")
+    retry_policy.add(acme, "usual", "busy: 5m, 5m, 5m, 5m", per_day=10, per_week=10, actor="dana")
     added = add(acme, numbers, retry_policy="usual")
     for number in range(200):
         enqueue.enqueue(campaign_id=added, to_number=f"+1500556{number:04d}")
@@ -268,7 +268,7 @@ def test_with_local_presence_the_nearest_number_calls(world: World, acme: int) -
 
 
 def test_a_number_that_became_another_business_s_calls_no_more(world: World, acme: int, nudges: list[object]) -> None:
-    retry_policy.add(acme, "usual", "busy: 5m", per_day=10, per_week=10, is_default=True, who="dana")
+    retry_policy.add(acme, "usual", "busy: 5m", per_day=10, per_week=10, is_default=True, actor="dana")
     added = add(acme, (SECOND, NEAR))
     made = enqueue.enqueue(campaign_id=added, to_number=TO)
     world.do("delete from campaign_number where phone = %s", NEAR)

@@ -110,7 +110,7 @@ def test_a_pause_takes_back_what_was_claimed_and_nothing_of_it_is_claimed_again_
     world.worker()
     scope = scopes(world, campaign_id)[what]
 
-    assert control.pause(scope, reason="the script is wrong", by="anna") == 1
+    assert control.pause(scope, reason="the script is wrong", actor="anna") == 1
     dispatch.dispatch_once()
 
     assert world.call(call_id).status == "queued"
@@ -118,7 +118,7 @@ def test_a_pause_takes_back_what_was_claimed_and_nothing_of_it_is_claimed_again_
     paused = world.rows("select * from dial_control where state = 'paused'")
     assert [(row.scope, row.key, row.state_reason) for row in paused] == [(*scope, "the script is wrong")]
 
-    assert control.resume(scope, by="ben")
+    assert control.resume(scope, actor="ben")
     dispatch.dispatch_once()
 
     assert world.call(call_id).status == "claimed"
@@ -229,7 +229,7 @@ def test_a_cancel_closes_what_waits_and_leaves_the_neighbours_alone(
     world.do("update call_log set from_number = '+15005550007' where id = %s", other)
     scope = scopes(world, campaign_id)[what]
 
-    canceled = control.cancel(scope, reason="wrong list", by="anna")
+    canceled = control.cancel(scope, reason="wrong list", actor="anna")
 
     assert canceled == (5 if what == "everything" else 4, 0)
     for call_id in calls:
@@ -515,7 +515,7 @@ def test_a_limit_holds_from_the_next_turn_and_can_be_lifted(
     world.worker()
     campaign = Scope("campaign", str(campaign_id))
 
-    set_limits(campaign, live_max="2", by="anna")
+    set_limits(campaign, live_max="2", actor="anna")
     dispatch.dispatch_once()
     assert world.statuses().count("claimed") == 2
 
@@ -565,7 +565,7 @@ def test_a_reason_that_is_no_line_of_text_is_refused(world: World) -> None:
         with pytest.raises(BadControl, match="the reason must be one line"):
             control.pause(EVERYTHING, reason=reason)
         with pytest.raises(BadControl, match="--by must be one line"):
-            control.resume(EVERYTHING, by=reason)
+            control.resume(EVERYTHING, actor=reason)
 
     assert audited(world) == []
 

@@ -228,34 +228,34 @@ def test_the_entry_that_says_most_digits_counts_and_the_business_s_before_everyb
     acme, other = caller(world, "US"), caller(world, "US")
     london = "+442079460123"
 
-    destination.allow("GB", who="Dana")
+    destination.allow("GB", actor="Dana")
     assert [fault(world, london, whose) for whose in (acme, other)] == [None, None]
-    destination.deny("+4420", who="Dana")
+    destination.deny("+4420", actor="Dana")
     assert fault(world, london, acme) == "destination_not_allowed"
     assert fault(world, "+441619460123", acme) is None
-    destination.allow("+44207", business_id=acme, who="Dana")
+    destination.allow("+44207", business_id=acme, actor="Dana")
     assert [fault(world, london, whose) for whose in (acme, other)] == [None, "destination_not_allowed"]
-    destination.deny("+44207", who="Dana")
+    destination.deny("+44207", actor="Dana")
     assert fault(world, london, acme) is None, "of the same length the business's own counts"
-    assert destination.remove("+44207", business_id=acme, who="Dana")
+    assert destination.remove("+44207", business_id=acme, actor="Dana")
     assert fault(world, london, acme) == "destination_not_allowed"
 
 
 def test_a_country_says_more_than_its_calling_code_and_less_than_an_area(world: World) -> None:
     acme = caller(world, "IL")
-    destination.deny("+1", who="Dana")
-    destination.allow("CA", who="Dana")
+    destination.deny("+1", actor="Dana")
+    destination.allow("CA", actor="Dana")
     assert [fault(world, phone, acme) for phone in ("+14165550123", "+12125550123")] == [
         None,
         "destination_not_allowed",
     ]
-    destination.deny("+1416", who="Dana")
+    destination.deny("+1416", actor="Dana")
     assert fault(world, "+14165550123", acme) == "destination_not_allowed"
 
 
 def test_a_closed_home_is_closed(world: World) -> None:
     acme = caller(world, "US")
-    destination.deny("+1", who="Dana")
+    destination.deny("+1", actor="Dana")
 
     assert fault(world, "+12125550123", acme) == "destination_not_allowed"
 
@@ -280,10 +280,10 @@ def test_special_numbers_are_opened_by_their_own_range_alone(
 ) -> None:
     acme = caller(world, "US")
     for place in wide:
-        destination.allow(place, who="Dana")
+        destination.allow(place, actor="Dana")
         assert fault(world, phone, acme) == "destination_not_allowed", place
     if own:
-        destination.allow(own, who="Dana")
+        destination.allow(own, actor="Dana")
         assert fault(world, phone, acme) is None
 
 
@@ -292,7 +292,7 @@ def test_nobody_can_allow_what_looks_like_an_emergency_number(world: World, phon
     acme = caller(world, "US")
     for place in (phone, phone[:6], phone[:4]):
         try:
-            destination.allow(place, who="Dana")
+            destination.allow(place, actor="Dana")
         except destination.BadDestination:
             continue
 
@@ -318,7 +318,7 @@ def test_the_simulator_calls_ordinary_numbers_of_every_country(world: World) -> 
             assert may(phone), phone
         for phone in (*TOLL_FRAUD, *NEVER):
             assert not may(phone), phone
-        destination.deny("+97235", who="Dana")
+        destination.deny("+97235", actor="Dana")
         assert not may("+97235550134")
 
 
@@ -361,7 +361,7 @@ def test_toll_fraud_is_refused_with_its_code_and_dialed_once_it_was_allowed(
     assert nudges == []
 
     for phone in TOLL_FRAUD + MORE:
-        destination.allow(phone, business_id=acme, who="Dana")
+        destination.allow(phone, business_id=acme, actor="Dana")
     allowed = _queue(world, acme, TOLL_FRAUD + MORE)
     _dispatch()
     assert {world.call(call_id).status for call_id in allowed} == {"claimed"}
@@ -387,7 +387,7 @@ def test_a_destination_that_was_closed_after_the_claim_is_not_dialed(busy: World
     _dispatch()
     assert world.call(call_id).status == "claimed"
 
-    destination.deny("+1212", who="Dana")
+    destination.deny("+1212", actor="Dana")
 
     assert begin(call_id) is None
     assert world.call(call_id).status == "queued"
@@ -425,7 +425,7 @@ def test_a_worker_that_does_not_say_which_carrier_it_has_dials_as_if_phones_rang
 def test_why_and_the_refusal_say_what_to_do(world: World, nudges: list[object], phone: str, words: str) -> None:
     acme = caller(world, "US")
     world.worker()
-    destination.deny("+1213", reason="a strike", who="Dana")
+    destination.deny("+1213", reason="a strike", actor="Dana")
     (call_id,) = _queue(world, acme, (phone,))
 
     reason = why.why(call_id)
@@ -438,7 +438,7 @@ def test_why_and_the_refusal_say_what_to_do(world: World, nudges: list[object], 
 
 def test_a_preview_says_how_many_calls_have_no_open_destination(world: World) -> None:
     acme = business.add("Acme", default_region="US", twiml="<Response/>", phones=["+12125550100"])
-    spring = campaign.add(acme, {"name": "spring"}, who="Dana")
+    spring = campaign.add(acme, {"name": "spring"}, actor="Dana")
     for phone in ("+12125550123", "+442079460123", "+881612345678", "+97211255501"):
         insert = "insert into call_log (business_id, campaign_id, from_number, to_number) values (%s, %s, %s, %s)"
         world.do(insert, acme, spring, "+12125550100", phone)
@@ -468,7 +468,7 @@ def test_an_import_refuses_each_line_whose_destination_is_closed_and_takes_it_on
         " `outbound destination allow GB` opens them."
     )
     assert "premium-rate" in lines[4]
-    destination.allow("GB", business_id=acme, who="Dana")
+    destination.allow("GB", business_id=acme, actor="Dana")
     assert import_calls.import_calls(file, business_id=acme).created == 1
     with pytest.raises(enqueue.BadCall, match="destination_not_allowed"):
         enqueue.enqueue(business_id=acme, to_number="+33123456789")
@@ -511,7 +511,7 @@ def test_destinations_are_changed_shown_and_checked_by_command(world: World) -> 
 @pytest.mark.parametrize("place", ["", "XX", "UK", "0044", "44", "+0", "+", "GB+44", "+44" + "1" * 14, "\u05d0\u05d1"])
 def test_what_is_no_destination_is_refused_and_changes_nothing(world: World, place: str) -> None:
     with pytest.raises(destination.BadDestination, match="is no destination: give a country's two letters"):
-        destination.allow(place, who="Dana")
+        destination.allow(place, actor="Dana")
 
     assert world.rows("select from destination") == world.rows("select from audit")
 
@@ -519,7 +519,7 @@ def test_what_is_no_destination_is_refused_and_changes_nothing(world: World, pla
 def test_an_entry_of_nobody_s_business_is_refused(world: World) -> None:
     for whose in (77, 2**63, -1):
         with pytest.raises(destination.BadDestination, match="there is no business"):
-            destination.allow("GB", business_id=whose, who="Dana")
+            destination.allow("GB", business_id=whose, actor="Dana")
 
     assert world.rows("select from destination") == []
 
@@ -529,9 +529,9 @@ def test_the_doctor_says_what_is_open_and_that_the_carrier_has_permissions_of_it
     found = database._destinations()
     assert (found.state, found.said[:37]) == ("warn", "1 businesses may call nobody: they ha")
 
-    destination.allow("GB", business_id=other, who="Dana")
-    destination.allow("+1900", who="Dana")
-    destination.deny("FR", who="Dana")
+    destination.allow("GB", business_id=other, actor="Dana")
+    destination.allow("+1900", actor="Dana")
+    destination.deny("FR", actor="Dana")
     found = database._destinations()
     assert found.state == "warn"
     assert "nothing bounds how many calls" in found.said

@@ -62,7 +62,7 @@ def test_a_business_is_where_its_region_or_its_number_or_its_clock_is(
 
 
 def test_a_new_business_keeps_to_its_regions_hours_which_all_of_that_region_share(world: World) -> None:
-    given = {"who": "anna", "time_zone": "Asia/Jerusalem", "default_region": "IL", "twiml": HELLO}
+    given = {"actor": "anna", "time_zone": "Asia/Jerusalem", "default_region": "IL", "twiml": HELLO}
 
     first = new_business.add("One", **given)  # type: ignore[arg-type]
     second = new_business.add("Two", **given)  # type: ignore[arg-type]
@@ -77,10 +77,12 @@ def test_a_new_business_keeps_to_its_regions_hours_which_all_of_that_region_shar
 
 
 def test_where_the_business_is_refused_no_window_is_left(world: World) -> None:
-    new_business.add("One", who="anna", time_zone="UTC", twiml=HELLO, phones=["+97235550006"], any_hour=True)
+    new_business.add("One", actor="anna", time_zone="UTC", twiml=HELLO, phones=["+97235550006"], any_hour=True)
 
     with pytest.raises(business.BadBusiness, match="belongs to a business already"):
-        new_business.add("Two", who="anna", time_zone="UTC", default_region="IL", twiml=HELLO, phones=["+97235550006"])
+        new_business.add(
+            "Two", actor="anna", time_zone="UTC", default_region="IL", twiml=HELLO, phones=["+97235550006"]
+        )
 
     assert calling_window.every() == []
 

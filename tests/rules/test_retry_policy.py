@@ -23,7 +23,7 @@ TO = "+15005550101"
 
 
 def add(business_id: int, steps: str = STEPS, name: str = "usual", **more: Any) -> int:
-    usual: dict[str, Any] = {"per_day": 10, "per_week": 20, "is_default": True, "who": "dana"}
+    usual: dict[str, Any] = {"per_day": 10, "per_week": 20, "is_default": True, "actor": "dana"}
     return retry_policy.add(business_id, name, steps, **(usual | more))
 
 
@@ -160,13 +160,13 @@ def test_a_business_has_one_retry_policy_of_a_name_and_may_take_another_or_none(
         return world.value("select ladder_id from business where id = %s", acme)
 
     assert chosen() == first
-    retry_policy.use(acme, "gentle", who="dana")
+    retry_policy.use(acme, "gentle", actor="dana")
     assert chosen() == second
-    retry_policy.use(acme, None, who="dana")
+    retry_policy.use(acme, None, actor="dana")
     assert chosen() is None
     for business_id, name, see in ((acme, "nobody's", "retry-policy list"), (4711, "usual", "business list")):
         with pytest.raises(BadRetryPolicy, match=see):
-            retry_policy.use(business_id, name, who="dana")
+            retry_policy.use(business_id, name, actor="dana")
     assert world.value("select count(*) from audit where action = 'retry_policy.use'") == 2
 
 

@@ -35,7 +35,7 @@ def acme(world: World) -> int:
 
 @pytest.fixture
 def spring(acme: int) -> int:
-    return campaign.add(acme, {"name": "spring"}, who="Dana")
+    return campaign.add(acme, {"name": "spring"}, actor="Dana")
 
 
 def queue(world: World, business_id: int, calls: int, campaign_id: int | None = None) -> list[int]:
@@ -124,7 +124,7 @@ def test_a_call_counts_its_time_limit_until_it_has_ended_and_then_its_minutes(
 def test_a_campaign_has_a_time_limit_of_its_own_that_the_carrier_is_told_and_caps_reckon_with(
     world: World, nudges: list[object], acme: int, spring: int, carrier: RunningSimulator
 ) -> None:
-    campaign.change(spring, {"time_limit_s": 120}, who="Dana")
+    campaign.change(spring, {"time_limit_s": 120}, actor="Dana")
     set_limits(Scope("campaign", str(spring)), minutes_per_hour="5")
     calls = queue(world, acme, 3, spring)
     assert claim(world) == 2
@@ -149,7 +149,7 @@ def test_a_campaign_has_a_time_limit_of_its_own_that_the_carrier_is_told_and_cap
 @pytest.mark.parametrize("given", [9, 86_401])
 def test_a_time_limit_that_no_carrier_takes_is_refused(world: World, acme: int, given: int) -> None:
     with pytest.raises(campaign.BadCampaign, match="the time limit is seconds, 10 to 86400"):
-        campaign.add(acme, {"name": "autumn", "time_limit_s": given}, who="Dana")
+        campaign.add(acme, {"name": "autumn", "time_limit_s": given}, actor="Dana")
 
 
 def test_a_session_that_says_no_time_limit_reckons_with_a_day(world: World, acme: int) -> None:
@@ -228,12 +228,12 @@ def test_a_cap_that_would_let_no_call_begin_is_refused(world: World, acme: int, 
         set_limits(of_business, minutes_per_day="9", minutes_per_hour="10")
     assert world.rows("select from spend_cap") == []
 
-    campaign.change(spring, {"time_limit_s": 1201}, who="Dana")
+    campaign.change(spring, {"time_limit_s": 1201}, actor="Dana")
     with pytest.raises(BadControl, match="--minutes-per-hour 20 lets no call begin, as one may last 21 minutes"):
         set_limits(of_business, minutes_per_hour="20")
     with pytest.raises(BadControl, match="may last 21 minutes"):
         set_limits(of_campaign, minutes_per_hour="20")
-    campaign.change(spring, {"time_limit_s": 60}, who="Dana")
+    campaign.change(spring, {"time_limit_s": 60}, actor="Dana")
     for scope, cap in ((of_campaign, "1"), (of_business, "10"), (of_business, "0")):
         set_limits(scope, minutes_per_hour=cap)
 

@@ -108,11 +108,11 @@ def test_an_entry_holds_for_its_own_scope_and_for_nobody_else(
             to = f"+1500555{row}{column}01"
             if queued_first:
                 call_id = queued(world, caller[0], to, caller[1])
-                suppression.suppress(to, who="ann", **scope)  # type: ignore[arg-type]
+                suppression.suppress(to, actor="ann", **scope)  # type: ignore[arg-type]
                 expected = ("canceled", "suppressed") if caller in forbidden else ("queued", None)
                 assert (world.call(call_id).status, world.call(call_id).error_code) == expected, (scope, caller)
             else:
-                suppression.suppress(to, who="ann", **scope)  # type: ignore[arg-type]
+                suppression.suppress(to, actor="ann", **scope)  # type: ignore[arg-type]
                 call_id = queued(world, caller[0], to, caller[1])
             calls[call_id] = ("canceled", "suppressed") if caller in forbidden else ("claimed", None)
 
@@ -126,7 +126,7 @@ def test_an_entry_holds_for_its_own_scope_and_for_nobody_else(
 def test_a_suppressed_call_says_so_is_counted_and_is_never_nudged(
     world: World, acme: int, nudges: list[object]
 ) -> None:
-    suppression.suppress(TO, who="ann")
+    suppression.suppress(TO, actor="ann")
     call_id = queued(world, acme)
 
     assert dispatched(world, call_id) == SUPPRESSED
@@ -142,7 +142,7 @@ def test_a_suppressed_call_says_so_is_counted_and_is_never_nudged(
 def test_a_retry_is_refused_like_a_first_try(world: World, acme: int, nudges: list[object]) -> None:
     first = queued(world, acme)
     world.do("update call_log set status = 'busy' where id = %s", first)
-    suppression.suppress(TO, who="ann", business_id=acme)
+    suppression.suppress(TO, actor="ann", business_id=acme)
     retry = queued(world, acme, attempt=2)
 
     assert dispatched(world, retry) == SUPPRESSED
@@ -156,7 +156,7 @@ def test_who_suppresses_a_number_ends_its_waiting_calls_at_once_and_no_others(
     world.do("update call_log set paused_at = now() where id = %s", paused)
     world.do("update call_log set held_by = 'outside_window', due_at = now() + interval '1 day' where id = %s", waiting)
 
-    done = suppression.suppress("+1 (500) 555-0101", who="ann", reason="asked on the phone")
+    done = suppression.suppress("+1 (500) 555-0101", actor="ann", reason="asked on the phone")
 
     assert done == Suppressed(created=True, canceled=3)
     for call_id in (waiting, claimed, paused):
@@ -176,7 +176,7 @@ def test_a_call_that_was_claimed_when_its_number_was_suppressed_rings_no_phone(
 ) -> None:
     call_id = world.claimed(acme)
 
-    suppression.suppress(TO, who="ann", business_id=acme)
+    suppression.suppress(TO, actor="ann", business_id=acme)
     dial.dial_call(call_id)
 
     assert carrier.log() == []
@@ -188,7 +188,7 @@ def test_a_call_that_was_claimed_when_a_file_named_its_number_rings_no_phone(
 ) -> None:
     call_id = world.claimed(acme)
 
-    suppression.import_suppressions(written(f"phone\n{TO}\n"), who="ann", business_id=acme)
+    suppression.import_suppressions(written(f"phone\n{TO}\n"), actor="ann", business_id=acme)
     dial.dial_call(call_id)
 
     assert carrier.log() == []
@@ -201,7 +201,7 @@ def test_a_call_that_is_dialed_already_goes_on(world: World, acme: int, status: 
     call_id = world.initiated(acme)
     world.do("update call_log set status = %s where id = %s", status, call_id)
 
-    assert suppression.suppress(TO, who="ann").canceled == 0
+    assert suppression.suppress(TO, actor="ann").canceled == 0
 
     assert world.call(call_id).status == status
 
@@ -210,7 +210,7 @@ def test_a_claim_that_did_not_see_the_entry_yet_is_waited_for_and_undone(world: 
     call_id = queued(world, acme)
     world.worker()
     done: list[Suppressed] = []
-    suppressing = Thread(target=lambda: done.append(suppression.suppress(TO, who="ann", business_id=acme)))
+    suppressing = Thread(target=lambda: done.append(suppression.suppress(TO, actor="ann", business_id=acme)))
     with psycopg.connect(world.url) as dispatcher:
         dispatcher.execute("set outbound.carrier = 'simulator'")
         dispatch.sql.claim_due_calls(dispatcher, **CLAIM)
@@ -225,7 +225,7 @@ def test_a_claim_that_did_not_see_the_entry_yet_is_waited_for_and_undone(world: 
 def test_a_dial_that_did_not_see_the_entry_yet_is_waited_for_and_left(world: World, acme: int) -> None:
     call_id = world.claimed(acme)
     done: list[Suppressed] = []
-    suppressing = Thread(target=lambda: done.append(suppression.suppress(TO, who="ann")))
+    suppressing = Thread(target=lambda: done.append(suppression.suppress(TO, actor="ann")))
     with psycopg.connect(world.url) as worker:
         worker.execute("set outbound.carrier = 'simulator'")
         dial.sql.begin_dials(worker, call_ids=[call_id], ask_s=60, send_s=0.1, life_s=3600)
@@ -238,10 +238,10 @@ def test_a_dial_that_did_not_see_the_entry_yet_is_waited_for_and_left(world: Wor
 
 
 def test_a_second_time_nothing_is_added_and_what_was_enqueued_since_ends(world: World, acme: int) -> None:
-    suppression.suppress(TO, who="ann", reason="first")
+    suppression.suppress(TO, actor="ann", reason="first")
     queued(world, acme)
 
-    assert suppression.suppress(TO, who="bob", reason="second") == Suppressed(created=False, canceled=1)
+    assert suppression.suppress(TO, actor="bob", reason="second") == Suppressed(created=False, canceled=1)
 
     assert world.rows("select reason from suppression") == [("first",)]
     assert [row.details["new"] for row in world.rows("select details from audit order by id")] == [True, False]
@@ -249,14 +249,14 @@ def test_a_second_time_nothing_is_added_and_what_was_enqueued_since_ends(world: 
 
 def test_an_entry_is_taken_off_in_exactly_its_scope(world: World, acme: int, nudges: list[object]) -> None:
     spring = campaign(world, acme)
-    suppression.suppress(TO, who="ann", reason="by mistake")
-    suppression.suppress(TO, who="ann", business_id=acme)
+    suppression.suppress(TO, actor="ann", reason="by mistake")
+    suppression.suppress(TO, actor="ann", business_id=acme)
 
-    assert not suppression.unsuppress(TO, who="bob", campaign_id=spring)
-    assert suppression.unsuppress(TO, who="bob")
+    assert not suppression.unsuppress(TO, actor="bob", campaign_id=spring)
+    assert suppression.unsuppress(TO, actor="bob")
     assert dispatched(world, queued(world, acme)) == SUPPRESSED
-    assert suppression.unsuppress(TO, who="bob", business_id=acme)
-    assert not suppression.unsuppress(TO, who="bob", business_id=acme)
+    assert suppression.unsuppress(TO, actor="bob", business_id=acme)
+    assert not suppression.unsuppress(TO, actor="bob", business_id=acme)
     assert dispatched(world, queued(world, acme)) == CLAIMED
 
     moves = world.rows("select who, scope, key, details ->> 'reason' as reason from audit where action = 'unsuppress'")
@@ -265,11 +265,11 @@ def test_an_entry_is_taken_off_in_exactly_its_scope(world: World, acme: int, nud
 
 def test_what_is_known_of_a_number_is_told_and_to_a_business_only_its_own(world: World, acme: int, other: int) -> None:
     spring = campaign(world, acme)
-    suppression.suppress(TO, who="ann", reason="law")
-    suppression.suppress(TO, who="ann", campaign_id=spring)
-    suppression.suppress(TO, who="ann", business_id=other, reason="secret of the other")
-    consent.give_consent(TO, who="ann", business_id=other, source="form of the other")
-    consent.revoke_consent(TO, who="ann", business_id=acme)
+    suppression.suppress(TO, actor="ann", reason="law")
+    suppression.suppress(TO, actor="ann", campaign_id=spring)
+    suppression.suppress(TO, actor="ann", business_id=other, reason="secret of the other")
+    consent.give_consent(TO, actor="ann", business_id=other, source="form of the other")
+    consent.revoke_consent(TO, actor="ann", business_id=acme)
 
     everything = suppression.known_of("+1 500 555 0101")
     own = suppression.known_of(TO, business_id=acme)
@@ -287,8 +287,8 @@ def test_what_is_known_of_a_number_is_told_and_to_a_business_only_its_own(world:
 def test_a_number_is_read_in_the_region_that_is_given_or_its_business_s(world: World, acme: int) -> None:
     world.do("update business set default_region = 'IL' where id = %s", acme)
 
-    suppression.suppress("050-123-4567", who="ann", region="il")
-    suppression.suppress("050-123-4568", who="ann", business_id=acme)
+    suppression.suppress("050-123-4567", actor="ann", region="il")
+    suppression.suppress("050-123-4568", actor="ann", business_id=acme)
 
     assert [row.phone for row in world.rows("select phone from suppression order by 1")] == [
         "+972501234567",
@@ -311,7 +311,7 @@ def test_what_is_wrong_is_refused_with_its_reason_and_changes_nothing(world: Wor
         (suppression.suppress, {"business_id": acme, "campaign_id": theirs}, f"of business {acme}"),
         (suppression.suppress, {"reason": "nul\0"}, "`reason` must be text"),
         (suppression.suppress, {"reason": "r" * 501}, "`reason` must be text"),
-        (suppression.suppress, {"who": " "}, "whose word"),
+        (suppression.suppress, {"actor": " "}, "who decided it"),
         (suppression.unsuppress, {"campaign_id": 4711}, "no campaign 4711"),
         (consent.give_consent, {"business_id": 4711}, "no business 4711"),
         (consent.give_consent, {"business_id": acme, "given_at": now + timedelta(minutes=1)}, "in the future"),
@@ -324,7 +324,7 @@ def test_what_is_wrong_is_refused_with_its_reason_and_changes_nothing(world: Wor
 
     for move, arguments, why in bad:
         with pytest.raises(BadSuppression) as refusal:
-            move(**({"phone": TO, "who": "ann"} | arguments))
+            move(**({"phone": TO, "actor": "ann"} | arguments))
         assert why in str(refusal.value)
         assert TO not in str(refusal.value)
 
@@ -354,17 +354,17 @@ def test_a_campaign_that_demands_consent_calls_only_who_has_given_it(
     ):
         to = f"+150055502{place:02d}"
         if prepare not in ("nothing", "given to the neighbour", "never given, revoked"):
-            consent.give_consent(to, who="ann", business_id=acme, expires_at=datetime.now(UTC) + timedelta(days=365))
+            consent.give_consent(to, actor="ann", business_id=acme, expires_at=datetime.now(UTC) + timedelta(days=365))
         if "expired" in prepare:
             world.do("update consent set given_at = now() - interval '1 year', expires_at = now() where phone = %s", to)
         if "in a moment" in prepare:
             world.do("update consent set expires_at = now() + interval '1 minute' where phone = %s", to)
         if "neighbour" in prepare:
-            consent.give_consent(to, who="ann", business_id=other)
+            consent.give_consent(to, actor="ann", business_id=other)
         if "revoked" in prepare:
-            assert consent.revoke_consent(to, who="ann", business_id=acme)
+            assert consent.revoke_consent(to, actor="ann", business_id=acme)
         if "again" in prepare:
-            assert consent.give_consent(to, who="ann", business_id=acme)
+            assert consent.give_consent(to, actor="ann", business_id=acme)
 
         assert dispatched(world, queued(world, acme, to, strict)) == expected, prepare
 
@@ -374,10 +374,10 @@ def test_a_campaign_that_demands_consent_calls_only_who_has_given_it(
 
 def test_a_revocation_reaches_a_call_that_waits_already(world: World, acme: int, nudges: list[object]) -> None:
     strict = campaign(world, acme, consent_required=True)
-    consent.give_consent(TO, who="ann", business_id=acme)
+    consent.give_consent(TO, actor="ann", business_id=acme)
     call_id = queued(world, acme, campaign_id=strict, attempt=2)
 
-    consent.revoke_consent(TO, who="ann", business_id=acme)
+    consent.revoke_consent(TO, actor="ann", business_id=acme)
 
     assert dispatched(world, call_id) == ("canceled", "no_consent", None)
     assert world.call(call_id).error_message.startswith("The campaign demands consent")
@@ -403,12 +403,12 @@ def test_of_consents_in_any_order_the_latest_word_counts(
     valid, latest = False, -1
     for move, day, days in moves:
         if move == "revoke":
-            consent.revoke_consent(TO, who="ann", business_id=acme)
+            consent.revoke_consent(TO, actor="ann", business_id=acme)
             valid, latest = False, 100
         else:
             given_at = now - timedelta(days=10 - day)
             expires_at = None if days is None else given_at + timedelta(days=days, minutes=1)
-            new = consent.give_consent(TO, who="ann", business_id=acme, given_at=given_at, expires_at=expires_at)
+            new = consent.give_consent(TO, actor="ann", business_id=acme, given_at=given_at, expires_at=expires_at)
             assert new == (day > latest)
             if new:
                 valid, latest = days is None or day + days >= 10, day
@@ -417,10 +417,10 @@ def test_of_consents_in_any_order_the_latest_word_counts(
 
 
 def test_each_move_of_a_consent_is_in_the_audit_with_what_stood_before(world: World, acme: int) -> None:
-    consent.give_consent(TO, who="ann", business_id=acme, source="form 12", expires_at="2199-01-01")
-    assert not consent.give_consent(TO, who="eve", business_id=acme, given_at="2020-01-01")
-    consent.revoke_consent(TO, who="bob", business_id=acme)
-    assert not consent.revoke_consent(TO, who="eve", business_id=acme)
+    consent.give_consent(TO, actor="ann", business_id=acme, source="form 12", expires_at="2199-01-01")
+    assert not consent.give_consent(TO, actor="eve", business_id=acme, given_at="2020-01-01")
+    consent.revoke_consent(TO, actor="bob", business_id=acme)
+    assert not consent.revoke_consent(TO, actor="eve", business_id=acme)
 
     first, second = world.rows("select who, action, scope, key, details from audit order by id")
     assert first[:4] == ("ann", "give_consent", "business", str(acme))
@@ -432,7 +432,7 @@ def test_each_move_of_a_consent_is_in_the_audit_with_what_stood_before(world: Wo
 def test_an_expiry_is_read_in_the_business_s_time_zone(world: World, acme: int) -> None:
     world.do("update business set time_zone = 'Asia/Jerusalem'")
 
-    consent.give_consent(TO, who="ann", business_id=acme, given_at="2026-01-02", expires_at="2199-06-01T12:00")
+    consent.give_consent(TO, actor="ann", business_id=acme, given_at="2026-01-02", expires_at="2199-06-01T12:00")
 
     (row,) = world.rows("select given_at, expires_at from consent")
     assert row.given_at == datetime(2026, 1, 1, 22, tzinfo=UTC)
@@ -452,7 +452,7 @@ def test_a_check_holds_for_fifteen_days_and_then_the_call_waits_for_another(
     ):
         to = f"+1500555020{place}"
         if age is not None:
-            registry.import_registry(written(f"phone,listed\n{to},no\n"), who="ann", checked_at=datetime.now(UTC))
+            registry.import_registry(written(f"phone,listed\n{to},no\n"), actor="ann", checked_at=datetime.now(UTC))
             world.do("update registry_check set checked_at = now() - %s::interval where phone = %s", age, to)
 
         call_id = queued(world, acme, to, israel)
@@ -467,10 +467,10 @@ def test_a_listed_number_is_called_only_with_consent(
 ) -> None:
     israel, abroad = campaign(world, acme, registry_max_age_days=15), campaign(world, acme)
     file = written("phone,listed\n" + "".join(f"+1500555030{place},yes\n" for place in range(5)))
-    registry.import_registry(file, who="ann", checked_at=datetime.now(UTC))
+    registry.import_registry(file, actor="ann", checked_at=datetime.now(UTC))
     for place in (1, 2, 3):
-        consent.give_consent(f"+1500555030{place}", who="ann", business_id=acme)
-    consent.revoke_consent("+15005550302", who="ann", business_id=acme)
+        consent.give_consent(f"+1500555030{place}", actor="ann", business_id=acme)
+    consent.revoke_consent("+15005550302", actor="ann", business_id=acme)
     world.do("update registry_check set checked_at = now() - interval '16 days' where phone like '%%3'")
     calls = [queued(world, acme, f"+1500555030{place}", abroad if place == 4 else israel) for place in range(5)]
 
@@ -491,7 +491,7 @@ def test_a_new_check_makes_the_calls_that_waited_for_it_due_at_once_and_no_other
     world.do("update call_log set held_by = 'outside_window' where id = %s", outside)
 
     file = written(f"phone,listed\n{TO},no\n+15005550103,no\n")
-    report = registry.import_registry(file, who="ann", checked_at=datetime.now(UTC))
+    report = registry.import_registry(file, actor="ann", checked_at=datetime.now(UTC))
 
     assert counts(report) == (2, 0, 0)
     assert [dispatched(world, call_id) for call_id in calls] == [CLAIMED, CLAIMED]
@@ -505,7 +505,7 @@ def test_of_two_checks_the_newer_counts_and_of_one_moment_the_one_that_forbids(w
     def imported(days_ago: int, *listed: str) -> tuple[int, int, int]:
         file = written("phone,listed\n" + "".join(f"{TO},{word}\n" for word in listed))
         moment = now - timedelta(days=days_ago)
-        return counts(registry.import_registry(file, who="ann", checked_at=moment))
+        return counts(registry.import_registry(file, actor="ann", checked_at=moment))
 
     now = world.value("select now()")
     assert imported(5, "no") == (1, 0, 0)
@@ -528,10 +528,10 @@ def test_when_a_registry_was_asked_must_be_said_in_full_and_is_not_in_the_future
         (datetime.now(UTC) + timedelta(minutes=1), "in the future"),
     ):
         with pytest.raises(BadSuppression, match=why):
-            registry.import_registry(file, who="ann", checked_at=moment)
+            registry.import_registry(file, actor="ann", checked_at=moment)
     assert world.value("select count(*) from registry_check") == 0
 
-    registry.import_registry(file, who="ann", checked_at="2026-01-30")
+    registry.import_registry(file, actor="ann", checked_at="2026-01-30")
     assert world.value("select checked_at from registry_check") == datetime(2026, 1, 30, tzinfo=UTC)
 
 
@@ -543,8 +543,8 @@ def test_a_file_is_imported_once_however_often_and_each_number_keeps_its_reason(
 ) -> None:
     file = written(f"phone,reason\n{TO},asked\n+15005550102,\n+1 500 555 0101,asked again\n")
 
-    first = suppression.import_suppressions(file, who="ann", business_id=acme)
-    second = suppression.import_suppressions(file, who="bob", business_id=acme)
+    first = suppression.import_suppressions(file, actor="ann", business_id=acme)
+    second = suppression.import_suppressions(file, actor="bob", business_id=acme)
 
     assert (counts(first), counts(second)) == ((2, 1, 0), (0, 3, 0))
     assert world.rows("select phone, reason from suppression order by 1") == [
@@ -562,7 +562,7 @@ def test_a_file_is_imported_once_however_often_and_each_number_keeps_its_reason(
 def test_a_file_may_come_out_of_any_spreadsheet(world: World, written: Written, header: str, encoding: str) -> None:
     file = written(f'{header}\r\n"{TO}","ביקש"\r\n'.encode(encoding))
 
-    assert counts(suppression.import_suppressions(file, who="ann")) == (1, 0, 0)
+    assert counts(suppression.import_suppressions(file, actor="ann")) == (1, 0, 0)
 
     assert world.rows("select phone, reason from suppression") == [(TO, "ביקש")]
 
@@ -576,7 +576,7 @@ def test_bad_lines_are_named_without_their_numbers_and_the_good_ones_go_in(
         b'+15005550107,"never closed\n+15005550108,\n'
     )
 
-    report = suppression.import_suppressions(file, who="ann", business_id=acme)
+    report = suppression.import_suppressions(file, actor="ann", business_id=acme)
 
     assert counts(report) == (2, 0, 9)
     reasons = dict(report.rejected_lines)
@@ -598,9 +598,9 @@ def test_bad_lines_of_consents_and_checks_are_named(world: World, acme: int, wri
         "+15005550105,1/2/2026,,\n"
         "+15005550106,2026-01-01,,\n"
     )
-    of_consents = consent.import_consents(consents, who="ann", business_id=acme)
+    of_consents = consent.import_consents(consents, actor="ann", business_id=acme)
     checks = written(f"phone,listed\n{TO},yes\n+15005550102,\n+15005550103,perhaps\n+15005550104, No \n")
-    of_checks = registry.import_registry(checks, who="ann", checked_at="2026-01-01")
+    of_checks = registry.import_registry(checks, actor="ann", checked_at="2026-01-01")
 
     assert counts(of_consents) == (2, 0, 4)
     assert [line for line, _ in of_consents.rejected_lines] == [3, 4, 5, 6]
@@ -615,7 +615,7 @@ def test_bad_lines_of_consents_and_checks_are_named(world: World, acme: int, wri
 @pytest.mark.parametrize("content", ["", f"{TO}\n", "reason\nasked\n", f"phone,phone\n{TO},{TO}\n"])
 def test_a_file_without_a_column_for_the_number_is_refused_whole(world: World, written: Written, content: str) -> None:
     with pytest.raises(BadFile) as refusal:
-        suppression.import_suppressions(written(content), who="ann")
+        suppression.import_suppressions(written(content), actor="ann")
 
     assert TO not in str(refusal.value)
     assert world.value("select count(*) from suppression") == 0
@@ -625,21 +625,24 @@ def test_a_file_must_say_when_consent_was_given_and_what_the_registry_answered(
     world: World, acme: int, written: Written
 ) -> None:
     with pytest.raises(BadFile, match="no column is named `given`"):
-        consent.import_consents(written(f"phone\n{TO}\n"), who="ann", business_id=acme)
+        consent.import_consents(written(f"phone\n{TO}\n"), actor="ann", business_id=acme)
     with pytest.raises(BadFile, match="no column is named `listed`"):
-        registry.import_registry(written(f"phone\n{TO}\n"), who="ann", checked_at="2026-01-01")
+        registry.import_registry(written(f"phone\n{TO}\n"), actor="ann", checked_at="2026-01-01")
 
 
 def test_a_file_of_consents_that_is_imported_again_revives_none_that_was_revoked(
     world: World, acme: int, written: Written
 ) -> None:
     file = written(f"phone\n{TO}\n{TO}\n+15005550102\n")
-    first = consent.import_consents(file, who="ann", business_id=acme, given_at="2026-01-01")
-    consent.revoke_consent(TO, who="ann", business_id=acme)
-    consent.revoke_consent("+15005550103", who="ann", business_id=acme)  # before any was on record
+    first = consent.import_consents(file, actor="ann", business_id=acme, given_at="2026-01-01")
+    consent.revoke_consent(TO, actor="ann", business_id=acme)
+    consent.revoke_consent("+15005550103", actor="ann", business_id=acme)  # before any was on record
 
     again = consent.import_consents(
-        written(f"phone\n{TO}\n{TO}\n+15005550102\n+15005550103\n"), who="ann", business_id=acme, given_at="2026-01-01"
+        written(f"phone\n{TO}\n{TO}\n+15005550102\n+15005550103\n"),
+        actor="ann",
+        business_id=acme,
+        given_at="2026-01-01",
     )
 
     assert (counts(first), counts(again)) == ((2, 1, 0), (0, 4, 0))
@@ -667,9 +670,9 @@ def test_every_row_of_any_file_is_new_or_there_already_or_refused(
     world.do("truncate suppression, consent, registry_check")
 
     reports = {
-        "suppression": suppression.import_suppressions(file, who="ann"),
-        "consent": consent.import_consents(file, who="ann", business_id=acme),
-        "registry_check": registry.import_registry(file, who="ann", checked_at="2026-01-01"),
+        "suppression": suppression.import_suppressions(file, actor="ann"),
+        "consent": consent.import_consents(file, actor="ann", business_id=acme),
+        "registry_check": registry.import_registry(file, actor="ann", checked_at="2026-01-01"),
     }
 
     for table, report in reports.items():
@@ -694,10 +697,10 @@ def test_an_import_that_was_interrupted_keeps_what_it_has_and_is_finished_by_a_s
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        suppression.import_suppressions(file, who="ann", progress=interrupt)
+        suppression.import_suppressions(file, actor="ann", progress=interrupt)
     assert world.value("select count(*) from suppression") == CHUNK_ROWS
 
-    report = suppression.import_suppressions(file, who="ann", progress=seen.append)
+    report = suppression.import_suppressions(file, actor="ann", progress=seen.append)
 
     assert counts(report) == (CHUNK_ROWS + 500, CHUNK_ROWS, 0)
     assert world.value("select count(*) from suppression") == 2 * CHUNK_ROWS + 500
@@ -717,8 +720,8 @@ def test_two_imports_of_the_same_numbers_in_opposite_orders_both_end(world: Worl
     reports: list[ImportReport] = []
 
     def run(name: str) -> None:
-        reports.append(suppression.import_suppressions(tmp_path / name, who="ann"))
-        reports.append(registry.import_registry(tmp_path / name, who="ann", checked_at="2026-01-01"))
+        reports.append(suppression.import_suppressions(tmp_path / name, actor="ann"))
+        reports.append(registry.import_registry(tmp_path / name, actor="ann", checked_at="2026-01-01"))
 
     threads = [Thread(target=run, args=(name,)) for name in ("a.csv", "b.csv")]
     for thread in threads:
@@ -775,7 +778,7 @@ def test_an_import_does_not_wait_for_a_dispatcher_in_the_middle_of_its_turn(
     with psycopg.connect(world.url) as dispatcher:
         dispatch.sql.claim_due_calls(dispatcher, **CLAIM)
 
-        report = suppression.import_suppressions(written(f"phone\n{TO}\n"), who="ann", business_id=acme)
+        report = suppression.import_suppressions(written(f"phone\n{TO}\n"), actor="ann", business_id=acme)
 
     assert counts(report) == (1, 0, 0)
 
