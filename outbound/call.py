@@ -45,21 +45,21 @@ class DialOrder:
 
 
 @dataclass(frozen=True)
-class Report:
+class CallEvent:
     """
-    What the carrier told us of one call, whichever way it reached us.
+    What the carrier reported of one call: in its answer to a create or a look-up, or by a callback.
 
     Attributes:
         call_sid: the carrier's id of the call.
         status: one of IN_THE_AIR and FINAL, or the carrier's own word where we do not know it.
         source: `create` (the answer to our request), `callback`, or `lookup` (we asked).
-        to_number: whom the carrier called, where it says so.
+        to_number: the number that the carrier called, where it says so.
         sequence_number: the carrier's count of the events of this call, from 0.
         occurred_at: when it happened, by the carrier's clock.
         duration_s: how long the call lasted, whole seconds.
-        answered_by: who picked up, in the carrier's words.
+        answered_by: a human, a machine or a fax, in the carrier's words.
         sip_code: the last SIP answer, three digits.
-        payload: everything that was said, as it was said.
+        payload: all that the carrier sent, unchanged.
         is_untagged: a callback whose path has no tag, as the version before made them.
         account: the SID of the account that signed a callback; None for TWILIO_ACCOUNT_SID.
     """

@@ -11,7 +11,7 @@ _SHOWN_MAX = 20  # campaigns and doubts that are named one by one; JSON has them
 
 
 @dataclass
-class Report:
+class AdoptionReport:
     """
     What one run of adopt found.
 
@@ -44,9 +44,9 @@ class Report:
         return found
 
 
-def collect(connection: db.Connection, old_schema: str, our_schema: str, notes: Sequence[str]) -> Report:
+def collect(connection: db.Connection, old_schema: str, our_schema: str, notes: Sequence[str]) -> AdoptionReport:
     """Read what was taken over up to now."""
-    report = Report(old_schema, our_schema, notes=list(notes))
+    report = AdoptionReport(old_schema, our_schema, notes=list(notes))
     fates: dict[int | None, dict[str, dict[str, int]]] = {}
     for row in sql.count_fates(connection):
         fates.setdefault(row.business_id, {}).setdefault(row.kind, {})[row.fate] = row.rows

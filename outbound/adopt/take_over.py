@@ -13,7 +13,7 @@ from outbound import db, os_user
 from outbound.adopt import bridge, businesses, calls, jobs, messages, old_house, own_schema
 from outbound.adopt.batches import Run, Tell, sql
 from outbound.adopt.old_house import CannotAdopt
-from outbound.adopt.report import Report, collect
+from outbound.adopt.report import AdoptionReport, collect
 from outbound.config import settings
 from outbound.database import migrations
 from outbound.failpoint import crash_here
@@ -69,7 +69,7 @@ def take_over(
     *,
     tell: Tell = lambda _kind, _rows: None,
     wait: Callable[[float], None] = time.sleep,
-) -> Report:
+) -> AdoptionReport:
     """
     Take over what the system before has; run again, it goes on from where it was and takes what has come since.
 
@@ -81,7 +81,9 @@ def take_over(
     return alone(lambda connection: _take_over(connection, options, tell, wait))
 
 
-def _take_over(connection: db.Connection, options: Options, tell: Tell, wait: Callable[[float], None]) -> Report:
+def _take_over(
+    connection: db.Connection, options: Options, tell: Tell, wait: Callable[[float], None]
+) -> AdoptionReport:
     tables = old_house.find(connection, options.old_schema)
     if unknown := db.missing_ids(connection, options.old_schema, "business", options.businesses):
         raise CannotAdopt(f"there is no old business {', '.join(map(str, unknown))} in the schema {options.old_schema}")

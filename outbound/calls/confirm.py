@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from outbound import db, logs
-from outbound.call import STATUSES, Report
+from outbound.call import STATUSES, CallEvent
 from outbound.calls import events
 from outbound.carrier import Carrier, CarrierCall, CarrierSilent, NoCredentials
 from outbound.carrier.twilio import carrier, opened
@@ -232,7 +232,7 @@ def _settle(waiting: dict[str, db.Row], page: Iterable[CarrierCall]) -> int:
     return len(told)
 
 
-def _record(reports: Sequence[tuple[int, Report]]) -> None:
+def _record(reports: Sequence[tuple[int, CallEvent]]) -> None:
     try:
         events.record_all(reports)
     except db.Unavailable:

@@ -10,7 +10,7 @@ from functools import partial
 
 from outbound import broker as nudges
 from outbound import db, logs
-from outbound.call import DialOrder, Report
+from outbound.call import CallEvent, DialOrder
 from outbound.calls import events, set_aside
 from outbound.carrier import Accepted, Answer, CallNotSent, CallRefused, CallUnsure, SlowDown
 from outbound.carrier.twilio import carrier
@@ -120,7 +120,7 @@ def _patience_s(call: db.Row) -> float:
 def _write_down(calls: Mapping[int, db.Row], answers: Sequence[tuple[int, Answer | _Odd]]) -> Exception | None:
     """Write what came of some dials; return the last failure, so that one that cannot be written spoils no other."""
     accepted = [(call_id, answer) for call_id, answer in answers if isinstance(answer, Accepted)]
-    reports = [(call_id, Report(answer.call_sid, "initiated", "create")) for call_id, answer in accepted]
+    reports = [(call_id, CallEvent(answer.call_sid, "initiated", "create")) for call_id, answer in accepted]
     writes: list[Callable[[], object]] = [partial(_record_accepted, reports)] if reports else []
     others = [(call_id, answer) for call_id, answer in answers if not isinstance(answer, Accepted)]
     others.sort(key=lambda other: isinstance(other[1], CallUnsure))  # these only count: they come last
@@ -143,7 +143,7 @@ def _write_down(calls: Mapping[int, db.Row], answers: Sequence[tuple[int, Answer
     return failure
 
 
-def _record_accepted(reports: Sequence[tuple[int, Report]]) -> None:
+def _record_accepted(reports: Sequence[tuple[int, CallEvent]]) -> None:
     try:
         events.record_all(reports)
     except db.Unavailable:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from outbound import db, logs
-from outbound.call import Report
+from outbound.call import CallEvent
 from outbound.calls import lead, set_aside
 from outbound.carrier import accounts
 from outbound.config import settings
@@ -18,12 +18,12 @@ WORD_MAX = 64  # characters of a carrier's word that are kept; it goes into an i
 _COUNT_MAX = 2**31 - 1  # PostgreSQL's integer
 
 
-def record(call_id: int, report: Report) -> str:
+def record(call_id: int, report: CallEvent) -> str:
     """Record one report and return its result; see `record_all`."""
     return record_all([(call_id, report)])[0]
 
 
-def record_all(reports: Sequence[tuple[int, Report]]) -> list[str]:
+def record_all(reports: Sequence[tuple[int, CallEvent]]) -> list[str]:
     """
     Keep reports, at most one of a call, and move each call forward if that is news; nudge the leads that are due.
 
@@ -53,7 +53,7 @@ def record_all(reports: Sequence[tuple[int, Report]]) -> list[str]:
     return [words.get(call_id, "other_call_sid") for call_id, _ in reports]
 
 
-def _record_alone(one: tuple[int, Report], words: dict[int, str]) -> list[db.Row]:
+def _record_alone(one: tuple[int, CallEvent], words: dict[int, str]) -> list[db.Row]:
     """Record one report; where nothing can be recorded, put into *words* why."""
     call_id, report = one
     with logs.about(call_id=call_id, call_sid=report.call_sid):
@@ -104,7 +104,7 @@ def record_answered_by(
     return result
 
 
-def record_by_call_sid(report: Report) -> str:
+def record_by_call_sid(report: CallEvent) -> str:
     """Record a report of an inbound call, which is found by its call_sid."""
     call_id = db.run(sql.find_inbound_call, call_sid=report.call_sid)
     return "unknown_call" if call_id is None else record(call_id, report)
@@ -133,7 +133,7 @@ def record_inbound_call(
     return answer.voice_url, twiml_template.render(answer.twiml, None)  # nobody's row says who calls
 
 
-def _record(reports: Sequence[tuple[int, Report]]) -> list[db.Row]:
+def _record(reports: Sequence[tuple[int, CallEvent]]) -> list[db.Row]:
     config = settings()
     rows: list[db.Row] = db.run(
         sql.record_reports,
@@ -146,7 +146,7 @@ def _record(reports: Sequence[tuple[int, Report]]) -> list[db.Row]:
     return rows
 
 
-def _fields(call_id: int, report: Report) -> dict[str, object]:
+def _fields(call_id: int, report: CallEvent) -> dict[str, object]:
     """
     A report as the statement takes it.
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from outbound import db, logs
-from outbound.call import DialOrder, Report
+from outbound.call import CallEvent, DialOrder
 from outbound.calls import events, set_aside
 from outbound.calls.confirm import Budget, by_account, confirm_live_calls, is_news, next_of
 from outbound.carrier import CarrierCall, CarrierSilent, OddAnswer, OtherCall
@@ -133,7 +133,7 @@ def _list_since(calls: Sequence[db.Row], budget: Budget) -> dict[Numbers, list[C
     return None
 
 
-def _those_of(call: db.Row, listed: Sequence[CarrierCall]) -> list[Report]:
+def _those_of(call: db.Row, listed: Sequence[CarrierCall]) -> list[CallEvent]:
     """What a call may have become; one that moves from page to page while they are read is one call."""
     order = _order(call)
     fitting = (each for each in listed if may_have_become(order, call.dialed_at, call.ended_at, each))
@@ -167,7 +167,7 @@ def _by_itself(call: db.Row) -> Iterator[None]:
             log.exception("reconcile.failed")  # it is asked about again
 
 
-def _settle(call: db.Row, reports: Sequence[Report]) -> None:
+def _settle(call: db.Row, reports: Sequence[CallEvent]) -> None:
     """Write down what the carrier says of a call, or of each that this one may have become."""
     if len(reports) == 1:
         if is_news(call, reports[0].status):
@@ -181,7 +181,7 @@ def _settle(call: db.Row, reports: Sequence[Report]) -> None:
     crash_here("reconcile.written")
 
 
-def _reports(call: db.Row) -> list[Report]:
+def _reports(call: db.Row) -> list[CallEvent]:
     """What the carrier says of a call, or of each that this one may have become: same numbers, same time, unbound."""
     order, line = _order(call), carrier(call.carrier_account)
     if call.call_sid is not None:

@@ -33,7 +33,7 @@ class CannotRecover(UserError):
 
 
 @dataclass
-class Report:
+class RecoveryReport:
     """
     What was found and done.
 
@@ -72,9 +72,9 @@ def recover(
     since: datetime | None = None,
     *,
     dry_run: bool = False,
-    confirm: Callable[[Report], bool] = lambda _: True,
+    confirm: Callable[[RecoveryReport], bool] = lambda _: True,
     wait: Callable[[float], None] = time.sleep,
-) -> Report:
+) -> RecoveryReport:
     """
     List the carrier's calls since the database's last dial, give them to their rows, and let dialing go on.
 
@@ -95,11 +95,11 @@ def recover(
     db.with_connection(identity.is_known)
     stop = db.run(sql.find_stop)
     if stop is None and since is None:
-        return Report()
+        return RecoveryReport()
     if stop is None and not dry_run:
         db.run(sql.stop_dialing)
         stop = db.run(sql.find_stop)
-    report = Report(reason=stop.reason if stop else "dry run", since=since or _safe_moment())
+    report = RecoveryReport(reason=stop.reason if stop else "dry run", since=since or _safe_moment())
     if dry_run:
         return _rehearse(report)
     report.since = db.run(sql.note_since, since=report.since, who=os_user.name())
@@ -131,7 +131,7 @@ def _settle(age_s: float, wait: Callable[[float], None]) -> None:
         wait(missing_s)
 
 
-def _take_in_until_nothing_is_new(report: Report, wait: Callable[[float], None]) -> None:
+def _take_in_until_nothing_is_new(report: RecoveryReport, wait: Callable[[float], None]) -> None:
     """A list lags behind, so absence is believed at the second look; a call that is made meanwhile is somebody's."""
     listed: set[str] = set()
     told = broker.remembered_dials(settings().broker_namespace)
@@ -156,7 +156,7 @@ def _take_in_until_nothing_is_new(report: Report, wait: Callable[[float], None])
     )
 
 
-def _list(report: Report) -> list[CarrierCall]:
+def _list(report: RecoveryReport) -> list[CarrierCall]:
     """All calls as we make them since that moment, of every account, oldest first."""
     found: dict[str, CarrierCall] = {}
     pause_s = 60 / settings().lookups_per_minute
@@ -168,13 +168,13 @@ def _list(report: Report) -> list[CarrierCall]:
     return sorted(found.values(), key=lambda call: (call.created_at, call.call_sid))
 
 
-def _pages(report: Report) -> Iterator[tuple[str | None, list[CarrierCall]]]:
+def _pages(report: RecoveryReport) -> Iterator[tuple[str | None, list[CarrierCall]]]:
     for account in _accounts(report):
         for page in carrier(account).list_calls(created_after=report.since):
             yield account, page
 
 
-def _accounts(report: Report) -> list[str | None]:
+def _accounts(report: RecoveryReport) -> list[str | None]:
     """TWILIO_ACCOUNT_SID, and whichever other account one of the forgotten calls may have been dialed with."""
     of_businesses = {row.account: row.businesses for row in db.run(sql.accounts_of_businesses)}
     for account, businesses in of_businesses.items():
@@ -194,7 +194,7 @@ def _accounts(report: Report) -> list[str | None]:
     return [None, *sorted(known - {settings().twilio_account_sid})]
 
 
-def _take_in(calls: Sequence[CarrierCall], report: Report) -> None:
+def _take_in(calls: Sequence[CarrierCall], report: RecoveryReport) -> None:
     """Calls to one telephone are taken in one after the other: an attempt's end makes the next attempt's row."""
     for turn in _turns(calls):
         for batch in _batches(turn):
@@ -238,7 +238,7 @@ def _told(batch: Sequence[CarrierCall]) -> dict[str, object]:
     return {"calls": db.json(calls), "early_s": _EARLY_S, "late_s": _LATE_S}
 
 
-def _count(rows: Iterable[db.Row], report: Report) -> None:
+def _count(rows: Iterable[db.Row], report: RecoveryReport) -> None:
     rows = list(rows)
     kinds = Counter(row.what for row in rows)
     report.known += kinds["known"]
@@ -250,7 +250,7 @@ def _count(rows: Iterable[db.Row], report: Report) -> None:
     report.unsure = sorted({*report.unsure, *doubtful})
 
 
-def _rehearse(report: Report) -> Report:
+def _rehearse(report: RecoveryReport) -> RecoveryReport:
     """The first turn of each number, rolled back: what later attempts become follows from the earlier ones."""
     calls = _list(report)
     report.listed = len(calls)
@@ -269,12 +269,12 @@ def _rehearse(report: Report) -> Report:
     return report
 
 
-def _count_the_rest(report: Report) -> None:
+def _count_the_rest(report: RecoveryReport) -> None:
     rest = db.run(sql.waiting)
     report.claimed, report.unbound, report.due = rest.claimed, rest.unbound, rest.due
 
 
-def _let_dial(connection: db.Connection, report: Report) -> None:
+def _let_dial(connection: db.Connection, report: RecoveryReport) -> None:
     taken = {"bound": report.bound, "added": report.added, "unsure": report.unsure[:_NAMED_MAX]}
     told = identity.as_json(identity.seen())
     sql.let_dial(connection, seen=told, who=os_user.name(), details=db.json(taken))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
-from outbound.call import FINAL, DialOrder, Report
+from outbound.call import FINAL, CallEvent, DialOrder
 
 
 class CallRefused(Exception):
@@ -113,9 +113,9 @@ class CarrierCall:
         """Whether it is over."""
         return self.status in FINAL
 
-    def report(self) -> Report:
+    def report(self) -> CallEvent:
         """What a look at the carrier found, for `events.record`."""
-        return Report(
+        return CallEvent(
             call_sid=self.call_sid,
             status=self.status,
             source="lookup",
@@ -148,7 +148,7 @@ class Carrier(Protocol):
             CallUnsure: it was sent and no usable answer came (timeout, 5xx, cut connection).
         """
 
-    def fetch_call(self, call_sid: str, order: DialOrder | None = None) -> Report | None:
+    def fetch_call(self, call_sid: str, order: DialOrder | None = None) -> CallEvent | None:
         """
         Ask how a call is; None where the carrier knows no such call.
 
@@ -160,7 +160,7 @@ class Carrier(Protocol):
             CarrierSilent: no usable answer came.
         """
 
-    def find_calls(self, order: DialOrder, dialed_at: datetime, closed_at: datetime | None = None) -> list[Report]:
+    def find_calls(self, order: DialOrder, dialed_at: datetime, closed_at: datetime | None = None) -> list[CallEvent]:
         """
         Ask for the calls that *order*, dialed at *dialed_at*, may have become: same numbers, made around that time.
 
@@ -194,7 +194,7 @@ class Carrier(Protocol):
             CarrierSilent: while it is iterated: no usable answer came, or the pages do not end.
         """
 
-    def hang_up(self, call_sid: str, status: Literal["canceled", "completed"]) -> Report | None:
+    def hang_up(self, call_sid: str, status: Literal["canceled", "completed"]) -> CallEvent | None:
         """
         End a call, and return how it is now; None where the carrier knows no such call.
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 import aiohttp
 from twilio.rest import Client
 
-from outbound.call import DialOrder, Report
+from outbound.call import CallEvent, DialOrder
 from outbound.carrier import (
     Accepted,
     Answer,
@@ -203,7 +203,7 @@ class Twilio:
             **content,
         }
 
-    def fetch_call(self, call_sid: str, order: DialOrder | None = None) -> Report | None:
+    def fetch_call(self, call_sid: str, order: DialOrder | None = None) -> CallEvent | None:
         """Implements `Carrier.fetch_call`."""
         try:
             call = self._wait(_ask(self._fetch(call_sid)))
@@ -224,9 +224,9 @@ class Twilio:
             raise OddAnswer("an answer about another call")
         return call
 
-    def find_calls(self, order: DialOrder, dialed_at: datetime, closed_at: datetime | None = None) -> list[Report]:
+    def find_calls(self, order: DialOrder, dialed_at: datetime, closed_at: datetime | None = None) -> list[CallEvent]:
         """Implements `Carrier.find_calls`."""
-        found: dict[str, Report] = {}
+        found: dict[str, CallEvent] = {}
         for place, calls in enumerate(self.list_calls(dialed_at - EARLY, to_number=order.to_number)):
             if place == _FIND_PAGES_MAX:
                 raise CarrierSilent(f"more than {_FIND_PAGES_MAX} pages of calls to one number")
@@ -276,7 +276,7 @@ class Twilio:
             query = page.following
         raise CarrierSilent(f"more than {_PAGES_MAX} pages")
 
-    def hang_up(self, call_sid: str, status: Literal["canceled", "completed"]) -> Report | None:
+    def hang_up(self, call_sid: str, status: Literal["canceled", "completed"]) -> CallEvent | None:
         """Implements `Carrier.hang_up`."""
 
         async def ended() -> CarrierCall:

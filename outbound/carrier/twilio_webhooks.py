@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from twilio.request_validator import RequestValidator
 from twilio.twiml.voice_response import VoiceResponse
 
-from outbound.call import WITHHELD_DIGITS, WITHHELD_WORDS, Report
+from outbound.call import WITHHELD_DIGITS, WITHHELD_WORDS, CallEvent
 from outbound.carrier import accounts, auth_token, twilio_fields
 from outbound.carrier.twilio_rest import our_status
 from outbound.formats import urls
@@ -67,7 +67,7 @@ def sign(url: str, form: Mapping[str, str]) -> str:
     return signature
 
 
-def read_callback(form: Mapping[str, str]) -> Report:
+def read_callback(form: Mapping[str, str]) -> CallEvent:
     """
     A status callback in our words.  An optional parameter that cannot be read is left out, and stays in the payload.
 
@@ -77,7 +77,7 @@ def read_callback(form: Mapping[str, str]) -> Report:
     call_sid = _call_sid(form)
     if not _WORD.fullmatch(form.get("CallStatus", "")):
         raise ValueError("CallStatus is missing or malformed")
-    return Report(
+    return CallEvent(
         call_sid=call_sid,
         status=our_status(form["CallStatus"]),
         source="callback",

@@ -151,12 +151,12 @@ def _cleans_up() -> str:
 
 def _enqueues_the_call_sid_alone() -> str:
     from outbound.broker import waiting_messages
-    from outbound.call import Report
+    from outbound.call import CallEvent
     from outbound.calls import events
 
     call_sid = "CA" + "3" * 32
     call_id = _dialed(_business(), "+15005550906", None)
-    events.record(call_id, Report(call_sid, "completed", "callback"))
+    events.record(call_id, CallEvent(call_sid, "completed", "callback"))
     messages = [json.loads(data) for data in waiting_messages("default")]
     arguments = [(message["args"], message["kwargs"]) for message in messages]
     demand(arguments == [([call_sid], {})], f"{len(messages)} messages wait, and they hold {arguments or 'nothing'}")

@@ -13,7 +13,7 @@ from outbound.printing import Table, err, out, tell, tell_json
 
 if TYPE_CHECKING:
     from outbound.adopt.batches import Tell
-    from outbound.adopt.report import Report
+    from outbound.adopt.report import AdoptionReport
     from outbound.adopt.undo import GivenBack
 
 _DOUBTS_MAX = 20
@@ -98,7 +98,7 @@ def _progress() -> "Iterator[Tell]":
         yield tell
 
 
-def _tell(report: "Report", *, as_json: bool) -> None:
+def _tell(report: "AdoptionReport", *, as_json: bool) -> None:
     if as_json:
         tell_json(asdict(report))
         return
@@ -125,7 +125,7 @@ def _tell(report: "Report", *, as_json: bool) -> None:
         tell(f"{place}. {step}")
 
 
-def _tell_businesses(report: "Report") -> None:
+def _tell_businesses(report: "AdoptionReport") -> None:
     table = Table("old", "here", "name", "calls", "leads", "jobs")
     for business in report.businesses[:_BUSINESSES_MAX]:
         of = [sum(business["fates"].get(kind, {}).values()) for kind in ("call", "lead", "job")]

@@ -30,7 +30,7 @@ def recover(
         from outbound.calls import recover as step
         from outbound.carrier import CarrierSilent
 
-        def confirm(report: step.Report) -> bool:
+        def confirm(report: step.RecoveryReport) -> bool:
             if yes or as_json:
                 return yes
             _show(report)
@@ -64,9 +64,9 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _show(report: object) -> None:
-    from outbound.calls.recover import Report
+    from outbound.calls.recover import RecoveryReport
 
-    if not isinstance(report, Report) or report.since is None:
+    if not isinstance(report, RecoveryReport) or report.since is None:
         return
     table = Table("", "calls", "what that means")
     for name, calls, meaning in (

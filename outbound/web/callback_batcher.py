@@ -8,7 +8,7 @@ from typing import NamedTuple
 from starlette.concurrency import run_in_threadpool
 
 from outbound import db
-from outbound.call import Report
+from outbound.call import CallEvent
 from outbound.calls import events
 
 _WRITERS_MAX = 2  # one whose statement is at the database, one that reads its answer
@@ -17,7 +17,7 @@ BATCH_MAX = 64  # callbacks of one statement
 
 class _Waiting(NamedTuple):
     call_id: int
-    report: Report
+    report: CallEvent
     word: "asyncio.Future[str]"
 
 
@@ -29,7 +29,7 @@ class CallbackBatcher:
         self._writers = 0
         self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds them but weakly
 
-    async def record(self, call_id: int, report: Report) -> str:
+    async def record(self, call_id: int, report: CallEvent) -> str:
         """Record one callback of a call; returns and raises what events.record_all does."""
         word: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(call_id, report, word))

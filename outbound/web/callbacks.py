@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from outbound import db, logs
-from outbound.call import Report
+from outbound.call import CallEvent
 from outbound.calls import events
 from outbound.carrier import accounts, callback_form, callback_tag, twilio_webhooks
 from outbound.carrier.callback_form import FIELDS_MAX, Unreadable
@@ -237,7 +237,7 @@ def _parse(body: bytes) -> dict[str, str]:
     return form
 
 
-def _read_report(form: Mapping[str, str]) -> Report:
+def _read_report(form: Mapping[str, str]) -> CallEvent:
     return replace(_read(form, twilio_webhooks.read_callback), payload=_payload(form), account=form["AccountSid"])
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from outbound import db
 from outbound.adopt import bridge
-from outbound.call import Report
+from outbound.call import CallEvent
 from outbound.calls import dial, events, lead
 from outbound.database import migrations
 from tests import old_house
@@ -90,7 +90,7 @@ SID, OTHER_SID = "CA" + "b" * 32, "CA" + "c" * 32
 def told(call_id: int, status: str, call_sid: str = SID, **more: Any) -> None:
     """What the carrier reports of a call."""
     more = {"source": "callback", "occurred_at": None, **more}
-    assert events.record(call_id, Report(call_sid=call_sid, status=status, **more)) in ("moved", "unchanged")
+    assert events.record(call_id, CallEvent(call_sid=call_sid, status=status, **more)) in ("moved", "unchanged")
 
 
 def dialed(world: World, to: str = PHONE, business: int = 1) -> int:

@@ -85,7 +85,7 @@ def _play(few: World, many: World, options: Options) -> tuple[Seen, Seen]:
 
 def _acts(here: World) -> list[Callable[[], object]]:
     """What is watched, in the order of _WATCHED."""
-    from outbound.call import Report
+    from outbound.call import CallEvent
     from outbound.calls import cleanup, dispatch, events, reconcile
     from outbound.monitoring import metrics
 
@@ -93,7 +93,7 @@ def _acts(here: World) -> list[Callable[[], object]]:
 
     def report() -> None:
         call_id, call_sid = next(waiting)
-        events._record([(call_id, Report(call_sid, "completed", "callback", sequence_number=3))])
+        events._record([(call_id, CallEvent(call_sid, "completed", "callback", sequence_number=3))])
 
     def look() -> None:
         db.run(reconcile.sql.take_call_to_ask_about, relook_s=0, silent=[])

@@ -151,11 +151,11 @@ class _Asked(Exception):
 
 def _statements() -> tuple[str, str, str]:
     """begin_dials, and record_reports of an accepted create and of a callback, with all but the call's id filled in."""
-    from outbound.call import Report
+    from outbound.call import CallEvent
     from outbound.calls import dial, events
 
-    created = Report(call_sid="", status="initiated", source="create")
-    rung = Report(call_sid="", status="ringing", source="callback", sequence_number=1)
+    created = CallEvent(call_sid="", status="initiated", source="create")
+    rung = CallEvent(call_sid="", status="ringing", source="callback", sequence_number=1)
     return (
         _asked(lambda: dial.dial_call.fn(0)),
         _asked(lambda: events.record(0, created)),

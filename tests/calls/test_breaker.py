@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from outbound import db
-from outbound.call import Report
+from outbound.call import CallEvent
 from outbound.calls import dial, dispatch, events
 from outbound.rules import control
 from outbound.rules.limits import set_limits
@@ -122,7 +122,7 @@ class Carrier:
             first,
             calls,
         )
-        events.record_all([(row.id, Report(f"CA{row.id:032}", "initiated", "create")) for row in rows])
+        events.record_all([(row.id, CallEvent(f"CA{row.id:032}", "initiated", "create")) for row in rows])
 
     def answers(self, sequence: str, per_second: float) -> list[Any]:
         """`.` is an accepted call and `x` an error; the account's row after each error."""

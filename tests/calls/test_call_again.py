@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from outbound import db, names
-from outbound.call import Report
+from outbound.call import CallEvent
 from outbound.calls import call_again, dispatch, enqueue, events, import_calls
 from outbound.calls.call_again import BadRetry
 from outbound.rules import suppression
@@ -88,7 +88,7 @@ def test_a_call_that_may_still_be_ringing_is_not_made_again_until_the_carrier_wa
 
     assert (again.created, again.may_have_rung) == (True, True)
     # The carrier's word of the old call comes late: it does not ring beside the new one.
-    events.record(old, Report("CA9", "ringing", "lookup", to_number=TO))
+    events.record(old, CallEvent("CA9", "ringing", "lookup", to_number=TO))
     assert world.call(old).status == "failed"
 
 

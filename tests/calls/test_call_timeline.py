@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from outbound.call import Report
+from outbound.call import CallEvent
 from outbound.calls import call_again, call_timeline, enqueue, events, import_calls, lead
 from outbound.rules import control
 from outbound.rules.scope import scope_of
@@ -16,7 +16,7 @@ def whole(timeline: call_timeline.Timeline) -> list[tuple[str, str | None, str |
 
 
 def report(call_id: int, status: str, sequence: int, **rest: Any) -> None:
-    events.record(call_id, Report("CA1", status, "callback", TO, sequence_number=sequence, **rest))
+    events.record(call_id, CallEvent("CA1", status, "callback", TO, sequence_number=sequence, **rest))
 
 
 def test_a_call_tells_its_whole_life_by_the_callees_clocks(world: World, nudges: list[object]) -> None:

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from outbound import db
-from outbound.call import Report
+from outbound.call import CallEvent
 from outbound.calls import cleanup, events
 from tests.conftest import World, forget_settings
 
@@ -67,7 +67,7 @@ def test_an_ended_call_without_a_lead_gets_its_nudge_again_once_per_deadline(
     world: World, nudges: list[object]
 ) -> None:
     call_id = world.initiated(call_sid=SID)
-    events.record(call_id, Report(SID, "completed", "callback"))
+    events.record(call_id, CallEvent(SID, "completed", "callback"))
     nudges.clear()
     assert cleanup.cleanup_stuck_dialing_jobs()["no_lead"] == 0
     world.age(call_id, 31)
@@ -146,7 +146,7 @@ def test_a_call_that_was_closed_for_want_of_a_call_sid_gets_its_true_status_from
     world.age(stuck, 200)
     cleanup.cleanup_stuck_dialing_jobs()
 
-    events.record(stuck, Report(SID, "completed", "callback", duration_s=7))
+    events.record(stuck, CallEvent(SID, "completed", "callback", duration_s=7))
 
     call = world.call(stuck)
     assert (call.status, call.call_sid, call.error_code, call.duration_s) == ("completed", SID, None, 7)

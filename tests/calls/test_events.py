@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from outbound.call import FINAL, IN_THE_AIR, STATUSES, WAITING, Report
+from outbound.call import FINAL, IN_THE_AIR, STATUSES, WAITING, CallEvent
 from outbound.calls import events as callback
 from tests.conftest import World, until
 
@@ -31,17 +31,17 @@ def _phone(number: int) -> str:
     return f"+1500555{number:04d}"
 
 
-def _report(status: str, call_sid: str = _sid(), source: Any = "callback", **more: Any) -> Report:
+def _report(status: str, call_sid: str = _sid(), source: Any = "callback", **more: Any) -> CallEvent:
     """A report of an ordinary call, whose events lie a second apart."""
     number = LIFE.index(status) if status in LIFE else 3
     told: dict[str, Any] = {"sequence_number": number, "occurred_at": BEGAN_AT + timedelta(seconds=number)}
     if status in FINAL:
         told |= {"duration_s": 7 if status == "completed" else 0, "sip_code": 200 if status == "completed" else 487}
-    return Report(call_sid=call_sid, status=status, source=source, **(told | more))
+    return CallEvent(call_sid=call_sid, status=status, source=source, **(told | more))
 
 
-def _created(call_sid: str = _sid()) -> Report:
-    return Report(call_sid=call_sid, status="initiated", source="create")
+def _created(call_sid: str = _sid()) -> CallEvent:
+    return CallEvent(call_sid=call_sid, status="initiated", source="create")
 
 
 def _call_in(world: World, status: str, business_id: int, number: int = 1, call_sid: str | None = None) -> int:
@@ -229,7 +229,7 @@ def test_many_reports_at_once_end_in_the_same_row(world: World, nudges: Nudges) 
 
 def test_an_answer_that_a_look_up_saw_late_gets_its_true_time_from_the_callback(world: World, nudges: Nudges) -> None:
     call_id = world.initiated(call_sid=_sid())
-    callback.record(call_id, Report(call_sid=_sid(), status="in-progress", source="lookup"))
+    callback.record(call_id, CallEvent(call_sid=_sid(), status="in-progress", source="lookup"))
 
     callback.record(call_id, _report("in-progress"))
 
@@ -303,7 +303,7 @@ def test_a_look_up_without_news_gives_a_live_call_a_new_deadline(world: World, n
         call_id = _call_in(world, status, business_id, number, _sid(number))
         world.age(call_id, 120)
 
-        result = callback.record(call_id, Report(call_sid=_sid(number), status=status, source="lookup"))
+        result = callback.record(call_id, CallEvent(call_sid=_sid(number), status=status, source="lookup"))
 
         assert result == "unchanged"
         assert _deadline_s(world, call_id) == _about(RELOOK_S)
@@ -642,7 +642,7 @@ def test_an_inbound_call_is_moved_on_by_its_call_sid_alone(world: World, nudges:
 def test_a_report_that_names_another_number_adopts_no_call(world: World, nudges: list[object]) -> None:
     call_id = world.queued(to="+15005550101")
 
-    result = callback.record(call_id, Report("CA" + "9" * 32, "completed", "callback", to_number="+15005550999"))
+    result = callback.record(call_id, CallEvent("CA" + "9" * 32, "completed", "callback", to_number="+15005550999"))
 
     assert result == "other_call_sid"
     assert (world.call(call_id).status, world.call(call_id).call_sid) == ("queued", None)
@@ -653,7 +653,7 @@ def test_a_late_truth_overrules_a_carrier_that_denied_the_call(world: World, nud
     call_id = world.initiated(call_sid=call_sid)
     world.do("update call_log set status = 'failed', error_code = 'unknown_to_carrier' where id = %s", call_id)
 
-    callback.record(call_id, Report(call_sid, "completed", "callback", duration_s=42))
+    callback.record(call_id, CallEvent(call_sid, "completed", "callback", duration_s=42))
 
     assert (world.call(call_id).status, world.call(call_id).error_code) == ("completed", None)
 

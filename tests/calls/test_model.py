@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 )
 
 from outbound import db
-from outbound.call import FINAL, STATUSES, Report
+from outbound.call import FINAL, STATUSES, CallEvent
 from outbound.calls import cleanup, dial, dispatch, events, lead, reconcile
 from outbound.config import LOOKS_MIN
 from outbound.rules import retry_policy
@@ -172,7 +172,7 @@ class Life(RuleBasedStateMachine):
     @rule(call_id=calls, status=st.sampled_from(["ringing", "completed"]))
     def callback_of_another_call(self, call_id: int, status: str) -> None:
         if self.model[call_id].call_sid is not None:
-            report = Report("CA" + "f" * 32, status, "callback")
+            report = CallEvent("CA" + "f" * 32, status, "callback")
             assert events.record(call_id, report) == "other_call_sid"
 
     @rule(call_id=calls)
@@ -245,7 +245,7 @@ class Life(RuleBasedStateMachine):
 
     def _report(self, call_id: int, status: str, source: str, call_sid: str) -> None:
         call = self.model[call_id]
-        result = events.record(call_id, Report(call_sid, status, source))  # type: ignore[arg-type]
+        result = events.record(call_id, CallEvent(call_sid, status, source))  # type: ignore[arg-type]
         if call.status in ("queued", "claimed") and source == "callback":
             assert result == "never_dialed"
             # What it said before holds nothing once the carrier was asked; what is new does.

@@ -12,7 +12,7 @@ import requests
 from hypothesis import HealthCheck, given, settings
 
 from outbound import config, db
-from outbound.call import Report
+from outbound.call import CallEvent
 from outbound.calls import dispatch, events, reconcile
 from outbound.carrier import callback_tag
 from outbound.simulator import server as simulated
@@ -318,7 +318,7 @@ def test_a_forgotten_dial_is_taken_in_once_the_carrier_says_so(
 ) -> None:
     forgotten = world.queued(world.business(), CALLER)
     sid = _dialed_elsewhere(carrier, CALLER)
-    events.record(forgotten, Report(sid, "ringing", "callback", to_number=CALLER))
+    events.record(forgotten, CallEvent(sid, "ringing", "callback", to_number=CALLER))
 
     _ask(carrier, world)
 
@@ -334,7 +334,7 @@ def test_a_call_of_which_the_carrier_knows_nothing_is_dialed_after_all(
 ) -> None:
     never_dialed = world.queued(world.business(), CALLER)
     world.worker()
-    events.record(never_dialed, Report(SID, "completed", "callback", to_number=CALLER))
+    events.record(never_dialed, CallEvent(SID, "completed", "callback", to_number=CALLER))
 
     _ask(carrier, world)
     assert db.run(dispatch.sql.claim_due_calls, **CLAIM) == []  # lists lag behind: once is not enough
@@ -348,7 +348,7 @@ def test_what_was_said_before_the_dial_still_adopts_the_call_once_it_was_dialed(
     world: World, nudges: Nudges, carrier: simulated.RunningSimulator
 ) -> None:
     call_id = world.claimed(world.business(), CALLER)
-    said = Report(SID, "initiated", "callback", to_number=CALLER)
+    said = CallEvent(SID, "initiated", "callback", to_number=CALLER)
     events.record(call_id, said)
     _ask(carrier, world, times=config.LOOKS_MIN)
     world.do("update call_log set status = 'claimed', overdue_at = now() + interval '30 s' where id = %s", call_id)
@@ -364,7 +364,7 @@ def test_a_call_to_another_number_is_not_this_one(
 ) -> None:
     never_dialed = world.queued(world.business(), CALLER)
     sid = _dialed_elsewhere(carrier, "+15005550102")
-    events.record(never_dialed, Report(sid, "completed", "callback", to_number=CALLER))
+    events.record(never_dialed, CallEvent(sid, "completed", "callback", to_number=CALLER))
 
     _ask(carrier, world)
 
@@ -378,7 +378,7 @@ def test_a_call_that_an_operator_held_stays_held(
     held = world.queued(world.business(), CALLER)
     world.do("update call_log set paused_at = now()")
     for sid in (SID, OTHER_SID):
-        events.record(held, Report(sid, "completed", "callback", to_number=CALLER))
+        events.record(held, CallEvent(sid, "completed", "callback", to_number=CALLER))
 
     _ask(carrier, world, times=2 * config.LOOKS_MIN)
 
@@ -390,7 +390,7 @@ def test_a_call_that_an_operator_canceled_is_not_asked_about(
     world: World, nudges: Nudges, carrier: simulated.RunningSimulator
 ) -> None:
     canceled = world.queued(world.business(), CALLER)
-    events.record(canceled, Report(SID, "completed", "callback", to_number=CALLER))
+    events.record(canceled, CallEvent(SID, "completed", "callback", to_number=CALLER))
     world.do("update call_log set status = 'canceled', error_code = 'operator_canceled', ended_at = now()")
 
     _ask(carrier, world)
@@ -402,7 +402,7 @@ def test_a_carrier_that_is_silent_leaves_the_question_open(
     world: World, nudges: Nudges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     never_dialed = world.queued(world.business(), CALLER)
-    events.record(never_dialed, Report(SID, "completed", "callback", to_number=CALLER))
+    events.record(never_dialed, CallEvent(SID, "completed", "callback", to_number=CALLER))
     monkeypatch.setenv("TWILIO_API_URL", "http://127.0.0.1:9")
     forget_settings()
 

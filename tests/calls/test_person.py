@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from outbound import db
-from outbound.call import Report
+from outbound.call import CallEvent
 from outbound.calls import dispatch, enqueue, events, import_calls, lead, person, recover
 from outbound.database import postgres_tools
 from outbound.formats import numbering_plan
@@ -76,7 +76,7 @@ def lived(world: World, number: str, written: str) -> int:
     begin(call.call_id)
     payload = {"To": number, "Called": number, "CallStatus": "completed", "ToFormatted": written}
     for status in ("ringing", "completed"):
-        events.record(call.call_id, Report(sid(call.call_id), status, "callback", payload=payload))
+        events.record(call.call_id, CallEvent(sid(call.call_id), status, "callback", payload=payload))
     lead.create_lead_from_call_job(sid(call.call_id))
     consent.give_consent(written, actor="dana", business_id=acme, source=f"recording of {written}")
     consent.revoke_consent(written, actor="dana", business_id=acme)
@@ -181,7 +181,7 @@ def test_a_number_in_json_that_is_no_text_goes_too(world: World) -> None:
 def test_an_inbound_call_with_its_lead_goes_too(world: World, nudges: list[Any]) -> None:
     world.do("update business set default_region = 'IL' where id = %s", world.business(phone="+15005550006"))
     events.record_inbound_call(sid(1), "0501234567", "+15005550006")
-    events.record_by_call_sid(Report(sid(1), "completed", "callback"))
+    events.record_by_call_sid(CallEvent(sid(1), "completed", "callback"))
     lead.create_lead_from_call_job(sid(1))
     assert world.value("select count(*) from leads") == 1
 
@@ -303,7 +303,7 @@ def test_a_replayed_callback_and_a_late_job_bring_nobody_back(world: World, nudg
     person.forget(ISRAELI, actor="dana")
     before = everything(world)
 
-    events.record(call_id, Report(sid(call_id), "completed", "callback", payload={"To": ISRAELI}))
+    events.record(call_id, CallEvent(sid(call_id), "completed", "callback", payload={"To": ISRAELI}))
     lead.create_lead_from_call_job(sid(call_id))
 
     assert traces(world, ISRAELI) == []

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from outbound import db
-from outbound.call import Report
+from outbound.call import CallEvent
 from outbound.calls import cleanup, dial, dispatch, events, hang_up, lead, reconcile, retention
 from outbound.checks import database
 from outbound.monitoring import metrics, why
@@ -224,7 +224,9 @@ def test_the_reports_that_come_with_an_odd_one_are_written_down(world: World, nu
     odd, other = (world.initiated(business_id, f"+1212555010{n}", call_sid=f"CA{n}") for n in (1, 2))
     refuse(world, odd)
 
-    words = events.record_all([(odd, Report("CA1", "busy", "callback")), (other, Report("CA2", "busy", "callback"))])
+    words = events.record_all(
+        [(odd, CallEvent("CA1", "busy", "callback")), (other, CallEvent("CA2", "busy", "callback"))]
+    )
 
     assert words == ["set_aside", "moved"]
     assert world.call(other).status == "busy"
@@ -242,7 +244,7 @@ def test_a_row_with_a_forgotten_zone_hears_its_callbacks_and_is_tried_again(worl
     call_id = world.initiated(business_id, call_sid="CA1")
     poison(world, call_id, f"time_zone = '{UNKNOWN}', attempt = 2147483640")
 
-    assert events.record(call_id, Report("CA1", "busy", "callback")) == "moved"
+    assert events.record(call_id, CallEvent("CA1", "busy", "callback")) == "moved"
 
     assert world.statuses() == ["busy", "queued"]
 
@@ -250,14 +252,14 @@ def test_a_row_with_a_forgotten_zone_hears_its_callbacks_and_is_tried_again(worl
 @pytest.mark.parametrize(
     "report",
     [
-        Report("CA1", "x" * 9000, "callback"),
-        Report("CA1", "busy", "lookup", duration_s=2**40, sequence_number=-5, sip_code=2**31),
-        Report("CA1", "busy", "callback", answered_by="".join(map(chr, range(32, 9000)))),
-        Report("CA1", "busy", "lookup", to_number=None, payload={"a\0b": "c\0d", "half": "\ud800"}),
+        CallEvent("CA1", "x" * 9000, "callback"),
+        CallEvent("CA1", "busy", "lookup", duration_s=2**40, sequence_number=-5, sip_code=2**31),
+        CallEvent("CA1", "busy", "callback", answered_by="".join(map(chr, range(32, 9000)))),
+        CallEvent("CA1", "busy", "lookup", to_number=None, payload={"a\0b": "c\0d", "half": "\ud800"}),
     ],
 )
 def test_a_report_is_written_down_whatever_one_of_its_fields_holds(
-    world: World, nudges: list[Any], report: Report
+    world: World, nudges: list[Any], report: CallEvent
 ) -> None:
     call_id = world.initiated(call_sid="CA1")
 

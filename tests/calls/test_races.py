@@ -8,7 +8,7 @@ from threading import Barrier
 import psycopg
 
 from outbound import db
-from outbound.call import Report
+from outbound.call import CallEvent
 from outbound.calls import cleanup, dial, dispatch, events
 from outbound.simulator.server import RunningSimulator
 from tests.conftest import CLAIM, World, begin
@@ -102,9 +102,9 @@ def test_the_create_answer_and_the_callbacks_may_come_in_any_order_at_once(world
         call_id = world.initiated(business_id, f"+15005590{number:03d}")
         call_sid = f"CA{number:032d}"
         reports = [
-            Report(call_sid, "initiated", "create"),
+            CallEvent(call_sid, "initiated", "create"),
             *(
-                Report(call_sid, status, "callback", sequence_number=sequence)
+                CallEvent(call_sid, status, "callback", sequence_number=sequence)
                 for sequence, status in enumerate(["initiated", "ringing", "in-progress", "completed"])
             ),
         ]

@@ -5,7 +5,7 @@ from threading import Thread
 import pytest
 import requests
 
-from outbound.call import Report
+from outbound.call import CallEvent
 from outbound.calls import cleanup, dial, events, reconcile
 from outbound.simulator.server import RunningSimulator
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, World, forget_settings, let_it_end
@@ -80,7 +80,7 @@ def test_only_absences_in_a_row_are_believed(world: World, carrier: RunningSimul
     call_id = world.initiated(call_sid=SID)
     world.age(call_id, 61)
     reconcile.reconcile_overdue_calls()
-    events.record(call_id, Report(SID, "ringing", "callback"))
+    events.record(call_id, CallEvent(SID, "ringing", "callback"))
     world.age(call_id, 61)
 
     reconcile.reconcile_overdue_calls()
@@ -267,7 +267,7 @@ def test_a_call_that_was_adopted_while_another_held_its_number_is_asked_about_un
     world.do("update call_log set status = 'failed', error_code = 'no_call_sid', call_sid = null, overdue_at = null")
     world.do("alter table call_log enable trigger call_log_guard")
     world.queued(world.call(call_id).business_id, "+15005550122")
-    events.record(call_id, Report(call_sid, "ringing", "callback"))
+    events.record(call_id, CallEvent(call_sid, "ringing", "callback"))
     assert world.call(call_id).status == "failed"
     let_it_end(carrier, carrier.log()[0])
     world.age(call_id, 61)

@@ -486,7 +486,7 @@ def test_it_is_refused_while_somebody_else_still_dials(
 
 
 def test_where_nothing_was_restored_nothing_is_done(world: World, carrier: RunningSimulator) -> None:
-    assert recover.recover() == recover.Report()
+    assert recover.recover() == recover.RecoveryReport()
     assert world.value("select count(*) from identity") == 1
 
 

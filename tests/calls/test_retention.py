@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from outbound import config
-from outbound.call import Report
+from outbound.call import CallEvent
 from outbound.calls import dispatch, events, retention
 from outbound.processes import scheduler
 from outbound.rules import audit
@@ -27,7 +27,7 @@ def ended(world: World, days_ago: float, to: str = "+15005550101", business_id: 
     """A call that was made, answered, told of by the carrier, and given its lead, that long ago."""
     number = world.value("select count(*) from call_log") + 1
     call_id = world.initiated(business_id, to=to, call_sid=sid(number))
-    events.record(call_id, Report(sid(number), "completed", "callback"))
+    events.record(call_id, CallEvent(sid(number), "completed", "callback"))
     world.do("update call_log set overdue_at = null where id = %s", call_id)
     grow_old(world, call_id, days_ago)
     return call_id
@@ -79,7 +79,7 @@ def test_nothing_live_is_touched_however_old(world: World, nudges: list[Any]) ->
     claimed = world.claimed(business_id, "+15005550202")
     dialed = world.initiated(business_id, "+15005550203")
     talking = world.initiated(business_id, "+15005550204", call_sid=sid(900))
-    events.record(talking, Report(sid(900), "in-progress", "callback"))
+    events.record(talking, CallEvent(sid(900), "in-progress", "callback"))
     for call_id in (waiting, claimed, dialed, talking):
         world.age(call_id, 1000 * DAY_S)
     before = world.rows("select * from call_log order by id")

@@ -18,7 +18,7 @@ import pytest
 import structlog
 
 from outbound import broker, config, logs
-from outbound.call import Report
+from outbound.call import CallEvent
 from outbound.calls import events
 from tests import forked
 from tests.conftest import World, until
@@ -317,7 +317,7 @@ def test_every_line_of_a_callback_carries_call_id_and_call_sid(
 ) -> None:
     call_id, call_sid = world.initiated(), "CA" + "a" * 32
     with heard() as said:
-        events.record(call_id, Report(call_sid, "completed", "callback"))
+        events.record(call_id, CallEvent(call_sid, "completed", "callback"))
         logs.get("step").info("step.done")
 
     *inside, after = said.getvalue().splitlines()

@@ -13,7 +13,7 @@ from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from outbound import __version__, broker, db
-from outbound.call import FINAL, Report
+from outbound.call import FINAL, CallEvent
 from outbound.calls import dial, events, retention
 from outbound.database import migrations
 from outbound.monitoring import metrics
@@ -207,7 +207,7 @@ def test_every_total_is_there_before_its_first_event(world: World) -> None:
 def test_a_life_shows_in_the_totals(world: World, nudges: list[object]) -> None:
     call_id = world.initiated()
     for status, source in (("initiated", "create"), ("ringing", "callback"), ("completed", "lookup")):
-        events.record(call_id, Report("CA" + "1" * 32, status, source))  # type: ignore[arg-type]
+        events.record(call_id, CallEvent("CA" + "1" * 32, status, source))  # type: ignore[arg-type]
 
     samples = _samples(_scrape())
 
@@ -263,9 +263,9 @@ def test_a_life_shows_how_long_its_steps_took(world: World, nudges: list[object]
     world.do("update call_log set dialed_at = dialed_at - interval '3 s' where id = %s", call_id)
     occurred_at = datetime.now(UTC) - timedelta(seconds=200)
 
-    events.record(begun.id, Report("CA" + "1" * 32, "initiated", "create"))
-    events.record(begun.id, Report("CA" + "1" * 32, "ringing", "callback", occurred_at=occurred_at))
-    events.record(begun.id, Report("CA" + "1" * 32, "in-progress", "callback"))  # it does not say when
+    events.record(begun.id, CallEvent("CA" + "1" * 32, "initiated", "create"))
+    events.record(begun.id, CallEvent("CA" + "1" * 32, "ringing", "callback", occurred_at=occurred_at))
+    events.record(begun.id, CallEvent("CA" + "1" * 32, "in-progress", "callback"))  # it does not say when
 
     for name, seconds, bound in (("queue_wait", 20, "30"), ("dial", 3, "5"), ("callback_lag", 200, "300")):
         shown = _seconds(f"outbound_{name}_seconds")

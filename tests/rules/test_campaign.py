@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from outbound import BadCall, BadFile, db, import_calls, logs
-from outbound.call import DialOrder, Report
+from outbound.call import CallEvent, DialOrder
 from outbound.calls import dial, dispatch, enqueue, events
 from outbound.carrier import Answered, CallNotSent
 from outbound.cli import app
@@ -252,7 +252,7 @@ def test_callees_are_spread_over_the_numbers_and_each_attempt_takes_the_next(
         for _ in range(5):
             used.append(world.call(following).from_number)
             world.do("update call_log set status = 'initiated', overdue_at = now() where id = %s", following)
-            events.record(following, Report(f"CA{following:032d}", "busy", "callback"))
+            events.record(following, CallEvent(f"CA{following:032d}", "busy", "callback"))
             chained = world.rows("select max(id) as id from call_log where retry_of = %s", call_id)
             following = chained[0].id
         assert set(used[:4]) == set(numbers)
@@ -278,7 +278,7 @@ def test_a_number_that_became_another_business_s_calls_no_more(world: World, acm
         enqueue.enqueue(campaign_id=added, to_number="+15005550102", from_number=SECOND)
     assert enqueue.enqueue(campaign_id=added, to_number="+15005550103").created  # from the business's own
     world.do("update call_log set status = 'initiated', overdue_at = now() where id = %s", made.call_id)
-    events.record(made.call_id, Report("CA" + "1" * 32, "busy", "callback"))
+    events.record(made.call_id, CallEvent("CA" + "1" * 32, "busy", "callback"))
 
     assert world.rows("select from_number from call_log where to_number = '+15005550103'") == [(OWN,)]
     assert other != acme

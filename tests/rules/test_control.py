@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from outbound import broker, db
-from outbound.call import DialOrder, Report
+from outbound.call import CallEvent, DialOrder
 from outbound.calls import dial, dispatch, events, lead
 from outbound.calls.hang_up import hang_up_requested_calls
 from outbound.carrier import twilio
@@ -311,7 +311,7 @@ def test_a_stop_hangs_up_whoever_is_talking_and_keeps_what_waits(
     waiting = queued(world, campaign_id, "+15005550199")
     sids = {call_id: world.call(call_id).call_sid for call_id in (ringing, talking)}
     until(lambda: at_the_carrier(slow_phones, sids[talking]) == "in-progress")
-    events.record(talking, Report(sids[talking], "in-progress", "callback"))
+    events.record(talking, CallEvent(sids[talking], "in-progress", "callback"))
 
     assert control.stop(Scope("campaign", str(campaign_id))) == 2
     hang_up_requested_calls()
@@ -346,7 +346,7 @@ def test_a_call_whose_call_sid_comes_after_the_stop_is_hung_up_then(
 
     control.stop(EVERYTHING)
     assert hang_up_requested_calls() == 0
-    events.record(call_id, Report(placed.call_sid, "ringing", "callback"))
+    events.record(call_id, CallEvent(placed.call_sid, "ringing", "callback"))
     assert hang_up_requested_calls() == 1
 
     assert at_the_carrier(carrier, placed.call_sid) == "canceled"

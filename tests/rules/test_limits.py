@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from outbound import db
-from outbound.call import Report
+from outbound.call import CallEvent
 from outbound.calls import cleanup, dispatch, events, reconcile
 from outbound.local.supervisor import Processes, process_commands
 from outbound.monitoring import why
@@ -142,7 +142,7 @@ def test_a_call_of_unknown_outcome_that_turns_out_to_be_live_counts_once(world: 
     _limit(world, "account", "", live_max=2)
     _ended_unknown(world, closed)
 
-    events.record(closed, Report("CA" + "1" * 32, "ringing", "callback"))
+    events.record(closed, CallEvent("CA" + "1" * 32, "ringing", "callback"))
 
     assert world.value("select live from dial_scope(null) where scope = 'account'") == 1
     assert len(_claim()) == 1

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outbound import db
-from outbound.call import FINAL, Report
+from outbound.call import FINAL, CallEvent
 from outbound.calls import cleanup, dial, dispatch, enqueue, events
 from outbound.rules import retry_policy
 from outbound.rules.retry_policy import BadRetryPolicy, Step
@@ -28,7 +28,7 @@ def add(business_id: int, steps: str = STEPS, name: str = "usual", **more: Any) 
 
 
 def told(call_id: int, status: str, **more: Any) -> str:
-    return events.record(call_id, Report(f"CA{call_id:032d}", status, "callback", **more))
+    return events.record(call_id, CallEvent(f"CA{call_id:032d}", status, "callback", **more))
 
 
 def begun(world: World, call_id: int) -> int:
@@ -326,7 +326,7 @@ def test_an_inbound_call_is_never_called_back(world: World, nudges: Nudges) -> N
     add(acme, "no-answer: 5m; failed: 5m")
     events.record_inbound_call("CA" + "1" * 32, TO, "+15005550006")
 
-    events.record_by_call_sid(Report("CA" + "1" * 32, "no-answer", "callback"))
+    events.record_by_call_sid(CallEvent("CA" + "1" * 32, "no-answer", "callback"))
 
     assert world.statuses() == ["no-answer"]
 
@@ -337,7 +337,7 @@ def test_a_number_of_the_old_system_that_nobody_can_dial_does_not_cost_a_report(
     call_id = world.initiated(acme)
     world.do("update call_log set to_number = '050-123'")
 
-    assert events.record(call_id, Report(f"CA{call_id:032d}", "busy", "callback")) == "moved"
+    assert events.record(call_id, CallEvent(f"CA{call_id:032d}", "busy", "callback")) == "moved"
 
     assert world.statuses() == ["busy"]
 

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from outbound.call import Report
+from outbound.call import CallEvent
 from outbound.calls import events
 from outbound.web.callback_batcher import CallbackBatcher
 from tests.conftest import World, until
 
 
-def _of(call_id: int, status: str = "ringing", sequence_number: int = 1) -> Report:
-    return Report(f"CA{call_id:032}", status, "callback", sequence_number=sequence_number)
+def _of(call_id: int, status: str = "ringing", sequence_number: int = 1) -> CallEvent:
+    return CallEvent(f"CA{call_id:032}", status, "callback", sequence_number=sequence_number)
 
 
 def _calls(world: World, number: int) -> list[int]:
@@ -29,7 +29,7 @@ def test_what_comes_during_one_write_is_written_by_the_next(world: World, nudges
         with pytest.MonkeyPatch.context() as patch:
             record_all = events.record_all
 
-            def counted(reports: Sequence[tuple[int, Report]]) -> list[str]:
+            def counted(reports: Sequence[tuple[int, CallEvent]]) -> list[str]:
                 written.append(len(reports))
                 return record_all(reports)
 
