@@ -16,7 +16,7 @@ from outbound.formats import plain_text, sentinel_url, urls
 TWILIO_API_URL = "https://api.twilio.com"
 CLOSED_WITHIN_S = 120  # a call without a call_sid
 HEARTBEAT_S = 2  # a worker process says this often that it is alive
-WORKER_SILENT_S = 10  # and one that was not heard of for this long gets no more calls
+WORKER_SILENT_S = 10  # and one without a heartbeat for this long gets no more calls
 SCHEDULER_SILENT_S = (
     60  # a scheduler that ended no maintenance task for this long is dead: its rules run every 10 s at most
 )
@@ -91,7 +91,7 @@ class Settings(BaseModel):
     twilio_api_url: str | None = _env("TWILIO_API_URL", repr=False)  # anyone who speaks Twilio's Calls API
     carrier_timeout_s: float = Field(15, ge=1, le=45)  # an answer that takes longer is an unknown outcome
 
-    # What is said
+    # Content of calls
     http_voice_urls: bool = False  # off loopback, a voice URL may be http://, which others can read and change
 
     # The life of a call
@@ -114,8 +114,8 @@ class Settings(BaseModel):
     poll_s: Seconds = 1  # dispatch looks at least this often, notified or not
     tick_s: float = Field(5, gt=0, le=10)  # between two rounds of clean-up, and of reconcile
     lookups_per_minute: int = Field(120, ge=1)  # requests about calls that one scheduler makes to the carrier at most
-    # Days that data is kept; 0 or none: for ever.  8 or more.  Ended calls; leads without a call, since anything was
-    # heard of them; what a do-not-call registry said of a number; details of the audit, of which who and when stay.
+    # Days that data is kept; 0 or none: for ever.  8 or more.  Ended calls; leads without a call, since
+    # their last contact; answers of do-not-call registries; details of the audit, of which who and when stay.
     retention_days: int | None = Field(None, ge=0, le=RETENTION_DAYS_MAX)
     lead_days: int | None = Field(None, ge=0, le=RETENTION_DAYS_MAX)
     registry_days: int | None = Field(None, ge=0, le=RETENTION_DAYS_MAX)

@@ -25,7 +25,7 @@ from outbound.shipped import shipped
 T = TypeVar("T")
 Connection = psycopg.Connection[Any]
 Conflict = psycopg.errors.UniqueViolation
-_ReadOnly = psycopg.errors.ReadOnlySqlTransaction  # a standby, or a primary that was told not to write
+_ReadOnly = psycopg.errors.ReadOnlySqlTransaction  # a standby, or a primary that is read-only
 # The database is away, or coming back, or gave up on us while we were stopped: try again later.
 Unavailable = (psycopg.OperationalError, _ReadOnly, psycopg.errors.IdleInTransactionSessionTimeout)
 library_logs.expect(*Unavailable)
@@ -43,7 +43,7 @@ Row = Any  # a named tuple whose fields are the statement's columns
 
 _AGAIN_S = 0.5
 _WAIT_S = 5  # for a connection of the pool
-_FRESH_S = 60  # a connection that was of use so lately, and on which nothing was heard since, needs no round trip
+_FRESH_S = 60  # a connection used within this time, without a notification since, needs no round trip
 _POOLER_TRIALS = 5
 _MAX_IDLE_S = 60  # the pool gives up one connection, of some 5 MB in the server, each time so long that it needs fewer
 _RECONNECT_S = 3  # the pool waits twice as long after each failure: after that it begins anew when somebody asks
@@ -136,7 +136,7 @@ def is_of_a_row(error: BaseException) -> bool:
 
 
 def fault(error: BaseException) -> tuple[str, str]:
-    """SQLSTATE and first line of what the database said; of any other error its type alone, which holds no data."""
+    """SQLSTATE and first line of a database's error; of any other error its type alone, which holds no data."""
     if isinstance(error, psycopg.Error) and error.sqlstate:
         return error.sqlstate, error.diag.message_primary or type(error).__name__
     return "", type(error).__name__
@@ -291,7 +291,7 @@ def _pooling(first: Connection, address: str) -> Pooling:
     """
     Find out how a pooler pools: by transaction, several clients share a server process; by session, each has one.
 
-    A direct connection also gets told the server's own process id when it begins; a pooler makes one up.
+    A direct connection also gets the server's own process id when it begins; a pooler makes one up.
     """
     pid = _backend_pid(first)
     if first.info.backend_pid == pid:

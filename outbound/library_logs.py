@@ -35,7 +35,7 @@ _LINES = (
     _Line("dramatiq.worker.ConsumerThread", "Unhandled error during post_process", "broker.unacknowledged", False),
     _Line("dramatiq.worker.Worker", "Failed to requeue messages", "broker.unavailable"),
     _Line("dramatiq.worker.WorkerThread", "Failed to process message", "worker.interrupted", False),
-    _Line("dramatiq.middleware.retries", "Retries exceeded", None),  # that it failed was said before
+    _Line("dramatiq.middleware.retries", "Retries exceeded", None),  # that it failed was logged before
     _Line("psycopg.pool", "discarding closed connection", None),  # its user got the reason as an exception
     _Line("psycopg.pool", "", "database.connection_lost"),
     _Line("psycopg", "error ignored", "database.connection_lost"),
@@ -67,7 +67,7 @@ def is_outage(error: BaseException | None) -> bool:
 
 
 def cause(error: BaseException | str | None) -> str:
-    """An error in one word: what a server said, or its class.  Its text may hold an address or a number."""
+    """An error in one word: the code of a server's answer, or its class.  Its text may hold an address or a number."""
     while isinstance(error, BaseException) and error.args and isinstance(error.args[0], BaseException):
         error = error.args[0]  # Dramatiq wraps the broker's errors in its own
     if error is None or isinstance(error, str):

@@ -109,7 +109,7 @@ class _Log(structlog.stdlib.BoundLogger):
 
     def outage(self, event: str, error: BaseException | str | None, **values: Any) -> None:
         """
-        Say that something outside is away, and keep to what was said within the last second of the same kind.
+        Log that something outside is away; at most one line a second of the same kind.
 
         A warning with its `cause`: the class of *error*, or what it is given as; `more` lines were not written before.
         """

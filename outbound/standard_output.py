@@ -21,7 +21,7 @@ class _NotWritten(Exception):
 
 
 class _Descriptor(io.FileIO):
-    """Standard output itself, whose errors can be told from those of any other file."""
+    """Standard output itself, whose errors can be distinguished from those of any other file."""
 
     def __init__(self) -> None:
         super().__init__(_DESCRIPTOR, "w", closefd=False)

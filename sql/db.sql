@@ -1,4 +1,4 @@
--- db.sql: what a connection is told before its first statement, and what it says of the server behind it.
+-- db.sql: what is set on a connection before its first statement, and what it shows of the server behind it.
 -- Read by outbound/db.py alone.
 
 -- name: pin_session(backend_pid, schema, search_path, time_limit, lock_limit, carrier, call_limit_s, os_user, by)^

@@ -1,4 +1,4 @@
-"""All that a database holds, in one value: what was refused, or said before, must not change a byte of it."""
+"""All that a database holds, in one value: what was refused, or reported before, must not change a byte of it."""
 
 from tests.conftest import World
 

@@ -58,7 +58,7 @@ class Waits(NamedTuple):
 
 
 def beside(url: str, stop: threading.Event, waits: Waits, *, writes: bool) -> None:
-    """Read, or write, the old call_log until told to stop."""
+    """Read, or write, the old call_log until stopped."""
     with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
         number = 0
         while not stop.wait(PAUSE_S):

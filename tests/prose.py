@@ -32,6 +32,12 @@ WORDS = (
     (r"signs? of life", "heartbeat"),
     (r"as whom?", "name the role"),
     (r"side by side", "concurrently, or one beside the other"),
+    (r"told", "reported, called with, known from"),
+    (r"heard", "reported, received, last contact"),
+    (r"fates?", "outcome, scenario"),
+    (r"doors?", "process, endpoint, command"),
+    (r"ladders?", "retry policy"),
+    (r"dut(y|ies)", "maintenance task"),
 )
 BEGINNINGS = (
     (r"The (same|opposite)\b", "say what it is: the text above may not be the one that is meant"),

@@ -25,7 +25,7 @@ class Run:
         connection: the only one that it writes by; it waits for no lock longer than some seconds.
         businesses: ids of the old businesses that were asked for; None: all of them.
         is_rehearsal: all of it is rolled back.
-        tell: is told how many more rows of a kind have their fate.
+        tell: called with a kind and how many more rows of it have their outcome.
         numbers: what was read already, by what was written and region.
     """
 
@@ -42,7 +42,7 @@ class Run:
 
 
 def pages(run: Run, kind: str) -> Iterator[list[int]]:
-    """Ids of old rows of *kind* in scope that have no fate, newest first."""
+    """Ids of old rows of *kind* in scope that have no outcome, newest first."""
     before = BEYOND
     while True:
         rows = sql.page(run.connection, kind=kind, businesses=run.scope, before=before, batch_max=BATCH_MAX)
@@ -64,7 +64,7 @@ def give_fates(run: Run, kind: str, ids: Sequence[int], move: Callable[[Sequence
     Let *move* take over the rows with these ids, all in one transaction.
 
     Where that fails by what is in a row, each half is tried by itself, and the row that cannot be taken over gets the
-    fate `odd_row`.  Some of the ids may get no fate: somebody was faster.
+    outcome `odd_row`.  Some of the ids may get no outcome: somebody was faster.
 
     Raises:
         Error: the database's, where it is not one that a row raises.

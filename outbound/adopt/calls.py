@@ -24,7 +24,7 @@ def adopt_live(run: Run) -> None:
 
 
 def adopt_ended(run: Run, since: datetime | None) -> None:
-    """Calls that have ended, with their leads, since that moment; calls that are older get a fate of that name."""
+    """Calls that have ended, with their leads, since that moment; calls that are older get an outcome of that name."""
     for batch in pages(run, "call"):
         give_fates(run, "call", batch, lambda of: _ended(run, of, since, is_asked_for=False))
 
@@ -58,7 +58,7 @@ def _numbers(run: Run, ids: Sequence[int]) -> dict[str, str]:
 
 def ask_carrier(run: Run, wait: Callable[[float], None]) -> str | None:
     """
-    Ask the carrier about the calls that were taken over live, in rounds, until it has told of each.
+    Ask the carrier about the calls that were taken over live, in rounds, until it has answered about each.
 
     Returns:
         what is not known yet and who goes on asking; None where all is known.

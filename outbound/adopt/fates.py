@@ -1,4 +1,4 @@
-"""What an old row can become here, each in a sentence; no other word stands in `adopted.fate`."""
+"""The outcomes that an old row can have here, each in a sentence: all values that the table `adopted` has for one."""
 
 FATES = {
     "business": {

@@ -21,7 +21,7 @@ def adopt_dialing(run: Run) -> None:
 
 
 def adopt_waiting(run: Run) -> None:
-    """Jobs that wait, oldest first; and the fate of all others."""
+    """Jobs that wait, oldest first; and the outcome of all others."""
     with run.connection.transaction():
         sql.reopen_jobs_of_ended_calls(run.connection)
     for batch in _batches(run, "waiting"):

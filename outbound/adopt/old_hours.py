@@ -38,7 +38,7 @@ def read(hours_json: str | None, text: str | None, days: str | None) -> tuple[st
     """
     The hours in the form that hours.of_week reads, and whether they say of which days they are.
 
-    Without days, they are those of every day.  None: nothing is said of hours.
+    Without days, they are those of every day.  None: they name no hours.
 
     Args:
         hours_json: what the column of JSON holds, which comes before the others where there is anything.
@@ -78,7 +78,7 @@ def _of_text(text: str, days: str | None) -> tuple[str, bool]:
 
 
 def _days(text: str | None) -> list[int] | None:
-    """The days that are meant; None where nothing is said, or only numbers, of which nobody knows where they begin."""
+    """The days that are meant; None where there are none, or only numbers, of which nobody knows where they begin."""
     value = _value(text)
     if value in (None, "", []) or isinstance(value, int | float):
         return None

@@ -64,7 +64,7 @@ _PLACES = frozenset({"PUT", "BINPUT", "LONG_BINPUT", "FRAME"})  # the loader all
 
 
 class Refused(ValueError):
-    """The payload is not read; `code` is a key of REFUSALS, `function` its function's name where it could be told."""
+    """The payload is not read; `code` is a key of REFUSALS, `function` its function's name where it could be read."""
 
     def __init__(self, code: str, function: str | None = None) -> None:
         super().__init__(REFUSALS[code])
@@ -78,7 +78,7 @@ class OldJob:
     What one job of RQ would do.
 
     Attributes:
-        function: its dotted name; None where it could not be told.
+        function: its dotted name; None where it could not be read.
         args, kwargs: plain data: None, booleans, numbers, text, bytes, lists, tuples, dicts and sets.  They hold phone
             numbers and names: never for a log line.
         refusal: why its arguments were not read, a key of REFUSALS; None where they were.

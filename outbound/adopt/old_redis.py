@@ -169,7 +169,7 @@ def set_aside(
     once: a run that was killed is made good by the next one, or by give_back.
 
     Args:
-        stamp: what give_back will be told; 1 to 40 of 0-9 A-Z a-z _ . and -.
+        stamp: the argument of give_back; 1 to 40 of 0-9 A-Z a-z _ . and -.
         mine: of the lead jobs and nudges, which ones (see of_calls); None: all of them.
         businesses: whose keys of the old dialer; None: everybody's.
 

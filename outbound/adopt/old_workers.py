@@ -41,7 +41,7 @@ def living_workers(redis: Redis) -> Living:
 
     One lives while its last heartbeat is younger than SILENT_S or in the future, cannot be read, or its key still has
     so long to live that its next heartbeat is not due yet (`--worker-ttl`); or while its connection is there.  One that
-    said that it dies does not.
+    reported its death does not.
 
     Raises:
         ValueError: the client decodes what it reads.

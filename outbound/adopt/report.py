@@ -1,4 +1,4 @@
-"""What was taken over, by business and by fate, and what to do next."""
+"""What was taken over, by business and by outcome, and what to do next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ class AdoptionReport:
 
     Attributes:
         is_rehearsal: nothing was changed.
-        businesses: each with `old_id`, `id`, `name`, and `fates`: by kind and fate, how many old rows.
+        businesses: each with `old_id`, `id`, `name`, and how many old rows, by kind and outcome.
         others: the same of rows whose business was not taken over.
         doubts: what a person should look at, by our id of the business.
         notes: what else is to be known of this run.
@@ -36,7 +36,7 @@ class AdoptionReport:
     redis: dict[str, Any] | None = None
 
     def total(self, kind: str) -> dict[str, int]:
-        """How many old rows of a kind have which fate, of all businesses."""
+        """How many old rows of a kind have which outcome, of all businesses."""
         found: dict[str, int] = {}
         for fates in (*(business["fates"] for business in self.businesses), self.others):
             for fate, rows in fates.get(kind, {}).items():

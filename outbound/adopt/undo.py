@@ -17,7 +17,7 @@ class GivenBack:
 
     Attributes:
         waiting: old jobs that have the word that they had before.
-        told: old jobs that were dialed here, whose row says now what became of them.
+        reported: old jobs that were dialed here, whose row says now what became of them.
         canceled: calls that waited here and are canceled.
         kept_columns: columns that were added to the old call_log and stay, since something is in them.
         is_over: nothing more is taken over; False where only some businesses were given back.
@@ -25,7 +25,7 @@ class GivenBack:
     """
 
     waiting: int = 0
-    told: int = 0
+    reported: int = 0
     canceled: int = 0
     kept_columns: list[str] = field(default_factory=list)
     is_over: bool = False
@@ -76,7 +76,7 @@ def undo(connection: db.Connection, businesses: Sequence[int] = (), old_redis: s
 
 
 def _give_back(connection: db.Connection, scope: str | None, given: GivenBack, *, tables: db.Row) -> None:
-    """In the dispatchers' turn: nothing is claimed between the look at what is in the air and the end of it."""
+    """Under the dispatch lock: nothing is claimed between the look at what is in the air and the end of it."""
     jobs.sql.wait_for_turn(connection)
     sql.still_bridge(connection)
     if in_the_air := jobs.sql.count_in_the_air(connection, businesses=scope):
@@ -88,7 +88,7 @@ def _give_back(connection: db.Connection, scope: str | None, given: GivenBack, *
         if tables.has_job_sids:
             jobs.sql.tell_job_sids(connection, businesses=scope)
         rows = jobs.sql.give_back_jobs(connection, businesses=scope)
-        given.waiting, given.told, given.canceled = rows.waiting, rows.told, rows.canceled
+        given.waiting, given.reported, given.canceled = rows.waiting, rows.told, rows.canceled
     sql.end_businesses(connection, businesses=scope)
 
 

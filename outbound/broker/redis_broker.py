@@ -22,10 +22,10 @@ from outbound.broker import redis_client
 
 SOCKET_TIMEOUT_S = 5  # Dramatiq's scripts take milliseconds; a broker that is slower is away
 _WAKE_S = 5  # an idle worker looks for messages this often where no wake-up comes: what a lost one costs at most
-_STOPPING_WAIT_S = 1  # between heartbeats of a consumer that was told to stop and takes nothing more
+_STOPPING_WAIT_S = 1  # between heartbeats of a consumer that is shutting down
 _STOP_KEY_TTL_S = 60  # the key that wakes a stopping worker expires after this, where the worker has died
 _WAKE_UPS_MAX = 64  # wake-ups that are kept for a queue
-_LAST_LOOK_S = 0.05  # poll interval of a thread that was told to stop
+_LAST_LOOK_S = 0.05  # poll interval of a thread during shutdown
 _FULL_WAIT_MS = 20  # poll interval of a worker that holds all the messages it may
 
 log = logs.get("broker")
@@ -206,7 +206,7 @@ class RedisBroker(DramatiqRedisBroker):
             raise redis_client.Refused("ERR")
 
     def wait_for_wake_up(self, queue_name: str) -> None:
-        """Block until there may be something to fetch, or until this process is told to stop."""
+        """Block until there may be something to fetch, or until this process has to stop."""
         if self.is_stopping:  # the wake-up key is for the workers that go on
             self._waiting.blpop([self._stop_key(queue_name)], timeout=_STOPPING_WAIT_S)
         else:

@@ -43,7 +43,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "AWAY": ("does not answer", "start Redis or Valkey, or correct REDIS_URL"),
     "READONLY": _A_REPLICA,
     "MASTERDOWN": _A_REPLICA,
-    "UNBLOCKED": _A_REPLICA,  # said to who waits while a server becomes a replica
+    "UNBLOCKED": _A_REPLICA,  # the answer to a blocked client when its server becomes a replica
     "OOM": ("is full", "give it memory, or see who else fills it; keep maxmemory-policy noeviction"),
     "MISCONF": ("takes no writes while it cannot save", "make room on its disk, and see its log"),
     "NOREPLICAS": ("has too few replicas to take writes", "bring them back, or lower min-replicas-to-write"),

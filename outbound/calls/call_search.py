@@ -186,7 +186,7 @@ def place_of(text: str) -> Place:
             raise ValueError
         return Place(at, int(call_id))
     except ValueError:
-        raise BadSearch("--before is what the page before said, like 2026-11-30T09:00:00.000000Z/812") from None
+        raise BadSearch("--before is what the page before ended with, like 2026-11-30T09:00:00.000000Z/812") from None
 
 
 def _page(wanted: Wanted, before: Place | None, page_max: int, *, sees_numbers: bool) -> Page:

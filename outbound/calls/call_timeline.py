@@ -1,4 +1,4 @@
-"""What became of one call: who put it in the queue, what held it, what the carrier said, how it ended, its lead."""
+"""The timeline of one call: who enqueued it, what paused it, what the carrier reported, how it ended, its lead."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

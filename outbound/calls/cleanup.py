@@ -23,7 +23,7 @@ def cleanup_stuck_dialing_jobs() -> dict[str, int | None]:
     A rule that fails stops no other rule.
 
     Returns:
-        how many calls each rule moved, None where it failed (and said so in the log).
+        how many calls each rule moved, None where it failed, which is in the log.
     """
     return {rule: _apply(rule, once) for rule, once in RULES.items()}
 

@@ -32,7 +32,7 @@ _SILENT_MAX = 3  # accounts for which no answer came: then the carrier is away, 
 _MANY_ROUNDS = 10  # namely more rounds than this
 _EARLY = timedelta(minutes=1)  # the carrier's clock may differ from ours by this much
 
-# The lists in which a call may be that was last heard of in a status; Twilio's words.
+# The lists in which a call may be whose last known status is this one; in Twilio's statuses.
 _LISTS = {
     "initiated": ("queued", "ringing", "in-progress"),
     "ringing": ("ringing", "in-progress"),
@@ -224,7 +224,7 @@ def next_of(pages: Iterator[list[CarrierCall]], budget: Budget) -> list[CarrierC
 
 
 def _settle(waiting: dict[str, db.Row], page: Iterable[CarrierCall]) -> int:
-    """Write down what a page tells of the calls that wait for an answer; return of how many it told."""
+    """Record what a page reports of the calls that wait for an answer; return of how many it had a report."""
     told = [(waiting.pop(call.call_sid), call) for call in page if call.call_sid in waiting]
     reports = [(ours.id, theirs.report()) for ours, theirs in told if is_news(ours, theirs.status)]
     for first in range(0, len(reports), _BATCH_MAX):

@@ -37,7 +37,7 @@ _BATCH_MAX = 16  # calls of one nudge: they are begun by one commit and at the c
 
 @nudges.actor(queue_name="dial", max_retries=0)  # Dramatiq's default, 20, would ring a phone 21 times
 def dial_call(*call_ids: int) -> None:
-    """Ring claimed calls, each at most once and all at the same time, and write down what the carrier said."""
+    """Ring claimed calls, each at most once and all at the same time, and record what the carrier answered."""
     line = carrier()  # where it cannot be had (a proxy, a certificate), nothing is begun
     known = identity.seen()
     asked_at = time.monotonic()
@@ -45,11 +45,11 @@ def dial_call(*call_ids: int) -> None:
     calls = {call.id: call for call in begun}
     for call_id in call_ids:
         if call_id not in calls:
-            log.info("dial.not_my_turn", call_id=call_id)  # another worker has it, or it was taken back
+            log.info("dial.not_claimed", call_id=call_id)  # another worker has it, or it was taken back
     if not calls:
         return
     crash_here("dial.begun")
-    # Where one row made them begin one by one, connections took turns, and the last count of each slot is the highest.
+    # Where one row made them begin one by one, connections alternated, and the last count of each slot is the highest.
     counts = {call.slot: call for call in begun}.values()
     if all(identity.begun(call.line, call.slot, call.begun, known) for call in counts):
         prepared = [(call.id, _prepared(call, asked_at)) for call in begun]
@@ -73,7 +73,7 @@ def _life_s() -> float:
 
 
 class _Odd(Exception):
-    """What is to be said cannot be made from this call's row; asking again won't help."""
+    """The TwiML cannot be made from this call's row; asking again won't help."""
 
 
 def _begin(call_ids: Sequence[int]) -> list[db.Row]:

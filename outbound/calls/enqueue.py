@@ -71,7 +71,7 @@ def enqueue_call(
         key: the caller's own name for this call: the same key never makes a second one, and belongs to one number.
         contact: what is known of the callee, for `{{field}}` in TwiML and for call_contact(call_sid); at most 50
             fields of 1,000 characters, 8 KiB in all.
-        time_zone: the callee's, an IANA name, which becomes that of today; otherwise it is told from the number.
+        time_zone: the callee's, an IANA name, which becomes that of today; otherwise it follows from the number.
         own_key: a key of our own making, which no caller may give.
 
     Returns:

@@ -150,7 +150,7 @@ def _fields(call_id: int, report: CallEvent) -> dict[str, object]:
     """
     A report as the statement takes it.
 
-    A field that the database could not hold, or an index, is left out: what else was said still counts.
+    A field that the database could not hold, or an index, is left out: the rest of the report still counts.
     """
     return {
         "call_id": call_id,
@@ -190,5 +190,5 @@ def _moment(moment: datetime | None) -> str | None:
 
 
 def _kept(payload: Mapping[str, object]) -> dict[str, object]:
-    """What was said, word for word, but for what PostgreSQL has in no text."""
+    """The payload unchanged, but for characters that PostgreSQL allows in no text."""
     return {_text(name) or "": _text(value) if isinstance(value, str) else value for name, value in payload.items()}

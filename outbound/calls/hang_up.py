@@ -20,7 +20,7 @@ _ROUND_S = 60  # what is left waits for the next one: a slow carrier must not ke
 
 def hang_up_requested_calls() -> int:
     """
-    One round: tell the carrier of each call that is to end; return how many it heard of.
+    One round: tell the carrier of each call that is to end; return how many it has accepted.
 
     Safe on many hosts at once.  An account for which the carrier does not answer is left alone until the next round.
     """

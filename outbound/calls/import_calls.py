@@ -275,7 +275,7 @@ def _chunks(
     """The calls that the file's rows mean; the last chunk may be empty.  What is no call is rejected in *report*."""
     chunk = Chunk()
     seen = chars = 0
-    now = datetime.now(UTC)  # only said, and nothing depends on it
+    now = datetime.now(UTC)  # for the report alone
     for line, row in rows:
         try:
             call = read(row)

@@ -1,4 +1,4 @@
-"""The leads, those of which something was heard last first."""
+"""The leads, the latest contact first."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ sql = db.statements("calls/lead_list")
 
 def find(wanted: Wanted, *, limit: int, before: Place | None = None) -> Page:
     """
-    The leads of a business, of a number or of a time (of which something was heard last), *limit* at most; what else
-    is wanted of calls does not matter.
+    The leads of a business, of a number or of a time (of their last contact), *limit* at most; what else is wanted of
+    calls does not matter.
 
     Each row has the lead's id, its `phone` where the database role may see it, its latest call and how many it has
     (1,000 means that or more).

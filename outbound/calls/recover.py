@@ -145,7 +145,7 @@ def _take_in_until_nothing_is_new(report: RecoveryReport, wait: Callable[[float]
         report.listed = len(listed)
         if told != (broker.remembered_dials(settings().broker_namespace) or told):
             raise CannotRecover(
-                "a worker told the broker of new dials while nothing may be dialed from this database: stop whatever"
+                "a worker reported new dials while nothing may be dialed from this database: stop whatever"
                 " still works for another database, then run it again"
             )
         if look + 1 >= LOOKS_MIN and not news:
@@ -251,7 +251,7 @@ def _count(rows: Iterable[db.Row], report: RecoveryReport) -> None:
 
 
 def _rehearse(report: RecoveryReport) -> RecoveryReport:
-    """The first turn of each number, rolled back: what later attempts become follows from the earlier ones."""
+    """The first attempt of each number, rolled back: what later attempts become follows from the earlier ones."""
     calls = _list(report)
     report.listed = len(calls)
 

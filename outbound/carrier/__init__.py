@@ -10,7 +10,7 @@ from outbound.call import FINAL, CallEvent, DialOrder
 
 class CallRefused(Exception):
     """
-    The carrier said no, and nothing rang: asking again won't help.
+    The carrier refused, and nothing rang: asking again won't help.
 
     Attributes:
         code: the carrier's own.
@@ -25,12 +25,12 @@ class CallRefused(Exception):
 
 
 class CallNotSent(Exception):
-    """Nothing was sent, or the carrier said that it did nothing (429): the call may go back to the queue."""
+    """Nothing was sent, or the carrier answered that it did nothing (429): the call may go back to the queue."""
 
 
 class SlowDown(CallNotSent):
     """
-    The carrier itself said that it did nothing: the next call had better wait too.
+    The carrier itself answered that it did nothing: the next call had better wait too.
 
     Attributes:
         of_account: no call of this account can be made at all (wrong token, suspended); else there were too many.
@@ -142,7 +142,7 @@ class Carrier(Protocol):
         picks up; how it ends arrives later, by callback.  Answers that come within some milliseconds are one group.
 
             Accepted: the carrier has the call.
-            CallRefused: the carrier said no.  Nothing rang.
+            CallRefused: the carrier refused.  Nothing rang.
             CallNotSent: nothing was sent (DNS, refused connection, no credentials of its account).
             SlowDown: the carrier did nothing (429, too many calls at once, account not active).
             CallUnsure: it was sent and no usable answer came (timeout, 5xx, cut connection).

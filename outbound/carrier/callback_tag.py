@@ -13,7 +13,7 @@ from outbound import config
 from outbound.carrier import auth_token
 from outbound.config import Settings
 
-_ID_BYTES = 8  # of the id alone: told before the body is read, which names the number
+_ID_BYTES = 8  # of the id alone: checked before the body is read, which names the number
 _NUMBER_BYTES = 16  # 128 bits
 TAG_CHARS = 4 * (_ID_BYTES + _NUMBER_BYTES) // 3  # of URL-safe Base64, without padding
 TAG = re.compile(rf"[A-Za-z0-9_-]{{{TAG_CHARS}}}")

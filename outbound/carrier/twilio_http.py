@@ -116,7 +116,7 @@ class HttpClient(AsyncHttpClient):  # type: ignore[misc]
 
     def _logins(self, account: str) -> list[tuple[str, str]]:
         """
-        The logins to try in turn: with auth tokens, one for each, first the one that was accepted last.
+        The logins to try one after the other: with auth tokens, one for each, first the one that was accepted last.
 
         Raises:
             NoCredentials: there are none of this account.

@@ -119,7 +119,7 @@ async def read_page(client: Client, query: str) -> Page:
 
 
 def _query_of(following: object) -> str | None:
-    """Of the next page's address only the query is used: nobody else is told our token, whatever the answer says."""
+    """Of the next page's address only the query is used: our token goes to no other host, whatever the answer says."""
     return urlsplit(following).query or None if isinstance(following, str) else None
 
 

@@ -133,7 +133,7 @@ def _tell_businesses(report: "AdoptionReport") -> None:
     out.print(table)
     if len(report.businesses) > _BUSINESSES_MAX:
         more = len(report.businesses) - _BUSINESSES_MAX
-        tell(f"{more} more businesses: --json has each, with its fates")
+        tell(f"{more} more businesses: --json has each, with the outcomes of its rows")
 
 
 def _tell_redis(found: dict[str, Any]) -> None:
@@ -155,7 +155,7 @@ def _tell_undo(given: "GivenBack", *, as_json: bool) -> None:
         return
     tell(
         f"{given.waiting} old jobs are as they were",
-        f"{given.told} old jobs were dialed here: their rows say what became of them",
+        f"{given.reported} old jobs were dialed here: their rows say what became of them",
         f"{given.canceled} calls that waited here are canceled",
         *(
             f"the column {column} stays in the old call_log: something is written there"

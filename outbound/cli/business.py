@@ -170,7 +170,7 @@ def _shown_value(value: object, zone: str) -> Text:
 def time_zone_of(region: str | None, phones: Sequence[str]) -> tuple[str, str]:
     """
     The zone of a business that was given none: its place's where that has one, else the one that somebody chooses; and
-    why it is UTC, to be said once the business is there.
+    why it is UTC, to be printed once the business is there.
 
     Raises UserError where its region has several and nobody can be asked.
     """

@@ -29,11 +29,11 @@ Since = Annotated[
     str | None, typer.Option(help="Ended, dialed or due from this moment on, like 2026-11-30 or 2026-11-30T09:00.")
 ]
 Until = Annotated[str | None, typer.Option(help="And before this one.")]
-AnsweredBy = Annotated[str | None, typer.Option(help="What machine detection said, like human or machine_start.")]
+AnsweredBy = Annotated[str | None, typer.Option(help="The result of machine detection, like human or machine_start.")]
 ErrorCode = Annotated[str | None, typer.Option("--error", help="The error's code, like 21211 or no_call_sid.")]
 Region = Annotated[str | None, typer.Option(help="Country of a number without a code, like IL; else the businesses'.")]
 Limit = Annotated[int, typer.Option(help="How many at most, the newest ones.")]
-Before = Annotated[str | None, typer.Option(help="Go on behind a page: what it said at its end.")]
+Before = Annotated[str | None, typer.Option(help="Go on behind a page: what it ended with.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="CSV for a spreadsheet; no cell of it is run as a formula.")]
 Which = Annotated[str, typer.Argument(metavar="CALL", help="Its id, its CA…, its key, or a number in any writing.")]
 Why = Annotated[str | None, typer.Option(help="Why; the audit keeps it.")]
@@ -227,7 +227,7 @@ def retry(
         due = f"; due {again.due}" if again.due else ""
         tell(f"call {again.call_id} queued, in place of call {call_id}, which ended {again.was}{due}")
         if again.may_have_rung:
-            say(f"nobody knows whether call {call_id} rang: the carrier never said")
+            say(f"nobody knows whether call {call_id} rang: the carrier has not reported it")
     elif again.is_retry:
         tell(f"nothing changed: call {again.call_id} was made in place of call {call_id} already, {again.status}")
     else:
@@ -268,7 +268,7 @@ def reschedule(
 def leads(
     business: Business = None,
     number: Number = None,
-    since: Annotated[str | None, typer.Option(help="Heard of from this moment on, like 2026-11-30.")] = None,
+    since: Annotated[str | None, typer.Option(help="Contacted from this moment on, like 2026-11-30.")] = None,
     until: Until = None,
     region: Region = None,
     limit: Limit = 20,
@@ -276,7 +276,7 @@ def leads(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """List leads, those of which something was heard last first."""
+    """List leads, the latest contact first."""
     from outbound.calls import call_search as step
     from outbound.calls import lead_list
 

@@ -47,7 +47,7 @@ TimeLimit = Annotated[
 ]
 CallsPerSecond = Annotated[float | None, typer.Option(help="Up to 1000.")]
 LiveMax = Annotated[int | None, typer.Option(help="Calls at once.")]
-Priority = Annotated[float | None, typer.Option(help="0.01 to 100; one of 2 has two turns for its neighbour's one.")]
+Priority = Annotated[float | None, typer.Option(help="0.01 to 100; one of 2 gets twice the share of its neighbour.")]
 Starts = Annotated[str | None, typer.Option(help="Not before this moment, like 2026-11-30T09:00.")]
 Ends = Annotated[str | None, typer.Option(help="Nobody is called from this moment on.")]
 

@@ -19,7 +19,7 @@ def doctor(as_json: AsJson = False) -> None:
     from outbound.local.environment import prepared_environment
     from outbound.processes import service_settings
 
-    logs.set_up("CRITICAL")  # what it finds is said below
+    logs.set_up("CRITICAL")  # what it finds is printed below
     try:
         service_settings.read()
         with prepared_environment(broker=True, lasting=False):

@@ -97,7 +97,7 @@ def until_told_to_stop() -> Event:
 
 @contextmanager
 def importing(file: Path) -> Iterator[Callable[[int], None]]:
-    """Show how far a file has been read; what this gives is to be told the number of bytes."""
+    """Show how far a file has been read; call what this yields with the number of bytes."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("importing"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn())

@@ -47,7 +47,7 @@ def allow(place: Place, business: Business = None, reason: Reason = "", by: By =
 
 @app.command("deny")
 def deny(place: Place, business: Business = None, reason: Reason = "", by: By = None, as_json: AsJson = False) -> None:
-    """Let no calls go there from now on; those that wait end at their turn."""
+    """Let no calls go there from now on; those that wait end when they are due."""
     from outbound import names
     from outbound.rules import destination
 

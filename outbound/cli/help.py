@@ -1,4 +1,4 @@
-"""How `outbound` is understood: commands in the order of a day, and what is said where it is not understood."""
+"""The help of `outbound`: commands in the order of a day, and messages for misuse."""
 
 import importlib
 from collections.abc import Iterator, Mapping
@@ -21,10 +21,7 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
         "status": ("status", "What is going on, what to do about it, and what the queue looks like right now."),
         "ready": (
             "status",
-            (
-                "Can calls be made right now?  Exit status 1, and what is missing, where not; a pause is "
-                "said, and is no fault."
-            ),
+            "Can calls be made right now?  Exit status 1, and what is missing, where not; a pause is no fault.",
         ),
         "doctor": (
             "checks",
@@ -33,7 +30,7 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
         "calls": ("calls", "Find calls, the newest first: by when they ended, were dialed, or are due."),
         "call": ("calls", "One call: what became of it; make it again, or at another time."),
         "why": ("control", "Say why a call is not being dialed right now.  Exit status 2 where there is no such call."),
-        "leads": ("calls", "List leads, those of which something was heard last first."),
+        "leads": ("calls", "List leads, the latest contact first."),
         "control": ("control", "Show what is paused, limited and held, and how much of each limit is used."),
         "audit": ("audit", "Show who did what, and check that the record is complete."),
         "preview": ("control", "Say what a campaign would do if it were launched now; changes nothing."),
@@ -89,10 +86,7 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
         "web": ("processes", "Serve the carrier's callbacks, /metrics, /healthz and /readyz."),
         "simulator": (
             "processes",
-            (
-                "Run a carrier that speaks Twilio's Calls API and rings no phone; a number's last two "
-                "digits choose its fate."
-            ),
+            "Run a carrier that speaks Twilio's Calls API and rings no phone; a number's end chooses its scenario.",
         ),
         "install-service": (
             "processes",

@@ -140,7 +140,7 @@ def simulator(
         float | None, typer.Option(min=0.001, max=1000, help="How many times faster than life phones ring.")
     ] = None,
 ) -> None:
-    """Run a carrier that speaks Twilio's Calls API and rings no phone; a number's last two digits choose its fate."""
+    """Run a carrier that speaks Twilio's Calls API and rings no phone; a number's end chooses its scenario."""
     from outbound import config, logs
     from outbound.carrier import accounts, auth_token
     from outbound.local.environment import invent_account

@@ -155,7 +155,7 @@ def _is_ended(terminal: int) -> bool:
 
 
 def ready_(as_json: AsJson = False) -> None:
-    """Can calls be made right now?  Exit status 1, and what is missing, where not; a pause is said, and is no fault."""
+    """Can calls be made right now?  Exit status 1, and what is missing, where not; a pause is no fault."""
     with ready(check_schema=False, broker=True):
         from outbound.monitoring import health
 

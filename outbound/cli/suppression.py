@@ -133,7 +133,7 @@ def suppress_list(
         str | None, typer.Option(help="Only this campaign's own entries: its name or id in `outbound campaign list`.")
     ] = None,
     limit: Annotated[int, typer.Option(help="How many at most, the newest ones.")] = 20,
-    before: Annotated[int, typer.Option(min=0, help="Go on before this entry: what the page before said.")] = 0,
+    before: Annotated[int, typer.Option(min=0, help="Go on before this entry: what the page before ended with.")] = 0,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:

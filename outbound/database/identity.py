@@ -31,7 +31,7 @@ _WRITE_S = 1  # between two writes of one process to its host's file
 
 
 class _Outside:
-    """What this process knows of dials; what it began is told outside by a thread of its own, so that no dial waits."""
+    """What this process knows of dials; what it began is kept outside by a thread of its own, so that no dial waits."""
 
     def __init__(self, namespace: str, path: Path | None) -> None:
         self._namespace = namespace
@@ -141,7 +141,7 @@ def _read(path: Path | None) -> tuple[str, Dials] | None:
 
 
 def _write(path: Path | None, line: str, dials: Mapping[int, int]) -> None:
-    """Keep the highest of each slot; processes of one host take turns, and a reader never sees half a file."""
+    """Keep the highest of each slot; processes of one host write one by one, and no reader sees half a file."""
     if path is None:
         return
     try:

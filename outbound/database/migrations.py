@@ -30,7 +30,7 @@ sql = db.statements("database/migrations")
 
 _FIRST = "0001_business_call_log_leads"
 # yoyo's lock is a row with the pid of its holder.  Ours says 0, so that the row of an `outbound migrate` that was
-# killed can be told from the row of a `yoyo apply` that somebody runs by hand.
+# killed can be distinguished from the row of a `yoyo apply` that somebody runs by hand.
 _OWN_PID = 0
 # A migration that waits behind somebody's open transaction makes everybody wait behind it: it gives up instead.
 _LOCK_LIMIT = "10s"
@@ -146,7 +146,7 @@ def migrate(wait_s: float = WAIT_S, yoyo_wait_s: float = 10, tell: Tell = lambda
     Args:
         wait_s: how long another `outbound migrate` may be at work before we give up.
         yoyo_wait_s: how long a `yoyo` by hand may hold yoyo's lock before we give up.
-        tell: is told once whom we wait for.
+        tell: called once, with whom we wait for.
 
     Raises:
         ForeignTables: tables of somebody else stand where ours would be made; nothing at all was changed.

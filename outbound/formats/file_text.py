@@ -6,7 +6,7 @@ import re
 from outbound.errors import UserError
 
 ROW_MAX = 100_000  # characters of one row; what is longer is skipped unread, so that no line fills the memory
-HEAD_BYTES = 2048  # of which it is told that a file is no text
+HEAD_BYTES = 2048  # by which a file is recognized as no text
 
 _AS_CSV = "open it in a spreadsheet and save it as CSV (UTF-8) or .xlsx"
 

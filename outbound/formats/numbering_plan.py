@@ -52,7 +52,7 @@ def else_abroad(digits: str, number: str, region: str | None) -> str | None:
     The number of another reading of the same digits: with the plus that they may lack.  None where there is no doubt.
 
     A German landline may have any length, so that 447700900134 could be 0447 700900134 without its 0, and 491711234567
-    a mobile behind the country's code.  Where numbers have a length, digits are told from those of abroad by it.
+    a mobile behind the country's code.  Where numbers have a length, it distinguishes digits from those of abroad.
 
     Args:
         number: what e164 made of the digits.
@@ -164,7 +164,7 @@ def _international_prefix(region: str | None) -> str:
     return prefix if prefix and prefix.isdecimal() else "00"
 
 
-# Which beginnings of numbers are in use, told from libphonenumber's patterns
+# Which beginnings of numbers are in use, taken from libphonenumber's patterns
 
 
 _Shapes = frozenset[tuple[str, int]]  # the first three digits, or all where there are fewer; the length
@@ -252,7 +252,7 @@ def _shapes_of(metadata: PhoneMetadata | None, kind: str) -> _Shapes:
 
 
 def _plain(digits: str, region: str | None) -> str | None:
-    """What libphonenumber would say, where that can be told from the digits alone."""
+    """What libphonenumber would find, where the digits alone decide it."""
     if digits[:1] == "+":
         found = _international(digits[:4])
         if found is None:

@@ -17,7 +17,7 @@ EXAMPLE = "write it like +97231234567"
 class NoPhoneNumber(ValueError):
     """
     The text is no phone number; the message goes on from its name ("`to` …") and says why, what was probably meant
-    where that can be told, and what to do.
+    where that is known, and what to do.
     """
 
 
@@ -321,7 +321,8 @@ def caller(said: str, region: str | None) -> str | None:
     The caller: in E.164 where it is a phone number, else as the carrier gave it; None where the number is withheld.
 
     Args:
-        said: what the carrier said, like +972505550134, whatsapp:+972505550134, sip:0505550134@host, anonymous.
+        said: the caller as the carrier gives it, like +972505550134, whatsapp:+972505550134, sip:0505550134@host,
+            anonymous.
         region: two letters: the country of numbers without a country code.
     """
     said = said.strip()

@@ -63,8 +63,8 @@ def cell(text: str) -> str:
     """
     A cell of a file without the marks that spreadsheets and web pages leave around numbers and names.
 
-    Marks of direction and other format characters go, since they say nothing that is dialed, said or compared; joiners
-    stay, for they are spelling.  What is left of other unseen characters is for `cell_fault` to refuse.
+    Marks of direction and other format characters go, since they change nothing that is dialed, spoken or compared;
+    joiners stay, for they are spelling.  What is left of other unseen characters is for `cell_fault` to refuse.
     """
     if text.isprintable():
         return text

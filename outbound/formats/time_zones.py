@@ -103,7 +103,7 @@ def _no_place(text: str) -> str:
 
 
 def _fixed(offset: re.Match[str]) -> str:
-    """What is said of an offset; in the names of Etc its sign is the opposite of everybody's."""
+    """The message about an offset; in the names of Etc its sign is the opposite of everybody's."""
     _, sign, hours, minutes = offset.groups()
     ahead = (int(hours) * 60 + int(minutes or 0)) * (1 if sign == "+" else -1)
     if offset[0].lower().startswith("etc/"):

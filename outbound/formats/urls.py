@@ -43,7 +43,7 @@ def fault(url: str, allowed: tuple[str, ...]) -> str | None:
 
 def login_is_readable(url: str) -> bool:
     """
-    Can user, password, host and port be told apart by everybody in the same way?
+    Does every program find the same user, password, host and port in it?
 
     A password that holds an unescaped @, /, # or ? is cut there by most readers, and its rest is taken for a host, a
     port or a path, which their error messages repeat.

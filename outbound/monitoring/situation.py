@@ -68,7 +68,7 @@ def after_queueing(business_id: int | None = None, campaign_id: int | None = Non
     """
     Why calls that were just put in the queue are not dialed now, in sentences; none where they are.
 
-    What was queued stays queued where the database is away by now: then nothing is said.
+    Print nothing where the database is away by now: what was queued stays queued.
     """
     with suppress(db.Error):
         facts = look(business_id, campaign_id, overdue_s=0)

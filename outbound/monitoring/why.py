@@ -99,7 +99,7 @@ def why_new(call_id: int) -> list[str]:
     """
     Why a call that was just put in the queue is not dialed now, or at its time, in sentences; none where it is.
 
-    It is in the queue where the database is away by now: then nothing is said.
+    Nothing where the database is away by now: the call is in the queue.
     """
     with suppress(db.Error):
         reason = why(call_id)

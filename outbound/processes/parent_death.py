@@ -20,7 +20,7 @@ def die_with(parent_pid: int, stop_signal: int) -> Callable[[], None] | None:
 
     def ask() -> None:
         prctl(_PR_SET_PDEATHSIG, int(stop_signal))
-        if os.getppid() != parent_pid:  # it died before we could ask to be told
+        if os.getppid() != parent_pid:  # it died before the signal was requested
             os._exit(1)
 
     return ask

@@ -19,7 +19,7 @@ DIRECTORY = Path("/etc/outbound")  # where the units find their settings and sec
 # What says itself where to work: then the service is not meant.
 _ELSEWHERE = ("CREDENTIALS_DIRECTORY", "OUTBOUND_DATA_DIR")
 _OWNER = "OUTBOUND_OWNER_DATABASE_URL"
-_WHERE = ("DATABASE_URL", _OWNER, "REDIS_URL")  # of which another than the service's is told
+_WHERE = ("DATABASE_URL", _OWNER, "REDIS_URL")  # another than the service's is reported
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PART = re.compile(r"""'(?P<single>[^']*)'|"(?P<double>(?:\\.|[^"\\])*)"|\\(?P<escaped>.)|(?P<plain>[^'"\\]+)""", re.S)
 

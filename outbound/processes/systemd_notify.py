@@ -5,7 +5,7 @@ import socket
 import time
 
 _LISTEN_FDS_START = 3  # fixed by systemd: sd_listen_fds(3)
-_EVERY_S = 1  # a loop that turns faster than this says so no more often
+_EVERY_S = 1  # a faster loop reports no more often than this
 
 _said_at = float("-inf")
 

@@ -39,7 +39,7 @@ class Given(TypedDict, total=False):
     registry_max_age_days: whole days, 1 to 3650; how old the registry's answer about a callee may be.
     time_limit_s: whole seconds, 10 to 86400, after which the carrier hangs up; without one, OUTBOUND_TIME_LIMIT_S.
     calls_per_second: more than 0, up to 1000.  live_max: calls at once, 0 to 100,000.
-    priority: 0.01 to 100; a campaign of priority 2 has two turns for one of its neighbour's.
+    priority: 0.01 to 100; a campaign of priority 2 gets twice the share of its neighbour.
     starts, ends: moments; text is ISO 8601, without an offset in the business's time zone.
     """
 

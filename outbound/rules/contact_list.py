@@ -22,8 +22,8 @@ _LACKING = {
 }
 
 T = TypeVar("T")
-Progress = Callable[[int], None]  # is told the number of bytes read so far
-Tell = Callable[[str], None]  # is told each given moment as it was understood
+Progress = Callable[[int], None]  # called with the number of bytes read so far
+Tell = Callable[[str], None]  # called with each given moment as it was understood
 
 
 def say_nothing(_: str) -> None:

@@ -18,7 +18,7 @@ log = logs.get("control")
 
 
 _BATCH = 1000  # calls that are canceled in one transaction: 200,000 would hold their locks for a minute
-_TURN_WAIT_S = 40  # a dispatcher that was stopped in its turn loses it after 30 s
+_TURN_WAIT_S = 40  # a stopped dispatcher loses the dispatch lock after 30 s
 _LOOK_S = 1  # between two looks at a scope that is being drained
 
 

@@ -1,4 +1,4 @@
-"""What do-not-call registries said of numbers."""
+"""Answers of do-not-call registries about numbers."""
 
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ def import_registry(
     tell: contact_list.Tell = contact_list.say_nothing,
 ) -> ImportReport:
     """
-    Write down what a do-not-call registry said of the numbers of a CSV file; calls that waited for it are due at once.
+    Record the answers of a do-not-call registry from a CSV file; calls that waited for one are due at once.
 
     A number that was checked at the same moment or later is there already.  The columns are `phone` and `listed`,
     which is yes or no.

@@ -153,7 +153,7 @@ def import_suppressions(
     """
     Put the numbers of a CSV file on the list; importing it again adds nothing.
 
-    Calls that wait end as their turn comes, before any is dialed.  The columns are `phone` and, if wanted, `reason`.
+    Calls that wait end when they are due, before any is dialed.  The columns are `phone` and, if wanted, `reason`.
     Where several columns hold phone numbers, each of them goes on the list: who asked not to be called means them all.
 
     Args:

@@ -55,7 +55,7 @@ class SimulatedCall:
         number: how many calls were made before it.
         coming: the rest of its life; after how many seconds, and what it becomes then.
         since: when it became what it is and was.
-        told: set once its first callbacks were delivered, or it ended and there is nothing to tell.
+        reported: set once its first callbacks were delivered, or it ended and there is nothing to tell.
     """
 
     account_sid: str

@@ -61,7 +61,7 @@ def verdict_callback_of(form: Form) -> str | None:
 
 
 def events_of(form: Form) -> frozenset[str]:
-    """The events asked for; unasked, only the end is told."""
+    """The events that the request names; by default only the end is reported."""
     return frozenset(form.getall("StatusCallbackEvent", ["completed"]))
 
 

@@ -183,7 +183,7 @@ def _promising_signature(request: Request) -> str:
 
 
 def _must_be_of(direction: str, form: Mapping[str, str]) -> None:
-    """Refuse what is said of another leg: one that some TwiML of this call started, or that came from elsewhere."""
+    """Refuse a callback about another leg: one that some TwiML of this call started, or that came from elsewhere."""
     if "ParentCallSid" in form or form.get("Direction") != direction:
         raise Refused(403, "other_leg", f"this is no call whose Direction is {direction}")
 
@@ -249,7 +249,7 @@ def _read(form: Mapping[str, str], reader: Callable[[Mapping[str, str]], T]) -> 
 
 
 def _payload(form: Mapping[str, str]) -> dict[str, object]:
-    """All that was said, as it was said.  PostgreSQL has no NUL."""
+    """All parameters, unchanged but for NUL, which PostgreSQL has not."""
     return {name: value.replace("\0", "") for name, value in form.items()}
 
 

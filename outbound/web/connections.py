@@ -53,7 +53,7 @@ class Connections:
         return True
 
     def is_answered(self, connection: Connection) -> None:
-        """It has said all that it wanted, and is being answered: it keeps its place."""
+        """Its request is complete and is being answered: it keeps its place."""
         self._waiting.pop(connection, None)
 
     def waits(self, connection: Connection) -> None:

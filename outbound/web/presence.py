@@ -13,7 +13,7 @@ BEAT_S = 3  # well under confirm.WEB_SILENT_S
 
 
 async def keep_saying_so() -> None:
-    """Until it is canceled.  While the database is away nothing is said: it then shows that callbacks may be lost."""
+    """Until it is canceled.  While the database is away nothing is written, which shows that callbacks may be lost."""
     while True:
         await run_in_threadpool(_say_so)
         await asyncio.sleep(BEAT_S)

@@ -192,7 +192,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(self._late, 408)
 
     def _refuse(self, reason: str, status: int) -> None:
-        """Count it, say why where nothing else is being said, and close."""
+        """Count it, answer why unless another answer is being sent, and close."""
         self._is_over = True
         refusals.note_connection(reason, self._peer)
         if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:

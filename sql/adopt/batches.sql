@@ -1,7 +1,7 @@
 -- batches.sql: take over what the system before has, and give it back.
 -- Read by outbound/adopt alone, with calls.sql and jobs.sql.
 -- The old tables are read by the views of migration 0027.  Whatever moves here says so in `adopted`, in the same
--- transaction: a run that was killed goes on from there, and what has its fate is not touched again.
+-- transaction: a run that was killed goes on from there, and what has its outcome is not touched again.
 
 -- name: take_adopt_lock()$
 -- One `outbound adopt` at a time, for as long as this connection lives.
@@ -262,7 +262,7 @@ values (:kind, :old_id, :new_id, :business_id, :fate, :note)
 on conflict do nothing;
 
 -- name: page(kind, businesses, before, batch_max)
--- Returns  ids of old rows in scope that have no fate, newest first: of one call_sid the newest row is its call
+-- Returns  ids of old rows in scope that have no outcome, newest first: of one call_sid the newest row is its call
 (select old_call.id
    from old_call
   where :kind = 'call'
@@ -291,7 +291,7 @@ union all
   limit :batch_max);
 
 -- name: count_fates()
--- Returns  how many old rows of each business have which fate
+-- Returns  how many old rows of each business have which outcome
 select business_id, kind, fate, count(*) as rows
   from adopted
  group by business_id, kind, fate

@@ -2,7 +2,7 @@
 -- Read by outbound/adopt/calls.py alone.
 
 -- name: live_calls(businesses)
--- Returns  the old calls that may be in the air and have no fate: those with a call_sid first, the newest first
+-- Returns  the old calls that may be in the air and have no outcome: those with a call_sid first, the newest first
 select meaning.id
   from old_call_meaning as meaning
  where is_live
@@ -220,7 +220,7 @@ select 'lead', old_lead.id, ours.id, own.new_id,
     on conflict do nothing;
 
 -- name: count_unasked()$
--- Returns  how many calls that were taken over live, or as being dialed, nobody has told of yet
+-- Returns  how many calls that were taken over live, or as being dialed, wait for a report
 select count(*)
   from adopted
  inner join call_log on call_log.id = adopted.new_id

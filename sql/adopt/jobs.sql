@@ -52,10 +52,10 @@ select 'run', run.id, made.id, run.business_id, fate
     on conflict do nothing;
 
 -- name: reopen_jobs_of_ended_calls()!
--- A job that was held back by a call that was in the air, of which nobody has heard since: it waits again.
+-- A job that waited for a call that was in the air, of which no report came since: it waits again.
 --
 -- Moves    its old row -> the word that it had; adopted -> (nothing)
--- Races    an old worker that changed the old row meanwhile has taken the job: it keeps its fate
+-- Races    an old worker that changed the old row meanwhile has taken the job: it keeps its outcome
 with freed as (
     select adopted.old_id, adopted.before ->> 'status' as word
       from adopted
@@ -70,7 +70,7 @@ with freed as (
 delete from adopted using moved where adopted.kind = 'job' and adopted.old_id = moved.id;
 
 -- name: jobs(businesses, state)
--- Returns  the old jobs that have no fate, oldest first: those that wait (`waiting`), that were being dialed
+-- Returns  the old jobs that have no outcome, oldest first: those that wait (`waiting`), that were being dialed
 --          (`dialing`), or the others (`over`)
 select old_job.id
   from old_job
@@ -96,7 +96,7 @@ select distinct old_lead.phone as said, business.default_region as region
 -- Jobs that an old worker had begun to dial: their call is looked for and closed; none is dialed.
 --
 -- Moves    (nothing) -> initiated, overdue, where no call of theirs is known; the old row -> cancelled
--- Races    an old worker that ended one meanwhile wins: it is not `dialing` any more, and has no fate yet
+-- Races    an old worker that ended one meanwhile wins: it is not `dialing` any more, and has no outcome yet
 -- Undo     give_back_jobs
 with job as materialized (
     select old_job.id, old_job.run_id, old_job.business_id, old_job.call_log_id, old_job.status, old_job.lead_id,
@@ -167,7 +167,7 @@ select 'job', held.id, coalesce(call_id, inserted.id, holder_id), own_id, fate,
 -- `said`, `regions` and `phones` are what was read out of the leads' phones.
 --
 -- Moves    (nothing) -> queued; the old row queued -> cancelled
--- Races    an old worker that took a job meanwhile wins: its row is not `queued` any more, and has no fate yet.  A call
+-- Races    an old worker that took a job meanwhile wins: its row is not `queued` any more, and has no outcome yet.  A call
 --          that is enqueued here meanwhile to the same telephone fails the batch, which is tried again row by row
 -- Undo     give_back_jobs
 with job as materialized (
@@ -296,11 +296,11 @@ update old_job
                                     where own.kind = 'business' and own.old_id = any(:businesses::bigint[])));
 
 -- name: give_back_jobs(businesses)^
--- Give the old jobs back, in the dispatchers' turn: what was not dialed here waits there again, and of the others the
+-- Give the old jobs back, under the dispatch lock: what was not dialed here waits there again, and of the others the
 -- old row says what became of them.  No job whose phone may have rung here waits again.
 --
 -- Moves    our call queued -> canceled; the old row cancelled -> the word that it had, or completed, failed
--- Returns  how many old rows wait again, and how many were told what became of them
+-- Returns  how many old rows wait again, and how many now show what became of them
 -- Races    another program that changed an old row meanwhile wins: it is not `cancelled` any more
 -- Undo     `outbound adopt` again
 with scope as materialized (

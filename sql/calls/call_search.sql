@@ -50,7 +50,7 @@ select coalesce(max(id), 0) from call_log;
 select cancel_waiting_calls(array(select id from unnest(:call_ids::bigint[]) as id where id <= :id_max), :reason, :who);
 
 -- name: end_ringing(call_ids, id_max, reason, who)$
--- Have the carrier told to end those of these calls that it has and nobody answered.
+-- Mark for a hang-up at the carrier those of these calls that it has and nobody answered.
 --
 -- Moves    nothing: the carrier's word does
 -- Returns  how many were not asked for before

@@ -38,7 +38,7 @@ select from_number, to_number, case when direction = 'inbound' then from_number 
  where call_log.id = :call_id;
 
 -- name: events_of_call(call_id)
--- Returns  what the carrier said, in the order in which it reached us; 500 of it at most
+-- Returns  the carrier's reports in the order in which they reached us; 500 at most
 select id, status, sequence_number, occurred_at, received_at
   from call_event
  where call_id = :call_id
@@ -46,7 +46,7 @@ select id, status, sequence_number, occurred_at, received_at
  limit 500;
 
 -- name: words_of_events(call_id)
--- Returns  how each of these reached us, and what else the carrier said
+-- Returns  how each of these reached us, and what else the carrier reported
 select id, source, payload
   from call_event
  where call_id = :call_id

@@ -96,7 +96,7 @@ select begun.id, begun.fence, begun.dialed_at, begun.from_number, begun.to_numbe
  where begun.status = 'initiated';
 
 -- name: record_refusal(call_id, fence, error_code, error_message, at_fault)^
--- The carrier said no; nothing rang.  A refusal that comes after the call was closed is the better reason.
+-- The carrier refused; nothing rang.  A refusal that comes after the call was closed is the better reason.
 --
 -- Where it is the from-number or the campaign (without one, the business) that is at fault, the next call would be
 -- refused too: after five in a row that scope is paused, until an operator resumes it.  An accepted call ends the

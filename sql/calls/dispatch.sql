@@ -25,7 +25,7 @@ select exists (
 --
 -- A claim that a crash of the server forgets was never begun: its commit need not wait for the disk.
 --
--- Returns  false where another dispatcher has its turn, or nobody has one: the database was restored
+-- Returns  false where another dispatcher has the dispatch lock, or none may have it: the database was restored
 select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regclass::int)
        and not exists (select from dialing_stop where cause = 'recovery')
  where set_config('synchronous_commit', 'off', true) is not null;
@@ -42,7 +42,7 @@ select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regc
 --
 -- Moves    queued -> claimed; queued -> canceled where something final stands in the way
 -- Returns  one row per call moved, with its status; none where no worker is alive
--- Races    other dispatchers wait for their turn (take_turn); a row that somebody holds is skipped, and one that was
+-- Races    other dispatchers wait for the dispatch lock (take_turn); a row that somebody holds is skipped, and one that was
 --          given a later time meanwhile is left
 -- Undo     release_claims; release_overdue_claims in cleanup.sql
 with scope as materialized (
@@ -227,7 +227,7 @@ select id, status from moved;
 --
 -- Moves    queued -> failed, where the row can be moved at all
 -- Returns  the calls that were set aside
--- Races    other dispatchers wait for their turn (take_turn); a row that somebody holds is skipped
+-- Races    other dispatchers wait for the dispatch lock (take_turn); a row that somebody holds is skipped
 -- Undo     none: what is mended is put in the queue again, as another call
 with head as materialized (
     select head.id

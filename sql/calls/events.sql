@@ -154,7 +154,7 @@ select call_id, result, status, lead_due from result where (select count(*) from
 -- Moves    nothing
 -- Returns  `kept`; `no_call_sid_yet`, and the carrier had better say it again; `other_account`, `untagged`,
 --          `other_call_sid` or `unknown_call` (refused)
--- Races    it is told again: one event, and the same word
+-- Races    the same report again: one event, and the same result
 with call as (
     select id, not :is_untagged::boolean or takes_untagged(dialed_at) as may_speak,
            coalesce(account_of_call(call_log), '') = any(:signed_for::text[]) as is_its_account,

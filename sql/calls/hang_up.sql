@@ -1,7 +1,7 @@
 -- hang_up.sql: calls that an operator wants an end of.  Read by outbound/calls/hang_up.py alone.
 
 -- name: take_hang_ups(batch_max, only_id, relook_s, silent)
--- Choose calls that the carrier is to be told to end now, and mark them so that nobody else tells it at once.  One
+-- Choose calls that the carrier is to end now, and mark them so that no other scheduler asks it at once.  One
 -- without a call_sid is taken when that comes; one that lives on is taken again.  Those of a `silent` account ('' is
 -- TWILIO_ACCOUNT_SID) wait for the next round: it gave no answer in this one.
 --

@@ -194,7 +194,7 @@ select call_log.id, marked.call_sid, direction, from_number, to_number, account_
 
 -- name: answer_question(call_id, call_sid, answer, looks_min)^
 -- The carrier knows of no such call, or of one that is not this one.  Its lists lag behind, so that it knows of none is
--- believed when it said so looks_min times.  Once no question about the call is open, it may be dialed again.
+-- believed when it answered so looks_min times.  Once no question about the call is open, it may be dialed again.
 --
 -- Moves    nothing
 -- Returns  the answer, and was it the last one that its call waited for; nothing where it was answered before

@@ -60,7 +60,7 @@ select phone, phone_key(phone) as telephone from unnest(:numbers::text[]) as giv
 --
 -- Of whichever account they are: what the database has forgotten may be that its business had another one.
 --
--- `calls` is a JSON array of `told` below.
+-- `calls` is a JSON array, with the fields that the first CTE reads.
 --
 -- Moves    queued, claimed -> initiated, with call_sid and account; queued, claimed -> failed (`unsure_after_restore`)
 --          (nothing) -> failed for want of a call_sid, which the carrier's report then moves on
@@ -168,7 +168,7 @@ select (select count(*) from call_log where status = 'claimed')::int as claimed,
        (select count(*) from call_log where status = 'queued' and due_at <= now())::int as due;
 
 -- name: let_dial(seen, who, details)!
--- What was forgotten is known again: from here on this is the database that dials.  In the dispatchers' turn.
+-- What was forgotten is known again: from here on this is the database that dials.  Under the dispatch lock.
 --
 -- Moves    the row in dialing_stop -> (nothing)
 -- Races    the dispatchers wait

@@ -52,7 +52,7 @@ with past as (
 select (select count(*) from calls) as calls, (select count(*) from events) as events;
 
 -- name: delete_old_leads(keep_days, batch_max)$
--- Delete the leads of which nothing was heard for longest.  One that still has a call is kept as long as that is: it would
+-- Delete the leads whose last contact is the longest ago.  One that still has a call is kept as long as that is: it would
 -- be made again from the call.
 --
 -- Returns  how many were deleted

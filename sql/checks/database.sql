@@ -199,7 +199,7 @@ select count(*) as entries,
  where state <> 'adopted';  -- what adopt owes to the old leads has not failed
 
 -- name: what_is_told()^
--- Returns  what this server tells of itself, and what of that it told when it last dialed
+-- Returns  what this server shows of its identity, and why nothing may be dialed
 select live.system_identifier is not null as tells_cluster, live.timeline is not null as tells_timeline,
        (select reason from dialing_stop where cause = 'recovery') as reason
   from live_identity() as live;

@@ -70,8 +70,8 @@ select count(*)
    and exists (select from adopted as own where own.kind = 'business' and own.new_id = call_log.business_id);
 
 -- name: count_without_fate()^
--- Returns  how many old `calls` that were there when their business was taken over have no fate, how many `jobs` wait
---          without one, and how many `fates` there are
+-- Returns  how many old `calls` that were there when their business was taken over have no outcome, how many `jobs` wait
+--          without one, and how many outcomes there are
 select (select count(*)
           from old_call
          inner join adopted as own

@@ -1,5 +1,5 @@
 -- The time zones in which this callee may be: the one that was stated, else those of the number's prefix; '{}' where
--- it cannot be told.  The longest prefix that fits decides; none has more than nine digits.
+-- it does not follow from the number.  The longest prefix that fits decides; none has more than nine digits.
 create or replace function callee_zones(to_number text, stated text) returns text[]
 language sql stable parallel restricted
 return case

@@ -3,7 +3,7 @@
 --
 -- Ordinary numbers of the business's own country are open, in the simulator those of all countries.  What is of another
 -- kind is opened by an entry for numbers of that very kind alone: one for the whole country does not open its premium
--- lines.  What cannot be told is a no.
+-- lines.  What cannot be decided is a no.
 create or replace function destination_fault(phone text, business_id bigint) returns table (fault text)
 language sql stable
 as $$

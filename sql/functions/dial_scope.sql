@@ -4,7 +4,7 @@
 -- After a hold of the carrier one call at a time is tried, until it takes one.  A hold of `account` is about the calls of
 -- TWILIO_ACCOUNT_SID, and `calm_room` is what is left for the others; that of a business with an account of its own is
 -- about that business.  With only_capped, as the claim asks, live calls are not counted where no scope has a live_max:
--- to count them costs more than the rest of a turn.  `spend_code` is the cap that leaves no room, until `spend_until` at
+-- to count them costs more than the rest of a cycle.  `spend_code` is the cap that leaves no room, until `spend_until` at
 -- the latest (spend_room).
 create or replace function dial_scope(account_rate float8, only_capped boolean default false)
 returns table (

@@ -1,4 +1,4 @@
--- What the database said, without what the row holds.
+-- The text of a database's error, without what the row holds.
 create or replace function fault_text(step text, state text, message text) returns text
 language sql immutable parallel safe
 return format('%s failed%s: %s', step, coalesce(' with SQLSTATE ' || nullif(state, ''), ''),

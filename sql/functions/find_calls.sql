@@ -2,7 +2,7 @@
 --
 -- What is asked for narrowest leads: a telephone, a batch, an error, a campaign, else each business and status.  Where that
 -- is not all that is asked for, call after call is looked at, scan_max of them at most; the page may then be cut short.
--- Where it ends is told by a row without an id, and the next one begins there.
+-- A row without an id says where it ends, and the next one begins there.
 -- A role that may not read numbers may not search by them: a phone number finds nothing.
 --
 -- Returns the `id` and the moment (call_moment) of each; and where the search was cut, a row of that moment and `cut_id`.

@@ -1,5 +1,5 @@
 -- In what way this is not the database that dialed last, as far as it can tell by itself; NULL where it is, or where none
--- has dialed yet.  A part that was never told is not compared; one that is not told any more is another server's.
+-- has dialed yet.  A part that was never shown is not compared; one that is not shown any more is another server's.
 create or replace function identity_fault() returns text
 language sql stable
 as $$

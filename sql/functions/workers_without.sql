@@ -1,5 +1,5 @@
 -- How many of the living worker processes lack an account's credentials: none of its calls is begun while one does, as
--- any of them may be told to dial.
+-- any of them may get the nudge.
 create or replace function workers_without(account text, worker_silent_s float8 default 10) returns bigint
 language sql stable
 return (select count(*)

@@ -42,7 +42,7 @@ with own_lane as materialized (
 ), shown (place, code, kind, sentence, since, until) as (
     select place, code, kind, sentence, since, until from blocker
     union all
-    -- What the first call waits for that no worker, limit or turn will change.
+    -- What the first call waits for that no worker, limit or cycle will change.
     select 10, why.code,
            case
                when why.code in ('nothing_to_say', 'account_missing') then 'broken'

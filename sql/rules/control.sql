@@ -8,7 +8,7 @@
 select pg_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regclass::int);
 
 -- name: pause_scope(scope, key, reason)$
--- Nothing new is begun in this scope.  In the dispatchers' turn.
+-- Nothing new is begun in this scope.  Under the dispatch lock.
 --
 -- Moves    claimed -> queued
 -- Returns  how many claims were taken back
@@ -157,7 +157,7 @@ with waiting as (
 select cancel_waiting_calls(array(select id from waiting limit :batch_max), :reason, :who);
 
 -- name: request_hang_ups(scope, key, hang_up, reason, who)$
--- Have the carrier told to end the calls of this scope that are in the air; `canceled` leaves alone what was answered.
+-- Mark for a hang-up at the carrier the calls of this scope that are in the air; `canceled` leaves alone what was answered.
 -- Their rows say who wanted it first, and why.
 --
 -- Moves    nothing: the carrier's word does

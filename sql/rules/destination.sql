@@ -10,7 +10,7 @@ select kind from destination_at(:place);
 -- name: set_destination(business_id, place, allowed, reason, who)^
 -- Allow or close a destination, for one business or for everybody; an entry that is there says the new word.
 --
--- Returns  what the entry is about, and what it said `was`; nothing where there is no such business
+-- Returns  what the entry is about, and what it was before (`was`); nothing where there is no such business
 -- Races    a claim that saw the old word is looked at again before its dial (begin_dials)
 -- Undo     remove_destination; calls that were refused meanwhile stay canceled
 with whose as (

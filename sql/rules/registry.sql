@@ -1,4 +1,4 @@
--- registry.sql: what do-not-call registries said.  Read by outbound/rules/registry.py alone.
+-- registry.sql: answers of do-not-call registries.  Read by outbound/rules/registry.py alone.
 -- The claim (call_obstacle) and begin_dials read this table before each dial.  The statement that changes one writes
 -- the audit too: of a file, one row for each chunk that brought something new.  A number stands for its
 -- telephone, in whichever form it is written (phone_key).  One that was forgotten is never written again: triggers see to

@@ -60,7 +60,7 @@ with ended as materialized (
 select count(*) from settled;
 
 -- name: note_countries()$
--- Keep which countries each business has called, its own aside: one that it never called before is told (metrics.sql).
+-- Keep which countries each business has called, its own aside: one that it never called before is counted (metrics.sql).
 --
 -- Returns  how many are new
 with called as (

@@ -75,7 +75,7 @@ with removed as (
 select count(*) from removed;
 
 -- name: suppress_numbers(phones, reasons, business_id, campaign_id, who, scope, key, details)$
--- A chunk of a do-not-call file.  Its calls that wait are left to the claim, which ends each as its turn comes: to look
+-- A chunk of a do-not-call file.  Its calls that wait are left to the claim, which ends each when it is due: to look
 -- for a million numbers in the queue here would take longer, and lock rows that dispatch wants.
 --
 -- Returns  how many entries are new

@@ -1,4 +1,4 @@
--- The calls that wait, by business, campaign and state: due, and dialed in their turn; withheld though they are due
+-- The calls that wait, by business, campaign and state: due, and dialed as room allows; withheld though they are due
 -- (paused, campaign_not_started, spend_cap); not_due; call_paused, each by itself.  Lane by lane, from the index alone.
 create or replace view queue_load as
 with stopped as (

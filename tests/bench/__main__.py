@@ -75,7 +75,7 @@ def _measured(name: str, house: House, options: Options, out: Console) -> list[L
     """A figure that cannot be measured must not cost the others."""
     try:
         lines: list[Line] = importlib.import_module(f"tests.bench.{name}").measure(house, options)
-    except Exception as error:  # noqa: BLE001 (told, and shown as missed)
+    except Exception as error:  # noqa: BLE001 (reported, and shown as missed)
         out.print_exception(width=140, max_frames=6)
         return [Line(name, 0, "", target=1, details={"could not be measured": f"{type(error).__name__}: {error}"})]
     return lines

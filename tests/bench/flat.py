@@ -44,7 +44,7 @@ select 1 + n %% 5, '+15005550001', '+1' || %s::bigint + n, 'initiated', %s::text
 
 
 def measure(house: House, options: Options) -> list[Line]:
-    """Run the statements on equal live rows, beside few finished calls and beside many, by turns."""
+    """Run the statements on equal live rows, beside few finished calls and beside many, alternately."""
     room = {"OUTBOUND_CLAIMS_PER_THREAD": str(_BATCH // _THREADS)}
     with world(house, "flat_few", **room) as few, world(house, "flat_many", **room) as many:
         began_at = time.monotonic()

@@ -3,7 +3,7 @@ A thief who knows the paths of calls, and not the token: each request on a conne
 
     python -m tests.bench.forger BASE_URL RATE
 
-reads `call_id call_sid to_number` per line from stdin, and goes on until it is told to stop.
+reads `call_id call_sid to_number` per line from stdin, and goes on until SIGTERM.
 """
 
 import asyncio

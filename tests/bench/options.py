@@ -12,7 +12,7 @@ class Options:
     Sizes of one run.
 
     Attributes:
-        rounds: how often each figure and its floor are measured, in turn; their medians count.
+        rounds: how often each figure and its floor are measured, alternately; their medians count.
         processes, threads: of the worker, ours and the naive one's alike.
         slow_threads: of each of our worker processes, where the carrier takes 250 ms.
         genuine: callbacks of the carrier, alone and beside a flood.

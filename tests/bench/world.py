@@ -94,7 +94,7 @@ class World:
         )  # fmt: skip
 
     def put_calls_in_the_air(self, calls: int) -> list[tuple[Any, ...]]:
-        """Put calls that the carrier has taken and said nothing more of: id, call_sid and callee of each."""
+        """Put calls that the carrier has taken and reported nothing more of: id, call_sid and callee of each."""
         self.put_calls(calls)
         self.sql(
             "update call_log set status = 'initiated', dialed_at = now(), overdue_at = now() + interval '1 day',"
@@ -114,7 +114,7 @@ class World:
         until(lambda: self.number(what) >= at_least, f"{what} >= {at_least}", most_s)
 
     def wait_for_workers(self, processes: int) -> None:
-        """Until so many worker processes have said that they are alive."""
+        """Wait until so many worker processes have a heartbeat."""
         self.wait("select count(*) from worker", at_least=processes, most_s=READY_S)
 
     def ask_carrier(self, path: str) -> Any:

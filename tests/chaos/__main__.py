@@ -210,7 +210,7 @@ def _play(city: City, options: argparse.Namespace, home: Path) -> dict[str, obje
 
 
 def _wait_until_ready(city: City) -> None:
-    """Until the workers have said that they are alive, and the referee and the web process listen."""
+    """Wait until the workers have a heartbeat, and the referee and the web process listen."""
     deadline = time.monotonic() + _READY_S
     while city.ask("select count(*) from worker")[0].count < 2 or not _listens(city.settings.simulator_port):
         if time.monotonic() > deadline:

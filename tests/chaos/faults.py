@@ -214,7 +214,7 @@ def set_clock(city: City) -> Iterator[None]:
     yield
 
 
-# The way to the carrier; what single numbers do (429, 500, nonsense, cuts before and after accepting) is their fate
+# The way to the carrier; what single numbers do (429, 500, nonsense, cuts before and after accepting) is their scenario
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def _pending_too_long(city: City, bound_s: float) -> int:
 
 
 def _closed_though_it_rang(rows: list[Any], log: list[dict[str, Any]]) -> dict[str, int]:
-    """What cannot be promised, by fate: it rang, and neither answer, callback nor look-up told us in time."""
+    """What cannot be promised, by outcome: it rang, and neither answer, callback nor look-up came in time."""
     rang = {_call_id(entry["status_callback"]) for entry in log if entry["rang"]}
     return dict(Counter(row.to_number[-2:] for row in rows if row.call_sid is None and row.id in rang))
 

@@ -74,7 +74,7 @@ class Storm:
             if kind.startswith("worker"):
                 self._watch.hold_in_mind(kind)
             context.__enter__()
-        except (NotNow, psutil.NoSuchProcess):  # whom it would hit is just starting, or gone: its turn comes again
+        except (NotNow, psutil.NoSuchProcess):  # whom it would hit is just starting, or gone: it is hit later
             self._deck.append(kind)
             return
         lasts_s = self._city.rng.uniform(*KINDS[kind].lasts_s(self._city))

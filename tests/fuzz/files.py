@@ -1,4 +1,4 @@
-"""Odd files for every import: a file is refused whole and changes nothing, or each of its lines is told what it is."""
+"""Odd files for every import: a file is refused whole and changes nothing, or each of its lines is reported."""
 
 import codecs
 import random

@@ -274,7 +274,7 @@ def re_cut(chance: random.Random, target: Target) -> int | None:
 
 
 def child_leg(chance: random.Random, target: Target) -> int | None:
-    """Signed, and said of another leg, another number, or no direction at all."""
+    """Signed, and about another leg, another number, or no direction at all."""
     request = _genuine(chance, target)
     other: dict[str, str] = chance.choice(
         [

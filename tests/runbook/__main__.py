@@ -86,7 +86,7 @@ class Row(NamedTuple):
 
 
 class Run:
-    """One pass over the runbook on a machine; `rows` is what came of each command, `log` what each said."""
+    """One pass over the runbook on a machine; `rows` is what came of each command, `log` what each printed."""
 
     def __init__(self, machine: Machine, log: TextIO) -> None:
         self.machine = machine
@@ -261,7 +261,7 @@ def impatient(rules: str) -> str:
 
 
 def last_line(done: Done) -> str:
-    """The end of what a command said."""
+    """The end of a command's output."""
     lines = [line for line in done.output.splitlines() if line.strip()]
     return lines[-1][-160:] if lines else ""
 
