@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 from starlette.datastructures import ImmutableMultiDict
 
+from outbound import config
 from outbound.call import DialOrder
 from outbound.carrier import (
     Accepted,
@@ -31,7 +32,6 @@ from outbound.carrier import (
     twilio_http,
     twilio_webhooks,
 )
-from outbound.config import load
 from outbound.simulator.server import RunningSimulator
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, forget_settings, let_it_end, place, until
 
@@ -84,7 +84,7 @@ def _at(url: str) -> twilio.Twilio:
     """The adapter for whoever lives at *url*, by settings that a real start might refuse."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TWILIO_API_URL", url)
-        _opened.append(twilio.Twilio(load()))
+        _opened.append(twilio.Twilio(config.Settings(**config._given(config.environment()))))
         return _opened[-1]
 
 

@@ -8,7 +8,7 @@ from tests import ROOT
 # Of the program's own libraries, those that take long; of rich, what typer.rich_utils names and does not need.
 SLOW = {
     *("aiohttp", "aiosql", "asyncio", "dramatiq", "markdown_it", "openpyxl", "phonenumbers", "psycopg", "pygments"),
-    *("pydantic", "redis", "requests", "rich.live", "rich.markdown", "rich.progress", "rich.traceback"),
+    *("redis", "requests", "rich.live", "rich.markdown", "rich.progress", "rich.traceback"),
     *("structlog", "twilio", "uvicorn", "yoyo", "outbound.config", "outbound.db", "outbound.logs"),
 }
 
