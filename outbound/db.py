@@ -419,7 +419,7 @@ def run_script(connection: Connection, text: str) -> None:
     connection.execute(text.encode(), prepare=False)
 
 
-def without_password(url: str) -> tuple[str, dict[str, str]]:
+def split_password(url: str) -> tuple[str, dict[str, str]]:
     """An address as libpq takes it, without its password, and the environment that hands libpq the password."""
     parts = psycopg.conninfo.conninfo_to_dict(url)
     password = parts.pop("password", None)
@@ -428,7 +428,7 @@ def without_password(url: str) -> tuple[str, dict[str, str]]:
 
 def address_for_tools() -> tuple[str, dict[str, str]]:
     """Our address as pg_dump takes it, without its password, and the environment that hands it the password."""
-    return without_password(_url())
+    return split_password(_url())
 
 
 def quoted(name: str) -> str:
@@ -449,7 +449,7 @@ def address_for_psql() -> tuple[str, dict[str, str]]:
     url = _url()
     name = _schema_to_name(url)
     if name is None:
-        return without_password(url)
+        return split_password(url)
     path = f"{psycopg.sql.Identifier(name).as_string()},pg_temp"
     escaped = re.sub(r"([\\\s])", r"\\\1", path)
     options = f"{options_of(url)} -csearch_path={escaped}".strip()
@@ -460,7 +460,7 @@ def address_for_psql() -> tuple[str, dict[str, str]]:
                 f"a pooler drops search_path, and psql would not look in the schema {name}",
                 "let DATABASE_URL lead to PostgreSQL itself",
             )
-    return without_password(address)
+    return split_password(address)
 
 
 def _schema_to_name(url: str) -> str | None:

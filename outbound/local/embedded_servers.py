@@ -284,13 +284,13 @@ def _start_postgres(stack: ExitStack, home: Path, *, durable: bool, tcp: bool) -
     env = {**CLEAN_ENV, "PG_GRANDPARENT_PID": str(stale_pid or 0)}
     client = ["-h", sockets, "-p", port, "-U", "postgres"]
 
-    def ready() -> bool:
+    def is_ready() -> bool:
         return _run([binaries / "pg_isready", *client]).returncode == 0
 
     deadline = time.monotonic() + STOP_S
     while True:
         try:
-            _start(stack, command, ready, log, signal.SIGINT, switch, env)
+            _start(stack, command, is_ready, log, signal.SIGINT, switch, env)
             break
         except EmbeddedError as error:  # A backend of a killed server goes on until its statement ends.
             if "is still in use" not in str(error) or time.monotonic() > deadline:
@@ -393,7 +393,7 @@ def _start_broker(stack: ExitStack, home: Path) -> str:
     command = [_valkey_server(), "--unixsocket", address, "--dir", data, "--pidfile", data / "valkey.pid"]
     command += BROKER_OPTIONS
 
-    def ready() -> bool:
+    def is_ready() -> bool:
         with socket.socket(socket.AF_UNIX) as line, suppress(FileNotFoundError, ConnectionError, TimeoutError):
             line.settimeout(ASK_S)
             line.connect(str(address))
@@ -401,7 +401,7 @@ def _start_broker(stack: ExitStack, home: Path) -> str:
             return line.recv(16).startswith(b"+PONG")
         return False
 
-    _start(stack, command, ready, home / "broker.log", signal.SIGTERM, {}, CLEAN_ENV)
+    _start(stack, command, is_ready, home / "broker.log", signal.SIGTERM, {}, CLEAN_ENV)
     return f"unix://{quote(str(address))}"
 
 

@@ -39,7 +39,7 @@ class Broken(NamedTuple):
     fault: str
 
 
-class Verdict(NamedTuple):
+class Chain(NamedTuple):
     """`head` is the last link, as PLACE:HASH; `broken` is None where the chain holds."""
 
     links: int
@@ -78,7 +78,7 @@ def latest(last: int = 20) -> list[db.Row]:
     return list(db.run(sql.list_audit, rows_max=last))
 
 
-def verify(known_head: str | None = None) -> Verdict:
+def verify(known_head: str | None = None) -> Chain:
     """
     Compute the chain anew, and name the first link that is not what was written.
 
@@ -92,7 +92,7 @@ def verify(known_head: str | None = None) -> Verdict:
     if known_head and not known:
         raise BadAudit("--head is what an earlier `outbound audit verify` printed, like 812:9f86d0…")
 
-    def read(connection: db.Connection) -> Verdict:
+    def read(connection: db.Connection) -> Chain:
         db.allow_minutes(connection, 15)
         head = sql.head(connection)
         found = sql.first_fault(connection)
@@ -100,6 +100,6 @@ def verify(known_head: str | None = None) -> Verdict:
         if not broken and known and sql.link_at(connection, place=int(known[1])) != known[2]:
             broken = Broken(int(known[1]), "the head that was given", "changed")
         links, hash_ = (head.place, head.hash) if head else (0, "")
-        return Verdict(links, f"{links}:{hash_}", broken)
+        return Chain(links, f"{links}:{hash_}", broken)
 
     return db.transact(read)

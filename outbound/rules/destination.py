@@ -33,7 +33,7 @@ class Changed(NamedTuple):
     was: bool | None
 
 
-class Verdict(NamedTuple):
+class Decision(NamedTuple):
     """A number's country and kind, and the code and sentence of why it may not be called; None where it may."""
 
     region: str | None
@@ -81,7 +81,7 @@ def every() -> list[db.Row]:
     return list(db.run(sql.list_destinations))
 
 
-def check(phone: str, business_id: int) -> Verdict:
+def check(phone: str, business_id: int) -> Decision:
     """
     May this business call this number?
 
@@ -97,7 +97,7 @@ def check(phone: str, business_id: int) -> Verdict:
     found = db.run(sql.find_number, phone=number, business_id=_id(business_id))
     if found is None:
         raise BadDestination(f"there is no business {business_id}: see `outbound business list`")
-    return Verdict(found.region, found.kind or "unknown", found.fault, found.sentence)
+    return Decision(found.region, found.kind or "unknown", found.fault, found.sentence)
 
 
 def read(place: str) -> str:

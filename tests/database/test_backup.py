@@ -140,7 +140,7 @@ def test_a_dump_is_for_its_owner_alone_and_no_password_is_seen(
     nowhere = outbound("dump", str(tmp_path / "none" / "calls.dump"))
     assert (nowhere.returncode, "cannot be written" in nowhere.stderr) == (2, True)
     assert [path.name for path in tmp_path.iterdir()] == ["calls.dump"]
-    address, secret = db.without_password(f"postgresql://me:{SECRET}@db.example/outbound")
+    address, secret = db.split_password(f"postgresql://me:{SECRET}@db.example/outbound")
     assert SECRET not in address
     assert secret == {"PGPASSWORD": SECRET}
 

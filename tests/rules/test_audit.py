@@ -193,7 +193,7 @@ def written(world: World) -> World:
 
 
 def test_a_chain_that_nobody_touched_holds(world: World) -> None:
-    assert audit.verify() == audit.Verdict(0, "0:", None)
+    assert audit.verify() == audit.Chain(0, "0:", None)
 
     world.business()
 
