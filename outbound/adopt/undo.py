@@ -77,7 +77,7 @@ def undo(connection: db.Connection, businesses: Sequence[int] = (), old_redis: s
 
 def _give_back(connection: db.Connection, scope: str | None, given: GivenBack, *, tables: db.Row) -> None:
     """Under the dispatch lock: nothing is claimed between the look at what is in the air and the end of it."""
-    jobs.sql.wait_for_turn(connection)
+    jobs.sql.take_dispatch_lock(connection)
     sql.still_bridge(connection)
     if in_the_air := jobs.sql.count_in_the_air(connection, businesses=scope):
         raise CannotAdopt(

@@ -107,7 +107,7 @@ def _scratch_schema(live: db.Connection) -> Iterator[str]:
     """A schema and a broker namespace of this name, both gone afterwards; *live* holds the lock that marks them."""
     left_behind = _sweep(live)
     name = _OWN + secrets.token_hex(6)
-    sql.hold(live, name=name)
+    sql.lock_schema(live, name=name)
     try:
         db.make_schema(live, name)
     except db.NotAllowed:
@@ -150,9 +150,9 @@ def _sweep(live: db.Connection) -> list[str]:
     """Remove the schemas of runs that were killed, and return their names."""
     swept = []
     for left in sql.schemas_left_behind(live, pattern=_PATTERN):
-        if sql.hold(live, name=left.name):
+        if sql.lock_schema(live, name=left.name):
             with suppress(db.NotAllowed):  # another role's, of another installation: that one sweeps it
                 db.drop_schema(live, left.name)
                 swept.append(left.name)
-            sql.let_go(live, name=left.name)
+            sql.unlock_schema(live, name=left.name)
     return swept

@@ -18,7 +18,7 @@ log = logs.get("control")
 
 
 _BATCH = 1000  # calls that are canceled in one transaction: 200,000 would hold their locks for a minute
-_TURN_WAIT_S = 40  # a stopped dispatcher loses the dispatch lock after 30 s
+_LOCK_WAIT_S = 40  # a stopped dispatcher loses the dispatch lock after 30 s
 _LOOK_S = 1  # between two looks at a scope that is being drained
 
 
@@ -57,26 +57,28 @@ def _pause(scope: Scope, action: str, reason: str | None, actor: str | None) -> 
     reason, actor = audit.one_line(reason, "the reason"), audit.actor(actor)
 
     def move(connection: db.Connection) -> tuple[int, int]:
-        hold = _hold_call if scope.scope == "call" else _hold_scope
-        claims, hang_ups = hold(connection, scope, action, reason, actor)
+        pause_it = _pause_call if scope.scope == "call" else _pause_scope
+        claims, hang_ups = pause_it(connection, scope, action, reason, actor)
         audit.write(connection, actor, action, scope, reason=reason, claims_taken_back=claims, hang_ups=hang_ups)
         return claims, hang_ups
 
-    claims, hang_ups = db.persist(lambda: db.transact(move), for_s=_TURN_WAIT_S)
+    claims, hang_ups = db.persist(lambda: db.transact(move), for_s=_LOCK_WAIT_S)
     log.info(f"control.{action}", scope=scope.scope, claims_taken_back=claims, hang_ups=hang_ups)
     return claims, hang_ups
 
 
-def _hold_scope(
+def _pause_scope(
     connection: db.Connection, scope: Scope, action: str, reason: str | None, actor: str
 ) -> tuple[int, int]:
-    sql.wait_for_turn(connection)
+    sql.take_dispatch_lock(connection)
     claims = sql.pause_scope(connection, **scope._asdict(), reason=reason)
     # After it, as a statement of its own: what a worker began to dial before the pause is seen only now.
     return claims, _ask_for_end(connection, scope, "completed", reason, actor) if action == "stop" else 0
 
 
-def _hold_call(connection: db.Connection, scope: Scope, action: str, reason: str | None, actor: str) -> tuple[int, int]:
+def _pause_call(
+    connection: db.Connection, scope: Scope, action: str, reason: str | None, actor: str
+) -> tuple[int, int]:
     stopped = {"who": actor, "reason": reason} if action == "stop" else {"who": None, "reason": None}
     was = sql.pause_call(connection, call_id=scope.id, **stopped)
     if was in WAITING:
@@ -147,7 +149,7 @@ def drain(
     deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
     stopped = stopped or Event()
     while True:
-        live: int = db.persist(lambda: db.run(sql.count_live, **scope._asdict()), for_s=_TURN_WAIT_S)
+        live: int = db.persist(lambda: db.run(sql.count_live, **scope._asdict()), for_s=_LOCK_WAIT_S)
         tell(live)
         if live == 0 or stopped.wait(max(0, min(_LOOK_S, deadline - time.monotonic()))) or time.monotonic() >= deadline:
             return live
@@ -176,7 +178,7 @@ def cancel(
     one_by_one = scope._asdict() | {"id": scope.id, "batch_max": _BATCH, "reason": reason, "who": actor}
     if scope.scope == "call":
         canceled = db.persist(
-            lambda: db.transact(lambda c: _cancel_call(c, scope, actor, reason, one_by_one)), _TURN_WAIT_S
+            lambda: db.transact(lambda c: _cancel_call(c, scope, actor, reason, one_by_one)), _LOCK_WAIT_S
         )
     else:
         canceled = _cancel_scope(scope, actor, reason, one_by_one, tell)
@@ -199,24 +201,24 @@ def _cancel_scope(
     scope: Scope, actor: str, reason: str | None, batch: dict[str, object], tell: Callable[[int], None]
 ) -> Canceled:
     def begin(connection: db.Connection) -> int:
-        sql.wait_for_turn(connection)  # no claim that is being made escapes
+        sql.take_dispatch_lock(connection)  # no claim that is being made escapes
         audit.write(connection, actor, "cancel", scope, reason=reason)
-        id_max = int(sql.hold_scope(connection, **scope._asdict()))
+        id_max = int(sql.begin_cancel_barrier(connection, **scope._asdict()))
         # Before the batches, too: a call that is marked makes no next attempt, and is not queued again.
         _ask_for_end(connection, scope, "canceled", reason, actor)
         return id_max
 
     def one_batch(connection: db.Connection) -> int:
-        sql.hold_scope(connection, **scope._asdict())
+        sql.begin_cancel_barrier(connection, **scope._asdict())
         return int(sql.cancel_calls(connection, **batch, id_max=id_max))
 
-    id_max = db.persist(lambda: db.transact(begin), for_s=_TURN_WAIT_S)
+    id_max = db.persist(lambda: db.transact(begin), for_s=_LOCK_WAIT_S)
     waiting = 0
-    while moved := db.persist(lambda: db.transact(one_batch), for_s=_TURN_WAIT_S):
+    while moved := db.persist(lambda: db.transact(one_batch), for_s=_LOCK_WAIT_S):
         waiting += moved
         tell(waiting)
     in_the_air = db.with_connection(lambda connection: _ask_for_end(connection, scope, "canceled", reason, actor))
-    db.run(sql.end_hold, **scope._asdict())
+    db.run(sql.end_cancel_barrier, **scope._asdict())
     return Canceled(waiting, in_the_air)
 
 

@@ -260,7 +260,7 @@ select 'job', old_job.id, own.new_id,
  where old_job.id = any(:ids::bigint[]) and old_job.status is distinct from 'queued'
     on conflict do nothing;
 
--- name: wait_for_turn()!
+-- name: take_dispatch_lock()!
 -- Keep every dispatcher from claiming until this transaction ends; who claims at this moment is waited for.
 select pg_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regclass::int);
 

@@ -11,12 +11,12 @@ select data_type::text as type, character_maximum_length::int as length, is_null
 -- Returns  the schemas of runs that may have been killed
 select nspname::text as name from pg_namespace where nspname ~ :pattern;
 
--- name: hold(name)$
+-- name: lock_schema(name)$
 -- Mark a schema as a living run's, for as long as this connection lives.
 --
 -- Returns  false where somebody else holds it
 select pg_try_advisory_lock(hashtext(:name));
 
--- name: let_go(name)$
--- Release the lock that `hold` took.
+-- name: unlock_schema(name)$
+-- Release the lock that `lock_schema` took.
 select pg_advisory_unlock(hashtext(:name));

@@ -2,7 +2,7 @@
 -- A scope is everything (`account`), a business, a campaign, a from-number or a call, and its key.  Only outbound calls
 -- are under control.
 
--- name: wait_for_turn()!
+-- name: take_dispatch_lock()!
 -- Keep every dispatcher from claiming until this transaction ends.  A claim that began earlier is committed by then, so
 -- that what follows sees all of its calls.
 select pg_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regclass::int);
@@ -101,12 +101,12 @@ select exists (select from moved);
 -- There may be something to claim, once this transaction commits.
 select pg_notify('outbound_due', '');
 
--- name: hold_scope(scope, key)$
+-- name: begin_cancel_barrier(scope, key)$
 -- Nothing new is begun in this scope for half a minute: while its calls are being canceled, batch by batch.  Should that
 -- die half-way, the rest goes on by itself.
 --
 -- Returns  the newest call there is: what comes later is not meant
--- Undo     end_hold
+-- Undo     end_cancel_barrier
 with held as (
     insert into dial_control (scope, key, hold_until)
     values (:scope, :key, now() + interval '30 s')
@@ -114,7 +114,8 @@ with held as (
 )
 select coalesce(max(id), 0) from call_log;
 
--- name: end_hold(scope, key)!
+-- name: end_cancel_barrier(scope, key)!
+-- The scope is dialed again: all its calls that were meant are canceled.
 update dial_control set hold_until = null where scope = :scope and key = :key;
 
 -- name: cancel_calls(scope, key, id, id_max, batch_max, reason, who)$

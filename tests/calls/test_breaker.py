@@ -487,13 +487,13 @@ def test_a_trial_that_got_lost_lets_the_next_be_tried(
 
 def test_a_hold_of_the_carrier_and_one_of_an_operator_end_each_by_itself(world: World) -> None:
     fails(5)
-    db.run(control.sql.hold_scope, scope="account", key="")
+    db.run(control.sql.begin_cancel_barrier, scope="account", key="")
     until = account(world).carrier_hold_until
 
-    db.run(control.sql.end_hold, scope="account", key="")
+    db.run(control.sql.end_cancel_barrier, scope="account", key="")
     assert (account(world).hold_until, account(world).carrier_hold_until) == (None, until)
 
-    db.run(control.sql.hold_scope, scope="account", key="")
+    db.run(control.sql.begin_cancel_barrier, scope="account", key="")
     Carrier(world).takes(1)
     assert account(world).carrier_hold_until is None
     assert account(world).room == 0, "the operator's hold goes on"
