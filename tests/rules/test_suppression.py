@@ -752,10 +752,10 @@ def test_a_chunk_that_is_being_imported_keeps_no_call_from_being_claimed_and_dia
     audit = {"who": "ann", "details": db.json({})}
     scope = {"business_id": acme, "campaign_id": None, "scope": "business", "key": str(acme)}
     suppression.sql.suppress_numbers(importer, phones=[TO], reasons=[""], **scope, **audit)
-    consent = {"given_ats": [datetime.now(UTC)], "expires_ats": [None], "sources": [""], "action": "import_consents"}
-    suppression.sql.give_consents(importer, business_id=acme, phones=[TO], **consent, **audit)
+    given = {"given_ats": [datetime.now(UTC)], "expires_ats": [None], "sources": [""], "action": "import_consents"}
+    consent.sql.give_consents(importer, business_id=acme, phones=[TO], **given, **audit)
     check = {"phones": ["+15005550109"], "listed": [False], "checked_at": datetime.now(UTC)}
-    suppression.sql.record_checks(importer, **check, **audit)
+    registry.sql.record_checks(importer, **check, **audit)
     world.do("set statement_timeout = '5s'")
 
     assert dispatched(world, free) == CLAIMED
@@ -830,7 +830,7 @@ def test_suppressing_one_number_and_a_chunk_of_checks_look_only_at_calls_of_thei
     statements: list[tuple[Any, dict[str, Any]]] = [
         (suppression.sql.suppress_number, {"phone": TO, "reason": "", "who": "ann", **everybody}),
         (
-            suppression.sql.record_checks,
+            registry.sql.record_checks,
             {
                 "phones": [f"+1500{5_550_000 - n}" for n in range(-1, 999)],
                 "listed": [False] * 1000,
