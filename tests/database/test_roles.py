@@ -30,7 +30,15 @@ from tests.ports import free_ports
 Denied = psycopg.errors.InsufficientPrivilege
 HELLO = "<Response><Say>Hello</Say></Response>"
 # What the owner alone runs: it makes or drops tables, or touches those of the system before.
-OWNERS = ("database/backup", "adopt/batches", "adopt/calls", "adopt/jobs", "checks/verify", "checks/verify_old")
+OWNERS = (
+    "database/backup",
+    "adopt/batches",
+    "adopt/calls",
+    "adopt/jobs",
+    "checks/verify",
+    "checks/verify_old",
+    "checks/verify_scratch",
+)
 OWNERS_STATEMENTS = {
     ("database/migrations", "break_own_yoyo_lock"),  # migrate's
     ("checks/database", "grow_a_file"),  # who may make no table is spared this look
