@@ -91,7 +91,7 @@ with scope as materialized (
            case when window_ids <> '{}' then callee_zones(call.to_number, call.time_zone) end as zones
       from able
      cross join (select count(*) as lanes from able) as counted
-     -- Few heads where there are many lanes: a turn looks at some hundred calls at most, and takes milliseconds.
+     -- Few heads where there are many lanes: a cycle looks at some hundred calls at most, and takes milliseconds.
      cross join lateral due_heads(able.business_id, able.campaign_id, able.from_number,
                                   least(greatest(:heads_min, able.free), 1 + greatest(400, 2 * able.free) / lanes))
         as call
