@@ -60,8 +60,9 @@ def everything(world: World) -> str:
 
 def traces(world: World, number: str) -> list[str]:
     """Whatever holds one of the writings."""
-    plain = [re.sub(r"[ ().-]", "", line) for line in everything(world).splitlines()]
-    return [line for line in plain for writing in writings(number) if writing in line]
+    sought, plain = writings(number), re.sub(r"[ ().-]", "", everything(world))
+    found = [writing for writing in sought if writing in plain]
+    return [line for line in plain.splitlines() if any(writing in line for writing in found)] if found else []
 
 
 def lived(world: World, number: str, written: str) -> int:
