@@ -66,11 +66,13 @@ def blockers() -> list[Fact]:
 
 def after_queueing(business_id: int | None = None, campaign_id: int | None = None) -> list[str]:
     """
-    Why calls that were just put in the queue are not dialed now, in sentences; none where they are.
+    What becomes of calls that were just put in the queue, in sentences; none where all are dialed in their turn.
 
     Print nothing where the database is away by now: what was queued stays queued.
     """
     with suppress(db.Error):
         facts = look(business_id, campaign_id, overdue_s=0)
-        return [fact.sentence for fact in facts if fact.code not in _ALL_IS_WELL]
+        # Beside what waits stands what does not: part of an import is dialed while the rest is due later.
+        if any(fact.code not in _ALL_IS_WELL for fact in facts):
+            return [fact.sentence for fact in facts]
     return []

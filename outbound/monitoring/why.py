@@ -99,13 +99,17 @@ def why_new(call_id: int) -> list[str]:
     """
     Why a call that was just put in the queue is not dialed now, or at its time, in sentences; none where it is.
 
+    Of a call that is due later that is what would cancel it as things stand; of one that has ended, what ended it.
     Nothing where the database is away by now: the call is in the queue.
     """
     with suppress(db.Error):
         reason = why(call_id)
         if reason.code == "not_due":
-            return [blocker.sentence for blocker in situation.blockers()]
-        if reason.code not in ("due", "claimed", "in_the_air", "ended"):
+            config = settings()
+            final = db.run(sql.find_final_obstacle, call_id=call_id, claim_s=config.claim_s, ring_s=config.ring_s)
+            return [row.sentence for row in final] + [blocker.sentence for blocker in situation.blockers()]
+        has_failed = reason.code == "ended" and reason.details["error_code"] is not None
+        if has_failed or reason.code not in ("due", "claimed", "in_the_air", "ended"):
             return [reason.sentence]
     return []
 

@@ -72,9 +72,9 @@ with own_lane as materialized (
     select 12, coalesce(held_by, 'not_due'), case when held_by is null then 'ok' else 'held' end,
            case
                when held_by = 'outside_window'
-                   then 'No call may be dialed before ' || moment_text(due_at, zone) || ': it is outside the calling'
-                        || ' hours at the callees''.'
-               else 'No call is due before ' || moment_text(due_at, zone) || '.'
+                   then 'The next call may not be dialed before ' || moment_text(due_at, zone)
+                        || ': it is outside the calling hours at the callee''s.'
+               else 'The next call is due ' || moment_text(due_at, zone) || '.'
            end,
            null, due_at
       from next_call
