@@ -141,13 +141,17 @@ def number_of(text: str, *, region: str | None = None, business_id: int | None =
         raise NoSuchName("this database role may not read phone numbers: ask by id or CA…")
     if region is not None and not phone_numbers.is_region(region.upper()):
         raise NoSuchName(f"{plain_text.visible(region)} is not a region: two letters, like IL")
-    if region is None:
-        found = [row.region for row in db.run(sql.regions, business_id=business_id)]
-        region = found[0] if len(found) == 1 else None
+    region = region_of(business_id) if region is None else region
     try:
         return phone_numbers.read(text, region and region.upper())
     except phone_numbers.NoPhoneNumber as refusal:
         raise NoSuchName(f"the number {refusal}") from None
+
+
+def region_of(business_id: int | None = None) -> str | None:
+    """The country of numbers without a code: the business's, or the one that all businesses have; None without one."""
+    found = [row.region for row in db.run(sql.regions, business_id=business_id)]
+    return found[0] if len(found) == 1 else None
 
 
 def sees_numbers() -> bool:

@@ -4,7 +4,7 @@ import time
 from collections import defaultdict
 from typing import Any
 
-from outbound import db, logs
+from outbound import db, logs, names
 from outbound.call import WAITING
 from outbound.errors import UserError
 from outbound.formats import numbering_plan, phone_numbers
@@ -141,8 +141,7 @@ def _refuse_live(calls: list[db.Row]) -> None:
 def _phone(number: str, region: str | None) -> str:
     """The number in E.164, or raise BadPerson."""
     if region is None:
-        found = [row.region for row in db.run(sql.regions)]
-        region = found[0] if len(found) == 1 else None
+        region = names.region_of()
     elif not phone_numbers.is_region(region.upper()):
         raise BadPerson(f"`{region}` is not a region: two letters, like IL")
     try:

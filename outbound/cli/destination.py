@@ -95,7 +95,9 @@ def list_(as_json: AsJson = False) -> None:
 
 @app.command("check")
 def check(
-    phone: Annotated[str, typer.Argument(help="A number with its country code, like +97231234567.")],
+    phone: Annotated[
+        str, typer.Argument(help="The number, in any writing; without a country code, of the business's region.")
+    ],
     business: Annotated[
         str, typer.Option(help="The business that would call: its name or id in `outbound business list`.")
     ],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from outbound import os_user
-from outbound.cli.calls import HIDDEN, AsCsv, one_form
+from outbound.cli.calls import HIDDEN, AsCsv, Limit, limit_of, one_form
 from outbound.cli.common import AsJson, By, ToColumn, importing, ready, tell_import
 from outbound.errors import UserError
 from outbound.formats import moments
@@ -39,7 +39,7 @@ Campaign = Annotated[
 Whose = Annotated[
     str, typer.Option("--business", help="Whose calls it allows: its name or id in `outbound business list`.")
 ]
-Region = Annotated[str | None, typer.Option(help="Country of numbers without a code, like IL; else the business's.")]
+Region = Annotated[str | None, typer.Option(help="Country of numbers without a code, like IL; else the businesses'.")]
 Given = Annotated[str | None, typer.Option(help="When it was given, like 2026-11-30.")]
 
 
@@ -54,21 +54,25 @@ def suppress_add(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let nobody call a number from now on, and end its calls that wait."""
+    """
+    Let nobody call a number from now on, and end its calls that wait.
+
+    For whom must be said: --everybody, --business or --campaign.
+    """
     from outbound import names
     from outbound.rules import suppression
 
     _say_for_whom(everybody, business, campaign)
     with ready():
-        done = suppression.suppress(
-            phone,
-            actor=os_user.named(by),
-            **names.whose(business, campaign),
-            reason=reason,
-            region=region,
-        )
+        whose = names.whose(business, campaign)
+        done = suppression.suppress(phone, actor=os_user.named(by), **whose, reason=reason, region=region)
     state = "added" if done.created else "there already"
-    tell_done(asdict(done), f"{state}, {done.canceled} waiting calls canceled", as_json=as_json)
+    narrower = [f"{what} {whose[f'{what}_id']}" for what in ("campaign", "business") if whose[f"{what}_id"] is not None]
+    line = (
+        f"{done.phone} is on the do-not-call list of {(narrower or ['everybody'])[0]}: {state},"
+        f" {done.canceled} waiting calls canceled"
+    )
+    tell_done(asdict(done), line, as_json=as_json)
 
 
 @suppress.command("remove")
@@ -81,7 +85,11 @@ def suppress_remove(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take an entry off the list: the one of exactly this scope.  Exit status 1 where there is none."""
+    """
+    Take an entry off the list: the one of exactly this scope.  Exit status 1 where there is none.
+
+    For whom must be said: --everybody, --business or --campaign.
+    """
     from outbound import names
     from outbound.rules import suppression
 
@@ -132,7 +140,7 @@ def suppress_list(
     campaign: Annotated[
         str | None, typer.Option(help="Only this campaign's own entries: its name or id in `outbound campaign list`.")
     ] = None,
-    limit: Annotated[int, typer.Option(help="How many at most, the newest ones.")] = 20,
+    limit: Limit = None,
     before: Annotated[int, typer.Option(min=0, help="Go on before this entry: what the page before ended with.")] = 0,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -147,7 +155,7 @@ def suppress_list(
         raise UserError("give --everybody, or --business or --campaign")
     with ready():
         scope = names.whose(business, campaign)
-        rows, last = suppression.entries(**scope, everybody=everybody, limit=limit, before=before)
+        rows, last = suppression.entries(**scope, everybody=everybody, limit=limit_of(limit, as_csv=as_csv), before=before)
     if as_json:
         tell_json({"entries": rows, "next": last})
         return

@@ -75,7 +75,7 @@ def find_scope(business_id: int | None, campaign_id: int | None, region: str | N
     """The scope of a business, of a campaign, or of everybody; or raise BadSuppression."""
     region = contact_entry.region(region)
     if business_id is None and campaign_id is None:
-        return ContactScope(None, None, region, None)
+        return ContactScope(None, None, region or names.region_of(), None)
     found = db.run(sql.find_scope, business_id=business_id, campaign_id=campaign_id)
     if found is not None:
         return ContactScope(found.business_id, found.campaign_id, region or found.default_region, found.time_zone)

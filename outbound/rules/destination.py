@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from outbound import db, os_user
+from outbound import db, names, os_user
 from outbound.errors import UserError
 from outbound.formats import numbering_plan, phone_numbers, row_id
 
@@ -91,7 +91,7 @@ def check(phone: str, business_id: int) -> Decision:
     number = phone.translate(_SEPARATORS)
     if not re.fullmatch(r"\+[1-9][0-9]{6,14}", number):  # also what no plan knows: that is what is asked about
         try:
-            number = phone_numbers.read(phone, None)
+            number = phone_numbers.read(phone, names.region_of(_id(business_id)))
         except phone_numbers.NoPhoneNumber as refusal:
             raise BadDestination(f"the number {refusal}") from None
     found = db.run(sql.find_number, phone=number, business_id=_id(business_id))

@@ -39,7 +39,8 @@ def scope_of(what: str, key: str | None = None) -> Scope:
     if not db.run(sql.is_known, **scope._asdict(), id=scope.id):
         if scope.scope == "number":
             raise BadControl(
-                "nobody calls from this number: no business, no campaign and no call that waits; see `outbound control`"
+                "nobody calls from this number: no business, no campaign and no call that waits; `number` is the number"
+                " that calls, and `outbound cancel --number …` is about the one that is called"
             )
         if scope.scope == "call":
             raise BadControl(f"there is no outbound {scope}: `outbound enqueue` printed its id")
@@ -54,7 +55,7 @@ def _read_scope(what: str, key: str | None) -> Scope:
         return Scope("account", "")
     if what == "number":
         try:
-            return Scope("number", phone_numbers.read(key or "", None))
+            return Scope("number", phone_numbers.read(key or "", names.region_of()))
         except phone_numbers.NoPhoneNumber as refusal:
             raise BadControl(f"which number?  It {refusal}") from None
     if what not in ("business", "campaign", "call"):

@@ -35,6 +35,7 @@ class Suppressed:
 
     created: bool
     canceled: int
+    phone: str
 
 
 def suppress(
@@ -60,7 +61,7 @@ def suppress(
     scope = contact_list.find_scope(business_id, campaign_id, region)
     number, reason = contact_entry.phone(phone, scope), contact_entry.text(reason, "reason")
     row = db.run(sql.suppress_number, phone=number, reason=reason, who=contact_entry.actor(actor), **_entry(scope))
-    return Suppressed(row.created, row.canceled)
+    return Suppressed(row.created, row.canceled, number)
 
 
 def unsuppress(

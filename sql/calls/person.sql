@@ -1,10 +1,6 @@
 -- person.sql: all that is known of one person, and its end.  Read by outbound/calls/person.py alone.
 -- `core` and `pattern` find a number in whichever way it is written (rows_that_mention).
 
--- name: regions()
--- Returns  the countries in which the businesses read numbers without a country's code
-select distinct default_region as region from business where default_region is not null;
-
 -- name: is_own_number(phone)$
 -- Returns  is this the number of a business or a campaign, and no person's
 select exists (select from business_number where phone_key(phone) = phone_key(:phone))

@@ -158,7 +158,7 @@ def test_who_suppresses_a_number_ends_its_waiting_calls_at_once_and_no_others(
 
     done = suppression.suppress("+1 (500) 555-0101", actor="ann", reason="asked on the phone")
 
-    assert done == Suppressed(created=True, canceled=3)
+    assert done == Suppressed(created=True, canceled=3, phone=TO)
     for call_id in (waiting, claimed, paused):
         call = world.call(call_id)
         assert (call.status, call.error_code, call.held_by, call.overdue_at) == ("canceled", "suppressed", None, None)
@@ -218,7 +218,7 @@ def test_a_claim_that_did_not_see_the_entry_yet_is_waited_for_and_undone(world: 
         until(lambda: world.value("select count(*) from pg_locks where not granted") == 1)
     suppressing.join(10)
 
-    assert done == [Suppressed(created=True, canceled=1)]
+    assert done == [Suppressed(created=True, canceled=1, phone=TO)]
     assert world.call(call_id).status == "canceled"
 
 
@@ -233,7 +233,7 @@ def test_a_dial_that_did_not_see_the_entry_yet_is_waited_for_and_left(world: Wor
         until(lambda: world.value("select count(*) from pg_locks where not granted") == 1)
     suppressing.join(10)
 
-    assert done == [Suppressed(created=True, canceled=0)]
+    assert done == [Suppressed(created=True, canceled=0, phone=TO)]
     assert world.call(call_id).status == "initiated"
 
 
@@ -241,7 +241,7 @@ def test_a_second_time_nothing_is_added_and_what_was_enqueued_since_ends(world: 
     suppression.suppress(TO, actor="ann", reason="first")
     queued(world, acme)
 
-    assert suppression.suppress(TO, actor="bob", reason="second") == Suppressed(created=False, canceled=1)
+    assert suppression.suppress(TO, actor="bob", reason="second") == Suppressed(created=False, canceled=1, phone=TO)
 
     assert world.rows("select reason from suppression") == [("first",)]
     assert [row.details["new"] for row in world.rows("select details from audit order by id")] == [True, False]
@@ -865,8 +865,10 @@ def test_the_operator_suppresses_checks_and_takes_off(world: World, outbound: Ou
 
     refuses(outbound("suppress", "add", TO), "say for whom: --everybody, or --business, or --campaign")
     refuses(outbound("suppress", "add", "12", "--everybody"), "not a phone number")
-    says(outbound("suppress", "add", TO, "--business", "1", "--by", "ann"), "added, 1 waiting calls canceled")
-    says(outbound("suppress", "add", TO, "--business", "1"), "there already, 0 waiting calls canceled")
+    on_the_list = f"{TO} is on the do-not-call list of business 1:"
+    add = ("suppress", "add", TO, "--business", "1")
+    says(outbound(*add, "--by", "ann"), f"{on_the_list} added, 1 waiting calls canceled")
+    says(outbound(*add), f"{on_the_list} there already, 0 waiting calls canceled")
     (entry,) = json.loads(outbound("suppress", "check", TO, "--json").stdout)
     assert (entry["fact"], entry["business_id"], entry["campaign_id"]) == ("do_not_call", 1, None)
     says(outbound("suppress", "remove", TO, "--business", "1"), "removed")
@@ -874,6 +876,25 @@ def test_the_operator_suppresses_checks_and_takes_off(world: World, outbound: Ou
     says(outbound("suppress", "check", TO), "nothing is known of it")
     assert world.rows("select who from audit order by id")[0] == ("ann",)
     assert all(row.who for row in world.rows("select who from audit"))
+
+
+def test_a_number_without_a_code_is_read_in_the_region_that_all_businesses_have(
+    world: World, outbound: Outbound
+) -> None:
+    world.business()
+    world.do("update business set default_region = 'US'")
+
+    says(
+        outbound("suppress", "add", "646-555-0161", "--everybody"),
+        "+16465550161 is on the do-not-call list of everybody: added, 0 waiting calls canceled",
+    )
+    assert "do not call" in outbound("suppress", "check", "646-555-0161").stdout
+    says(outbound("suppress", "remove", "646-555-0161", "--everybody"), "removed")
+    assert "US" in outbound("destination", "check", "646-555-0161", "--business", "1").stdout
+    refuses(outbound("cancel", "number", "(617) 555-0144", "--dry-run"), "nobody calls from this number: ")
+    world.business("Hadar")
+    world.do("update business set default_region = 'IL' where name = 'Hadar'")
+    refuses(outbound("suppress", "add", "646-555-0161", "--everybody"), "not a phone number; looks like ")
 
 
 def test_the_operator_imports_files_and_bad_lines_are_named(world: World, outbound: Outbound, written: Written) -> None:
