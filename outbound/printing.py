@@ -95,8 +95,9 @@ def say(*lines: object, style: str = "") -> None:
 
 
 def _print(console: Console, lines: tuple[object, ...], style: str) -> None:
+    """Break lines between words for somebody at a terminal; for a program each stays one line."""
     for line in lines:
-        console.print(Text(visible(str(line)), style), soft_wrap=True)
+        console.print(Text(visible(str(line)), style), soft_wrap=not console.is_terminal)
 
 
 def tell_done(done: Mapping[str, Any], *lines: object, as_json: bool) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import termios
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from tests.conftest import Environment, World
 __all__ = ["outbound"]  # a fixture
 
 EVERYTHING = Scope("account", "")
+NEXT_WEEK = (datetime.now(UTC) + timedelta(days=7)).isoformat(timespec="minutes")
 CLOSED = """
     insert into calling_window (name, hours, known_until) values ('closed', '{[0,10080)}', '2020-01-01');
     update business set window_id = (select id from calling_window)
@@ -59,7 +61,7 @@ def test_where_nothing_is_wrong_the_sentence_says_what_is_being_done(alive: Worl
     assert [fact.code for fact in waiting] == ["in_the_air", "not_due"]
     assert "Fri 2100-01-01" in waiting[1].sentence
     assert {fact.kind for fact in idle + in_the_air + dialing + waiting} == {"ok"}
-    assert situation.after_queueing() == [waiting[1].sentence]
+    assert situation.after_queueing() == [fact.sentence for fact in waiting]
 
 
 @pytest.mark.parametrize(
@@ -196,6 +198,49 @@ def test_the_commands_say_it(alive: World, outbound: Outbound, tmp_path: Path) -
     assert enqueued.stdout == "call 1 queued\n"
 
 
+def test_an_import_of_which_a_part_is_dialed_at_once_says_so_beside_what_is_due_later(
+    alive: World, outbound: Outbound, tmp_path: Path
+) -> None:
+    alive.claimed(alive.business())
+    (tmp_path / "calls.csv").write_text(f"to,at\n+15005550102,{NEXT_WEEK}\n")
+
+    imported = outbound("import", str(tmp_path / "calls.csv"), "--business", "1").stderr
+
+    assert "claimed or in the air: 1; no other one is due." in imported
+    assert "The next call is due " in imported
+    assert "No call is due" not in imported
+
+
+CANCELED_AT_ONCE = """
+    create function cancel_at_once() returns trigger language plpgsql as $$
+        begin
+            update call_log set status = 'canceled', error_code = 'suppressed', error_message = 'It is on a list.'
+             where id = new.id;
+            return null;
+        end
+    $$;
+    create trigger cancel_at_once after insert on call_log for each row execute function cancel_at_once()
+"""
+
+
+def test_what_would_or_did_cancel_a_new_call_is_said_at_once(alive: World, outbound: Outbound) -> None:
+    alive.business()
+    alive.do("insert into suppression (phone, reason) values ('+15005550101', 'Asked')")
+    new = ("enqueue", "--business", "1", "--to", "+15005550101")
+    due = outbound(*new).stderr
+    later = outbound(*new, "--at", NEXT_WEEK).stderr
+    alive.do(CANCELED_AT_ONCE)  # as the dispatcher does, which may be faster than the command
+    enqueued = outbound("enqueue", "--business", "1", "--to", "+15005550102")
+    canceled = enqueued.stderr
+    again = outbound("call", "retry", enqueued.stdout.split()[1]).stderr
+
+    assert "The number is on a do-not-call list. It will be canceled in its turn." in due
+    assert "The number is on a do-not-call list. It will be canceled in its turn." in later
+    for said in (canceled, again):
+        assert "It has ended: canceled" in said
+        assert "Error suppressed: It is on a list." in said
+
+
 class Terminal:
     """A terminal of 80 columns and 24 lines in which a command runs."""
 
@@ -281,3 +326,22 @@ def test_watching_without_a_terminal_prints_one_look_after_the_other(
     assert first.startswith("Nothing waits to be dialed")
     assert "Traceback" not in rest
     assert process.returncode == 0
+
+
+def test_a_terminal_is_shown_sentences_broken_between_words_and_a_program_whole_lines(
+    alive: World, database: str, outbound: Outbound, tmp_path: Path
+) -> None:
+    alive.queued()
+    control.pause(
+        EVERYTHING, reason="a list that was bought twice must be cleaned up before anybody is called", by="anna"
+    )
+    configured = {"DATABASE_URL": database, "REDIS_URL": "memory://", "OUTBOUND_DATA_DIR": str(tmp_path / "data")}
+    terminal = Terminal(tmp_path, configured | {"NO_COLOR": "1"}, "why", "1")
+    whole = outbound("why", "1").stdout.removesuffix("\n")
+
+    assert terminal.ended() == 0
+    shown = terminal.seen.decode().replace("\r", "").removesuffix("\n").split("\n")
+    assert "\n" not in whole
+    assert len(whole) > 100
+    assert " ".join(line.rstrip() for line in shown) == whole
+    assert max(map(len, shown)) <= 80
