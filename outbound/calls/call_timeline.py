@@ -1,11 +1,11 @@
 """The timeline of one call: who enqueued it, what paused it, what the carrier reported, how it ended, its lead."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from outbound import db, names
-from outbound.call import IN_THE_AIR
+from outbound.call import IN_THE_AIR, STATUSES
 from outbound.config import settings
 from outbound.formats import moments
 
@@ -53,7 +53,7 @@ class Timeline:
         entries: what happened, in the order of time.
         attempts: of the retry policy, as rows of the statement; itself among them.
         again_id, again_for_id: the call that an operator had made in its place, and the one it was made for.
-        hung_up: who hung up and why, in a sentence; None while it is not over.
+        hung_up: who hung up and why, else how it ended, in a sentence; None while it is not over.
     """
 
     call: dict[str, Any]
@@ -81,17 +81,36 @@ def of(call_id: int) -> Timeline:
     call |= words
     timeline = Timeline(call, zones[0], "the callee's") if len(zones) == 1 else _in_business_zone(call)
     timeline.attempts = [row._asdict() for row in db.run(sql.attempts, call_id=call_id)]
-    entries = [_enqueued(call, imported)]
+    placed = [_placed(_enqueued(call, imported))]
     said_of = {row.id: row for row in db.run(sql.words_of_events, call_id=call_id)} if sees_numbers else {}
-    entries += [_event(row, said_of.get(row.id)) for row in db.run(sql.events_of_call, call_id=call_id)]
+    placed += [
+        _placed(_event(row, said_of.get(row.id)), row.status, received_at=row.received_at)
+        for row in db.run(sql.events_of_call, call_id=call_id)
+    ]
     if sees_numbers:
         again = _known(call_id, db.run(sql.dialed_again, call_id=call_id))
         timeline.again_id, timeline.again_for_id = again["again_id"], again["again_for_id"]
-        entries += [_operator(row, timeline.zone) for row in db.run(sql.audit_of_call, call_id=call_id)]
-    entries += _own(call)
+        placed += [_placed(_operator(row, timeline.zone)) for row in db.run(sql.audit_of_call, call_id=call_id)]
+    placed += [_placed(entry, status) for entry, status in _own(call)]
     timeline.hung_up = _hung_up(call)
-    timeline.entries = sorted(entries, key=lambda entry: entry.at)
+    timeline.entries = [entry for _, entry in sorted(placed, key=lambda one: one[0])]
     return timeline
+
+
+def _placed(
+    entry: Entry, status: str = "queued", *, received_at: datetime | None = None
+) -> tuple[tuple[datetime, datetime, int], Entry]:
+    """
+    An entry behind its place: by seconds, and within one by the life of a call.
+
+    A carrier names whole seconds: what it says happened within that second, and before it *received_at* was known here.
+    """
+    second = entry.at.replace(microsecond=0)
+    within = entry.at
+    if entry.at == second:
+        latest = second + timedelta(microseconds=999_999)
+        within = max(entry.at, min(received_at or latest, latest))
+    return (second, within, STATUSES.index(status) if status in STATUSES else 0), entry
 
 
 def _known(call_id: int, row: db.Row | None) -> dict[str, Any]:
@@ -146,19 +165,21 @@ def _operator(row: db.Row, zone: str) -> Entry:
     return Entry(row.at, what, by=row.who, why=row.reason)
 
 
-def _own(call: dict[str, Any]) -> list[Entry]:
-    """What the row itself says."""
-    entries = []
+def _own(call: dict[str, Any]) -> list[tuple[Entry, str]]:
+    """What the row itself says, each with the status that it came to."""
+    entries: list[tuple[Entry, str]] = []
     if call["dialed_at"] is not None:
         shown = f" from {call['from_number']}" if call.get("from_number") and call["direction"] == "outbound" else ""
-        entries.append(Entry(call["dialed_at"], f"dialed{shown}"))
+        entries.append((Entry(call["dialed_at"], f"dialed{shown}"), "claimed"))
     if call["answered_at"] is not None:
-        entries.append(Entry(call["answered_at"], "answered"))
+        entries.append((Entry(call["answered_at"], "answered"), "in-progress"))
     if call["status"] == "queued":
-        entries.append(_waiting(call))
+        entries.append((_waiting(call), "queued"))
     if call["ended_at"] is not None:
         lasted = f" after {call['duration_s']} s" if call["duration_s"] else ""
-        entries.append(Entry(call["ended_at"], f"ended: {call['status']}{lasted}"))
+        why = call.get("stop_reason") or call.get("error_message") or call["error_code"]
+        ended = Entry(call["ended_at"], f"ended: {call['status']}{lasted}", by=call.get("stopped_by"), why=why)
+        entries.append((ended, call["status"]))
     return entries
 
 
@@ -166,8 +187,8 @@ def _waiting(call: dict[str, Any]) -> Entry:
     why = None
     if call["held_by"] is not None:
         why = db.run(sql.blocker_text, code=call["held_by"]) if names.sees_numbers() else None
-        why = why or f"held: {call['held_by']}"
-    return Entry(call["due_at"], "held until now" if call["held_by"] else "due", by=call["held_by"], why=why)
+        why = why or f"held: {call['held_by'].replace('_', ' ')}"
+    return Entry(call["due_at"], "held until then" if call["held_by"] else "due", why=why)
 
 
 def _hung_up(call: dict[str, Any]) -> str | None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from outbound import db
+from outbound import db, names
 from outbound.formats import csv_file
 from outbound.formats.csv_file import BadFile, ImportReport, Numbers
 from outbound.rules import contact_entry

@@ -1,11 +1,14 @@
 """What became of a call can be told: who did what, when by the callee's clocks, why, and what came of it."""
 
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from outbound.call import CallEvent
 from outbound.calls import call_again, call_timeline, enqueue, events, import_calls, lead
 from outbound.rules import control
 from outbound.rules.scope import scope_of
+from tests.cli.test_cli import _outbound
 from tests.conftest import World, begin
 
 TO = "+97235550101"
@@ -90,13 +93,56 @@ def test_it_says_what_holds_it_and_which_calls_belong_to_it(world: World) -> Non
         f"the retry policy, after attempt 1 of call {first}",
         None,
     )
-    assert whole(waiting)[-1][:2] == ("held until now", "outside_window")
-    assert whole(waiting)[-1][2] is not None
+    assert whole(waiting)[-1] == ("held until then", None, "It is outside the calling hours at the callee's.")
     control.cancel(scope_of("call", str(second)))
     again = call_again.retry(first).call_id
     assert call_timeline.of(first).again_id == again
     assert call_timeline.of(again).again_for_id == first
     assert whole(call_timeline.of(again))[0][1] is not None
+
+
+def test_what_happened_in_one_second_stands_in_the_order_of_a_calls_life(world: World) -> None:
+    second = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    call_id = world.initiated(world.business("Acme"), TO, "CA1")
+    world.do(
+        "update call_log set created_at = %s, dialed_at = %s, status = 'completed', ended_at = %s, overdue_at = null",
+        *(second + timedelta(seconds=0.4), second + timedelta(seconds=0.5), second),
+    )
+    for status, received_s in (("completed", 0.9), ("ringing", 0.8), ("initiated", 0.7)):
+        world.do(
+            "insert into call_event (call_id, call_sid, status, source, occurred_at, received_at)"
+            " values (%s, 'CA1', %s, 'callback', %s, %s)",
+            *(call_id, status, second, second + timedelta(seconds=received_s)),
+        )
+
+    assert [entry.what for entry in call_timeline.of(call_id).entries] == [
+        "put in the queue",
+        "dialed from +15005550006",
+        "the carrier: initiated",
+        "the carrier: ringing",
+        "the carrier: completed",
+        "ended: completed",
+    ]
+
+
+def test_of_a_call_that_was_never_dialed_nobody_hung_up(world: World, database: str, tmp_path: Path) -> None:
+    business_id = world.business("Acme")
+    call_id = world.queued(business_id, TO)
+    control.cancel(scope_of("call", str(call_id)), reason="wrong list", by="Uri")
+    refused = world.queued(business_id, "+97235550104")
+    world.do(
+        "update call_log set status = 'canceled', ended_at = now(), error_code = 'suppressed',"
+        " error_message = 'The number is on a do-not-call list.' where id = %s",
+        refused,
+    )
+
+    outbound = _outbound(database, tmp_path)
+    shown, other = (" ".join(outbound("call", "show", f"id:{one}").stdout.split()) for one in (call_id, refused))
+
+    assert "how it ended: Uri canceled it: wrong list" in shown
+    assert "ended: canceled │ Uri │ wrong list" in shown
+    assert "how it ended: suppressed: The number is on a do-not-call list." in other
+    assert "hung up" not in shown + other
 
 
 def test_it_says_who_imported_it(world: World, tmp_path: Any) -> None:
