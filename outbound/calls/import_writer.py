@@ -73,7 +73,7 @@ class Writer:
         self._again, self._dry = again, dry
         self._batch_ids: dict[int, int | None] = {}  # by business
         self._created_ats: list[datetime] = []
-        self._seen: set[tuple[int, str]] = set()
+        self._seen: dict[tuple[int, str], int] = {}  # the first line of each telephone
         self._keys: dict[tuple[int, str], str] = {}
 
     def faults(self, chunk: Chunk) -> list[str]:
@@ -140,11 +140,18 @@ class Writer:
             **keys([call for _, call, _ in calls]),
         )
         twins = 0
+        lines: dict[int, int] = {}  # the first one of each call that is there
         for row, (line, call, held_out) in zip(found, calls, strict=True):
             if row.key_of_another:
                 self.report.reject(line, KEY_OF_ANOTHER)
-            elif row.is_twin:
+                continue
+            first = line if row.id is None else lines.setdefault(row.id, line)
+            if first != line:
+                self._is_twice(line, first)
+            if row.is_twin:
                 twins += 1
+            elif first != line:
+                self.report.duplicates += 1
             elif row.id is not None:
                 self._is_there(line, call, row)
             elif held_out == "lately":
@@ -154,6 +161,9 @@ class Writer:
             else:
                 self._would_be_created(line, call, row.telephone)
         self.report.duplicates += max(0, twins - created)
+
+    def _is_twice(self, line: int, first: int) -> None:
+        self.report.remark(line, f"the number of line {first} once more: it is called once")
 
     def _is_there(self, line: int, call: NewCall, row: db.Row) -> None:
         self.report.is_there(row.live_status or row.status)
@@ -170,8 +180,9 @@ class Writer:
             self.report.reject(line, KEY_OF_ANOTHER)
         elif (whose, telephone) in self._seen:
             self.report.duplicates += 1
+            self._is_twice(line, self._seen[whose, telephone])
         else:
-            self._seen.add((whose, telephone))
+            self._seen[whose, telephone] = line
             if key is not None:
                 self._keys[whose, key] = telephone
             self.report.created += 1
