@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
 from outbound import db, logs, names
@@ -264,6 +265,21 @@ def scope_of(wanted: Wanted) -> Scope | None:
     if wanted.business_id is not None:
         return Scope("business", str(wanted.business_id))
     return Scope("account", "")
+
+
+def first_to_cancel(scope: Scope, limit: int) -> list[dict[str, Any]]:
+    """The newest calls that a cancel of this scope is about; of a from-number's, among the newest of all that wait."""
+    wanted = Wanted(*[None] * len(Wanted._fields))._replace(statuses=list(CANCELABLE))
+    if scope.scope in ("business", "campaign"):
+        return find(wanted._replace(**{f"{scope.scope}_id": scope.id}), limit=limit).calls
+    if scope.scope == "account":
+        return find(wanted, limit=limit).calls
+    if not names.sees_numbers():
+        return []
+    if scope.scope == "call":
+        wanted = wanted._replace(number=db.run(sql.words_of_calls, call_ids=[scope.id])[0].number)
+    calls = (call for page in islice(pages(wanted), SCANS_MAX) for call in page.calls)
+    return list(islice((one for one in calls if scope.key in (one["from_number"], str(one["id"]))), limit))
 
 
 def count_to_cancel(wanted: Wanted) -> Canceled:

@@ -32,7 +32,9 @@ Until = Annotated[str | None, typer.Option(help="And before this one.")]
 AnsweredBy = Annotated[str | None, typer.Option(help="The result of machine detection, like human or machine_start.")]
 ErrorCode = Annotated[str | None, typer.Option("--error", help="The error's code, like 21211 or no_call_sid.")]
 Region = Annotated[str | None, typer.Option(help="Country of a number without a code, like IL; else the businesses'.")]
-Limit = Annotated[int, typer.Option(help="How many at most, the newest ones.")]
+Limit = Annotated[
+    int | None, typer.Option(help="How many at most, the newest ones; else 20, and in CSV all, up to 1000000.")
+]
 Before = Annotated[str | None, typer.Option(help="Go on behind a page: what it ended with.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="CSV for a spreadsheet; no cell of it is run as a formula.")]
 Which = Annotated[str, typer.Argument(metavar="CALL", help="Its id, its CA…, its key, or a number in any writing.")]
@@ -70,7 +72,7 @@ def calls(
     answered_by: AnsweredBy = None,
     error: ErrorCode = None,
     region: Region = None,
-    limit: Limit = 20,
+    limit: Limit = None,
     before: Before = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -92,7 +94,9 @@ def calls(
             answered_by=answered_by,
             error_code=error,
         )
-        page = step.find(step.read(asked, tell=say), limit=limit, before=before and step.place_of(before))  # type: ignore[arg-type]
+        page = step.find(
+            step.read(asked, tell=say), limit=limit_of(limit, as_csv=as_csv), before=before and step.place_of(before)
+        )  # type: ignore[arg-type]
     if as_json:
         tell_json({"calls": page.calls, "next": page.next and str(page.next), "is_cut": page.is_cut})
     elif as_csv:
@@ -105,7 +109,7 @@ def calls(
 def show_calls(rows: list[dict[str, Any]]) -> None:
     """A table of calls that fits into 80 columns."""
     if not rows:
-        tell("there is no such call")
+        tell("no call was found: `outbound import` and `outbound enqueue` put calls in the queue")
         return
     table = Table(
         Column("id", no_wrap=True),
@@ -186,7 +190,8 @@ def _show(timeline: "Timeline", reason: str | None) -> None:
     out.print(table)
     tell("")
     if timeline.hung_up:
-        tell(f"who hung up: {timeline.hung_up}")
+        was_connected = call["dialed_at"] is not None and (call["hang_up"] or call["status"] == "completed")
+        tell(f"{'who hung up' if was_connected else 'how it ended'}: {timeline.hung_up}")
     if reason:
         tell(f"why it is not dialed now: {reason}")
     if len(timeline.attempts) > 1:
@@ -271,7 +276,7 @@ def leads(
     since: Annotated[str | None, typer.Option(help="Contacted from this moment on, like 2026-11-30.")] = None,
     until: Until = None,
     region: Region = None,
-    limit: Limit = 20,
+    limit: Limit = None,
     before: Before = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -283,7 +288,9 @@ def leads(
     one_form(as_json, as_csv)
     with ready():
         asked = step.Asked(number=number, region=region, business=business, since=since, until=until)
-        page = lead_list.find(step.read(asked, tell=say), limit=limit, before=before and step.place_of(before))  # type: ignore[arg-type]
+        page = lead_list.find(
+            step.read(asked, tell=say), limit=limit_of(limit, as_csv=as_csv), before=before and step.place_of(before)
+        )  # type: ignore[arg-type]
     if as_json:
         tell_json({"leads": page.calls, "next": page.next and str(page.next)})
         return
@@ -310,6 +317,13 @@ def one_form(as_json: bool, as_csv: bool) -> None:
     """Refuse two forms at once."""
     if as_json and as_csv:
         raise UserError("give --json or --csv, one of them")
+
+
+def limit_of(given: int | None, *, as_csv: bool) -> int:
+    """How many rows a list has: a page for people, and for a spreadsheet as many as one command gives."""
+    from outbound.calls.call_search import LIMIT_MAX
+
+    return given if given is not None else LIMIT_MAX if as_csv else 20
 
 
 def _write_csv(columns: tuple[str, ...], page: "Page") -> None:

@@ -29,8 +29,9 @@ from outbound.printing import Table, cell, err, out, say, tell, tell_done, tell_
 if TYPE_CHECKING:
     from outbound.calls.call_search import Asked
 
-What = Annotated[str, typer.Argument(help="everything, business, campaign, number or call.")]
+What = Annotated[str, typer.Argument(help="everything, business, campaign, number (that calls) or call.")]
 Key = Annotated[str | None, typer.Argument(help="Which: its name or id; of a call its id, CA…, key or number.")]
+SHOWN_MAX = 10  # calls that a dry run shows
 Reason = Annotated[str | None, typer.Option(help="Why; `outbound why` repeats it.")]
 
 
@@ -87,7 +88,9 @@ def drain(
 
 
 def cancel(
-    what: Annotated[str | None, typer.Argument(help="everything, business, campaign, number or call.")] = None,
+    what: Annotated[
+        str | None, typer.Argument(help="everything, business, campaign, number (that calls) or call.")
+    ] = None,
     key: Key = None,
     number: Number = None,
     status: Status = None,
@@ -107,8 +110,8 @@ def cancel(
     """
     Close calls that wait, and end those that ring; who is talking goes on.
 
-    Which calls: everything, or those of a business, campaign, from-number or one call; or, by the options of `outbound
-    calls`, those that are like that.
+    Which calls: everything, or those of a business, a campaign, a number that calls, or one call; or, by the options of
+    `outbound calls`, those that are like that: --number is the number that is called.
     """
     from outbound.calls import call_search
 
@@ -170,16 +173,19 @@ def _say_what_would_be_canceled(what: str | None, key: str | None, asked: "Asked
     with ready():
         if what is not None:
             scope = scope_of(what, key)
-            counts, first = call_search.Canceled(*control.count_to_cancel(scope)), None
+            counts = call_search.Canceled(*control.count_to_cancel(scope))
+            first = call_search.first_to_cancel(scope, SHOWN_MAX)
         else:
             wanted = call_search.read(asked, tell=say)
             counts = call_search.count_to_cancel(wanted)
-            first = call_search.find(call_search.to_cancel(wanted), limit=10)
+            first = call_search.find(call_search.to_cancel(wanted), limit=SHOWN_MAX).calls
     if as_json:
-        tell_json({"dry_run": True} | counts._asdict() | ({"first": first.calls} if first else {}))
+        tell_json({"dry_run": True} | counts._asdict() | {"first": first})
         return
-    if first is not None and first.calls:
-        show_calls(first.calls)
+    if first:
+        show_calls(first)
+        others = counts.waiting + counts.ringing - len(first)
+        tell(*([f"and {others} more"] if others > 0 else []))
     tell(
         f"would be canceled: {counts.waiting} that wait, {counts.ringing} that ring or are being dialed;"
         f" {counts.talking} in which somebody talks go on; nothing was changed"
@@ -280,7 +286,7 @@ def why(which: Which, region: Region = None, as_json: AsJson = False) -> None:
     if as_json:
         tell_json(asdict(reason))
     else:
-        tell(reason.sentence)
+        tell(reason.sentence + (" `outbound calls` finds calls." if reason.code == "unknown_call" else ""))
     if reason.code == "unknown_call":
         raise typer.Exit(2)
 

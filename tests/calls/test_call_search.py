@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -505,6 +506,36 @@ def test_the_lists_fit_into_a_terminal_and_name_whose_clocks_they_show(day: Day,
     assert "would be canceled: 1 that wait, 0 that ring" in dry.stdout
     assert "0 that wait" not in outbound("cancel", "everything", "--dry-run").stdout
     assert day.world.call(day.waiting).status == "queued"
+
+
+def test_a_dry_run_shows_the_first_calls_and_how_many_others_whichever_scope_is_meant(
+    day: Day, outbound: Outbound
+) -> None:
+    for place in range(12):
+        day.queued(f"+150055503{place:02}", minutes=60 + place, campaign=day.spring)
+
+    for what in (["campaign", "Spring"], ["everything"], ["business", "Acme"], ["--campaign", "Spring"]):
+        dry = outbound("cancel", *what, "--dry-run").stdout
+        assert dry.count(" queued ") == 10, what
+        assert re.search(r"^and [0-9]+ more$", dry, re.MULTILINE), what
+    one = outbound("cancel", "call", str(day.waiting), "--dry-run").stdout
+    assert f" {day.waiting} " in one
+    assert one.count(" queued ") == 1
+    assert outbound("cancel", "number", "+15005550006", "--dry-run").stdout.count(" queued ") == 10
+
+
+def test_a_spreadsheet_has_every_row_unless_fewer_are_asked_for(day: Day, outbound: Outbound) -> None:
+    for place in range(25):
+        day.world.do("insert into leads (business_id, phone) values (%s, %s)", day.acme, f"+150055502{place:02}")
+        suppression.suppress(f"+150055503{place:02}", who="Dana")
+        day.queued(f"+150055504{place:02}", minutes=60 + place)
+
+    def rows(*arguments: str) -> int:
+        return len(list(csv.DictReader(io.StringIO(outbound(*arguments, "--csv").stdout))))
+
+    assert rows("leads") == rows("suppress", "list") == 25
+    assert rows("calls") == day.world.value("select count(*) from call_log")
+    assert rows("calls", "--limit", "3") == 3
 
 
 def test_a_spreadsheet_runs_no_cell_and_numbers_stay_readable(day: Day, outbound: Outbound) -> None:
