@@ -270,10 +270,10 @@ def scope_of(wanted: Wanted) -> Scope | None:
 def first_to_cancel(scope: Scope, limit: int) -> list[dict[str, Any]]:
     """The newest calls that a cancel of this scope is about; of a from-number's, among the newest of all that wait."""
     wanted = Wanted(*[None] * len(Wanted._fields))._replace(statuses=list(CANCELABLE))
-    if scope.scope in ("business", "campaign"):
-        return find(wanted._replace(**{f"{scope.scope}_id": scope.id}), limit=limit).calls
-    if scope.scope == "account":
-        return find(wanted, limit=limit).calls
+    if scope.scope in ("account", "business", "campaign"):
+        business_id = scope.id if scope.scope == "business" else None
+        campaign_id = scope.id if scope.scope == "campaign" else None
+        return find(wanted._replace(business_id=business_id, campaign_id=campaign_id), limit=limit).calls
     if not names.sees_numbers():
         return []
     if scope.scope == "call":

@@ -94,9 +94,8 @@ def calls(
             answered_by=answered_by,
             error_code=error,
         )
-        page = step.find(
-            step.read(asked, tell=say), limit=limit_of(limit, as_csv=as_csv), before=before and step.place_of(before)
-        )  # type: ignore[arg-type]
+        place = step.place_of(before) if before else None
+        page = step.find(step.read(asked, tell=say), limit=limit_of(limit, as_csv=as_csv), before=place)
     if as_json:
         tell_json({"calls": page.calls, "next": page.next and str(page.next), "is_cut": page.is_cut})
     elif as_csv:
@@ -288,9 +287,8 @@ def leads(
     one_form(as_json, as_csv)
     with ready():
         asked = step.Asked(number=number, region=region, business=business, since=since, until=until)
-        page = lead_list.find(
-            step.read(asked, tell=say), limit=limit_of(limit, as_csv=as_csv), before=before and step.place_of(before)
-        )  # type: ignore[arg-type]
+        place = step.place_of(before) if before else None
+        page = lead_list.find(step.read(asked, tell=say), limit=limit_of(limit, as_csv=as_csv), before=place)
     if as_json:
         tell_json({"leads": page.calls, "next": page.next and str(page.next)})
         return
