@@ -2,8 +2,10 @@
 
 import difflib
 import os
+import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -219,6 +221,8 @@ def require_auth_token() -> None:
 
 
 _environ: Mapping[str, str] | None = None  # None: os.environ
+_START = re.compile("`outbound (?:worker|scheduler)`")
+_is_started_by_up = False
 _present: Settings | None = None
 _reading = threading.Lock()  # so that what was read before `use` is not kept after it
 
@@ -268,6 +272,22 @@ def use_owner() -> None:
     owner = load().owner_database_url
     if owner is not None:
         use(environment() | {"DATABASE_URL": owner})
+
+
+@contextmanager
+def started_by_up(is_so: bool) -> Iterator[None]:
+    """Let `as_started` know whether `outbound up` starts all processes here, beside servers of our own."""
+    global _is_started_by_up  # noqa: PLW0603
+    before, _is_started_by_up = _is_started_by_up, is_so
+    try:
+        yield
+    finally:
+        _is_started_by_up = before
+
+
+def as_started(text: str) -> str:
+    """A text that says which process to start, with the command that starts it here."""
+    return _START.sub("`outbound up`", text) if _is_started_by_up else text
 
 
 def env_names() -> dict[str, str]:

@@ -13,7 +13,8 @@ _OF_OTHER_CHECKS = ("no_worker", "no_scheduler", "stopped_broker", "stopped_reco
 def _workers() -> Result:
     alive = db.run(sql.consumers, worker_silent_s=config.WORKER_SILENT_S)
     if not alive.threads:
-        return fail("none is alive: no call is dialed", "start `outbound worker`; if it runs, look at its log")
+        mend = config.as_started("start `outbound worker`; if it runs, look at its log")
+        return fail("none is alive: no call is dialed", mend)
     return ok(f"{alive.processes} processes, {alive.threads} threads")
 
 
@@ -22,7 +23,8 @@ def _scheduler() -> Result:
     silent = [name for name in RULES if ages.get(name, float("inf")) > config.SCHEDULER_SILENT_S]
     if silent:
         since = "it has never run" if not ages else f"not within {config.SCHEDULER_SILENT_S} s: {', '.join(silent)}"
-        return fail(since, "start `outbound scheduler`; if it runs, look at its log for what fails")
+        mend = config.as_started("start `outbound scheduler`; if it runs, look at its log for what fails")
+        return fail(since, mend)
     if ages.get("reconcile", float("inf")) > config.SCHEDULER_SILENT_S:
         return warn("clean-up runs, reconcile comes to no end", "the carrier does not answer: see the check `carrier`")
     return ok("its maintenance tasks run")

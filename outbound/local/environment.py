@@ -48,7 +48,8 @@ def prepared_environment(*, broker: bool, lasting: bool) -> Iterator[bool]:
         lead_to(servers)
         if wants_postgres and servers.owned:
             migrations.migrate()
-        yield servers.owned
+        with config.started_by_up(wants_postgres):
+            yield servers.owned
 
 
 def _refuse_beside_a_service(settings: config.Settings) -> None:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from outbound import broker, db, logs
-from outbound.config import SCHEDULER_SILENT_S, WORKER_SILENT_S
+from outbound.config import SCHEDULER_SILENT_S, WORKER_SILENT_S, as_started
 from outbound.database import migrations
 
 sql = db.statements("monitoring/health")
@@ -59,6 +59,6 @@ def look() -> Health:
     except Exception as error:  # noqa: BLE001 (no permission, a foreign schema: whatever it is, calls cannot be made)
         log.outage("health.unreadable", error)
         return Health(missing | {"database": "cannot be read"}, {})
-    found = {_MISSING[row.code]: row.sentence for row in blockers if row.code in _MISSING}
+    found = {_MISSING[row.code]: as_started(row.sentence) for row in blockers if row.code in _MISSING}
     held = {row.code: row.sentence for row in blockers if row.code not in _MISSING}
     return Health(missing | {name: said for name, said in found.items() if name not in missing}, held)

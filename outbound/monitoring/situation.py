@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from outbound import db
-from outbound.config import SCHEDULER_SILENT_S, WORKER_SILENT_S, settings
+from outbound.config import SCHEDULER_SILENT_S, WORKER_SILENT_S, as_started, settings
 
 sql = db.statements("monitoring/situation")
 
@@ -55,13 +55,17 @@ def look(
         claims_per_thread=config.claims_per_thread,
         account_rate=config.account_rate,
     )
-    return [Fact(*row) for row in rows]
+    return _facts(rows)
 
 
 def blockers() -> list[Fact]:
     """List the reasons that keep every call from being dialed, of all businesses."""
     rows = db.run(sql.find_blockers, worker_silent_s=WORKER_SILENT_S, scheduler_silent_s=SCHEDULER_SILENT_S)
-    return [Fact(*row) for row in rows]
+    return _facts(rows)
+
+
+def _facts(rows: list[db.Row]) -> list[Fact]:
+    return [Fact(*row)._replace(sentence=as_started(row.sentence)) for row in rows]
 
 
 def after_queueing(business_id: int | None = None, campaign_id: int | None = None) -> list[str]:

@@ -1,12 +1,12 @@
 """Why a call is not being dialed right now, and what a campaign would do if it were launched now."""
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from outbound import db
-from outbound.config import SCHEDULER_SILENT_S, WORKER_SILENT_S, settings
+from outbound.config import SCHEDULER_SILENT_S, WORKER_SILENT_S, as_started, settings
 from outbound.formats import row_id
 from outbound.monitoring import situation
 from outbound.rules.scope import BadControl
@@ -92,7 +92,7 @@ def why(call_id: int) -> Reason:
         account_rate=config.account_rate,
         scheduler_silent_s=SCHEDULER_SILENT_S,
     )
-    return Reason(*row)
+    return replace(Reason(*row), sentence=as_started(row.sentence))
 
 
 def why_new(call_id: int) -> list[str]:

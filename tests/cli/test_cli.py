@@ -330,6 +330,8 @@ def test_with_nothing_configured_calls_are_kept_from_one_command_to_the_next(rea
     says(queued, "call 1 queued")
     assert status.returncode == 0, status.stderr
     assert json.loads(status.stdout)["queue_len"] == 1
+    assert "start `outbound up`" in status.stdout
+    assert not re.search("`outbound (worker|scheduler)`", status.stdout)
     account = reachable / "simulator.json"
     assert account.stat().st_mode & 0o777 == 0o600
     assert not PHONE.search(status.stderr)
