@@ -49,7 +49,11 @@ def business_add(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a business and print its id."""
+    """
+    Add a business and print its id.
+
+    What its calls play must be said: --twiml or --voice-url.
+    """
     from outbound.rules import new_business
 
     zone, why = (time_zone, "") if time_zone else time_zone_of(region, number or [])

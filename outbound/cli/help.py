@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from outbound import late_imports
+from outbound.cli import option_table
 from outbound.errors import UserError
 from outbound.formats import plain_text
 from outbound.printing import out, visible
@@ -151,6 +152,7 @@ class _Context(typer.Context):
     def get_help(self) -> str:
         """The help; where rich draws it, this is the empty string."""
         late_imports.load("typer.rich_utils", NOT_FOR_HELP)
+        option_table.use()
         return plain_text.encodable(super().get_help(), out.encoding)
 
 

@@ -106,7 +106,8 @@ def open_file(path: Path) -> io.BufferedReader:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise BadFile(f"{path}: {error.strerror}") from None
+        mend = f" from {Path.cwd()}: give the path of a file" if isinstance(error, FileNotFoundError) else ""
+        raise BadFile(f"{path}: {error.strerror}{mend}") from None
     if not file.seekable():
         file.close()
         raise BadFile(f"{path} is a pipe, which cannot be read twice: save it as a file first")
@@ -133,6 +134,10 @@ def _checked(file: io.BufferedReader, name: str) -> io.BufferedReader:
                 digest = sha256(file)
                 return _Sheet(workbook.convert(file), digest)
         fault = file_text.binary(file.read(file_text.HEAD_BYTES))
+        if fault is None and name.lower().endswith((".xlsx", ".xlsm")):
+            fault = (
+                "is named like a workbook and is none: name a file of text .csv, or save it as .xlsx in a spreadsheet"
+            )
         file.seek(0)
     except BadFile as refusal:
         file.close()

@@ -105,9 +105,10 @@ class Lines:
         self._out.print(f"{time.monotonic() - self._began:3.0f} s  {text}".rstrip(), soft_wrap=True)
 
 
-def faults(calls: Sequence[db.Row]) -> Table:
-    """Every call that had a fault, the newest first."""
-    return _table([call for call in calls if call.trace], len(calls))
+def faults(calls: Sequence[db.Row]) -> Group:
+    """Every call that had a fault, the newest first, and what came of the others."""
+    faulty, others = ([call for call in calls if bool(call.trace) is has_fault] for has_fault in (True, False))
+    return Group(_table(faulty, len(calls)), cell(f"the other {len(others)} of {len(calls)}: {_statuses(others)}"))
 
 
 def live_now(live: dict[str, int], limits: dict[str, int]) -> str:
@@ -125,8 +126,12 @@ def _counted(calls: Sequence[db.Row]) -> str:
 
 
 def _ends(calls: Iterable[db.Row]) -> str:
-    counted = Counter(call.status for call in calls)
-    return ", ".join([f"{counted.total()}", *(f"{count} {status}" for status, count in counted.most_common())])
+    ended = list(calls)
+    return f"{len(ended)}: {_statuses(ended)}" if ended else "0"
+
+
+def _statuses(calls: Iterable[db.Row]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in Counter(call.status for call in calls).most_common())
 
 
 def _shown(calls: Sequence[db.Row]) -> list[db.Row]:

@@ -164,6 +164,20 @@ def test_the_help_is_in_the_order_of_a_day_s_work(outbound: Outbound) -> None:
     assert outbound("--version").stdout == outbound("version").stdout
 
 
+def test_the_help_of_each_command_shows_the_names_of_its_options_whole(
+    outbound: Outbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    cut = {}
+    for name, command in commands().items():
+        shown = outbound(*name.split(), "--help").stdout.split()
+        listed = [given for given in command.params if not getattr(given, "hidden", False)]
+        named = {one for given in listed for one in (*given.opts, *given.secondary_opts) if one[:2] == "--"}
+        cut[name] = named - {*shown}
+
+    assert not any(cut.values()), {name: names for name, names in cut.items() if names}
+
+
 def test_completion_is_installed_and_completes(tmp_path: Path) -> None:
     program = systemd_units.this_program()
     env = os.environ | {"HOME": str(tmp_path)}
@@ -188,6 +202,7 @@ PARTS = 4  # of the wrong inputs, each a test: a slow machine takes longer for a
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, content in {
         "calls.xlsx": b"PK\x03\x04" + b"\0" * 50,
+        "fake.xlsx": b"to\n+15005550101\n",
         "bin.csv": b"\xff\xfe\x00\xd8abc",
         "empty.csv": b"",
         "headless.csv": b"a,b\n1,2\n",

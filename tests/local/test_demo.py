@@ -151,9 +151,13 @@ def test_on_a_small_terminal_newest_faults_are_seen_and_what_ended_well_is_count
 
     assert len(shown) <= LINES - 1
     assert "38 calls: 0 waiting, 1 held, 0 in the air, 37 ended" in shown[0]
-    assert "7, 7 completed" in shown[2]
+    assert "7: 7 completed" in shown[2]
     rows = shown[shown.index(next(line for line in shown if line.startswith("call"))) + 1 :]
     assert "held: its campaign is paused" in rows[0]
     assert [int(row.split()[0]) for row in rows[1:-1]] == list(range(40, 40 - len(rows) + 2, -1))
     assert f"and {30 - len(rows) + 2} before these" in rows[-1]
     assert not any("plain" in row for row in rows)
+    with Path(os.devnull).open("w") as nowhere:
+        out = Console(file=nowhere, width=COLUMNS, record=True)
+        out.print(demo_screen.faults(calls))
+        assert out.export_text().endswith("the other 8 of 38: 7 completed, 1 queued\n")

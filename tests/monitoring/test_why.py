@@ -420,6 +420,6 @@ def test_the_commands_why_and_preview(world: World, tmp_path: Path, call_id: int
 
     assert "1 calls take 0:00:03 within their hours" in plain.stdout
     assert json.loads(as_json.stdout)["now"] == 1
-    assert (unknown.returncode, unknown.stdout) == (2, "There is no call 4711.\n")
+    assert (unknown.returncode, unknown.stdout) == (2, "There is no call 4711. `outbound calls` finds calls.\n")
     assert json.loads(reason.stdout)["code"] in ("due", "pace", "no_worker", "no_scheduler")
     assert db.run(dispatch.sql.release_claims, call_ids=[]) == 0
