@@ -155,7 +155,9 @@ def suppress_list(
         raise UserError("give --everybody, or --business or --campaign")
     with ready():
         scope = names.whose(business, campaign)
-        rows, last = suppression.entries(**scope, everybody=everybody, limit=limit_of(limit, as_csv=as_csv), before=before)
+        rows, last = suppression.entries(
+            **scope, everybody=everybody, limit=limit_of(limit, as_csv=as_csv), before=before
+        )
     if as_json:
         tell_json({"entries": rows, "next": last})
         return

@@ -527,7 +527,7 @@ def test_a_dry_run_shows_the_first_calls_and_how_many_others_whichever_scope_is_
 def test_a_spreadsheet_has_every_row_unless_fewer_are_asked_for(day: Day, outbound: Outbound) -> None:
     for place in range(25):
         day.world.do("insert into leads (business_id, phone) values (%s, %s)", day.acme, f"+150055502{place:02}")
-        suppression.suppress(f"+150055503{place:02}", who="Dana")
+        suppression.suppress(f"+150055503{place:02}", actor="Dana")
         day.queued(f"+150055504{place:02}", minutes=60 + place)
 
     def rows(*arguments: str) -> int:

@@ -128,7 +128,7 @@ def test_what_happened_in_one_second_stands_in_the_order_of_a_calls_life(world: 
 def test_of_a_call_that_was_never_dialed_nobody_hung_up(world: World, database: str, tmp_path: Path) -> None:
     business_id = world.business("Acme")
     call_id = world.queued(business_id, TO)
-    control.cancel(scope_of("call", str(call_id)), reason="wrong list", by="Uri")
+    control.cancel(scope_of("call", str(call_id)), reason="wrong list", actor="Uri")
     refused = world.queued(business_id, "+97235550104")
     world.do(
         "update call_log set status = 'canceled', ended_at = now(), error_code = 'suppressed',"

@@ -333,7 +333,7 @@ def test_a_terminal_is_shown_sentences_broken_between_words_and_a_program_whole_
 ) -> None:
     alive.queued()
     control.pause(
-        EVERYTHING, reason="a list that was bought twice must be cleaned up before anybody is called", by="anna"
+        EVERYTHING, reason="a list that was bought twice must be cleaned up before anybody is called", actor="anna"
     )
     configured = {"DATABASE_URL": database, "REDIS_URL": "memory://", "OUTBOUND_DATA_DIR": str(tmp_path / "data")}
     terminal = Terminal(tmp_path, configured | {"NO_COLOR": "1"}, "why", "1")
