@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -31,6 +32,7 @@ Unavailable = (psycopg.OperationalError, _ReadOnly, psycopg.errors.IdleInTransac
 library_logs.expect(*Unavailable)
 NoSuchTable = psycopg.errors.UndefinedTable
 NotAllowed = psycopg.errors.InsufficientPrivilege
+LockNotAvailable = psycopg.errors.LockNotAvailable  # within lock_timeout
 SchemaThere = (psycopg.errors.DuplicateSchema, Conflict)
 Error = psycopg.Error
 UnfitDatabase = db_session.UnfitDatabase
@@ -111,11 +113,14 @@ def persist(write: Callable[[], T], for_s: float) -> T:
     Write down what must not be forgotten, and return what *write* does: while the database is away, or where two
     transactions waited for each other and ours was given up, try again for *for_s* seconds.
 
-    *write* must restate what it moves from, since an attempt that was not answered may have been applied.
+    *write* must restate what it moves from, since an attempt that was not answered may have been applied.  Inside of
+    `one_transaction` there is one attempt: what came before it in the transaction is lost with it.
 
     Raises:
         Unavailable: the database did not come back in time.
     """
+    if _shared.get() is not None:
+        return write()
     deadline = time.monotonic() + for_s
     while True:
         try:
@@ -152,6 +157,21 @@ def transact(work: Callable[[Connection], T], own: Connection | None = None) -> 
     """Let *work* use a connection of the pool, or the caller's *own*, all its statements in one transaction."""
     with nullcontext(own) if own else _lent_connection() as connection, connection.transaction():
         return work(connection)
+
+
+@contextmanager
+def one_transaction() -> Iterator[Connection]:
+    """
+    Let all that this thread runs in the block be one transaction, which commits at its end.
+
+    `run`, `transact` and `with_connection` then use the connection that this gives; each `transact` is a savepoint.
+    """
+    with _lent_connection() as connection, connection.transaction():
+        token = _shared.set(connection)
+        try:
+            yield connection
+        finally:
+            _shared.reset(token)
 
 
 def cause_of(error: BaseException) -> BaseException:
@@ -491,6 +511,11 @@ def recreate_database(name: str, template: str | None = None) -> str:
     return re.sub(r"^(\w+://[^/?]*)(/[^?]*)?", rf"\1/{name}", db_session.without_search_path(_url()))
 
 
+def pool_size() -> int:
+    """How many connections this process's pool has at most."""
+    return settings().worker_threads + 4
+
+
 def close() -> None:
     """Close this process's pool; the next statement opens another."""
     with _opening:  # so that a pool that another thread is opening is closed, too
@@ -505,6 +530,8 @@ def _url() -> str:
         raise RuntimeError("DATABASE_URL is not set, and no embedded server was started")
     return url
 
+
+_shared: ContextVar[Connection | None] = ContextVar("shared", default=None)  # of one_transaction
 
 # One pool per process: a forked child must never speak through its parent's sockets.
 _pools: "dict[int, ConnectionPool[_Connection]]" = {}
@@ -531,7 +558,11 @@ def _lent_connection() -> Iterator[Connection]:
     A connection of the pool; one that may not write is closed, for the next one may lead to a server that may.
 
     Where one is dead, so are the others: the pool would find that out one by one, with ever longer waits between.
+    Inside of `one_transaction` it is that one's.
     """
+    if (shared := _shared.get()) is not None:
+        yield shared
+        return
     with _pool().connection() as connection:
         try:
             yield connection
@@ -574,7 +605,7 @@ def _open_pool() -> ConnectionPool[_Connection]:
         kwargs=_connect_options(url) | PREPARED,
         configure=lambda connection: _settle(connection, url),
         min_size=1,
-        max_size=settings().worker_threads + 4,
+        max_size=pool_size(),
         open=True,
         timeout=_WAIT_S,
         reconnect_timeout=_RECONNECT_S,

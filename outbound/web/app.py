@@ -2,10 +2,6 @@
 
 import asyncio
 import hmac
-import socket
-from contextlib import suppress
-from functools import partial
-from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
@@ -19,15 +15,12 @@ from starlette.types import Receive, Scope, Send
 from outbound.carrier import callback_tag
 from outbound.config import settings
 from outbound.monitoring import health, metrics
-from outbound.processes import systemd_notify
 from outbound.web.callback_batcher import CallbackBatcher
 from outbound.web.callbacks import answered_by, inbound_status, status_callback, voice_inbound
-from outbound.web.connections import Connections
 from outbound.web.presence import keep_saying_so
 from outbound.web.protocol import BoundedHttp
+from outbound.web.server import make
 
-_TICK_S = 1  # between two looks at the clock, for the answers' Date, and at whether it is time to stop
-_LAST_REQUESTS_S = 0.5  # who was let in just before we stop has this long to say what he wants
 _READY_S = 8  # a prober gets his answer within this, whatever hangs
 
 
@@ -61,62 +54,7 @@ def app() -> Starlette:
 
 def server(host: str, port: int) -> uvicorn.Server:
     """A server for it; call `run()`."""
-    connections = Connections(settings().web_connections_max, settings().web_connections_per_address)
-    return _Server(
-        uvicorn.Config(
-            app(),
-            host=host,
-            port=port,
-            http=partial(BoundedHttp, connections=connections),  # type: ignore[arg-type]
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=15,  # no callback takes longer: the carrier gives up after 15 s
-            callback_notify=_Pulse() if systemd_notify.is_supervised() else None,
-            timeout_notify=_TICK_S,
-        )
-    )
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._told_to_stop = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    async def main_loop(self) -> None:
-        """Tick until it is time to stop; uvicorn's own wakes ten times a second."""
-        self._loop = asyncio.get_running_loop()
-        presence = self._loop.create_task(keep_saying_so())
-        while not await self.on_tick(0):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._told_to_stop.wait(), _TICK_S)
-        presence.cancel()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal: stop at once, not at the next tick."""
-        super().handle_exit(sig, frame)
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._told_to_stop.set)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting and finish open requests; under socket activation new ones wait for the next process."""
-        systemd_notify.stopping()
-        for listener in self.servers:
-            listener.close()
-        await asyncio.sleep(_LAST_REQUESTS_S)  # uvicorn would hang up on who has not spoken yet
-        await super().shutdown(sockets)
-
-
-class _Pulse:
-    """Pings the systemd watchdog from a thread of the pool, at the event loop's request: both must be working."""
-
-    def __init__(self) -> None:
-        self._beat: asyncio.Task[None] | None = None
-
-    async def __call__(self) -> None:
-        if self._beat is None or self._beat.done():
-            self._beat = asyncio.create_task(run_in_threadpool(systemd_notify.at_work))
+    return make(app(), host, port, protocol=BoundedHttp, beside=keep_saying_so)
 
 
 async def show_metrics(request: Request) -> Response:

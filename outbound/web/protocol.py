@@ -37,7 +37,11 @@ class _Refused(Exception):
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """One connection."""
+    """One connection; a server whose requests or answers are larger gives other bounds in a class of its own."""
+
+    body_max = BODY_MAX
+    request_s = REQUEST_S
+    answer_s = ANSWER_S
 
     def __init__(
         self,
@@ -78,7 +82,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if not self._is_reading:
             self._is_reading = True
-            self._expect(REQUEST_S, "slow")
+            self._expect(self.request_s, "slow")
         self._not_body += len(data)
         try:
             self.parser.feed_data(data)
@@ -129,7 +133,7 @@ class BoundedHttp(HttpToolsProtocol):
         """A piece of the body."""
         self._not_body -= len(body)
         self._body += len(body)
-        if self._body > BODY_MAX:
+        if self._body > self.body_max:
             self._stop("body_too_large", 413)
         super().on_body(body)
 
@@ -144,7 +148,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._wait_for_another()
         else:
             self._all.is_answered(self)
-            self._expect(ANSWER_S, "unread")
+            self._expect(self.answer_s, "unread")
 
     def _stop(self, reason: str, status: int) -> None:
         self._refusal = (reason, status)
