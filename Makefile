@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 
-.PHONY: help demo up test chaos fuzz runbook check schema bench guards build lock sbom audit clean
+.PHONY: help demo up test chaos fuzz runbook check schema openapi bench guards build lock sbom audit clean
 
 help:
 	@echo "make demo    watch calls live and die, on servers of our own, without ringing a phone (ARGS=--json)"
@@ -16,6 +16,7 @@ help:
 	@echo "make runbook type every command of the runbook on a booted Debian, and cause each alert (root, systemd-nspawn)"
 	@echo "make guards  take out each guard alone and see its test fail"
 	@echo "make schema  write sql/schema.sql, the whole schema in one file, from a migrated database"
+	@echo "make openapi write ops/openapi.json, what the API takes and answers"
 	@echo "make check   lint, types, layers, SQL, prose, what bandit finds"
 	@echo "make lock    write the locks anew from pyproject.toml, versions as they are (ARGS=--upgrade, or ARGS=\"-P NAME\")"
 	@echo "make sbom    write what the program is made of to dist/outbound.cdx.json (CycloneDX)"
@@ -61,6 +62,9 @@ check: $(READY)
 	$(BIN)/sqlfluff lint sql
 	$(BIN)/python -m tests.prose
 	$(BIN)/bandit --configfile pyproject.toml --quiet --recursive outbound
+
+openapi: $(READY)
+	@$(BIN)/outbound api --document > ops/openapi.json
 
 schema: $(READY)
 	@$(BIN)/python -m tests.schema_file

@@ -129,6 +129,9 @@ class Settings(BaseModel):
     web_connections_max: int = Field(512, ge=8, le=50_000)  # who waited longest for a request makes room for who comes
     web_connections_per_address: int = Field(64, ge=1, le=50_000)  # of one address that is not this host
     metrics_token: SecretStr | None = Field(None, min_length=16)  # a scrape shows it as a bearer token
+    api_host: str = "127.0.0.1"  # every request shows a token (`outbound token add`)
+    api_port: int = Field(8082, ge=0, le=65_535)
+    api_rate: float = Field(50, ge=1, le=100_000)  # requests per second of one token to one API process; twice at once
     simulator_port: int = Field(8081, ge=0, le=65_535)  # on loopback only
     simulator_speed: float = Field(1, gt=0, le=1000)  # how many times faster than life simulated phones ring
 

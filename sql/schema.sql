@@ -1139,6 +1139,68 @@ create table batch_reached (
 );
 
 
+-- A bearer token of the API. Written by the commands and the API's operations for tokens; never deleted with its use.
+create table api_token (
+    -- Number, in the order of making.
+    id            bigint generated always as identity not null,
+    -- The part of the token that names it: 8 characters of base32, in logs and in the audit.
+    public_id     text not null,
+    -- SHA-256 of the whole token, which is kept nowhere.
+    secret_sha256 bytea not null,
+    -- What people call it, 1 to 100 characters.
+    name          text not null,
+    -- The one business whose rows it may see and change; null for all businesses.
+    business_id   bigint,
+    -- What it may do: calls:read, calls:write, campaigns, control, … (outbound/rules/api_token.py).
+    scopes        text[] not null,
+    -- Who made it, as the audit names them.
+    created_by    text not null,
+    -- When it was made.
+    created_at    timestamptz not null default now(),
+    -- From when on it is refused; null for never.
+    expires_at    timestamptz,
+    -- When it was revoked: it is refused from 5 s later on at the latest.
+    revoked_at    timestamptz,
+    -- When it was last shown, to the minute; null for never.
+    last_used_at  timestamptz,
+
+    constraint api_token_pkey primary key (id),
+    constraint api_token_public_id_key unique (public_id),
+    constraint api_token_business_id_fkey foreign key (business_id) references business(id) on delete cascade,
+    constraint api_token_name_check check (char_length(name) >= 1 and char_length(name) <= 100),
+    constraint api_token_operator_is_of_no_business check (business_id is null or not scopes @> '{operator}'::text[]),
+    constraint api_token_public_id_check check (public_id ~ '^[a-z2-7]{8}$'),
+    constraint api_token_scopes_check check (cardinality(scopes) > 0),
+    constraint api_token_secret_sha256_check check (octet_length(secret_sha256) = 32)
+);
+
+create index api_token_business on api_token (business_id);
+
+
+-- An answer of the API that is given again to a request with the same Idempotency-Key; written in the transaction of the request's effect, kept for 72 hours.
+create table api_request (
+    -- The token that sent the request: each has keys of its own.
+    token_id    bigint not null,
+    -- The client's Idempotency-Key, 1 to 255 characters.
+    key         text not null,
+    -- SHA-256 of method, path and body: another request with this key is refused.
+    body_sha256 bytea not null,
+    -- HTTP status of the answer.
+    status      smallint,
+    -- Body of the answer.
+    answer      jsonb,
+    -- When the request came.
+    at          timestamptz not null default now(),
+
+    constraint api_request_pkey primary key (token_id, key),
+    constraint api_request_token_id_fkey foreign key (token_id) references api_token(id) on delete cascade,
+    constraint api_request_body_sha256_check check (octet_length(body_sha256) = 32),
+    constraint api_request_key_check check (char_length(key) >= 1 and char_length(key) <= 255)
+);
+
+create index api_request_age on api_request (at);
+
+
 -- How many more calls the spend caps of a scope allow now. One row for each scope with a cap.
 create view cap_room (
     -- As in spend_cap.

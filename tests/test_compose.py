@@ -92,7 +92,7 @@ def test_who_watches_does_not_reach_the_database_and_the_database_reaches_nobody
 def test_every_port_is_open_on_this_machine_alone() -> None:
     ports = [port for service in composed()["services"].values() for port in service.get("ports", ())]
 
-    assert len(ports) == 4
+    assert len(ports) == 5
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 

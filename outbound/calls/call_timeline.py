@@ -34,12 +34,17 @@ _HIDDEN = "(this database role may not see it)"
 
 @dataclass(frozen=True)
 class Entry:
-    """What happened at a moment; `by` is who did it, None where nobody is known."""
+    """
+    What happened at a moment; `by` is who did it, None where nobody is known.
+
+    `scope` is what an operator's control was of: account, business, campaign, number or call; None of other entries.
+    """
 
     at: datetime
     what: str
     by: str | None = None
     why: str | None = None
+    scope: str | None = None
 
 
 @dataclass
@@ -162,7 +167,7 @@ def _operator(row: db.Row, zone: str) -> Entry:
         what = f"moved from {moments.short(row.was_due_at, zone)} to {moments.short(row.due_at, zone)}"
     if row.action == "retry":
         what = "dialed again, as another call"
-    return Entry(row.at, what, by=row.who, why=row.reason)
+    return Entry(row.at, what, by=row.who, why=row.reason, scope=row.scope)
 
 
 def _own(call: dict[str, Any]) -> list[tuple[Entry, str]]:

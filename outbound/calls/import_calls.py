@@ -47,6 +47,7 @@ def import_calls(
     to_column: str | None = None,
     progress: Callable[[int], None] = lambda _: None,
     actor: str | None = None,
+    only_business: int | None = None,
 ) -> CallsReport:
     """
     Put the calls of a file in the queue; whom this batch has reached is not called by it again.
@@ -74,6 +75,7 @@ def import_calls(
         progress: called with the number of bytes read so far.
         actor: the person who decided it, for the audit, which keeps the file's name, digest and counts too; by default
             the user of this process.
+        only_business: a line whose column `business` names another one is refused.
 
     Raises:
         BadFile: the file cannot be read, or no column holds phone numbers, or it is nobody's, or (WrongFile) nearly
@@ -81,7 +83,7 @@ def import_calls(
     """
     name = _batch_name(path, batch)
     try:
-        callers = _Callers(*call_request.ids(business_id, campaign_id))
+        callers = _Callers(*call_request.ids(business_id, campaign_id), only_business)
     except BadCall as refusal:
         raise BadFile(str(refusal)) from None
     report = CallsReport(kept=True, is_dry=dry_run)
@@ -111,11 +113,14 @@ def import_calls(
 class _Callers:
     """The businesses that the rows of a file call for: the one of the file, or the one that a row names."""
 
-    def __init__(self, business_id: int | None, campaign_id: int | None) -> None:
+    def __init__(self, business_id: int | None, campaign_id: int | None, only_business: int | None) -> None:
         self.business_id, self.campaign_id = business_id, campaign_id
+        self._only_business = only_business
         self._find = lru_cache(BUSINESSES_KEPT)(self._look_up)
 
     def _look_up(self, business_id: int | None) -> db.Row | None:
+        if self._only_business is not None and business_id not in (None, self._only_business):
+            return None
         carrier = settings().carrier
         return db.run(sql.find_caller, business_id=business_id, campaign_id=self.campaign_id, carrier=carrier)
 

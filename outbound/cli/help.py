@@ -68,6 +68,7 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
         "registry": ("suppression", "Results of do-not-call registry checks."),
         "person": ("audit", "All that is known of one person, and its end."),
         "window": ("calling_window", "When callees may be called, by the clocks at their place."),
+        "token": ("token", "Tokens of the API: who may see and change what."),
         "destination": ("destination", "Where calls may go: countries and first digits, allowed or closed."),
     },
     "Run it": {
@@ -85,6 +86,10 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
         "worker": ("processes", "Run the Dramatiq workers that dial and make leads."),
         "scheduler": ("processes", "Run dispatch, reconcile and clean-up; safe on every host at once."),
         "web": ("processes", "Serve the carrier's callbacks, /metrics, /healthz and /readyz."),
+        "api": (
+            "processes",
+            "Serve the HTTP API, on which applications queue calls and read what became of them.",
+        ),
         "simulator": (
             "processes",
             "Run a carrier that speaks Twilio's Calls API and rings no phone; a number's end chooses its scenario.",

@@ -132,6 +132,36 @@ def web() -> None:
 
 
 @commands.command()
+def api(
+    document: Annotated[
+        bool, typer.Option("--document", help="Print the OpenAPI document, and serve nothing.")
+    ] = False,
+) -> None:
+    """Serve the HTTP API, on which applications queue calls and read what became of them."""
+    if document:
+        from outbound.api.app import document_text
+
+        print(document_text(), end="")  # noqa: T201
+        return
+    from outbound import config
+    from outbound.processes import systemd_units
+
+    with ready(check_schema=False, lasting=True):
+        systemd_units.require_schema()
+        from outbound.api.server import server as make
+
+        settings = config.settings()
+        sockets = systemd_units.inherited()
+        server = make(settings.api_host, settings.api_port)
+        try:
+            server.run(sockets=sockets)
+        except SystemExit:  # uvicorn's way to say that it cannot listen
+            if server.started or server.should_exit:
+                raise
+            raise UserError(f"port {settings.api_port} cannot be had: set OUTBOUND_API_PORT") from None
+
+
+@commands.command()
 def simulator(
     port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help="Port on loopback; OUTBOUND_SIMULATOR_PORT by default.")
@@ -179,10 +209,11 @@ def up() -> None:
         for name, where in (
             ("database", settings.database_url or ""),
             ("web", settings.callback_base),
+            ("API", f"http://{settings.api_host}:{settings.api_port}/v1, with a token of `outbound token add`"),
             ("carrier", "simulator, no phone rings" if simulated else settings.api_url),
         ):
             say(f"{name:10} {where}")
-        with Processes(process_commands(simulator=simulated, in_process=in_process)) as processes:
+        with Processes(process_commands(simulator=simulated, in_process=in_process, api=True)) as processes:
             while not stop.wait(1):
                 processes.tend()
 

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import TextIO
 
 from outbound.formats import plain_text, urls
 
@@ -33,11 +34,11 @@ def cell(value: object) -> str:
 
 
 class Writer:
-    """Writes rows to standard output, the columns' names first."""
+    """Writes rows, the columns' names first; to standard output unless another file is given."""
 
-    def __init__(self, columns: Iterable[str]) -> None:
+    def __init__(self, columns: Iterable[str], to: TextIO | None = None) -> None:
         self._columns = list(columns)
-        self._writer = csv.writer(sys.stdout, lineterminator="\n")
+        self._writer = csv.writer(to or sys.stdout, lineterminator="\n")
         self._writer.writerow(self._columns)
 
     def write(self, row: Mapping[str, object]) -> None:

@@ -100,12 +100,13 @@ class Processes:
             file.close()
 
 
-def process_commands(*, simulator: bool, in_process: bool) -> dict[str, list[str]]:
-    """Which processes one machine runs; with the in-process broker, one of them does everything but simulate."""
+def process_commands(*, simulator: bool, in_process: bool, api: bool = False) -> dict[str, list[str]]:
+    """Which processes one machine runs; with the in-process broker, one does what worker, scheduler and web do."""
     ours = (
         {"all": ["worker", "--with-web"]} if in_process else {name: [name] for name in ("worker", "scheduler", "web")}
     )
-    return {"simulator": ["simulator"]} | ours if simulator else ours
+    beside = ["simulator"] * simulator + ["api"] * api
+    return {name: [name] for name in beside} | ours
 
 
 class PortTaken(UserError):
@@ -114,16 +115,21 @@ class PortTaken(UserError):
 
 def require_ports(settings: config.Settings, *, simulator: bool) -> None:
     """
-    Refuse to start where web or the simulator could not listen: they would be started again and again.
+    Refuse to start where web, the API or the simulator could not listen: they would be started again and again.
 
     Raises:
         PortTaken: somebody else listens there, or nobody may.
     """
-    wanted = [("web", settings.web_host, settings.web_port, "OUTBOUND_WEB_PORT")]
+    wanted = [
+        ("web", settings.web_host, settings.web_port, "OUTBOUND_WEB_PORT"),
+        ("the API", settings.api_host, settings.api_port, "OUTBOUND_API_PORT"),
+    ]
     if simulator:
         wanted.append(("the simulator", "127.0.0.1", settings.simulator_port, "OUTBOUND_SIMULATOR_PORT"))
-    if simulator and settings.web_port and settings.web_port == settings.simulator_port:
-        raise PortTaken(f"web and the simulator cannot share port {settings.web_port}: set OUTBOUND_SIMULATOR_PORT")
+    for place, (process, _, port, _) in enumerate(wanted):
+        for other, _, other_port, setting in wanted[place + 1 :]:
+            if port and port == other_port:
+                raise PortTaken(f"{process} and {other} cannot share port {port}: set {setting}")
     faults = [fault for process, host, port, name in wanted if (fault := _port_fault(process, host, port, name))]
     if faults:
         raise PortTaken("\n".join(faults))
@@ -136,7 +142,7 @@ def _port_fault(process: str, host: str, port: int, setting: str) -> str | None:
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError:
-        return f"{process} cannot listen on {host}, which is no address of this host: set OUTBOUND_WEB_HOST"
+        return f"{process} cannot listen on {host}, which is no address of this host: set {_host_setting(setting)}"
     for family, kind, protocol, _, address in addresses:
         try:
             with socket.socket(family, kind, protocol) as listener:
@@ -148,6 +154,10 @@ def _port_fault(process: str, host: str, port: int, setting: str) -> str | None:
     return None
 
 
+def _host_setting(port_setting: str) -> str:
+    return port_setting.replace("_PORT", "_HOST")
+
+
 def _why_not(error: OSError, process: str, host: str, port: int, setting: str) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
@@ -156,5 +166,7 @@ def _why_not(error: OSError, process: str, host: str, port: int, setting: str) -
         )
     if error.errno == errno.EACCES:
         return f"this user may not listen on port {port}, which {process} needs: set {setting} to one from 1024 on"
-    what = "set OUTBOUND_WEB_HOST to an address of this host" if process == "web" else f"set {setting} to another port"
+    what = f"set {_host_setting(setting)} to an address of this host"
+    if process == "the simulator":
+        what = f"set {setting} to another port"
     return f"{process} cannot listen on port {port} of {host} ({error.strerror}): {what}"

@@ -161,3 +161,24 @@ with past as (
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
 select (select count(*) from forgot) + (select count(*) from deleted);
+
+-- name: delete_old_requests(batch_max)$
+-- Delete the API's answers that are kept for repeats of a request, 72 hours after the request.
+--
+-- Returns  how many were deleted
+-- Races    a repeat that reads one at this moment is answered from it, or does the work anew
+-- Undo     none
+with old as (
+    select token_id, key
+      from api_request
+     where at < now() - interval '72 hours'
+     order by at
+     limit :batch_max
+       for update skip locked
+), deleted as (
+    delete from api_request
+     using old
+     where api_request.token_id = old.token_id and api_request.key = old.key
+    returning api_request.key
+)
+select count(*) from deleted;

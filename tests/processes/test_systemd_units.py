@@ -21,9 +21,10 @@ SERVICES = (
     "outbound-worker@.service",
     "outbound-scheduler.service",
     "outbound-web.service",
+    "outbound-api.service",
     "outbound-migrate.service",
 )
-UNITS = SERVICES[:3]
+UNITS = SERVICES[:4]
 
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed: apt-get install systemd"
@@ -53,7 +54,7 @@ def test_systemd_finds_nothing_wrong_with_any_unit(units: Path) -> None:
 
     done = subprocess.run(["systemd-analyze", "verify", *files], capture_output=True, text=True, check=False)
 
-    assert len(files) == 7
+    assert len(files) == 9
     assert (done.returncode, done.stderr) == (0, "")  # an unknown key is on stderr alone
 
 
@@ -119,6 +120,7 @@ NEEDED = {
     "outbound-worker@.service": {"DATABASE_URL", "REDIS_URL", "TWILIO_API_KEY_SECRET", "OUTBOUND_CALLBACK_KEY"},
     "outbound-scheduler.service": {"DATABASE_URL", "REDIS_URL", "TWILIO_API_KEY_SECRET", "OUTBOUND_CALLBACK_KEY"},
     "outbound-web.service": SECRETS.keys() - {"TWILIO_API_KEY_SECRET", "OUTBOUND_OWNER_DATABASE_URL"},
+    "outbound-api.service": {"DATABASE_URL"},
     "outbound-migrate.service": {"DATABASE_URL", "OUTBOUND_OWNER_DATABASE_URL"},
 }
 
@@ -274,7 +276,7 @@ def test_an_installation_that_can_start_ends_with_what_to_do_next(tmp_path: Path
     done = _install_service("--to", str(tmp_path), "--bin", "/bin/true")
 
     assert done.returncode == 0
-    assert len(done.stdout.splitlines()) == 8
+    assert len(done.stdout.splitlines()) == 10
     assert "outbound: " not in done.stderr
     assert done.stderr.splitlines()[-1].strip().startswith("systemctl daemon-reload")
 

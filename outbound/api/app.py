@@ -1,0 +1,186 @@
+"""The API's application: its routes, how it says no, and its document."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from anyio import to_thread
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from outbound import __version__, db, logs
+from outbound.api import calls, contacts, control, files, models, problem, tenants, tokens
+from outbound.api.problem import Problem
+from outbound.errors import UserError
+
+log = logs.get("api")
+
+PREFIX = "/v1"
+ROUTERS = (
+    calls.calls,
+    control.control,
+    files.files,
+    calls.leads,
+    tenants.tenants,
+    tenants.rules,
+    contacts.contacts,
+    tokens.tokens,
+)
+_DESCRIPTION = """Queue calls, steer them, and read what became of them.
+
+Each request shows a token, `Authorization: Bearer outb_…` (`outbound token add`); `x-scope` names the scope that it
+needs. A token of one business sees that one's rows: what is another's is answered like what is not there, with 404.
+Send an `Idempotency-Key` with each request that writes: the same request may then be repeated after a timeout, and is
+answered as before, with `Idempotent-Replayed: true`, for 72 hours; of a call, for ever.
+What is refused is answered as `application/problem+json`, with a stable `code` and the title in English or Hebrew by
+`Accept-Language`."""
+# Validation errors whose message repeats what was sent, which may be a number or a secret.
+_ECHOES = frozenset({"literal_error", "enum", "value_error", "string_pattern_mismatch"})
+
+
+@asynccontextmanager
+async def _life(_: FastAPI) -> AsyncIterator[None]:
+    """As many requests are at work at once as the pool has connections; the others wait for their turn."""
+    to_thread.current_default_thread_limiter().total_tokens = db.pool_size()
+    yield
+
+
+def app() -> FastAPI:
+    """The ASGI application."""
+    application = FastAPI(
+        title="outbound",
+        version=__version__,
+        lifespan=_life,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers={
+            Problem: _problem,
+            RequestValidationError: _invalid,
+            HTTPException: _http,
+            UserError: _refused,
+            Exception: _fault,
+            **dict.fromkeys(db.Unavailable, _unavailable),
+        },
+    )
+    for router in ROUTERS:
+        application.include_router(router, prefix=PREFIX)
+    application.add_api_route("/healthz", _healthz, include_in_schema=False)
+    application.add_api_route("/openapi.json", _document, include_in_schema=False)
+    return application
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI document: what each operation takes and answers."""
+    application = app()
+    made = get_openapi(
+        title="outbound", version="1", description=_DESCRIPTION, routes=application.routes, openapi_version="3.1.0"
+    )
+    made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    made["security"] = [{"token": []}]
+    schemas = made["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for model in (models.Fault, models.ProblemAnswer):
+        schemas[model.__name__] = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas[model.__name__].pop("$defs", None)
+    key = {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "your name for this request: repeated, it does nothing more and is answered as before",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    }
+    for operations in made["paths"].values():
+        for method, operation in operations.items():
+            if method in ("post", "put", "patch", "delete") and not operation["x-file"]:
+                operation.setdefault("parameters", []).append(key)
+    return made
+
+
+def document_text() -> str:
+    """The document as ops/openapi.json has it."""
+    return json.dumps(document(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+async def _healthz() -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+_made: list[dict[str, Any]] = []
+
+
+async def _document() -> Response:
+    if not _made:
+        _made.append(document())
+    return JSONResponse(_made[0])
+
+
+def _answer(request: Request, found: Problem) -> Response:
+    return problem.response(found, problem.language_of(request.headers.get("accept-language", "")))
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101 (by its registration)
+    return _answer(request, error)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, UserError)  # noqa: S101
+    return _answer(request, problem.of_user_error(error))
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    errors = [
+        {
+            "pointer": _pointer(fault["loc"]),
+            "code": str(fault["type"]),
+            "detail": "it has none of the values that are read here" if fault["type"] in _ECHOES else str(fault["msg"]),
+        }
+        for fault in error.errors()
+    ]
+    where = ", ".join(fault["pointer"] for fault in errors[:10])
+    return _answer(request, Problem(422, f"these do not fit the document: {where}", errors=errors[:100]))
+
+
+def _pointer(place: tuple[str | int, ...]) -> str:
+    """Where a fault is: a JSON pointer into the body, or the parameter of a query or a path."""
+    kind, *rest = place
+    written = "/".join(str(one).replace("~", "~0").replace("/", "~1") for one in rest)
+    return {"body": f"/{written}" if written else "", "query": f"?{written}"}.get(str(kind), f"{kind}/{written}")
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    if error.status_code == 405:
+        allowed = ", ".join(sorted(_methods(request.url.path)))
+        return _answer(request, Problem(405, f"this path answers {allowed}", headers={"allow": allowed}))
+    if error.status_code == 404:
+        return _answer(request, Problem(404, "there is no such path: see /openapi.json"))
+    return _answer(request, Problem(error.status_code, str(error.detail), headers=error.headers))
+
+
+def _methods(path: str) -> set[str]:
+    """All methods that a path answers: the frame names those of its first route alone."""
+    rest = path.removeprefix(PREFIX)
+    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    return {method for route in routes if route.path_regex.match(rest) for method in route.methods or ()}
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    log.outage("api.database_away", error)
+    return _answer(request, Problem(503, "the database does not answer: send it again", headers={"retry-after": "1"}))
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    code, message = db.fault(error)
+    log.error("api.fault", error=type(error).__name__, sqlstate=code, message=message)
+    return _answer(request, Problem(500, "it was logged; nothing more is known here"))

@@ -1,0 +1,302 @@
+"""Operations: calls, callees and leads."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import Query
+
+from outbound import db, names
+from outbound.api import models
+from outbound.api.contacts import known_of
+from outbound.api.context import Context
+from outbound.api.problem import Problem
+from outbound.api.route import Asked, Id, operation, router
+from outbound.call import WAITING
+from outbound.calls import call_again, call_search, call_timeline, enqueue, lead_list
+from outbound.calls.call_request import BadCall
+from outbound.calls.call_search import Page
+from outbound.monitoring import why as why_step
+from outbound.rules import control, destination
+
+calls = router("calls")
+leads = router("leads")
+
+LIMIT_MAX = 1000
+Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="how many at most")]
+Before = Annotated[str | None, Query(max_length=60, description="`next` of the page before")]
+Number = Annotated[str | None, Query(max_length=60, description="a phone number in any writing")]
+Whose = Annotated[int | None, Query(ge=1, le=models.ID_MAX)]
+Word = Annotated[str | None, Query(max_length=200)]
+When = Annotated[str | None, Query(max_length=60, description="like 2026-11-30 or 2026-11-30T09:00Z")]
+Statuses = Annotated[
+    list[str] | None, Query(max_length=20, description="statuses, or waiting, in-the-air, live, ended")
+]
+Region = Annotated[str | None, Query(max_length=10, description="country of a number without a code, like IL")]
+
+# Why a call waits, where the reason is the installation's or another tenant's and not the token's business.
+_OURS = ("no_worker", "no_scheduler", "workers_busy", "trial", "account_missing")
+_HELD_BY_OPERATOR = (
+    "The operator's limits, or those of the number that calls, hold it: it is dialed as soon as they allow."
+)
+
+
+def wanted(
+    asked: Context,
+    *,
+    number: str | None = None,
+    region: str | None = None,
+    status: list[str] | None = None,
+    business_id: int | None = None,
+    campaign_id: int | None = None,
+    batch: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    answered_by: str | None = None,
+    error_code: str | None = None,
+) -> call_search.Wanted:
+    """A search that finds no more than the token may see."""
+    whose = asked.filter(business_id, campaign_id)
+    return call_search.read(
+        call_search.Asked(
+            number=number,
+            region=region,
+            statuses=status or (),
+            business=whose["business_id"],
+            campaign=whose["campaign_id"],
+            batch=batch,
+            since=since,
+            until=until,
+            answered_by=answered_by,
+            error_code=error_code,
+        )
+    )
+
+
+def page_of(page: Page, what: str) -> dict[str, Any]:
+    """A page as it is answered."""
+    found = {what: page.calls, "next": page.next and str(page.next)}
+    return found | ({"is_cut": page.is_cut} if what == "calls" else {})
+
+
+@operation(calls, "POST", "/calls", scope="calls:write", answer=models.QueuedCall, status=201, also=200)
+async def create_call(asked: Asked, body: models.NewCall) -> Any:
+    """
+    Put one call in the queue; the same key never makes a second one.
+
+    Send a `key`, or an Idempotency-Key, with every call: after a timeout the same request is then safe to repeat.  A
+    call that was there already is answered with 200 and `created: false`.
+    """
+    return await asked.create(lambda: _enqueue(asked, body, asked.key))
+
+
+@operation(calls, "POST", "/calls/bulk", scope="calls:write", answer=models.QueuedCalls)
+async def create_calls(asked: Asked, body: models.NewCalls) -> Any:
+    """Put up to 1,000 calls in the queue at once; the others are queued where one is refused."""
+    return await asked.write(lambda: _enqueue_all(asked, body.calls))
+
+
+def _enqueue_all(asked: Context, given: list[models.NewCall]) -> dict[str, Any]:
+    queued: list[Any] = []
+    refused = []
+    for place, call in enumerate(given):
+        try:
+            queued.append(db.transact(lambda _, call=call: _enqueue(asked, call, None)))  # type: ignore[misc]
+        except BadCall as refusal:
+            queued.append(None)
+            refused.append({"place": place, "code": "bad_call", "detail": str(refusal)})
+        except Problem as problem:
+            queued.append(None)
+            refused.append({"place": place, "code": problem.code, "detail": problem.detail})
+    return {"calls": queued, "refused": refused}
+
+
+def _enqueue(asked: Context, call: models.NewCall, key: str | None) -> dict[str, Any]:
+    if call.key is not None and key is not None and call.key != key:
+        raise Problem(422, "`key` and the Idempotency-Key differ: send one of them", code="key_of_another")
+    done = enqueue.enqueue(
+        **asked.whose(call.business_id, call.campaign_id),
+        to_number=call.to,
+        from_number=call.from_,
+        due_at=call.due_at,
+        key=call.key or key,
+        contact=call.contact,
+        time_zone=call.time_zone,
+    )
+    return asdict(done)
+
+
+@operation(calls, "GET", "/calls", scope="calls:read", answer=models.Calls)
+async def list_calls(
+    asked: Asked,
+    number: Number = None,
+    region: Region = None,
+    status: Statuses = None,
+    business_id: Whose = None,
+    campaign_id: Whose = None,
+    batch: Word = None,
+    since: When = None,
+    until: When = None,
+    answered_by: Word = None,
+    error_code: Word = None,
+    limit: Limit = 100,
+    before: Before = None,
+) -> Any:
+    """Find calls, the newest first: by when they ended, were dialed, or are due."""
+
+    def work() -> Any:
+        search = wanted(
+            asked,
+            number=number,
+            region=region,
+            status=status,
+            business_id=business_id,
+            campaign_id=campaign_id,
+            batch=batch,
+            since=since,
+            until=until,
+            answered_by=answered_by,
+            error_code=error_code,
+        )
+        place = call_search.place_of(before) if before else None
+        return page_of(call_search.find(search, limit=limit, before=place), "calls")
+
+    return await asked.read(work)
+
+
+@operation(calls, "GET", "/calls/{call_id}", scope="calls:read", answer=models.ShownCall)
+async def show_call(asked: Asked, call_id: Id) -> Any:
+    """Show a call: its row, events, attempts and lead, and why it waits."""
+
+    def work() -> Any:
+        timeline = call_timeline.of(asked.call(call_id))
+        waits = timeline.call["status"] in WAITING
+        return {
+            "call": timeline.call,
+            "time_zone": timeline.zone,
+            "events": [_event(asked, entry) for entry in timeline.entries],
+            "attempts": timeline.attempts,
+            "again_id": timeline.again_id,
+            "again_for_id": timeline.again_for_id,
+            "hung_up": timeline.hung_up,
+            "why": _why(asked, call_id)["sentence"] if waits else None,
+        }
+
+    return await asked.read(work)
+
+
+def _event(asked: Context, entry: call_timeline.Entry) -> dict[str, Any]:
+    """What happened; to a token of one business, without the operator's name and reason where all were concerned."""
+    shown = asdict(entry)
+    if asked.caller.business_id is not None and entry.scope in ("account", "number"):
+        shown |= {"by": None, "why": None}
+    return shown
+
+
+@operation(calls, "GET", "/calls/{call_id}/why", scope="calls:read", answer=models.Why)
+async def why_call(asked: Asked, call_id: Id) -> Any:
+    """Say why a call is not being dialed right now."""
+    return await asked.read(lambda: _why(asked, asked.call(call_id)))
+
+
+def _why(asked: Context, call_id: int) -> dict[str, Any]:
+    reason = asdict(why_step.why(call_id))
+    details = reason["details"]
+    holder = details.get("scope") or str(details.get("paused", "")).partition(" ")[0]
+    is_ours = reason["code"] in _OURS or holder in ("account", "everything", "number")
+    if asked.caller.business_id is not None and is_ours:
+        reason |= {"sentence": _HELD_BY_OPERATOR, "details": {}}
+    return reason
+
+
+@operation(calls, "POST", "/calls/{call_id}/retry", scope="calls:write", answer=models.MadeAgain)
+async def retry_call(asked: Asked, call_id: Id, body: models.Again | None = None) -> Any:
+    """Make a call that has ended once more: a new call, within all rules; asked twice, it is one."""
+    given = body or models.Again()
+
+    def work() -> Any:
+        again = call_again.retry(asked.call(call_id), at=given.at, reason=given.reason, actor=asked.caller.who)
+        return {"retry_of": call_id} | asdict(again)
+
+    return await asked.write(work)
+
+
+@operation(calls, "POST", "/calls/{call_id}/reschedule", scope="calls:write", answer=models.Rescheduled)
+async def reschedule_call(asked: Asked, call_id: Id, body: models.Reschedule) -> Any:
+    """Have a call that waits dialed from another moment on; one that is being dialed is not moved."""
+
+    def work() -> Any:
+        moved = call_again.reschedule(asked.call(call_id), body.at, reason=body.reason, actor=asked.caller.who)
+        return {"call_id": call_id} | asdict(moved)
+
+    return await asked.write(work)
+
+
+@operation(calls, "POST", "/calls/cancel", scope="control", answer=models.Canceled)
+async def cancel_calls(asked: Asked, body: models.Selection) -> Any:
+    """Close the calls that wait and end those that ring, of all that are like this; with `dry_run`, count them."""
+
+    def work() -> Any:
+        search = wanted(
+            asked,
+            number=body.number,
+            status=body.status,
+            business_id=body.business_id,
+            campaign_id=body.campaign_id,
+            batch=body.batch,
+            since=body.since,
+            until=body.until,
+            error_code=body.error_code,
+        )
+        if body.dry_run:
+            found = call_search.count_to_cancel(search)
+            return {"waiting": found.waiting, "in_the_air": found.ringing, "talking": found.talking, "dry_run": True}
+        scope = call_search.scope_of(call_search.to_cancel(search))
+        if scope is not None:
+            waiting, in_the_air = control.cancel(scope, reason=body.reason, actor=asked.caller.who)
+        else:
+            waiting, in_the_air, _ = call_search.cancel(search, reason=body.reason, actor=asked.caller.who)
+        return {"waiting": waiting, "in_the_air": in_the_air, "talking": None, "dry_run": False}
+
+    return await asked.write(work, in_parts=True)
+
+
+@operation(calls, "GET", "/callees/{number}", scope="calls:read", answer=models.Callee)
+async def show_callee(asked: Asked, number: str, business_id: Whose = None, region: Region = None) -> Any:
+    """Show what is known of a number: its calls, do-not-call entries, consents and leads; and may it be called?"""
+
+    def work() -> Any:
+        whose = asked.filter(business_id, None)["business_id"]
+        phone = names.number_of(number, region=region, business_id=whose)
+        search = call_search.Asked(number=phone, business=whose)
+        found = call_search.read(search)
+        verdict = destination.check(phone, whose) if whose is not None else None
+        return {
+            "number": phone,
+            "calls": call_search.find(found, limit=100).calls,
+            "known": known_of(asked, phone, business_id=whose),
+            "leads": lead_list.find(found, limit=100).calls,
+            "destination": verdict and verdict._asdict(),
+        }
+
+    return await asked.read(work)
+
+
+@operation(leads, "GET", "/leads", scope="leads:read", answer=models.Leads)
+async def list_leads(
+    asked: Asked,
+    number: Number = None,
+    region: Region = None,
+    business_id: Whose = None,
+    since: When = None,
+    until: When = None,
+    limit: Limit = 100,
+    before: Before = None,
+) -> Any:
+    """List leads, the one with the last contact first."""
+
+    def work() -> Any:
+        search = wanted(asked, number=number, region=region, business_id=business_id, since=since, until=until)
+        place = call_search.place_of(before) if before else None
+        return page_of(lead_list.find(search, limit=limit, before=place), "leads")
+
+    return await asked.read(work)

@@ -1,0 +1,295 @@
+"""One request: whose token it shows, what that may do, and its work as one transaction."""
+
+import hashlib
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from outbound import db, failpoint
+from outbound.api.problem import Problem, language_of, not_found
+from outbound.config import settings
+from outbound.rules import api_token
+
+sql = db.statements("api/context")
+
+TOKEN_CACHE_S = 5  # a token that was revoked is taken for so long at most
+TOKENS_CACHED = 10_000
+KEY_MAX = 255  # characters of an idempotency key
+WAIT_MS = 2000  # for a request with the same key
+_BURST_S = 2  # a token may send the requests of so long at once
+
+
+class Caller(NamedTuple):
+    """A live token: `business_id` is the one business that it may see, None for all."""
+
+    id: int
+    public_id: str
+    name: str
+    business_id: int | None
+    scopes: frozenset[str]
+    expires_at: datetime | None
+
+    @property
+    def who(self) -> str:
+        """As the audit names it."""
+        return f"token {self.name} ({self.public_id})"
+
+
+class _Bucket:
+    """The requests that one token may still send to this process now."""
+
+    def __init__(self, burst: float) -> None:
+        self.tokens = burst
+        self.at = time.monotonic()
+
+
+class Tokens:
+    """The tokens that this process has seen in the last TOKEN_CACHE_S, and how fast each sends."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, tuple[float, Caller | None]] = {}
+        self._buckets: dict[int, _Bucket] = {}
+
+    async def caller(self, request: Request) -> Caller:
+        """
+        The token that this request shows.
+
+        Raises:
+            Problem: 401, it shows no token that is live.
+        """
+        scheme, _, text = request.headers.get("authorization", "").partition(" ")
+        challenge = {"www-authenticate": 'Bearer realm="outbound"'}
+        if scheme.lower() != "bearer" or not text.strip():
+            raise Problem(401, "send `Authorization: Bearer outb_…`", code="no_token", headers=challenge)
+        digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
+        until, caller = self._known.get(digest, (0.0, None))
+        if until < time.monotonic():
+            caller = await run_in_threadpool(_find, text.strip())
+            if len(self._known) >= TOKENS_CACHED:
+                self._known.clear()
+            self._known[digest] = (time.monotonic() + TOKEN_CACHE_S, caller)
+        if caller is None:
+            challenge = {"www-authenticate": 'Bearer realm="outbound", error="invalid_token"'}
+            raise Problem(401, "the token is none, was revoked or has expired: make another one", headers=challenge)
+        return caller
+
+    def forget(self) -> None:
+        """Know no token any more."""
+        self._known.clear()
+        self._buckets.clear()
+
+    def take(self, caller: Caller) -> dict[str, str]:
+        """
+        Count a request, and say in headers how many more there may be.
+
+        Raises:
+            Problem: 429, there were too many.
+        """
+        rate = settings().api_rate
+        burst = rate * _BURST_S
+        bucket = self._buckets.setdefault(caller.id, _Bucket(burst))
+        now = time.monotonic()
+        bucket.tokens = min(burst, bucket.tokens + (now - bucket.at) * rate)
+        bucket.at = now
+        policy = {"ratelimit-policy": f'"token";q={math.floor(burst)};w={_BURST_S}'}
+        if bucket.tokens < 1:
+            wait = max(1, math.ceil((1 - bucket.tokens) / rate))
+            headers = policy | {"ratelimit": f'"token";r=0;t={wait}', "retry-after": str(wait)}
+            raise Problem(429, f"at most {rate:g} requests per second: try again in {wait} s", headers=headers)
+        bucket.tokens -= 1
+        return policy | {"ratelimit": f'"token";r={math.floor(bucket.tokens)};t=1'}
+
+
+def _find(text: str) -> Caller | None:
+    row = api_token.find(text)
+    if row is None:
+        return None
+    return Caller(row.id, row.public_id, row.name, row.business_id, frozenset(row.scopes), row.expires_at)
+
+
+def require(caller: Caller, scope: str, *, of_all: bool) -> None:
+    """
+    Refuse a token that lacks a scope, or is of one business where all are concerned.
+
+    Raises:
+        Problem: 403, names what is missing.
+    """
+    if scope and scope not in caller.scopes:
+        raise Problem(403, f"the token lacks the scope `{scope}`: make one that has it")
+    if of_all and caller.business_id is not None:
+        raise Problem(403, "this concerns all businesses: it needs a token that is of none")
+
+
+@dataclass(frozen=True)
+class Context:
+    """
+    A request that was let in.
+
+    Attributes:
+        key: its Idempotency-Key, None where it has none.
+        digest: SHA-256 of its method, path and body: what a repeat with the same key must have too.
+        model: of the answer, which holds no field that the model has not.
+    """
+
+    caller: Caller
+    key: str | None
+    digest: bytes
+    language: str
+    model: TypeAdapter[Any]
+
+    async def read(self, work: Callable[[], Any]) -> Response:
+        """Answer with what *work* finds."""
+        return await run_in_threadpool(lambda: self._answer(work(), 200))
+
+    async def create(self, work: Callable[[], Any]) -> Response:
+        """Answer 201 where *work* made something new, as its `created` says; its own key makes it safe to repeat."""
+
+        def at_once() -> Response:
+            with db.one_transaction() as connection:
+                sql.set_actor(connection, who=self.caller.who)
+                made = work()
+                failpoint.crash_here("api.done")
+            failpoint.crash_here("api.committed")
+            return self._answer(made, 201 if made["created"] else 200)
+
+        return await run_in_threadpool(at_once)
+
+    async def write(self, work: Callable[[], Any], *, status: int = 200, in_parts: bool = False) -> Response:
+        """
+        Answer with what *work* did: its effect and the kept answer are one commit.
+
+        Args:
+            in_parts: the work commits in several parts, each of which may be repeated; the answer is kept after it.
+        """
+        return await run_in_threadpool(self._in_parts if in_parts else self._at_once, work, status)
+
+    def _at_once(self, work: Callable[[], Any], status: int) -> Response:
+        with db.one_transaction() as connection:
+            if self.key is not None and (kept := self._kept(connection)):
+                return kept
+            sql.set_actor(connection, who=self.caller.who)
+            answer = self._answer(work(), status)
+            if self.key is not None:
+                self._keep(connection, answer)
+            failpoint.crash_here("api.done")
+        failpoint.crash_here("api.committed")
+        return answer
+
+    def _in_parts(self, work: Callable[[], Any], status: int) -> Response:
+        if self.key is not None:
+            row = db.run(sql.find_request, token_id=self.caller.id, key=self.key)
+            if row is not None:
+                return self._again(row)
+        answer = self._answer(work(), status)
+        if self.key is not None:
+            db.with_connection(lambda connection: self._keep(connection, answer))
+        return answer
+
+    def _answer(self, found: Any, status: int) -> Response:
+        """What was found, as its model has it: a column that the document does not name is not shown."""
+        body = self.model.dump_json(self.model.validate_python(plain(found)), by_alias=True)
+        return Response(body, status, media_type="application/json")
+
+    def _kept(self, connection: db.Connection) -> Response | None:
+        """The answer that was given to this key before; None where it is new, and from now on ours."""
+        sql.wait_at_most(connection, ms=WAIT_MS)
+        one = {"token_id": self.caller.id, "key": self.key}
+        try:
+            is_new = sql.begin_request(connection, body_sha256=self.digest, **one)
+        except db.LockNotAvailable:
+            raise Problem(
+                409,
+                "a request with this Idempotency-Key is being answered: send it again in a second",
+                code="in_progress",
+                headers={"retry-after": "1"},
+            ) from None
+        sql.wait_at_most(connection, ms=0)
+        return None if is_new else self._again(sql.find_request(connection, **one))
+
+    def _again(self, row: db.Row) -> Response:
+        if bytes(row.body_sha256) != self.digest:
+            raise Problem(
+                422,
+                "this Idempotency-Key was sent with another request: take a new key for it",
+                code="key_of_another",
+            )
+        return JSONResponse(row.answer, row.status, headers={"idempotent-replayed": "true"})
+
+    def _keep(self, connection: db.Connection, answer: Response) -> None:
+        sql.keep_answer(
+            connection,
+            token_id=self.caller.id,
+            key=self.key,
+            body_sha256=self.digest,
+            status=answer.status_code,
+            answer=bytes(answer.body).decode(),
+        )
+
+    def business(self, business_id: int) -> int:
+        """A business that this token may see; or raise Problem, 404."""
+        return self._own(sql.is_own_business, business_id, "business")
+
+    def campaign(self, campaign_id: int) -> int:
+        """A campaign that this token may see; or raise Problem, 404."""
+        return self._own(sql.is_own_campaign, campaign_id, "campaign")
+
+    def call(self, call_id: int) -> int:
+        """A call that this token may see; or raise Problem, 404."""
+        return self._own(sql.is_own_call, call_id, "call")
+
+    def _own(self, statement: Any, wanted: int, what: str) -> int:
+        if not db.run(statement, business_id=self.caller.business_id, id=wanted):
+            raise not_found(what)
+        return wanted
+
+    def filter(self, business_id: int | None, campaign_id: int | None) -> dict[str, int | None]:
+        """`business_id` and `campaign_id` of a search: what was asked for, and never more than the token may see."""
+        if campaign_id is not None:
+            self.campaign(campaign_id)
+        if business_id is not None:
+            self.business(business_id)
+        return {"business_id": business_id or self.caller.business_id, "campaign_id": campaign_id}
+
+    def whose(self, business_id: int | None, campaign_id: int | None) -> dict[str, int | None]:
+        """`business_id` and `campaign_id` of what is written; of neither, the token's own business."""
+        if campaign_id is not None:
+            self.campaign(campaign_id)
+        elif business_id is None:
+            business_id = self.caller.business_id
+        if business_id is not None:
+            self.business(business_id)
+        return {"business_id": business_id, "campaign_id": campaign_id}
+
+
+def of_request(request: Request, caller: Caller, body: bytes, model: TypeAdapter[Any]) -> Context:
+    """
+    The context of a request that was let in.
+
+    Raises:
+        Problem: 400, its Idempotency-Key is none.
+    """
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (0 < len(key) <= KEY_MAX and key.isascii() and key.isprintable()):
+        raise Problem(400, f"an Idempotency-Key is 1 to {KEY_MAX} printable ASCII characters")
+    target = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
+    language = language_of(request.headers.get("accept-language", ""))
+    return Context(caller, key, hashlib.sha256(target + body).digest(), language, model)
+
+
+def plain(value: Any) -> Any:
+    """A value whose rows are mappings, as the models read them."""
+    if isinstance(value, dict):
+        return {name: plain(one) for name, one in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return plain(value._asdict())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(one) for one in value]
+    return value

@@ -1,0 +1,169 @@
+"""Operations: pause, resume, drain, cancel, stop and limit, per scope; what is going on."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import Path
+
+from outbound import db
+from outbound.api import models
+from outbound.api.context import Context, sql
+from outbound.api.problem import Problem, not_found
+from outbound.api.route import Asked, operation, router
+from outbound.monitoring import metrics, situation
+from outbound.rules import business
+from outbound.rules import control as step
+from outbound.rules.limits import set_limits
+from outbound.rules.scope import Scope, scope_of
+
+control = router("control")
+
+# A token of one business is shown these facts as they are; the others without their sentence.
+_OWN_CODES = ("dialing", "in_the_air", "idle", "not_due", "outside_window", "no_destination", "paused_calls")
+_OWN_SCOPES = ("Business ", "Campaign ")
+_OF_THE_OPERATOR = "The operator's installation holds it: ask whoever runs it."
+
+_SCOPES = {"businesses": "business", "campaigns": "campaign", "calls": "call"}
+
+
+def _scope(asked: Context, kind: str, key: str) -> Scope:
+    """What a path names, as far as the token may see it."""
+    if kind == "numbers" or (kind == "everything" and key == "all"):
+        if asked.caller.business_id is not None:
+            raise not_found("scope")
+        return scope_of("number", key) if kind == "numbers" else Scope("account", "")
+    if kind not in _SCOPES or not (key.isascii() and key.isdigit() and 0 < int(key) <= models.ID_MAX):
+        raise not_found("scope")
+    own: dict[str, Callable[[int], int]] = {
+        "businesses": asked.business,
+        "campaigns": asked.campaign,
+        "calls": asked.call,
+    }
+    return Scope(_SCOPES[kind], str(own[kind](int(key))))
+
+
+def _reason(body: models.Reasoned | None) -> str | None:
+    return None if body is None else body.reason
+
+
+Kind = Path(description="businesses, campaigns, calls or numbers; or everything, with the key `all`", max_length=20)
+Key = Path(description="an id; of a number E.164", max_length=30)
+
+
+@operation(control, "GET", "/control", scope="calls:read", answer=models.Controls)
+async def list_control(asked: Asked) -> Any:
+    """Show what is paused, limited and held, and how much of each limit is used."""
+
+    def work() -> Any:
+        rows = step.rows()
+        own = asked.caller.business_id
+        if own is not None:
+            campaigns = {str(row.id) for row in db.run(sql.campaigns_of, business_id=own)}
+            rows = [
+                row
+                for row in rows
+                if (row.scope == "business" and row.key == str(own))
+                or (row.scope == "campaign" and row.key in campaigns)
+            ]
+        return {"control": rows}
+
+    return await asked.read(work)
+
+
+@operation(control, "POST", "/control/{kind}/{key}/pause", scope="control", answer=models.Paused)
+async def pause(asked: Asked, body: models.Reasoned | None = None, kind: str = Kind, key: str = Key) -> Any:
+    """Begin no new call here; those in the air go on."""
+
+    def work() -> Any:
+        scope = _scope(asked, kind, key)
+        claims = step.pause(scope, reason=_reason(body), actor=asked.caller.who)
+        return scope._asdict() | {"paused": True, "claims_taken_back": claims}
+
+    return await asked.write(work)
+
+
+@operation(control, "POST", "/control/{kind}/{key}/resume", scope="control", answer=models.Resumed)
+async def resume(asked: Asked, kind: str = Kind, key: str = Key) -> Any:
+    """Resume dialing, whether an operator or the breaker paused it."""
+
+    def work() -> Any:
+        scope = _scope(asked, kind, key)
+        was_paused = step.resume(scope, actor=asked.caller.who)
+        return scope._asdict() | {"paused": False, "was_paused": was_paused}
+
+    return await asked.write(work)
+
+
+@operation(control, "POST", "/control/{kind}/{key}/drain", scope="control", answer=models.Drained, status=202)
+async def drain(asked: Asked, body: models.Reasoned | None = None, kind: str = Kind, key: str = Key) -> Any:
+    """Pause, and say how many calls are in the air; send it again until none is."""
+
+    def work() -> Any:
+        scope = _scope(asked, kind, key)
+        if scope.scope == "call":
+            raise Problem(422, "one call is paused or stopped, not drained", code="bad_control")
+        step.pause(scope, reason=_reason(body), actor=asked.caller.who)
+        return scope._asdict() | {"paused": True, "in_the_air": step.live(scope)}
+
+    return await asked.write(work, status=202)
+
+
+@operation(control, "POST", "/control/{kind}/{key}/cancel", scope="control", answer=models.CanceledScope)
+async def cancel(asked: Asked, body: models.Reasoned | None = None, kind: str = Kind, key: str = Key) -> Any:
+    """Close calls that wait, and end those that ring; who is talking goes on."""
+
+    def work() -> Any:
+        scope = _scope(asked, kind, key)
+        canceled = step.cancel(scope, reason=_reason(body), actor=asked.caller.who)
+        return scope._asdict() | canceled._asdict()
+
+    return await asked.write(work, in_parts=True)
+
+
+@operation(control, "POST", "/control/{kind}/{key}/stop", scope="control", answer=models.Stopped)
+async def stop(asked: Asked, body: models.Reasoned | None = None, kind: str = Kind, key: str = Key) -> Any:
+    """Pause, and hang up all calls that are in the air, also those in progress."""
+
+    def work() -> Any:
+        scope = _scope(asked, kind, key)
+        hang_ups = step.stop(scope, reason=_reason(body), actor=asked.caller.who)
+        return scope._asdict() | {"paused": True, "hung_up": hang_ups}
+
+    return await asked.write(work)
+
+
+@operation(control, "PUT", "/control/{kind}/{key}/limits", scope="control", answer=models.SetLimits)
+async def limit(asked: Asked, body: models.Limits, kind: str = Kind, key: str = Key) -> Any:
+    """Say how fast, how many at once, how much in all, and how large a share; what is not given stays."""
+    given = body.model_dump(exclude_none=True)
+
+    def work() -> Any:
+        scope = _scope(asked, kind, key)
+        set_limits(scope, **given, actor=asked.caller.who)
+        return scope._asdict() | {"limits": given}
+
+    return await asked.write(work)
+
+
+@operation(control, "GET", "/status", scope="calls:read", answer=models.Now)
+async def status(asked: Asked) -> Any:
+    """What is going on, and what to do about it; for a token of one business, of that one."""
+
+    def work() -> Any:
+        own = asked.caller.business_id
+        facts = situation.look(own)
+        if own is None:
+            numbers = metrics.read()
+            calls = {str(name): int(count) for name, count in numbers["calls"].items()}
+        else:
+            calls = business.show(own)["live"]
+            facts = [_told_to_a_tenant(fact) for fact in facts]
+        return {"now": facts, "calls": calls}
+
+    return await asked.read(work)
+
+
+def _told_to_a_tenant(fact: situation.Fact) -> situation.Fact:
+    """Without the sentence where that is of the installation: it may name an operator, a reason or an account."""
+    is_own = fact.code in _OWN_CODES or fact.sentence.startswith(_OWN_SCOPES)
+    return fact if is_own else fact._replace(sentence=_OF_THE_OPERATOR)

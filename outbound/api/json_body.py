@@ -1,0 +1,108 @@
+"""The body of a request: JSON, read strictly and within bounds."""
+
+import json
+from typing import Any, NoReturn
+
+from starlette.requests import Request
+
+from outbound.api.problem import Problem
+
+BODY_MAX = 65_536  # bytes; a file is read as it comes, and is not bounded by this
+DEPTH_MAX = 32  # of objects and lists within each other
+INT_DIGITS_MAX = 40
+
+
+async def read(request: Request, most: int = BODY_MAX) -> bytes:
+    """
+    The body.
+
+    Raises:
+        Problem: 413, it has more than *most* bytes.
+    """
+    told = request.headers.get("content-length", "")
+    pieces, size = [], int(told) if told.isascii() and told.isdigit() else 0
+    if size <= most:
+        size = 0
+        async for piece in request.stream():
+            pieces.append(piece)
+            size += len(piece)
+            if size > most:
+                break
+    if size > most:
+        raise Problem(413, f"the body may have {most} bytes", headers={"connection": "close"})
+    return b"".join(pieces)
+
+
+def parse(body: bytes) -> Any:
+    """
+    The JSON value of a body.
+
+    Raises:
+        Problem: 400, it is no JSON, names a field twice, is nested too deeply, or holds NaN or NUL.
+    """
+    try:
+        text = body.decode()
+        _refuse_depth(text)
+        return json.loads(
+            text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_int=_int, parse_float=_float
+        )
+    except UnicodeDecodeError:
+        raise Problem(400, "the body is no text in UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        message = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        raise Problem(400, f"the body is no JSON that is read here: {message}") from None
+
+
+def _refuse_depth(text: str) -> None:
+    """Count brackets outside of strings, before anything is built."""
+    depth, is_text, is_escaped = 0, False, False
+    for letter in text:
+        if is_text:
+            if is_escaped:
+                is_escaped = False
+            elif letter == "\\":
+                is_escaped = True
+            elif letter == '"':
+                is_text = False
+        elif letter == '"':
+            is_text = True
+        elif letter in "[{":
+            depth += 1
+            if depth > DEPTH_MAX:
+                raise ValueError(f"it is nested more than {DEPTH_MAX} levels deep")
+        elif letter in "]}":
+            depth -= 1
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError("an object names a field twice")
+        if "\0" in name or (isinstance(value, str) and not _is_storable(value)):
+            raise ValueError("a text holds a NUL or half of a surrogate pair")
+        if isinstance(value, list) and any(isinstance(one, str) and not _is_storable(one) for one in value):
+            raise ValueError("a text holds a NUL or half of a surrogate pair")
+        found[name] = value
+    return found
+
+
+def _is_storable(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are no JSON")
+
+
+def _int(digits: str) -> int:
+    if len(digits) > INT_DIGITS_MAX:
+        raise ValueError(f"a number has more than {INT_DIGITS_MAX} digits")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError("a number is too large")
+    return number

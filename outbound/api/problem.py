@@ -1,0 +1,117 @@
+"""Answers that say no: problem+json (RFC 9457) with a code for programs and a sentence for people."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+from outbound.errors import UserError
+
+CONTENT_TYPE = "application/problem+json"
+TYPE_PREFIX = "tag:outbound,2026:problem/"
+
+# By code: the title in English and in Hebrew.  Other codes have the title of their status.
+TITLES: dict[str, tuple[str, str]] = {
+    "unreadable": ("The request cannot be read", "אי אפשר לקרוא את הבקשה"),
+    "no_token": ("A token is needed", "נדרש אסימון"),
+    "bad_token": ("The token is not valid", "האסימון אינו תקף"),
+    "scope_missing": ("The token may not do this", "האסימון אינו מורשה לכך"),
+    "not_found": ("There is no such thing here", "אין כאן דבר כזה"),
+    "method_not_allowed": ("This method is not answered here", "המתודה הזאת אינה נתמכת כאן"),
+    "conflict": ("It is not in a state that allows this", "המצב הנוכחי אינו מאפשר זאת"),
+    "in_progress": ("The same request is being answered", "אותה בקשה עדיין בטיפול"),
+    "too_large": ("The body is too large", "גוף הבקשה גדול מדי"),
+    "unsupported_type": ("The body has another content type than is read here", "סוג התוכן של גוף הבקשה אינו נתמך"),
+    "invalid": ("The request does not fit the document", "הבקשה אינה תואמת למסמך"),
+    "key_of_another": ("The idempotency key belongs to another request", "מפתח האידמפוטנטיות שייך לבקשה אחרת"),
+    "too_many_requests": ("The token sends too many requests", "האסימון שולח יותר מדי בקשות"),
+    "unavailable": ("The database does not answer", "מסד הנתונים אינו עונה"),
+    "fault": ("Something broke on our side", "אירעה תקלה בצד שלנו"),
+    "bad_call": ("The call cannot be queued", "אי אפשר להכניס את השיחה לתור"),
+    "bad_file": ("The file cannot be taken", "אי אפשר לקלוט את הקובץ"),
+    "bad_control": ("That cannot be controlled so", "אי אפשר לשלוט כך"),
+    "bad_campaign": ("The campaign cannot be so", "הקמפיין אינו יכול להיות כזה"),
+    "bad_business": ("The business cannot be so", "העסק אינו יכול להיות כזה"),
+    "bad_suppression": ("That cannot be put on the list", "אי אפשר להכניס זאת לרשימה"),
+    "bad_destination": ("There is no such destination", "אין יעד כזה"),
+    "bad_window": ("The window cannot be so", "חלון השעות אינו יכול להיות כזה"),
+    "bad_retry_policy": ("The retry policy cannot be so", "מדיניות הניסיונות אינה יכולה להיות כזאת"),
+    "bad_search": ("That cannot be searched for", "אי אפשר לחפש כך"),
+    "bad_retry": ("The call cannot be made again so", "אי אפשר לחייג שוב כך"),
+    "bad_token_request": ("The token cannot be made", "אי אפשר ליצור את האסימון"),
+    "no_such_name": ("Nothing has this name", "אין דבר בשם הזה"),
+}
+_STATUS_CODES = {
+    400: "unreadable",
+    401: "bad_token",
+    403: "scope_missing",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "too_large",
+    415: "unsupported_type",
+    422: "invalid",
+    429: "too_many_requests",
+    503: "unavailable",
+}
+_RENAMED = {"bad_token": "bad_token_request", "wrong_file": "bad_file", "doubtful_day": "bad_call"}
+
+
+class Problem(Exception):
+    """An answer that says no: its HTTP status, its code, what is wrong and how it is mended."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        code: str | None = None,
+        errors: list[dict[str, str]] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.code = code or _STATUS_CODES.get(status, "fault")
+        self.errors = errors or []
+        self.headers = dict(headers or {})
+
+
+def not_found(what: str) -> Problem:
+    """404, alike for a row that is not there and for one of another tenant."""
+    return Problem(404, f"there is no such {what}, or it is not this token's")
+
+
+def of_user_error(error: UserError) -> Problem:
+    """What a step refuses, as an answer: 422 with a code made of the error's name."""
+    name = type(error).__name__
+    code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    return Problem(422, str(error), code=_RENAMED.get(code, code))
+
+
+def response(problem: Problem, language: str) -> JSONResponse:
+    """The answer, with its title in the language that was asked for."""
+    english, hebrew = TITLES.get(problem.code) or TITLES[_STATUS_CODES.get(problem.status, "fault")]
+    body: dict[str, Any] = {
+        "type": TYPE_PREFIX + problem.code.replace("_", "-"),
+        "title": hebrew if language == "he" else english,
+        "status": problem.status,
+        "code": problem.code,
+        "detail": problem.detail,
+        "errors": problem.errors,
+    }
+    return JSONResponse(body, problem.status, headers=problem.headers, media_type=CONTENT_TYPE)
+
+
+def language_of(accept_language: str) -> str:
+    """The first of `en` and `he` that an Accept-Language header asks for; English where it asks for neither."""
+    wanted: list[tuple[float, int, str]] = []
+    for place, part in enumerate(accept_language.split(",")[:20]):
+        tag, _, weight = part.partition(";")
+        language = tag.strip().lower().partition("-")[0]
+        found = re.fullmatch(r"\s*q=([01](?:\.\d{0,3})?)\s*", weight)
+        quality = float(found[1]) if found else 1.0
+        if language in ("en", "he", "iw") and quality > 0:
+            wanted.append((-quality, place, "en" if language == "en" else "he"))
+    return min(wanted)[2] if wanted else "en"

@@ -1,0 +1,162 @@
+"""How an operation is declared, and what each request goes through before it: token, scope, rate, body."""
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from outbound.api import context, json_body
+from outbound.api.context import Context, Tokens
+from outbound.api.models import ProblemAnswer
+from outbound.api.problem import Problem
+
+ID_MAX = 2**53 - 1  # ids that every client reads as they are; JavaScript has no more
+Id = Annotated[int, Path(ge=1, le=ID_MAX)]
+
+tokens = Tokens()
+
+_STATUSES = {
+    400: "it cannot be read",
+    401: "no valid token",
+    403: "the token lacks the scope, or is of one business",
+    404: "there is no such thing for this token",
+    409: "the state does not allow it, or the same request is being answered",
+    413: "the body is too large",
+    415: "another content type than is read here",
+    422: "it is understood, and cannot be done: `errors` names each fault",
+    429: "too many requests",
+    503: "the database does not answer; nothing was changed",
+}
+
+
+class _Given(Request):
+    """A request whose body was read already."""
+
+    def give(self, body: bytes, value: Any) -> "_Given":
+        self._body = body
+        self._json = value
+        return self
+
+
+class Operation(APIRoute):
+    """A route behind a token: a request that is not let in learns nothing else."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What answers a request."""
+        answer = super().get_route_handler()
+        model: TypeAdapter[Any] = TypeAdapter(self.response_model or Any)
+        known = {one.alias for one in self.dependant.query_params}
+        about = self.openapi_extra or {}
+        is_file = bool(about.get("x-file"))
+
+        async def handle(request: Request) -> Response:
+            caller = await tokens.caller(request)
+            context.require(caller, about["x-scope"], of_all=about["x-of-all"])
+            headers = tokens.take(caller)
+            _refuse_unknown(request, known)
+            body = b""
+            if not is_file:
+                body = await json_body.read(request)
+                request = _with_json(request, body, is_wanted=self.body_field is not None)
+            request.state.context = context.of_request(request, caller, body, model)
+            response = await answer(request)
+            response.headers.update(headers)
+            return response
+
+        return handle
+
+
+def _refuse_unknown(request: Request, known: set[str]) -> None:
+    """A filter that is misspelt must not find everything."""
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        errors = [
+            {"pointer": f"?{name[:60]}", "code": "unknown", "detail": "there is no such parameter"} for name in unknown
+        ]
+        allowed = ", ".join(sorted(known)) or "none"
+        raise Problem(422, f"the query has parameters that are not read here; it may have: {allowed}", errors=errors)
+
+
+def _with_json(request: Request, body: bytes, *, is_wanted: bool) -> Request:
+    given = _Given(request.scope, request.receive)
+    if not body:
+        return given.give(b"", None)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Problem(415, "send the body as application/json")
+    if not is_wanted:
+        raise Problem(400, "no body is read here: leave it out")
+    return given.give(body, json_body.parse(body))
+
+
+async def _context(request: Request) -> Context:
+    found: Context = request.state.context
+    return found
+
+
+Asked = Annotated[Context, Depends(_context)]
+
+
+def router(tag: str) -> APIRouter:
+    """A router, all of whose routes are operations."""
+    return APIRouter(route_class=Operation, tags=[tag], redirect_slashes=False)
+
+
+def operation(
+    on: APIRouter,
+    method: str,
+    path: str,
+    *,
+    scope: str,
+    answer: Any = None,
+    status: int = 200,
+    of_all: bool = False,
+    file_types: tuple[str, ...] = (),
+    streams: tuple[str, ...] = (),
+    also: int | None = None,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """
+    Declare an operation; its id is the function's name, its summary the first line of the docstring.
+
+    Args:
+        scope: what the token must have; '' for any token.
+        answer: the model of the answer.
+        of_all: only for tokens of no business.
+        file_types: content types of a body that is read as it comes.
+        streams: content types of an answer that is written as it is made.
+        also: another status that has the same answer.
+    """
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        extra: dict[str, Any] = {"x-scope": scope, "x-of-all": of_all, "x-file": bool(file_types)}
+        if file_types:
+            content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in file_types}
+            extra["requestBody"] = {"required": True, "content": content}
+        responses: dict[int | str, dict[str, Any]] = {code: _problem(code) for code in _STATUSES}
+        if streams:
+            content = {kind: {"schema": {"type": "string"}} for kind in streams}
+            responses[status] = {"description": "the rows, as they are found", "content": content}
+        if also is not None:
+            responses[also] = {"description": "there already", "model": answer}
+        on.add_api_route(
+            path,
+            function,
+            methods=[method],
+            operation_id=function.__name__,
+            status_code=status,
+            response_model=answer,
+            responses=responses,
+            openapi_extra=extra,
+        )
+        return function
+
+    return register
+
+
+def _problem(code: int) -> dict[str, Any]:
+    reference = {"$ref": f"#/components/schemas/{ProblemAnswer.__name__}"}
+    return {"description": _STATUSES[code], "content": {"application/problem+json": {"schema": reference}}}

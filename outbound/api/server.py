@@ -1,0 +1,21 @@
+"""The API process: how its application is served."""
+
+import uvicorn
+
+from outbound.api.app import app
+from outbound.api.files import FILE_MAX
+from outbound.web.protocol import BoundedHttp
+from outbound.web.server import make
+
+
+class ApiHttp(BoundedHttp):
+    """One connection; a file may come, and a list may be answered, for as long as an hour."""
+
+    body_max = FILE_MAX + 1
+    request_s = 3600.0
+    answer_s = 3600.0
+
+
+def server(host: str, port: int) -> uvicorn.Server:
+    """A server for it; call `run()`."""
+    return make(app(), host, port, protocol=ApiHttp)

@@ -1,0 +1,43 @@
+-- context.sql: whose a row is, and answers that are given again.  Read by outbound/api/context.py alone.
+-- Each takes :business_id, the one business of the token, or null for a token of all.
+
+-- name: is_own_business(business_id, id)$
+-- Returns  may the token see this business
+select exists (select from business where id = :id and (:business_id::bigint is null or id = :business_id));
+
+-- name: is_own_campaign(business_id, id)$
+select exists (select from campaign where id = :id and (:business_id::bigint is null or business_id = :business_id));
+
+-- name: is_own_call(business_id, id)$
+select exists (select from call_log where id = :id and (:business_id::bigint is null or business_id = :business_id));
+
+-- name: campaigns_of(business_id)
+-- Returns  the ids of the campaigns that the token may see
+select id from campaign where :business_id::bigint is null or business_id = :business_id;
+
+-- name: set_actor(who)!
+-- What the audit says of who changes rows, until this transaction ends.
+select set_config('outbound.by', :who, true);
+
+-- name: wait_at_most(ms)!
+-- How long a lock is waited for, until this transaction ends.
+select set_config('lock_timeout', :ms::text, true);
+
+-- name: begin_request(token_id, key, body_sha256)$
+-- Take an idempotency key; who sent the same at the same time is waited for.
+--
+-- Returns  is it new
+-- Races    of two with one key the second waits for the first's commit, and is then not new
+insert into api_request (token_id, key, body_sha256)
+values (:token_id, :key, :body_sha256)
+on conflict (token_id, key) do nothing
+returning true;
+
+-- name: find_request(token_id, key)^
+select body_sha256, status, answer from api_request where token_id = :token_id and key = :key;
+
+-- name: keep_answer(token_id, key, body_sha256, status, answer)!
+-- Keep the answer of a request, to be given again to its repeats for 72 hours.
+insert into api_request (token_id, key, body_sha256, status, answer)
+values (:token_id, :key, :body_sha256, :status, :answer::jsonb)
+on conflict (token_id, key) do update set status = excluded.status, answer = excluded.answer;

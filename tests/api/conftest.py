@@ -1,0 +1,53 @@
+"""A real API process's application behind a real socket, and clients with tokens."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from outbound.api import route, server
+from outbound.rules import api_token
+from tests.conftest import World, forget_settings
+from tests.ports import free_ports
+
+Client = Callable[..., httpx.Client]
+
+
+@pytest.fixture
+def api_url(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Where the API of this test is served, by a thread of this process."""
+    (port,) = free_ports(1)
+    monkeypatch.setenv("OUTBOUND_API_RATE", "10000")
+    forget_settings()
+    running = server.server("127.0.0.1", port)
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not running.started:
+        assert thread.is_alive(), "it ended"
+        assert time.monotonic() < deadline, "it does not start"
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{port}"
+    running.should_exit = True
+    running.handle_exit(15, None)
+    thread.join(20)
+    route.tokens.forget()
+
+
+@pytest.fixture
+def client(api_url: str) -> Iterator[Client]:
+    """A client with a token: `client("calls:read", business_id=1)`."""
+    made: list[httpx.Client] = []
+
+    def make(*scopes: str, business_id: int | None = None) -> httpx.Client:
+        wanted = scopes or tuple(scope for scope in api_token.SCOPES if business_id is None or scope != "operator")
+        token = api_token.add("test", scopes=wanted, business_id=business_id, actor="test").token
+        one = httpx.Client(base_url=f"{api_url}/v1", headers={"authorization": f"Bearer {token}"}, timeout=30)
+        made.append(one)
+        return one
+
+    yield make
+    for one in made:
+        one.close()

@@ -1,0 +1,39 @@
+"""Calls over HTTP: queued once, found, steered."""
+
+from tests.api.conftest import Client
+from tests.conftest import World
+
+
+def test_a_call_is_queued_once_for_each_key(world: World, client: Client) -> None:
+    business = world.business()
+    http = client(business_id=business)
+    body = {"to": "+12125550101", "contact": {"name": "Dana"}}
+    first = http.post("/calls", json=body, headers={"idempotency-key": "appointment-7"})
+    again = http.post("/calls", json=body, headers={"idempotency-key": "appointment-7"})
+    other = http.post("/calls", json=body | {"to": "+12125550102"}, headers={"idempotency-key": "appointment-7"})
+
+    assert (first.status_code, again.status_code, other.status_code) == (201, 200, 422), other.text
+    assert first.json()["created"] is True
+    assert again.json() | {"created": True} == first.json()
+    assert other.headers["content-type"] == "application/problem+json"
+    assert [row.key for row in world.rows("select idempotency_key as key from call_log")] == ["appointment-7"]
+
+
+def test_a_call_is_shown_found_and_moved(world: World, client: Client) -> None:
+    business = world.business()
+    http = client(business_id=business)
+    call = http.post("/calls", json={"to": "+12125550101"}).json()["call_id"]
+
+    assert http.get("/calls", params={"number": "212 555 0101", "region": "US"}).json()["calls"][0]["id"] == call
+    shown = http.get(f"/calls/{call}")
+    assert shown.status_code == 200, shown.text
+    assert shown.json()["call"]["to_number"] == "+12125550101"
+    assert http.get(f"/calls/{call}/why").json()["code"] == "no_worker"
+    moved = http.post(f"/calls/{call}/reschedule", json={"at": "2027-01-05T10:00"})
+    assert moved.status_code == 200, moved.text
+    paused = http.post(f"/control/calls/{call}/pause", json={"reason": "wrong text"})
+    assert paused.json() == {"scope": "call", "key": str(call), "paused": True, "claims_taken_back": 0}
+    assert http.post(f"/control/calls/{call}/resume").json()["was_paused"] is True
+    assert http.post(f"/control/calls/{call}/cancel").json()["waiting"] == 1
+    assert world.call(call).status == "canceled"
+    assert world.call(call).stopped_by.startswith("token test (")

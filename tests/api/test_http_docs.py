@@ -1,0 +1,89 @@
+"""The page on the API: its commands run as they stand, and its tables are what the code has."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from outbound.api import problem
+from outbound.rules import api_token
+from tests import ROOT
+from tests.cli.test_cli import environment
+from tests.conftest import World, until
+from tests.ports import free_ports
+
+PAGE = (ROOT / "docs" / "http-api.md").read_text()
+HEBREW = (ROOT / "docs" / "http-api.he.md").read_text()
+
+
+def commands(page: str) -> str:
+    (block,) = re.findall(r"```bash\n(.*?)```", page, re.S)
+    return str(block)
+
+
+def test_ten_commands_lead_from_an_empty_database_to_a_lead(world: World, tmp_path: Path) -> None:
+    web, api, simulator = free_ports(3)
+    settings = {
+        "DATABASE_URL": world.url,
+        "REDIS_URL": "memory://",
+        "OUTBOUND_DATA_DIR": str(tmp_path / "data"),
+        "OUTBOUND_WEB_PORT": str(web),
+        "OUTBOUND_API_PORT": str(api),
+        "OUTBOUND_SIMULATOR_PORT": str(simulator),
+        "OUTBOUND_SIMULATOR_SPEED": "20",
+    }
+    env = environment(settings) | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    with (tmp_path / "up.log").open("w") as log:
+        up = subprocess.Popen(["outbound", "up"], env=env, cwd=tmp_path, stdout=log, stderr=log)
+    try:
+        until(lambda: listens(api), 60)
+        script = f"set -euo pipefail\n{commands(PAGE)}\n"
+        waits = 'for n in $(seq 300); do ask "$API/leads" | grep -q "+15005550101" && break; sleep 0.2; done\n'
+        before, last = script.rsplit('ask "$API/leads"', 1)
+        done = subprocess.run(
+            ["bash", "-c", f'{before}{waits}ask "$API/leads"{last}'],
+            env=env,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        up.terminate()
+        up.wait(40)
+
+    assert done.returncode == 0, done.stderr
+    assert '"created":true' in done.stdout
+    assert '"created":false' in done.stdout
+    assert done.stdout.rstrip().endswith('"next":null}')
+    assert '"phone":"+15005550101"' in done.stdout
+    assert world.value("select count(*) from call_log") == 1
+
+
+def listens(port: int) -> bool:
+    import httpx
+
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        time.sleep(0.1)
+        return False
+
+
+def test_the_commands_are_the_same_in_both_languages() -> None:
+    assert commands(PAGE) == commands(HEBREW)
+
+
+def test_the_table_of_scopes_is_that_of_the_code() -> None:
+    assert dict(re.findall(r"^\| `([a-z:]+)` \| (.+) \|$", PAGE, re.M)) == api_token.SCOPES
+
+
+@pytest.mark.parametrize(
+    "code", sorted(set(re.findall(r"`(\w+)`", PAGE.split("## What is refused")[1].split("A body")[0])))
+)
+def test_each_code_that_is_named_has_a_title(code: str) -> None:
+    assert code in problem.TITLES or code in ("code", "detail", "errors", "title", "OUTBOUND_API_RATE")

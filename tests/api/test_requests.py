@@ -1,0 +1,260 @@
+"""What is refused before any work, how it is said, and what a repeat is answered."""
+
+import threading
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from outbound.api import json_body, problem, route
+from outbound.config import settings
+from tests.api.conftest import Client
+from tests.conftest import World, forget_settings, until
+from tests.digest import digest
+
+JSON = {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "code"),
+    [
+        (b"{", JSON, 400, "unreadable"),
+        (b"\xff", JSON, 400, "unreadable"),
+        (b'{"to": "+12125550101", "to": "+12125550102"}', JSON, 400, "unreadable"),
+        (b'{"to": NaN}', JSON, 400, "unreadable"),
+        (b'{"to": "a\\u0000"}', JSON, 400, "unreadable"),
+        (b'{"to": "\\ud800"}', JSON, 400, "unreadable"),
+        (b'{"contact": {"a": "\\u0000"}, "to": "+12125550101"}', JSON, 400, "unreadable"),
+        (b"[" * 40 + b"]" * 40, JSON, 400, "unreadable"),
+        (b'{"to": ' + b"9" * 50 + b"}", JSON, 400, "unreadable"),
+        (b'{"to": "+12125550101"}', {"content-type": "text/plain"}, 415, "unsupported_type"),
+        (b'{"to": "+12125550101"}', {}, 415, "unsupported_type"),
+        (b'{"to": "' + b"1" * json_body.BODY_MAX + b'"}', JSON, 413, "too_large"),
+        (b'{"to": 12125550101}', JSON, 422, "invalid"),
+        (b'{"to": "+12125550101", "form": "+12125550100"}', JSON, 422, "invalid"),
+        (b"[]", JSON, 422, "invalid"),
+        (b"", JSON, 422, "invalid"),
+        (b'{"to": "+12125550101", "business_id": 9007199254740992}', JSON, 422, "invalid"),
+        (b'{"to": "abc"}', JSON, 422, "bad_call"),
+        (b'{"to": "+12125550101"}', JSON | {"idempotency-key": "x" * 256}, 400, "unreadable"),
+    ],
+)
+def test_a_body_that_cannot_be_read_changes_nothing_and_is_told_why(
+    world: World, client: Client, body: bytes, headers: dict[str, str], status: int, code: str
+) -> None:
+    http = client(business_id=world.business())
+    http.get("/token")
+    before = digest(world)
+
+    answer = http.post("/calls", content=body, headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert answer.headers["content-type"] == problem.CONTENT_TYPE
+    assert answer.json()["detail"]
+    assert digest(world) == before
+
+
+def test_all_faults_are_told_at_once_with_their_place(world: World, client: Client) -> None:
+    http = client(business_id=world.business())
+
+    answer = http.post("/calls", json={"to": 1, "due_at": 2, "contact": {"name": 3}}).json()
+
+    assert {fault["pointer"] for fault in answer["errors"]} == {"/to", "/due_at", "/contact/name"}
+
+
+def test_a_filter_that_is_misspelt_finds_nothing(client: Client) -> None:
+    answer = client("calls:read").get("/calls", params={"campain_id": 1})
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "?campain_id")
+
+
+@pytest.mark.parametrize(
+    ("asked", "title"),
+    [
+        ("he", "אין כאן דבר כזה"),
+        ("fr, he;q=0.8, en;q=0.5", "אין כאן דבר כזה"),
+        ("en-GB,en;q=0.9,he;q=0.1", "There is no such thing here"),
+        ("", "There is no such thing here"),
+        ("he;q=0", "There is no such thing here"),
+        (";;;q=,,", "There is no such thing here"),
+    ],
+)
+def test_a_title_is_in_the_language_that_is_asked_for(client: Client, asked: str, title: str) -> None:
+    answer = client("calls:read").get("/calls/812", headers={"accept-language": asked})
+
+    assert (answer.status_code, answer.json()["title"]) == (404, title)
+
+
+def test_a_path_tells_all_of_its_methods(client: Client) -> None:
+    answer = client("calls:read").delete("/calls")
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    assert answer.json()["code"] == "method_not_allowed"
+
+
+def test_a_path_that_is_none_is_no_page(client: Client) -> None:
+    answer = client("calls:read").get("/nothing")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_a_token_that_sends_too_much_is_told_when_to_go_on(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    http, other = client("calls:read"), client("calls:read")
+    monkeypatch.setenv("OUTBOUND_API_RATE", "1")
+    forget_settings()
+    answers = [http.get("/token") for _ in range(4)]
+
+    assert [one.status_code for one in answers][:2] == [200, 200]
+    refused = answers[-1]
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert refused.headers["ratelimit-policy"] == '"token";q=2;w=2'
+    assert other.get("/token").status_code == 200
+    assert settings().api_rate == 1
+
+
+def test_a_database_that_is_away_is_said_and_nothing_is_lost(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    business = world.business()
+    http = client(business_id=business)
+    assert http.get("/token").status_code == 200
+    monkeypatch.setattr(route.tokens, "_known", dict(route.tokens._known))
+    name = world.value("select current_database()")
+    elsewhere = world.url.replace(name, "postgres")
+    with psycopg.connect(elsewhere, autocommit=True) as operator:
+        operator.execute(f"alter database {name} allow_connections false".encode())
+        operator.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s and pid <> pg_backend_pid()",
+            [name],
+        )
+        answer = http.post("/calls", json={"to": "+12125550101"}, headers={"idempotency-key": "k"})
+        operator.execute(f"alter database {name} allow_connections true".encode())
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.headers["retry-after"] == "1"
+    until(lambda: http.post("/calls", json={"to": "+12125550101"}, headers={"idempotency-key": "k"}).is_success)
+    with psycopg.connect(world.url) as fresh:
+        assert fresh.execute("select count(*) from call_log").fetchone() == (1,)
+
+
+# Repeats
+
+
+def test_a_repeat_is_answered_as_before_and_does_nothing(world: World, client: Client) -> None:
+    business = world.business()
+    http = client(business_id=business)
+    body = {"name": "Spring"}
+    first = http.post("/campaigns", json=body, headers={"idempotency-key": "k"})
+    before = digest(world)
+
+    again = http.post("/campaigns", json=body, headers={"idempotency-key": "k"})
+    other = http.post("/campaigns", json={"name": "Autumn"}, headers={"idempotency-key": "k"})
+    elsewhere = http.post("/suppressions", json={"phone": "+12125550101"}, headers={"idempotency-key": "k"})
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
+    assert again.headers["idempotent-replayed"] == "true"
+    assert "idempotent-replayed" not in first.headers
+    for refused in (other, elsewhere):
+        assert (refused.status_code, refused.json()["code"]) == (422, "key_of_another")
+    assert digest(world) == before
+
+
+def test_what_was_refused_is_not_kept(world: World, client: Client) -> None:
+    http = client(business_id=world.business())
+    bad = {"name": "Spring", "starts": "2027-02-30"}
+
+    assert http.post("/campaigns", json=bad, headers={"idempotency-key": "k"}).status_code == 422
+    assert world.value("select count(*) from api_request") == 0
+    assert http.post("/campaigns", json={"name": "Spring"}, headers={"idempotency-key": "k"}).status_code == 201
+
+
+def test_of_two_with_one_key_at_the_same_time_one_works_and_the_other_waits_or_is_told(
+    world: World, client: Client
+) -> None:
+    http = client(business_id=world.business())
+    answers: list[httpx.Response] = []
+
+    def send() -> None:
+        answers.append(http.post("/campaigns", json={"name": "Spring"}, headers={"idempotency-key": "k"}))
+
+    threads = [threading.Thread(target=send) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert {one.status_code for one in answers} <= {201, 409}
+    assert world.value("select count(*) from campaign") == 1
+    assert len({one.text for one in answers if one.status_code == 201}) == 1
+
+
+def test_one_who_waits_for_the_same_key_is_told_to_come_again(world: World, client: Client) -> None:
+    business = world.business()
+    http = client(business_id=business)
+    http.get("/token")
+    with psycopg.connect(world.url) as holder:
+        holder.execute(
+            "insert into api_request (token_id, key, body_sha256) select id, 'k', sha256('x') from api_token"
+        )
+        answer = http.post("/campaigns", json={"name": "Spring"}, headers={"idempotency-key": "k"})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "in_progress")
+    assert answer.headers["retry-after"] == "1"
+
+
+def test_answers_are_kept_for_72_hours(world: World, client: Client) -> None:
+    from outbound.calls import retention
+
+    http = client(business_id=world.business())
+    for key, hours in (("old", 73), ("young", 71)):
+        assert http.post("/campaigns", json={"name": key}, headers={"idempotency-key": key}).is_success
+        world.do("update api_request set at = now() - make_interval(hours => %s) where key = %s", hours, key)
+
+    assert retention.delete_old_rest() == 1
+    assert [row.key for row in world.rows("select key from api_request")] == ["young"]
+
+
+def test_a_list_of_calls_is_queued_one_by_one(world: World, client: Client) -> None:
+    http = client(business_id=world.business())
+    calls: list[dict[str, Any]] = [{"to": "+12125550101", "key": "a"}, {"to": "abc"}, {"to": "+12125550103"}]
+
+    answer = http.post("/calls/bulk", json={"calls": calls}, headers={"idempotency-key": "k"}).json()
+
+    assert [one and one["created"] for one in answer["calls"]] == [True, None, True]
+    assert [one["place"] for one in answer["refused"]] == [1]
+    assert world.value("select count(*) from call_log") == 2
+
+
+def test_a_file_of_json_lines_is_read_like_one_of_commas(world: World, client: Client) -> None:
+    http = client(business_id=world.business())
+    lines = '{"to": "+12125550101", "name": "Dana"}\n\n{"to": "+12125550102", "age": 7}\n{"to": "x"}\n'
+
+    report = http.post(
+        "/imports",
+        params={"batch": "b", "anyway": True},
+        content=lines,
+        headers={"content-type": "application/x-ndjson"},
+    )
+
+    assert report.status_code == 200, report.text
+    assert (report.json()["created"], report.json()["refused"]) == (2, 1)
+    assert world.value("select contact ->> 'name' from call_log where to_number = '+12125550101'") == "Dana"
+
+
+def test_lists_are_streamed_as_json_lines_or_as_a_spreadsheet(world: World, client: Client) -> None:
+    business = world.business()
+    for last in range(3):
+        world.queued(business, f"+1212555010{last}")
+    http = client(business_id=business)
+
+    lines = http.get("/exports/calls")
+    sheet = http.get("/exports/calls", headers={"accept": "text/csv"})
+
+    assert lines.headers["content-type"].startswith("application/x-ndjson")
+    assert lines.text.count("\n") == 3
+    assert sheet.text.splitlines()[0].startswith("id,business_id,")
+    assert len(sheet.text.splitlines()) == 4
+    assert http.get("/exports/leads").text == ""
