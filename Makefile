@@ -16,7 +16,7 @@ help:
 	@echo "make runbook type every command of the runbook on a booted Debian, and cause each alert (root, systemd-nspawn)"
 	@echo "make guards  take out each guard alone and see its test fail"
 	@echo "make schema  write sql/schema.sql, the whole schema in one file, from a migrated database"
-	@echo "make openapi write ops/openapi.json, what the API takes and answers"
+	@echo "make openapi write ops/openapi.json, what the API takes and answers, and the operations of its Python client"
 	@echo "make check   lint, types, layers, SQL, prose, what bandit finds"
 	@echo "make lock    write the locks anew from pyproject.toml, versions as they are (ARGS=--upgrade, or ARGS=\"-P NAME\")"
 	@echo "make sbom    write what the program is made of to dist/outbound.cdx.json (CycloneDX)"
@@ -65,6 +65,7 @@ check: $(READY)
 
 openapi: $(READY)
 	@$(BIN)/outbound api --document > ops/openapi.json
+	@$(BIN)/python -m tests.client_file
 
 schema: $(READY)
 	@$(BIN)/python -m tests.schema_file

@@ -1,0 +1,167 @@
+"""The two clients: what each operation of the API needs beside its arguments, and iterators over pages."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+from pydantic import TypeAdapter
+
+from outbound_client import models
+from outbound_client.operations import AsyncOperations, Operations
+from outbound_client.transport import Asking, refuse
+
+T = TypeVar("T")
+TIMEOUT_S = 30.0
+PAGE = 1000
+
+
+def _settings(url: str, token: str, timeout_s: float) -> dict[str, Any]:
+    return {
+        "base_url": f"{url.rstrip('/')}/v1",
+        "headers": {"authorization": f"Bearer {token}"},
+        "timeout": timeout_s,
+        "follow_redirects": False,
+    }
+
+
+class Client(Operations):
+    """
+    The API, as functions that wait for the answer.
+
+    Args:
+        url: where it is, like https://calls.example.com; without /v1.
+        token: of `outbound token add`.
+        timeout_s: seconds until a try is given up.
+    """
+
+    def __init__(self, url: str, token: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._http = httpx.Client(**_settings(url, token, timeout_s))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _ask(self, asking: Asking, answer: type[T]) -> T:
+        return TypeAdapter(answer).validate_json(self._sent(asking).content)
+
+    def _lines(self, asking: Asking) -> Iterator[str]:
+        with self._http.stream(**asking.arguments()) as answer:
+            if not answer.is_success:
+                answer.read()
+            refuse(answer)
+            yield from answer.iter_lines()
+
+    def _sent(self, asking: Asking) -> httpx.Response:
+        while True:
+            failure: httpx.TransportError | httpx.Response
+            try:
+                failure = self._http.request(**asking.arguments())
+                if failure.is_success:
+                    return failure
+            except httpx.TransportError as error:
+                failure = error
+            wait_s = asking.wait_after(failure)
+            if wait_s is not None:
+                time.sleep(wait_s)
+            elif isinstance(failure, httpx.Response):
+                refuse(failure)
+            else:
+                raise asking.failed(failure) from failure
+
+    def every_call(self, **filters: Any) -> Iterator[models.Call]:
+        """The calls that `list_calls` finds, page after page."""
+        before: str | None = None
+        while True:
+            page = self.list_calls(**filters, limit=PAGE, before=before)
+            yield from page.calls
+            if page.next is None:
+                return
+            before = page.next
+
+    def every_lead(self, **filters: Any) -> Iterator[models.Lead]:
+        """The leads that `list_leads` finds, page after page."""
+        before: str | None = None
+        while True:
+            page = self.list_leads(**filters, limit=PAGE, before=before)
+            yield from page.leads
+            if page.next is None:
+                return
+            before = page.next
+
+
+class AsyncClient(AsyncOperations):
+    """The API, as coroutines; see `Client`."""
+
+    def __init__(self, url: str, token: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._http = httpx.AsyncClient(**_settings(url, token, timeout_s))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def _ask(self, asking: Asking, answer: type[T]) -> T:
+        return TypeAdapter(answer).validate_json((await self._sent(asking)).content)
+
+    async def _lines(self, asking: Asking) -> AsyncIterator[str]:
+        async with self._http.stream(**asking.arguments()) as answer:
+            if not answer.is_success:
+                await answer.aread()
+            refuse(answer)
+            async for line in answer.aiter_lines():
+                yield line
+
+    async def _sent(self, asking: Asking) -> httpx.Response:
+        while True:
+            failure: httpx.TransportError | httpx.Response
+            try:
+                failure = await self._http.request(**asking.arguments())
+                if failure.is_success:
+                    return failure
+            except httpx.TransportError as error:
+                failure = error
+            wait_s = asking.wait_after(failure)
+            if wait_s is not None:
+                await asyncio.sleep(wait_s)
+            elif isinstance(failure, httpx.Response):
+                refuse(failure)
+            else:
+                raise asking.failed(failure) from failure
+
+    async def every_call(self, **filters: Any) -> AsyncIterator[models.Call]:
+        """The calls that `list_calls` finds, page after page."""
+        before: str | None = None
+        while True:
+            page = await self.list_calls(**filters, limit=PAGE, before=before)
+            for one in page.calls:
+                yield one
+            if page.next is None:
+                return
+            before = page.next
+
+    async def every_lead(self, **filters: Any) -> AsyncIterator[models.Lead]:
+        """The leads that `list_leads` finds, page after page."""
+        before: str | None = None
+        while True:
+            page = await self.list_leads(**filters, limit=PAGE, before=before)
+            for one in page.leads:
+                yield one
+            if page.next is None:
+                return
+            before = page.next

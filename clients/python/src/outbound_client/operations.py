@@ -1,0 +1,1161 @@
+"""Each operation of the API's document as a method.  Written by `make openapi`; do not edit."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import TypeVar
+
+from outbound_client import models
+from outbound_client.transport import FILE_TYPE, Asking, Content
+
+T = TypeVar("T")
+
+
+class Operations:
+    """The operations."""
+
+    def _ask(self, asking: Asking, answer: type[T]) -> T:
+        raise NotImplementedError
+
+    def _lines(self, asking: Asking) -> Iterator[str]:
+        raise NotImplementedError
+
+    def create_call(self, body: models.NewCall, *, idempotency_key: str | None = None) -> models.QueuedCall:
+        """Put one call in the queue; the same key never makes a second one."""
+        return self._ask(Asking("POST", "/calls", body=body, key=idempotency_key, takes_key=True), models.QueuedCall)
+
+    def list_calls(
+        self,
+        *,
+        number: str | None = None,
+        region: str | None = None,
+        status: list[str] | None = None,
+        business_id: int | None = None,
+        campaign_id: int | None = None,
+        batch: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        answered_by: str | None = None,
+        error_code: str | None = None,
+        limit: int | None = None,
+        before: str | None = None,
+    ) -> models.Calls:
+        """Find calls, the newest first: by when they ended, were dialed, or are due."""
+        return self._ask(
+            Asking(
+                "GET",
+                "/calls",
+                {
+                    "number": number,
+                    "region": region,
+                    "status": status,
+                    "business_id": business_id,
+                    "campaign_id": campaign_id,
+                    "batch": batch,
+                    "since": since,
+                    "until": until,
+                    "answered_by": answered_by,
+                    "error_code": error_code,
+                    "limit": limit,
+                    "before": before,
+                },
+            ),
+            models.Calls,
+        )
+
+    def create_calls(self, body: models.NewCalls, *, idempotency_key: str | None = None) -> models.QueuedCalls:
+        """Put up to 1,000 calls in the queue at once; the others are queued where one is refused."""
+        return self._ask(
+            Asking("POST", "/calls/bulk", body=body, key=idempotency_key, takes_key=True), models.QueuedCalls
+        )
+
+    def show_call(self, call_id: int) -> models.ShownCall:
+        """Show a call: its row, events, attempts and lead, and why it waits."""
+        return self._ask(Asking("GET", f"/calls/{call_id}"), models.ShownCall)
+
+    def why_call(self, call_id: int) -> models.Why:
+        """Say why a call is not being dialed right now."""
+        return self._ask(Asking("GET", f"/calls/{call_id}/why"), models.Why)
+
+    def retry_call(
+        self, call_id: int, body: models.Again | None = None, *, idempotency_key: str | None = None
+    ) -> models.MadeAgain:
+        """Make a call that has ended once more: a new call, within all rules; asked twice, it is one."""
+        return self._ask(
+            Asking("POST", f"/calls/{call_id}/retry", body=body, key=idempotency_key, takes_key=True), models.MadeAgain
+        )
+
+    def reschedule_call(
+        self, call_id: int, body: models.Reschedule, *, idempotency_key: str | None = None
+    ) -> models.Rescheduled:
+        """Have a call that waits dialed from another moment on; one that is being dialed is not moved."""
+        return self._ask(
+            Asking("POST", f"/calls/{call_id}/reschedule", body=body, key=idempotency_key, takes_key=True),
+            models.Rescheduled,
+        )
+
+    def cancel_calls(self, body: models.Selection, *, idempotency_key: str | None = None) -> models.Canceled:
+        """Close the calls that wait and end those that ring, of all that are like this; with `dry_run`, count them."""
+        return self._ask(
+            Asking("POST", "/calls/cancel", body=body, key=idempotency_key, takes_key=True), models.Canceled
+        )
+
+    def show_callee(self, number: str, *, business_id: int | None = None, region: str | None = None) -> models.Callee:
+        """Show what is known of a number: its calls, do-not-call entries, consents and leads; and may it be called?"""
+        return self._ask(
+            Asking("GET", f"/callees/{number}", {"business_id": business_id, "region": region}), models.Callee
+        )
+
+    def list_control(self) -> models.Controls:
+        """Show what is paused, limited and held, and how much of each limit is used."""
+        return self._ask(Asking("GET", "/control"), models.Controls)
+
+    def pause(
+        self, kind: str, key: str, body: models.Reasoned | None = None, *, idempotency_key: str | None = None
+    ) -> models.Paused:
+        """Begin no new call here; those in the air go on."""
+        return self._ask(
+            Asking("POST", f"/control/{kind}/{key}/pause", body=body, key=idempotency_key, takes_key=True),
+            models.Paused,
+        )
+
+    def resume(self, kind: str, key: str, *, idempotency_key: str | None = None) -> models.Resumed:
+        """Resume dialing, whether an operator or the breaker paused it."""
+        return self._ask(
+            Asking("POST", f"/control/{kind}/{key}/resume", key=idempotency_key, takes_key=True), models.Resumed
+        )
+
+    def drain(
+        self, kind: str, key: str, body: models.Reasoned | None = None, *, idempotency_key: str | None = None
+    ) -> models.Drained:
+        """Pause, and say how many calls are in the air; send it again until none is."""
+        return self._ask(
+            Asking("POST", f"/control/{kind}/{key}/drain", body=body, key=idempotency_key, takes_key=True),
+            models.Drained,
+        )
+
+    def cancel(
+        self, kind: str, key: str, body: models.Reasoned | None = None, *, idempotency_key: str | None = None
+    ) -> models.CanceledScope:
+        """Close calls that wait, and end those that ring; who is talking goes on."""
+        return self._ask(
+            Asking("POST", f"/control/{kind}/{key}/cancel", body=body, key=idempotency_key, takes_key=True),
+            models.CanceledScope,
+        )
+
+    def stop(
+        self, kind: str, key: str, body: models.Reasoned | None = None, *, idempotency_key: str | None = None
+    ) -> models.Stopped:
+        """Pause, and hang up all calls that are in the air, also those in progress."""
+        return self._ask(
+            Asking("POST", f"/control/{kind}/{key}/stop", body=body, key=idempotency_key, takes_key=True),
+            models.Stopped,
+        )
+
+    def limit(
+        self, kind: str, key: str, body: models.Limits, *, idempotency_key: str | None = None
+    ) -> models.SetLimits:
+        """Say how fast, how many at once, how much in all, and how large a share; what is not given stays."""
+        return self._ask(
+            Asking("PUT", f"/control/{kind}/{key}/limits", body=body, key=idempotency_key, takes_key=True),
+            models.SetLimits,
+        )
+
+    def status(self) -> models.Now:
+        """What is going on, and what to do about it; for a token of one business, of that one."""
+        return self._ask(Asking("GET", "/status"), models.Now)
+
+    def import_calls(
+        self,
+        content: Content,
+        *,
+        batch: str,
+        business_id: int | None = None,
+        campaign_id: int | None = None,
+        again: bool | None = None,
+        anyway: bool | None = None,
+        dry_run: bool | None = None,
+        to_column: str | None = None,
+        content_type: str = FILE_TYPE,
+    ) -> models.ImportReport:
+        """Put a file of calls in the queue, CSV or NDJSON; the report names each line that was refused."""
+        return self._ask(
+            Asking(
+                "POST",
+                "/imports",
+                {
+                    "batch": batch,
+                    "business_id": business_id,
+                    "campaign_id": campaign_id,
+                    "again": again,
+                    "anyway": anyway,
+                    "dry_run": dry_run,
+                    "to_column": to_column,
+                },
+                content=content,
+                content_type=content_type,
+            ),
+            models.ImportReport,
+        )
+
+    def import_suppressions(
+        self,
+        content: Content,
+        *,
+        business_id: int | None = None,
+        campaign_id: int | None = None,
+        everybody: bool | None = None,
+        reason: str | None = None,
+        region: str | None = None,
+        to_column: str | None = None,
+        content_type: str = FILE_TYPE,
+    ) -> models.Report:
+        """Put a file of numbers on the do-not-call list: phone, reason.  A second time adds nothing."""
+        return self._ask(
+            Asking(
+                "POST",
+                "/suppressions/import",
+                {
+                    "business_id": business_id,
+                    "campaign_id": campaign_id,
+                    "everybody": everybody,
+                    "reason": reason,
+                    "region": region,
+                    "to_column": to_column,
+                },
+                content=content,
+                content_type=content_type,
+            ),
+            models.Report,
+        )
+
+    def import_consents(
+        self,
+        content: Content,
+        *,
+        business_id: int | None = None,
+        given_at: str | None = None,
+        region: str | None = None,
+        to_column: str | None = None,
+        content_type: str = FILE_TYPE,
+    ) -> models.Report:
+        """Record a file of consents: phone, given, expires, source."""
+        return self._ask(
+            Asking(
+                "POST",
+                "/consents/import",
+                {"business_id": business_id, "given_at": given_at, "region": region, "to_column": to_column},
+                content=content,
+                content_type=content_type,
+            ),
+            models.Report,
+        )
+
+    def import_registry(
+        self,
+        content: Content,
+        *,
+        checked_at: str,
+        region: str | None = None,
+        to_column: str | None = None,
+        content_type: str = FILE_TYPE,
+    ) -> models.Report:
+        """Record a registry's answers: phone, listed (yes or no)."""
+        return self._ask(
+            Asking(
+                "POST",
+                "/registry/import",
+                {"checked_at": checked_at, "region": region, "to_column": to_column},
+                content=content,
+                content_type=content_type,
+            ),
+            models.Report,
+        )
+
+    def export_calls(
+        self,
+        *,
+        number: str | None = None,
+        region: str | None = None,
+        status: list[str] | None = None,
+        business_id: int | None = None,
+        campaign_id: int | None = None,
+        batch: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        answered_by: str | None = None,
+        error_code: str | None = None,
+    ) -> Iterator[str]:
+        """Stream the calls that `GET /calls` finds, newest first."""
+        return self._lines(
+            Asking(
+                "GET",
+                "/exports/calls",
+                {
+                    "number": number,
+                    "region": region,
+                    "status": status,
+                    "business_id": business_id,
+                    "campaign_id": campaign_id,
+                    "batch": batch,
+                    "since": since,
+                    "until": until,
+                    "answered_by": answered_by,
+                    "error_code": error_code,
+                },
+                accept="application/x-ndjson",
+            )
+        )
+
+    def export_leads(
+        self, *, business_id: int | None = None, since: str | None = None, until: str | None = None
+    ) -> Iterator[str]:
+        """Stream leads, the one with the last contact first."""
+        return self._lines(
+            Asking(
+                "GET",
+                "/exports/leads",
+                {"business_id": business_id, "since": since, "until": until},
+                accept="application/x-ndjson",
+            )
+        )
+
+    def export_campaign_results(self, campaign_id: int) -> Iterator[str]:
+        """Stream what came of each callee of a campaign: reached or not, last outcome, next call."""
+        return self._lines(Asking("GET", f"/campaigns/{campaign_id}/results", accept="application/x-ndjson"))
+
+    def list_leads(
+        self,
+        *,
+        number: str | None = None,
+        region: str | None = None,
+        business_id: int | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int | None = None,
+        before: str | None = None,
+    ) -> models.Leads:
+        """List leads, the one with the last contact first."""
+        return self._ask(
+            Asking(
+                "GET",
+                "/leads",
+                {
+                    "number": number,
+                    "region": region,
+                    "business_id": business_id,
+                    "since": since,
+                    "until": until,
+                    "limit": limit,
+                    "before": before,
+                },
+            ),
+            models.Leads,
+        )
+
+    def list_businesses(self) -> models.Businesses:
+        """List the businesses that the token may see."""
+        return self._ask(Asking("GET", "/businesses"), models.Businesses)
+
+    def add_business(self, body: models.NewBusiness, *, idempotency_key: str | None = None) -> models.AddedBusiness:
+        """Add a business; it keeps to its region's calling hours unless `any_hour` is said."""
+        return self._ask(
+            Asking("POST", "/businesses", body=body, key=idempotency_key, takes_key=True), models.AddedBusiness
+        )
+
+    def show_business(self, business_id: int) -> models.ShownBusiness:
+        """Show one business: its numbers, what it plays, what limits and holds it, and its campaigns."""
+        return self._ask(Asking("GET", f"/businesses/{business_id}"), models.ShownBusiness)
+
+    def change_business(
+        self, business_id: int, body: models.ChangedBusiness, *, idempotency_key: str | None = None
+    ) -> models.Changed:
+        """Update a business; what is not given stays."""
+        return self._ask(
+            Asking("PATCH", f"/businesses/{business_id}", body=body, key=idempotency_key, takes_key=True),
+            models.Changed,
+        )
+
+    def use_retry_policy(
+        self, business_id: int, body: models.UseRetryPolicy, *, idempotency_key: str | None = None
+    ) -> models.Changed:
+        """Make a retry policy the default of a business."""
+        return self._ask(
+            Asking("PUT", f"/businesses/{business_id}/retry-policy", body=body, key=idempotency_key, takes_key=True),
+            models.Changed,
+        )
+
+    def list_campaigns(self, *, business_id: int | None = None) -> models.Campaigns:
+        """List campaigns."""
+        return self._ask(Asking("GET", "/campaigns", {"business_id": business_id}), models.Campaigns)
+
+    def add_campaign(self, body: models.NewCampaign, *, idempotency_key: str | None = None) -> models.Added:
+        """Add a campaign."""
+        return self._ask(Asking("POST", "/campaigns", body=body, key=idempotency_key, takes_key=True), models.Added)
+
+    def show_campaign(self, campaign_id: int) -> models.ShownCampaign:
+        """Show a campaign, and how many calls of it are in each status."""
+        return self._ask(Asking("GET", f"/campaigns/{campaign_id}"), models.ShownCampaign)
+
+    def change_campaign(
+        self, campaign_id: int, body: models.ChangedCampaign, *, idempotency_key: str | None = None
+    ) -> models.Changed:
+        """Update a campaign; what is not given stays, and null takes a thing away."""
+        return self._ask(
+            Asking("PATCH", f"/campaigns/{campaign_id}", body=body, key=idempotency_key, takes_key=True), models.Changed
+        )
+
+    def preview_campaign(self, campaign_id: int, *, call_s: float | None = None) -> models.Preview:
+        """Say what a campaign would do if it were launched now."""
+        return self._ask(Asking("GET", f"/campaigns/{campaign_id}/preview", {"call_s": call_s}), models.Preview)
+
+    def list_retry_policies(self, *, business_id: int | None = None) -> models.RetryPolicies:
+        """List retry policies."""
+        return self._ask(Asking("GET", "/retry-policies", {"business_id": business_id}), models.RetryPolicies)
+
+    def add_retry_policy(self, body: models.NewRetryPolicy, *, idempotency_key: str | None = None) -> models.Added:
+        """Add a retry policy of a business."""
+        return self._ask(
+            Asking("POST", "/retry-policies", body=body, key=idempotency_key, takes_key=True), models.Added
+        )
+
+    def list_windows(self) -> models.Windows:
+        """List the calling windows."""
+        return self._ask(Asking("GET", "/windows"), models.Windows)
+
+    def add_window(self, body: models.NewWindow, *, idempotency_key: str | None = None) -> models.Added:
+        """Add a calling window, by its hours or from a preset (us, uk, il)."""
+        return self._ask(Asking("POST", "/windows", body=body, key=idempotency_key, takes_key=True), models.Added)
+
+    def show_window(self, window_id: int) -> models.ShownWindow:
+        """Show a calling window with the days that have hours of their own."""
+        return self._ask(Asking("GET", f"/windows/{window_id}"), models.ShownWindow)
+
+    def set_window_day(
+        self, window_id: int, day: str, body: models.DayHours, *, idempotency_key: str | None = None
+    ) -> models.ChangedDay:
+        """Give one day hours of its own, or close it with `off`."""
+        return self._ask(
+            Asking("PUT", f"/windows/{window_id}/days/{day}", body=body, key=idempotency_key, takes_key=True),
+            models.ChangedDay,
+        )
+
+    def refresh_windows(self, *, idempotency_key: str | None = None) -> models.Refreshed:
+        """Let the windows of presets know the days off of this year and the next three."""
+        return self._ask(Asking("POST", "/windows/refresh", key=idempotency_key, takes_key=True), models.Refreshed)
+
+    def assign_business_window(
+        self, business_id: int, body: models.AssignWindow, *, idempotency_key: str | None = None
+    ) -> models.AssignedWindow:
+        """Let the calls of a business keep to a window, or to none of its own."""
+        return self._ask(
+            Asking("PUT", f"/businesses/{business_id}/window", body=body, key=idempotency_key, takes_key=True),
+            models.AssignedWindow,
+        )
+
+    def assign_campaign_window(
+        self, campaign_id: int, body: models.AssignWindow, *, idempotency_key: str | None = None
+    ) -> models.AssignedWindow:
+        """Let the calls of a campaign keep to a window beside its business's, or to none of its own."""
+        return self._ask(
+            Asking("PUT", f"/campaigns/{campaign_id}/window", body=body, key=idempotency_key, takes_key=True),
+            models.AssignedWindow,
+        )
+
+    def list_destinations(self) -> models.Destinations:
+        """List where calls may go: the entries for everybody, and those of the businesses that the token may see."""
+        return self._ask(Asking("GET", "/destinations"), models.Destinations)
+
+    def set_destination(
+        self, body: models.NewDestination, *, idempotency_key: str | None = None
+    ) -> models.SetDestination:
+        """Allow or close a destination, for everybody or for one business."""
+        return self._ask(
+            Asking("PUT", "/destinations", body=body, key=idempotency_key, takes_key=True), models.SetDestination
+        )
+
+    def remove_destination(
+        self, place: str, *, business_id: int | None = None, idempotency_key: str | None = None
+    ) -> models.Removed:
+        """Take the entry of exactly this place and business away."""
+        return self._ask(
+            Asking(
+                "DELETE", f"/destinations/{place}", {"business_id": business_id}, key=idempotency_key, takes_key=True
+            ),
+            models.Removed,
+        )
+
+    def check_destination(self, *, number: str, business_id: int | None = None) -> models.Verdict:
+        """May this business call this number?"""
+        return self._ask(
+            Asking("GET", "/destinations/check", {"number": number, "business_id": business_id}), models.Verdict
+        )
+
+    def add_suppression(self, body: models.NewSuppression, *, idempotency_key: str | None = None) -> models.Suppressed:
+        """Let nobody call a number from now on, and end its calls that wait."""
+        return self._ask(
+            Asking("POST", "/suppressions", body=body, key=idempotency_key, takes_key=True), models.Suppressed
+        )
+
+    def list_suppressions(
+        self,
+        *,
+        business_id: int | None = None,
+        campaign_id: int | None = None,
+        everybody: bool | None = None,
+        limit: int | None = None,
+        before: int | None = None,
+    ) -> models.Suppressions:
+        """List the do-not-call entries, the newest first; a token of one business sees that one's own."""
+        return self._ask(
+            Asking(
+                "GET",
+                "/suppressions",
+                {
+                    "business_id": business_id,
+                    "campaign_id": campaign_id,
+                    "everybody": everybody,
+                    "limit": limit,
+                    "before": before,
+                },
+            ),
+            models.Suppressions,
+        )
+
+    def remove_suppression(self, body: models.DropSuppression, *, idempotency_key: str | None = None) -> models.Removed:
+        """Take an entry off the list: the one of exactly this scope."""
+        return self._ask(
+            Asking("POST", "/suppressions/remove", body=body, key=idempotency_key, takes_key=True), models.Removed
+        )
+
+    def check_suppression(
+        self, *, number: str, business_id: int | None = None, region: str | None = None
+    ) -> models.AllKnown:
+        """Show what is known of a number: do-not-call entries, consents, registry checks."""
+        return self._ask(
+            Asking("GET", "/suppressions/check", {"number": number, "business_id": business_id, "region": region}),
+            models.AllKnown,
+        )
+
+    def give_consent(self, body: models.NewConsent, *, idempotency_key: str | None = None) -> models.Written:
+        """Record that a number agrees to be called by a business."""
+        return self._ask(Asking("POST", "/consents", body=body, key=idempotency_key, takes_key=True), models.Written)
+
+    def revoke_consent(self, body: models.RevokedConsent, *, idempotency_key: str | None = None) -> models.Written:
+        """Record that a number does not agree, or no longer."""
+        return self._ask(
+            Asking("POST", "/consents/revoke", body=body, key=idempotency_key, takes_key=True), models.Written
+        )
+
+    def show_person(self, number: str, *, region: str | None = None) -> models.Person:
+        """Show all that is known of a person, for an access request."""
+        return self._ask(Asking("GET", f"/persons/{number}", {"region": region}), models.Person)
+
+    def show_token(self) -> models.Me:
+        """Show the token of this request: what it may see and do."""
+        return self._ask(Asking("GET", "/token"), models.Me)
+
+    def list_tokens(self) -> models.Tokens:
+        """List the tokens that this one may revoke, the newest first, without their text."""
+        return self._ask(Asking("GET", "/tokens"), models.Tokens)
+
+    def make_token(self, body: models.NewToken) -> models.MadeToken:
+        """Make a token that may do no more than this one; its text is in this answer alone."""
+        return self._ask(Asking("POST", "/tokens", body=body), models.MadeToken)
+
+    def revoke_token(self, token: str, *, idempotency_key: str | None = None) -> models.RevokedToken:
+        """Refuse a token, by its id or its 8 letters, from now on; within 5 seconds it is refused everywhere."""
+        return self._ask(Asking("DELETE", f"/tokens/{token}", key=idempotency_key, takes_key=True), models.RevokedToken)
+
+    def list_audit(self, *, last: int | None = None) -> models.Audit:
+        """List the latest entries of the audit, oldest first."""
+        return self._ask(Asking("GET", "/audit", {"last": last}), models.Audit)
+
+    def verify_audit(self, *, head: str | None = None) -> models.Verified:
+        """Compute the chain of the audit anew, and name the first link that is wrong."""
+        return self._ask(Asking("GET", "/audit/verify", {"head": head}), models.Verified)
+
+
+class AsyncOperations:
+    """The operations, to be awaited."""
+
+    async def _ask(self, asking: Asking, answer: type[T]) -> T:
+        raise NotImplementedError
+
+    def _lines(self, asking: Asking) -> AsyncIterator[str]:
+        raise NotImplementedError
+
+    async def create_call(self, body: models.NewCall, *, idempotency_key: str | None = None) -> models.QueuedCall:
+        """Put one call in the queue; the same key never makes a second one."""
+        return await self._ask(
+            Asking("POST", "/calls", body=body, key=idempotency_key, takes_key=True), models.QueuedCall
+        )
+
+    async def list_calls(
+        self,
+        *,
+        number: str | None = None,
+        region: str | None = None,
+        status: list[str] | None = None,
+        business_id: int | None = None,
+        campaign_id: int | None = None,
+        batch: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        answered_by: str | None = None,
+        error_code: str | None = None,
+        limit: int | None = None,
+        before: str | None = None,
+    ) -> models.Calls:
+        """Find calls, the newest first: by when they ended, were dialed, or are due."""
+        return await self._ask(
+            Asking(
+                "GET",
+                "/calls",
+                {
+                    "number": number,
+                    "region": region,
+                    "status": status,
+                    "business_id": business_id,
+                    "campaign_id": campaign_id,
+                    "batch": batch,
+                    "since": since,
+                    "until": until,
+                    "answered_by": answered_by,
+                    "error_code": error_code,
+                    "limit": limit,
+                    "before": before,
+                },
+            ),
+            models.Calls,
+        )
+
+    async def create_calls(self, body: models.NewCalls, *, idempotency_key: str | None = None) -> models.QueuedCalls:
+        """Put up to 1,000 calls in the queue at once; the others are queued where one is refused."""
+        return await self._ask(
+            Asking("POST", "/calls/bulk", body=body, key=idempotency_key, takes_key=True), models.QueuedCalls
+        )
+
+    async def show_call(self, call_id: int) -> models.ShownCall:
+        """Show a call: its row, events, attempts and lead, and why it waits."""
+        return await self._ask(Asking("GET", f"/calls/{call_id}"), models.ShownCall)
+
+    async def why_call(self, call_id: int) -> models.Why:
+        """Say why a call is not being dialed right now."""
+        return await self._ask(Asking("GET", f"/calls/{call_id}/why"), models.Why)
+
+    async def retry_call(
+        self, call_id: int, body: models.Again | None = None, *, idempotency_key: str | None = None
+    ) -> models.MadeAgain:
+        """Make a call that has ended once more: a new call, within all rules; asked twice, it is one."""
+        return await self._ask(
+            Asking("POST", f"/calls/{call_id}/retry", body=body, key=idempotency_key, takes_key=True), models.MadeAgain
+        )
+
+    async def reschedule_call(
+        self, call_id: int, body: models.Reschedule, *, idempotency_key: str | None = None
+    ) -> models.Rescheduled:
+        """Have a call that waits dialed from another moment on; one that is being dialed is not moved."""
+        return await self._ask(
+            Asking("POST", f"/calls/{call_id}/reschedule", body=body, key=idempotency_key, takes_key=True),
+            models.Rescheduled,
+        )
+
+    async def cancel_calls(self, body: models.Selection, *, idempotency_key: str | None = None) -> models.Canceled:
+        """Close the calls that wait and end those that ring, of all that are like this; with `dry_run`, count them."""
+        return await self._ask(
+            Asking("POST", "/calls/cancel", body=body, key=idempotency_key, takes_key=True), models.Canceled
+        )
+
+    async def show_callee(
+        self, number: str, *, business_id: int | None = None, region: str | None = None
+    ) -> models.Callee:
+        """Show what is known of a number: its calls, do-not-call entries, consents and leads; and may it be called?"""
+        return await self._ask(
+            Asking("GET", f"/callees/{number}", {"business_id": business_id, "region": region}), models.Callee
+        )
+
+    async def list_control(self) -> models.Controls:
+        """Show what is paused, limited and held, and how much of each limit is used."""
+        return await self._ask(Asking("GET", "/control"), models.Controls)
+
+    async def pause(
+        self, kind: str, key: str, body: models.Reasoned | None = None, *, idempotency_key: str | None = None
+    ) -> models.Paused:
+        """Begin no new call here; those in the air go on."""
+        return await self._ask(
+            Asking("POST", f"/control/{kind}/{key}/pause", body=body, key=idempotency_key, takes_key=True),
+            models.Paused,
+        )
+
+    async def resume(self, kind: str, key: str, *, idempotency_key: str | None = None) -> models.Resumed:
+        """Resume dialing, whether an operator or the breaker paused it."""
+        return await self._ask(
+            Asking("POST", f"/control/{kind}/{key}/resume", key=idempotency_key, takes_key=True), models.Resumed
+        )
+
+    async def drain(
+        self, kind: str, key: str, body: models.Reasoned | None = None, *, idempotency_key: str | None = None
+    ) -> models.Drained:
+        """Pause, and say how many calls are in the air; send it again until none is."""
+        return await self._ask(
+            Asking("POST", f"/control/{kind}/{key}/drain", body=body, key=idempotency_key, takes_key=True),
+            models.Drained,
+        )
+
+    async def cancel(
+        self, kind: str, key: str, body: models.Reasoned | None = None, *, idempotency_key: str | None = None
+    ) -> models.CanceledScope:
+        """Close calls that wait, and end those that ring; who is talking goes on."""
+        return await self._ask(
+            Asking("POST", f"/control/{kind}/{key}/cancel", body=body, key=idempotency_key, takes_key=True),
+            models.CanceledScope,
+        )
+
+    async def stop(
+        self, kind: str, key: str, body: models.Reasoned | None = None, *, idempotency_key: str | None = None
+    ) -> models.Stopped:
+        """Pause, and hang up all calls that are in the air, also those in progress."""
+        return await self._ask(
+            Asking("POST", f"/control/{kind}/{key}/stop", body=body, key=idempotency_key, takes_key=True),
+            models.Stopped,
+        )
+
+    async def limit(
+        self, kind: str, key: str, body: models.Limits, *, idempotency_key: str | None = None
+    ) -> models.SetLimits:
+        """Say how fast, how many at once, how much in all, and how large a share; what is not given stays."""
+        return await self._ask(
+            Asking("PUT", f"/control/{kind}/{key}/limits", body=body, key=idempotency_key, takes_key=True),
+            models.SetLimits,
+        )
+
+    async def status(self) -> models.Now:
+        """What is going on, and what to do about it; for a token of one business, of that one."""
+        return await self._ask(Asking("GET", "/status"), models.Now)
+
+    async def import_calls(
+        self,
+        content: Content,
+        *,
+        batch: str,
+        business_id: int | None = None,
+        campaign_id: int | None = None,
+        again: bool | None = None,
+        anyway: bool | None = None,
+        dry_run: bool | None = None,
+        to_column: str | None = None,
+        content_type: str = FILE_TYPE,
+    ) -> models.ImportReport:
+        """Put a file of calls in the queue, CSV or NDJSON; the report names each line that was refused."""
+        return await self._ask(
+            Asking(
+                "POST",
+                "/imports",
+                {
+                    "batch": batch,
+                    "business_id": business_id,
+                    "campaign_id": campaign_id,
+                    "again": again,
+                    "anyway": anyway,
+                    "dry_run": dry_run,
+                    "to_column": to_column,
+                },
+                content=content,
+                content_type=content_type,
+            ),
+            models.ImportReport,
+        )
+
+    async def import_suppressions(
+        self,
+        content: Content,
+        *,
+        business_id: int | None = None,
+        campaign_id: int | None = None,
+        everybody: bool | None = None,
+        reason: str | None = None,
+        region: str | None = None,
+        to_column: str | None = None,
+        content_type: str = FILE_TYPE,
+    ) -> models.Report:
+        """Put a file of numbers on the do-not-call list: phone, reason.  A second time adds nothing."""
+        return await self._ask(
+            Asking(
+                "POST",
+                "/suppressions/import",
+                {
+                    "business_id": business_id,
+                    "campaign_id": campaign_id,
+                    "everybody": everybody,
+                    "reason": reason,
+                    "region": region,
+                    "to_column": to_column,
+                },
+                content=content,
+                content_type=content_type,
+            ),
+            models.Report,
+        )
+
+    async def import_consents(
+        self,
+        content: Content,
+        *,
+        business_id: int | None = None,
+        given_at: str | None = None,
+        region: str | None = None,
+        to_column: str | None = None,
+        content_type: str = FILE_TYPE,
+    ) -> models.Report:
+        """Record a file of consents: phone, given, expires, source."""
+        return await self._ask(
+            Asking(
+                "POST",
+                "/consents/import",
+                {"business_id": business_id, "given_at": given_at, "region": region, "to_column": to_column},
+                content=content,
+                content_type=content_type,
+            ),
+            models.Report,
+        )
+
+    async def import_registry(
+        self,
+        content: Content,
+        *,
+        checked_at: str,
+        region: str | None = None,
+        to_column: str | None = None,
+        content_type: str = FILE_TYPE,
+    ) -> models.Report:
+        """Record a registry's answers: phone, listed (yes or no)."""
+        return await self._ask(
+            Asking(
+                "POST",
+                "/registry/import",
+                {"checked_at": checked_at, "region": region, "to_column": to_column},
+                content=content,
+                content_type=content_type,
+            ),
+            models.Report,
+        )
+
+    def export_calls(
+        self,
+        *,
+        number: str | None = None,
+        region: str | None = None,
+        status: list[str] | None = None,
+        business_id: int | None = None,
+        campaign_id: int | None = None,
+        batch: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        answered_by: str | None = None,
+        error_code: str | None = None,
+    ) -> AsyncIterator[str]:
+        """Stream the calls that `GET /calls` finds, newest first."""
+        return self._lines(
+            Asking(
+                "GET",
+                "/exports/calls",
+                {
+                    "number": number,
+                    "region": region,
+                    "status": status,
+                    "business_id": business_id,
+                    "campaign_id": campaign_id,
+                    "batch": batch,
+                    "since": since,
+                    "until": until,
+                    "answered_by": answered_by,
+                    "error_code": error_code,
+                },
+                accept="application/x-ndjson",
+            )
+        )
+
+    def export_leads(
+        self, *, business_id: int | None = None, since: str | None = None, until: str | None = None
+    ) -> AsyncIterator[str]:
+        """Stream leads, the one with the last contact first."""
+        return self._lines(
+            Asking(
+                "GET",
+                "/exports/leads",
+                {"business_id": business_id, "since": since, "until": until},
+                accept="application/x-ndjson",
+            )
+        )
+
+    def export_campaign_results(self, campaign_id: int) -> AsyncIterator[str]:
+        """Stream what came of each callee of a campaign: reached or not, last outcome, next call."""
+        return self._lines(Asking("GET", f"/campaigns/{campaign_id}/results", accept="application/x-ndjson"))
+
+    async def list_leads(
+        self,
+        *,
+        number: str | None = None,
+        region: str | None = None,
+        business_id: int | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int | None = None,
+        before: str | None = None,
+    ) -> models.Leads:
+        """List leads, the one with the last contact first."""
+        return await self._ask(
+            Asking(
+                "GET",
+                "/leads",
+                {
+                    "number": number,
+                    "region": region,
+                    "business_id": business_id,
+                    "since": since,
+                    "until": until,
+                    "limit": limit,
+                    "before": before,
+                },
+            ),
+            models.Leads,
+        )
+
+    async def list_businesses(self) -> models.Businesses:
+        """List the businesses that the token may see."""
+        return await self._ask(Asking("GET", "/businesses"), models.Businesses)
+
+    async def add_business(
+        self, body: models.NewBusiness, *, idempotency_key: str | None = None
+    ) -> models.AddedBusiness:
+        """Add a business; it keeps to its region's calling hours unless `any_hour` is said."""
+        return await self._ask(
+            Asking("POST", "/businesses", body=body, key=idempotency_key, takes_key=True), models.AddedBusiness
+        )
+
+    async def show_business(self, business_id: int) -> models.ShownBusiness:
+        """Show one business: its numbers, what it plays, what limits and holds it, and its campaigns."""
+        return await self._ask(Asking("GET", f"/businesses/{business_id}"), models.ShownBusiness)
+
+    async def change_business(
+        self, business_id: int, body: models.ChangedBusiness, *, idempotency_key: str | None = None
+    ) -> models.Changed:
+        """Update a business; what is not given stays."""
+        return await self._ask(
+            Asking("PATCH", f"/businesses/{business_id}", body=body, key=idempotency_key, takes_key=True),
+            models.Changed,
+        )
+
+    async def use_retry_policy(
+        self, business_id: int, body: models.UseRetryPolicy, *, idempotency_key: str | None = None
+    ) -> models.Changed:
+        """Make a retry policy the default of a business."""
+        return await self._ask(
+            Asking("PUT", f"/businesses/{business_id}/retry-policy", body=body, key=idempotency_key, takes_key=True),
+            models.Changed,
+        )
+
+    async def list_campaigns(self, *, business_id: int | None = None) -> models.Campaigns:
+        """List campaigns."""
+        return await self._ask(Asking("GET", "/campaigns", {"business_id": business_id}), models.Campaigns)
+
+    async def add_campaign(self, body: models.NewCampaign, *, idempotency_key: str | None = None) -> models.Added:
+        """Add a campaign."""
+        return await self._ask(
+            Asking("POST", "/campaigns", body=body, key=idempotency_key, takes_key=True), models.Added
+        )
+
+    async def show_campaign(self, campaign_id: int) -> models.ShownCampaign:
+        """Show a campaign, and how many calls of it are in each status."""
+        return await self._ask(Asking("GET", f"/campaigns/{campaign_id}"), models.ShownCampaign)
+
+    async def change_campaign(
+        self, campaign_id: int, body: models.ChangedCampaign, *, idempotency_key: str | None = None
+    ) -> models.Changed:
+        """Update a campaign; what is not given stays, and null takes a thing away."""
+        return await self._ask(
+            Asking("PATCH", f"/campaigns/{campaign_id}", body=body, key=idempotency_key, takes_key=True), models.Changed
+        )
+
+    async def preview_campaign(self, campaign_id: int, *, call_s: float | None = None) -> models.Preview:
+        """Say what a campaign would do if it were launched now."""
+        return await self._ask(Asking("GET", f"/campaigns/{campaign_id}/preview", {"call_s": call_s}), models.Preview)
+
+    async def list_retry_policies(self, *, business_id: int | None = None) -> models.RetryPolicies:
+        """List retry policies."""
+        return await self._ask(Asking("GET", "/retry-policies", {"business_id": business_id}), models.RetryPolicies)
+
+    async def add_retry_policy(
+        self, body: models.NewRetryPolicy, *, idempotency_key: str | None = None
+    ) -> models.Added:
+        """Add a retry policy of a business."""
+        return await self._ask(
+            Asking("POST", "/retry-policies", body=body, key=idempotency_key, takes_key=True), models.Added
+        )
+
+    async def list_windows(self) -> models.Windows:
+        """List the calling windows."""
+        return await self._ask(Asking("GET", "/windows"), models.Windows)
+
+    async def add_window(self, body: models.NewWindow, *, idempotency_key: str | None = None) -> models.Added:
+        """Add a calling window, by its hours or from a preset (us, uk, il)."""
+        return await self._ask(Asking("POST", "/windows", body=body, key=idempotency_key, takes_key=True), models.Added)
+
+    async def show_window(self, window_id: int) -> models.ShownWindow:
+        """Show a calling window with the days that have hours of their own."""
+        return await self._ask(Asking("GET", f"/windows/{window_id}"), models.ShownWindow)
+
+    async def set_window_day(
+        self, window_id: int, day: str, body: models.DayHours, *, idempotency_key: str | None = None
+    ) -> models.ChangedDay:
+        """Give one day hours of its own, or close it with `off`."""
+        return await self._ask(
+            Asking("PUT", f"/windows/{window_id}/days/{day}", body=body, key=idempotency_key, takes_key=True),
+            models.ChangedDay,
+        )
+
+    async def refresh_windows(self, *, idempotency_key: str | None = None) -> models.Refreshed:
+        """Let the windows of presets know the days off of this year and the next three."""
+        return await self._ask(
+            Asking("POST", "/windows/refresh", key=idempotency_key, takes_key=True), models.Refreshed
+        )
+
+    async def assign_business_window(
+        self, business_id: int, body: models.AssignWindow, *, idempotency_key: str | None = None
+    ) -> models.AssignedWindow:
+        """Let the calls of a business keep to a window, or to none of its own."""
+        return await self._ask(
+            Asking("PUT", f"/businesses/{business_id}/window", body=body, key=idempotency_key, takes_key=True),
+            models.AssignedWindow,
+        )
+
+    async def assign_campaign_window(
+        self, campaign_id: int, body: models.AssignWindow, *, idempotency_key: str | None = None
+    ) -> models.AssignedWindow:
+        """Let the calls of a campaign keep to a window beside its business's, or to none of its own."""
+        return await self._ask(
+            Asking("PUT", f"/campaigns/{campaign_id}/window", body=body, key=idempotency_key, takes_key=True),
+            models.AssignedWindow,
+        )
+
+    async def list_destinations(self) -> models.Destinations:
+        """List where calls may go: the entries for everybody, and those of the businesses that the token may see."""
+        return await self._ask(Asking("GET", "/destinations"), models.Destinations)
+
+    async def set_destination(
+        self, body: models.NewDestination, *, idempotency_key: str | None = None
+    ) -> models.SetDestination:
+        """Allow or close a destination, for everybody or for one business."""
+        return await self._ask(
+            Asking("PUT", "/destinations", body=body, key=idempotency_key, takes_key=True), models.SetDestination
+        )
+
+    async def remove_destination(
+        self, place: str, *, business_id: int | None = None, idempotency_key: str | None = None
+    ) -> models.Removed:
+        """Take the entry of exactly this place and business away."""
+        return await self._ask(
+            Asking(
+                "DELETE", f"/destinations/{place}", {"business_id": business_id}, key=idempotency_key, takes_key=True
+            ),
+            models.Removed,
+        )
+
+    async def check_destination(self, *, number: str, business_id: int | None = None) -> models.Verdict:
+        """May this business call this number?"""
+        return await self._ask(
+            Asking("GET", "/destinations/check", {"number": number, "business_id": business_id}), models.Verdict
+        )
+
+    async def add_suppression(
+        self, body: models.NewSuppression, *, idempotency_key: str | None = None
+    ) -> models.Suppressed:
+        """Let nobody call a number from now on, and end its calls that wait."""
+        return await self._ask(
+            Asking("POST", "/suppressions", body=body, key=idempotency_key, takes_key=True), models.Suppressed
+        )
+
+    async def list_suppressions(
+        self,
+        *,
+        business_id: int | None = None,
+        campaign_id: int | None = None,
+        everybody: bool | None = None,
+        limit: int | None = None,
+        before: int | None = None,
+    ) -> models.Suppressions:
+        """List the do-not-call entries, the newest first; a token of one business sees that one's own."""
+        return await self._ask(
+            Asking(
+                "GET",
+                "/suppressions",
+                {
+                    "business_id": business_id,
+                    "campaign_id": campaign_id,
+                    "everybody": everybody,
+                    "limit": limit,
+                    "before": before,
+                },
+            ),
+            models.Suppressions,
+        )
+
+    async def remove_suppression(
+        self, body: models.DropSuppression, *, idempotency_key: str | None = None
+    ) -> models.Removed:
+        """Take an entry off the list: the one of exactly this scope."""
+        return await self._ask(
+            Asking("POST", "/suppressions/remove", body=body, key=idempotency_key, takes_key=True), models.Removed
+        )
+
+    async def check_suppression(
+        self, *, number: str, business_id: int | None = None, region: str | None = None
+    ) -> models.AllKnown:
+        """Show what is known of a number: do-not-call entries, consents, registry checks."""
+        return await self._ask(
+            Asking("GET", "/suppressions/check", {"number": number, "business_id": business_id, "region": region}),
+            models.AllKnown,
+        )
+
+    async def give_consent(self, body: models.NewConsent, *, idempotency_key: str | None = None) -> models.Written:
+        """Record that a number agrees to be called by a business."""
+        return await self._ask(
+            Asking("POST", "/consents", body=body, key=idempotency_key, takes_key=True), models.Written
+        )
+
+    async def revoke_consent(
+        self, body: models.RevokedConsent, *, idempotency_key: str | None = None
+    ) -> models.Written:
+        """Record that a number does not agree, or no longer."""
+        return await self._ask(
+            Asking("POST", "/consents/revoke", body=body, key=idempotency_key, takes_key=True), models.Written
+        )
+
+    async def show_person(self, number: str, *, region: str | None = None) -> models.Person:
+        """Show all that is known of a person, for an access request."""
+        return await self._ask(Asking("GET", f"/persons/{number}", {"region": region}), models.Person)
+
+    async def show_token(self) -> models.Me:
+        """Show the token of this request: what it may see and do."""
+        return await self._ask(Asking("GET", "/token"), models.Me)
+
+    async def list_tokens(self) -> models.Tokens:
+        """List the tokens that this one may revoke, the newest first, without their text."""
+        return await self._ask(Asking("GET", "/tokens"), models.Tokens)
+
+    async def make_token(self, body: models.NewToken) -> models.MadeToken:
+        """Make a token that may do no more than this one; its text is in this answer alone."""
+        return await self._ask(Asking("POST", "/tokens", body=body), models.MadeToken)
+
+    async def revoke_token(self, token: str, *, idempotency_key: str | None = None) -> models.RevokedToken:
+        """Refuse a token, by its id or its 8 letters, from now on; within 5 seconds it is refused everywhere."""
+        return await self._ask(
+            Asking("DELETE", f"/tokens/{token}", key=idempotency_key, takes_key=True), models.RevokedToken
+        )
+
+    async def list_audit(self, *, last: int | None = None) -> models.Audit:
+        """List the latest entries of the audit, oldest first."""
+        return await self._ask(Asking("GET", "/audit", {"last": last}), models.Audit)
+
+    async def verify_audit(self, *, head: str | None = None) -> models.Verified:
+        """Compute the chain of the audit anew, and name the first link that is wrong."""
+        return await self._ask(Asking("GET", "/audit/verify", {"head": head}), models.Verified)

@@ -1,0 +1,124 @@
+"""How requests are sent, again where that is safe, and what is refused."""
+
+import random
+import uuid
+from collections.abc import AsyncIterable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from pydantic import BaseModel
+
+TRIES = 5
+WAIT_S = 0.25  # before the second try, at most; doubles, up to WAIT_MAX_S
+WAIT_MAX_S = 8.0
+AGAIN = frozenset({429, 503})  # answers after which the same request may be sent again
+IN_PROGRESS = "in_progress"
+FILE_TYPE = "text/csv"
+Content = bytes | str | Iterable[bytes] | AsyncIterable[bytes]
+
+
+class Refused(Exception):
+    """The API says no: `status`, a stable `code`, the sentence `detail`, and each fault of the request in `errors`."""
+
+    def __init__(self, status: int, code: str, detail: str, errors: list[dict[str, str]]) -> None:
+        super().__init__(f"{status} {code}: {detail}")
+        self.status, self.code, self.detail, self.errors = status, code, detail, errors
+
+
+class Unanswered(Exception):
+    """No answer came, or none that says what became of the request; with the same key it may be sent again."""
+
+    def __init__(self, key: str | None, cause: str) -> None:
+        super().__init__(f"{cause}; idempotency key {key}" if key else cause)
+        self.key = key
+
+
+@dataclass
+class Asking:
+    """
+    One request, and how often it was tried.
+
+    Attributes:
+        is_safe: it may be sent again: it changes nothing, or has a key.
+    """
+
+    method: str
+    path: str
+    params: dict[str, Any] = field(default_factory=dict)
+    body: BaseModel | None = None
+    content: Content | None = None
+    content_type: str = FILE_TYPE
+    accept: str = "application/json"
+    key: str | None = None
+    takes_key: bool = False
+    tries: int = 0
+
+    def __post_init__(self) -> None:
+        self.params = {name: value for name, value in self.params.items() if value is not None}
+        if self.takes_key and self.key is None:
+            self.key = str(uuid.uuid4())
+
+    @property
+    def is_safe(self) -> bool:
+        """May it be sent again?"""
+        return self.content is None and (self.method == "GET" or self.key is not None)
+
+    def arguments(self) -> dict[str, Any]:
+        """As httpx takes it."""
+        self.tries += 1
+        headers: dict[str, str] = {"accept": self.accept}
+        if self.key is not None:
+            headers["idempotency-key"] = self.key
+        given: dict[str, Any] = {"method": self.method, "url": self.path, "params": self.params, "headers": headers}
+        if self.body is not None:
+            headers["content-type"] = "application/json"
+            given["content"] = self.body.model_dump_json(by_alias=True, exclude_unset=True)
+        elif self.content is not None:
+            headers["content-type"] = self.content_type
+            given["content"] = self.content
+        return given
+
+    def wait_after(self, failure: httpx.TransportError | httpx.Response) -> float | None:
+        """Seconds until it is sent again; None where it is not."""
+        if isinstance(failure, httpx.Response):
+            is_passing = failure.status_code in AGAIN or _code(failure) == IN_PROGRESS
+            if not is_passing:
+                return None
+        if not self.is_safe or self.tries >= TRIES:
+            return None
+        wait: float = min(WAIT_MAX_S, WAIT_S * 2 ** (self.tries - 1)) * random.uniform(0, 1)  # noqa: S311 (no secret)
+        told = failure.headers.get("retry-after", "") if isinstance(failure, httpx.Response) else ""
+        return max(wait, float(told)) if told.isdigit() and int(told) <= WAIT_MAX_S else wait
+
+    def failed(self, error: httpx.TransportError) -> Unanswered:
+        """What is raised where no answer came."""
+        return Unanswered(self.key, f"{self.method} {self.path}: {type(error).__name__}")
+
+
+def refuse(answer: httpx.Response) -> None:
+    """
+    Raise what an answer says that is no success.
+
+    Raises:
+        Refused: it says no.
+        Unanswered: it is none of the API's, such as a proxy's page.
+    """
+    if answer.is_success:
+        return
+    body = _json(answer)
+    if "code" not in body:
+        raise Unanswered(None, f"HTTP {answer.status_code}, and no answer of the API")
+    raise Refused(answer.status_code, str(body["code"]), str(body.get("detail", "")), list(body.get("errors", [])))
+
+
+def _code(answer: httpx.Response) -> str:
+    return str(_json(answer).get("code", ""))
+
+
+def _json(answer: httpx.Response) -> Mapping[str, Any]:
+    try:
+        body = answer.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
