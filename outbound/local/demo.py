@@ -115,7 +115,7 @@ def _play(out: Console, err: Console, place: Place, *, as_json: bool, keep: bool
 
 
 def _say(err: Console, name: str, what: str) -> None:
-    err.print(f"{name:10} {what}", soft_wrap=True)
+    err.print(f"{name:10} {what}", soft_wrap=not err.is_terminal)
 
 
 def _say_where(err: Console, place: Place) -> None:

@@ -102,7 +102,8 @@ class Lines:
                 self._line(f"call {call.id:2} {call.status:11} {call.story:28} {call.trace or ''}")
 
     def _line(self, text: str) -> None:
-        self._out.print(f"{time.monotonic() - self._began:3.0f} s  {text}".rstrip(), soft_wrap=True)
+        line = f"{time.monotonic() - self._began:3.0f} s  {text}".rstrip()
+        self._out.print(line, soft_wrap=not self._out.is_terminal)
 
 
 def faults(calls: Sequence[db.Row]) -> Group:
