@@ -163,7 +163,7 @@ async def list_calls(
     return await asked.read(work)
 
 
-@operation(calls, "GET", "/calls/{call_id}", scope="calls:read", answer=models.ShownCall)
+@operation(calls, "GET", "/calls/{call_id:int}", scope="calls:read", answer=models.ShownCall)
 async def show_call(asked: Asked, call_id: Id) -> Any:
     """Show a call: its row, events, attempts and lead, and why it waits."""
 
@@ -192,7 +192,7 @@ def _event(asked: Context, entry: call_timeline.Entry) -> dict[str, Any]:
     return shown
 
 
-@operation(calls, "GET", "/calls/{call_id}/why", scope="calls:read", answer=models.Why)
+@operation(calls, "GET", "/calls/{call_id:int}/why", scope="calls:read", answer=models.Why)
 async def why_call(asked: Asked, call_id: Id) -> Any:
     """Say why a call is not being dialed right now."""
     return await asked.read(lambda: _why(asked, asked.call(call_id)))
@@ -208,7 +208,7 @@ def _why(asked: Context, call_id: int) -> dict[str, Any]:
     return reason
 
 
-@operation(calls, "POST", "/calls/{call_id}/retry", scope="calls:write", answer=models.MadeAgain)
+@operation(calls, "POST", "/calls/{call_id:int}/retry", scope="calls:write", answer=models.MadeAgain)
 async def retry_call(asked: Asked, call_id: Id, body: models.Again | None = None) -> Any:
     """Make a call that has ended once more: a new call, within all rules; asked twice, it is one."""
     given = body or models.Again()
@@ -220,7 +220,7 @@ async def retry_call(asked: Asked, call_id: Id, body: models.Again | None = None
     return await asked.write(work)
 
 
-@operation(calls, "POST", "/calls/{call_id}/reschedule", scope="calls:write", answer=models.Rescheduled)
+@operation(calls, "POST", "/calls/{call_id:int}/reschedule", scope="calls:write", answer=models.Rescheduled)
 async def reschedule_call(asked: Asked, call_id: Id, body: models.Reschedule) -> Any:
     """Have a call that waits dialed from another moment on; one that is being dialed is not moved."""
 

@@ -315,7 +315,7 @@ async def export_leads(
     return _stream(request, _LEAD_COLUMNS, pages())
 
 
-@operation(files, "GET", "/campaigns/{campaign_id}/results", scope="calls:read", streams=(NDJSON, CSV))
+@operation(files, "GET", "/campaigns/{campaign_id:int}/results", scope="calls:read", streams=(NDJSON, CSV))
 async def export_campaign_results(request: Request, asked: Asked, campaign_id: Id) -> Any:
     """Stream what came of each callee of a campaign: reached or not, last outcome, next call."""
     await run_in_threadpool(asked.campaign, campaign_id)

@@ -47,13 +47,13 @@ async def add_business(asked: Asked, body: models.NewBusiness) -> Any:
     return await asked.write(work, status=201)
 
 
-@operation(tenants, "GET", "/businesses/{business_id}", scope="calls:read", answer=models.ShownBusiness)
+@operation(tenants, "GET", "/businesses/{business_id:int}", scope="calls:read", answer=models.ShownBusiness)
 async def show_business(asked: Asked, business_id: Id) -> Any:
     """Show one business: its numbers, what it plays, what limits and holds it, and its campaigns."""
     return await asked.read(lambda: business.show(asked.business(business_id)))
 
 
-@operation(tenants, "PATCH", "/businesses/{business_id}", scope="operator", answer=models.Changed, of_all=True)
+@operation(tenants, "PATCH", "/businesses/{business_id:int}", scope="operator", answer=models.Changed, of_all=True)
 async def change_business(asked: Asked, business_id: Id, body: models.ChangedBusiness) -> Any:
     """Update a business; what is not given stays."""
 
@@ -74,7 +74,7 @@ async def change_business(asked: Asked, business_id: Id, body: models.ChangedBus
     return await asked.write(work)
 
 
-@operation(tenants, "PUT", "/businesses/{business_id}/retry-policy", scope="campaigns", answer=models.Changed)
+@operation(tenants, "PUT", "/businesses/{business_id:int}/retry-policy", scope="campaigns", answer=models.Changed)
 async def use_retry_policy(asked: Asked, business_id: Id, body: models.UseRetryPolicy) -> Any:
     """Make a retry policy the default of a business."""
 
@@ -118,7 +118,7 @@ def _given(body: models.CampaignFields) -> campaign.Given:
     return given
 
 
-@operation(tenants, "GET", "/campaigns/{campaign_id}", scope="calls:read", answer=models.ShownCampaign)
+@operation(tenants, "GET", "/campaigns/{campaign_id:int}", scope="calls:read", answer=models.ShownCampaign)
 async def show_campaign(asked: Asked, campaign_id: Id) -> Any:
     """Show a campaign, and how many calls of it are in each status."""
 
@@ -129,7 +129,7 @@ async def show_campaign(asked: Asked, campaign_id: Id) -> Any:
     return await asked.read(work)
 
 
-@operation(tenants, "PATCH", "/campaigns/{campaign_id}", scope="campaigns", answer=models.Changed)
+@operation(tenants, "PATCH", "/campaigns/{campaign_id:int}", scope="campaigns", answer=models.Changed)
 async def change_campaign(asked: Asked, campaign_id: Id, body: models.ChangedCampaign) -> Any:
     """Update a campaign; what is not given stays, and null takes a thing away."""
 
@@ -146,7 +146,7 @@ async def change_campaign(asked: Asked, campaign_id: Id, body: models.ChangedCam
     return await asked.write(work)
 
 
-@operation(tenants, "GET", "/campaigns/{campaign_id}/preview", scope="calls:read", answer=models.Preview)
+@operation(tenants, "GET", "/campaigns/{campaign_id:int}/preview", scope="calls:read", answer=models.Preview)
 async def preview_campaign(
     asked: Asked, campaign_id: Id, call_s: Annotated[float | None, Query(gt=0, le=86_400)] = None
 ) -> Any:
@@ -223,7 +223,7 @@ async def add_window(asked: Asked, body: models.NewWindow) -> Any:
     return await asked.write(work, status=201)
 
 
-@operation(rules, "GET", "/windows/{window_id}", scope="calls:read", answer=models.ShownWindow)
+@operation(rules, "GET", "/windows/{window_id:int}", scope="calls:read", answer=models.ShownWindow)
 async def show_window(asked: Asked, window_id: Id) -> Any:
     """Show a calling window with the days that have hours of their own."""
 
@@ -237,7 +237,7 @@ async def show_window(asked: Asked, window_id: Id) -> Any:
     return await asked.read(work)
 
 
-@operation(rules, "PUT", "/windows/{window_id}/days/{day}", scope="operator", answer=models.ChangedDay, of_all=True)
+@operation(rules, "PUT", "/windows/{window_id:int}/days/{day}", scope="operator", answer=models.ChangedDay, of_all=True)
 async def set_window_day(asked: Asked, window_id: Id, day: str, body: models.DayHours) -> Any:
     """Give one day hours of its own, or close it with `off`."""
     return await asked.write(
@@ -251,13 +251,13 @@ async def refresh_windows(asked: Asked) -> Any:
     return await asked.write(lambda: {"windows": calling_window.refresh(actor=asked.caller.who)})
 
 
-@operation(rules, "PUT", "/businesses/{business_id}/window", scope="campaigns", answer=models.AssignedWindow)
+@operation(rules, "PUT", "/businesses/{business_id:int}/window", scope="campaigns", answer=models.AssignedWindow)
 async def assign_business_window(asked: Asked, business_id: Id, body: models.AssignWindow) -> Any:
     """Let the calls of a business keep to a window, or to none of its own."""
     return await asked.write(lambda: _assign(asked, "business", asked.business(business_id), body.window_id))
 
 
-@operation(rules, "PUT", "/campaigns/{campaign_id}/window", scope="campaigns", answer=models.AssignedWindow)
+@operation(rules, "PUT", "/campaigns/{campaign_id:int}/window", scope="campaigns", answer=models.AssignedWindow)
 async def assign_campaign_window(asked: Asked, campaign_id: Id, body: models.AssignWindow) -> Any:
     """Let the calls of a campaign keep to a window beside its business's, or to none of its own."""
     return await asked.write(lambda: _assign(asked, "campaign", asked.campaign(campaign_id), body.window_id))

@@ -258,3 +258,11 @@ def test_lists_are_streamed_as_json_lines_or_as_a_spreadsheet(world: World, clie
     assert sheet.text.splitlines()[0].startswith("id,business_id,")
     assert len(sheet.text.splitlines()) == 4
     assert http.get("/exports/leads").text == ""
+
+
+@pytest.mark.parametrize("path", ["/calls/bulk", "/calls/cancel", "/windows/refresh"])
+def test_a_word_in_the_place_of_an_id_is_no_id(client: Client, path: str) -> None:
+    answer = client().get(path)
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert client().get("/calls/x").status_code == 404
