@@ -131,9 +131,10 @@ def test_the_guides_have_the_same_headings_and_rows() -> None:
 
 
 def test_the_checks_that_the_guide_names_are_those_of_the_command() -> None:
-    from outbound.checks import verify, verify_old
+    from outbound.checks import verify, verify_old, verify_scratch
 
-    source = "".join(Path(str(module.__file__)).read_text() for module in (verify, verify_old))
+    modules = (verify, verify_old, verify_scratch)
+    source = "".join(Path(str(module.__file__)).read_text() for module in modules)
     text = (ROOT / GUIDES[0]).read_text(encoding="utf-8")
     named = re.findall(r"^\| .+ \| \d+: `(.+?)` \|$", text, re.M)
 
