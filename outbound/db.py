@@ -32,6 +32,7 @@ Unavailable = (psycopg.OperationalError, _ReadOnly, psycopg.errors.IdleInTransac
 library_logs.expect(*Unavailable)
 NoSuchTable = psycopg.errors.UndefinedTable
 NotAllowed = psycopg.errors.InsufficientPrivilege
+TOOK_TOO_LONG = "57014"  # SQLSTATE of a statement that was canceled for its time
 LockNotAvailable = psycopg.errors.LockNotAvailable  # within lock_timeout
 SchemaThere = (psycopg.errors.DuplicateSchema, Conflict)
 Error = psycopg.Error

@@ -1151,7 +1151,7 @@ create table api_token (
     name          text not null,
     -- The one business whose rows it may see and change; null for all businesses.
     business_id   bigint,
-    -- What it may do: calls:read, calls:write, campaigns, control, … (outbound/rules/api_token.py).
+    -- What it may do: calls:read, calls:write, campaigns, control, ... (outbound/rules/api_token.py).
     scopes        text[] not null,
     -- Who made it, as the audit names them.
     created_by    text not null,

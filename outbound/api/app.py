@@ -11,12 +11,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from outbound import __version__, db, logs
-from outbound.api import calls, contacts, control, files, models, problem, tenants, tokens
+from outbound.api import calls, contacts, context, control, files, models, problem, tenants, tokens
 from outbound.api.problem import Problem
+from outbound.api.tenant_view import View
 from outbound.errors import UserError
 
 log = logs.get("api")
@@ -40,6 +41,7 @@ Send an `Idempotency-Key` with each request that writes: the same request may th
 answered as before, with `Idempotent-Replayed: true`, for 72 hours; of a call, for ever.
 What is refused is answered as `application/problem+json`, with a stable `code` and the title in English or Hebrew by
 `Accept-Language`."""
+_AWAY = "the database does not answer, and whether this was done is not known: send it again with the same key"
 # Validation errors whose message repeats what was sent, which may be a number or a secret.
 _ECHOES = frozenset({"literal_error", "enum", "value_error", "string_pattern_mismatch"})
 
@@ -47,7 +49,8 @@ _ECHOES = frozenset({"literal_error", "enum", "value_error", "string_pattern_mis
 @asynccontextmanager
 async def _life(_: FastAPI) -> AsyncIterator[None]:
     """As many requests are at work at once as the pool has connections; the others wait for their turn."""
-    to_thread.current_default_thread_limiter().total_tokens = db.pool_size()
+    to_thread.current_default_thread_limiter().total_tokens = max(2, db.pool_size() - context.SLOW_AT_ONCE)
+    context.forget_limits()
     yield
 
 
@@ -66,7 +69,7 @@ def app() -> FastAPI:
             RequestValidationError: _invalid,
             HTTPException: _http,
             UserError: _refused,
-            Exception: _fault,
+            ClientDisconnect: _gone,
             **dict.fromkeys(db.Unavailable, _unavailable),
         },
     )
@@ -134,7 +137,11 @@ async def _problem(request: Request, error: Exception) -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, UserError)  # noqa: S101
-    return _answer(request, problem.of_user_error(error))
+    found = problem.of_user_error(error)
+    caller = getattr(request.state, "caller", None)
+    if caller is not None:
+        found.detail = View(caller.business_id).text(found.detail)
+    return _answer(request, found)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -176,11 +183,12 @@ def _methods(path: str) -> set[str]:
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
+    if db.fault(error)[0] == db.TOOK_TOO_LONG:
+        message = "that takes longer than a request may: ask for less"
+        return _answer(request, Problem(503, message, code="took_too_long"))
     log.outage("api.database_away", error)
-    return _answer(request, Problem(503, "the database does not answer: send it again", headers={"retry-after": "1"}))
+    return _answer(request, Problem(503, _AWAY, headers={"retry-after": "1"}))
 
 
-async def _fault(request: Request, error: Exception) -> Response:
-    code, message = db.fault(error)
-    log.error("api.fault", error=type(error).__name__, sqlstate=code, message=message)
-    return _answer(request, Problem(500, "it was logged; nothing more is known here"))
+async def _gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=499)  # nobody reads it

@@ -33,12 +33,6 @@ Statuses = Annotated[
 ]
 Region = Annotated[str | None, Query(max_length=10, description="country of a number without a code, like IL")]
 
-# Why a call waits, where the reason is the installation's or another tenant's and not the token's business.
-_OURS = ("no_worker", "no_scheduler", "workers_busy", "trial", "account_missing")
-_HELD_BY_OPERATOR = (
-    "The operator's limits, or those of the number that calls, hold it: it is dialed as soon as they allow."
-)
-
 
 def wanted(
     asked: Context,
@@ -72,9 +66,10 @@ def wanted(
     )
 
 
-def page_of(page: Page, what: str) -> dict[str, Any]:
+def page_of(asked: Context, page: Page, what: str) -> dict[str, Any]:
     """A page as it is answered."""
-    found = {what: page.calls, "next": page.next and str(page.next)}
+    view = asked.view
+    found = {what: [view.call(row) for row in page.calls], "next": page.next and str(page.next)}
     return found | ({"is_cut": page.is_cut} if what == "calls" else {})
 
 
@@ -103,7 +98,7 @@ def _enqueue_all(asked: Context, given: list[models.NewCall]) -> dict[str, Any]:
             queued.append(db.transact(lambda _, call=call: _enqueue(asked, call, None)))  # type: ignore[misc]
         except BadCall as refusal:
             queued.append(None)
-            refused.append({"place": place, "code": "bad_call", "detail": str(refusal)})
+            refused.append({"place": place, "code": "bad_call", "detail": asked.view.text(str(refusal))})
         except Problem as problem:
             queued.append(None)
             refused.append({"place": place, "code": problem.code, "detail": problem.detail})
@@ -158,7 +153,7 @@ async def list_calls(
             error_code=error_code,
         )
         place = call_search.place_of(before) if before else None
-        return page_of(call_search.find(search, limit=limit, before=place), "calls")
+        return page_of(asked, call_search.find(search, limit=limit, before=place), "calls")
 
     return await asked.read(work)
 
@@ -168,28 +163,20 @@ async def show_call(asked: Asked, call_id: Id) -> Any:
     """Show a call: its row, events, attempts and lead, and why it waits."""
 
     def work() -> Any:
-        timeline = call_timeline.of(asked.call(call_id))
+        timeline, view = call_timeline.of(asked.call(call_id)), asked.view
         waits = timeline.call["status"] in WAITING
         return {
-            "call": timeline.call,
+            "call": view.call(timeline.call),
             "time_zone": timeline.zone,
-            "events": [_event(asked, entry) for entry in timeline.entries],
+            "events": [view.event(entry) for entry in timeline.entries],
             "attempts": timeline.attempts,
             "again_id": timeline.again_id,
             "again_for_id": timeline.again_for_id,
-            "hung_up": timeline.hung_up,
+            "hung_up": view.how_it_ended(timeline.call, timeline.hung_up),
             "why": _why(asked, call_id)["sentence"] if waits else None,
         }
 
     return await asked.read(work)
-
-
-def _event(asked: Context, entry: call_timeline.Entry) -> dict[str, Any]:
-    """What happened; to a token of one business, without the operator's name and reason where all were concerned."""
-    shown = asdict(entry)
-    if asked.caller.business_id is not None and entry.scope in ("account", "number"):
-        shown |= {"by": None, "why": None}
-    return shown
 
 
 @operation(calls, "GET", "/calls/{call_id:int}/why", scope="calls:read", answer=models.Why)
@@ -199,13 +186,7 @@ async def why_call(asked: Asked, call_id: Id) -> Any:
 
 
 def _why(asked: Context, call_id: int) -> dict[str, Any]:
-    reason = asdict(why_step.why(call_id))
-    details = reason["details"]
-    holder = details.get("scope") or str(details.get("paused", "")).partition(" ")[0]
-    is_ours = reason["code"] in _OURS or holder in ("account", "everything", "number")
-    if asked.caller.business_id is not None and is_ours:
-        reason |= {"sentence": _HELD_BY_OPERATOR, "details": {}}
-    return reason
+    return asked.view.why(call_id, asdict(why_step.why(call_id)))
 
 
 @operation(calls, "POST", "/calls/{call_id:int}/retry", scope="calls:write", answer=models.MadeAgain)
@@ -235,6 +216,10 @@ async def reschedule_call(asked: Asked, call_id: Id, body: models.Reschedule) ->
 async def cancel_calls(asked: Asked, body: models.Selection) -> Any:
     """Close the calls that wait and end those that ring, of all that are like this; with `dry_run`, count them."""
 
+    given = body.model_dump(exclude_none=True, exclude={"dry_run", "reason"})
+    if not given:
+        raise Problem(422, "say which calls: by number, campaign_id, batch ...; or business_id for all of one")
+
     def work() -> Any:
         search = wanted(
             asked,
@@ -262,20 +247,20 @@ async def cancel_calls(asked: Asked, body: models.Selection) -> Any:
 
 @operation(calls, "GET", "/callees/{number}", scope="calls:read", answer=models.Callee)
 async def show_callee(asked: Asked, number: str, business_id: Whose = None, region: Region = None) -> Any:
-    """Show what is known of a number: its calls, do-not-call entries, consents and leads; and may it be called?"""
+    """Show what is known of a number: its calls, do-not-call entries, consents and, with `leads:read`, leads."""
 
     def work() -> Any:
         whose = asked.filter(business_id, None)["business_id"]
         phone = names.number_of(number, region=region, business_id=whose)
         search = call_search.Asked(number=phone, business=whose)
         found = call_search.read(search)
-        verdict = destination.check(phone, whose) if whose is not None else None
+        verdict, view = destination.check(phone, whose) if whose is not None else None, asked.view
         return {
             "number": phone,
-            "calls": call_search.find(found, limit=100).calls,
+            "calls": [view.call(row) for row in call_search.find(found, limit=100).calls],
             "known": known_of(asked, phone, business_id=whose),
-            "leads": lead_list.find(found, limit=100).calls,
-            "destination": verdict and verdict._asdict(),
+            "leads": lead_list.find(found, limit=100).calls if "leads:read" in asked.caller.scopes else [],
+            "destination": verdict and verdict._replace(sentence=verdict.sentence and view.text(verdict.sentence)),
         }
 
     return await asked.read(work)
@@ -297,6 +282,6 @@ async def list_leads(
     def work() -> Any:
         search = wanted(asked, number=number, region=region, business_id=business_id, since=since, until=until)
         place = call_search.place_of(before) if before else None
-        return page_of(lead_list.find(search, limit=limit, before=place), "leads")
+        return page_of(asked, lead_list.find(search, limit=limit, before=place), "leads")
 
     return await asked.read(work)

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -15,15 +16,19 @@ from starlette.responses import JSONResponse, Response
 
 from outbound import db, failpoint
 from outbound.api.problem import Problem, language_of, not_found
+from outbound.api.tenant_view import View
 from outbound.config import settings
 from outbound.rules import api_token
 
 sql = db.statements("api/context")
+T = TypeVar("T")
 
 TOKEN_CACHE_S = 5  # a token that was revoked is taken for so long at most
 TOKENS_CACHED = 10_000
 KEY_MAX = 255  # characters of an idempotency key
 WAIT_MS = 2000  # for a request with the same key
+SLOW_AT_ONCE = 4  # requests that may take minutes; the others have the rest of the pool
+_SLOW_WAITING_MAX = 8
 _BURST_S = 2  # a token may send the requests of so long at once
 
 
@@ -145,9 +150,18 @@ class Context:
     language: str
     model: TypeAdapter[Any]
 
-    async def read(self, work: Callable[[], Any]) -> Response:
-        """Answer with what *work* finds."""
-        return await run_in_threadpool(lambda: self._answer(work(), 200))
+    @property
+    def view(self) -> View:
+        """What the token is shown of its rows."""
+        return View(self.caller.business_id)
+
+    async def read(self, work: Callable[[], Any], *, is_slow: bool = False) -> Response:
+        """Answer with what *work* finds; it may take minutes where *is_slow* says so."""
+
+        def answer() -> Response:
+            return self._answer(work(), 200)
+
+        return await (slowly(answer) if is_slow else run_in_threadpool(answer))
 
     async def create(self, work: Callable[[], Any]) -> Response:
         """Answer 201 where *work* made something new, as its `created` says; its own key makes it safe to repeat."""
@@ -169,7 +183,9 @@ class Context:
         Args:
             in_parts: the work commits in several parts, each of which may be repeated; the answer is kept after it.
         """
-        return await run_in_threadpool(self._in_parts if in_parts else self._at_once, work, status)
+        if in_parts:
+            return await slowly(lambda: self._in_parts(work, status))
+        return await run_in_threadpool(self._at_once, work, status)
 
     def _at_once(self, work: Callable[[], Any], status: int) -> Response:
         with db.one_transaction() as connection:
@@ -214,7 +230,9 @@ class Context:
         sql.wait_at_most(connection, ms=0)
         return None if is_new else self._again(sql.find_request(connection, **one))
 
-    def _again(self, row: db.Row) -> Response:
+    def _again(self, row: db.Row | None) -> Response:
+        if row is None:  # it grew old between two statements
+            raise Problem(409, "send it again in a second", code="in_progress", headers={"retry-after": "1"})
         if bytes(row.body_sha256) != self.digest:
             raise Problem(
                 422,
@@ -267,6 +285,28 @@ class Context:
         if business_id is not None:
             self.business(business_id)
         return {"business_id": business_id, "campaign_id": campaign_id}
+
+
+_slow: list[CapacityLimiter] = []  # of the event loop that serves
+
+
+async def slowly(work: Callable[[], T]) -> T:
+    """
+    Do in a thread what may take minutes: a file, a long list.  A few at once, so that the others are answered.
+
+    Raises:
+        Problem: 503, many wait for that already.
+    """
+    if not _slow:
+        _slow.append(CapacityLimiter(SLOW_AT_ONCE))
+    if _slow[0].statistics().tasks_waiting >= _SLOW_WAITING_MAX:
+        raise Problem(503, "many files and long lists are at work: try again later", headers={"retry-after": "30"})
+    return await to_thread.run_sync(work, limiter=_slow[0])
+
+
+def forget_limits() -> None:
+    """Begin anew with what is slow: for the event loop that begins to serve."""
+    _slow.clear()
 
 
 def of_request(request: Request, caller: Caller, body: bytes, model: TypeAdapter[Any]) -> Context:

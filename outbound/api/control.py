@@ -18,11 +18,7 @@ from outbound.rules.scope import Scope, scope_of
 
 control = router("control")
 
-# A token of one business is shown these facts as they are; the others without their sentence.
-_OWN_CODES = ("dialing", "in_the_air", "idle", "not_due", "outside_window", "no_destination", "paused_calls")
-_OWN_SCOPES = ("Business ", "Campaign ")
-_OF_THE_OPERATOR = "The operator's installation holds it: ask whoever runs it."
-
+_LOOK_S = 0.001  # of a drain: one look, as nobody waits in a request
 _SCOPES = {"businesses": "business", "campaigns": "campaign", "calls": "call"}
 
 
@@ -96,14 +92,14 @@ async def resume(asked: Asked, kind: str = Kind, key: str = Key) -> Any:
 
 @operation(control, "POST", "/control/{kind}/{key}/drain", scope="control", answer=models.Drained, status=202)
 async def drain(asked: Asked, body: models.Reasoned | None = None, kind: str = Kind, key: str = Key) -> Any:
-    """Pause, and say how many calls are in the air; send it again until none is."""
+    """Pause, and say how many calls are in the air; `live` of `GET /control` says when none is."""
 
     def work() -> Any:
         scope = _scope(asked, kind, key)
         if scope.scope == "call":
             raise Problem(422, "one call is paused or stopped, not drained", code="bad_control")
-        step.pause(scope, reason=_reason(body), actor=asked.caller.who)
-        return scope._asdict() | {"paused": True, "in_the_air": step.live(scope)}
+        live = step.drain(scope, timeout_s=_LOOK_S, reason=_reason(body), actor=asked.caller.who)
+        return scope._asdict() | {"paused": True, "in_the_air": live}
 
     return await asked.write(work, status=202)
 
@@ -136,6 +132,8 @@ async def stop(asked: Asked, body: models.Reasoned | None = None, kind: str = Ki
 async def limit(asked: Asked, body: models.Limits, kind: str = Kind, key: str = Key) -> Any:
     """Say how fast, how many at once, how much in all, and how large a share; what is not given stays."""
     given = body.model_dump(exclude_none=True)
+    if "weight" in given and asked.caller.business_id is not None:
+        raise Problem(403, "a share is one beside other businesses: it needs a token that is of none")
 
     def work() -> Any:
         scope = _scope(asked, kind, key)
@@ -157,13 +155,7 @@ async def status(asked: Asked) -> Any:
             calls = {str(name): int(count) for name, count in numbers["calls"].items()}
         else:
             calls = business.show(own)["live"]
-            facts = [_told_to_a_tenant(fact) for fact in facts]
+            facts = [asked.view.fact(fact) for fact in facts]
         return {"now": facts, "calls": calls}
 
     return await asked.read(work)
-
-
-def _told_to_a_tenant(fact: situation.Fact) -> situation.Fact:
-    """Without the sentence where that is of the installation: it may name an operator, a reason or an account."""
-    is_own = fact.code in _OWN_CODES or fact.sentence.startswith(_OWN_SCOPES)
-    return fact if is_own else fact._replace(sentence=_OF_THE_OPERATOR)

@@ -4,12 +4,15 @@ import csv
 import io
 import json
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from asyncio import Semaphore
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 from fastapi import Query
+from starlette.background import BackgroundTask
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
@@ -17,7 +20,7 @@ from starlette.responses import StreamingResponse
 from outbound.api import json_body, models
 from outbound.api.calls import Number, Region, Statuses, When, Whose, Word, wanted
 from outbound.api.contacts import for_whom, owner_of
-from outbound.api.context import plain
+from outbound.api.context import Context, plain, slowly
 from outbound.api.problem import Problem
 from outbound.api.route import Asked, Id, operation, router
 from outbound.calls import call_search, campaign_results, lead_list
@@ -29,7 +32,9 @@ from outbound.rules import consent, registry, suppression
 files = router("files")
 
 CSV, NDJSON = "text/csv", "application/x-ndjson"
-FILE_MAX = 1 << 30  # bytes
+FILE_MAX = 256 << 20  # bytes; what is made of it has no more either
+FILES_AT_ONCE = 2
+_places: list[Semaphore] = []
 LINE_MAX = 65_536  # bytes of a line of NDJSON
 COLUMNS_MAX = 300  # of a file of NDJSON
 PAGE_ROWS = 1000  # of a stream; each page is a statement of its own, so that no snapshot is held
@@ -44,10 +49,14 @@ _CALL_COLUMNS = (
 _LEAD_COLUMNS = ("id", "business_id", "phone", "created_at", "updated_at", "calls", "call_id", "call_status")
 
 
-@contextmanager
-def _spooled() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="outbound-api-") as directory:
-        yield Path(directory) / "upload.csv"
+@asynccontextmanager
+async def _spooled() -> AsyncIterator[Path]:
+    """A place for a file; few at once, as each may fill FILE_MAX twice."""
+    if not _places:
+        _places.append(Semaphore(FILES_AT_ONCE))
+    async with _places[0]:
+        with tempfile.TemporaryDirectory(prefix="outbound-api-") as directory:
+            yield Path(directory) / "upload.csv"
 
 
 async def _receive(request: Request, to: Path) -> None:
@@ -71,7 +80,7 @@ async def _receive(request: Request, to: Path) -> None:
                 )
             await run_in_threadpool(file.write, piece)
     if kind == NDJSON:
-        await run_in_threadpool(_to_csv, raw, to)
+        await slowly(lambda: _to_csv(raw, to))
 
 
 def _to_csv(raw: Path, to: Path) -> None:
@@ -85,7 +94,10 @@ def _to_csv(raw: Path, to: Path) -> None:
     with to.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(columns))
         writer.writeheader()
-        writer.writerows(_objects(raw))
+        for row in _objects(raw):
+            writer.writerow(row)
+            if file.tell() > FILE_MAX:
+                raise Problem(413, f"as a table the file has more than {FILE_MAX} bytes: send it in parts")
 
 
 def _objects(raw: Path) -> Iterator[dict[str, str]]:
@@ -133,7 +145,7 @@ async def import_calls(
     whose = await run_in_threadpool(asked.whose, business_id, campaign_id)
     if whose["business_id"] is None and whose["campaign_id"] is None:
         raise Problem(422, "say whose calls these are: give business_id or campaign_id", code="bad_file")
-    with _spooled() as path:
+    async with _spooled() as path:
         await _receive(request, path)
 
         def work() -> Any:
@@ -149,15 +161,20 @@ async def import_calls(
                 actor=asked.caller.who,
                 only_business=asked.caller.business_id,
             )
-            return report.as_json()
+            return _shown(asked, report.as_json())
 
-        return await asked.read(work)
+        return await asked.read(work, is_slow=True)
 
 
 async def _import(request: Request, asked: Asked, work: Callable[[Path], Any]) -> Any:
-    with _spooled() as path:
+    async with _spooled() as path:
         await _receive(request, path)
-        return await asked.read(lambda: work(path).as_json())
+        return await asked.read(lambda: _shown(asked, work(path).as_json()), is_slow=True)
+
+
+def _shown(asked: Context, report: dict[str, Any]) -> dict[str, Any]:
+    lines = [line | {"reason": asked.view.text(line["reason"])} for line in report["refused_lines"]]
+    return report | {"refused_lines": lines}
 
 
 @operation(files, "POST", "/suppressions/import", scope="suppression", answer=models.Report, file_types=(CSV, NDJSON))
@@ -319,15 +336,23 @@ async def export_leads(
 async def export_campaign_results(request: Request, asked: Asked, campaign_id: Id) -> Any:
     """Stream what came of each callee of a campaign: reached or not, last outcome, next call."""
     await run_in_threadpool(asked.campaign, campaign_id)
+    is_csv = CSV in request.headers.get("accept", "")
+    file = await slowly(lambda: _results(campaign_id, is_csv=is_csv))
+    kind = CSV if is_csv else NDJSON
+    return StreamingResponse(iterate_in_threadpool(file), media_type=kind, background=BackgroundTask(file.close))
 
-    def pages() -> Iterator[list[dict[str, Any]]]:
-        with campaign_results.of(campaign_id) as (_, rows):
-            page: list[dict[str, Any]] = []
-            for row in rows:
-                page.append(row)
-                if len(page) == PAGE_ROWS:
-                    yield page
-                    page = []
-            yield page
 
-    return _stream(request, campaign_results.COLUMNS, pages())
+def _results(campaign_id: int, *, is_csv: bool) -> IO[str]:
+    """What came of each callee, in a file: the snapshot is given up before anybody reads it."""
+    file = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 (closed once it was sent)
+    with campaign_results.of(campaign_id) as (_, rows):
+        pages = _pages(rows)
+        columns = campaign_results.COLUMNS
+        file.writelines(_csv_lines(columns, pages) if is_csv else _json_lines(columns, pages))
+    file.seek(0)
+    return file
+
+
+def _pages(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    while page := list(islice(rows, PAGE_ROWS)):
+        yield page

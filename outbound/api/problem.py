@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
+from outbound.calls.import_writer import KEY_OF_ANOTHER
 from outbound.errors import UserError
 
 CONTENT_TYPE = "application/problem+json"
@@ -27,6 +28,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "key_of_another": ("The idempotency key belongs to another request", "מפתח האידמפוטנטיות שייך לבקשה אחרת"),
     "too_many_requests": ("The token sends too many requests", "האסימון שולח יותר מדי בקשות"),
     "unavailable": ("The database does not answer", "מסד הנתונים אינו עונה"),
+    "took_too_long": ("It takes too long", "זה נמשך יותר מדי זמן"),
     "fault": ("Something broke on our side", "אירעה תקלה בצד שלנו"),
     "bad_call": ("The call cannot be queued", "אי אפשר להכניס את השיחה לתור"),
     "bad_file": ("The file cannot be taken", "אי אפשר לקלוט את הקובץ"),
@@ -87,6 +89,8 @@ def of_user_error(error: UserError) -> Problem:
     """What a step refuses, as an answer: 422 with a code made of the error's name."""
     name = type(error).__name__
     code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    if str(error) == KEY_OF_ANOTHER:
+        code = "key_of_another"
     return Problem(422, str(error), code=_RENAMED.get(code, code))
 
 

@@ -4,20 +4,25 @@ from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from outbound import db, logs
 from outbound.api import context, json_body
 from outbound.api.context import Context, Tokens
 from outbound.api.models import ProblemAnswer
 from outbound.api.problem import Problem
+from outbound.errors import UserError
 
 ID_MAX = 2**53 - 1  # ids that every client reads as they are; JavaScript has no more
 Id = Annotated[int, Path(ge=1, le=ID_MAX)]
 
 tokens = Tokens()
+log = logs.get("api")
 
 _STATUSES = {
     400: "it cannot be read",
@@ -29,7 +34,7 @@ _STATUSES = {
     415: "another content type than is read here",
     422: "it is understood, and cannot be done: `errors` names each fault",
     429: "too many requests",
-    503: "the database does not answer; nothing was changed",
+    503: "the database does not answer, or it takes too long; whether it was done is not known",
 }
 
 
@@ -40,6 +45,23 @@ class _Given(Request):
         self._body = body
         self._json = value
         return self
+
+
+async def _answered(answer: Callable[[Request], Coroutine[Any, Any, Response]], request: Request) -> Response:
+    """
+    The answer; an error that nobody expected is logged by its type alone, as its text may hold a row's data.
+
+    Raises:
+        Problem: 500.
+    """
+    try:
+        return await answer(request)
+    except (Problem, UserError, HTTPException, RequestValidationError, ClientDisconnect, *db.Unavailable):
+        raise
+    except Exception as error:  # noqa: BLE001 (whatever it is, the client gets an answer)
+        code, _ = db.fault(error)
+        log.error("api.fault", error=type(error).__name__, sqlstate=code)
+        raise Problem(500, "it was logged; nothing more is known here") from None
 
 
 class Operation(APIRoute):
@@ -54,7 +76,7 @@ class Operation(APIRoute):
         is_file = bool(about.get("x-file"))
 
         async def handle(request: Request) -> Response:
-            caller = await tokens.caller(request)
+            caller = request.state.caller = await tokens.caller(request)
             context.require(caller, about["x-scope"], of_all=about["x-of-all"])
             headers = tokens.take(caller)
             _refuse_unknown(request, known)
@@ -63,7 +85,7 @@ class Operation(APIRoute):
                 body = await json_body.read(request)
                 request = _with_json(request, body, is_wanted=self.body_field is not None)
             request.state.context = context.of_request(request, caller, body, model)
-            response = await answer(request)
+            response = await _answered(answer, request)
             response.headers.update(headers)
             return response
 

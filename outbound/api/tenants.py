@@ -1,6 +1,5 @@
 """Operations: businesses, campaigns, retry policies, calling windows and destinations."""
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -154,9 +153,10 @@ async def preview_campaign(
 
     def work() -> Any:
         found = why.preview(asked.campaign(campaign_id), call_s)
-        return asdict(found) | {"to_dial": found.to_dial}
+        shown = {name: getattr(found, name) for name in found.__dataclass_fields__} | {"to_dial": found.to_dial}
+        return asked.view.preview(shown)
 
-    return await asked.read(work)
+    return await asked.read(work, is_slow=True)
 
 
 @operation(rules, "GET", "/retry-policies", scope="calls:read", answer=models.RetryPolicies)
@@ -196,7 +196,7 @@ async def add_retry_policy(asked: Asked, body: models.NewRetryPolicy) -> Any:
 @operation(rules, "GET", "/windows", scope="calls:read", answer=models.Windows)
 async def list_windows(asked: Asked) -> Any:
     """List the calling windows."""
-    return await asked.read(lambda: {"windows": calling_window.every()})
+    return await asked.read(lambda: {"windows": [row for row in calling_window.every() if asked.view.window(row)]})
 
 
 @operation(rules, "POST", "/windows", scope="operator", answer=models.Added, status=201, of_all=True)
@@ -232,6 +232,8 @@ async def show_window(asked: Asked, window_id: Id) -> Any:
             window, days = calling_window.one(window_id)
         except calling_window.BadWindow:
             raise not_found("window") from None
+        if not asked.view.window(window):
+            raise not_found("window")
         return window._asdict() | {"days": days}
 
     return await asked.read(work)
@@ -251,7 +253,9 @@ async def refresh_windows(asked: Asked) -> Any:
     return await asked.write(lambda: {"windows": calling_window.refresh(actor=asked.caller.who)})
 
 
-@operation(rules, "PUT", "/businesses/{business_id:int}/window", scope="campaigns", answer=models.AssignedWindow)
+@operation(
+    rules, "PUT", "/businesses/{business_id:int}/window", scope="operator", answer=models.AssignedWindow, of_all=True
+)
 async def assign_business_window(asked: Asked, business_id: Id, body: models.AssignWindow) -> Any:
     """Let the calls of a business keep to a window, or to none of its own."""
     return await asked.write(lambda: _assign(asked, "business", asked.business(business_id), body.window_id))
@@ -275,6 +279,8 @@ async def list_destinations(asked: Asked) -> Any:
 
     def work() -> Any:
         rows = [row for row in destination.every() if own is None or row.business_id in (None, own)]
+        if own is not None:
+            rows = [row if row.business_id == own else row._replace(reason="") for row in rows]
         return {"destinations": rows}
 
     return await asked.read(work)
@@ -311,6 +317,7 @@ async def check_destination(
         owner = asked.filter(business_id, None)["business_id"]
         if owner is None:
             raise Problem(422, "say for whom: give business_id", code="bad_destination")
-        return destination.check(number, owner)
+        verdict = destination.check(number, owner)
+        return verdict._replace(sentence=verdict.sentence and asked.view.text(verdict.sentence))
 
     return await asked.read(work)

@@ -48,7 +48,15 @@ async def make_token(asked: Asked, body: models.NewToken) -> Any:
 @operation(tokens, "GET", "/tokens", scope="tokens", answer=models.Tokens)
 async def list_tokens(asked: Asked) -> Any:
     """List the tokens that this one may revoke, the newest first, without their text."""
-    return await asked.read(lambda: {"tokens": api_token.every(asked.caller.business_id)})
+    caller = asked.caller
+
+    def work() -> Any:
+        rows = [row for row in api_token.every(caller.business_id) if api_token.is_within(row.scopes, caller.scopes)]
+        if caller.business_id is not None:
+            rows = [row if row.created_by.startswith("token ") else row._replace(created_by="") for row in rows]
+        return {"tokens": rows}
+
+    return await asked.read(work)
 
 
 @operation(tokens, "DELETE", "/tokens/{token}", scope="tokens", answer=models.RevokedToken)
@@ -57,7 +65,9 @@ async def revoke_token(asked: Asked, token: Annotated[str, Path(max_length=20)])
 
     def work() -> Any:
         try:
-            row = api_token.revoke(token, business_id=asked.caller.business_id, actor=asked.caller.who)
+            row = api_token.revoke(
+                token, business_id=asked.caller.business_id, within=asked.caller.scopes, actor=asked.caller.who
+            )
         except api_token.BadToken:
             raise not_found("token") from None
         return {"public_id": row.public_id, "name": row.name, "changed": row.is_new}
@@ -79,4 +89,4 @@ async def verify_audit(asked: Asked, head: Annotated[str | None, Query(max_lengt
         verdict = audit.verify(head)
         return {"links": verdict.links, "head": verdict.head, "broken": verdict.broken}
 
-    return await asked.read(work)
+    return await asked.read(work, is_slow=True)

@@ -19,8 +19,8 @@ OPERATOR = "operator"
 SCOPES = {
     "calls:read": "see calls, callees, campaigns and what holds them",
     "calls:write": "put calls in the queue, one by one and by the file",
-    "campaigns": "add and change campaigns and retry policies",
-    "control": "pause, resume, cancel, stop and limit",
+    "campaigns": "add and change campaigns, their limits and windows, and retry policies",
+    "control": "pause, resume, cancel, stop and limit, also what an operator paused or limited of the business",
     "suppression": "change the do-not-call list and consents",
     "leads:read": "see leads",
     "audit": "see who did what",
@@ -114,13 +114,14 @@ def every(business_id: int | None = None) -> list[db.Row]:
     return list(db.run(sql.list_tokens, business_id=business_id))
 
 
-def revoke(token: str, *, business_id: int | None = None, actor: str) -> db.Row:
+def revoke(token: str, *, business_id: int | None = None, within: Iterable[str] | None = None, actor: str) -> db.Row:
     """
     Refuse a token from now on; a process that has just seen it takes it for 5 s at most.
 
     Args:
         token: its id, or its public id (the 8 letters after `outb_`).
         business_id: only a token of this business.
+        within: only a token that may do no more than these scopes; None for any.
 
     Returns:
         `public_id`, `name`, and `is_new`: False where it was revoked already.
@@ -131,7 +132,8 @@ def revoke(token: str, *, business_id: int | None = None, actor: str) -> db.Row:
     named = token.strip()
     if read := _TOKEN.fullmatch(named):  # somebody who found one gives it whole
         named = read[1]
-    row = db.run(sql.revoke_token, token=named, business_id=business_id, who=actor)
+    scopes = None if within is None else list(within)
+    row = db.run(sql.revoke_token, token=named, business_id=business_id, within=scopes, who=actor)
     if row is None:
         raise BadToken("there is no such token: see `outbound token list`")
     return row

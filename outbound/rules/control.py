@@ -155,11 +155,6 @@ def drain(
             return live
 
 
-def live(scope: Scope) -> int:
-    """How many calls of the scope are in the air."""
-    return int(db.run(sql.count_live, **scope._asdict()))
-
-
 def cancel(
     scope: Scope,
     *,

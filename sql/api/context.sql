@@ -40,4 +40,5 @@ select body_sha256, status, answer from api_request where token_id = :token_id a
 -- Keep the answer of a request, to be given again to its repeats for 72 hours.
 insert into api_request (token_id, key, body_sha256, status, answer)
 values (:token_id, :key, :body_sha256, :status, :answer::jsonb)
-on conflict (token_id, key) do update set status = excluded.status, answer = excluded.answer;
+on conflict (token_id, key) do update set status = excluded.status, answer = excluded.answer
+ where api_request.body_sha256 = excluded.body_sha256;

@@ -54,7 +54,7 @@ comment on column api_token.public_id is 'The part of the token that names it: 8
 comment on column api_token.secret_sha256 is 'SHA-256 of the whole token, which is kept nowhere.';
 comment on column api_token.name is 'What people call it, 1 to 100 characters.';
 comment on column api_token.business_id is 'The one business whose rows it may see and change; null for all businesses.';
-comment on column api_token.scopes is 'What it may do: calls:read, calls:write, campaigns, control, … (outbound/rules/api_token.py).';
+comment on column api_token.scopes is 'What it may do: calls:read, calls:write, campaigns, control, ... (outbound/rules/api_token.py).';
 comment on column api_token.created_by is 'Who made it, as the audit names them.';
 comment on column api_token.created_at is 'When it was made.';
 comment on column api_token.expires_at is 'From when on it is refused; null for never.';

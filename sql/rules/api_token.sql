@@ -47,10 +47,11 @@ select api_token.id, public_id, api_token.name, business_id, business.name as bu
  where :business_id::bigint is null or business_id = :business_id
  order by api_token.id desc;
 
--- name: revoke_token(token, business_id, who)^
+-- name: revoke_token(token, business_id, within, who)^
 -- Refuse a token from now on; processes that know it take it 5 s longer.
 --
--- Args     `token` is its id or its public_id; with a business, only a token of that one
+-- Args     `token` is its id or its public_id; with a business, only a token of that one; with `within`, only one
+--          that may do no more
 -- Returns  its `public_id` and name, and `is_new`: it was not revoked before; no row where there is no such token
 -- Undo     none: make another one
 with token as (
@@ -58,6 +59,7 @@ with token as (
       from api_token
      where (id::text = :token or public_id = :token)
        and (:business_id::bigint is null or business_id = :business_id)
+       and (:within::text[] is null or scopes <@ :within::text[])
        for update
 ), revoked as (
     update api_token set revoked_at = now() from token where api_token.id = token.id and is_new

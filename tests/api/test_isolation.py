@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from outbound.api import app
-from outbound.rules import api_token, control, new_business, retry_policy
+from outbound.rules import api_token, control, destination, new_business, retry_policy
 from outbound.rules.scope import Scope
 from tests.api.conftest import Client
 from tests.conftest import World
@@ -255,6 +255,52 @@ def test_a_file_whose_column_names_another_business_queues_nothing_for_it(
     assert answer.status_code == 200, answer.text
     assert (answer.json()["created"], answer.json()["refused"]) == (1, 1)
     assert world.value("select count(*) from call_log where to_number = '+12125550102'") == 0
+
+
+@pytest.mark.parametrize("how", ["stop", "cancel"])
+def test_who_ended_everything_and_why_is_not_told_to_a_tenant(world: World, client: Client, how: str) -> None:
+    own = world.business("Mine")
+    call = world.queued(own) if how == "cancel" else world.initiated(own, call_sid="CA" + "1" * 32)
+    getattr(control, how)(Scope("account", ""), reason=f"{MARK} fraud", actor=MARK)
+    if how == "stop":
+        world.do("update call_log set status = 'canceled', overdue_at = null, ended_at = now()")
+    tenant, operator = client(*TENANT_SCOPES, business_id=own), client()
+
+    phone = world.call(call).to_number
+    for path in (f"/calls/{call}", "/calls", f"/calls/{call}/why", f"/callees/{phone}"):
+        assert MARK not in tenant.get(path).text, path
+    assert MARK in operator.get(f"/calls/{call}").text
+    assert tenant.get(f"/calls/{call}").json()["hung_up"] == "an operator ended it"
+
+
+def test_what_the_business_s_own_token_ended_is_told_with_its_reason(world: World, client: Client) -> None:
+    own = world.business("Mine")
+    call = world.queued(own)
+    tenant = client(*TENANT_SCOPES, business_id=own)
+    tenant.post(f"/control/calls/{call}/cancel", json={"reason": "wrong text"})
+
+    shown = tenant.get(f"/calls/{call}").json()
+    assert shown["call"]["stop_reason"] == "wrong text"
+    assert "wrong text" in shown["hung_up"]
+
+
+def test_the_operator_s_reasons_are_not_in_previews_nor_of_destinations(world: World, client: Client) -> None:
+    own = world.business("Mine")
+    campaign = world.value("insert into campaign (business_id, name) values (%s, 'c') returning id", own)
+    control.pause(Scope("account", ""), reason=f"{MARK} incident", actor=MARK)
+    destination.deny("US", reason=f"{MARK} (fraud): see", actor=MARK)
+    tenant, operator = client(*TENANT_SCOPES, business_id=own), client()
+
+    asked = {"number": "+12125550101", "business_id": str(own)}
+    assert MARK in operator.get(f"/campaigns/{campaign}/preview").text
+    assert MARK in operator.get("/destinations/check", params=asked).text
+    for path in (f"/campaigns/{campaign}/preview", "/destinations", f"/callees/{asked['number']}"):
+        assert MARK not in tenant.get(path).text, path
+    assert MARK not in tenant.get("/destinations/check", params=asked).text
+    assert MARK not in tenant.post("/calls", json={"to": asked["number"]}).text
+    assert MARK not in tenant.post("/calls/bulk", json={"calls": [{"to": asked["number"]}]}).text
+    file, kind = "to\n+12125550101\n", {"content-type": "text/csv"}
+    assert MARK not in tenant.post("/imports", params={"batch": "b", "anyway": True}, content=file, headers=kind).text
 
 
 def test_what_the_operator_holds_is_told_to_a_tenant_without_names_and_reasons(world: World, client: Client) -> None:

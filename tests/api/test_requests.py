@@ -1,5 +1,6 @@
 """What is refused before any work, how it is said, and what a repeat is answered."""
 
+import json
 import threading
 from typing import Any
 
@@ -7,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from outbound.api import json_body, problem, route
+from outbound.api import files, json_body, problem, route
 from outbound.config import settings
 from tests.api.conftest import Client
 from tests.conftest import World, forget_settings, until
@@ -266,3 +267,42 @@ def test_a_word_in_the_place_of_an_id_is_no_id(client: Client, path: str) -> Non
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     assert client().get("/calls/x").status_code == 404
+
+
+@pytest.mark.parametrize("body", [{}, {"reason": "x"}, {"campaign_id": None}, {"dry_run": True}])
+def test_a_cancel_that_names_no_calls_cancels_none(world: World, client: Client, body: dict[str, Any]) -> None:
+    business = world.business()
+    call = world.queued(business)
+
+    answer = client(business_id=business).post("/calls/cancel", json=body)
+
+    assert (answer.status_code, world.call(call).status) == (422, "queued")
+
+
+def test_json_lines_that_become_a_larger_table_than_allowed_are_refused(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "FILE_MAX", 5000)
+    first = json.dumps({f"field {place}": "x" for place in range(100)} | {"to": "+12125550101"})
+    lines = first + "\n" + "{}\n" * 200
+
+    answer = client(business_id=world.business()).post(
+        "/imports", params={"batch": "b"}, content=lines, headers={"content-type": "application/x-ndjson"}
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+def test_a_fault_is_answered_without_what_a_row_holds(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails() -> None:
+        raise ValueError("+12125550101 Dana")
+
+    http = client(business_id=world.business())
+    monkeypatch.setattr("outbound.rules.business.every", fails)
+
+    answer = http.get("/businesses")
+
+    assert (answer.status_code, answer.json()["code"]) == (500, "fault")
+    assert "Dana" not in answer.text + caplog.text

@@ -147,3 +147,24 @@ def test_the_audit_says_which_token_changed_a_row(world: World, client: Client) 
     assert added.status_code == 201, added.text
     who = world.value("select who from audit_change where scope = 'business' order by id desc limit 1")
     assert who == f"token test ({public_id})"
+
+
+def test_a_token_revokes_none_that_may_do_more(world: World, client: Client) -> None:
+    small, large = client("tokens"), client()
+    public_id = large.headers["authorization"].split("_")[1]
+
+    assert small.delete(f"/tokens/{public_id}").status_code == 404
+    assert public_id not in small.get("/tokens").text
+    assert world.value("select revoked_at is null from api_token where public_id = %s", public_id)
+    assert large.delete(f"/tokens/{small.headers['authorization'].split('_')[1]}").json()["changed"] is True
+
+
+def test_leads_need_their_scope_also_where_they_stand_beside_a_callee(world: World, client: Client) -> None:
+    business = world.business()
+    world.do("insert into leads (business_id, phone) values (%s, '+12125550101')", business)
+
+    without = client("calls:read", business_id=business)
+    having = client("calls:read", "leads:read", business_id=business)
+
+    assert without.get("/callees/+12125550101").json()["leads"] == []
+    assert len(having.get("/callees/+12125550101").json()["leads"]) == 1

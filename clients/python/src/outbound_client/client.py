@@ -73,7 +73,7 @@ class Client(Operations):
             if wait_s is not None:
                 time.sleep(wait_s)
             elif isinstance(failure, httpx.Response):
-                refuse(failure)
+                refuse(failure, asking.key)
             else:
                 raise asking.failed(failure) from failure
 
@@ -140,7 +140,7 @@ class AsyncClient(AsyncOperations):
             if wait_s is not None:
                 await asyncio.sleep(wait_s)
             elif isinstance(failure, httpx.Response):
-                refuse(failure)
+                refuse(failure, asking.key)
             else:
                 raise asking.failed(failure) from failure
 

@@ -99,7 +99,7 @@ class Operations:
         )
 
     def show_callee(self, number: str, *, business_id: int | None = None, region: str | None = None) -> models.Callee:
-        """Show what is known of a number: its calls, do-not-call entries, consents and leads; and may it be called?"""
+        """Show what is known of a number: its calls, do-not-call entries, consents and, with `leads:read`, leads."""
         return self._ask(
             Asking("GET", f"/callees/{number}", {"business_id": business_id, "region": region}), models.Callee
         )
@@ -126,7 +126,7 @@ class Operations:
     def drain(
         self, kind: str, key: str, body: models.Reasoned | None = None, *, idempotency_key: str | None = None
     ) -> models.Drained:
-        """Pause, and say how many calls are in the air; send it again until none is."""
+        """Pause, and say how many calls are in the air; `live` of `GET /control` says when none is."""
         return self._ask(
             Asking("POST", f"/control/{kind}/{key}/drain", body=body, key=idempotency_key, takes_key=True),
             models.Drained,
@@ -668,7 +668,7 @@ class AsyncOperations:
     async def show_callee(
         self, number: str, *, business_id: int | None = None, region: str | None = None
     ) -> models.Callee:
-        """Show what is known of a number: its calls, do-not-call entries, consents and leads; and may it be called?"""
+        """Show what is known of a number: its calls, do-not-call entries, consents and, with `leads:read`, leads."""
         return await self._ask(
             Asking("GET", f"/callees/{number}", {"business_id": business_id, "region": region}), models.Callee
         )
@@ -695,7 +695,7 @@ class AsyncOperations:
     async def drain(
         self, kind: str, key: str, body: models.Reasoned | None = None, *, idempotency_key: str | None = None
     ) -> models.Drained:
-        """Pause, and say how many calls are in the air; send it again until none is."""
+        """Pause, and say how many calls are in the air; `live` of `GET /control` says when none is."""
         return await self._ask(
             Asking("POST", f"/control/{kind}/{key}/drain", body=body, key=idempotency_key, takes_key=True),
             models.Drained,

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 TRIES = 5
 WAIT_S = 0.25  # before the second try, at most; doubles, up to WAIT_MAX_S
 WAIT_MAX_S = 8.0
-AGAIN = frozenset({429, 503})  # answers after which the same request may be sent again
+AGAIN = frozenset({429, 502, 503, 504})  # answers after which the same request may be sent again
 IN_PROGRESS = "in_progress"
 FILE_TYPE = "text/csv"
 Content = bytes | str | Iterable[bytes] | AsyncIterable[bytes]
@@ -96,7 +96,7 @@ class Asking:
         return Unanswered(self.key, f"{self.method} {self.path}: {type(error).__name__}")
 
 
-def refuse(answer: httpx.Response) -> None:
+def refuse(answer: httpx.Response, key: str | None = None) -> None:
     """
     Raise what an answer says that is no success.
 
@@ -108,7 +108,7 @@ def refuse(answer: httpx.Response) -> None:
         return
     body = _json(answer)
     if "code" not in body:
-        raise Unanswered(None, f"HTTP {answer.status_code}, and no answer of the API")
+        raise Unanswered(key, f"HTTP {answer.status_code}, and no answer of the API")
     raise Refused(answer.status_code, str(body["code"]), str(body.get("detail", "")), list(body.get("errors", [])))
 
 
