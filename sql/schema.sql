@@ -1139,7 +1139,7 @@ create table batch_reached (
 );
 
 
--- A bearer token of the API. Written by the commands and the API's operations for tokens; never deleted with its use.
+-- A bearer token of the API. Written by the commands and the operations for tokens; revoked ones stay.
 create table api_token (
     -- Number, in the order of making.
     id            bigint generated always as identity not null,
@@ -1149,7 +1149,7 @@ create table api_token (
     secret_sha256 bytea not null,
     -- What people call it, 1 to 100 characters.
     name          text not null,
-    -- The one business whose rows it may see and change; null for all businesses.
+    -- The one business whose rows it may see and change; null for all.
     business_id   bigint,
     -- What it may do: calls:read, calls:write, campaigns, control, ... (outbound/rules/api_token.py).
     scopes        text[] not null,
@@ -1177,7 +1177,7 @@ create table api_token (
 create index api_token_business on api_token (business_id);
 
 
--- An answer of the API that is given again to a request with the same Idempotency-Key; written in the transaction of the request's effect, kept for 72 hours.
+-- An answer of the API for repeats with the same Idempotency-Key; written with the effect, kept for 72 hours.
 create table api_request (
     -- The token that sent the request: each has keys of its own.
     token_id    bigint not null,
@@ -1186,7 +1186,7 @@ create table api_request (
     -- SHA-256 of method, path and body: another request with this key is refused.
     body_sha256 bytea not null,
     -- HTTP status of the answer.
-    status      smallint,
+    status      integer,
     -- Body of the answer.
     answer      jsonb,
     -- When the request came.

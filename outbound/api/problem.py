@@ -57,7 +57,7 @@ _STATUS_CODES = {
     429: "too_many_requests",
     503: "unavailable",
 }
-_RENAMED = {"bad_token": "bad_token_request", "wrong_file": "bad_file", "doubtful_day": "bad_call"}
+_RENAMED = {"wrong_file": "bad_file", "doubtful_day": "bad_call"}
 
 
 class Problem(Exception):
@@ -91,6 +91,8 @@ def of_user_error(error: UserError) -> Problem:
     code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
     if str(error) == KEY_OF_ANOTHER:
         code = "key_of_another"
+    if code == "bad_token":  # which is that of a request without a live one
+        code = "bad_token_request"
     return Problem(422, str(error), code=_RENAMED.get(code, code))
 
 

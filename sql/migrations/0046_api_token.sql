@@ -32,39 +32,46 @@ begin
         -- What concerns every business is for tokens of no business.
         constraint api_token_operator_is_of_no_business check (business_id is null or not scopes @> '{operator}')
     );
+    create index if not exists api_token_business on api_token (business_id);
 end
 $$;
-create index if not exists api_token_business on api_token (business_id);
 
 create table if not exists api_request (
     token_id    bigint not null references api_token (id) on delete cascade,
     key         text not null check (char_length(key) between 1 and 255),
     body_sha256 bytea not null check (octet_length(body_sha256) = 32),
-    status      smallint null,
+    status      integer null,
     answer      jsonb null,
     at          timestamptz not null default now(),
     primary key (token_id, key)
 );
-create index if not exists api_request_age on api_request (at);
+do $$
+begin
+    create index if not exists api_request_age on api_request (at);  -- of a table that nobody has used
+end
+$$;
 
 comment on table api_token is
-'A bearer token of the API. Written by the commands and the API''s operations for tokens; never deleted with its use.';
+'A bearer token of the API. Written by the commands and the operations for tokens; revoked ones stay.';
 comment on column api_token.id is 'Number, in the order of making.';
-comment on column api_token.public_id is 'The part of the token that names it: 8 characters of base32, in logs and in the audit.';
+comment on column api_token.public_id is
+'The part of the token that names it: 8 characters of base32, in logs and in the audit.';
 comment on column api_token.secret_sha256 is 'SHA-256 of the whole token, which is kept nowhere.';
 comment on column api_token.name is 'What people call it, 1 to 100 characters.';
-comment on column api_token.business_id is 'The one business whose rows it may see and change; null for all businesses.';
-comment on column api_token.scopes is 'What it may do: calls:read, calls:write, campaigns, control, ... (outbound/rules/api_token.py).';
+comment on column api_token.business_id is 'The one business whose rows it may see and change; null for all.';
+comment on column api_token.scopes is
+'What it may do: calls:read, calls:write, campaigns, control, ... (outbound/rules/api_token.py).';
 comment on column api_token.created_by is 'Who made it, as the audit names them.';
 comment on column api_token.created_at is 'When it was made.';
 comment on column api_token.expires_at is 'From when on it is refused; null for never.';
 comment on column api_token.revoked_at is 'When it was revoked: it is refused from 5 s later on at the latest.';
 comment on column api_token.last_used_at is 'When it was last shown, to the minute; null for never.';
 comment on table api_request is
-'An answer of the API that is given again to a request with the same Idempotency-Key; written in the transaction of the request''s effect, kept for 72 hours.';
+'An answer of the API for repeats with the same Idempotency-Key; written with the effect, kept for 72 hours.';
 comment on column api_request.token_id is 'The token that sent the request: each has keys of its own.';
 comment on column api_request.key is 'The client''s Idempotency-Key, 1 to 255 characters.';
-comment on column api_request.body_sha256 is 'SHA-256 of method, path and body: another request with this key is refused.';
+comment on column api_request.body_sha256 is
+'SHA-256 of method, path and body: another request with this key is refused.';
 comment on column api_request.status is 'HTTP status of the answer.';
 comment on column api_request.answer is 'Body of the answer.';
 comment on column api_request.at is 'When the request came.';

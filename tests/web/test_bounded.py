@@ -79,8 +79,9 @@ def _codes(said: bytes) -> list[int]:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deadlines that a test can wait for."""
-    for name in ("IDLE_S", "REQUEST_S", "LINGER_S"):
+    for name in ("IDLE_S", "LINGER_S"):
         monkeypatch.setattr(protocol, name, 0.3)
+    monkeypatch.setattr(protocol.BoundedHttp, "request_s", 0.3)
 
 
 @pytest.fixture
