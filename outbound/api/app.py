@@ -38,7 +38,8 @@ _DESCRIPTION = """Queue calls, steer them, and read what became of them.
 Each request shows a token, `Authorization: Bearer outb_…` (`outbound token add`); `x-scope` names the scope that it
 needs. A token of one business sees that one's rows: what is another's is answered like what is not there, with 404.
 Send an `Idempotency-Key` with each request that writes: the same request may then be repeated after a timeout, and is
-answered as before, with `Idempotent-Replayed: true`, for 72 hours; of a call, for ever.
+answered as before, with `Idempotent-Replayed: true`, for 72 hours; of a call, for as
+long as the call is kept.
 What is refused is answered as `application/problem+json`, with a stable `code` and the title in English or Hebrew by
 `Accept-Language`."""
 _AWAY = "the database does not answer, and whether this was done is not known: send it again with the same key"
