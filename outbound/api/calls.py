@@ -1,14 +1,13 @@
 """Operations: calls, callees and leads."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
-
-from fastapi import Query
+from typing import Any
 
 from outbound import db, names
 from outbound.api import models
 from outbound.api.contacts import known_of
 from outbound.api.context import Context
+from outbound.api.parameters import Before, Limit, Number, Region, Statuses, When, Whose, Word
 from outbound.api.problem import Problem
 from outbound.api.route import Asked, Id, operation, router
 from outbound.call import WAITING
@@ -20,18 +19,6 @@ from outbound.rules import control, destination
 
 calls = router("calls")
 leads = router("leads")
-
-LIMIT_MAX = 1000
-Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="how many at most")]
-Before = Annotated[str | None, Query(max_length=60, description="`next` of the page before")]
-Number = Annotated[str | None, Query(max_length=60, description="a phone number in any writing")]
-Whose = Annotated[int | None, Query(ge=1, le=models.ID_MAX)]
-Word = Annotated[str | None, Query(max_length=200)]
-When = Annotated[str | None, Query(max_length=60, description="like 2026-11-30 or 2026-11-30T09:00Z")]
-Statuses = Annotated[
-    list[str] | None, Query(max_length=20, description="statuses, or waiting, in-the-air, live, ended")
-]
-Region = Annotated[str | None, Query(max_length=10, description="country of a number without a code, like IL")]
 
 
 def wanted(

@@ -5,16 +5,14 @@ from typing import Annotated, Any
 from fastapi import Query
 
 from outbound.api import models
-from outbound.api.context import Context
+from outbound.api.context import Context, require
+from outbound.api.parameters import Region, Whose
 from outbound.api.problem import Problem
 from outbound.api.route import Asked, operation, router
 from outbound.calls import person
 from outbound.rules import consent, suppression
 
 contacts = router("contacts")
-
-Whose = Annotated[int | None, Query(ge=1, le=models.ID_MAX)]
-Region = Annotated[str | None, Query(max_length=10, description="country of a number without a code, like IL")]
 
 
 def for_whom(
@@ -29,8 +27,7 @@ def for_whom(
     if everybody:
         if business_id is not None or campaign_id is not None:
             raise Problem(422, "`everybody` means every business: leave out the others", code="bad_suppression")
-        if asked.caller.business_id is not None:
-            raise Problem(403, "this concerns all businesses: it needs a token that is of none")
+        require(asked.caller, "", of_all=True)
         return {"business_id": None, "campaign_id": None}
     whose = asked.whose(business_id, campaign_id)
     if whose["business_id"] is None and whose["campaign_id"] is None:

@@ -18,9 +18,10 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from outbound.api import json_body, models
-from outbound.api.calls import Number, Region, Statuses, When, Whose, Word, wanted
+from outbound.api.calls import wanted
 from outbound.api.contacts import for_whom, owner_of
 from outbound.api.context import Context, plain, slowly
+from outbound.api.parameters import Number, Region, Statuses, When, Whose, Word
 from outbound.api.problem import Problem
 from outbound.api.route import Asked, Id, operation, router
 from outbound.calls import call_search, campaign_results, lead_list
@@ -245,9 +246,13 @@ async def import_registry(
     )
 
 
+def _wants_csv(request: Request) -> bool:
+    return CSV in request.headers.get("accept", "")
+
+
 def _stream(request: Request, columns: tuple[str, ...], pages: Iterator[list[dict[str, Any]]]) -> StreamingResponse:
     """Rows page by page, as NDJSON or, where that is asked for, as CSV that no spreadsheet runs as a formula."""
-    if CSV in request.headers.get("accept", ""):
+    if _wants_csv(request):
         kind, lines = CSV, _csv_lines(columns, pages)
     else:
         kind, lines = NDJSON, _json_lines(columns, pages)
@@ -336,7 +341,7 @@ async def export_leads(
 async def export_campaign_results(request: Request, asked: Asked, campaign_id: Id) -> Any:
     """Stream what came of each callee of a campaign: reached or not, last outcome, next call."""
     await run_in_threadpool(asked.campaign, campaign_id)
-    is_csv = CSV in request.headers.get("accept", "")
+    is_csv = _wants_csv(request)
     file = await slowly(lambda: _results(campaign_id, is_csv=is_csv))
     kind = CSV if is_csv else NDJSON
     return StreamingResponse(iterate_in_threadpool(file), media_type=kind, background=BackgroundTask(file.close))

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-ID_MAX = 2**53 - 1
+ID_MAX = 2**53 - 1  # of ids that every client reads as they are; JavaScript has no more
 RowId = Annotated[int, Field(ge=1, le=ID_MAX)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Line = Annotated[str, Field(max_length=200)]

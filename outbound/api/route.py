@@ -12,14 +12,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from outbound import db, logs
-from outbound.api import context, json_body
+from outbound.api import context, json_body, models
 from outbound.api.context import Context, Tokens
-from outbound.api.models import ProblemAnswer
 from outbound.api.problem import Problem
 from outbound.errors import UserError
 
-ID_MAX = 2**53 - 1  # ids that every client reads as they are; JavaScript has no more
-Id = Annotated[int, Path(ge=1, le=ID_MAX)]
+Id = Annotated[int, Path(ge=1, le=models.ID_MAX)]
 
 tokens = Tokens()
 log = logs.get("api")
@@ -180,5 +178,5 @@ def operation(
 
 
 def _problem(code: int) -> dict[str, Any]:
-    reference = {"$ref": f"#/components/schemas/{ProblemAnswer.__name__}"}
+    reference = {"$ref": f"#/components/schemas/{models.ProblemAnswer.__name__}"}
     return {"description": _STATUSES[code], "content": {"application/problem+json": {"schema": reference}}}

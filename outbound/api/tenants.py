@@ -6,6 +6,7 @@ from fastapi import Query
 
 from outbound.api import models
 from outbound.api.context import Context
+from outbound.api.parameters import Whose
 from outbound.api.problem import Problem, not_found
 from outbound.api.route import Asked, Id, operation, router
 from outbound.monitoring import why
@@ -13,8 +14,6 @@ from outbound.rules import business, calling_window, campaign, destination, new_
 
 tenants = router("tenants")
 rules = router("rules")
-
-Whose = Annotated[int | None, Query(ge=1, le=models.ID_MAX)]
 
 
 @operation(tenants, "GET", "/businesses", scope="calls:read", answer=models.Businesses)

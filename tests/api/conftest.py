@@ -1,7 +1,6 @@
 """A real API process's application behind a real socket, and clients with tokens."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -9,10 +8,18 @@ import pytest
 
 from outbound.api import route, server
 from outbound.rules import api_token
-from tests.conftest import World, forget_settings
+from tests.conftest import World, forget_settings, until
 from tests.ports import free_ports
 
 Client = Callable[..., httpx.Client]
+
+
+def is_served(port: int) -> bool:
+    """Does an API process answer there?"""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=2).is_success
+    except httpx.HTTPError:
+        return False
 
 
 @pytest.fixture
@@ -24,11 +31,8 @@ def api_url(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     running = server.server("127.0.0.1", port)
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 20
-    while not running.started:
-        assert thread.is_alive(), "it ended"
-        assert time.monotonic() < deadline, "it does not start"
-        time.sleep(0.01)
+    until(lambda: running.started or not thread.is_alive())
+    assert running.started, "it ended"
     yield f"http://127.0.0.1:{port}"
     running.should_exit = True
     running.handle_exit(15, None)

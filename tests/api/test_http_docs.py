@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from outbound.api import problem
 from outbound.rules import api_token
 from tests import ROOT
+from tests.api.conftest import is_served
 from tests.cli.test_cli import environment
 from tests.conftest import World, until
 from tests.ports import free_ports
@@ -40,7 +40,7 @@ def test_ten_commands_lead_from_an_empty_database_to_a_lead(world: World, tmp_pa
     with (tmp_path / "up.log").open("w") as log:
         up = subprocess.Popen(["outbound", "up"], env=env, cwd=tmp_path, stdout=log, stderr=log)
     try:
-        until(lambda: listens(api), 60)
+        until(lambda: is_served(api), 60)
         script = f"set -euo pipefail\n{commands(PAGE)}\n"
         waits = 'for n in $(seq 300); do ask "$API/leads" | grep -q "+15005550101" && break; sleep 0.2; done\n'
         before, last = script.rsplit('ask "$API/leads"', 1)
@@ -62,16 +62,6 @@ def test_ten_commands_lead_from_an_empty_database_to_a_lead(world: World, tmp_pa
     assert done.stdout.rstrip().endswith('"next":null}')
     assert '"phone":"+15005550101"' in done.stdout
     assert world.value("select count(*) from call_log") == 1
-
-
-def listens(port: int) -> bool:
-    import httpx
-
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=2).status_code == 200
-    except httpx.HTTPError:
-        time.sleep(0.1)
-        return False
 
 
 def test_the_commands_are_the_same_in_both_languages() -> None:

@@ -12,6 +12,7 @@ from outbound.api import route, server
 from outbound.failpoint import API_POINTS
 from outbound.rules import api_token, new_business, retry_policy
 from tests.api import test_isolation as isolation
+from tests.api.conftest import is_served
 from tests.conftest import World, forget_settings, until
 from tests.digest import digest
 from tests.ports import free_ports
@@ -31,13 +32,7 @@ class Serving:
     def start(self) -> None:
         self.process = multiprocessing.get_context("fork").Process(target=_serve, args=(self._port,))
         self.process.start()
-        until(self.answers)
-
-    def answers(self) -> bool:
-        try:
-            return self.http.get("/healthz").is_success
-        except httpx.HTTPError:
-            return False
+        until(lambda: is_served(self._port))
 
     def end(self) -> None:
         self.process.kill()
