@@ -7,3 +7,11 @@ class UserError(Exception):
 
     A command prints the message as one line and exits with status 2.
     """
+
+
+class SettingsError(UserError, ValueError):
+    """The settings are wrong; each line of the message names one of them and what it should be."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from outbound import config
+from outbound import config, settings_model
+from outbound.errors import SettingsError
 from outbound.formats import urls
 
 Setter = Callable[..., None]
@@ -23,7 +24,7 @@ TWILIO = {
 def given(monkeypatch: pytest.MonkeyPatch) -> Setter:
     """Set these, and nothing else, in the environment."""
     for name in list(os.environ):
-        if name.upper() in config.env_names().values() or name.upper().startswith("OUTBOUND_"):
+        if name.upper() in settings_model.env_names().values() or name.upper().startswith("OUTBOUND_"):
             monkeypatch.delenv(name)
 
     def give(**values: str) -> None:
@@ -34,7 +35,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Setter:
 
 
 def faults() -> list[str]:
-    with pytest.raises(config.SettingsError) as refusal:
+    with pytest.raises(SettingsError) as refusal:
         config.load()
     assert str(refusal.value) == "\n".join(refusal.value.faults)
     return refusal.value.faults
@@ -279,7 +280,7 @@ def test_no_secret_is_shown_by_a_fault(given: Setter) -> None:
         OUTBOUND_PUBLIC_URL="http://user:hush-public@calls.example.com:hush",
     )
 
-    with pytest.raises(config.SettingsError) as refusal:
+    with pytest.raises(SettingsError) as refusal:
         config.load()
 
     assert len(refusal.value.faults) >= 6

@@ -9,7 +9,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from typer.main import get_command
 
-from outbound import config, library_logs
+from outbound import library_logs, settings_model
 from outbound.calls import retention
 from outbound.cli.app import app
 from outbound.database import migrations, roles
@@ -199,7 +199,7 @@ def test_every_command_is_in_the_table_of_commands(name: str) -> None:
 
 @both_runbooks
 def test_every_setting_is_in_the_table_of_settings(name: str) -> None:
-    names = config.env_names().values()
+    names = settings_model.env_names().values()
     rows = re.findall(r"^\| `([A-Z][A-Z_]+)` \| .+ \|$", text(name), re.M)
 
     assert not missing(names, rows), f"{name} does not name: {missing(names, rows)}"
@@ -288,7 +288,7 @@ def test_every_setting_that_is_named_exists(name: str) -> None:
     pattern = r"\b(?:OUTBOUND_[A-Z_]*[A-Z]|TWILIO_[A-Z_]*[A-Z]|DATABASE_URL|REDIS_URL)\b"
     named = re.findall(pattern, "\n".join(code(text(name))))
 
-    wrong = missing(named, config.env_names().values())
+    wrong = missing(named, settings_model.env_names().values())
     assert not wrong, f"{name} names what is no setting: {wrong}"
 
 
@@ -443,7 +443,7 @@ def test_a_translated_page_has_the_same_rows(name: str) -> None:
 def test_every_setting_is_in_the_table_of_settings_and_no_other(name: str) -> None:
     rows = re.findall(r"^\| `([A-Z][A-Z_]+)` \| .+ \| .+ \|$", text(name), re.M)
 
-    assert sorted(rows) == sorted(config.env_names().values())
+    assert sorted(rows) == sorted(settings_model.env_names().values())
 
 
 @pytest.mark.parametrize("name", HEBREW)

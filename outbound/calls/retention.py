@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from outbound import db, logs, os_user
-from outbound.config import RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, settings
+from outbound.config import settings
 from outbound.errors import UserError
+from outbound.settings_model import RETENTION_DAYS_MAX, RETENTION_DAYS_MIN
 
 sql = db.statements("calls/retention")
 log = logs.get("retention")

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from outbound import config, logs
 from outbound.carrier import auth_token
 from outbound.formats import plain_text
+from outbound.settings_model import Settings
 
 log = logs.get("accounts")
 
@@ -81,7 +82,7 @@ class _File(BaseModel):
 class _Accounts:
     """The accounts of this process beside TWILIO_ACCOUNT_SID, as their files say now."""
 
-    def __init__(self, settings: config.Settings) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._simulated = settings.carrier == "simulator"
         self.faults: Mapping[str, str] = {}
         self._found: Mapping[str, Credentials] = {}
@@ -128,7 +129,7 @@ class _Accounts:
         self._found, self.faults, self._stamps = found, faults, stamps
 
 
-def directory(settings: config.Settings | None = None) -> Path | None:
+def directory(settings: Settings | None = None) -> Path | None:
     """Where the files are; None where no directory was named, by a setting or by systemd."""
     settings = settings or config.settings()
     credentials = config.environment().get("CREDENTIALS_DIRECTORY")
@@ -153,7 +154,7 @@ def read(file: Path, *, simulated: bool = False) -> Credentials:
         raise BadFile("; ".join(map(_fault, errors.errors(include_input=False, include_url=False)))) from None
 
 
-def credentials(account: str | None, settings: config.Settings | None = None) -> Credentials | None:
+def credentials(account: str | None, settings: Settings | None = None) -> Credentials | None:
     """
     The credentials of an account; None where this process has none.
 
@@ -167,14 +168,14 @@ def credentials(account: str | None, settings: config.Settings | None = None) ->
     return _of(settings).look().get(account or "")
 
 
-def usable(settings: config.Settings | None = None) -> list[str]:
+def usable(settings: Settings | None = None) -> list[str]:
     """The SIDs of the accounts that this process can ask."""
     settings = settings or config.settings()
     own = [settings.twilio_account_sid] if settings.twilio_account_sid and settings.has_login else []
     return sorted({*own, *_of(settings).look()})
 
 
-def beside(settings: config.Settings | None = None) -> Mapping[str, Credentials]:
+def beside(settings: Settings | None = None) -> Mapping[str, Credentials]:
     """The accounts that have files, by their SIDs."""
     return _of(settings or config.settings()).look()
 

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from outbound import config, logs
+from outbound.settings_model import Settings
 
 log = logs.get("auth_token")
 
@@ -15,7 +16,7 @@ Stamp = tuple[int, int, int]
 class _Tokens:
     """The tokens of this process, as it was configured and as their files say now."""
 
-    def __init__(self, settings: config.Settings) -> None:
+    def __init__(self, settings: Settings) -> None:
         given = (settings.twilio_auth_token, settings.twilio_auth_token_secondary)
         self.found = tuple(token.get_secret_value() for token in given if token)
         self._file = settings.twilio_auth_token_file
@@ -55,7 +56,7 @@ def stamp_of(file: Path) -> Stamp:
     return found.st_mtime_ns, found.st_ino, found.st_size
 
 
-def tokens(settings: config.Settings | None = None) -> tuple[str, ...]:
+def tokens(settings: Settings | None = None) -> tuple[str, ...]:
     """
     The auth tokens that callbacks may be signed with, the primary one first; none where only an API key is known.
 

@@ -11,7 +11,7 @@ import re
 
 from outbound import config
 from outbound.carrier import auth_token
-from outbound.config import Settings
+from outbound.settings_model import Settings
 
 _ID_BYTES = 8  # of the id alone: checked before the body is read, which names the number
 _NUMBER_BYTES = 16  # 128 bits

@@ -36,7 +36,8 @@ from outbound.carrier import (
     twilio_rest,
 )
 from outbound.carrier.twilio_rest import RestError
-from outbound.config import Settings, settings
+from outbound.config import settings
+from outbound.settings_model import Settings
 
 EVENTS = ["initiated", "ringing", "answered", "completed"]  # `completed` covers every final status
 

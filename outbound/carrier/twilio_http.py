@@ -21,7 +21,7 @@ from twilio.http.response import Response
 from yarl import URL
 
 from outbound.carrier import NoCredentials, accounts
-from outbound.config import LOOPBACK, Settings
+from outbound.settings_model import LOOPBACK, Settings
 
 _OPENED_KEPT = 16  # latest connections, whose quickest says how far away the carrier is
 CONNECT_S = 3  # per address: a dial that never left must be known as such before its call is closed

@@ -6,7 +6,7 @@ import urllib.request
 from http.client import HTTPException
 from urllib.parse import urlencode, urlsplit
 
-from outbound import config, db
+from outbound import db, settings_model
 from outbound.carrier import CarrierSilent, accounts, callback_tag, twilio_webhooks
 from outbound.carrier.twilio import carrier
 from outbound.checks.finding import Check, Result, fail, first_line, ok, some, warn
@@ -123,7 +123,7 @@ def _ask(url: str, form: dict[str, str] | None = None, signature: str = "") -> t
     login = urlsplit(url).netloc.rpartition("@")[0]
     if login:
         request.add_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
-    on_loopback = urlsplit(url).hostname in config.LOOPBACK
+    on_loopback = urlsplit(url).hostname in settings_model.LOOPBACK
     proxies = urllib.request.ProxyHandler({} if on_loopback else None)
     try:
         with urllib.request.build_opener(_NoRedirect, proxies).open(request, timeout=_HTTP_TIMEOUT_S) as answer:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from outbound.cli.common import AsJson, ready
-from outbound.errors import UserError
+from outbound.errors import SettingsError, UserError
 from outbound.printing import Table, cell, out, say, tell, tell_done, tell_json
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
@@ -14,7 +14,7 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
 
 def doctor(as_json: AsJson = False) -> None:
     """Look at everything that calls depend on, and say how to mend it; exit status 1 where something is broken."""
-    from outbound import config, db, logs
+    from outbound import db, logs
     from outbound.checks import doctor as checks
     from outbound.local.environment import prepared_environment
     from outbound.processes import service_settings
@@ -25,7 +25,7 @@ def doctor(as_json: AsJson = False) -> None:
         with prepared_environment(broker=True, lasting=False):
             findings = checks.examine()
             db.close()
-    except config.SettingsError as wrong:
+    except SettingsError as wrong:
         findings = checks.refused(wrong.faults)
     if as_json:
         tell_json({"ok": checks.is_sound(findings), "checks": [found._asdict() for found in findings]})

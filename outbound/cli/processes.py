@@ -14,7 +14,7 @@ from outbound.errors import UserError
 from outbound.printing import err, out, say, tell_done, tell_json
 
 if TYPE_CHECKING:
-    from outbound.config import Settings
+    from outbound.settings_model import Settings
 
 commands = typer.Typer()
 

@@ -27,6 +27,7 @@ from outbound.local.supervisor import Processes, process_commands
 from outbound.rules import business, campaign, control
 from outbound.rules.limits import set_limits
 from outbound.rules.scope import Scope
+from outbound.settings_model import Settings
 from outbound.shipped import shipped
 
 sql = db.statements("local/demo")
@@ -135,7 +136,7 @@ def _logs_in(place: Place) -> Iterator[None]:
             logs.set_up("WARNING")
 
 
-def _wait_for_web(processes: Processes, settings: config.Settings, place: Place) -> None:
+def _wait_for_web(processes: Processes, settings: Settings, place: Place) -> None:
     """Callbacks and scrapes find somebody in from the first call on."""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:

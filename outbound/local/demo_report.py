@@ -13,12 +13,12 @@ from typing import Any
 
 from rich.console import Console
 
-from outbound import config
 from outbound.local.demo_place import Place
 from outbound.local.demo_screen import live_now
+from outbound.settings_model import Settings
 
 
-def rung_more_than_once(settings: config.Settings) -> int:
+def rung_more_than_once(settings: Settings) -> int:
     """How many of our calls made a phone ring twice, by the simulator's own log."""
     token = settings.twilio_auth_token.get_secret_value() if settings.twilio_auth_token else ""
     key = base64.b64encode(f"{settings.twilio_account_sid}:{token}".encode()).decode()

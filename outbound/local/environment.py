@@ -12,6 +12,7 @@ from outbound import config
 from outbound.database import migrations
 from outbound.local import embedded_servers, machine_faults
 from outbound.processes import service_settings
+from outbound.settings_model import Settings
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def prepared_environment(*, broker: bool, lasting: bool) -> Iterator[bool]:
         lasting: it is there to stay, and so must its servers be; see embedded_servers.servers.
 
     Raises:
-        config.SettingsError, embedded_servers.EmbeddedError: say what to do.
+        SettingsError, embedded_servers.EmbeddedError: say what to do.
     """
     settings = config.load()
     wants_postgres, wants_broker = settings.database_url is None, broker and settings.redis_url is None
@@ -52,7 +53,7 @@ def prepared_environment(*, broker: bool, lasting: bool) -> Iterator[bool]:
             yield servers.owned
 
 
-def _refuse_beside_a_service(settings: config.Settings) -> None:
+def _refuse_beside_a_service(settings: Settings) -> None:
     """Where outbound runs as a service, a forgotten DATABASE_URL must not lead to an empty queue of our own."""
     directory = service_settings.DIRECTORY
     if config.environment().get("CREDENTIALS_DIRECTORY") or (settings.data_dir is None and directory.is_dir()):
@@ -65,7 +66,7 @@ def _refuse_beside_a_service(settings: config.Settings) -> None:
         )
 
 
-def _data_dir(settings: config.Settings) -> Path:
+def _data_dir(settings: Settings) -> Path:
     return settings.data_dir or embedded_servers.default_data_dir()
 
 
@@ -78,7 +79,7 @@ def lead_to(servers: embedded_servers.Servers) -> None:
     config.use(environ)
 
 
-def invent_account(settings: config.Settings) -> None:
+def invent_account(settings: Settings) -> None:
     """
     An account for the simulator, made once per data directory, so that all our processes agree on it.
 

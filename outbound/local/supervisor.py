@@ -13,6 +13,7 @@ from typing import IO
 from outbound import config, logs
 from outbound.errors import UserError
 from outbound.processes.parent_death import die_with
+from outbound.settings_model import Settings
 
 log = logs.get("up")
 
@@ -113,7 +114,7 @@ class PortTaken(UserError):
     """A port that is needed cannot be had; the message names it and what to do, and nothing was started."""
 
 
-def require_ports(settings: config.Settings, *, simulator: bool) -> None:
+def require_ports(settings: Settings, *, simulator: bool) -> None:
     """
     Refuse to start where web, the API or the simulator could not listen: they would be started again and again.
 

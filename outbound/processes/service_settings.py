@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from outbound import config
+from outbound.errors import SettingsError
 from outbound.printing import say
 
 DIRECTORY = Path("/etc/outbound")  # where the units find their settings and secrets
@@ -32,7 +33,7 @@ def read() -> None:
     is read where it names another place to work in (CREDENTIALS_DIRECTORY, OUTBOUND_DATA_DIR).
 
     Raises:
-        config.SettingsError: outbound.env cannot be read, or a line of it is none.
+        SettingsError: outbound.env cannot be read, or a line of it is none.
     """
     environ = config.environment()
     if os.geteuid() != 0 or not DIRECTORY.is_dir() or any(environ.get(name) for name in _ELSEWHERE):
@@ -55,7 +56,7 @@ def _environment_file(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise config.SettingsError([f"{path} cannot be read: {type(error).__name__}"]) from None
+        raise SettingsError([f"{path} cannot be read: {type(error).__name__}"]) from None
     return dict(_variables(text, path))
 
 
@@ -73,7 +74,7 @@ def _variables(text: str, path: Path) -> Iterator[tuple[str, str]]:
         name, equals, value = line.partition("=")
         name, found = name.strip().removeprefix("export "), _value(value.strip())
         if not equals or not _NAME.fullmatch(name) or found is None:  # its text may be a secret, and is not repeated
-            raise config.SettingsError([f"{path}, line {first}: write it as NAME=value"])
+            raise SettingsError([f"{path}, line {first}: write it as NAME=value"])
         yield name, found
 
 

@@ -8,8 +8,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from outbound import config, db, logs
+from outbound import config, db, logs, settings_model
 from outbound.database import migrations
+from outbound.errors import SettingsError
 from outbound.processes import systemd_notify
 from outbound.shipped import shipped
 
@@ -59,13 +60,13 @@ def web_sockets() -> list[socket.socket] | None:
     What systemd listens on for the web process; None where nobody does.
 
     Raises:
-        config.SettingsError: others than this host can get there, and /metrics has no token.
+        SettingsError: others than this host can get there, and /metrics has no token.
     """
     sockets = systemd_notify.inherited_sockets()
     for listener in sockets:
         host = listener.getsockname()[0] if listener.family != socket.AF_UNIX else "localhost"
-        if host not in config.LOOPBACK and config.settings().metrics_token is None:
-            raise config.SettingsError(["OUTBOUND_METRICS_TOKEN: must be set: systemd's socket is not on loopback"])
+        if host not in settings_model.LOOPBACK and config.settings().metrics_token is None:
+            raise SettingsError(["OUTBOUND_METRICS_TOKEN: must be set: systemd's socket is not on loopback"])
     return sockets or None
 
 

@@ -11,8 +11,9 @@ import dramatiq
 from outbound import db, logs
 from outbound.broker import current
 from outbound.calls import dial, dispatch, lead
-from outbound.config import HEARTBEAT_S, SettingsError, require_account
+from outbound.config import HEARTBEAT_S, require_account
 from outbound.database import migrations
+from outbound.errors import SettingsError
 from outbound.processes import systemd_notify
 from outbound.processes.parent_death import die_with
 

@@ -10,6 +10,7 @@ import pytest
 from outbound import config
 from outbound.call import CallEvent
 from outbound.calls import dispatch, events, retention
+from outbound.errors import SettingsError
 from outbound.processes import scheduler
 from outbound.rules import audit
 from tests import forked
@@ -300,7 +301,7 @@ def test_an_operator_deletes_by_hand_and_is_told_how_much(world: World, nudges: 
 def test_a_setting_that_would_delete_what_is_needed_is_refused(days: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTBOUND_RETENTION_DAYS", days)
 
-    with pytest.raises(config.SettingsError, match="OUTBOUND_RETENTION_DAYS"):
+    with pytest.raises(SettingsError, match="OUTBOUND_RETENTION_DAYS"):
         config.load()
 
 
@@ -402,12 +403,12 @@ def test_an_operator_purges_them_by_hand(old_and_new: World) -> None:
 def test_a_setting_that_keeps_them_too_shortly_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"OUTBOUND_{name}_DAYS", "7")
 
-    with pytest.raises(config.SettingsError, match=f"OUTBOUND_{name}_DAYS: must be 8 or more"):
+    with pytest.raises(SettingsError, match=f"OUTBOUND_{name}_DAYS: must be 8 or more"):
         config.load()
 
 
 def test_leads_are_not_kept_less_long_than_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTBOUND_LEAD_DAYS", "30")
 
-    with pytest.raises(config.SettingsError, match="OUTBOUND_LEAD_DAYS: needs OUTBOUND_RETENTION_DAYS"):
+    with pytest.raises(SettingsError, match="OUTBOUND_LEAD_DAYS: needs OUTBOUND_RETENTION_DAYS"):
         config.load()

@@ -20,7 +20,7 @@ from outbound.calls import dial, dispatch, hang_up, reconcile, recover
 from outbound.carrier import CallNotSent, accounts, auth_token, twilio
 from outbound.checks import carrier as carrier_checks
 from outbound.cli import app
-from outbound.config import SettingsError
+from outbound.errors import SettingsError
 from outbound.monitoring import why
 from outbound.rules import business
 from outbound.simulator import server as simulated

@@ -10,7 +10,7 @@ import requests
 
 from outbound import config
 from outbound.carrier import CallNotSent, auth_token, twilio
-from outbound.config import SettingsError
+from outbound.errors import SettingsError
 from outbound.simulator import server as simulated
 from tests.cli.test_logs import heard
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, World, begin, forget_settings, place, until

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 from starlette.datastructures import ImmutableMultiDict
 
-from outbound import config
+from outbound import config, settings_model
 from outbound.call import DialOrder
 from outbound.carrier import (
     Accepted,
@@ -84,7 +84,7 @@ def _at(url: str) -> twilio.Twilio:
     """The adapter for whoever lives at *url*, by settings that a real start might refuse."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TWILIO_API_URL", url)
-        _opened.append(twilio.Twilio(config.Settings(**config._given(config.environment()))))
+        _opened.append(twilio.Twilio(settings_model.Settings(**settings_model._given(config.environment()))))
         return _opened[-1]
 
 

@@ -13,8 +13,8 @@ import psycopg
 import redis
 from psycopg.rows import namedtuple_row
 
-from outbound.config import Settings
 from outbound.local.supervisor import Processes
+from outbound.settings_model import Settings
 from tests.chaos.proxy import Proxy
 from tests.chaos.servers import Server
 from tests.host_clock import HostClock

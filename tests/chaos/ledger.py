@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from outbound.config import Settings
+from outbound.settings_model import Settings
 from outbound.simulator import scenarios
 from tests.chaos.calls import Call
 from tests.chaos.city import City

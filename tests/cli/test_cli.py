@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from outbound import config, logs
+from outbound import logs, settings_model
 from outbound.cli import app
 from outbound.local import environment as home
 from outbound.local.embedded_servers import EmbeddedError
@@ -35,7 +35,7 @@ def run(folder: Path, env: dict[str, str], *arguments: str) -> subprocess.Comple
 
 
 def environment(env: dict[str, str]) -> dict[str, str]:
-    ours = set(config.env_names().values())
+    ours = set(settings_model.env_names().values())
     inherited = {name: value for name, value in os.environ.items() if name not in ours}
     return inherited | {"PYTHONPATH": str(ROOT), "COLUMNS": "80"} | env
 

@@ -17,9 +17,10 @@ import dramatiq
 import pytest
 import structlog
 
-from outbound import broker, config, logs
+from outbound import broker, logs
 from outbound.call import CallEvent
 from outbound.calls import events
+from outbound.settings_model import Settings
 from tests import forked
 from tests.conftest import World, until
 
@@ -253,7 +254,7 @@ def test_every_line_of_a_traceback_in_a_journal_has_the_priority(monkeypatch: py
 
 
 def test_the_settings_and_the_log_know_the_same_forms() -> None:
-    assert get_args(config.Settings.model_fields["log_format"].annotation) == logs.FORMATS
+    assert get_args(Settings.model_fields["log_format"].annotation) == logs.FORMATS
 
 
 DYING = """

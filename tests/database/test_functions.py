@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from outbound import config, db
+from outbound.settings_model import Settings
 from tests.conftest import World
 
 FUNCTIONS = sorted((db.sql_dir() / "functions").glob("*.sql"))
@@ -53,7 +54,7 @@ def test_what_a_function_takes_for_a_setting_is_that_setting_s_default(world: Wo
         for row in world.rows(_FUNCTIONS)
         for name, value in re.findall(r"(\w+) [a-z ]+ DEFAULT ([\d.]+)", row.arguments)
     ]
-    defaults = {name: field.default for name, field in config.Settings.model_fields.items()}
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
     defaults |= {"worker_silent_s": config.WORKER_SILENT_S, "scheduler_silent_s": config.SCHEDULER_SILENT_S}
 
     assert {name for _, name, _ in found} - {"slowed_from"} <= set(defaults)

@@ -17,6 +17,7 @@ from outbound.calls import dispatch, enqueue
 from outbound.checks import doctor
 from outbound.checks.finding import Finding
 from outbound.database import migrations, postgres_tools
+from outbound.errors import SettingsError
 from outbound.local.supervisor import Processes, process_commands
 from outbound.monitoring import health
 from outbound.rules import business
@@ -117,7 +118,7 @@ def migrated(servers: Servers, migrated_once: str) -> Iterator[World]:
 def test_a_name_that_is_no_plain_identifier_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTBOUND_SCHEMA", name)
 
-    with pytest.raises(config.SettingsError, match="OUTBOUND_SCHEMA"):
+    with pytest.raises(SettingsError, match="OUTBOUND_SCHEMA"):
         config.load()
 
 

@@ -527,7 +527,7 @@ GUARDS = (
     ),
     Guard(
         "no phone rings unless Twilio is configured",
-        "outbound/config.py",
+        "outbound/settings_model.py",
         (
             (
                 'if settings.carrier == "simulator":\n        if api_host not in LOOPBACK:',
@@ -538,7 +538,7 @@ GUARDS = (
     ),
     Guard(
         "no listener off loopback without a token",
-        "outbound/config.py",
+        "outbound/settings_model.py",
         (("if settings.web_host not in LOOPBACK and settings.metrics_token is None:", "if False:"),),
         "tests/test_config.py",
     ),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from outbound import config
+from outbound.errors import SettingsError
 from outbound.processes import service_settings
 from tests.cli.test_manners import outbound_here
 from tests.conftest import World
@@ -107,7 +108,7 @@ def test_the_file_is_read_as_systemd_reads_it(tmp_path: Path, text: str, value: 
 def test_a_line_that_is_none_is_named_by_its_number_and_not_repeated(tmp_path: Path, line: str) -> None:
     (tmp_path / "outbound.env").write_text(f"# first\n{line}\n")
 
-    with pytest.raises(config.SettingsError, match=r"outbound\.env, line 2: write it as NAME=value") as refused:
+    with pytest.raises(SettingsError, match=r"outbound\.env, line 2: write it as NAME=value") as refused:
         service_settings._environment_file(tmp_path / "outbound.env")
     assert "hush" not in str(refused.value)
 

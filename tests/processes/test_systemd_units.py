@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from outbound import config
+from outbound import config, settings_model
 from outbound.processes import systemd_units
 from tests import forked
 from tests.test_config import Setter, faults, given
@@ -80,7 +80,7 @@ def test_that_check_sees_a_service_that_is_not_hardened(units: Path) -> None:
 
 def test_a_worker_has_time_to_end_its_dials_and_the_watchdog_leaves_it_in_peace_meanwhile() -> None:
     slowest_carrier_s = next(
-        bound.le for bound in config.Settings.model_fields["carrier_timeout_s"].metadata if hasattr(bound, "le")
+        bound.le for bound in settings_model.Settings.model_fields["carrier_timeout_s"].metadata if hasattr(bound, "le")
     )
 
     assert seconds("outbound-worker@.service", "TimeoutStopSec") >= slowest_carrier_s + 15 + 10
@@ -100,7 +100,7 @@ def test_every_secret_comes_as_a_file_that_is_a_setting() -> None:
     loaded = dict(re.findall(r"^LoadCredential=(\w+):(\S+)$", texts, re.M))
 
     assert loaded.keys() == SECRETS.keys()
-    assert loaded.keys() <= set(config.env_names().values())
+    assert loaded.keys() <= set(settings_model.env_names().values())
     assert all(path == f"/etc/outbound/credentials/{name}" for name, path in loaded.items())
 
 
