@@ -88,7 +88,7 @@ $(SUPPLY)/.ready: $(READY) requirements-supply.lock
 COMPILE = $(SUPPLY)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate
 lock: $(SUPPLY)/.ready
-	$(COMPILE) $(ARGS) pyproject.toml --output-file requirements.lock
+	$(COMPILE) $(ARGS) pyproject.toml --extra local --output-file requirements.lock
 	$(COMPILE) $(ARGS) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(COMPILE) $(ARGS) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
 	$(COMPILE) $(ARGS) --group supply --constraint requirements-dev.lock --output-file requirements-supply.lock

@@ -1,5 +1,21 @@
-"""`python -m outbound`."""
+"""The `outbound` command, also as `python -m outbound`; it says which part of outbound is not installed."""
 
-from outbound.cli.app import main
+import sys
 
-main()
+from outbound import extras
+
+
+def main() -> None:
+    """Run the command; where a part of outbound is missing, one line says how to install it, and exit status 2."""
+    try:
+        with extras.named():
+            from outbound.cli import app
+
+            app.main()
+    except extras.PartMissing as missing:
+        sys.stderr.write(f"{missing}\n")  # without rich, which may be what is missing
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

