@@ -34,6 +34,8 @@ NoSuchTable = psycopg.errors.UndefinedTable
 NotAllowed = psycopg.errors.InsufficientPrivilege
 TOOK_TOO_LONG = "57014"  # SQLSTATE of a statement that was canceled for its time
 LockNotAvailable = psycopg.errors.LockNotAvailable  # within lock_timeout
+# The server is there, and gave up what waited for another, or took too long: it may go better without the others.
+GaveUp = (LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.QueryCanceled)
 SchemaThere = (psycopg.errors.DuplicateSchema, Conflict)
 Error = psycopg.Error
 UnfitDatabase = db_session.UnfitDatabase
@@ -173,6 +175,16 @@ def one_transaction() -> Iterator[Connection]:
             yield connection
         finally:
             _shared.reset(token)
+
+
+def speak_for(connection: Connection, who: str) -> None:
+    """Let what this transaction writes be by *who*, in the audit and in `created_by`."""
+    sql.speak_for(connection, who=who)
+
+
+def wait_at_most(connection: Connection, ms: int) -> None:
+    """Let this transaction wait for each lock so long at most, 0 for ever; LockNotAvailable then."""
+    sql.wait_at_most(connection, ms=ms)
 
 
 def cause_of(error: BaseException) -> BaseException:

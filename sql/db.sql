@@ -135,3 +135,11 @@ select count(set_config(key, value, false)) from jsonb_each_text(:settings);
 -- name: allow_minutes(minutes)!
 -- Let each statement take so many minutes, for the rest of this transaction.
 select set_config('statement_timeout', :minutes::integer || 'min', true) as timeout;
+
+-- name: speak_for(who)!
+-- What the audit says of who changes rows, until this transaction ends.
+select set_config('outbound.by', :who, true);
+
+-- name: wait_at_most(ms)!
+-- How long a lock is waited for, until this transaction ends.
+select set_config('lock_timeout', :ms::text, true);

@@ -10,13 +10,16 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from outbound import __version__, db, logs
-from outbound.api import calls, contacts, context, control, files, models, problem, tenants, tokens
+from outbound.api import calls, contacts, context, control, files, models, new_calls, problem, tenants, tokens
 from outbound.api.problem import Problem
+from outbound.api.route import Direct, Operation
 from outbound.api.tenant_view import View
 from outbound.errors import UserError
 
@@ -43,6 +46,8 @@ long as the call is kept.
 What is refused is answered as `application/problem+json`, with a stable `code` and the title in English or Hebrew by
 `Accept-Language`."""
 _AWAY = "the database does not answer, and whether this was done is not known: send it again with the same key"
+# A query may hold a number; and the frame would look for providers at each request.
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 # Validation errors whose message repeats what was sent, which may be a number or a secret.
 _ECHOES = frozenset({"literal_error", "enum", "value_error", "string_pattern_mismatch"})
 
@@ -52,6 +57,7 @@ async def _life(_: FastAPI) -> AsyncIterator[None]:
     """As many requests are at work at once as the pool has connections; the others wait for their turn."""
     to_thread.current_default_thread_limiter().total_tokens = max(2, db.pool_size() - context.SLOW_AT_ONCE)
     context.forget_limits()
+    new_calls.begin()
     yield
 
 
@@ -65,6 +71,7 @@ def app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
         exception_handlers={
             Problem: _problem,
             RequestValidationError: _invalid,
@@ -76,6 +83,9 @@ def app() -> FastAPI:
     )
     for router in ROUTERS:
         application.include_router(router, prefix=PREFIX)
+    (route,) = (one for one in calls.calls.routes if isinstance(one, Operation) and one.endpoint is calls.create_call)
+    direct = Route(f"{PREFIX}{route.path}", Direct(route, models.NewCall), methods=["POST"])
+    application.router.routes.insert(0, direct)
     application.add_api_route("/healthz", _healthz, include_in_schema=False)
     application.add_api_route("/openapi.json", _document, include_in_schema=False)
     return application

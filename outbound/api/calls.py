@@ -3,16 +3,15 @@
 from dataclasses import asdict
 from typing import Any
 
-from outbound import db, names
-from outbound.api import models
+from outbound import names
+from outbound.api import models, new_calls
 from outbound.api.contacts import known_of
 from outbound.api.context import Context
 from outbound.api.parameters import Before, Limit, Number, Region, Statuses, When, Whose, Word
 from outbound.api.problem import Problem
 from outbound.api.route import Asked, Id, operation, router
 from outbound.call import WAITING
-from outbound.calls import call_again, call_search, call_timeline, enqueue, lead_list
-from outbound.calls.call_request import BadCall
+from outbound.calls import call_again, call_search, call_timeline, lead_list
 from outbound.calls.call_search import Page
 from outbound.monitoring import why as why_step
 from outbound.rules import control, destination
@@ -68,43 +67,13 @@ async def create_call(asked: Asked, body: models.NewCall) -> Any:
     Send a `key`, or an Idempotency-Key, with every call: after a timeout the same request is then safe to repeat.  A
     call that was there already is answered with 200 and `created: false`.
     """
-    return await asked.create(lambda: _enqueue(asked, body, asked.key))
+    return asked.answer_created(vars(await new_calls.put(asked, body)))
 
 
 @operation(calls, "POST", "/calls/bulk", scope="calls:write", answer=models.QueuedCalls)
 async def create_calls(asked: Asked, body: models.NewCalls) -> Any:
     """Put up to 1,000 calls in the queue at once; the others are queued where one is refused."""
-    return await asked.write(lambda: _enqueue_all(asked, body.calls))
-
-
-def _enqueue_all(asked: Context, given: list[models.NewCall]) -> dict[str, Any]:
-    queued: list[Any] = []
-    refused = []
-    for place, call in enumerate(given):
-        try:
-            queued.append(db.transact(lambda _, call=call: _enqueue(asked, call, None)))  # type: ignore[misc]
-        except BadCall as refusal:
-            queued.append(None)
-            refused.append({"place": place, "code": "bad_call", "detail": asked.view.text(str(refusal))})
-        except Problem as problem:
-            queued.append(None)
-            refused.append({"place": place, "code": problem.code, "detail": problem.detail})
-    return {"calls": queued, "refused": refused}
-
-
-def _enqueue(asked: Context, call: models.NewCall, key: str | None) -> dict[str, Any]:
-    if call.key is not None and key is not None and call.key != key:
-        raise Problem(422, "`key` and the Idempotency-Key differ: send one of them", code="key_of_another")
-    done = enqueue.enqueue(
-        **asked.whose(call.business_id, call.campaign_id),
-        to_number=call.to,
-        from_number=call.from_,
-        due_at=call.due_at,
-        key=call.key or key,
-        contact=call.contact,
-        time_zone=call.time_zone,
-    )
-    return asdict(done)
+    return await asked.write(lambda: new_calls.put_all(asked, body.calls))
 
 
 @operation(calls, "GET", "/calls", scope="calls:read", answer=models.Calls)

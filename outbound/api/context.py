@@ -163,18 +163,9 @@ class Context:
 
         return await (slowly(answer) if is_slow else run_in_threadpool(answer))
 
-    async def create(self, work: Callable[[], Any]) -> Response:
-        """Answer 201 where *work* made something new, as its `created` says; its own key makes it safe to repeat."""
-
-        def at_once() -> Response:
-            with db.one_transaction() as connection:
-                sql.set_actor(connection, who=self.caller.who)
-                made = work()
-                failpoint.crash_here("api.done")
-            failpoint.crash_here("api.committed")
-            return self._answer(made, 201 if made["created"] else 200)
-
-        return await run_in_threadpool(at_once)
+    def answer_created(self, found: dict[str, Any]) -> Response:
+        """Answer 201 with what was made new, as its `created` says; 200 where it was there already."""
+        return self._answer(found, 201 if found["created"] else 200)
 
     async def write(self, work: Callable[[], Any], *, status: int = 200, in_parts: bool = False) -> Response:
         """
@@ -191,7 +182,7 @@ class Context:
         with db.one_transaction() as connection:
             if self.key is not None and (kept := self._kept(connection)):
                 return kept
-            sql.set_actor(connection, who=self.caller.who)
+            db.speak_for(connection, self.caller.who)
             answer = self._answer(work(), status)
             if self.key is not None:
                 self._keep(connection, answer)
@@ -216,7 +207,7 @@ class Context:
 
     def _kept(self, connection: db.Connection) -> Response | None:
         """The answer that was given to this key before; None where it is new, and from now on ours."""
-        sql.wait_at_most(connection, ms=WAIT_MS)
+        db.wait_at_most(connection, WAIT_MS)
         one = {"token_id": self.caller.id, "key": self.key}
         try:
             is_new = sql.begin_request(connection, body_sha256=self.digest, **one)
@@ -227,7 +218,7 @@ class Context:
                 code="in_progress",
                 headers={"retry-after": "1"},
             ) from None
-        sql.wait_at_most(connection, ms=0)
+        db.wait_at_most(connection, 0)
         return None if is_new else self._again(sql.find_request(connection, **one))
 
     def _again(self, row: db.Row | None) -> Response:
@@ -319,7 +310,8 @@ def of_request(request: Request, caller: Caller, body: bytes, model: TypeAdapter
     key = request.headers.get("idempotency-key")
     if key is not None and not (0 < len(key) <= KEY_MAX and key.isascii() and key.isprintable()):
         raise Problem(400, f"an Idempotency-Key is 1 to {KEY_MAX} printable ASCII characters")
-    target = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
+    scope = request.scope
+    target = f"{scope['method']} {scope['path']}?".encode() + scope["query_string"] + b"\n"
     language = language_of(request.headers.get("accept-language", ""))
     return Context(caller, key, hashlib.sha256(target + body).digest(), language, model)
 

@@ -55,6 +55,8 @@ def parse(body: bytes) -> Any:
 
 def _refuse_depth(text: str) -> None:
     """Count brackets outside of strings, before anything is built."""
+    if text.count("[") + text.count("{") <= DEPTH_MAX:
+        return
     depth, is_text, is_escaped = 0, False, False
     for letter in text:
         if is_text:

@@ -32,6 +32,21 @@ class DoubtfulDay(BadCall):
     """`at` may be two days: it cannot be read without the order of day and month."""
 
 
+class NotTheirs(BadCall):
+    """
+    There is no such business or campaign, or the campaign is another business's.
+
+    Attributes:
+        what: which of the two it is, in a word.
+        is_none: whether there is none.
+    """
+
+    def __init__(self, message: str, what: str, *, is_none: bool) -> None:
+        super().__init__(message)
+        self.what = what
+        self.is_none = is_none
+
+
 class NewCall(NamedTuple):
     """A call as call_log takes it; numbers in E.164, the moment in UTC."""
 
@@ -58,7 +73,7 @@ def read(
     order: moments.Order | None = None,
 ) -> NewCall:
     """
-    Read one call request of a caller, which is a row of find_caller; or raise BadCall.
+    Read one call request of a caller, which is a row of find_callers; or raise BadCall.
 
     A moment without an offset is by the callee's clocks, where *time_zone* or *zone_of* their number tells which those
     are, else by the business's.  Of a date that may be two days, `order` says which comes first, the day or the month;
@@ -200,9 +215,10 @@ def able(caller: Row | None, campaign_id: int | None) -> Row:
     if caller is None:
         # In a file whose columns are mixed up the id is a phone number: it is not repeated here.
         what = "business" if campaign_id is None else "campaign"
-        raise BadCall(f"there is no such {what}: see `outbound {what} list`")
+        raise NotTheirs(f"there is no such {what}: see `outbound {what} list`", what, is_none=True)
     if campaign_id is not None and caller.campaign_id is None:
-        raise BadCall(f"the campaign is not one of business {caller.id}: see `outbound campaign list`")
+        message = f"the campaign is not one of business {caller.id}: see `outbound campaign list`"
+        raise NotTheirs(message, "campaign", is_none=False)
     if caller.has_ended:
         raise BadCall(f"campaign {campaign_id} has ended: `outbound campaign set {campaign_id} --ends …`")
     if not caller.can_speak:

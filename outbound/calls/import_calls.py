@@ -121,8 +121,8 @@ class _Callers:
     def _look_up(self, business_id: int | None) -> db.Row | None:
         if self._only_business is not None and business_id not in (None, self._only_business):
             return None
-        carrier = settings().carrier
-        return db.run(sql.find_caller, business_id=business_id, campaign_id=self.campaign_id, carrier=carrier)
+        given = {"business_ids": [business_id], "campaign_ids": [self.campaign_id]}
+        return next(iter(db.run(sql.find_callers, **given, carrier=settings().carrier)), None)
 
     @property
     def is_given(self) -> bool:

@@ -122,7 +122,7 @@ class Writer:
             self.report.same_content = self.report.batch != self._batch.name
 
     def _given(self, calls: Sequence[NewCall], *, dry: bool) -> dict[str, object]:
-        given: dict[str, object] = {"campaign_id": self._campaign_id, "again": self._again, "dry": dry}
+        given: dict[str, object] = {"campaign_id": self._campaign_id, "again": self._again, "dry": dry, "each": False}
         return {**given, **self._batches(), **columns(calls)}
 
     def _batches(self) -> dict[str, str]:

@@ -28,7 +28,7 @@ def refuse(refused: Sequence[str], lines: int, *, is_all: bool, caller: Row | No
         refused: the reasons, one for each line that is.
         lines: how many lines were looked at.
         is_all: whether the file has no more.
-        caller: the business of the first of them, as find_caller says.
+        caller: the business of the first of them, as find_callers says.
     """
     reasons = [reason for reason in refused if not reason.startswith(_EMPTY)]
     lines -= len(refused) - len(reasons)

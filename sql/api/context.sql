@@ -15,14 +15,6 @@ select exists (select from call_log where id = :id and (:business_id::bigint is 
 -- Returns  the ids of the campaigns that the token may see
 select id from campaign where :business_id::bigint is null or business_id = :business_id;
 
--- name: set_actor(who)!
--- What the audit says of who changes rows, until this transaction ends.
-select set_config('outbound.by', :who, true);
-
--- name: wait_at_most(ms)!
--- How long a lock is waited for, until this transaction ends.
-select set_config('lock_timeout', :ms::text, true);
-
 -- name: begin_request(token_id, key, body_sha256)$
 -- Take an idempotency key; who sent the same at the same time is waited for.
 --

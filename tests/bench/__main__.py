@@ -23,11 +23,11 @@ from tests.bench.report import Line
 
 # In this order; each is a module here, with a function `measure`.
 FIGURES = (
-    *("floors", "dialing", "callbacks", "flood", "lives", "imports", "wakeup"),
+    *("floors", "dialing", "callbacks", "flood", "lives", "imports", "api", "wakeup"),
     *("flat", "held", "hosts", "errors", "bridge"),
 )
 # Those whose processes py-spy can watch.
-PROFILED = ("dialing", "callbacks", "lives", "imports")
+PROFILED = ("dialing", "callbacks", "lives", "imports", "api")
 
 
 def main() -> int:

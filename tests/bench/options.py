@@ -15,6 +15,7 @@ class Options:
         rounds: how often each figure and its floor are measured, alternately; their medians count.
         processes, threads: of the worker, ours and the naive one's alike.
         slow_threads: of each of our worker processes, where the carrier takes 250 ms.
+        api_calls, api_lines: calls that are put in the queue over HTTP, and connections that they come by.
         genuine: callbacks of the carrier, alone and beside a flood.
         rows: of history in call_log, for what must not grow with it.
         host_calls, host_threads: of each host, where several are measured.
@@ -33,6 +34,8 @@ class Options:
     statements: int = 20_000
     callbacks: int = 15_000
     lines: int = 32
+    api_calls: int = 10_000
+    api_lines: int = 12
     genuine: int = 300
     lives: int = 5000
     import_rows: int = 1_000_000
@@ -55,6 +58,7 @@ QUICK = {
     "noops": 4000,
     "statements": 4000,
     "callbacks": 3000,
+    "api_calls": 4000,
     "genuine": 100,
     "lives": 600,
     "import_rows": 30_000,

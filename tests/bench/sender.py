@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import selectors
 import socket
 import sys
@@ -22,6 +23,7 @@ from urllib.parse import urlencode, urlsplit
 
 from outbound.carrier import callback_tag
 
+_LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 STATUSES = ("ringing", "in-progress", "completed")
 
 
@@ -33,6 +35,7 @@ class _Line:
     requests: list[bytes] = field(default_factory=list)
     sent: int = 0
     sent_at: float = 0
+    answer: bytes = b""
 
 
 def requests_of(base_url: str, call_id: str, call_sid: str, to_number: str) -> list[bytes]:
@@ -72,11 +75,17 @@ def requests_of(base_url: str, call_id: str, call_sid: str, to_number: str) -> l
 
 def send(base_url: str, calls: list[tuple[str, str, str]], lines: int) -> dict[str, object]:
     """Send every callback; what was answered, how fast, and what the sending itself cost."""
+    requests: list[list[bytes]] = [[] for _ in range(lines)]
+    for number, call in enumerate(calls):
+        requests[number % lines] += requests_of(base_url, *call)
+    return talk(base_url, requests)
+
+
+def talk(base_url: str, requests: list[list[bytes]]) -> dict[str, object]:
+    """Send each list of requests over a connection of its own; what was answered, and how fast."""
     where = urlsplit(base_url)
     selector = selectors.DefaultSelector()
-    open_lines = [_Line(socket.create_connection((where.hostname, where.port))) for _ in range(lines)]
-    for number, call in enumerate(calls):
-        open_lines[number % lines].requests += requests_of(base_url, *call)
+    open_lines = [_Line(socket.create_connection((where.hostname, where.port)), given) for given in requests]
     took: list[float] = []
     answers: Counter[str] = Counter()
     cpu_before, began_at = time.process_time(), time.monotonic()
@@ -87,9 +96,11 @@ def send(base_url: str, calls: list[tuple[str, str, str]], lines: int) -> dict[s
     while selector.get_map():
         for key, _ in selector.select():
             line = key.data
-            answer = line.sock.recv(65_536)
+            line.answer += line.sock.recv(65_536)
+            if not _is_whole(line.answer):
+                continue
             took.append(time.monotonic() - line.sent_at)
-            answers[answer[9:12].decode()] += 1
+            answers[line.answer[9:12].decode()] += 1
             _next(line, selector)
     seconds = time.monotonic() - began_at
     return {
@@ -101,11 +112,19 @@ def send(base_url: str, calls: list[tuple[str, str, str]], lines: int) -> dict[s
     }
 
 
+def _is_whole(answer: bytes) -> bool:
+    """Whether an answer has come to its end; one of a connection that was closed has, too."""
+    head, gap, body = answer.partition(b"\r\n\r\n")
+    told = _LENGTH.search(head)
+    return not answer or (bool(gap) and len(body) >= (int(told[1]) if told else 0))
+
+
 def _next(line: _Line, selector: selectors.BaseSelector) -> None:
     if line.sent == len(line.requests):
         selector.unregister(line.sock)
         line.sock.close()
         return
+    line.answer = b""
     line.sent_at = time.monotonic()
     line.sock.sendall(line.requests[line.sent])
     line.sent += 1

@@ -25,7 +25,6 @@ def test_what_comes_during_one_write_is_written_by_the_next(world: World, nudges
     written: list[int] = []
 
     async def all_at_once() -> list[str]:
-        together = CallbackBatcher()
         with pytest.MonkeyPatch.context() as patch:
             record_all = events.record_all
 
@@ -34,6 +33,7 @@ def test_what_comes_during_one_write_is_written_by_the_next(world: World, nudges
                 return record_all(reports)
 
             patch.setattr(events, "record_all", counted)
+            together = CallbackBatcher()
             return await asyncio.gather(*[together.record(call_id, _of(call_id)) for call_id in calls])
 
     assert asyncio.run(all_at_once()) == ["moved"] * 40
@@ -103,7 +103,7 @@ def test_who_comes_in_the_moment_when_the_last_writers_end_has_a_writer_too(monk
             while len(at_the_database) < number:
                 await asyncio.sleep(0)
 
-        monkeypatch.setattr("outbound.web.callback_batcher.run_in_threadpool", answered)
+        monkeypatch.setattr("outbound.web.batcher.run_in_threadpool", answered)
         together = CallbackBatcher()
         told = []
         for call_id in (1, 2):

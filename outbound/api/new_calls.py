@@ -1,0 +1,118 @@
+"""Puts the calls of requests that wait at the same moment in the queue in one transaction."""
+
+from typing import Any, NamedTuple
+
+from outbound import db, failpoint
+from outbound.api import models
+from outbound.api.context import WAIT_MS, Context
+from outbound.api.problem import Problem, not_found, of_user_error
+from outbound.calls import enqueue
+from outbound.calls.call_request import BadCall, NotTheirs
+from outbound.calls.enqueue import EnqueuedCall, Requested
+from outbound.web.batcher import Batcher
+
+_TOGETHER_MS = 100  # a batch waits so long for another transaction; then each of its calls does so by itself
+_WRITERS_MAX = 1  # what a batch costs hardly grows with it: a second writer would halve it
+
+
+class Asking(NamedTuple):
+    """One request for one call."""
+
+    context: Context
+    call: Requested
+
+
+_batchers: list[Batcher[Asking, EnqueuedCall]] = []  # of the event loop that serves
+
+
+def begin() -> None:
+    """Begin anew, for the event loop that begins to serve."""
+    _batchers[:] = [Batcher(lambda asking: _write(asking, _TOGETHER_MS), _write_one, writers_max=_WRITERS_MAX)]
+
+
+async def put(asked: Context, call: models.NewCall) -> EnqueuedCall:
+    """
+    Put the call of one request in the queue, in one transaction with those of requests that wait at this moment.
+
+    Raises:
+        Problem, BadCall: this call is refused; the others are not concerned.
+        Unavailable: the database is away, and whether it was written is not known.
+    """
+    try:
+        return await _batchers[0].write(Asking(asked, _requested(asked, call, asked.key)))
+    except NotTheirs as refusal:
+        raise _refusal(asked, refusal) from None
+    except db.LockNotAvailable:
+        raise Problem(
+            409,
+            "a call with this key or number is being written: send it again in a second",
+            code="in_progress",
+            headers={"retry-after": "1"},
+        ) from None
+
+
+def put_all(asked: Context, calls: list[models.NewCall]) -> dict[str, Any]:
+    """Put the calls of one request in the queue, within its transaction; one that is refused concerns itself alone."""
+    queued: dict[int, EnqueuedCall] = {}
+    refused: dict[int, Problem] = {}
+    requests: dict[int, Requested] = {}
+    for place, call in enumerate(calls):
+        try:
+            requests[place] = _requested(asked, call, None)
+        except Problem as problem:
+            refused[place] = problem
+    done = db.with_connection(lambda connection: enqueue.enqueue_calls(connection, list(requests.values())))
+    for place, outcome in zip(requests, done, strict=True):
+        if isinstance(outcome, BadCall):
+            refused[place] = _refusal(asked, outcome)
+        else:
+            queued[place] = outcome
+    return {
+        "calls": [vars(queued[place]) if place in queued else None for place in range(len(calls))],
+        "refused": [{"place": place, "code": one.code, "detail": one.detail} for place, one in sorted(refused.items())],
+    }
+
+
+def _write(asking: list[Asking], wait_ms: int) -> list[EnqueuedCall | Exception]:
+    with db.one_transaction() as connection:
+        db.wait_at_most(connection, wait_ms)
+        done = enqueue.enqueue_calls(connection, [one.call for one in asking])
+        failpoint.crash_here("api.done")
+    failpoint.crash_here("api.committed")
+    return list(done)
+
+
+def _write_one(asking: Asking) -> EnqueuedCall:
+    (outcome,) = _write([asking], WAIT_MS)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def _requested(asked: Context, call: models.NewCall, key: str | None) -> Requested:
+    """A call as the step takes it, within what the token may see; or raise Problem."""
+    if call.key is not None and key is not None and call.key != key:
+        raise Problem(422, "`key` and the Idempotency-Key differ: send one of them", code="key_of_another")
+    own = asked.caller.business_id
+    if own is not None and call.business_id not in (None, own):
+        raise not_found("business")
+    return Requested(
+        to_number=call.to,
+        business_id=call.business_id if own is None else own,
+        campaign_id=call.campaign_id,
+        from_number=call.from_,
+        due_at=call.due_at,
+        key=call.key or key,
+        contact=call.contact,
+        time_zone=call.time_zone,
+        by=asked.caller.who,
+    )
+
+
+def _refusal(asked: Context, refusal: BadCall) -> Problem:
+    """Why a call was refused; another tenant's campaign is answered like one that is not there."""
+    if isinstance(refusal, NotTheirs) and (refusal.is_none or asked.caller.business_id is not None):
+        return not_found(refusal.what)
+    problem = of_user_error(refusal)
+    problem.detail = asked.view.text(problem.detail)
+    return problem
