@@ -1,4 +1,4 @@
-"""PostgreSQL: the only file that knows psycopg and aiosql."""
+"""PostgreSQL as our own processes use it: the only file that imports psycopg."""
 
 import os
 import re
@@ -9,19 +9,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
-import aiosql
 import psycopg
-from aiosql.adapters.pyformat import PyFormatAdapter
 from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from outbound import db_session, library_logs, os_user
+from outbound import db_session, library_logs, named_sql, os_user
 from outbound.config import settings
-from outbound.shipped import shipped
 
 T = TypeVar("T")
 Connection = psycopg.Connection[Any]
@@ -38,6 +34,8 @@ LockNotAvailable = psycopg.errors.LockNotAvailable  # within lock_timeout
 GaveUp = (LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.QueryCanceled)
 SchemaThere = (psycopg.errors.DuplicateSchema, Conflict)
 Error = psycopg.Error
+array = named_sql.array
+sql_dir = named_sql.sql_dir
 UnfitDatabase = db_session.UnfitDatabase
 SchemaMissing = db_session.SchemaMissing
 # Classes of SQLSTATE that one row's content raises, as is_of_a_row in SQL has them; the others are the server's fault,
@@ -67,22 +65,11 @@ _CONNECT_OPTIONS: dict[str, Any] = {
 PREPARED: dict[str, Any] = {"prepare_threshold": 0}  # for a connection that runs the same statements again and again
 
 
-def sql_dir() -> Path:
-    """Where the statements are."""
-    return shipped("sql", "sql")
-
-
-class _Adapter(PyFormatAdapter):
-    """Fetches at once (aiosql's own select runs only when somebody iterates) and names each statement to the server."""
+class _Adapter(named_sql.Adapter):
+    """Fetches at once: aiosql's own select runs only when somebody iterates."""
 
     def __init__(self, step: str) -> None:
-        super().__init__(row_factory=namedtuple_row)  # type: ignore[no-untyped-call]
-        self._step = step
-
-    def process_sql(self, query_name: str, op_type: Any, sql: str) -> str:
-        plain = re.sub("%", "%%", sql)  # the statements are plain SQL; psycopg would take their % for a parameter
-        with_parameters = super().process_sql(query_name, op_type, plain)  # type: ignore[no-untyped-call]
-        return f"/* {self._step}.{query_name} */ {with_parameters}"
+        super().__init__(step, row_factory=namedtuple_row)
 
     def select(self, *args: Any, **kwargs: Any) -> list[Any]:  # type: ignore[override]
         return list(super().select(*args, **kwargs))
@@ -91,7 +78,7 @@ class _Adapter(PyFormatAdapter):
 @cache
 def statements(step: str) -> Any:
     """The named statements of one step: `statements("dial").begin_dials`."""
-    return aiosql.from_path(sql_dir() / f"{step}.sql", lambda: _Adapter(step), kwargs_only=True)
+    return named_sql.load(step, _Adapter(step))
 
 
 sql = statements("db")
@@ -412,21 +399,6 @@ def drop_schema(connection: Connection, name: str) -> None:
 def see_only(connection: Connection, name: str) -> None:
     """Let the rest of the transaction see nothing but the schema *name*."""
     connection.execute(psycopg.sql.SQL("set local search_path to {}").format(psycopg.sql.Identifier(name)))
-
-
-def array(values: Iterable[object]) -> str:
-    """
-    A list as PostgreSQL writes its arrays, for a parameter that the statement casts: `:to_numbers::text[]`.
-
-    psycopg would take a list as it is, and several times as long: it looks at each value twice.
-    """
-    return "{" + ",".join(["NULL" if value is None else _element(str(value)) for value in values]) + "}"
-
-
-def _element(text: str) -> str:
-    if '"' in text or "\\" in text:
-        text = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{text}"'
 
 
 def explain(connection: Connection, statement: Any, **parameters: Any) -> None:

@@ -15,3 +15,7 @@ class SettingsError(UserError, ValueError):
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
+
+
+class NoSuchName(UserError):
+    """Nothing has this name, or several things have; the message lists the candidates, and nothing was changed."""

@@ -2,21 +2,18 @@
 
 from typing import Literal
 
-from outbound import db
-from outbound.errors import UserError
+from outbound import db, errors
 from outbound.formats import phone_numbers, plain_text, row_id
 
 sql = db.statements("names")
+
+NoSuchName = errors.NoSuchName
 
 Kind = Literal["business", "campaign", "window"]
 
 LISTED_MAX = 8  # candidates that an error names
 _PLURAL = {"business": "businesses", "campaign": "campaigns", "window": "windows"}
 _WAYS = ("id", "sid", "key", "number")  # to write a call: `key:812` is no id
-
-
-class NoSuchName(UserError):
-    """Nothing has this name, or several things have; the message lists the candidates, and nothing was changed."""
 
 
 def find(kind: Kind, text: str | int, *, business_id: int | None = None, is_strict: bool = False) -> int:

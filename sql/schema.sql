@@ -726,6 +726,8 @@ create table identity (
     ended_at          timestamptz,
     -- A copied schema has another one. NULL: written before this was compared.
     schema_oid        bigint,
+    -- With which carrier its dispatchers dial: simulator or twilio. Written by each that looks. NULL: none has looked yet.
+    carrier           text,
 
     constraint identity_pkey primary key (line)
 );
@@ -1530,6 +1532,9 @@ create function dialed_since(business_id bigint, to_number text, since timestamp
 create function dialing_blockers(worker_silent_s double precision default 10, scheduler_silent_s double precision
     default 60) returns table(place integer, code text, kind text, sentence text, since timestamptz, until timestamptz)
     stable;
+
+-- Whether the dispatchers of this database dial through the simulator; false where none has said so.
+create function dials_by_simulator() returns boolean stable;
 
 -- Stops writing to the old tables.
 create function drop_bridge() returns void;

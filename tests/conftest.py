@@ -281,6 +281,13 @@ class World:
             threads,
         )
 
+    def simulated(self) -> None:
+        """A dispatcher has looked at this database, and dials through the simulator."""
+        self.do(
+            "insert into identity (database_oid, carrier)"
+            " select oid, 'simulator' from pg_database where datname = current_database()"
+        )
+
     def scheduler(self) -> None:
         """A scheduler that is alive, also to a test that is slow."""
         self.do(

@@ -5,7 +5,7 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -14,8 +14,19 @@ from tests.conftest import World
 from tests.test_docs import sections, text
 
 PAGE = "docs/api.md"
+
+
+def fields_of(kind: Any) -> list[str]:
+    """The fields of a record, be it a dataclass or a named tuple."""
+    return (
+        [field.name for field in dataclasses.fields(kind)]
+        if dataclasses.is_dataclass(kind)
+        else list(getattr(kind, "_fields", ()))
+    )
+
+
 FUNCTIONS = [name for name in outbound.__all__ if inspect.isfunction(getattr(outbound, name))]
-RECORDS = [name for name in outbound.__all__ if dataclasses.is_dataclass(getattr(outbound, name))]
+RECORDS = [name for name in outbound.__all__ if fields_of(getattr(outbound, name))]
 
 
 def body_of(name: str) -> str:
@@ -43,12 +54,22 @@ def written(name: str) -> tuple[list[tuple[str, bool, str | None]], str]:
     assert function.name == name
     assert function.returns is not None
     given = function.args
-    first = [(one.arg, False, None) for one in given.args]
+    plain = [None] * (len(given.args) - len(given.defaults))
+    defaults = [*plain, *map(ast.unparse, given.defaults)]
+    first = [(one.arg, False, default) for one, default in zip(given.args, defaults, strict=True)]
     named = [
         (one.arg, True, None if default is None else ast.unparse(default))
         for one, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)
     ]
     return first + named, ast.unparse(function.returns)
+
+
+def result_of(function: Callable[..., Any]) -> str:
+    """What a function returns, as its own text and the page write it."""
+    result = inspect.get_annotations(function)["return"]
+    return (
+        result.__name__ if isinstance(result, type) and not get_args(result) else re.sub(r"[a-z_]+\.", "", str(result))
+    )
 
 
 def test_what_is_exported_is_on_the_page_and_nothing_else() -> None:
@@ -64,14 +85,14 @@ def test_a_signature_is_written_as_it_is(name: str) -> None:
 
     assert written(name) == (
         [as_written(parameter) for parameter in signature.parameters.values()],
-        inspect.get_annotations(function)["return"].__name__,
+        result_of(function),
     )
     assert rows_of(name) == list(signature.parameters)
 
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_a_record_has_the_fields_that_are_written(name: str) -> None:
-    assert rows_of(name) == [field.name for field in dataclasses.fields(getattr(outbound, name))]
+    assert rows_of(name) == fields_of(getattr(outbound, name))
 
 
 def test_every_argument_that_the_page_explains_is_explained_in_the_docstring_too() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from outbound.calls.import_writer import KEY_OF_ANOTHER
+from outbound.calls.call_request import KEY_OF_ANOTHER
 from outbound.errors import UserError
 
 CONTENT_TYPE = "application/problem+json"

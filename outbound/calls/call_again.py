@@ -1,24 +1,17 @@
 """An operator has a call made again, or at another time."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from outbound import db, logs, names
-from outbound.call import IN_THE_AIR
+from outbound import db, drivers, logs, names
 from outbound.calls import call_request, enqueue
-from outbound.errors import UserError
+from outbound.calls import reschedule as step
+from outbound.calls.reschedule import BadRetry, Moved
 from outbound.formats import moments
-from outbound.rules import audit
+from outbound.rules import decision
 
 sql = db.statements("calls/call_again")
 log = logs.get("call_again")
-
-NOW = "now"
-SLACK = timedelta(minutes=1)  # of a moment that somebody has just typed
-
-
-class BadRetry(UserError):
-    """That call cannot be made again, or at that time; the message says why and what can, and nothing was changed."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +33,6 @@ class Again:
     due: str | None = None
 
 
-@dataclass(frozen=True)
-class Moved:
-    """A call that waits for another moment now; `zone` is the callee's where it is known, else the business's."""
-
-    at: datetime
-    was: datetime
-    zone: str
-    zone_is: str
-    is_paused: bool
-    note: str | None = None
-
-
 def retry(
     call_id: int, *, at: datetime | str | None = None, reason: str | None = None, actor: str | None = None
 ) -> Again:
@@ -70,10 +51,11 @@ def retry(
         BadCall: it may not be put in the queue.
         NoSuchName: there is no such call.
     """
-    reason, actor = audit.one_line(reason, "the reason"), audit.actor(actor)
+    reason, actor = decision.one_line(reason, "the reason"), decision.actor(actor)
     due = understood = None
     if at is not None:
-        due, zone, _, note = _moment(call_id, at)
+        work = step.moment(call_id, at)
+        due, zone, _, note = db.with_connection(lambda connection: drivers.answer(connection, work))
         understood = moments.Moment(due, note).understood(zone)
 
     def move(connection: db.Connection) -> Again:
@@ -119,48 +101,9 @@ def _refuse_unended(call_id: int, old: db.Row) -> None:
 
 
 def reschedule(call_id: int, at: datetime | str, *, reason: str | None = None, actor: str | None = None) -> Moved:
-    """
-    Have a call that waits dialed from another moment on; what held it is asked again then.
-
-    Args:
-        at: a moment to come, or `now`; without an offset it is by the callee's clocks where their zone is known, else
-            by the business's.
-
-    Raises:
-        BadRetry: it does not wait, its campaign ends before, or the moment is none.
-        NoSuchName: there is no such call.
-    """
-    reason, actor = audit.one_line(reason, "the reason"), audit.actor(actor)
-    due, zone, zone_is, note = _moment(call_id, at)
-    row = db.run(sql.reschedule_call, call_id=call_id, due_at=due, who=actor, reason=reason)
-    if row is None:
-        raise BadRetry(f"call {call_id} came in: it is not dialed")
-    if not row.is_moved:
-        if row.status == "queued":
-            ends = moments.shown(row.ends_at, zone)
-            raise BadRetry(f"its campaign ends before, at {ends}: `outbound campaign set --ends …`")
-        more = "; `outbound call retry` makes it again" if row.status not in ("claimed", *IN_THE_AIR) else ""
-        raise BadRetry(f"call {call_id} does not wait any more: {row.status}{more}")
+    """`reschedule.reschedule` on a connection of our own."""
+    reason, actor = decision.one_line(reason, "the reason"), decision.actor(actor)
+    work = step.reschedule(call_id, at, reason=reason, actor=actor)
+    moved = db.with_connection(lambda connection: drivers.answer(connection, work))
     log.info("call_again.reschedule", call_id=call_id)
-    return Moved(due, row.was_due_at, zone, zone_is, row.is_paused, note)
-
-
-def _moment(call_id: int, at: datetime | str) -> tuple[datetime, str, str, str | None]:
-    """The moment, whose clocks it is by, and what was made of one that those show twice or never."""
-    found = db.run(sql.clocks_of_call, call_id=call_id)
-    if found is None:
-        raise names.NoSuchName(f"there is no call {call_id}: see `outbound calls`")
-    zone, zone_is = found.business_zone, "the business's"
-    if len(found.zones) == 1:
-        zone, zone_is = found.zones[0], "the callee's"
-    if at == NOW:
-        return found.now, zone, zone_is, None
-    try:
-        moment = moments.read(at, zone)
-    except moments.BadMoment as fault:
-        raise BadRetry(f"--at {fault}; or now") from None
-    if moment.at < found.now - SLACK:
-        raise BadRetry(f"--at {moments.shown(moment.at, zone)} is past: give a moment to come, or now")
-    if moment.at > found.now + call_request.AHEAD_MAX:
-        raise BadRetry(f"--at lies more than {call_request.AHEAD_MAX.days // 365} years ahead: give an earlier moment")
-    return moment.at, zone, zone_is, moment.note
+    return moved

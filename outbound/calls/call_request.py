@@ -2,15 +2,15 @@
 
 import json
 import zoneinfo
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import NamedTuple
 
-from outbound.db import Row
 from outbound.errors import UserError
 from outbound.formats import moments, phone_numbers, plain_text, row_id, time_zones, twiml_template
-from outbound.formats.csv_file import is_text
+from outbound.formats.file_text import is_text
+from outbound.named_sql import Row, array
 
 KEY_MAX = 255  # characters; an index entry has room for this many, whatever they are
 PAST_MAX = timedelta(days=2 * 365)  # of `at`: what was due longer ago is a slip, or somebody's old list
@@ -20,6 +20,15 @@ FIELD_MAX = 1000  # characters of one, and of its name a tenth
 CONTACT_MAX = 8192  # bytes of all of them as JSON, which each attempt carries with it
 
 AGAIN = "again:"  # the keys of calls that an operator has made again
+KEY_OF_ANOTHER = "the key belongs to a call of another number: give this call a key of its own, or none"
+_FAULTS = {  # what enqueue_calls leaves out
+    "own_number": "`to` is a number of the business itself, which would call itself: give somebody else's",
+    "forgotten": "`to` is the number of somebody who asked to be forgotten: nobody may call it, and it is not kept",
+    "no_number": "the campaign has no number that may call: `outbound campaign set … --number …`",
+    "borrowed": "the from number belongs to another business: give one of its own, see `outbound business list`",
+    "no_such_zone": "`time_zone` is one that this PostgreSQL does not know: update its time zone data",
+    "no_zone": "there are calling hours, and the number does not tell the callee's time zone: state `time_zone`",
+}
 _OWN_KEYS = ("retry:", AGAIN)  # and of further attempts
 _json = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -79,6 +88,7 @@ def read(
     are, else by the business's.  Of a date that may be two days, `order` says which comes first, the day or the month;
     without it, DoubtfulDay.
     """
+    _refuse_types(to_number, from_number, due_at, key, contact, time_zone)
     to = _number(to_number, caller, "to")
     stated = _callees_zone(time_zone)
     zone = (stated or zone_of(to) or caller.time_zone) if due_at else None
@@ -96,12 +106,25 @@ def read(
     )
 
 
+def _refuse_types(to: object, from_: object, at: object, key: object, contact: object, time_zone: object) -> None:
+    """Refuse what is of another type: who calls from Python or sends JSON may give anything."""
+    if to is None or to == "":
+        raise BadCall("`to` is empty: give a phone number")
+    for value, name in ((to, "to"), (from_, "from"), (key, "key"), (time_zone, "time_zone")):
+        if value is not None and not isinstance(value, str):
+            raise BadCall(f"`{name}` must be text")
+    if at is not None and not isinstance(at, date | str):
+        raise BadCall(f"`at` must be a moment: write it like {moments.TIME_FORM}")
+    if contact is not None and not (isinstance(contact, Mapping) and all(isinstance(name, str) for name in contact)):
+        raise BadCall("`contact` must have a text for each name")
+
+
 def read_id(value: str | int | None, what: str) -> int:
     """The id of a business or a campaign as it is written in a file, or raise BadCall."""
     if isinstance(value, str) and value.isdecimal() and len(value) <= row_id.DIGITS_MAX:
         value = int(value)
-    if isinstance(value, int) and row_id.possible(value) == value:
-        return value
+    if isinstance(value, int) and not isinstance(value, bool) and row_id.possible(value) == value:
+        return int(value)
     raise BadCall(f"`{what}` is not the id of one: see `outbound {what} list`")
 
 
@@ -114,10 +137,15 @@ def _number(text: str, business: Row, column: str) -> str:
 
 def is_number(text: str, business: Row) -> bool:
     """Is this a phone number, as the business writes them?"""
+    return number_or_none(text, business) is not None
+
+
+def number_or_none(text: object, business: Row) -> str | None:
+    """The phone number in E.164 that a text is, as the business writes them, or None."""
     try:
-        return bool(_number(text, business, "to"))
+        return _number(text, business, "to") if isinstance(text, str) else None
     except BadCall:
-        return False
+        return None
 
 
 def _caller(text: str | None, business: Row) -> str | None:
@@ -224,3 +252,27 @@ def able(caller: Row | None, campaign_id: int | None) -> Row:
     if not caller.can_speak:
         raise BadCall(f"business {caller.id} has nothing to say: `outbound business set {caller.id} --twiml …`")
     return caller
+
+
+def fault_of(row: Row) -> str:
+    """Why enqueue_calls left a call out."""
+    return f"`to` may not be called ({row.fault}): {row.about}" if row.about else _FAULTS[row.fault]
+
+
+def keys(calls: Sequence[NewCall]) -> dict[str, str]:
+    """Calls as find_calls takes them."""
+    return {
+        "business_ids": array(call.business_id for call in calls),
+        "to_numbers": array(call.to_number for call in calls),
+        "idempotency_keys": array(call.idempotency_key for call in calls),
+        "due_ats": array(call.due_at for call in calls),
+    }
+
+
+def columns(calls: Sequence[NewCall]) -> dict[str, str]:
+    """Calls as enqueue_calls takes them."""
+    return keys(calls) | {
+        "from_numbers": array(call.from_number for call in calls),
+        "contacts": array(call.contact for call in calls),
+        "time_zones": array(call.time_zone for call in calls),
+    }

@@ -10,7 +10,7 @@ from outbound import db, logs, names
 from outbound.call import FINAL, IN_THE_AIR, RINGING, STATUSES, WAITING
 from outbound.errors import UserError
 from outbound.formats import moments, plain_text, row_id
-from outbound.rules import audit
+from outbound.rules import decision
 from outbound.rules.scope import Scope
 
 sql = db.statements("calls/call_search")
@@ -315,7 +315,7 @@ def cancel(
         BadControl: the reason is no line of text.
     """
     chosen = to_cancel(wanted)
-    reason, actor = audit.one_line(reason, "the reason"), audit.actor(actor)
+    reason, actor = decision.one_line(reason, "the reason"), decision.actor(actor)
     scope, key = "account", ""
     if chosen.business_id is not None:
         scope, key = "business", str(chosen.business_id)

@@ -1,33 +1,40 @@
-"""Put one call in the queue, once."""
+"""Put calls in the queue, once each, on whatever connection."""
 
-from collections import defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from outbound import db
-from outbound.calls import call_request, import_writer
-from outbound.calls.call_request import KEY_MAX, BadCall, NewCall
-from outbound.calls.import_writer import KEY_OF_ANOTHER
-from outbound.config import settings
+from outbound import drivers
+from outbound.calls import call_request
+from outbound.calls.call_request import KEY_MAX, KEY_OF_ANOTHER, BadCall, NewCall
 from outbound.formats import moments
-from outbound.rules.callee_zone import zone_of
+from outbound.named_sql import Questions, Row, Work, array
+
+if TYPE_CHECKING:
+    from outbound import db
 
 __all__ = [
+    "CALLS_MAX",
     "KEY_MAX",
     "KEY_OF_ANOTHER",
     "BadCall",
     "EnqueuedCall",
+    "RefusedCall",
     "Requested",
     "enqueue",
     "enqueue_call",
     "enqueue_calls",
+    "many",
+    "one",
 ]
 
-sql = db.statements("calls/enqueue")
+sql = Questions("calls/enqueue")
+session_sql = Questions("db")
 
-_TOGETHER_MAX = 200  # of one statement, which compares each call that it wrote with each that was given
+CALLS_MAX = 10_000  # at a time: their locks are held until the caller commits
 _LOOKS = 5  # a twin that was committed in this instant is seen at the second one
 _NO_BATCH = {"batch_businesses": "{}", "batch_ids": "{}"}
 
@@ -50,8 +57,20 @@ class EnqueuedCall:
     has_key: bool = True
 
 
+@dataclass(frozen=True)
+class RefusedCall:
+    """A call that was not put in the queue: its place among those that were given, from 0, and what to do."""
+
+    place: int
+    fault: str
+
+
 class Requested(NamedTuple):
-    """One call as `enqueue_call` takes it; `by` is who asks for it, where that is not the session's user."""
+    """
+    One call as `enqueue_call` takes it; `by` is who asks for it, where that is not the session's user.
+
+    `own_key` is a key of our own making, which no caller may give.
+    """
 
     to_number: str
     business_id: int | None = None
@@ -65,106 +84,117 @@ class Requested(NamedTuple):
     own_key: str | None = None
 
 
-def enqueue_call(
-    connection: db.Connection,
-    *,
-    to_number: str,
-    business_id: int | None = None,
-    campaign_id: int | None = None,
-    from_number: str | None = None,
-    due_at: datetime | str | None = None,
-    key: str | None = None,
-    contact: Mapping[str, str] | None = None,
-    time_zone: str | None = None,
-    own_key: str | None = None,
-) -> EnqueuedCall:
-    """
-    Put one call in the queue, inside the caller's own transaction; it is dialed after that commits.
+_GIVEN = Requested._fields[:-2]  # by who calls us
+_Outcomes = dict[int, EnqueuedCall | BadCall]  # by the place among the calls that were given
+_Whose = tuple[int | None, int | None]  # the ids of a business and of a campaign
 
-    Args:
-        connection: a psycopg 3 connection.
-        business_id, campaign_id: whose call this is; a campaign says its business itself.
-        to_number, from_number: any writing of a number; without a country code, the business's region is taken.
-            Without from_number, the campaign's that suits the callee, or else the business's first own number calls.
-        due_at: not before this moment, at most 2 years ago or 10 ahead; text is ISO 8601 or a date by numbers that can
-            only be one, with a time, and without an offset by the callee's clocks where those are known, else by the
-            business's.
-        key: the caller's own name for this call: the same key never makes a second one, and belongs to one number.
-        contact: what is known of the callee, for `{{field}}` in TwiML and for call_contact(call_sid); at most 50
-            fields of 1,000 characters, 8 KiB in all.
-        time_zone: the callee's, an IANA name, which becomes that of today; otherwise it follows from the number.
-        own_key: a key of our own making, which no caller may give.
 
-    Returns:
-        the new call, or the one that is there already: same key, or a live call of this business to this number.
-
-    Raises:
-        BadCall: says what is wrong and what to do.
-    """
-    request = Requested(
-        to_number, business_id, campaign_id, from_number, due_at, key, contact, time_zone, own_key=own_key
-    )
-    (outcome,) = enqueue_calls(connection, [request])
+def one(request: Requested) -> Work[EnqueuedCall]:
+    """Put one call in the queue, or raise BadCall, which says what is wrong and what to do."""
+    [outcome] = yield from together([request])
     if isinstance(outcome, BadCall):
         raise outcome
     return outcome
 
 
-def enqueue(**call: object) -> EnqueuedCall:
-    """`enqueue_call` in a transaction of its own."""
-    return db.with_connection(lambda connection: enqueue_call(connection, **call))  # type: ignore[arg-type]
-
-
-def enqueue_calls(connection: db.Connection, requests: Sequence[Requested]) -> list[EnqueuedCall | BadCall]:
+def many(
+    calls: Iterable[Mapping[str, Any]], *, business_id: int | None = None, campaign_id: int | None = None
+) -> Work[list[EnqueuedCall | RefusedCall]]:
     """
-    Put several calls in the queue, inside the caller's own transaction: what `enqueue_call` does of one.
+    Put calls in the queue, by one statement for each campaign; the answers are in the order given.
+
+    Args:
+        calls: each by the names of `enqueue_call`'s arguments, CALLS_MAX at most.
+        business_id, campaign_id: of those that name neither.
+
+    Raises:
+        BadCall: they are too many, or no list of calls; nothing was queued then.
+    """
+    whose = {"business_id": business_id, "campaign_id": campaign_id}
+    outcomes = yield from together([_requested(call, whose) for call in _listed(calls)])
+    return [
+        RefusedCall(place, str(outcome)) if isinstance(outcome, BadCall) else outcome
+        for place, outcome in enumerate(outcomes)
+    ]
+
+
+def _listed(calls: object) -> list[Any]:
+    if isinstance(calls, str | bytes | Mapping) or not isinstance(calls, Iterable):
+        raise BadCall("give a list of calls, each like {'to_number': '+97231234567'}")
+    given = list(islice(calls, CALLS_MAX + 1))
+    if len(given) > CALLS_MAX:
+        raise BadCall(f"these are more than {CALLS_MAX:,} calls: give the others afterwards")
+    return given
+
+
+def _requested(call: Any, whose: Mapping[str, int | None]) -> Requested | BadCall:
+    if not isinstance(call, Mapping):
+        return BadCall("this is no call: give its fields by name, like {'to_number': '+97231234567'}")
+    if unknown := sorted(str(name)[:50] for name in call if name not in _GIVEN):
+        named = ", ".join(map(repr, unknown[:3]))
+        return BadCall(f"a call has no field {named}: there are {', '.join(_GIVEN)}")
+    is_owned = call.get("business_id") is not None or call.get("campaign_id") is not None
+    return Requested(**{"to_number": "", **call, **({} if is_owned else whose)})
+
+
+def together(requests: Sequence[Requested | BadCall]) -> Work[list[EnqueuedCall | BadCall]]:
+    """
+    Put several calls in the queue; a refusal concerns that one alone.
+
+    Args:
+        requests: a BadCall is one that was refused before.
 
     Returns:
-        what became of each: a refusal concerns that one alone.
+        what became of each.
     """
-    outcomes: dict[int, EnqueuedCall | BadCall] = {}
-    together: dict[tuple[int | None, str | None], dict[int, NewCall]] = defaultdict(dict)
-    callers = _callers(connection, requests)
-    for place, request in enumerate(requests):
+    outcomes: _Outcomes = {place: request for place, request in enumerate(requests) if isinstance(request, BadCall)}
+    given = {place: request for place, request in enumerate(requests) if isinstance(request, Requested)}
+    callers = yield from _callers(given, outcomes)
+    zones = yield from _zones(given, callers)
+    written: dict[tuple[int | None, str | None], dict[int, NewCall]] = defaultdict(dict)
+    for place, caller in callers.items():
+        request = given[place]
         try:
-            call = _read(connection, request, callers[place])
+            written[request.campaign_id, request.by][place] = _read(request, caller, zones)
         except BadCall as refusal:
             outcomes[place] = refusal
-        else:
-            together[request.campaign_id, request.by][place] = call
-    for (campaign_id, by), calls in together.items():
+    for (campaign_id, by), calls in written.items():
         if by is not None:
-            db.speak_for(connection, by)
-        for part in _parts(calls):
-            outcomes |= _write(connection, campaign_id, part)
+            yield session_sql.speak_for(who=by)
+        yield from _write(campaign_id, calls, outcomes)
     return [outcomes[place] for place in range(len(requests))]
 
 
-def _callers(connection: db.Connection, requests: Sequence[Requested]) -> dict[int, db.Row | BadCall]:
-    """Of each request the business that calls, as find_callers has it, or why it cannot."""
-    found: dict[int, db.Row | BadCall] = {}
-    asked: dict[tuple[int | None, int | None], list[int]] = defaultdict(list)
-    for place, request in enumerate(requests):
+def _callers(requests: Mapping[int, Requested], outcomes: _Outcomes) -> Work[dict[int, Row]]:
+    """Of each request the business that calls, as find_callers has it; those that cannot call are refused."""
+    asked: dict[_Whose, list[int]] = defaultdict(list)
+    for place, request in requests.items():
         try:
             if request.business_id is None and request.campaign_id is None:
                 raise BadCall("say whose call this is: give a business or a campaign")
             asked[call_request.ids(request.business_id, request.campaign_id)].append(place)
         except BadCall as refusal:
-            found[place] = refusal
-    given = {"business_ids": [one for one, _ in asked], "campaign_ids": [one for _, one in asked]}
-    rows = {row.place: row for row in sql.find_callers(connection, **given, carrier=settings().carrier)}
+            outcomes[place] = refusal
+    given = {"business_ids": array(one for one, _ in asked), "campaign_ids": array(one for _, one in asked)}
+    rows = {row.place: row for row in (yield sql.find_callers(**given))}
+    callers: dict[int, Row] = {}
     for number, ((_, campaign_id), places) in enumerate(asked.items(), start=1):
         try:
-            caller = call_request.able(rows.get(number), campaign_id)
+            callers |= dict.fromkeys(places, call_request.able(rows.get(number), campaign_id))
         except BadCall as refusal:
-            caller = refusal
-        found |= dict.fromkeys(places, caller)
-    return found
+            outcomes |= dict.fromkeys(places, refusal)
+    return callers
 
 
-def _read(connection: db.Connection, request: Requested, caller: db.Row | BadCall) -> NewCall:
-    if isinstance(caller, BadCall):
-        raise caller
+def _zones(requests: Mapping[int, Requested], callers: Mapping[int, Row]) -> Work[dict[str, str]]:
+    """The time zones that numbers tell, of calls with a moment."""
+    dated = [place for place in callers if requests[place].due_at]
+    numbers = {call_request.number_or_none(requests[place].to_number, callers[place]) for place in dated} - {None}
+    rows = (yield sql.zones_of_callees(to_numbers=array(numbers))) if numbers else []
+    return {row.number: row.zone for row in rows}
+
+
+def _read(request: Requested, caller: Row, zones: Mapping[str, str]) -> NewCall:
     call = call_request.read(
         caller,
         request.to_number,
@@ -173,67 +203,81 @@ def _read(connection: db.Connection, request: Requested, caller: db.Row | BadCal
         request.key,
         request.contact,
         request.time_zone,
-        lambda number: zone_of(number, connection),
+        zones.get,
     )
     return call if request.own_key is None else call._replace(idempotency_key=request.own_key)
 
 
-def _write(
-    connection: db.Connection, campaign_id: int | None, calls: dict[int, NewCall]
-) -> dict[int, EnqueuedCall | BadCall]:
-    """What became of each of these calls of one campaign, or of none."""
-    outcomes: dict[int, EnqueuedCall | BadCall] = {}
+def _write(campaign_id: int | None, calls: dict[int, NewCall], outcomes: _Outcomes) -> Work[None]:
+    """Write calls of one campaign, or of none, in the queue, and say of the others which call is there."""
     for _ in range(_LOOKS):
-        outcomes |= _insert(connection, campaign_id, _without(calls, outcomes))
-        outcomes |= _find(connection, _without(calls, outcomes))
-        if len(outcomes) == len(calls):
-            return outcomes
-    busy = BadCall("another call to this number is being written at this moment: try again")
-    return dict.fromkeys(calls, busy) | outcomes
+        left = yield from _insert(campaign_id, calls, outcomes)
+        if left:
+            yield from _find(left, outcomes)
+        calls = {place: call for place, call in calls.items() if place not in outcomes}
+        if not calls:
+            return
+    outcomes |= dict.fromkeys(calls, BadCall("another call to this number is being written at this moment: try again"))
 
 
-def _parts(calls: dict[int, NewCall]) -> Iterator[dict[int, NewCall]]:
-    """The calls, some at a time."""
+class _Left(NamedTuple):
+    """Calls of which it is not known yet what became; one of them may be one of the ids that were created."""
+
+    calls: dict[int, NewCall]
+    created: set[int]
+
+
+def _insert(campaign_id: int | None, calls: dict[int, NewCall], outcomes: _Outcomes) -> Work[_Left | None]:
+    """Write those that may be, and return those that were not written, or were given twice."""
+    given = call_request.columns(list(calls.values())) | _NO_BATCH
+    done, *left_out = yield sql.enqueue_calls(campaign_id=campaign_id, again=True, dry=False, **given)
     places = list(calls)
-    for start in range(0, len(places), _TOGETHER_MAX):
-        yield {place: calls[place] for place in places[start : start + _TOGETHER_MAX]}
+    outcomes |= {places[row.place - 1]: BadCall(call_request.fault_of(row)) for row in left_out}
+    written = dict(zip(zip(done.businesses or (), done.numbers or (), strict=True), done.ids or (), strict=True))
+    telephones = Counter((call.business_id, call.to_number) for place, call in calls.items() if place not in outcomes)
+    left = {}
+    for place, call in calls.items():
+        telephone = call.business_id, call.to_number
+        if telephone in written and telephones[telephone] == 1:
+            outcomes[place] = _created(written.pop(telephone), call)
+        elif place not in outcomes:
+            left[place] = call
+    return _Left(left, set(written.values())) if left else None
 
 
-def _without(calls: dict[int, NewCall], outcomes: Container[int]) -> dict[int, NewCall]:
-    return {place: call for place, call in calls.items() if place not in outcomes}
-
-
-def _insert(
-    connection: db.Connection, campaign_id: int | None, calls: dict[int, NewCall]
-) -> dict[int, EnqueuedCall | BadCall]:
-    """Those that were written, and those that may not be; of one that was given twice, the first."""
-    places, ids = list(calls), set()
-    outcomes: dict[int, EnqueuedCall | BadCall] = {}
-    given = import_writer.columns(list(calls.values())) | _NO_BATCH
-    _, *rows = sql.enqueue_calls(connection, campaign_id=campaign_id, again=True, dry=False, each=True, **given)
-    for row in sorted(rows, key=lambda row: row.place):
-        place = places[row.place - 1]
-        if row.fault:
-            outcomes[place] = BadCall(import_writer.fault_of(row))
-        elif row.id not in ids:
-            ids.add(row.id)
-            outcomes[place] = EnqueuedCall(row.id, "queued", True, calls[place].note, _understood(calls[place]))
-    return outcomes
-
-
-def _find(connection: db.Connection, calls: dict[int, NewCall]) -> dict[int, EnqueuedCall | BadCall]:
-    """Those that are there already."""
-    if not calls:
-        return {}
-    outcomes: dict[int, EnqueuedCall | BadCall] = {}
-    found = sql.find_calls(connection, created_ats="{}", **import_writer.keys(list(calls.values())), **_NO_BATCH)
-    for place, there in zip(calls, found, strict=True):
-        if there.key_of_another:
+def _find(left: _Left, outcomes: _Outcomes) -> Work[None]:
+    """Say of calls what is there of each; of one that was given twice, the first was created."""
+    calls, created = left
+    found = yield sql.find_calls(created_ats="{}", **call_request.keys(list(calls.values())), **_NO_BATCH)
+    there = dict(zip(calls, found, strict=True))
+    for place in sorted(there, key=lambda place: (not there[place].has_key, place)):
+        row, call = there[place], calls[place]
+        if row.key_of_another:
             outcomes[place] = BadCall(KEY_OF_ANOTHER)
-        elif there.id is not None:
-            outcomes[place] = EnqueuedCall(there.id, there.status, created=False, has_key=there.has_key)
-    return outcomes
+        elif row.id in created and row.has_key == (call.idempotency_key is not None):
+            created.discard(row.id)
+            outcomes[place] = _created(row.id, call)
+        elif row.id is not None:
+            outcomes[place] = EnqueuedCall(row.id, row.status, created=False, has_key=row.has_key)
 
 
-def _understood(call: NewCall) -> str | None:
-    return moments.shown(call.due_at, call.zone) if call.due_at else None
+def _created(call_id: int, call: NewCall) -> EnqueuedCall:
+    due = moments.shown(call.due_at, call.zone) if call.due_at else None
+    return EnqueuedCall(call_id, "queued", created=True, note=call.note, due=due)
+
+
+def enqueue_calls(connection: "db.Connection", requests: Sequence[Requested]) -> list[EnqueuedCall | BadCall]:
+    """`together`, inside the transaction of a connection of ours."""
+    return drivers.answer(connection, together(requests))
+
+
+def enqueue_call(connection: "db.Connection", **call: Any) -> EnqueuedCall:
+    """`one`, inside the transaction of a connection of ours."""
+    return drivers.answer(connection, one(Requested(**call)))
+
+
+def enqueue(**call: Any) -> EnqueuedCall:
+    """`one`, in a transaction of its own."""
+    from outbound import db
+
+    return db.with_connection(lambda connection: enqueue_call(connection, **call))

@@ -15,7 +15,6 @@ from outbound.calls.call_request import FIELD_MAX, FIELDS_MAX, BadCall, NewCall
 from outbound.calls.import_dates import FileDates
 from outbound.calls.import_report import CallsReport
 from outbound.calls.import_writer import BatchName, Chunk
-from outbound.config import settings
 from outbound.formats import csv_file, plain_text
 from outbound.formats.csv_file import BadFile
 from outbound.formats.file_report import ImportReport
@@ -122,7 +121,7 @@ class _Callers:
         if self._only_business is not None and business_id not in (None, self._only_business):
             return None
         given = {"business_ids": [business_id], "campaign_ids": [self.campaign_id]}
-        return next(iter(db.run(sql.find_callers, **given, carrier=settings().carrier)), None)
+        return next(iter(db.run(sql.find_callers, **given)), None)
 
     @property
     def is_given(self) -> bool:

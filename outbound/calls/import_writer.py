@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 
 from outbound import db
-from outbound.calls.call_request import NewCall
+from outbound.calls.call_request import KEY_OF_ANOTHER, NewCall, columns, fault_of, keys
 from outbound.calls.import_report import CallsReport
 from outbound.formats import moments
 
@@ -14,16 +14,6 @@ sql = db.statements("calls/enqueue")
 
 AGAIN_S = 30  # for a chunk that met another import in the opposite order, or a database that is away
 
-BORROWED = "the from number belongs to another business: give one of its own, see `outbound business list`"
-KEY_OF_ANOTHER = "the key belongs to a call of another number: give this call a key of its own, or none"
-_FAULTS = {  # what enqueue_calls leaves out
-    "own_number": "`to` is a number of the business itself, which would call itself: give somebody else's",
-    "forgotten": "`to` is the number of somebody who asked to be forgotten: nobody may call it, and it is not kept",
-    "no_number": "the campaign has no number that may call: `outbound campaign set … --number …`",
-    "borrowed": BORROWED,
-    "no_such_zone": "`time_zone` is one that this PostgreSQL does not know: update its time zone data",
-    "no_zone": "there are calling hours, and the number does not tell the callee's time zone: state `time_zone`",
-}
 _HELD_OUT = {"reached", "lately"}  # what is no fault of the line
 
 
@@ -122,7 +112,7 @@ class Writer:
             self.report.same_content = self.report.batch != self._batch.name
 
     def _given(self, calls: Sequence[NewCall], *, dry: bool) -> dict[str, object]:
-        given: dict[str, object] = {"campaign_id": self._campaign_id, "again": self._again, "dry": dry, "each": False}
+        given: dict[str, object] = {"campaign_id": self._campaign_id, "again": self._again, "dry": dry}
         return {**given, **self._batches(), **columns(calls)}
 
     def _batches(self) -> dict[str, str]:
@@ -189,27 +179,3 @@ class Writer:
 
     def _shown(self, at: datetime, call: NewCall) -> str:
         return moments.shown(at, call.zone or self._zone_of(call.business_id))
-
-
-def fault_of(row: db.Row) -> str:
-    """Why enqueue_calls left a call out."""
-    return f"`to` may not be called ({row.fault}): {row.about}" if row.about else _FAULTS[row.fault]
-
-
-def keys(calls: Sequence[NewCall]) -> dict[str, str]:
-    """Calls as find_calls takes them."""
-    return {
-        "business_ids": db.array(call.business_id for call in calls),
-        "to_numbers": db.array(call.to_number for call in calls),
-        "idempotency_keys": db.array(call.idempotency_key for call in calls),
-        "due_ats": db.array(call.due_at for call in calls),
-    }
-
-
-def columns(calls: Sequence[NewCall]) -> dict[str, str]:
-    """Calls as enqueue_calls takes them."""
-    return keys(calls) | {
-        "from_numbers": db.array(call.from_number for call in calls),
-        "contacts": db.array(call.contact for call in calls),
-        "time_zones": db.array(call.time_zone for call in calls),
-    }

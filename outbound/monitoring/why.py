@@ -3,9 +3,9 @@
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from outbound import db
+from outbound.calls.reason import Reason
 from outbound.config import SCHEDULER_SILENT_S, WORKER_SILENT_S, as_started, settings
 from outbound.formats import row_id
 from outbound.monitoring import situation
@@ -14,24 +14,6 @@ from outbound.rules.scope import BadControl
 sql = db.statements("monitoring/why")
 
 PACE_USED = 0.75  # of a rate: what pace_tokens gives in the long run, so that no second sees more than the whole
-
-
-@dataclass(frozen=True)
-class Reason:
-    """
-    Why a call is not being dialed.
-
-    Attributes:
-        code: one word for machines; `unknown_call` where there is no such call.
-        sentence: the text for people, with what to do about it.
-        until: when this reason ends, where that is known.
-        details: the numbers and names behind the sentence.
-    """
-
-    code: str
-    sentence: str
-    until: datetime | None
-    details: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,13 @@
 import re
 from typing import NamedTuple
 
-from outbound import db, os_user
+from outbound import db
 from outbound.errors import UserError
-from outbound.formats import plain_text
-from outbound.rules.scope import BadControl, Scope
+from outbound.rules.scope import Scope
 
 sql = db.statements("rules/audit")
 
 ROWS_MAX = 10_000
-TEXT_MAX = 200  # characters of a reason, or of a name
 
 FAULTS = {
     "missing_link": "one or more links before it are gone",
@@ -50,20 +48,6 @@ class Chain(NamedTuple):
 def write(connection: db.Connection, actor: str, action: str, scope: Scope, **details: object) -> None:
     """Write an entry, in the transaction that does what it is about."""
     sql.write_audit(connection, who=actor, action=action, **scope._asdict(), details=db.json(details))
-
-
-def actor(by: str | None) -> str:
-    """The person who decided it: the name after --by, else the user of this process; or raise BadControl."""
-    return one_line(by, "the name after --by") or os_user.name()
-
-
-def one_line(text: str | None, what: str) -> str | None:
-    """One line of text, None where it is empty; or raise BadControl."""
-    if text and len(text) > TEXT_MAX:
-        raise BadControl(f"{what} must be one line of {TEXT_MAX} characters at most")
-    if text and (fault := plain_text.fault(text)):
-        raise BadControl(f"{what} must be one line, and {fault}")
-    return text or None
 
 
 def latest(last: int = 20) -> list[db.Row]:

@@ -3,14 +3,14 @@
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from threading import Event
-from typing import NamedTuple
 
-from outbound import db, logs
+from outbound import db, drivers, logs
 from outbound.call import IN_THE_AIR, WAITING
 from outbound.config import settings
-from outbound.formats import row_id
-from outbound.rules import audit
+from outbound.rules import audit, cancel_call, decision
+from outbound.rules.cancel_call import Canceled
 from outbound.rules.scope import BadControl, Scope
 
 sql = db.statements("rules/control")
@@ -20,13 +20,6 @@ log = logs.get("control")
 _BATCH = 1000  # calls that are canceled in one transaction: 200,000 would hold their locks for a minute
 _LOCK_WAIT_S = 40  # a stopped dispatcher loses the dispatch lock after 30 s
 _LOOK_S = 1  # between two looks at a scope that is being drained
-
-
-class Canceled(NamedTuple):
-    """How many calls were canceled before anybody dialed them, and how many are being canceled at the carrier."""
-
-    waiting: int
-    in_the_air: int
 
 
 def pause(scope: Scope, *, reason: str | None = None, actor: str | None = None) -> int:
@@ -54,7 +47,7 @@ def stop(scope: Scope, *, reason: str | None = None, actor: str | None = None) -
 
 
 def _pause(scope: Scope, action: str, reason: str | None, actor: str | None) -> tuple[int, int]:
-    reason, actor = audit.one_line(reason, "the reason"), audit.actor(actor)
+    reason, actor = decision.one_line(reason, "the reason"), decision.actor(actor)
 
     def move(connection: db.Connection) -> tuple[int, int]:
         pause_it = _pause_call if scope.scope == "call" else _pause_scope
@@ -85,17 +78,11 @@ def _pause_call(
         return int(was == "claimed"), 0
     if was in IN_THE_AIR and action == "stop":
         return 0, _ask_for_end(connection, scope, "completed", reason, actor)
-    raise _cannot(scope, was)
+    raise cancel_call.cannot(str(scope), was)
 
 
 def _ask_for_end(connection: db.Connection, scope: Scope, hang_up: str, reason: str | None, actor: str) -> int:
     return int(sql.request_hang_ups(connection, **scope._asdict(), hang_up=hang_up, reason=reason, who=actor))
-
-
-def _cannot(scope: Scope, status: str) -> BadControl:
-    if status in IN_THE_AIR:
-        return BadControl(f"{scope} is {status}: `outbound stop {scope}` hangs up")
-    return BadControl(f"{scope} has ended: {status}")
 
 
 def resume(scope: Scope, *, actor: str | None = None) -> bool:
@@ -105,7 +92,7 @@ def resume(scope: Scope, *, actor: str | None = None) -> bool:
     Returns:
         was it paused?
     """
-    actor = audit.actor(actor)
+    actor = decision.actor(actor)
 
     def move(connection: db.Connection) -> bool:
         if scope.scope == "call":
@@ -174,32 +161,19 @@ def cancel(
     Raises:
         BadControl: it is a call that is in progress or has ended, or the reason is no line of text.
     """
-    reason, actor = audit.one_line(reason, "the reason"), audit.actor(actor)
-    one_by_one = scope._asdict() | {"id": scope.id, "batch_max": _BATCH, "reason": reason, "who": actor}
-    if scope.scope == "call":
-        canceled = db.persist(
-            lambda: db.transact(lambda c: _cancel_call(c, scope, actor, reason, one_by_one)), _LOCK_WAIT_S
-        )
+    reason, actor = decision.one_line(reason, "the reason"), decision.actor(actor)
+    if scope.id is not None and scope.scope == "call":
+        work = partial(cancel_call.cancel, scope.id, reason=reason, actor=actor)
+        canceled = db.persist(lambda: db.transact(lambda own: drivers.answer(own, work())), for_s=_LOCK_WAIT_S)
     else:
-        canceled = _cancel_scope(scope, actor, reason, one_by_one, tell)
+        canceled = _cancel_scope(scope, actor, reason, tell)
     log.info("control.cancel", scope=scope.scope, waiting=canceled.waiting, in_the_air=canceled.in_the_air)
     return canceled
 
 
-def _cancel_call(
-    connection: db.Connection, scope: Scope, actor: str, reason: str | None, batch: dict[str, object]
-) -> Canceled:
-    waiting = sql.cancel_calls(connection, **batch, id_max=row_id.MAX)
-    in_the_air = _ask_for_end(connection, scope, "canceled", reason, actor)
-    if not waiting and not in_the_air:
-        raise _cannot(scope, sql.status_of(connection, call_id=scope.id))
-    audit.write(connection, actor, "cancel", scope, reason=reason, waiting=waiting, in_the_air=in_the_air)
-    return Canceled(waiting, in_the_air)
+def _cancel_scope(scope: Scope, actor: str, reason: str | None, tell: Callable[[int], None]) -> Canceled:
+    batch = scope._asdict() | {"id": scope.id, "batch_max": _BATCH, "reason": reason, "who": actor}
 
-
-def _cancel_scope(
-    scope: Scope, actor: str, reason: str | None, batch: dict[str, object], tell: Callable[[int], None]
-) -> Canceled:
     def begin(connection: db.Connection) -> int:
         sql.take_dispatch_lock(connection)  # no claim that is being made escapes
         audit.write(connection, actor, "cancel", scope, reason=reason)

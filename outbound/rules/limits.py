@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from outbound import db, logs
-from outbound.rules import audit
+from outbound.rules import audit, decision
 from outbound.rules.control import sql as control_sql
 from outbound.rules.scope import BadControl, Scope
 
@@ -43,7 +43,7 @@ def set_limits(
     Raises:
         BadControl: names everything that is wrong at once.
     """
-    actor = audit.actor(actor)
+    actor = decision.actor(actor)
     given = {
         "calls_per_second": calls_per_second,
         "live_max": live_max,

@@ -3,14 +3,12 @@
 from typing import NamedTuple
 
 from outbound import db, names
-from outbound.errors import UserError
 from outbound.formats import phone_numbers
+from outbound.rules import decision
 
 sql = db.statements("rules/scope")
 
-
-class BadControl(UserError):
-    """That cannot be done; the message says why and what can, and nothing was changed."""
+BadControl = decision.BadControl
 
 
 class Scope(NamedTuple):

@@ -23,7 +23,7 @@ select id, business_id, campaign_id, direction, status, from_number, to_number, 
 -- Have a call that waits dialed from another moment on.  Whatever held it is asked again then.
 --
 -- Moves    nothing: queued, due at another time
--- Returns  `status` and `was_due_at` as they were; `ends_at` of its campaign; is it held (`is_paused`); did it move
+-- Returns  `status` and `was_due_at` as they were; `ends_at` of its campaign, moments as ISO 8601; is it held (`is_paused`); did it move
 --          (`is_moved`): not where it does not wait, or its campaign ends before.  Nothing where there is no such call
 -- Races    the claim: the first to lock the row has it.  A claim that comes first has moved it to 'claimed', and it is
 --          not moved here; one that had looked at it before this committed reads the row again, and leaves it until it
@@ -37,7 +37,7 @@ with call as (
        for update of call_log
 ), moved as (
     update call_log
-       set due_at = :due_at, held_by = null
+       set due_at = :due_at::timestamptz, held_by = null
       from call
      where call_log.id = call.id
        and call_log.status = 'queued'
@@ -52,7 +52,8 @@ with call as (
 ), woken as (
     select pg_notify('outbound_due', '') where exists (select from moved)
 )
-select call.status, call.due_at as was_due_at, call.ends_at, call.paused_at is not null as is_paused,
+select call.status, to_json(call.due_at) #>> '{}' as was_due_at, to_json(call.ends_at) #>> '{}' as ends_at,
+       call.paused_at is not null as is_paused,
        moved.id is not null as is_moved
   from call
   left join moved on moved.id = call.id
@@ -61,7 +62,7 @@ select call.status, call.due_at as was_due_at, call.ends_at, call.paused_at is n
 -- name: clocks_of_call(call_id)^
 -- Returns  the `zones` in which its callee may be, and its business's; nothing where there is no such call
 select callee_zones(call_log.to_number, call_log.time_zone) as zones, business.time_zone as business_zone,
-       business.id as business_id, now() as now
+       to_json(now()) #>> '{}' as now
   from call_log
  inner join business on business.id = call_log.business_id
  where call_log.id = :call_id;

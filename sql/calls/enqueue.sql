@@ -1,6 +1,6 @@
 -- enqueue.sql: put calls in the queue, once each.  Read by outbound/calls/enqueue.py, import_calls.py and import_writer.py.
 
--- name: enqueue_calls(campaign_id, batch_businesses, batch_ids, again, dry, business_ids, from_numbers, to_numbers, due_ats, idempotency_keys, contacts, time_zones, each)
+-- name: enqueue_calls(campaign_id, batch_businesses, batch_ids, again, dry, business_ids, from_numbers, to_numbers, due_ats, idempotency_keys, contacts, time_zones)
 -- Put calls in the queue, in the caller's own transaction, and wake the dispatchers when that commits.  Calls that are
 -- there already are left as they are, and what must not be is left out.  Without a from-number, the campaign's that
 -- suits the callee calls.
@@ -10,11 +10,12 @@
 -- With `dry` nothing is written, and the rest of the answer is the same.
 --
 -- Moves    (nothing) -> queued
--- Returns  one row with how many were `created`, the `id` of the first, and the moment `at` which is theirs; with `each`,
---          of each that was created its `place` in what was given, from 1, and its `id`, again where it was given again;
---          of each that was left out its `place` and the `fault`: own_number (the business would call itself), forgotten
---          (a person who asked for it), no_number, borrowed (from_number is another business's), no_such_zone or no_zone (nobody knows the callee's), what destination_fault says, with a sentence in `about`;
---          reached (by a call of this batch that is deleted by now) or lately (called)
+-- Returns  one row with how many were `created`, the moment `at` which is theirs, and beside each other their `ids`,
+--          `businesses` and `numbers`; then of each that was left out its `place` in what was given, from 1, and the
+--          `fault`: own_number (the business would call itself), forgotten (a person who asked for it), no_number,
+--          borrowed (from_number is another business's), no_such_zone or no_zone (nobody knows the callee's), what
+--          destination_fault says, with a sentence in `about`; reached (by a call of this batch that is deleted by now)
+--          or lately (called)
 -- Races    other enqueues: the unique indexes let one in.  Sorted by number, so that two imports of the same numbers wait
 --          for each other instead of locking each other out; one order cannot serve all indexes, and where the same
 --          keys come with other numbers PostgreSQL may give one of the two up: run it again
@@ -109,20 +110,20 @@ with given as (
      where fault is null and not :dry
      order by business_id, phone_key(to_number) collate "C", idempotency_key collate "C"
     on conflict do nothing
-    returning id, business_id as whose, to_number as callee, idempotency_key as key
+    returning id, business_id, to_number
 ), woken as (
     select pg_notify('outbound_due', '') where exists (select from inserted)
 )
-select created, id, now() as at, null::bigint as place, null as fault, null as about
-  from (select count(*) as created, min(id) as id from inserted) as done
+select created, now() as at, ids, businesses, numbers, null::bigint as place, null as fault, null as about
+  from (select count(*) as created, array_agg(id) as ids, array_agg(business_id) as businesses,
+               array_agg(to_number) as numbers from inserted) as done
   left join woken on true
 union all
-select 0, case when fault is null then id end, null, place, fault,
-       (select destination_sentence(to_number, business_id) where fault in ('not_dialable', 'destination_not_allowed'))
+select 0, null, null, null, null, place, fault,
+       case when fault in ('not_dialable', 'destination_not_allowed')
+           then destination_sentence(to_number, business_id) end
   from decided
-  left join inserted
-    on :each and whose = business_id and callee = to_number and key is not distinct from idempotency_key
- where fault is not null or id is not null;
+ where fault is not null;
 
 -- name: find_calls(business_ids, to_numbers, idempotency_keys, due_ats, batch_businesses, batch_ids, created_ats)
 -- Say what is there of each call that was given: a call of the same key, a live one to the same telephone, one of the same
@@ -213,9 +214,7 @@ select id, name, false as is_new
  order by :sha256::text = any(contents) and not :is_given desc, name <> :name, id
  limit 1;
 
--- name: find_callers(business_ids, campaign_ids, carrier)
--- Also tells an application's own connection which carrier it enqueues for: destinations depend on it.
---
+-- name: find_callers(business_ids, campaign_ids)
 -- Returns  of each business, and its campaign, its `place` in what was given, from 1, and what is needed to know before it
 --          calls; nothing of one that is not there.  `campaign_id` is NULL where the campaign is not this business's.
 --          Without a business, the campaign says whose it is
@@ -238,8 +237,14 @@ select place, business.id, business.time_zone, business.default_region, campaign
     on business.id = coalesce(asked.business_id, (select campaign.business_id
                                                     from campaign
                                                    where campaign.id = asked.campaign_id))
-  left join campaign on campaign.id = asked.campaign_id and campaign.business_id = business.id
- where set_config('outbound.carrier', :carrier, false) is not null;
+  left join campaign on campaign.id = asked.campaign_id and campaign.business_id = business.id;
+
+-- name: zones_of_callees(to_numbers)
+-- Returns  of each number whose zone it tells, the `number` and its `zone`
+select number, zones[1] as zone
+  from (select distinct number from unnest(:to_numbers::text[]) as given (number)) as callee
+ cross join lateral (select callee_zones(number, null) as zones) as told
+ where cardinality(zones) = 1;
 
 -- name: note_import(who, scope, key, details)!
 -- A file of calls was read, to its end or as far as that went.

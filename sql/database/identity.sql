@@ -15,8 +15,8 @@ with seen as materialized (
     select line, dials
       from jsonb_to_recordset(:seen::jsonb) as told (line uuid, dials jsonb)
 ), first_look as (
-    insert into identity (system_identifier, timeline, database_oid, schema_oid)
-    select system_identifier, timeline, database_oid, live_schema_oid()
+    insert into identity (system_identifier, timeline, database_oid, schema_oid, carrier)
+    select system_identifier, timeline, database_oid, live_schema_oid(), current_setting('outbound.carrier', true)
       from live_identity()
      where not exists (select from identity)
        and not (exists (select from seen)
@@ -28,16 +28,19 @@ with seen as materialized (
     select seen.line, 0, now() from seen cross join first_look
     on conflict do nothing
 ), told_now as (
-    -- The right to ask was granted meanwhile, or a version wrote the row that did not ask for all of it.
+    -- The right to ask was granted meanwhile, a version wrote the row that did not ask for all of it, or we dial with
+    -- another carrier now.
     update identity
        set system_identifier = coalesce(identity.system_identifier, live.system_identifier),
            timeline = coalesce(identity.timeline, live.timeline),
-           schema_oid = coalesce(identity.schema_oid, live_schema_oid())
+           schema_oid = coalesce(identity.schema_oid, live_schema_oid()),
+           carrier = current_setting('outbound.carrier', true)
       from live_identity() as live
      where ended_at is null
        and (identity.system_identifier is null and live.system_identifier is not null
             or identity.timeline is null and live.timeline is not null
-            or identity.schema_oid is null)
+            or identity.schema_oid is null
+            or identity.carrier is distinct from current_setting('outbound.carrier', true))
 ), forgotten as (
     select sum((dial.value)::bigint - coalesce(dials_begun.calls, 0)) as calls
       from seen

@@ -81,4 +81,4 @@ select place, entry, fault from judged where fault is not null order by place, e
 
 -- name: write_audit(who, action, scope, key, details)!
 -- Record who changed what, in the transaction that changes it.
-insert into audit (who, action, scope, key, details) values (:who, :action, :scope, :key, :details);
+insert into audit (who, action, scope, key, details) values (:who, :action, :scope, :key, :details::jsonb);

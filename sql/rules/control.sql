@@ -53,7 +53,7 @@ with was as (
 select coalesce((select state = 'paused' from was), false);
 
 -- name: status_of(call_id)$
-select status from call_log where id = :call_id;
+select status from call_log where id = :call_id and direction = 'outbound';
 
 -- name: pause_call(call_id, who, reason)$
 -- Hold one call that is not in the air; with `who`, somebody wanted an end of it.
@@ -155,7 +155,7 @@ with waiting as (
     union all
     select id from call_log where :scope = 'call' and id = :id
 )
-select cancel_waiting_calls(array(select id from waiting limit :batch_max), :reason, :who);
+select cancel_waiting_calls(array(select id from waiting limit :batch_max), :reason, :who) as canceled;
 
 -- name: request_hang_ups(scope, key, hang_up, reason, who)$
 -- Mark for a hang-up at the carrier the calls of this scope that are in the air; `canceled` leaves alone what was answered.
@@ -186,7 +186,7 @@ with live as (
      where call_log.id = live.id and status in ('initiated', 'ringing', 'in-progress')
     returning call_log.id
 )
-select count(*) from moved;
+select count(*) as calls from moved;
 
 -- name: count_live(scope, key)$
 -- Returns  how many calls of this scope are claimed or in the air

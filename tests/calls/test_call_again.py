@@ -10,7 +10,7 @@ import pytest
 from outbound import db, names
 from outbound.call import CallEvent
 from outbound.calls import call_again, dispatch, enqueue, events, import_calls
-from outbound.calls.call_again import BadRetry
+from outbound.calls.reschedule import BadRetry
 from outbound.rules import suppression
 from tests.conftest import CLAIM, World, until
 

@@ -148,8 +148,9 @@ class Rival:
 
 
 @pytest.fixture
-def mine(database: str) -> Iterator[psycopg.Connection[Any]]:
+def mine(database: str, world: World) -> Iterator[psycopg.Connection[Any]]:
     """The caller's own connection, with whatever row factory the caller likes."""
+    world.simulated()
     with psycopg.connect(database, row_factory=dict_row) as connection:
         yield connection
 

@@ -71,7 +71,7 @@ def test_every_statement_is_used_and_every_used_statement_exists() -> None:
     own = {
         module: loaded[1]
         for module, text in texts.items()
-        if (loaded := re.search(r'^sql = (?:db\.)?statements\("([\w/]+)"\)', text, re.M))
+        if (loaded := re.search(r'^sql = (?:(?:db\.)?statements|Questions)\("([\w/]+)"\)', text, re.M))
     }
     steps = {module.stem: step for module, step in own.items()}
     used = set()
@@ -161,7 +161,7 @@ def test_only_one_file_knows_each_foreign_library() -> None:
     homes = {
         "psycopg": {"db.py"},
         "psycopg_pool": {"db.py"},
-        "aiosql": {"db.py"},
+        "aiosql": {"named_sql.py"},
         "yoyo": {"database/migrations.py"},
         "twilio": {
             *("carrier/twilio.py", "carrier/twilio_http.py", "carrier/twilio_rest.py", "carrier/twilio_webhooks.py"),

@@ -1185,8 +1185,8 @@ GUARDS = (
     ),
     Guard(
         "a session that names no carrier may ring phones",
-        "sql/migrations/0030_destination.sql",
-        (("'simulator', false)", "'simulator', true)"),),
+        "sql/migrations/0047_enqueue_functions.sql",
+        (("where ended_at is null), false)", "where ended_at is null), true)"),),
         "tests/rules/test_destination.py::test_a_worker_that_does_not_say_which_carrier_it_has_dials_as_if_phones_rang",
     ),
     Guard(

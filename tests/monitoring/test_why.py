@@ -7,7 +7,8 @@ import pytest
 
 from outbound import db
 from outbound.calls import dispatch
-from outbound.monitoring.why import Reason, preview, why
+from outbound.calls.reason import Reason
+from outbound.monitoring.why import preview, why
 from outbound.rules import control
 from outbound.rules.limits import set_limits
 from outbound.rules.scope import BadControl, Scope

@@ -1,0 +1,35 @@
+"""Why one call is not being dialed, on whatever connection."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from outbound.named_sql import Questions, Work
+
+sql = Questions("calls/reason")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """
+    Why a call is not being dialed.
+
+    Attributes:
+        code: one word for machines; `unknown_call` where there is no such call.
+        sentence: the text for people, with what to do about it.
+        until: when this reason ends, where that is known.
+        details: the numbers and names behind the sentence.
+    """
+
+    code: str
+    sentence: str
+    until: datetime | None
+    details: dict[str, Any]
+
+
+def of(call_id: int) -> Work[Reason]:
+    """The first reason that holds, as it is where every setting of outbound has its default."""
+    [row] = yield sql.why_by_default(call_id=call_id)
+    until = datetime.fromisoformat(row.until) if row.until else None
+    return Reason(row.code, row.sentence, until, json.loads(row.details))

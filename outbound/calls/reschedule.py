@@ -1,0 +1,79 @@
+"""Have a call that waits dialed at another time, on whatever connection."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from outbound.call import IN_THE_AIR
+from outbound.calls import call_request
+from outbound.errors import NoSuchName, UserError
+from outbound.formats import moments
+from outbound.named_sql import Questions, Work
+
+sql = Questions("calls/call_again")
+
+NOW = "now"
+SLACK = timedelta(minutes=1)  # of a moment that somebody has just typed
+
+
+class BadRetry(UserError):
+    """That call cannot be made again, or at that time; the message says why and what can, and nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A call that waits for another moment now; `zone` is the callee's where it is known, else the business's."""
+
+    at: datetime
+    was: datetime
+    zone: str
+    zone_is: str
+    is_paused: bool
+    note: str | None = None
+
+
+def reschedule(call_id: int, at: datetime | str, *, reason: str | None, actor: str) -> Work[Moved]:
+    """
+    Have a call that waits dialed from another moment on; what held it is asked again then.
+
+    Args:
+        at: a moment to come, or `now`; without an offset it is by the callee's clocks where their zone is known, else
+            by the business's.
+
+    Raises:
+        BadRetry: it does not wait, its campaign ends before, or the moment is none.
+        NoSuchName: there is no such call.
+    """
+    due, zone, zone_is, note = yield from moment(call_id, at)
+    found = yield sql.reschedule_call(call_id=call_id, due_at=due.isoformat(), who=actor, reason=reason)
+    if not found:
+        raise BadRetry(f"call {call_id} came in: it is not dialed")
+    row = found[0]
+    if not row.is_moved:
+        if row.status == "queued":
+            ends = moments.shown(datetime.fromisoformat(row.ends_at), zone)
+            raise BadRetry(f"its campaign ends before, at {ends}: `outbound campaign set --ends …`")
+        more = "; `outbound call retry` makes it again" if row.status not in ("claimed", *IN_THE_AIR) else ""
+        raise BadRetry(f"call {call_id} does not wait any more: {row.status}{more}")
+    return Moved(due, datetime.fromisoformat(row.was_due_at), zone, zone_is, row.is_paused, note)
+
+
+def moment(call_id: int, at: datetime | str) -> Work[tuple[datetime, str, str, str | None]]:
+    """The moment, whose clocks it is by, and what was made of one that those show twice or never."""
+    rows = yield sql.clocks_of_call(call_id=call_id)
+    if not rows:
+        raise NoSuchName(f"there is no call {call_id}: see `outbound calls`")
+    found, now = rows[0], datetime.fromisoformat(rows[0].now)
+    zone, zone_is = found.business_zone, "the business's"
+    if len(found.zones) == 1:
+        zone, zone_is = found.zones[0], "the callee's"
+    if at == NOW:
+        return now, zone, zone_is, None
+    try:
+        due = moments.read(at, zone)
+    except moments.BadMoment as fault:
+        raise BadRetry(f"--at {fault}; or now") from None
+    if due.at < now - SLACK:
+        raise BadRetry(f"--at {moments.shown(due.at, zone)} is past: give a moment to come, or now")
+    if due.at > now + call_request.AHEAD_MAX:
+        raise BadRetry(f"--at lies more than {call_request.AHEAD_MAX.days // 365} years ahead: give an earlier moment")
+    return due.at, zone, zone_is, due.note

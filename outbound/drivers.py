@@ -1,0 +1,253 @@
+"""
+Runs our work on an application's own connection, inside its transaction, whatever driver or framework that is of.
+
+What is there already is recognised and nothing is imported: who works with asyncpg needs no psycopg, and the reverse.
+Nothing here commits, rolls back or sets anything.  Of SQLAlchemy and Django the driver's connection is used, so that
+what they log and what their errors repeat holds no telephone numbers.
+"""
+
+import re
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+from outbound.errors import UserError
+from outbound.named_sql import Question, Row, Work
+
+T = TypeVar("T")
+Ask = Callable[[Question], list[Row]]
+AskLater = Callable[[Question], Awaitable[list[Row]]]
+
+TAKEN = (
+    "a connection of psycopg 3, a Session or Connection of SQLAlchemy over psycopg, or Django's `connection`; in"
+    " outbound.aio an async one of psycopg or asyncpg, or an AsyncSession or AsyncConnection of SQLAlchemy"
+)
+_PSYCOPG_2 = "this connection is one of psycopg2, and psycopg 3 is needed: `pip install 'psycopg[binary]'`"
+_GIVEN_UP = "25P02"  # SQLSTATE of a statement in a transaction that has failed
+_NOT_FOUND = ("42P01", "42883", "42703", "3F000")  # of a table, function, column or schema
+
+
+class BadConnection(UserError):
+    """The connection cannot be worked with as it is; the message says why and what to do."""
+
+
+def answer(connection: object, work: Work[T]) -> T:
+    """
+    Run work that asks the database, in the transaction of an application's connection.
+
+    Raises:
+        TypeError: it is no connection that can be used; the message says what to give.
+        BadConnection: its transaction has failed before, or it does not see our tables.
+    """
+    with _explained():
+        ask = _ask(connection)
+    rows: Any = None
+    while True:
+        try:
+            question = work.send(rows)
+        except StopIteration as done:
+            value: T = done.value
+            return value
+        with _explained():
+            rows = ask(question)
+
+
+async def answer_later(connection: object, work: Work[T]) -> T:
+    """`answer` for a connection that is awaited."""
+    with _explained():
+        ask = await _ask_later(connection)
+    rows: Any = None
+    while True:
+        try:
+            question = work.send(rows)
+        except StopIteration as done:
+            value: T = done.value
+            return value
+        with _explained():
+            rows = await ask(question)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        state = getattr(error, "sqlstate", None) or getattr(error.__cause__, "sqlstate", None)
+        if state == _GIVEN_UP:
+            raise BadConnection(
+                "this transaction has failed before: roll it back, or to a savepoint, and then ask again"
+            ) from error
+        if state in _NOT_FOUND:
+            raise BadConnection(
+                "this connection does not see outbound's tables, or sees those of another version: put their schema in"
+                " its search_path, or run `outbound migrate`"
+            ) from error
+        raise
+
+
+# Which connection it is
+
+_SESSION = ("sqlalchemy.orm.Session", "sqlalchemy.orm.scoped_session")
+_DJANGO = ("django.db.backends.base.base.BaseDatabaseWrapper", "django.utils.connection.ConnectionProxy")
+_ASYNC_SESSION = ("sqlalchemy.ext.asyncio.AsyncSession", "sqlalchemy.ext.asyncio.async_scoped_session")
+_ASYNC_SQLALCHEMY = "sqlalchemy.ext.asyncio.AsyncConnection"
+_ASYNCPG = ("asyncpg.Connection", "asyncpg.pool.PoolConnectionProxy")
+_AT_ONCE = ("psycopg.Connection", "sqlalchemy.Connection", *_SESSION, *_DJANGO)
+_LATER = ("psycopg.AsyncConnection", _ASYNC_SQLALCHEMY, *_ASYNC_SESSION, *_ASYNCPG)
+
+
+def _ask(connection: Any) -> Ask:
+    if _is(connection, *_DJANGO):
+        return _of_django(connection)
+    if _is(connection, *_SESSION):
+        return _of_sqlalchemy(connection.connection())
+    if _is(connection, "sqlalchemy.Connection"):
+        return _of_sqlalchemy(connection)
+    return _of_psycopg(connection)
+
+
+async def _ask_later(connection: Any) -> AskLater:
+    if _is(connection, *_ASYNC_SESSION):
+        return await _of_async_sqlalchemy(await connection.connection())
+    if _is(connection, _ASYNC_SQLALCHEMY):
+        return await _of_async_sqlalchemy(connection)
+    return _of_async_driver(connection)
+
+
+def _is(value: object, *names: str) -> bool:
+    """Is it of one of these classes, of libraries that were imported?"""
+    return any(isinstance(value, kind) for kind in map(_imported, names) if kind is not None)
+
+
+def _imported(name: str) -> type | None:
+    library, _, kind = name.rpartition(".")
+    return getattr(sys.modules.get(library), kind, None)
+
+
+def _refused(connection: object) -> TypeError:
+    kind = type(connection)
+    library = kind.__module__.partition(".")[0]
+    name = f"{library}.{kind.__qualname__}"
+    if library == "psycopg2":
+        return TypeError(_PSYCOPG_2)
+    if library == "psycopg_pool" or name == "asyncpg.Pool":
+        return TypeError(f"this is a {name}: take a connection out of it, and give that")
+    if library == "sqlalchemy" and kind.__name__.endswith("Engine"):
+        return TypeError(f"this is a {name}: give the connection of a transaction of it (`with engine.begin() as …`)")
+    if _is(connection, *_LATER):
+        return TypeError(f"this is a {name}, which is awaited: use the function of this name in outbound.aio")
+    if _is(connection, *_AT_ONCE):
+        return TypeError(f"this is a {name}, which is not awaited: use the function of this name in outbound itself")
+    return TypeError(f"this is a {name}: give {TAKEN}")
+
+
+# Each driver
+
+
+def _of_psycopg(connection: Any) -> Ask:
+    if not _is(connection, "psycopg.Connection"):
+        raise _refused(connection)
+    psycopg: Any = sys.modules["psycopg"]
+    rows: Any = sys.modules["psycopg.rows"]
+
+    def ask(question: Question) -> list[Row]:
+        # A cursor of our own kind, whatever kind and rows the application wants of its own.
+        with psycopg.Cursor(connection, row_factory=rows.namedtuple_row) as cursor:
+            cursor.execute(question.text, question.parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    return ask
+
+
+def _of_async_driver(connection: Any) -> AskLater:
+    if _is(connection, *_ASYNCPG):
+        return _of_asyncpg(connection)
+    if not _is(connection, "psycopg.AsyncConnection"):
+        raise _refused(connection)
+    psycopg: Any = sys.modules["psycopg"]
+    rows: Any = sys.modules["psycopg.rows"]
+
+    async def ask(question: Question) -> list[Row]:
+        async with psycopg.AsyncCursor(connection, row_factory=rows.namedtuple_row) as cursor:
+            await cursor.execute(question.text, question.parameters)
+            return await cursor.fetchall() if cursor.description else []
+
+    return ask
+
+
+_PLACEHOLDER = re.compile(r"%\((\w+)\)s|%%")
+
+
+def _of_asyncpg(connection: Any) -> AskLater:
+    async def ask(question: Question) -> list[Row]:
+        text, values = numbered(question)
+        return [SimpleNamespace(**record) for record in await connection.fetch(text, *values)]
+
+    return ask
+
+
+def numbered(question: Question) -> tuple[str, list[object]]:
+    """A question as asyncpg takes it; each value says its type, so that `:ids::bigint[]` may be given as text."""
+    places: dict[str, int] = {}
+
+    def placeholder(found: re.Match[str]) -> str:
+        name = found[1]
+        if name is None:
+            return "%"
+        place = places.setdefault(name, len(places) + 1)
+        return f"${place}{_CASTS.get(type(question.parameters[name]), '')}"
+
+    text = _PLACEHOLDER.sub(placeholder, question.text)
+    return text, [question.parameters[name] for name in places]
+
+
+_CASTS: dict[type, str] = {str: "::text", int: "::bigint", bool: "::boolean"}
+
+
+# Each framework
+
+
+def _of_django(connection: Any) -> Ask:
+    if connection.vendor != "postgresql":
+        raise TypeError(f"this connection of Django's leads to {connection.display_name}: give one to PostgreSQL")
+    connection.validate_thread_sharing()
+    if connection.needs_rollback:
+        raise BadConnection("this atomic block has failed before: let it end, and then ask again")
+    connection.ensure_connection()
+    ask = _of_psycopg(connection.connection)
+
+    def ask_wrapped(question: Question) -> list[Row]:
+        with connection.wrap_database_errors:
+            return ask(question)
+
+    return ask_wrapped
+
+
+_BEGIN = "select 1"  # SQLAlchemy begins its transaction, and its driver's, with the first statement
+
+
+def _of_sqlalchemy(connection: Any) -> Ask:
+    driver = connection.connection.driver_connection
+    if not _is(driver, "psycopg.Connection"):
+        raise _refused_of_sqlalchemy(driver, "postgresql+psycopg://…")
+    connection.exec_driver_sql(_BEGIN)
+    return _of_psycopg(driver)
+
+
+async def _of_async_sqlalchemy(connection: Any) -> AskLater:
+    driver = (await connection.get_raw_connection()).driver_connection
+    if not _is(driver, "psycopg.AsyncConnection", *_ASYNCPG):
+        raise _refused_of_sqlalchemy(driver, "postgresql+psycopg://… or postgresql+asyncpg://…")
+    await connection.exec_driver_sql(_BEGIN)
+    return _of_async_driver(driver)
+
+
+def _refused_of_sqlalchemy(driver: Any, address: str) -> TypeError:
+    library = type(driver).__module__.partition(".")[0]
+    if library == "asyncpg":
+        return TypeError("this Session is over asyncpg: give the AsyncSession that it belongs to, to outbound.aio")
+    return TypeError(
+        f"this connection of SQLAlchemy's is over {library}: let its engine's address begin with {address}"
+    )

@@ -1,0 +1,25 @@
+"""The person who decided something, and the reason: a line of text each, as the audit keeps them."""
+
+from outbound import os_user
+from outbound.errors import UserError
+from outbound.formats import plain_text
+
+TEXT_MAX = 200  # characters of a reason, or of a name
+
+
+class BadControl(UserError):
+    """That cannot be done; the message says why and what can, and nothing was changed."""
+
+
+def actor(by: str | None) -> str:
+    """The person who decided it: the name after --by, else the user of this process; or raise BadControl."""
+    return one_line(by, "the name after --by") or os_user.name()
+
+
+def one_line(text: str | None, what: str) -> str | None:
+    """One line of text, None where it is empty; or raise BadControl."""
+    if text and len(text) > TEXT_MAX:
+        raise BadControl(f"{what} must be one line of {TEXT_MAX} characters at most")
+    if text and (fault := plain_text.fault(text)):
+        raise BadControl(f"{what} must be one line, and {fault}")
+    return text or None
