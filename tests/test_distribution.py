@@ -21,6 +21,7 @@ from packaging.utils import canonicalize_name
 import outbound
 from outbound import extras
 from tests import ROOT
+from tests.conftest import World
 
 # All that is installed beside an application that puts calls in the queue.
 PRODUCER = {
@@ -32,6 +33,16 @@ import outbound, sys
 for name in outbound.__all__:
     getattr(outbound, name)
 print(outbound.__file__)
+"""
+ENQUEUE = """
+import outbound, psycopg, sys
+with psycopg.connect(sys.argv[1]) as connection:
+    call = outbound.enqueue_call(connection, business_id=int(sys.argv[2]), to_number="+15005550101", key="order-1")
+    found = outbound.get_call(connection, business_id=int(sys.argv[2]), key="order-1")
+    assert found.call_id == call.call_id
+    assert outbound.why(connection, call.call_id).sentence
+    outbound.reschedule_call(connection, call.call_id, "2030-01-02T09:00+02:00")
+    outbound.cancel_call(connection, call.call_id)
 """
 NEEDS_SERVER = "outbound needs its server parts: pip install 'outbound[server]'\n"
 NEEDS_LOCAL = "outbound needs its local parts: pip install 'outbound[local]'"
@@ -148,6 +159,15 @@ def test_an_application_gets_what_it_needs_to_put_calls_in_the_queue_and_no_more
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(str(producer.root))
     assert producer.needed == PRODUCER
+
+
+def test_an_application_that_has_no_more_queues_moves_and_cancels_a_call(producer: Place, world: World) -> None:
+    business_id = world.business()
+    world.simulated()
+    done = producer.run("python", "-c", ENQUEUE, world.url, str(business_id))
+
+    assert done.returncode == 0, done.stderr
+    assert world.statuses() == ["canceled"]
 
 
 @pytest.mark.parametrize("command", ["outbound --help", "outbound up", "python -m outbound status"])
