@@ -1,4 +1,7 @@
-"""What people and programs call the columns of a file: those that hold phone numbers, and all the others."""
+"""
+Knows the names that people and programs give to the columns of a file: those that hold phone numbers, and all the
+others.
+"""
 
 import re
 import unicodedata
@@ -76,7 +79,7 @@ _OF_OUTLOOK = {"businessphone", "homephone", "mobilephone", "homefax"}
 
 @lru_cache(4096)
 def key(name: str) -> str:
-    """What two writings of one column's name share: its letters and digits alone."""
+    """Return what two writings of one column's name share: its letters and digits alone."""
     return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
 
 
@@ -93,7 +96,9 @@ _ANY_CODE = set(keys(_CODES[1]))
 
 @dataclass(frozen=True)
 class Phones:
-    """Where a row has a phone number: the place of the cell, of the one that says of which kind it is, and its rank."""
+    """
+    The place of a phone number in a row: that of the cell, of the one that says of which kind it is, and its rank.
+    """
 
     place: int
     rank: int
@@ -103,7 +108,7 @@ class Phones:
 @dataclass
 class Columns:
     """
-    What each column of a file is.
+    The meaning of each column of a file.
 
     Attributes:
         names: as the file has them.
@@ -126,7 +131,7 @@ class Columns:
 
 def of_header(cells: Sequence[str], known: Mapping[str, str], to_column: str | None) -> Columns | None:
     """
-    What the columns of a header are, or None where none of them holds phone numbers.
+    Return what the columns of a header are, or None where none of them holds phone numbers.
 
     Args:
         known: our name of each key that is no phone number's.
@@ -176,7 +181,7 @@ def _rank(name: str) -> int | None:
 
 
 def rank_of_label(label: str, rank: int) -> int | None:
-    """How likely a number is the one to call, by what its own row says of it; None for a fax or a pager."""
+    """Return how likely a number is the one to call, by what its own row says of it; None for a fax or a pager."""
     text = key(label)
     if any(word in text for word in ("fax", "pager", "פקס")):
         return None

@@ -50,7 +50,7 @@ Row = tuple[int, dict[str, str]]  # a line's number, and its values by column
 
 
 class Numbers(Enum):
-    """Which of a row's phone numbers are meant, where several columns hold one."""
+    """Chooses which of a row's phone numbers are meant, where several columns hold one."""
 
     FIRST = "the first that is one"
     EVERY = "each of them, as a row of its own"

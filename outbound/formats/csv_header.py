@@ -60,7 +60,7 @@ class Header:
         return csv.reader(self._lines, delimiter=separator, strict=True)
 
     def _search(self, separator: str) -> tuple[int, Columns, list[tuple[int, str]]] | None:
-        """How many rows there are down to the header, what its columns are, and the lines above."""
+        """Return how many rows there are down to the header, what its columns are, and the lines above."""
         reader = self._reader(separator)
         head: list[str] = []
         stepped: list[tuple[int, str]] = []

@@ -1,4 +1,4 @@
-"""What came of a file that was imported, and how it was read."""
+"""Reports what came of a file that was imported, and how it was read."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ REJECTED_SHOWN_MAX = 1000  # the report names this many bad rows and counts the 
 @dataclass
 class ImportReport:
     """
-    What came of a file, and how it was read.
+    The report of a file: what came of it, and how it was read.
 
     Attributes:
         created: how many are new.
@@ -72,7 +72,7 @@ class ImportReport:
         self.rejected_lines = sorted(self.rejected_lines + other.rejected_lines)[:REJECTED_SHOWN_MAX]
 
     def counts(self) -> dict[str, int]:
-        """How many lines came to what."""
+        """Return how many lines came to what."""
         return {
             "created": self.created,
             "already_there": self.already_there,
@@ -81,7 +81,7 @@ class ImportReport:
         }
 
     def readings(self) -> list[str]:
-        """How the file was read, where that is not plain from its own words: sentences for people."""
+        """Return how the file was read, where that is not plain from its own words: sentences for people."""
         plain = ["to"], ["phone"]
         said = [self.sheet] if self.sheet else []
         said += [f"read as {self.encoding}"] if self.encoding != "UTF-8" else []

@@ -16,7 +16,7 @@ class BadFile(UserError, ValueError):
 
 
 def binary(head: bytes) -> str | None:
-    """What a file is that begins so, where it is no CSV, and what to do."""
+    """Return what a file is that begins so, where it is no CSV, and what to do."""
     for begins, kind in (
         (b"PK\x03\x04", "is a zip archive, or a workbook of another program (.ods, .numbers)"),
         (b"\xd0\xcf\x11\xe0", "is a workbook of an older Excel (.xls), or one with a password"),
@@ -44,7 +44,7 @@ def binary(head: bytes) -> str | None:
 
 
 def encoding(file: io.BufferedReader) -> str:
-    """How the letters of a file are to be read; the file is at its beginning again."""
+    """Return how the letters of a file are to be read; the file is at its beginning again."""
     start = file.read(2)
     file.seek(0)
     if start in (b"\xff\xfe", b"\xfe\xff"):
@@ -90,7 +90,7 @@ class Lines:
         self.begin_row()
 
     def begin_row(self) -> None:
-        """What follows is another row."""
+        """Note that what follows is another row."""
         self._room = ROW_MAX
 
     def __iter__(self) -> "Lines":

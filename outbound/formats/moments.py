@@ -64,7 +64,7 @@ class Moment(NamedTuple):
     note: str | None = None
 
     def understood(self, zone: str | None) -> str:
-        """What a command prints of a moment that it was given: by a zone's clocks, and with the doubt."""
+        """Return what a command prints of a moment that it was given: by a zone's clocks, and with the doubt."""
         return shown(self.at, zone) + (f" ({self.note})" if self.note else "")
 
 
@@ -91,14 +91,16 @@ def read(
 
 
 def order_of(region: str | None) -> Order | None:
-    """Which of day and month people write first in a country, two letters; None where nobody can be sure."""
+    """Return which of day and month people write first in a country, two letters; None where nobody can be sure."""
     if region is None or region in _NO_ORDER:
         return None
     return "month" if region in _MONTH_FIRST else "day"
 
 
 def order_shown(text: str) -> Order | None:
-    """Which of day and month stands first in a date by numbers that has its year last and can only be in one order."""
+    """
+    Return which of day and month stands first in a date by numbers that has its year last and can only be in one order.
+    """
     found = _DATE_AND_TIME.match(_clean(text))
     if found is None or len(found[1]) > 2:
         return None
@@ -187,7 +189,9 @@ def _numbered_month(found: re.Match[str]) -> str:
 
 
 def impossible(text: str) -> str | None:
-    """Why a date that is written well is no day, or its time none of a day; None where it is written otherwise."""
+    """
+    Return why a date that is written well is no day, or its time none of a day; None where it is written otherwise.
+    """
     found = _ISO_PARTS.match(text)
     if found is None:
         return None
@@ -263,7 +267,7 @@ def _refuse_null(day: tuple[int, int, int]) -> None:
 
 
 def _doubt(local: datetime) -> str | None:
-    """What was made of a time that the clocks there never show that day, or show twice."""
+    """Return what was made of a time that the clocks there never show that day, or show twice."""
     shown = local.astimezone(UTC).astimezone(local.tzinfo)
     if shown.replace(tzinfo=None) != local.replace(tzinfo=None):
         return f"{local:%H:%M} does not exist that day in {local.tzinfo}: taken as {shown:%H:%M}"

@@ -1,4 +1,4 @@
-"""How each country's numbers are made up, as libphonenumber knows it; the only file that imports phonenumbers."""
+"""Knows how each country's numbers are made up, as libphonenumber knows it; the only file that imports phonenumbers."""
 
 import re
 from collections.abc import Iterator
@@ -120,7 +120,7 @@ def has_trunk_prefix(region: str | None) -> bool:
 
 
 def _parsed(digits: str, region: str | None) -> str | None:
-    """What libphonenumber makes of it."""
+    """Return what libphonenumber makes of it."""
     old = _OLD_MEXICAN.fullmatch(digits)
     if old:
         return digits if _parsed(f"+52{old[1]}", None) else None
@@ -252,7 +252,7 @@ def _shapes_of(metadata: PhoneMetadata | None, kind: str) -> _Shapes:
 
 
 def _plain(digits: str, region: str | None) -> str | None:
-    """What libphonenumber would find, where the digits alone decide it."""
+    """Return what libphonenumber would find, where the digits alone decide it."""
     if digits[:1] == "+":
         found = _international(digits[:4])
         if found is None:
@@ -317,13 +317,15 @@ def _national(region: str) -> tuple[int, re.Pattern[str]] | None:
 
 
 def _main_metadata(code: int) -> PhoneMetadata | None:
-    """What is known of the numbers of a country code; of several countries, what libphonenumber judges them all by."""
+    """
+    Return what is known of the numbers of a country code; of several countries, what libphonenumber judges them all by.
+    """
     main = phonenumbers.region_code_for_country_code(code)
     return PhoneMetadata.metadata_for_region_or_calling_code(code, main)
 
 
 def _possible(metadata: PhoneMetadata | None, code: int) -> set[int]:
-    """How many digits may follow the country code in a number that call_log takes."""
+    """Return how many digits may follow the country code in a number that call_log takes."""
     if metadata is None or metadata.general_desc is None:
         return set()
     lengths = set(metadata.general_desc.possible_length) - set(metadata.general_desc.possible_length_local_only)
@@ -339,7 +341,10 @@ def _unless(prefix: str | None) -> str:
 
 
 class Writing(NamedTuple):
-    """How numbers are written inside a country: [first digits, groups, prefix] of each kind, as regular expressions."""
+    """
+    A way in which numbers are written inside a country: [first digits, groups, prefix] of each kind, as regular
+    expressions.
+    """
 
     region: str
     code: str
@@ -347,7 +352,7 @@ class Writing(NamedTuple):
 
 
 def writings() -> list[Writing]:
-    """How numbers are written inside each country, by its two letters."""
+    """Return how numbers are written inside each country, by its two letters."""
     return [
         Writing(region, str(calling_code(region)), _formats(region))
         for region in sorted(phonenumbers.SUPPORTED_REGIONS)

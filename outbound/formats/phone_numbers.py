@@ -122,7 +122,7 @@ def _read(text: str, region: str | None) -> str:
 
 
 def _without_context(text: str, region: str | None) -> tuple[str, str | None]:
-    """What a `tel:` URI says (RFC 3966): a local number stands behind its context."""
+    """Return what a `tel:` URI says (RFC 3966): a local number stands behind its context."""
     number, *parameters = text.split(";")
     for parameter in parameters:
         name, _, value = parameter.strip().partition("=")
@@ -207,7 +207,7 @@ def _refuse_amount(text: str, region: str | None) -> None:
 
 
 def _meant(digits: str, region: str | None) -> str:
-    """How people write the number that these digits would be, or nothing where they would be none."""
+    """Return how people write the number that these digits would be, or nothing where they would be none."""
     number = numbering_plan.e164(digits, region)
     if number:
         return numbering_plan.shown(number, inside=digits[0] != "+")

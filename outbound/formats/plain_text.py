@@ -50,7 +50,9 @@ def _escape(character: str) -> str:
 
 
 def fault(text: str, *, allowed: str = "") -> str | None:
-    """Why a text is refused, as a phrase that goes on from its name; None where it has nothing that cannot be seen."""
+    """
+    Return why a text is refused, as a phrase that goes on from its name; None where it has nothing that cannot be seen.
+    """
     if text.isprintable():
         return None
     for character in text:
@@ -73,5 +75,5 @@ def cell(text: str) -> str:
 
 
 def cell_fault(text: str) -> str | None:
-    """Why a cell is refused, as `fault` says it; tabs, ends of lines and joiners are not."""
+    """Return why a cell is refused, as `fault` says it; tabs, ends of lines and joiners are not."""
     return fault(text, allowed=_LINE_BREAKS + _JOINERS)

@@ -12,7 +12,7 @@ _OPTIONS = ("sentinel_username", "sentinel_password", *_TLS_OPTIONS)
 @dataclass(frozen=True)
 class SentinelUrl:
     """
-    What such an address says.
+    The parts of such an address.
 
     Attributes:
         sentinels: host and port of each; any one that answers is enough.

@@ -163,7 +163,7 @@ def _clean(name: str) -> str:
 
 
 def _key(name: str) -> str:
-    """What two writings of one name share: case, spaces, hyphens and underscores do not count."""
+    """Return what two writings of one name share: case, spaces, hyphens and underscores do not count."""
     return re.sub(r"[\s_-]+", "_", re.sub(r"\s*/\s*", "/", name)).casefold()
 
 

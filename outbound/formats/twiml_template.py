@@ -1,4 +1,4 @@
-"""What a call plays: a voice URL, or TwiML whose `{{field}}` is what the contact's row says there."""
+"""Makes what a call plays: a voice URL, or TwiML whose `{{field}}` is what the contact's row says there."""
 
 import re
 import unicodedata

@@ -18,7 +18,7 @@ _SECRET = re.compile(r"([?&][\w.-]*(?:pass|pw|secret|token|key|sig)[\w.-]*=)[^&\
 
 def fault(url: str, allowed: tuple[str, ...]) -> str | None:
     """
-    Why an address cannot be used, as a phrase that goes on from its name; it repeats no part of the address.
+    Return why an address cannot be used, as a phrase that goes on from its name; it repeats no part of the address.
 
     Args:
         allowed: the schemes that it may have.

@@ -53,7 +53,7 @@ def of_day(text: str) -> list[Shift]:
 
 
 def week_text(shifts: Iterable[Shift]) -> str:
-    """What of_week reads, in the shortest way: days that are alike and follow each other are one range."""
+    """Return what of_week reads, in the shortest way: days that are alike and follow each other are one range."""
     daily = [on_weekday(shifts, place) for place in range(7)]
     week = [6, *range(6)] if daily[6] == daily[0] != daily[5] else range(7)  # sun-thu is not sun and mon-thu
     parts = []
@@ -65,7 +65,7 @@ def week_text(shifts: Iterable[Shift]) -> str:
 
 
 def day_text(shifts: Iterable[Shift]) -> str:
-    """What of_day reads."""
+    """Return what of_day reads."""
     return ", ".join(_text(shift) for shift in shifts)
 
 
