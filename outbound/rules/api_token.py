@@ -36,7 +36,7 @@ _TOKEN = re.compile(r"outb_([a-z2-7]{8})_([0-9A-Za-z]{32})_([0-9A-Za-z]{6})")
 
 
 class BadToken(UserError):
-    """What was given of a token is wrong; the message says what, and nothing was changed."""
+    """The error where what was given of a token is wrong; the message says what, and nothing was changed."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ CANNOT_TELL = (
 
 
 class BadAudit(UserError):
-    """What was asked for cannot be answered; the message says what to give."""
+    """The error where what was asked for cannot be answered; the message says what to give."""
 
 
 class Broken(NamedTuple):

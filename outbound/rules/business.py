@@ -17,7 +17,7 @@ LOOK_BACK_HOURS = range(169)  # calls of the last 8 days are never deleted for t
 
 
 class BadBusiness(UserError):
-    """What was given of a business is wrong; the message says what, and nothing was changed."""
+    """The error where what was given of a business is wrong; the message says what, and nothing was changed."""
 
 
 def add(

@@ -21,7 +21,7 @@ UNKNOWN = "there is no window {}: see `outbound window list`"
 
 
 class BadWindow(UserError):
-    """What was given of a window is wrong; the message says what, and nothing was changed."""
+    """The error where what was given of a window is wrong; the message says what, and nothing was changed."""
 
 
 class Assigned(NamedTuple):
@@ -191,7 +191,7 @@ def one(window_id: int) -> tuple[db.Row, list[db.Row]]:
 
 def opens_at(window_id: int, time_zone: str) -> datetime | None:
     """
-    When a call may next be dialed there, so that the window stays open for its ring, by their clocks.
+    Return when a call may next be dialed there, so that the window stays open for its ring, by their clocks.
 
     That is now, where it is open.
 

@@ -24,12 +24,12 @@ _COLUMNS = {
 
 
 class BadCampaign(UserError):
-    """What was given of a campaign is wrong; the message says what, and nothing was changed."""
+    """The error where what was given of a campaign is wrong; the message says what, and nothing was changed."""
 
 
 class Given(TypedDict, total=False):
     """
-    What is given of a campaign; None takes a thing away again.
+    The values that are given of a campaign; None takes a thing away again.
 
     voice_url, twiml: what its calls play; one of them, or neither, and they play what the business's do.
     retry_policy: the name of one of the business's; without one, the business's own default counts.
@@ -113,7 +113,9 @@ def show(campaign_id: int) -> db.Row:
 
 
 def calls(campaign_id: int) -> dict[str, int]:
-    """How many calls of a campaign are in each status; each attempt is one.  Reads all of the campaign's calls."""
+    """
+    Return how many calls of a campaign are in each status; each attempt is one.  Reads all of the campaign's calls.
+    """
     return {row.status: row.calls for row in db.run(sql.count_calls, campaign_id=campaign_id)}
 
 
@@ -134,7 +136,7 @@ def _checked(
     faults: list[str],
     campaign: db.Row | None = None,
 ) -> tuple[dict[str, object], list[str], list[str]]:
-    """What is given as columns, and the numbers in E.164; or raise BadCampaign with *faults* and all others."""
+    """Return what is given as columns, and the numbers in E.164; or raise BadCampaign with *faults* and all others."""
     values = {_COLUMNS.get(name, name): value for name, value in given.items()}
     faults += twiml_template.faults(given.get("voice_url"), given.get("twiml"), may_be_http=settings().http_voice_urls)
     for mine, others in (("voice_url", "twiml"), ("twiml", "voice_url")):
@@ -184,7 +186,7 @@ def _plain_faults(given: Given) -> Iterator[str]:
 def _moments(
     given: Given, business: db.Row, campaign: db.Row | None, faults: list[str]
 ) -> tuple[datetime | None, datetime | None]:
-    """When it starts and ends: as is given, else as it is."""
+    """Return when it starts and ends: as is given, else as it is."""
     bounds = {"starts": campaign and campaign.starts_at, "ends": campaign and campaign.ends_at}
     for name in bounds.keys() & given.keys():
         value = given[name]  # type: ignore[literal-required]

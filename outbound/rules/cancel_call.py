@@ -13,7 +13,9 @@ audit_sql = Questions("rules/audit")
 
 
 class Canceled(NamedTuple):
-    """How many calls were canceled before anybody dialed them, and how many are being canceled at the carrier."""
+    """
+    The number of calls that were canceled before anybody dialed them, and how many are being canceled at the carrier.
+    """
 
     waiting: int
     in_the_air: int
@@ -43,7 +45,7 @@ def cancel(call_id: int, *, reason: str | None, actor: str) -> Work[Canceled]:
 
 
 def cannot(scope: str, status: str) -> BadControl:
-    """Why what is in the air, or has ended, is not held or canceled."""
+    """Return why what is in the air, or has ended, is not held or canceled."""
     if status in IN_THE_AIR:
         return BadControl(f"{scope} is {status}: `outbound stop {scope}` hangs up")
     return BadControl(f"{scope} has ended: {status}")

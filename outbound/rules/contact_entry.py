@@ -25,7 +25,7 @@ _YES, _NO = ("yes", "y", "true", "1", "כן"), ("no", "n", "false", "0", "לא")
 
 
 class BadSuppression(UserError):
-    """What was given is wrong; the message says what and what to do, and nothing was changed."""
+    """The error where what was given is wrong; the message says what and what to do, and nothing was changed."""
 
 
 class ContactScope(NamedTuple):

@@ -1,4 +1,4 @@
-"""What the do-not-call list, consents and registry checks have in common: their scope, and files of them."""
+"""Does what the do-not-call list, consents and registry checks have in common: their scope, and files of them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -86,6 +86,6 @@ def find_scope(business_id: int | None, campaign_id: int | None, region: str | N
 
 
 def file_details(path: Path) -> dict[str, str]:
-    """What the audit keeps of a file, beside how many of its rows were new."""
+    """Return what the audit keeps of a file, beside how many of its rows were new."""
     with csv_file.open_file(path) as file:
         return {"file": csv_file.name_of(path), "sha256": csv_file.sha256(file)}

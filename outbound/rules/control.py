@@ -197,7 +197,9 @@ def _cancel_scope(scope: Scope, actor: str, reason: str | None, tell: Callable[[
 
 
 def count_to_cancel(scope: Scope) -> tuple[int, int, int]:
-    """How many calls of the scope wait, ring, and are talked in: what `cancel` closes, ends, and leaves alone."""
+    """
+    Return how many calls of the scope wait, ring, and are talked in: what `cancel` closes, ends, and leaves alone.
+    """
     row = db.run(sql.count_to_cancel, **scope._asdict(), id=scope.id)
     return row.waiting, row.ringing, row.talking
 

@@ -20,7 +20,7 @@ class BadDestination(UserError):
 
 class Changed(NamedTuple):
     """
-    What an entry says now.
+    The entry as it is now.
 
     Attributes:
         place: a country's two letters, or a plus and first digits.

@@ -22,11 +22,11 @@ _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(day
 
 
 class BadRetryPolicy(UserError):
-    """What was given of a retry policy is wrong; the message says what, and nothing was changed."""
+    """The error where what was given of a retry policy is wrong; the message says what, and nothing was changed."""
 
 
 class Step(NamedTuple):
-    """How long to wait after the *step*-th end of this kind, from 1."""
+    """The time to wait after the *step*-th end of this kind, from 1."""
 
     outcome: str
     step: int
@@ -156,7 +156,7 @@ def _read(text: str) -> tuple[list[Step], list[str]]:
 
 
 def _wait(word: str) -> timedelta:
-    """How long a step waits; nothing where that is no wait at all."""
+    """Return how long a step waits; nothing where that is no wait at all."""
     if word == "next day":
         return timedelta(days=1)
     number = _WAIT.fullmatch(word)

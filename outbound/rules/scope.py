@@ -1,4 +1,4 @@
-"""What an operator's control is of: everything, a business, a campaign, a from-number or a call."""
+"""Finds what an operator's control is of: everything, a business, a campaign, a from-number or a call."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,10 @@ BadControl = decision.BadControl
 
 
 class Scope(NamedTuple):
-    """What is controlled: `account` with key '', `business`, `campaign` or `call` with an id, `number` with E.164."""
+    """
+    The thing that is controlled: `account` with key '', `business`, `campaign` or `call` with an id, `number` with
+    E.164.
+    """
 
     scope: str
     key: str
@@ -28,7 +31,7 @@ class Scope(NamedTuple):
 
 def scope_of(what: str, key: str | None = None) -> Scope:
     """
-    What an operator means: `everything`, or a business, campaign, number or call and which.
+    Return what an operator means: `everything`, or a business, campaign, number or call and which.
 
     Raises:
         BadControl: there is no such thing.
