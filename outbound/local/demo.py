@@ -88,7 +88,7 @@ def run(out: Console, err: Console, *, as_json: bool, keep: bool) -> bool:
 
 
 def _may_ring(name: str) -> bool:
-    """Whether a variable could lead to a real phone: whatever is configured, the demo rings none."""
+    """Return whether a variable could lead to a real phone: whatever is configured, the demo rings none."""
     return name.upper().startswith("TWILIO_") or name in ("OUTBOUND_PUBLIC_URL", "CREDENTIALS_DIRECTORY")
 
 

@@ -1,4 +1,4 @@
-"""Where a demo plays: a directory, servers, a database and ports that no other demo has."""
+"""Makes the place of a demo: a directory, servers, a database and ports that no other demo has."""
 
 import fcntl
 import os
@@ -23,7 +23,7 @@ DATABASE = "outbound_demo"  # on a configured server; one of our own has the dat
 
 @dataclass(frozen=True)
 class Place:
-    """What this demo has for itself."""
+    """The place that this demo has for itself."""
 
     directory: Path  # logs/ in it and, without configured ones, the servers
     log_dir: Path

@@ -1,4 +1,4 @@
-"""What the demo says at its end: how every call ended, whether each promise was kept, and what to try next."""
+"""Reports at the end of a demo: how every call ended, whether each promise was kept, and what to try next."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ from outbound.settings_model import Settings
 
 
 def rung_more_than_once(settings: Settings) -> int:
-    """How many of our calls made a phone ring twice, by the simulator's own log."""
+    """Return how many of our calls made a phone ring twice, by the simulator's own log."""
     token = settings.twilio_auth_token.get_secret_value() if settings.twilio_auth_token else ""
     key = base64.b64encode(f"{settings.twilio_account_sid}:{token}".encode()).decode()
     request = urllib.request.Request(  # noqa: S310 (our own simulator on loopback)
@@ -33,7 +33,7 @@ def rung_more_than_once(settings: Settings) -> int:
 
 
 def are_kept(summary: Mapping[str, Any]) -> bool:
-    """Whether all that the demo counted is as promised."""
+    """Return whether all that the demo counted is as promised."""
     zero = ("pending_without_call_sid", "rung_more_than_once", "queue_len", "unsettled")
     within = all(summary["live_at_most"].get(name, 0) <= most for name, most in summary["live_max"].items())
     held = summary["held"] is not None and summary["held"]["dialed"] == 0
@@ -78,7 +78,7 @@ def suggest(console: Console, place: Place, heading: str, there: Sequence[str], 
 
 
 def _as_typed() -> str:
-    """How this program was called, for a line that its user can type."""
+    """Return how this program was called, for a line that its user can type."""
     called = Path(sys.argv[0])
     if called.name != "outbound":
         return f"{shlex.quote(sys.executable)} -m outbound"

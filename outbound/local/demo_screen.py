@@ -1,5 +1,5 @@
 """
-What a demo shows: a screen that fits the terminal, or lines where there is none.
+Shows a demo: a screen that fits the terminal, or lines where there is none.
 
 Calls in the air come first, then those that are held, then faults with what was done about them, newest first; calls
 that ended without one are only counted.
@@ -113,12 +113,12 @@ def faults(calls: Sequence[db.Row]) -> Group:
 
 
 def live_now(live: dict[str, int], limits: dict[str, int]) -> str:
-    """How many calls of each business are live, and how many may be."""
+    """Return how many calls of each business are live, and how many may be."""
     return ", ".join(f"{name} {live.get(name, 0)} of {live_max}" for name, live_max in limits.items())
 
 
 def _counted(calls: Sequence[db.Row]) -> str:
-    """How many calls are where."""
+    """Return how many calls are where."""
     held = sum(call.waits_for == "paused" for call in calls)
     waiting = sum(call.rank == 0 for call in calls) - held
     ended = sum(call.rank == ENDED for call in calls)

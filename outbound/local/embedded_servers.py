@@ -95,7 +95,7 @@ class EmbeddedError(UserError):
 
 @dataclass(frozen=True)
 class Servers:
-    """Where the servers are; None for one that does not run."""
+    """The addresses of the servers; None for one that does not run."""
 
     database_url: str | None  # for psycopg; the database is "outbound", the role a superuser
     redis_url: str | None  # for redis.Redis.from_url
@@ -104,7 +104,7 @@ class Servers:
 
 @dataclass(frozen=True)
 class _Owner:
-    """What servers.json says of the process that started them."""
+    """The process that started them, as servers.json has it."""
 
     pid: int
     lasting: bool  # it is there to stay, as `outbound up` is
@@ -188,7 +188,7 @@ def explained(directory: Path) -> Iterator[None]:
 
 
 def is_owned(data_dir: Path) -> bool:
-    """Whether a process runs servers in this directory at this moment."""
+    """Return whether a process runs servers in this directory at this moment."""
     lock = os.open(data_dir / "owner.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         return not _locked(lock)

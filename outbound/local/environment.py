@@ -54,7 +54,10 @@ def prepared_environment(*, broker: bool, lasting: bool) -> Iterator[bool]:
 
 
 def _refuse_beside_a_service(settings: Settings) -> None:
-    """Where outbound runs as a service, a forgotten DATABASE_URL must not lead to an empty queue of our own."""
+    """
+    Refuse servers of our own where outbound runs as a service: a forgotten DATABASE_URL must not lead to an empty queue
+    of our own.
+    """
     directory = service_settings.DIRECTORY
     if config.environment().get("CREDENTIALS_DIRECTORY") or (settings.data_dir is None and directory.is_dir()):
         mend = (

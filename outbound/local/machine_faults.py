@@ -1,4 +1,6 @@
-"""What this machine lacks for servers of our own, read from an error or from a server's log, and the mend that fits."""
+"""
+Finds what this machine lacks for servers of our own, read from an error or from a server's log, and the mend that fits.
+"""
 
 import errno
 import os
@@ -26,7 +28,7 @@ _BY_WORDS = (
 
 def of_text(text: str, directory: Path) -> str | None:
     """
-    What a server that keeps its files in *directory* complains of in *text*; None for what is not of the machine.
+    Return what a server, whose files are in *directory*, complains of in *text*; None for what is not of the machine.
 
     PostgreSQL's shared memory is not on the disk: a full /dev/shm has a mend of its own.
     """
@@ -99,7 +101,7 @@ def _is_full(directory: Path) -> bool:
 
 
 def _size_and_free(directory: Path) -> tuple[str, str]:
-    """How large the file system of *directory* is, and how much of it this user may still write."""
+    """Return how large the file system of *directory* is, and how much of it this user may still write."""
     found = os.statvfs(directory)
     return _in_words(found.f_blocks * found.f_frsize), _in_words(found.f_bavail * found.f_frsize)
 

@@ -102,7 +102,9 @@ class Processes:
 
 
 def process_commands(*, simulator: bool, in_process: bool, api: bool = False) -> dict[str, list[str]]:
-    """Which processes one machine runs; with the in-process broker, one does what worker, scheduler and web do."""
+    """
+    Return which processes one machine runs; with the in-process broker, one does what worker, scheduler and web do.
+    """
     ours = (
         {"all": ["worker", "--with-web"]} if in_process else {name: [name] for name in ("worker", "scheduler", "web")}
     )
@@ -137,7 +139,7 @@ def require_ports(settings: Settings, *, simulator: bool) -> None:
 
 
 def _port_fault(process: str, host: str, port: int, setting: str) -> str | None:
-    """Why nobody can listen there, and what to do; None where one can."""
+    """Return why nobody can listen there, and what to do; None where one can."""
     if port == 0:
         return None
     try:
