@@ -1,4 +1,4 @@
-"""What any carrier must do, and the ways it may fail: each error is named for what the caller may do next."""
+"""Says what any carrier must do, and how it may fail: each error is named for what the caller may do next."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -110,11 +110,11 @@ class CarrierCall:
 
     @property
     def is_final(self) -> bool:
-        """Whether it is over."""
+        """Return whether it is over."""
         return self.status in FINAL
 
     def report(self) -> CallEvent:
-        """What a look at the carrier found, for `events.record`."""
+        """Return what a look at the carrier found, for `events.record`."""
         return CallEvent(
             call_sid=self.call_sid,
             status=self.status,
@@ -132,7 +132,7 @@ Answered = tuple[int, Answer]
 
 
 class Carrier(Protocol):
-    """What a carrier must do.  One object asks about the calls of one account."""
+    """The methods that a carrier must have.  One object asks about the calls of one account."""
 
     def place_calls(self, orders: Sequence[DialOrder]) -> Iterator[Sequence[Answered]]:
         """

@@ -34,7 +34,7 @@ Secret = Annotated[SecretStr, Field(min_length=1)]
 
 
 class Credentials(NamedTuple):
-    """What one account is asked with, and what it signs callbacks with: the primary auth token first."""
+    """The secrets with which one account is asked, and with which it signs callbacks: the primary auth token first."""
 
     auth_tokens: tuple[str, ...] = ()
     api_key: tuple[str, str] | None = None
@@ -130,7 +130,7 @@ class _Accounts:
 
 
 def directory(settings: Settings | None = None) -> Path | None:
-    """Where the files are; None where no directory was named, by a setting or by systemd."""
+    """Return where the files are; None where no directory was named, by a setting or by systemd."""
     settings = settings or config.settings()
     credentials = config.environment().get("CREDENTIALS_DIRECTORY")
     return settings.twilio_accounts_dir or (Path(credentials) if credentials else None)
@@ -181,14 +181,16 @@ def beside(settings: Settings | None = None) -> Mapping[str, Credentials]:
 
 
 def faults() -> Mapping[str, str]:
-    """What is wrong with files that are there, by the account's SID."""
+    """Return what is wrong with files that are there, by the account's SID."""
     accounts = _of(config.settings())
     accounts.look()
     return accounts.faults
 
 
 def names(account: str | None) -> list[str]:
-    """How rows may name an account: by its SID, and TWILIO_ACCOUNT_SID by nothing, which statements write as ''."""
+    """
+    Return how rows may name an account: by its SID, and TWILIO_ACCOUNT_SID by nothing, which statements write as ''.
+    """
     own = config.settings().twilio_account_sid
     return [own or "", ""] if account in (None, own) else [account or ""]
 

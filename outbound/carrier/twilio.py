@@ -344,7 +344,9 @@ async def _ask(question: Awaitable[T]) -> T:
 
 
 def _outcome(error: RestError) -> Answer:
-    """What an error answer to a create means; the table is in Twilio's error dictionary and its outcome classes."""
+    """
+    Return what an error answer to a create means; the table is in Twilio's error dictionary and its outcome classes.
+    """
     if not 400 <= error.status < 500 or error.status == 408:
         return CallUnsure(f"HTTP {error.status}")
     at_fault: Literal["number", "campaign"] | None = (

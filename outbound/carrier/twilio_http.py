@@ -172,7 +172,7 @@ class HttpClient(AsyncHttpClient):  # type: ignore[misc]
 
 def _proxy_to(url: str) -> str | None:
     """
-    What the environment says, read once; but what is on loopback is not behind a proxy.
+    Return what the environment says, read once; but what is on loopback is not behind a proxy.
 
     Raises:
         ValueError: it names a proxy that we cannot speak to.
@@ -192,7 +192,9 @@ def _encoded(fields: Mapping[str, Any]) -> str:
 
 
 def _tls() -> ssl.SSLContext:
-    """What the environment says of certificates, as other programs read it; else those that come with the client."""
+    """
+    Return what the environment says of certificates, as other programs read it; else those that come with the client.
+    """
     trusted = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
     is_dir = Path(trusted).is_dir()
     return ssl.create_default_context(cafile=None if is_dir else trusted, capath=trusted if is_dir else None)

@@ -56,7 +56,7 @@ async def request(
 
 
 def path_of(call_sid: str) -> str:
-    """Where a call is."""
+    """Return where a call is."""
     return f"/Calls/{quote(call_sid, safe='')}.json"
 
 
@@ -125,7 +125,7 @@ def _query_of(following: object) -> str | None:
 
 def is_older(calls: Sequence[CarrierCall], moment: datetime) -> bool:
     """
-    Whether this page, and so every later one, holds only calls that were created before *moment*.
+    Return whether this page, and so every later one, holds only calls that were created before *moment*.
 
     Pages are newest first, but Twilio does not say by which of a call's times.  Each of them is at or after the call's
     creation: where the latest one is before *moment* for a whole page, it does not matter by which.

@@ -1,4 +1,4 @@
-"""What Twilio sends to us: signatures, status callbacks, verdicts of machine detection, calls that come in."""
+"""Reads what Twilio sends to us: signatures, status callbacks, verdicts of machine detection, calls that come in."""
 
 import hmac
 import re
@@ -93,7 +93,7 @@ def read_callback(form: Mapping[str, str]) -> CallEvent:
 
 def read_verdict(form: Mapping[str, str]) -> tuple[str, str]:
     """
-    What machine detection says after a while, which has no CallStatus: the call_sid, and who answered.
+    Return what machine detection says after a while, which has no CallStatus: the call_sid, and who answered.
 
     Raises:
         ValueError: a parameter is missing or malformed; the message names it.
