@@ -34,7 +34,7 @@ class CannotBackUp(UserError):
 
 
 class Dumped(NamedTuple):
-    """What a dump holds: the schema and its size on disk, bytes."""
+    """The content of a dump: the schema and its size on disk, bytes."""
 
     file: str
     schema: str
@@ -42,7 +42,7 @@ class Dumped(NamedTuple):
 
 
 class Restored(NamedTuple):
-    """What there is after a restore, and the migrations that this version needs beside it, and does not know of."""
+    """The database after a restore, and the migrations that this version needs beside it, and does not know of."""
 
     file: str
     schema: str

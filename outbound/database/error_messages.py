@@ -1,4 +1,4 @@
-"""What an error of the database means to an operator: one line that says what is so, and what to do about it."""
+"""Says what an error of the database means to an operator: one line that says what is so, and what to do about it."""
 
 import re
 from typing import NamedTuple
@@ -66,7 +66,7 @@ _BY_WORDS = (
 
 
 class Words(NamedTuple):
-    """What is so, and what to do about it."""
+    """The words for an operator: what is so, and what to do about it."""
 
     said: str
     mend: str
@@ -74,7 +74,7 @@ class Words(NamedTuple):
 
 def words_of(error: BaseException) -> Words | None:
     """
-    What an error of psycopg means to an operator; None where it is a fault of ours.
+    Return what an error of psycopg means to an operator; None where it is a fault of ours.
 
     No row's content and no password is in it.
     """

@@ -1,4 +1,4 @@
-"""What stands in the schema of our tables, under their names, and was not made by our migrations."""
+"""Finds what has the names of our tables in their schema and was not made by our migrations."""
 
 import re
 
@@ -46,7 +46,7 @@ def _has_rows(connection: db.Connection, table: str) -> bool:
 
 
 def sentence(schema: str, theirs: list[str]) -> str:
-    """What is so, in words for an operator."""
+    """Return what is so, in words for an operator."""
     first = [name for name in theirs if name in FIRST_TABLES] or theirs[:_NAMED_MAX]
     more = len(theirs) - len(first)
     listed = ", ".join(first) + (f" and {more} more" if more else "")

@@ -31,7 +31,9 @@ _WRITE_S = 1  # between two writes of one process to its host's file
 
 
 class _Outside:
-    """What this process knows of dials; what it began is kept outside by a thread of its own, so that no dial waits."""
+    """
+    The dials that this process knows of; what it began is kept outside by a thread of its own, so that no dial waits.
+    """
 
     def __init__(self, namespace: str, path: Path | None) -> None:
         self._namespace = namespace
@@ -84,7 +86,7 @@ class _Outside:
 
 
 def seen() -> Seen:
-    """What is known outside the database, by this process, the broker and this host, at most some 2 s old."""
+    """Return what is known outside the database, by this process, the broker and this host, at most some 2 s old."""
     return _outside().seen()
 
 
@@ -117,12 +119,12 @@ def begun(line: str | None, slot: int, calls: int, known: Seen) -> bool:
 
 
 def as_json(known: Seen) -> Any:
-    """What is known outside, as the statements take it."""
+    """Return what is known outside, as the statements take it."""
     return db.json([{"line": line, "dials": dials} for line, dials in known.items()])
 
 
 def state_file() -> Path | None:
-    """Where this host keeps what it has seen; None where no directory was given for such things."""
+    """Return where this host keeps what it has seen; None where no directory was given for such things."""
     given = settings().data_dir or os.environ.get("STATE_DIRECTORY", "").split(":")[0]
     return Path(given) / f"dials.{settings().broker_namespace}.json" if given else None
 

@@ -1,5 +1,5 @@
 """
-How far the database is migrated, and bringing it up to date; the only file that knows yoyo.
+Finds how far the database is migrated, and brings it up to date; the only file that knows yoyo.
 
 The rule of upgrades: a version works on its own schema and on every later one, so the schema goes first.  A migration
 therefore only adds (expand); what the version before still uses is taken away one version later (contract).
@@ -233,7 +233,10 @@ def named(text: str) -> str:
 
 
 def losses(down_to: str) -> dict[str, list[str]]:
-    """What a rollback to *down_to* would take away for good: the tables and columns of each migration, newest first."""
+    """
+    Return what a rollback to *down_to* would take away for good: the tables and columns of each migration, newest
+    first.
+    """
     with db.connect() as connection:
         applied = _applied(connection)
     return {name: losses_of(name) for name in reversed(known_migrations()) if name > down_to and name in applied}
@@ -247,13 +250,13 @@ def losses_of(migration: str) -> list[str]:
 
 
 def parts(connection: db.Connection) -> Parts:
-    """What the current schema of *connection* is made of."""
+    """Return what the current schema of *connection* is made of."""
     return {Part(row.kind, row.owner, row.name): row.says for row in sql.parts(connection)}
 
 
 def parts_of_migrations(connection: db.Connection, scratch: str) -> Parts:
     """
-    What the migrations make, on this very server: they are run in a schema *scratch*, which nobody ever sees.
+    Return what the migrations make, on this very server: they are run in a schema *scratch*, which nobody ever sees.
 
     All of it is rolled back, and the live tables are neither read nor locked; it takes a second or two, and the right
     to create a schema.

@@ -17,7 +17,7 @@ class PackageMissing(UserError):
 
 def package_dir(name: str, instead: str | None = None) -> Path:
     """
-    Where an installed package lies.  It is not imported, which would start the wheel's own launcher.
+    Return where an installed package lies.  It is not imported, which would start the wheel's own launcher.
 
     Raises PartMissing, which says what else to do *instead* of installing it.
     """
