@@ -1,1 +1,1 @@
-"""What happens to a call, from the queue to the lead."""
+"""Does what happens to a call, from the queue to the lead."""

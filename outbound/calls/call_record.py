@@ -1,4 +1,4 @@
-"""What an application reads of one call, on whatever connection."""
+"""Reads one call for an application, on whatever connection."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -161,7 +161,7 @@ def _caller(text: str | None, business: Row) -> str | None:
 def _due(
     value: datetime | str | None, caller: Row, zone: str | None, order: moments.Order | None
 ) -> moments.Moment | None:
-    """When a call is due.  A date alone would be midnight, an hour at which nobody wants to be called."""
+    """Return when a call is due.  A date alone would be midnight, an hour at which nobody wants to be called."""
     if not value:
         return None
     try:
@@ -191,7 +191,9 @@ def _key(key: str | None) -> str | None:
 
 
 def _contact(contact: Mapping[str, str] | None, caller: Row) -> str | None:
-    """What is known of the callee, by the names that placeholders use, as JSON; nothing where every field is empty."""
+    """
+    Return what is known of the callee, by the names that placeholders use, as JSON; nothing where every field is empty.
+    """
     known = {
         twiml_template.field_name(name): plain_text.cell(value) if isinstance(value, str) else value
         for name, value in (contact or {}).items()
@@ -255,7 +257,7 @@ def able(caller: Row | None, campaign_id: int | None) -> Row:
 
 
 def fault_of(row: Row) -> str:
-    """Why enqueue_calls left a call out."""
+    """Return why enqueue_calls left a call out."""
     return f"`to` may not be called ({row.fault}): {row.about}" if row.about else _FAULTS[row.fault]
 
 

@@ -29,13 +29,13 @@ CANCELABLE = WAITING + RINGING
 
 
 class BadSearch(UserError):
-    """What was asked for is wrong; the message says what, and nothing was changed."""
+    """The error where what was asked for is wrong; the message says what, and nothing was changed."""
 
 
 @dataclass(frozen=True)
 class Asked:
     """
-    What somebody looks for, as they write it; what is None does not matter.
+    The search as somebody writes it; what is None does not matter.
 
     number: in any writing; without a country code in `region`, else in the one of the businesses.
     statuses: STATUSES and GROUPS.  business, campaign: names or ids.  batch: the name of an import, or its id.
@@ -75,7 +75,7 @@ class Wanted(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a page ends: the next begins behind it."""
+    """The end of a page: the next begins behind it."""
 
     at: datetime
     id: int
@@ -98,7 +98,7 @@ class Page(NamedTuple):
 
 
 class Canceled(NamedTuple):
-    """How many calls waited, rang, and were left alone, as somebody was talking."""
+    """The number of calls that waited, that rang, and that were left alone, as somebody was talking."""
 
     waiting: int
     ringing: int
@@ -107,7 +107,7 @@ class Canceled(NamedTuple):
 
 def read(asked: Asked, *, tell: Callable[[str], None] = lambda _: None) -> Wanted:
     """
-    What is asked for, with names resolved.
+    Return what is asked for, with names resolved.
 
     Args:
         tell: called with each moment as it was understood.
@@ -179,7 +179,7 @@ def pages(wanted: Wanted, *, before: Place | None = None, page_max: int = PAGE_M
 
 
 def place_of(text: str) -> Place:
-    """Where a page ended, as it was printed; or raise BadSearch."""
+    """Return where a page ended, as it was printed; or raise BadSearch."""
     moment, _, call_id = text.strip().rpartition("/")
     try:
         at = datetime.fromisoformat(moment)
@@ -283,7 +283,7 @@ def first_to_cancel(scope: Scope, limit: int) -> list[dict[str, Any]]:
 
 
 def count_to_cancel(wanted: Wanted) -> Canceled:
-    """How many calls `cancel` would close, end, and leave alone; changes nothing."""
+    """Return how many calls `cancel` would close, end, and leave alone; changes nothing."""
     counts = dict.fromkeys((*CANCELABLE, "in-progress"), 0)
     statuses = to_cancel(wanted).statuses or []
     talking = ["in-progress"] if wanted.statuses is None else []

@@ -35,7 +35,7 @@ _HIDDEN = "(this database role may not see it)"
 @dataclass(frozen=True)
 class Entry:
     """
-    What happened at a moment; `by` is who did it, None where nobody is known.
+    An event and its moment; `by` is who did it, None where nobody is known.
 
     `scope` is what an operator's control was of: account, business, campaign, number or call; None of other entries.
     """
@@ -73,7 +73,7 @@ class Timeline:
 
 def of(call_id: int) -> Timeline:
     """
-    What became of a call.
+    Return what became of a call.
 
     Raises:
         NoSuchName: there is no such call.
@@ -119,7 +119,7 @@ def _placed(
 
 
 def _known(call_id: int, row: db.Row | None) -> dict[str, Any]:
-    """What is known of the call; or raise NoSuchName, also where it was deleted since the last look."""
+    """Return what is known of the call; or raise NoSuchName, also where it was deleted since the last look."""
     if row is None:
         raise names.NoSuchName(f"there is no call {call_id}: see `outbound calls`")
     return dict(row._asdict())
@@ -171,7 +171,7 @@ def _operator(row: db.Row, zone: str) -> Entry:
 
 
 def _own(call: dict[str, Any]) -> list[tuple[Entry, str]]:
-    """What the row itself says, each with the status that it came to."""
+    """Return what the row itself says, each with the status that it came to."""
     entries: list[tuple[Entry, str]] = []
     if call["dialed_at"] is not None:
         shown = f" from {call['from_number']}" if call.get("from_number") and call["direction"] == "outbound" else ""

@@ -1,4 +1,4 @@
-"""What a campaign has come to, callee by callee."""
+"""Reports what a campaign has come to, callee by callee."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

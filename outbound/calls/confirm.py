@@ -44,7 +44,7 @@ _spent: dict[Carrier | None, deque[float]] = {}  # when this process asked, by t
 
 class Budget:
     """
-    What one round may ask: so many calls singly, and pages up to half of a minute's requests.
+    The requests that one round may make: so many calls singly, and pages up to half of a minute's requests.
 
     Over any minute of this process's life, the requests together are no more than *per_minute*.
     """
@@ -61,7 +61,7 @@ class Budget:
     @contextmanager
     def account(self, account: str | None) -> Iterator[None]:
         """
-        What is asked of one account: where no answer comes, the rest of this round is about the others.
+        Ask one account: where no answer comes, the rest of this round is about the others.
 
         Raises:
             CarrierSilent: no answer came for so many accounts that the carrier is away.
@@ -79,12 +79,12 @@ class Budget:
 
     @property
     def singles(self) -> int:
-        """How many calls may still be asked about one by one."""
+        """Return how many calls may still be asked about one by one."""
         return min(self._singles, self._left())
 
     @property
     def pages(self) -> int:
-        """How many pages may still be asked for."""
+        """Return how many pages may still be asked for."""
         return min(self._pages, self._left())
 
     def _left(self) -> int:

@@ -67,7 +67,9 @@ def dial_call(*call_ids: int) -> None:
 
 
 def _life_s() -> float:
-    """How long after its dial began the carrier may still be at a call of our own limit: it may have taken it late."""
+    """
+    Return how long after its dial began the carrier may still be at a call of our own limit: it may have taken it late.
+    """
     config = settings()
     return config.ask_s + config.ring_s + config.time_limit_s + config.margin_s
 
@@ -88,7 +90,9 @@ def _begin(call_ids: Sequence[int]) -> list[db.Row]:
 
 
 def _prepared(call: db.Row, asked_at: float) -> DialOrder | CallNotSent | _Odd:
-    """What to ask of the carrier, or why we do not: one odd call must not keep the others of its nudge from theirs."""
+    """
+    Return what to ask of the carrier, or why we do not: one odd call must not keep the others of its nudge from theirs.
+    """
     try:
         return _order(call, asked_at)
     except Exception as error:  # noqa: BLE001 (whatever it is, the others must not suffer for it)
@@ -157,7 +161,7 @@ def _record_accepted(reports: Sequence[tuple[int, CallEvent]]) -> None:
 
 
 def _write_of(call: db.Row, answer: CallRefused | CallNotSent | CallUnsure | _Odd) -> Callable[[], object]:
-    """How to write down what is no acceptance; it restates what it moves from."""
+    """Return how to write down what is no acceptance; it restates what it moves from."""
     if isinstance(answer, _Odd):
         return partial(set_aside.set_aside, "dial", call.id, answer)
     if isinstance(answer, CallRefused):
@@ -182,7 +186,9 @@ def _is_trouble(answer: Answer) -> bool:
 
 
 def _slow_downs(calls: Mapping[int, db.Row], answers: Sequence[tuple[int, Answer | _Odd]]) -> list[partial[None]]:
-    """What the troubles among *answers* mean, for each whom they slow: an account's are no concern of another's."""
+    """
+    Return what the troubles among *answers* mean, for each whom they slow: an account's are no concern of another's.
+    """
     troubles: defaultdict[int | None, list[Answer]] = defaultdict(list)
     begun_at: dict[int | None, datetime] = {}
     for call_id, answer in answers:

@@ -125,7 +125,7 @@ class _Callers:
 
     @property
     def is_given(self) -> bool:
-        """Whether the whole file is of one business or campaign."""
+        """Return whether the whole file is of one business or campaign."""
         return self.business_id is not None or self.campaign_id is not None
 
     @property
@@ -161,7 +161,7 @@ class _Callers:
         return call_request.able(self._named(row), self.campaign_id)
 
     def holds_number(self, cell: str, row: dict[str, str]) -> bool:
-        """Whether a cell is a number as the row's business would write it."""
+        """Return whether a cell is a number as the row's business would write it."""
         try:
             caller = self._named(row)
         except BadCall:
@@ -174,7 +174,7 @@ class _Callers:
 
 
 def _batch_name(path: Path, given: str | None) -> str:
-    """What the batch is called, or raise BadFile."""
+    """Return what the batch is called, or raise BadFile."""
     csv_file.refuse_directory(path)
     if given is None and (path == STANDARD_INPUT or path.parts[:2] in (("/", "dev"), ("/", "proc"))):
         raise BadFile("what is no file has no name: give --batch NAME, and the same one for the same list next time")

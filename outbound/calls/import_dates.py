@@ -1,4 +1,6 @@
-"""Which of day and month comes first in a file's dates: as in the business's country, if the file has no other."""
+"""
+Decides which of day and month comes first in a file's dates: as in the business's country, if the file has no other.
+"""
 
 from collections.abc import Callable, Iterable
 
@@ -31,7 +33,7 @@ class FileDates:
 
     @property
     def said(self) -> list[str]:
-        """How dates were read that could mean two days, each with an example: sentences for people."""
+        """Return how dates were read that could mean two days, each with an example: sentences for people."""
         return list(self._said.values())
 
     def decide(self, region: str | None) -> Order:

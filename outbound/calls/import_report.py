@@ -1,4 +1,4 @@
-"""What came of a file of calls: who waits, who was reached already, who is held out, and why."""
+"""Reports what came of a file of calls: who waits, who was reached already, who is held out, and why."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from outbound.formats.file_report import REJECTED_SHOWN_MAX, ImportReport
 @dataclass
 class CallsReport(ImportReport):
     """
-    What came of a file of calls, and how it was read.
+    The report of a file of calls: what came of it, and how it was read.
 
     Attributes:
         batch: the name of the set of calls that it is.
@@ -58,11 +58,11 @@ class CallsReport(ImportReport):
             self.lately_lines = other.lately_lines
 
     def counts(self) -> dict[str, int]:
-        """How many lines came to what."""
+        """Return how many lines came to what."""
         return super().counts() | {"called_lately": self.called_lately}
 
     def readings(self) -> list[str]:
-        """How the file was read, and what it was taken for."""
+        """Return how the file was read, and what it was taken for."""
         return super().readings() + ([self.clocks] if self.clocks else []) + self.dates
 
     def _of_batch(self) -> list[str]:
@@ -73,7 +73,7 @@ class CallsReport(ImportReport):
         )
 
     def outcome(self) -> list[str]:
-        """What is so now of the lines that were not queued, and what to do: sentences for people."""
+        """Return what is so now of the lines that were not queued, and what to do: sentences for people."""
         lines = self._of_batch()
         lines += [f"line {line}: {when}: held out" for line, when in self.lately_lines]
         if self.called_lately:

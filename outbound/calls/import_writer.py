@@ -67,7 +67,7 @@ class Writer:
         self._keys: dict[tuple[int, str], str] = {}
 
     def faults(self, chunk: Chunk) -> list[str]:
-        """Why calls of a chunk may not be queued; writes nothing."""
+        """Return why calls of a chunk may not be queued; writes nothing."""
         if not chunk.calls:
             return []
         _, *left_out = db.run(sql.enqueue_calls, **self._given(chunk.calls, dry=True))

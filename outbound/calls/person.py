@@ -161,7 +161,7 @@ _CORE = 7  # last digits, which all writings share
 
 
 def _search(phone: str) -> dict[str, str]:
-    """What finds *phone* in a text: see rows_that_mention in SQL."""
+    """Return what finds *phone* in a text: see rows_that_mention in SQL."""
     written = "|".join(_writings(form) for form in numbering_plan.forms(phone))
     # After an escape of a URL, digits are not those of another number: %2B972…
     return {"core": phone[-_CORE:], "pattern": f"(?:(?<![0-9])|(?<=%[0-9A-Fa-f]{{2}}))(?:{written})(?![0-9])"}

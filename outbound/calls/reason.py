@@ -1,4 +1,4 @@
-"""Why one call is not being dialed, on whatever connection."""
+"""Says why one call is not being dialed, on whatever connection."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ sql = Questions("calls/reason")
 @dataclass(frozen=True)
 class Reason:
     """
-    Why a call is not being dialed.
+    The reason why a call is not being dialed.
 
     Attributes:
         code: one word for machines; `unknown_call` where there is no such call.

@@ -134,7 +134,7 @@ def _list_since(calls: Sequence[db.Row], budget: Budget) -> dict[Numbers, list[C
 
 
 def _those_of(call: db.Row, listed: Sequence[CarrierCall]) -> list[CallEvent]:
-    """What a call may have become; one that moves from page to page while they are read is one call."""
+    """Return what a call may have become; one that moves from page to page while they are read is one call."""
     order = _order(call)
     fitting = (each for each in listed if may_have_become(order, call.dialed_at, call.ended_at, each))
     return list({each.call_sid: each.report() for each in fitting}.values())
@@ -151,7 +151,7 @@ def _ask_about(call: db.Row, budget: Budget) -> None:
 
 @contextmanager
 def _by_itself(call: db.Row) -> Iterator[None]:
-    """What goes wrong with one call ends no other's round; only a carrier that is silent does, for its account."""
+    """Let what goes wrong with one call end no other's round; only a carrier that is silent does, for its account."""
     with logs.about(call_id=call.id, call_sid=call.call_sid):
         try:
             yield
@@ -182,7 +182,9 @@ def _settle(call: db.Row, reports: Sequence[CallEvent]) -> None:
 
 
 def _reports(call: db.Row) -> list[CallEvent]:
-    """What the carrier says of a call, or of each that this one may have become: same numbers, same time, unbound."""
+    """
+    Return what the carrier says of a call, or of each that this one may have become: same numbers, same time, unbound.
+    """
     order, line = _order(call), carrier(call.carrier_account)
     if call.call_sid is not None:
         report = line.fetch_call(call.call_sid, order if call.direction == "outbound" else None)

@@ -35,7 +35,7 @@ class CannotRecover(UserError):
 @dataclass
 class RecoveryReport:
     """
-    What was found and done.
+    The report of what was found and done.
 
     Attributes:
         reason: why dialing is stopped; None where it is not, and nothing was done.

@@ -21,11 +21,11 @@ BATCH_MAX = 1000  # calls; one transaction of some 0.1 s, in which nothing that 
 
 
 class KeptTooShortly(UserError):
-    """What is of the last days is still needed; the message says how many days."""
+    """The error where data of the last days, which is still needed, would go; the message says how many days."""
 
 
 class Kind(NamedTuple):
-    """What grows old beside calls: its setting's field, and how one batch of it goes."""
+    """A kind of data that grows old beside calls: its setting's field, and how one batch of it goes."""
 
     field: str
     batch: Callable[[int], int]
@@ -36,7 +36,7 @@ class KeptTooLong(UserError):
 
 
 class Deleted(NamedTuple):
-    """How many calls and events are gone."""
+    """The number of calls and events that are gone."""
 
     calls: int
     events: int
