@@ -95,7 +95,7 @@ def write_fate(run: Run, kind: str, old_id: int, fate: str, *, note: str | None 
 
 
 def read_numbers(run: Run, rows: Sequence[db.Row]) -> dict[str, str]:
-    """What our reader makes of the numbers of *rows* (said, region), as parameters of a statement."""
+    """Return what our reader makes of the numbers of *rows* (said, region), as parameters of a statement."""
     read = []
     for row in rows:
         key = (row.said, row.region)

@@ -1,5 +1,5 @@
 """
-What happens to our calls shows in the tables of the system before, for as long as its screens are in use.
+Shows what happens to our calls in the tables of the system before, for as long as its screens are in use.
 
 Triggers write it in the transaction that moves the call.  What cannot be written there fails nothing here: it is noted,
 and written again by the scheduler.

@@ -79,7 +79,9 @@ def slices(sids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def look(client: redis.Redis, run: Run, notes: list[str]) -> dict[str, Any]:
-    """What lies there, as the report has it; and where the old dialer's lists differ from what was taken over."""
+    """
+    Return what lies there, as the report has it; and where the old dialer's lists differ from what was taken over.
+    """
     there = old_redis.look(client)
     if there.may_evict:
         notes.append(_EVICTS)

@@ -113,6 +113,6 @@ def _lists(
 
 
 def _new(now: list[bytes], saved: list[bytes]) -> list[bytes]:
-    """What came since; the old dialer lets a job wait once."""
+    """Return what came since; the old dialer lets a job wait once."""
     known = set(saved)
     return [each for each in now if each not in known]

@@ -18,7 +18,7 @@ class CannotAdopt(UserError):
 
 def find(connection: db.Connection, old_schema: str) -> db.Row:
     """
-    What there is of the old tables.
+    Return what there is of the old tables.
 
     Raises:
         CannotAdopt: they are not there, or outbound's own, or this role may not use them.

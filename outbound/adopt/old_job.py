@@ -75,7 +75,7 @@ class Refused(ValueError):
 @dataclass(frozen=True)
 class OldJob:
     """
-    What one job of RQ would do.
+    The work that one job of RQ would do.
 
     Attributes:
         function: its dotted name; None where it could not be read.
@@ -98,7 +98,7 @@ class OldJob:
 
     @property
     def kind(self) -> Kind:
-        """What is to become of it."""
+        """Return what is to become of it."""
         if self.refusal is not None:
             return "unreadable"
         if self.function in NUDGES:
@@ -123,7 +123,7 @@ def read_job(data: bytes) -> OldJob:
 
 
 def _inflated(data: bytes) -> bytes:
-    """What zlib made *data* of; *data* itself where it is not zlib's."""
+    """Return what zlib made *data* of; *data* itself where it is not zlib's."""
     zipped = zlib.decompressobj()
     try:
         raw = zipped.decompress(data, INFLATED_BYTES_MAX + 1)

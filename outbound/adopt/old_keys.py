@@ -90,7 +90,9 @@ def ask(redis: Redis, commands: Iterable[Sequence[Any]]) -> list[Any]:
 
 
 def places(redis: Redis) -> list[Place]:
-    """Where jobs of RQ lie, in the order of the keys; also queues that `rq:queues` has forgotten, or never knew."""
+    """
+    Return where jobs of RQ lie, in the order of the keys; also queues that `rq:queues` has forgotten, or never knew.
+    """
     known = {key for key in _members(redis, QUEUES) if _PLACE.fullmatch(key)}
     found = known | {key for key in scan(redis, b"rq:[qsdrfw]*") if _PLACE.fullmatch(key)}
     return [place for key in sorted(found) if (place := place_of(key)) is not None]
@@ -116,7 +118,7 @@ def dialer_keys(redis: Redis) -> list[DialerKey]:
 
 
 def dialer_key(key: bytes) -> DialerKey | None:
-    """What that key is to the old dialer; None for any other key."""
+    """Return what that key is to the old dialer; None for any other key."""
     parts = _DIALER.fullmatch(key)
     if parts is None:
         return None
@@ -151,7 +153,7 @@ def _pages_of(redis: Redis, command: str, key: bytes) -> Iterator[list[bytes]]:
 
 
 def entries(redis: Redis, key: DialerKey) -> Iterator[list[bytes]]:
-    """What a list or set of the old dialer holds, page by page; a list in its order."""
+    """Return what a list or set of the old dialer holds, page by page; a list in its order."""
     if key.type == b"list":
         yield from _pages_of(redis, "LRANGE", key.key)
     elif key.type == b"set":
@@ -180,7 +182,7 @@ def _without_executions(redis: Redis, entries: list[bytes]) -> list[bytes]:
 
 
 def read_jobs(redis: Redis, ids: Sequence[bytes]) -> list[OldJob | None]:
-    """What the jobs of these ids would do; None where a hash has expired."""
+    """Return what the jobs of these ids would do; None where a hash has expired."""
     found: dict[bytes, OldJob | None] = {}
     for job_id, of in zip(ids, types(redis, [JOB + each for each in ids]), strict=True):
         found[job_id] = None if of == b"none" else OldJob(None, refusal="no data" if of == b"hash" else "no hash")

@@ -37,7 +37,7 @@ class OldRedisBusy(RuntimeError):
 
 def prefix(redis: Redis, stamp: str) -> bytes:
     """
-    What the names of the keys begin with that are set aside under *stamp*.
+    Return what the names of the keys begin with that are set aside under *stamp*.
 
     Raises:
         ValueError: it is not 1 to 40 of 0-9 A-Z a-z _ . and -; or the client decodes what it reads.
@@ -84,7 +84,7 @@ def members(pipeline: Pipeline, key: bytes, of: bytes) -> Any:
 
 
 def lives(redis: Redis, keys: Iterable[bytes]) -> dict[bytes, int]:
-    """How long these keys have to live, in ms; -1: for ever, -2: they are gone."""
+    """Return how long these keys have to live, in ms; -1: for ever, -2: they are gone."""
     asked = list(keys)
     return dict(zip(asked, old_keys.ask(redis, (("PTTL", key) for key in asked)), strict=True))
 
@@ -96,7 +96,7 @@ def remember(pipeline: Pipeline, ttl: bytes, found: dict[bytes, int]) -> None:
 
 
 def remembered(pipeline: Pipeline, ttl: bytes, keys: Sequence[bytes]) -> dict[bytes, int]:
-    """How long these keys had to live, in ms, -1: for ever; without those that were not set aside."""
+    """Return how long these keys had to live, in ms, -1: for ever; without those that were not set aside."""
     found: dict[bytes, int] = {}
     for page in pages(keys):
         lives = pipeline.hmget(ttl, page)

@@ -19,7 +19,7 @@ Mine = Callable[[OldJob], bool]
 
 
 class Ours:
-    """Which jobs are to be set aside; each is read once, however often a queue must be looked at."""
+    """The jobs that are to be set aside; each is read once, however often a queue must be looked at."""
 
     def __init__(self, redis: Redis, mine: Mine | None) -> None:
         self._redis = redis
@@ -123,7 +123,7 @@ def give(redis: Redis, prefix: bytes, place: Place, done: Collection[bytes]) -> 
 
 
 def _still_to_do(redis: Redis, ids: Iterable[bytes]) -> dict[bytes, int]:
-    """What must be ours where the server evicted what we remembered: nobody did it; it lives for ever now."""
+    """Return what must be ours where the server evicted what we remembered: nobody did it; it lives for ever now."""
     keys = [JOB + each for each in ids]
     hashes = [key for key, of in zip(keys, old_keys.types(redis, keys), strict=True) if of == b"hash"]
     states = old_keys.ask(redis, [("HGET", key, "status") for key in hashes])
@@ -131,7 +131,7 @@ def _still_to_do(redis: Redis, ids: Iterable[bytes]) -> dict[bytes, int]:
 
 
 def merged(saved: Sequence[bytes], now: Sequence[bytes], back: Collection[bytes]) -> list[bytes]:
-    """What was set aside in its order, without those of others that are gone, then what has come since."""
+    """Return what was set aside in its order, without those of others that are gone, then what has come since."""
     left = Counter(now)
     placed: Counter[bytes] = Counter()
     first: list[bytes] = []

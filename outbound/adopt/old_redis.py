@@ -1,4 +1,4 @@
-"""What lies in the old system's Redis: looked at, set aside, given back; nothing in it is ever run."""
+"""Reads, sets aside and gives back what lies in the old system's Redis; nothing in it is ever run."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -69,7 +69,7 @@ class Dialer:
 @dataclass
 class OldRedis:
     """
-    What lies there.
+    The content of the old system's Redis.
 
     Attributes:
         places: each list and sorted set of RQ with jobs in it.
@@ -87,7 +87,7 @@ class OldRedis:
 @dataclass
 class Moved:
     """
-    What one run of set_aside or give_back did.
+    The result of one run of set_aside or give_back.
 
     Attributes:
         jobs: jobs of ours that were moved, by the key that they lie in.

@@ -1,4 +1,4 @@
-"""Whether workers of RQ still live: nothing may be adopted while they take jobs."""
+"""Finds out whether workers of RQ still live: nothing may be adopted while they take jobs."""
 
 import math
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _EXECUTIONS = b":executions"  # what RQ 3 keeps beside each
 @dataclass(frozen=True)
 class Living:
     """
-    What still works on the old queues; false where nothing does.
+    The processes that still work on the old queues; false where nothing does.
 
     Attributes:
         workers: names of workers that live, or whose last heartbeat cannot be read.

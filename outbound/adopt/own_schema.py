@@ -1,4 +1,4 @@
-"""Which schema is ours, beside that of the old tables."""
+"""Finds which schema is ours, beside that of the old tables."""
 
 from outbound import config, db, db_session
 

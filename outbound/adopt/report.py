@@ -1,4 +1,4 @@
-"""What was taken over, by business and by outcome, and what to do next."""
+"""Reports what was taken over, by business and by outcome, and what to do next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ _SHOWN_MAX = 20  # campaigns and doubts that are named one by one; JSON has them
 @dataclass
 class AdoptionReport:
     """
-    What one run of adopt found.
+    The report of one run of adopt.
 
     Attributes:
         is_rehearsal: nothing was changed.
@@ -36,7 +36,7 @@ class AdoptionReport:
     redis: dict[str, Any] | None = None
 
     def total(self, kind: str) -> dict[str, int]:
-        """How many old rows of a kind have which outcome, of all businesses."""
+        """Return how many old rows of a kind have which outcome, of all businesses."""
         found: dict[str, int] = {}
         for fates in (*(business["fates"] for business in self.businesses), self.others):
             for fate, rows in fates.get(kind, {}).items():

@@ -33,7 +33,7 @@ _UNSEEN = "the old Redis was not looked at: its lead jobs vanish ten minutes aft
 @dataclass(frozen=True)
 class Options:
     """
-    What is asked for.
+    The options of one run.
 
     Attributes:
         old_schema: where the old tables are.

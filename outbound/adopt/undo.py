@@ -13,7 +13,7 @@ from outbound.failpoint import crash_here
 @dataclass
 class GivenBack:
     """
-    What was given back.
+    The report of what was given back.
 
     Attributes:
         waiting: old jobs that have the word that they had before.
