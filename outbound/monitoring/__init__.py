@@ -1,1 +1,1 @@
-"""What the queue looks like, whether calls can be made, and why one is not."""
+"""Says what the queue looks like, whether calls can be made, and why one is not."""

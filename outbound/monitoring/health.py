@@ -19,7 +19,7 @@ _MISSING = {  # what of dialing_blockers must be mended, by the name of what is 
 
 class Health(NamedTuple):
     """
-    Whether calls can be made, in sentences by name.
+    The answer whether calls can be made, in sentences by name.
 
     `missing`: what must be mended (database, schema, broker, dialing, consumers, scheduler); empty where calls can be
     made.  `held`: what a person or a limit wants so, or the carrier: paused, carrier_hold, spend_cap and the like.  Who
@@ -30,14 +30,14 @@ class Health(NamedTuple):
     held: dict[str, str]
 
     def as_json(self, *, with_reasons: bool = True) -> dict[str, object]:
-        """What /readyz and `outbound ready --json` answer; without reasons, of what is held only the names."""
+        """Return what /readyz and `outbound ready --json` answer; without reasons, of what is held only the names."""
         held = self.held if with_reasons else dict.fromkeys(self.held, "`outbound status` says since when and why")
         return {"ready": not self.missing, "missing": self.missing, "held": held}
 
 
 def look() -> Health:
     """
-    What a call needs and is not there, and what keeps calls from being dialed though all is there.
+    Return what a call needs and is not there, and what keeps calls from being dialed though all is there.
 
     The broker must take a message and give it back.  Takes some 15 s at most where the database or the broker is away.
     Nothing in it is secret: no address, no user of a server, no word of an error but its code.

@@ -1,4 +1,6 @@
-"""What the queue looks like right now, asked of the table at scrape time.  Nobody else knows prometheus_client."""
+"""
+Measures what the queue looks like right now, asked of the table at scrape time.  Nobody else knows prometheus_client.
+"""
 
 import threading
 import time
@@ -85,7 +87,7 @@ def _rows(connection: db.Connection) -> list[db.Row]:
 
 
 def queue_len(numbers: Numbers) -> float:
-    """How many calls wait to be dialed."""
+    """Return how many calls wait to be dialed."""
     return numbers["calls"]["queued"] + numbers["calls"]["claimed"]
 
 
@@ -343,7 +345,7 @@ class _Queue:
         return []
 
     def collect(self) -> list[Metric]:
-        """What generate_latest asks for."""
+        """Return what generate_latest asks for."""
         with self._lock:
             if time.monotonic() - self._read_at >= _CACHE_S:
                 self._cached = self._read()

@@ -37,7 +37,7 @@ def look(
     business_id: int | None = None, campaign_id: int | None = None, *, overdue_s: float = _OVERDUE_S
 ) -> list[Fact]:
     """
-    What is so, of everything or of a business or a campaign; what matters most comes first, and one fact at least.
+    Return what is so, of everything or of a business or campaign; what matters most is first, and one fact at least.
 
     Args:
         overdue_s: the next call is asked why it waits once it has been due for so many seconds.
@@ -70,7 +70,7 @@ def _facts(rows: list[db.Row]) -> list[Fact]:
 
 def after_queueing(business_id: int | None = None, campaign_id: int | None = None) -> list[str]:
     """
-    What becomes of calls that were just put in the queue, in sentences; none where all are dialed in their turn.
+    Return what becomes of calls that were just put in the queue, in sentences; none where all are dialed in their turn.
 
     Print nothing where the database is away by now: what was queued stays queued.
     """

@@ -1,4 +1,4 @@
-"""Why a call is not being dialed right now, and what a campaign would do if it were launched now."""
+"""Says why a call is not being dialed right now, and what a campaign would do if it were launched now."""
 
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ PACE_USED = 0.75  # of a rate: what pace_tokens gives in the long run, so that n
 
 @dataclass(frozen=True)
 class Part:
-    """How many calls share a reason, and until when it holds the first of them, where that is known."""
+    """The number of calls that share a reason, and until when it holds the first of them, where that is known."""
 
     calls: int
     sentence: str
@@ -28,7 +28,7 @@ class Part:
 @dataclass
 class Preview:
     """
-    What becomes of a campaign's queued calls.
+    The forecast for a campaign's queued calls.
 
     Attributes:
         time_zone: the business's, in which moments are shown.
@@ -60,7 +60,9 @@ class Preview:
 
 
 def why(call_id: int) -> Reason:
-    """Why this call is not being dialed: the first reason that holds, by the callee's clocks where they are known."""
+    """
+    Return why this call is not being dialed: the first reason that holds, by the callee's clocks where they are known.
+    """
     config = settings()
     if not 0 < call_id <= row_id.MAX:
         return Reason("unknown_call", f"There is no call {call_id}.", None, {})
@@ -79,7 +81,7 @@ def why(call_id: int) -> Reason:
 
 def why_new(call_id: int) -> list[str]:
     """
-    Why a call that was just put in the queue is not dialed now, or at its time, in sentences; none where it is.
+    Return why a call that was just put in the queue is not dialed now, or at its time, in sentences; none where it is.
 
     Of a call that is due later that is what would cancel it as things stand; of one that has ended, what ended it.
     Nothing where the database is away by now: the call is in the queue.
@@ -98,7 +100,7 @@ def why_new(call_id: int) -> list[str]:
 
 def preview(campaign_id: int, call_s: float | None = None) -> Preview:
     """
-    What a campaign would do if it were launched now; changes nothing.  200,000 calls take some seconds.
+    Return what a campaign would do if it were launched now; changes nothing.  200,000 calls take some seconds.
 
     Args:
         call_s: how long one call takes, seconds, from its dial to its end; by default as long as the latest ones took.
