@@ -56,7 +56,7 @@ class CallStore:
         return [entry.as_json() for entry in self._entries]
 
     def throttles(self, to: str, scenario: Scenario) -> bool:
-        """Whether this request to a number is one too many; each one counts."""
+        """Return whether this request to a number is one too many; each one counts."""
         self._throttled[to] += 1
         return self._throttled[to] <= scenario.throttled
 

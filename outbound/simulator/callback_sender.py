@@ -28,7 +28,7 @@ class Callback:
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """How hard to try, from the fragment of a callback address: `#ct=2000&rc=3&rp=5xx,ct`."""
+    """The timeouts and retries of a callback, from the fragment of a callback address: `#ct=2000&rc=3&rp=5xx,ct`."""
 
     connect_s: float
     read_s: float

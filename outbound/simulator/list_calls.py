@@ -72,7 +72,7 @@ def _day_of(name: str, value: str) -> date | None:
 
 
 def _falls_on(call: SimulatedCall, days: dict[str, date]) -> bool:
-    """Whether the call started and ended on these days; what has not happened falls on none."""
+    """Return whether the call started and ended on these days; what has not happened falls on none."""
     for name, day in days.items():
         at = call.started_at if name.startswith("Start") else call.ended_at
         if at is None:

@@ -162,7 +162,9 @@ async def _nothing_here(_request: web.Request) -> web.StreamResponse:
 
 
 def _fault_in_update(call: SimulatedCall, form: Form) -> Fault | None:
-    """Why this update cannot be; a cancel that comes too late for a call in progress is none: it does nothing."""
+    """
+    Return why this update cannot be; a cancel that comes too late for a call in progress is none: it does nothing.
+    """
     if call.is_over:
         return twilio_errors.CALL_IS_OVER
     if form.get("Status", "completed") not in ("completed", "canceled"):

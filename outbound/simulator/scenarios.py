@@ -1,5 +1,5 @@
 """
-What becomes of a call to the simulator: whether it is taken, how that is answered, and what the phone does.
+Decides what becomes of a call to the simulator: whether it is taken, how that is answered, and what the phone does.
 
 Pure rules, no sockets and no clock: `call_store.py` plays them out.
 Every time is in seconds of a life at speed 1.
@@ -24,7 +24,7 @@ RINGS_OUT_S = 10.0  # a no-answer rings its whole Timeout or this long, so that 
 
 
 class Reply(Enum):
-    """How a create request is answered, whatever the phone does."""
+    """The answer to a create request, whatever the phone does."""
 
     CREATED = "201 with the call"
     FAULT = "an error"
@@ -35,7 +35,7 @@ class Reply(Enum):
 
 
 class Callbacks(Enum):
-    """What happens to the callbacks."""
+    """The way that callbacks go, or get lost."""
 
     EACH = "each is sent as it happens"
     NONE = "none is sent"
@@ -46,7 +46,7 @@ class Callbacks(Enum):
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """
-    What a number does when it is called.
+    The course of a call to a number.
 
     Attributes:
         ends: the terminal status, or None for a phone that rings until somebody cancels.
@@ -116,7 +116,7 @@ def scenario_rows() -> list[dict[str, object]]:
 
 
 def rings(scenario: Scenario) -> bool:
-    """Whether somebody's phone makes a sound."""
+    """Return whether somebody's phone makes a sound."""
     return scenario.accepted and scenario.ends != "failed"
 
 

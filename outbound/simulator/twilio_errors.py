@@ -1,4 +1,4 @@
-"""What Twilio objects to in a request, and in which words.  Pure rules: no sockets and no clock."""
+"""Knows what Twilio objects to in a request, and in which words.  Pure rules: no sockets and no clock."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def fault_in(form: Form) -> Fault | None:
 
 
 def callback_of(form: Form) -> str | None:
-    """Where callbacks go. With an ApplicationSid Twilio ignores the StatusCallback parameters."""
+    """Return where callbacks go. With an ApplicationSid Twilio ignores the StatusCallback parameters."""
     return None if form.get("ApplicationSid") else form.get("StatusCallback") or None
 
 
 def verdict_callback_of(form: Form) -> str | None:
-    """Where asynchronous machine detection tells its verdict."""
+    """Return where asynchronous machine detection tells its verdict."""
     asked = form.get("MachineDetection") and form.get("AsyncAmd") == "true"
     return form.get("AsyncAmdStatusCallback") or None if asked else None
 
@@ -81,7 +81,7 @@ def _rings_too_long(form: Form) -> bool:
 
 
 def _calls_back_elsewhere(url: str | None) -> bool:
-    """Whether a callback would leave this machine, or could not be sent at all."""
+    """Return whether a callback would leave this machine, or could not be sent at all."""
     return url is not None and (len(url) > CALLBACK_MAX_CHARS or not _is_web_address(url) or not _is_here(url))
 
 
