@@ -1,1 +1,1 @@
-"""Whether everything is sound that calls depend on."""
+"""Checks that everything is sound that calls depend on."""

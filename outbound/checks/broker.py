@@ -37,7 +37,7 @@ def _broker() -> Result:
 
 
 def _info(client: Any) -> Any:
-    """What the server says of itself; None where our user may not ask, which nothing else needs."""
+    """Return what the server says of itself; None where our user may not ask, which nothing else needs."""
     try:
         return client.info()
     except Refused as refusal:

@@ -117,7 +117,9 @@ def _callbacks() -> Result:
 
 
 def _ask(url: str, form: dict[str, str] | None = None, signature: str = "") -> tuple[int | None, str]:
-    """What a URL answers: status and text; (None, why) where it cannot be reached.  Redirects are not followed."""
+    """
+    Return what a URL answers: status and text; (None, why) where it cannot be reached.  Redirects are not followed.
+    """
     request = urllib.request.Request(urls.without_login(url), data=urlencode(form).encode() if form else None)  # noqa: S310
     request.add_header("X-Twilio-Signature", signature)
     login = urlsplit(url).netloc.rpartition("@")[0]

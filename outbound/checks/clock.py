@@ -1,4 +1,4 @@
-"""How far another clock is from this host's."""
+"""Measures how far another clock is from this host's."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ _SKEW_WARN_S, _SKEW_FAIL_S = 2, 60
 
 
 def clock(whose: str, read: Callable[[], float]) -> Result:
-    """How far another clock is from this host's, by the quickest of three questions."""
+    """Return how far another clock is from this host's, by the quickest of three questions."""
     asked = []
     for _ in range(3):
         before = time.time()

@@ -52,7 +52,7 @@ def _writable() -> Result:
 
 
 def _refused_writes(connection: db.Connection, *, with_tables: bool) -> dict[str, Exception]:
-    """What cannot be written, by its table's name, and why; everything is tried, and rolled back."""
+    """Return what cannot be written, by its table's name, and why; everything is tried, and rolled back."""
     refused: dict[str, Exception] = {}
 
     def write(name: str, statement: Any, **parameters: Any) -> Any:
@@ -257,7 +257,7 @@ def _old_tables() -> Result:
 
 
 def _destinations() -> Result:
-    """Where calls may go, and whether anything bounds how many."""
+    """Return where calls may go, and whether anything bounds how many."""
     if settings().carrier == "simulator":
         return ok("ordinary numbers of all countries, as no phone rings")
     found = db.run(sql.destinations, names_max=NAMED_MAX)

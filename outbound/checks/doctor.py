@@ -22,7 +22,7 @@ def examine() -> list[Finding]:
 
 
 def refused(faults: Iterable[str]) -> list[Finding]:
-    """What is found where the settings are wrong: nothing else can be looked at."""
+    """Return what is found where the settings are wrong: nothing else can be looked at."""
     mend = "set it as docs/settings.md says"
     wrong = [Finding("settings", "fail", fault, mend) for fault in faults]
     return [*wrong, *(Finding(check.name, "skip", "needs settings") for check in CHECKS)]

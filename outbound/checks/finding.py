@@ -1,4 +1,4 @@
-"""What a check of `outbound doctor` finds, and how it is written."""
+"""Holds what a check of `outbound doctor` finds, and how it is written."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -13,7 +13,7 @@ State = Literal["ok", "warn", "fail", "skip"]
 
 
 class Finding(NamedTuple):
-    """What one check found: `mend` says what to do, in words, unless it is ok."""
+    """The result of one check: `mend` says what to do, in words, unless it is ok."""
 
     check: str
     state: State

@@ -31,7 +31,9 @@ def _scheduler() -> Result:
 
 
 def _dialing() -> Result:
-    """What keeps calls from being dialed that is no fault of a part: a pause, a cap, the carrier's hold, the hour."""
+    """
+    Return what keeps calls from being dialed that is no fault of a part: a pause, a cap, the carrier's hold, the hour.
+    """
     facts = [fact for fact in situation.look() if fact.kind != "ok" and fact.code not in _OF_OTHER_CHECKS]
     if not facts:
         return ok("no pause and no limit is in the way of a call")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Verdict(NamedTuple):
-    """What came of one check."""
+    """The result of one check."""
 
     name: str
     passed: bool
