@@ -71,13 +71,13 @@ def nudge_each(actor: dramatiq.Actor[..., Any], all_args: Sequence[tuple[int | s
 
 
 def last_fault(of: dramatiq.Broker) -> Fault:
-    """Why nudge_each returned False the last time that it did."""
+    """Return why nudge_each returned False the last time that it did."""
     return _last_fault.get(of) or redis_client.fault(ConnectionError())
 
 
 def fault(of: dramatiq.Broker | None = None) -> Fault | None:
     """
-    Why no message gets through the broker (default: this process's own); None where one did: it was sent and taken.
+    Return why no message gets through the broker (default: this process's own); None where one did, sent and taken.
 
     Takes 15 s at most.  A broker that lives in this process has no faults.
     """
@@ -139,7 +139,7 @@ def remember_dials(namespace: str, line: str, dials: Mapping[int, int]) -> bool:
 
 
 def remembered_dials(namespace: str) -> tuple[str, dict[int, int]] | None:
-    """What remember_dials kept last; None where nothing was kept, was lost, or cannot be read now."""
+    """Return what remember_dials kept last; None where nothing was kept, was lost, or cannot be read now."""
     client = getattr(current(), "client", None)
     if client is None or time.monotonic() < _away_until.get(current(), 0):
         return None
@@ -194,7 +194,7 @@ class Actor(dramatiq.Actor[P, R]):
 
     @property
     def broker(self) -> dramatiq.Broker:
-        """Where its messages are sent to."""
+        """Return where its messages are sent to."""
         return self._given or current()
 
     @broker.setter

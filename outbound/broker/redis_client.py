@@ -19,7 +19,7 @@ _SENTINEL_TIMEOUT_S = 2  # they answer from memory; one that is slower is away, 
 
 class Fault(NamedTuple):
     """
-    Why no message gets through.
+    The reason why no message gets through.
 
     Attributes:
         code: the server's own word, like READONLY; AWAY where it does not answer.
@@ -32,7 +32,7 @@ class Fault(NamedTuple):
     mend: str
 
     def __str__(self) -> str:
-        """What is so, with the server's word for it."""
+        """Return what is so, with the server's word for it."""
         return self.said if self.code == "AWAY" else f"{self.said} ({self.code})"
 
 
@@ -84,7 +84,7 @@ class Refused(redis.ConnectionError):
 
 
 def fault(error: BaseException) -> Fault:
-    """What a failure of a command means."""
+    """Return what a failure of a command means."""
     code = error.cause if isinstance(error, Refused) else "AWAY"
     return Fault(code, *FAULTS.get(code, _OTHER))
 
