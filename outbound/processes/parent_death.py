@@ -10,7 +10,7 @@ _PR_SET_PDEATHSIG = 1
 
 def die_with(parent_pid: int, stop_signal: int) -> Callable[[], None] | None:
     """
-    What a child must call to get *stop_signal* when the thread that started it dies; None off Linux.
+    Return what a child must call to get *stop_signal* when the thread that started it dies; None off Linux.
 
     As `preexec_fn` of subprocess it runs between fork and exec; the look-up is made here because there it might hang.
     """

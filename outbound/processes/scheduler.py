@@ -97,7 +97,7 @@ class HostClock:
 
 
 class _Rounds:
-    """When the last round of each maintenance task ended."""
+    """The ends of the last rounds of the maintenance tasks."""
 
     def __init__(self) -> None:
         self._ended_at = {task.__name__: time.monotonic() for task in _TASKS}

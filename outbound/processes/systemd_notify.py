@@ -1,4 +1,4 @@
-"""What a process tells systemd, and what systemd hands to it; where there is no systemd, nothing happens here."""
+"""Tells systemd of a process, and takes what systemd hands to it; where there is no systemd, nothing happens here."""
 
 import os
 import socket

@@ -57,7 +57,7 @@ def require_schema() -> None:
 
 def web_sockets() -> list[socket.socket] | None:
     """
-    What systemd listens on for the web process; None where nobody does.
+    Return what systemd listens on for the web process; None where nobody does.
 
     Raises:
         SettingsError: others than this host can get there, and /metrics has no token.
@@ -71,7 +71,7 @@ def web_sockets() -> list[socket.socket] | None:
 
 
 def inherited() -> list[socket.socket] | None:
-    """What systemd listens on for this process; None where nobody does."""
+    """Return what systemd listens on for this process; None where nobody does."""
     return systemd_notify.inherited_sockets() or None
 
 
@@ -123,7 +123,7 @@ def _unit_dir() -> Path:
 
 
 def why_not_started(program: Path) -> str | None:
-    """Why the units could not start this program, and what to do; None where they can."""
+    """Return why the units could not start this program, and what to do; None where they can."""
     if not (program.is_file() and os.access(program, os.X_OK)):
         return f"{program} cannot be run: say with --bin where outbound is"
     for path in _needed(program):
@@ -137,7 +137,9 @@ def why_not_started(program: Path) -> str | None:
 
 
 def _needed(program: Path) -> list[Path]:
-    """What systemd must reach in order to start a program: its path, where that leads to, and who interprets it."""
+    """
+    Return what systemd must reach in order to start a program: its path, where that leads to, and who interprets it.
+    """
     found = [program, program.resolve()]
     with suppress(OSError), program.open("rb") as file:
         first = file.readline(4096)
