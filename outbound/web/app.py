@@ -58,7 +58,7 @@ def server(host: str, port: int) -> uvicorn.Server:
 
 
 async def show_metrics(request: Request) -> Response:
-    """What Prometheus reads; with OUTBOUND_METRICS_TOKEN set, only for who shows it."""
+    """Return what Prometheus reads; with OUTBOUND_METRICS_TOKEN set, only for who shows it."""
     if not _is_ours(request):
         how = {"www-authenticate": "Bearer"}
         return PlainTextResponse("give OUTBOUND_METRICS_TOKEN as a bearer token\n", 401, headers=how)

@@ -1,4 +1,7 @@
-"""What the carrier sends: read within bounds, its signature checked before anything else, then handed to a step."""
+"""
+Takes what the carrier sends: it is read within bounds, its signature checked before anything else, then handed to a
+step.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -165,7 +168,7 @@ async def _signed_form(request: Request) -> Mapping[str, str]:
 
 
 def _promising_signature(request: Request) -> str:
-    """What the head alone can tell: a body of which it says that nobody can have signed it is not read."""
+    """Return what the head alone can tell: a body of which it says that nobody can have signed it is not read."""
     signature = request.headers.get("x-twilio-signature", "")
     if not twilio_webhooks.SIGNATURE.fullmatch(signature):
         raise Refused(403, "forged", "there is no signature: check OUTBOUND_PUBLIC_URL and TWILIO_AUTH_TOKEN")

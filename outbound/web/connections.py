@@ -1,4 +1,6 @@
-"""How many connections there may be, in all and from one address; who has waited longest makes room for who comes."""
+"""
+Bounds how many connections there may be, in all and from one address; who has waited longest makes room for who comes.
+"""
 
 from collections import Counter
 from ipaddress import IPv6Address, ip_address

@@ -19,7 +19,7 @@ class _Pace:
         self._held_back = 0
 
     def take(self) -> int | None:
-        """How many lines were held back since the last one; None where this one is too."""
+        """Return how many lines were held back since the last one; None where this one is too."""
         second = int(time.monotonic())
         if second != self._second:
             self._second, self._lines = second, 0

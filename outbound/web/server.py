@@ -1,4 +1,4 @@
-"""How an ASGI application is served: within bounds, and so that no request is lost at a restart."""
+"""Serves an ASGI application: within bounds, and so that no request is lost at a restart."""
 
 import asyncio
 import socket
