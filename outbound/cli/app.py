@@ -50,7 +50,7 @@ def _refuse(message: str) -> NoReturn:
 
 
 def _line_of_the_database(error: Exception) -> str | None:
-    """What an error of the database means, in one line; None where it is another error."""
+    """Return what an error of the database means, in one line; None where it is another error."""
     from outbound import db  # imported by the code that raised such an error
     from outbound.database import error_messages
 

@@ -133,7 +133,7 @@ def show_calls(rows: list[dict[str, Any]]) -> None:
 
 
 def _what(row: dict[str, Any]) -> str:
-    """What is worth to know of a call beside its status, in few words."""
+    """Return what is worth to know of a call beside its status, in few words."""
     parts = []
     if row["direction"] == "inbound":
         parts.append("came in")
@@ -318,7 +318,7 @@ def one_form(as_json: bool, as_csv: bool) -> None:
 
 
 def limit_of(given: int | None, *, as_csv: bool) -> int:
-    """How many rows a list has: a page for people, and for a spreadsheet as many as one command gives."""
+    """Return how many rows a list has: a page for people, and for a spreadsheet as many as one command gives."""
     from outbound.calls.call_search import LIMIT_MAX
 
     return given if given is not None else LIMIT_MAX if as_csv else 20

@@ -158,7 +158,7 @@ def campaign_list(as_json: AsJson = False) -> None:
 
 
 def _pace(row: Any) -> list[str]:
-    """What holds of a campaign's pace; the retry policy last."""
+    """Return what holds of a campaign's pace; the retry policy last."""
     parts = (
         f"{row.calls_per_second:g} a second" if row.calls_per_second is not None else "",
         f"{row.live_max} at once" if row.live_max is not None else "",

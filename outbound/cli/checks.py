@@ -104,7 +104,7 @@ def rollback(
 
 
 class Purged(StrEnum):
-    """What may be purged."""
+    """The kinds of data that may be purged."""
 
     calls = "calls"
     leads = "leads"

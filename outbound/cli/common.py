@@ -1,4 +1,4 @@
-"""What all commands share: start-up, options and output."""
+"""Does what all commands share: start-up, options and output."""
 
 import signal
 from collections.abc import Callable, Iterator

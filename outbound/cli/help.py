@@ -238,7 +238,7 @@ class Root(TyperGroup):
 
     @contextmanager
     def _understood(self) -> Iterator[None]:
-        """What is not understood is refused as every other fault is: in one line, with what to give."""
+        """Refuse what is not understood as every other fault is refused: in one line, with what to give."""
         try:
             yield
         except _NOT_UNDERSTOOD as error:
@@ -255,7 +255,7 @@ def _with_all_below(command: Any) -> Iterator[Any]:
 
 
 def _sentence(error: Any, path: str) -> str:
-    """What is wrong, and what to give: the help of the one parameter, or of the command."""
+    """Return what is wrong, and what to give: the help of the one parameter, or of the command."""
     param = getattr(error, "param", None)
     if param is None:
         return f"{error.format_message().rstrip('.?')}: see `{path} --help`"
@@ -266,7 +266,9 @@ def _sentence(error: Any, path: str) -> str:
 
 
 def _plain(message: str) -> str:
-    """What pydantic says of a value, in our words; the value is not in it: it may be a phone number given as an id."""
+    """
+    Return what pydantic says of a value, in our words; the value is not in it: it may be a phone number given as an id.
+    """
     said = message.rstrip(".").removeprefix("Value error, ").split(", unable")[0]
     for theirs, ours in (("Input should", "it should"), ("valid integer", "whole number"), ("valid number", "number")):
         said = said.replace(theirs, ours)

@@ -45,7 +45,7 @@ def status(watch: Watch = False, as_json: AsJson = False) -> None:
 
 
 def _look() -> tuple[list["Fact"], dict[str, Any]]:
-    """What is going on, and the queue in numbers."""
+    """Return what is going on, and the queue in numbers."""
     from outbound.monitoring import metrics, situation
 
     facts, numbers = situation.look(), metrics.read()
