@@ -1,4 +1,4 @@
-"""What a call is: its statuses, which of them are final, and what a carrier needs in order to ring it."""
+"""Says what a call is: its statuses, which of them are final, and what a carrier needs in order to ring it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ class DialOrder:
 @dataclass(frozen=True)
 class CallEvent:
     """
-    What the carrier reported of one call: in its answer to a create or a look-up, or by a callback.
+    The report of the carrier about one call: in its answer to a create or a look-up, or by a callback.
 
     Attributes:
         call_sid: the carrier's id of the call.

@@ -175,7 +175,7 @@ def wait_at_most(connection: Connection, ms: int) -> None:
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """Why a pool had no connection to lend, by trying to make one; any other error is its own cause."""
+    """Return why a pool had no connection to lend, by trying to make one; any other error is its own cause."""
     if isinstance(error, PoolTimeout):
         try:
             open_connection().close()
@@ -235,7 +235,7 @@ def _connect_options(address: str) -> dict[str, Any]:
 
 
 def options_of(address: str) -> str:
-    """What an address asks for by `options`, as libpq takes it."""
+    """Return what an address asks for by `options`, as libpq takes it."""
     return str(psycopg.conninfo.conninfo_to_dict(address).get("options") or "")
 
 
@@ -333,7 +333,7 @@ def _backend_pid(connection: Connection) -> int:
 
 
 class Server(NamedTuple):
-    """What is known of a server before anything is asked of it, and of a pooler in front of it."""
+    """The facts about a server that are known before anything is asked of it, and of a pooler in front of it."""
 
     version: str
     version_num: int
@@ -343,7 +343,7 @@ class Server(NamedTuple):
 
 def server() -> Server:
     """
-    What stands behind the configured address; nothing is set there, and a database that is unfit is no error.
+    Return what stands behind the configured address; nothing is set there, and a database that is unfit is no error.
 
     Raises:
         Unavailable: the database cannot be reached.
@@ -497,7 +497,7 @@ def recreate_database(name: str, template: str | None = None) -> str:
 
 
 def pool_size() -> int:
-    """How many connections this process's pool has at most."""
+    """Return how many connections this process's pool has at most."""
     return settings().worker_threads + 4
 
 

@@ -1,4 +1,4 @@
-"""What a database must be for us to work on it, and the settings that its address asks for."""
+"""Checks that a database is one to work on, and applies the settings that its address asks for."""
 
 import re
 from urllib.parse import quote, unquote

@@ -3,7 +3,7 @@
 
 class UserError(Exception):
     """
-    What was asked for cannot be done; the message says why and what to do instead, and nothing else was changed.
+    The error where what was asked for cannot be done: the message says why and what to do, and nothing was changed.
 
     A command prints the message as one line and exits with status 2.
     """

@@ -1,4 +1,4 @@
-"""Which part of outbound brings a library that is not installed here."""
+"""Says which part of outbound brings a library that is not installed here."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,5 +1,5 @@
 """
-Which lines of our libraries are ours to say, and how often.
+Decides which lines of our libraries are logged, and how often.
 
 A traceback means a bug.  What ends when the database, the broker or the carrier comes back is one line of level
 warning with its cause, at most one a second of a kind.
@@ -141,7 +141,7 @@ def _argument(record: logging.LogRecord) -> BaseException | str | None:
 
 
 def _subject(record: logging.LogRecord) -> dict[str, str]:
-    """Which queue or task the line is about, where its logger or its text says so."""
+    """Return which queue or task the line is about, where its logger or its text says so."""
     queue = re.search(r"ConsumerThread\((\w+)\)", record.name)
     if queue:
         return {"queue": queue[1]}

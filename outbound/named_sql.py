@@ -27,7 +27,7 @@ Work = Generator[Question, list[Row], T]
 
 
 def sql_dir() -> Path:
-    """Where the statements are."""
+    """Return where the statements are."""
     return shipped("sql", "sql")
 
 

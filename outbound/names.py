@@ -1,4 +1,4 @@
-"""What an operator calls a thing: a business, campaign or window by name, a call by CA…, key or number."""
+"""Finds what an operator calls a thing: a business, campaign or window by name, a call by CA…, key or number."""
 
 from typing import Literal
 

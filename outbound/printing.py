@@ -1,5 +1,5 @@
 """
-What a command prints.
+Prints for commands.
 
 Every text that reaches the terminal goes through `visible`: no markup is read in it, characters that cannot be seen, or
 that the terminal's encoding does not have, are shown as escapes, and the logins of addresses are masked.

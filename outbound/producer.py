@@ -1,5 +1,5 @@
 """
-What an application calls: each function works inside the transaction of the connection that it is given.
+Puts, reads and steers calls for an application, inside the transaction of the connection that it gives.
 
 No setting is read, and neither the broker nor a carrier is known here: what is committed is all that the dispatchers
 need.  outbound.aio has the same functions for connections that are awaited.
@@ -109,7 +109,7 @@ def get_call(
 
 def why(connection: Any, call_id: int) -> Reason:
     """
-    Why this call is not being dialed right now, in a sentence that says what to do.
+    Return why this call is not being dialed right now, in a sentence that says what to do.
 
     Args:
         connection: as of `enqueue_call`.

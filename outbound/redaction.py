@@ -1,5 +1,5 @@
 """
-What a log line must not hold: phone numbers, logins and tokens, rows that PostgreSQL repeats, unseen characters.
+Takes out of log lines phone numbers, logins and tokens, rows that PostgreSQL repeats, and unseen characters.
 
 Ids, call_sids, times and counts stay.  A bare group of digits counts as a phone number where no name says what it is,
 where it is as long as one with its country code (9 to 15 digits; 11 where it begins with 1), and where it is no time.

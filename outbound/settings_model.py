@@ -116,7 +116,7 @@ class Settings(BaseModel):
 
     @property
     def api_url(self) -> str:
-        """Where the carrier is asked; the simulator's address unless the carrier is twilio."""
+        """Return where the carrier is asked; the simulator's address unless the carrier is twilio."""
         if self.twilio_api_url:
             return self.twilio_api_url.rstrip("/")
         return TWILIO_API_URL if self.carrier == "twilio" else f"http://127.0.0.1:{self.simulator_port}"

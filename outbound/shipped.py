@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def shipped(inside: str, checkout: str) -> Path:
-    """Where they lie: under *inside* in an installed package, or else under *checkout* in the repository."""
+    """Return where they lie: under *inside* in an installed package, or else under *checkout* in the repository."""
     package = Path(__file__).parent
     installed = package / inside
     return installed if installed.exists() else package.parent / checkout

@@ -1,4 +1,4 @@
-"""What a command prints goes to a file that may be full, or to a reader who may have left: neither is a traceback."""
+"""Writes what a command prints: a file that is full, or a reader who has left, is no traceback."""
 
 import errno
 import io
@@ -13,7 +13,7 @@ _DESCRIPTOR = 1
 
 
 class _NotWritten(Exception):
-    """What was printed could not be written."""
+    """The error where what was printed could not be written."""
 
     def __init__(self, cause: OSError) -> None:
         super().__init__(cause.strerror)
