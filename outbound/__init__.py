@@ -42,7 +42,10 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in _OF_FILES:
-        from outbound.calls import import_calls as files
+        from outbound import extras
+
+        with extras.named():
+            from outbound.calls import import_calls as files
 
         return getattr(files, name)
     if name == "BadConnection":

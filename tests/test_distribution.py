@@ -25,12 +25,12 @@ from tests.conftest import World
 
 # All that is installed beside an application that puts calls in the queue.
 PRODUCER = {
-    *("aiosql", "outbound", "phonenumbers", "psycopg", "psycopg-binary", "psycopg-pool"),
+    *("aiosql", "outbound", "phonenumbers", "psycopg", "psycopg-binary"),
     *("typing-extensions", "tzdata", "tzlocal"),
 }
 EACH_NAME = """
 import outbound, sys
-for name in outbound.__all__:
+for name in {*outbound.__all__} - {"BadFile", "ImportReport", "import_calls"}:
     getattr(outbound, name)
 print(outbound.__file__)
 """
@@ -177,8 +177,9 @@ def test_a_command_without_the_server_parts_says_how_to_install_them(producer: P
     assert (done.returncode, done.stdout, done.stderr) == (2, "", NEEDS_SERVER)
 
 
-def test_settings_without_the_server_parts_say_how_to_install_them(producer: Place) -> None:
-    done = producer.run("python", "-c", "from outbound import config; config.settings()")
+@pytest.mark.parametrize("program", ["outbound.import_calls", "from outbound import config; config.settings()"])
+def test_what_needs_the_server_parts_says_how_to_install_them(producer: Place, program: str) -> None:
+    done = producer.run("python", "-c", f"import outbound; {program}")
 
     assert done.stderr.endswith(f"outbound.extras.PartMissing: {NEEDS_SERVER}")
 
