@@ -51,7 +51,9 @@ _STAYS = ("process.died", "process.thread_died")  # an outage is the cause, but 
 
 _outages: list[type[BaseException]] = [ConnectionError]
 _lock = threading.Lock()
-_said: dict[tuple[str, str], tuple[float, int]] = {}  # kind: when its last line was written, and lines held back since
+_written: dict[
+    tuple[str, str], tuple[float, int]
+] = {}  # kind: when its last line was written, and lines held back since
 
 
 def expect(*outages: type[BaseException]) -> None:
@@ -76,17 +78,17 @@ def cause(error: BaseException | str | None) -> str:
     return said if isinstance(said, str) else type(error).__name__
 
 
-def held_back(event: str, why: str) -> int | None:
+def suppressed(event: str, why: str) -> int | None:
     """May a line of this kind be written now?  How many were not since the last one that was; None: not this one."""
     now = time.monotonic()
     with _lock:
-        written_at, more = _said.get((event, why), (float("-inf"), 0))
+        written_at, more = _written.get((event, why), (float("-inf"), 0))
         if now - written_at < _EVERY_S:
-            _said[event, why] = written_at, more + 1
+            _written[event, why] = written_at, more + 1
             return None
-        if len(_said) >= _KINDS_MAX:
-            _said.clear()
-        _said[event, why] = now, 0
+        if len(_written) >= _KINDS_MAX:
+            _written.clear()
+        _written[event, why] = now, 0
         return more
 
 

@@ -114,9 +114,9 @@ class _Log(structlog.stdlib.BoundLogger):
         A warning with its `cause`: the class of *error*, or what it is given as; `more` lines were not written before.
         """
         why = library_logs.cause(error)
-        held_back = library_logs.held_back(event, why)
-        if held_back is not None:
-            self.warning(event, **values, cause=why, **({"more": held_back} if held_back else {}))
+        suppressed = library_logs.suppressed(event, why)
+        if suppressed is not None:
+            self.warning(event, **values, cause=why, **({"more": suppressed} if suppressed else {}))
 
 
 def _goes_to_the_journal() -> bool:

@@ -78,11 +78,11 @@ def slices(sids: Sequence[str]) -> Iterator[Sequence[str]]:
         yield sids[first : first + _BATCH_MAX]
 
 
-def look(client: redis.Redis, run: Run, notes: list[str]) -> dict[str, Any]:
+def read(client: redis.Redis, run: Run, notes: list[str]) -> dict[str, Any]:
     """
     Return what lies there, as the report has it; and where the old dialer's lists differ from what was taken over.
     """
-    there = old_redis.look(client)
+    there = old_redis.read(client)
     if there.may_evict:
         notes.append(_EVICTS)
     waiting = sorted({job for dialer in there.dialer.values() for job in dialer.waiting})

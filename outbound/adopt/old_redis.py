@@ -15,7 +15,7 @@ from outbound.adopt.old_workers import Living, living_workers
 
 __all__ = [
     "Counts", "Dialer", "Living", "Mine", "Moved", "OldJob", "OldRedis", "OldRedisBusy", "Place", "give_back", "jobs",
-    "jobs_aside", "living_workers", "look", "of_calls", "places", "read_job", "set_aside", "stamps",
+    "jobs_aside", "living_workers", "of_calls", "places", "read", "read_job", "set_aside", "stamps",
 ]  # fmt: skip
 
 FUNCTIONS_MAX = 200  # different names that are counted apart
@@ -100,7 +100,7 @@ class Moved:
     left: list[str] = field(default_factory=list)
 
 
-def look(redis: Redis) -> OldRedis:
+def read(redis: Redis) -> OldRedis:
     """
     Count what lies there; nothing is changed and nothing in it is run.
 

@@ -170,7 +170,7 @@ def _take_messages(run: Run, client: Redis, notes: list[str]) -> dict[str, Any]:
     for part in messages.slices(sids):
         calls.adopt_asked_for(run, part)
         unknown += sql.count_unknown_sids(run.connection, call_sids=list(part))
-    found = messages.look(client, run, notes) | {"leads_asked_for": len(sids), "of_unknown_calls": unknown}
+    found = messages.read(client, run, notes) | {"leads_asked_for": len(sids), "of_unknown_calls": unknown}
     if not run.is_rehearsal:
         crash_here("adopt.messages")
         stamp = sql.find_adoption(run.connection).stamp

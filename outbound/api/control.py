@@ -149,7 +149,7 @@ async def status(asked: Asked) -> Any:
 
     def work() -> Any:
         own = asked.caller.business_id
-        facts = situation.look(own)
+        facts = situation.read(own)
         if own is None:
             numbers = metrics.read()
             calls = {str(name): int(count) for name, count in numbers["calls"].items()}

@@ -105,7 +105,7 @@ def import_calls(
                 writer.insert(chunk)
                 progress(chunk.end)
     report.add(writer.report)
-    report.dates, report.clocks = dates.said, dates.clocks
+    report.dates, report.clocks = dates.readings, dates.clocks
     return report
 
 

@@ -27,14 +27,14 @@ class FileDates:
     def __init__(self, texts: Callable[[], Iterable[tuple[int, str]]]) -> None:
         self._texts = texts
         self._shown: dict[Order, int] | None = None  # the first line that can only be in this order
-        self._said: dict[str, str] = {}
+        self._readings: dict[str, str] = {}
         self.clocks: str | None = None  # by whose clocks moments were read, with the file's first as an example
         self.orders: dict[str | None, Order] = {}  # by region, once it is decided
 
     @property
-    def said(self) -> list[str]:
+    def readings(self) -> list[str]:
         """Return how dates were read that could mean two days, each with an example: sentences for people."""
-        return list(self._said.values())
+        return list(self._readings.values())
 
     def decide(self, region: str | None) -> Order:
         """The order of dates that could mean two days; or raise BadCall."""
@@ -52,9 +52,9 @@ class FileDates:
     def say(self, caller: Row, text: str, call: NewCall) -> None:
         """Note an example for the report, one for each region."""
         region = caller.default_region
-        if region not in self._said:
+        if region not in self._readings:
             shown = call.due_at and moments.shown(call.due_at, call.zone)
-            self._said[region] = f"dates are read {self.orders[region]} first, as in {region}: {text} is {shown}"
+            self._readings[region] = f"dates are read {self.orders[region]} first, as in {region}: {text} is {shown}"
 
     def show(self, line: int, text: str, call: NewCall) -> None:
         """Note the first moment of the file for the report, as it was understood."""

@@ -199,7 +199,7 @@ def _take_in(calls: Sequence[CarrierCall], report: RecoveryReport) -> None:
     for turn in _turns(calls):
         for batch in _batches(turn):
             by_call_sid = {call.call_sid: call for call in batch}
-            rows = db.run(sql.take_in, **_told(batch))
+            rows = db.run(sql.take_in, **_reported(batch))
             crash_here("recover.taken_in")
             _count(rows, report)
             reports = [(row.call_id, by_call_sid[row.call_sid].report()) for row in rows if row.is_open]
@@ -224,7 +224,7 @@ def _batches(calls: Iterable[CarrierCall]) -> Iterator[list[CarrierCall]]:
         yield batch
 
 
-def _told(batch: Sequence[CarrierCall]) -> dict[str, object]:
+def _reported(batch: Sequence[CarrierCall]) -> dict[str, object]:
     calls = [
         {
             "call_sid": call.call_sid,
@@ -259,7 +259,7 @@ def _rehearse(report: RecoveryReport) -> RecoveryReport:
         sql.stop_dialing(connection)
         for turn in _turns(calls):
             for batch in _batches(turn):
-                _count(sql.take_in(connection, **_told(batch)), report)
+                _count(sql.take_in(connection, **_reported(batch)), report)
         raise _DryRun
 
     try:

@@ -88,15 +88,15 @@ class _Accounts:
         self._found: Mapping[str, Credentials] = {}
         self._stamps: dict[str, auth_token.Stamp] = {}
         self._directory = directory(settings)
-        self._look_at = float("-inf")
+        self._read_next_at = float("-inf")
         self._lock = threading.Lock()
 
-    def look(self) -> Mapping[str, Credentials]:
-        if self._directory is not None and time.monotonic() >= self._look_at:
+    def current(self) -> Mapping[str, Credentials]:
+        if self._directory is not None and time.monotonic() >= self._read_next_at:
             with self._lock:  # who comes first, reads; nobody goes on with what was not read yet
-                if time.monotonic() >= self._look_at:
+                if time.monotonic() >= self._read_next_at:
                     self._read(self._directory)
-                    self._look_at = time.monotonic() + auth_token.LOOK_S
+                    self._read_next_at = time.monotonic() + auth_token.LOOK_S
         return self._found
 
     def _read(self, directory: Path) -> None:
@@ -111,7 +111,7 @@ class _Accounts:
         stamps: dict[str, auth_token.Stamp] = {}
         for account, file in files.items():
             try:
-                with _said():
+                with _explained():
                     stamps[account] = auth_token.stamp_of(file)
                 if stamps[account] != self._stamps.get(account) or account in self.faults:
                     found[account] = read(file, simulated=self._simulated)
@@ -144,7 +144,7 @@ def read(file: Path, *, simulated: bool = False) -> Credentials:
         BadFile: it cannot be read, or is not what a file of credentials is.
         FileNotFoundError: it is gone.
     """
-    with _said(), file.open("rb") as content:
+    with _explained(), file.open("rb") as content:
         text = content.read(FILE_BYTES_MAX + 1)
     if len(text) > FILE_BYTES_MAX:
         raise BadFile(f"has more than {FILE_BYTES_MAX} bytes")
@@ -165,25 +165,25 @@ def credentials(account: str | None, settings: Settings | None = None) -> Creden
     settings = settings or config.settings()
     if account in (None, settings.twilio_account_sid):
         return Credentials(auth_token.tokens(settings), settings.api_key)
-    return _of(settings).look().get(account or "")
+    return _of(settings).current().get(account or "")
 
 
 def usable(settings: Settings | None = None) -> list[str]:
     """The SIDs of the accounts that this process can ask."""
     settings = settings or config.settings()
     own = [settings.twilio_account_sid] if settings.twilio_account_sid and settings.has_login else []
-    return sorted({*own, *_of(settings).look()})
+    return sorted({*own, *_of(settings).current()})
 
 
 def beside(settings: Settings | None = None) -> Mapping[str, Credentials]:
     """The accounts that have files, by their SIDs."""
-    return _of(settings or config.settings()).look()
+    return _of(settings or config.settings()).current()
 
 
 def faults() -> Mapping[str, str]:
     """Return what is wrong with files that are there, by the account's SID."""
     accounts = _of(config.settings())
-    accounts.look()
+    accounts.current()
     return accounts.faults
 
 
@@ -203,7 +203,7 @@ def _is_of_account(path: Path) -> bool:
 
 
 @contextmanager
-def _said() -> Iterator[None]:
+def _explained() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:

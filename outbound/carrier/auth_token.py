@@ -21,12 +21,12 @@ class _Tokens:
         self.found = tuple(token.get_secret_value() for token in given if token)
         self._file = settings.twilio_auth_token_file
         self._stamp: Stamp | None = None
-        self._look_at = float("-inf")
+        self._read_next_at = float("-inf")
 
-    def look(self) -> tuple[str, ...]:
+    def current(self) -> tuple[str, ...]:
         """The tokens, the primary one first."""
-        if self._file is not None and time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + LOOK_S
+        if self._file is not None and time.monotonic() >= self._read_next_at:
+            self._read_next_at = time.monotonic() + LOOK_S
             self._read(self._file)
         return self.found
 
@@ -65,4 +65,4 @@ def tokens(settings: Settings | None = None) -> tuple[str, ...]:
     Args:
         settings: those of this process by default.
     """
-    return _tokens_of(settings or config.settings()).look()
+    return _tokens_of(settings or config.settings()).current()

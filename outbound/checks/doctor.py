@@ -40,13 +40,13 @@ def _examine(checks: Iterable[Check]) -> list[Finding]:
         if missing:
             found[check.name] = Finding(check.name, "skip", f"needs {missing[0]}")
         else:
-            found[check.name] = Finding(check.name, *_look(check))
+            found[check.name] = Finding(check.name, *_run(check))
     return list(found.values())
 
 
-def _look(check: Check) -> Result:
+def _run(check: Check) -> Result:
     try:
-        return check.look()
+        return check.run()
     except db.UnfitDatabase as error:
         return fail(error.said, error.mend)
     except Exception as error:  # noqa: BLE001 (each part may be away in its own way, and the others are still looked at)

@@ -33,7 +33,7 @@ class Check(NamedTuple):
     """One check: its name, the function that makes it, and the checks without which nothing can be found here."""
 
     name: str
-    look: Callable[[], Result]
+    run: Callable[[], Result]
     needs: tuple[str, ...] = ()
 
 

@@ -34,7 +34,7 @@ def _dialing() -> Result:
     """
     Return what keeps calls from being dialed that is no fault of a part: a pause, a cap, the carrier's hold, the hour.
     """
-    facts = [fact for fact in situation.look() if fact.kind != "ok" and fact.code not in _OF_OTHER_CHECKS]
+    facts = [fact for fact in situation.read() if fact.kind != "ok" and fact.code not in _OF_OTHER_CHECKS]
     if not facts:
         return ok("no pause and no limit is in the way of a call")
     said = " ".join(fact.sentence for fact in facts)

@@ -22,10 +22,10 @@ def demand(holds: bool, why: str) -> None:
         raise Failed(why)
 
 
-def check(name: str, look: Callable[[], str]) -> Verdict:
-    """The verdict of *look*, which returns what was seen, or raises."""
+def check(name: str, examine: Callable[[], str]) -> Verdict:
+    """The verdict of *examine*, which returns what was seen, or raises."""
     try:
-        return Verdict(name, True, look())
+        return Verdict(name, True, examine())
     except Exception as error:  # noqa: BLE001 (whatever it is, this check has not passed, and the others still run)
         said = str(error).splitlines()[0] if str(error) else ""
         return Verdict(name, False, said if isinstance(error, Failed) else f"{type(error).__name__}: {said}")

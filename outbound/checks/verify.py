@@ -65,7 +65,7 @@ def verify(*, old: bool = False, old_schema: str | None = None) -> list[Verdict]
 
 def _theirs(live: db.Connection, old_schema: str | None) -> list[Verdict]:
     try:
-        return verify_old.look(live, old_schema)
+        return verify_old.check_all(live, old_schema)
     except CannotAdopt as error:
         raise CannotVerify(str(error)) from None
 

@@ -21,7 +21,7 @@ _FRESH, _STALE, _WITH_SID = 1, 2, 3  # ids of the calls that put_copied_calls ma
 _COPIED = ("+15005550901", "+15005550902", "+15005550903")
 
 
-def look(connection: db.Connection, old_schema: str | None = None) -> list[Verdict]:
+def check_all(connection: db.Connection, old_schema: str | None = None) -> list[Verdict]:
     """
     Run every check on the old tables; takes seconds at a million rows.
 

@@ -27,12 +27,12 @@ __all__ = [
     "out",
     "ready",
     "say",
+    "stop_event",
     "tell",
     "tell_added",
     "tell_done",
     "tell_import",
     "tell_json",
-    "until_told_to_stop",
 ]
 
 BusinessOption = Annotated[str, typer.Option("--business", help="Whose: its name or id in `outbound business list`.")]
@@ -87,7 +87,7 @@ def ready(
             db.close()
 
 
-def until_told_to_stop() -> Event:
+def stop_event() -> Event:
     """An event that SIGTERM and SIGINT set."""
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -21,7 +21,7 @@ from outbound.cli.calls import (
     Which,
     show_calls,
 )
-from outbound.cli.common import AsJson, By, ready, until_told_to_stop
+from outbound.cli.common import AsJson, By, ready, stop_event
 from outbound.errors import UserError
 from outbound.formats import moments
 from outbound.printing import Table, cell, err, out, say, tell, tell_done, tell_json
@@ -76,7 +76,7 @@ def drain(
         live = control.drain(
             scope,
             timeout_s=timeout,
-            stopped=until_told_to_stop(),
+            stopped=stop_event(),
             tell=lambda live: status.update(f"{scope} is paused, {live} calls are in the air"),
             reason=reason,
             actor=by,

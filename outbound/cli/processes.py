@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outbound.cli.common import AsJson, ready, until_told_to_stop
+from outbound.cli.common import AsJson, ready, stop_event
 from outbound.errors import UserError
 from outbound.printing import err, out, say, tell_done, tell_json
 
@@ -47,7 +47,7 @@ def worker(with_web: Annotated[bool, typer.Option(hidden=True)] = False) -> None
         from outbound.local.supervisor import Processes
 
         with Processes({"worker": ["worker"]}) as processes:
-            stop = until_told_to_stop()
+            stop = stop_event()
             while not stop.wait(1):
                 processes.tend()
 
@@ -62,7 +62,7 @@ def _everything_in_this_process(*, with_web: bool) -> None:
     if with_web:
         config.require_auth_token()
     settings = config.settings()
-    stop = until_told_to_stop()
+    stop = stop_event()
     server = app.server(settings.web_host, settings.web_port)
     listener = Thread(target=server.run, name="web", daemon=True)
     if with_web:
@@ -105,7 +105,7 @@ def scheduler() -> None:
         _needs_shared_broker("scheduler")
         from outbound.processes import scheduler as process
 
-        process.run(until_told_to_stop())
+        process.run(stop_event())
 
 
 @commands.command()
@@ -204,7 +204,7 @@ def up() -> None:
     require_ports(settings, simulator=simulated)
     with ready(broker=True, lasting=True):
         settings = config.settings()
-        stop = until_told_to_stop()
+        stop = stop_event()
         in_process = (settings.redis_url or "").startswith("memory://")
         for name, where in (
             ("database", settings.database_url or ""),

@@ -35,7 +35,7 @@ def status(watch: Watch = False, as_json: AsJson = False) -> None:
     with ready():
         show = _as_json if as_json else _shown
         if not watch:
-            show(*_look())
+            show(*_read())
             return
         signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a script started us with it ignored
         try:
@@ -44,11 +44,11 @@ def status(watch: Watch = False, as_json: AsJson = False) -> None:
             return
 
 
-def _look() -> tuple[list["Fact"], dict[str, Any]]:
+def _read() -> tuple[list["Fact"], dict[str, Any]]:
     """Return what is going on, and the queue in numbers."""
     from outbound.monitoring import metrics, situation
 
-    facts, numbers = situation.look(), metrics.read()
+    facts, numbers = situation.read(), metrics.read()
     return facts, {
         "queue_len": int(metrics.queue_len(numbers)),
         "calls": numbers["calls"],
@@ -97,7 +97,7 @@ def _watch(page: Callable[..., RenderableType] | None, show: Callable[..., None]
         if page is None:
             while True:
                 try:
-                    show(*_look())
+                    show(*_read())
                 except _away() as error:
                     tell(_why_away(error))
                 if ended():
@@ -107,7 +107,7 @@ def _watch(page: Callable[..., RenderableType] | None, show: Callable[..., None]
         with Live(console=out, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
             while True:
                 try:
-                    live.update(page(*_look()), refresh=True)
+                    live.update(page(*_read()), refresh=True)
                 except _away() as error:
                     live.update(Group(Text(_why_away(error), "bold red"), _footer()), refresh=True)
                 if ended():
@@ -159,7 +159,7 @@ def ready_(as_json: AsJson = False) -> None:
     with ready(check_schema=False, broker=True):
         from outbound.monitoring import health
 
-        found = health.look()
+        found = health.check()
     if as_json:
         tell_json(found.as_json())
     else:

@@ -30,10 +30,10 @@ def render(twiml: str | None, contact: Mapping[str, object] | None) -> str | Non
         return twiml
     known = {field_name(name): value for name, value in (contact or {}).items() if value is not None}
 
-    def said(placeholder: re.Match[str]) -> str:
+    def value_of(placeholder: re.Match[str]) -> str:
         return escape(_NOT_XML.sub("", str(known.get(field_name(placeholder[1]), ""))), _QUOTES)
 
-    return _FIELD.sub(said, twiml)
+    return _FIELD.sub(value_of, twiml)
 
 
 def faults(voice_url: str | None, twiml: str | None, *, may_be_http: bool = False) -> Iterator[str]:
@@ -104,18 +104,18 @@ def _twiml_fault(twiml: str | None) -> str | None:
     if root.tag != "Response":
         return "the TwiML must be one <Response> element"
     # A cell of somebody's file must not choose whom <Dial> calls, or travel in a URL.
-    if len(_FIELD.findall(twiml)) != sum(len(_FIELD.findall(text)) for text in _said(root)):
+    if len(_FIELD.findall(twiml)) != sum(len(_FIELD.findall(text)) for text in _spoken(root)):
         return "a {{field}} may stand only in what <Say> says"
     return None
 
 
-def _said(element: ET.Element, *, inside: bool = False) -> Iterator[str]:
+def _spoken(element: ET.Element, *, inside: bool = False) -> Iterator[str]:
     """The texts and attributes of every <Say> and of what is in it."""
     inside = inside or element.tag == "Say"
     if inside:
         yield element.text or ""
         yield from element.attrib.values()
     for child in element:
-        yield from _said(child, inside=inside)
+        yield from _spoken(child, inside=inside)
         if inside:
             yield child.tail or ""

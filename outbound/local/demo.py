@@ -191,7 +191,7 @@ def _watch(processes: Processes, shown_on: Console, limits: dict[str, int], held
             restarts += len(news)
             summary: dict[str, Any] = db.run(sql.summary)._asdict()
             live_at_most |= Counter(summary["live"])
-            news += pause.looked_at(seen_s=HELD_S if screen.slow else 0)
+            news += pause.check(seen_s=HELD_S if screen.slow else 0)
             calls = db.run(sql.every_call)
             screen.show(summary, calls, news)
             if summary["unsettled"] == 0 or time.monotonic() > deadline:
@@ -212,7 +212,7 @@ class _Pause:
         self._alone_since: float | None = None
         self.held: dict[str, Any] | None = None  # once the pause has ended: what it held
 
-    def looked_at(self, *, seen_s: float) -> list[str]:
+    def check(self, *, seen_s: float) -> list[str]:
         """End the pause if it is time; return what there is to say."""
         now = db.run(sql.held, campaign_id=self._held.id)
         if self.held or not now.others_are_through:

@@ -35,7 +35,7 @@ class Health(NamedTuple):
         return {"ready": not self.missing, "missing": self.missing, "held": held}
 
 
-def look() -> Health:
+def check() -> Health:
     """
     Return what a call needs and is not there, and what keeps calls from being dialed though all is there.
 

@@ -33,7 +33,7 @@ class Fact(NamedTuple):
     until: datetime | None
 
 
-def look(
+def read(
     business_id: int | None = None, campaign_id: int | None = None, *, overdue_s: float = _OVERDUE_S
 ) -> list[Fact]:
     """
@@ -75,7 +75,7 @@ def after_queueing(business_id: int | None = None, campaign_id: int | None = Non
     Print nothing where the database is away by now: what was queued stays queued.
     """
     with suppress(db.Error):
-        facts = look(business_id, campaign_id, overdue_s=0)
+        facts = read(business_id, campaign_id, overdue_s=0)
         # Beside what waits stands what does not: part of an import is dialed while the rest is due later.
         if any(fact.code not in _ALL_IS_WELL for fact in facts):
             return [fact.sentence for fact in facts]

@@ -98,7 +98,7 @@ class _Readiness:
 
     async def _found(self) -> health.Health:
         if self._look is None or self._look.done():
-            self._look = asyncio.create_task(run_in_threadpool(health.look))
+            self._look = asyncio.create_task(run_in_threadpool(health.check))
         try:
             return await asyncio.wait_for(asyncio.shield(self._look), _READY_S)
         except TimeoutError:

@@ -184,12 +184,12 @@ class BoundedHttp(HttpToolsProtocol):
         if self._timer is None or self._timer.when() > self._deadline:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self.loop.call_at(self._deadline, self._look_at_the_clock)
+            self._timer = self.loop.call_at(self._deadline, self._check_deadline)
 
-    def _look_at_the_clock(self) -> None:
+    def _check_deadline(self) -> None:
         self._timer = None
         if self.loop.time() < self._deadline:
-            self._timer = self.loop.call_at(self._deadline, self._look_at_the_clock)
+            self._timer = self.loop.call_at(self._deadline, self._check_deadline)
         elif self._is_over or self._late == "unread":
             self.transport.abort()
         else:

@@ -16,7 +16,7 @@ class _Pace:
     def __init__(self) -> None:
         self._second = 0
         self._lines = 0
-        self._held_back = 0
+        self._suppressed = 0
 
     def take(self) -> int | None:
         """Return how many lines were held back since the last one; None where this one is too."""
@@ -24,11 +24,11 @@ class _Pace:
         if second != self._second:
             self._second, self._lines = second, 0
         if self._lines >= LINES_PER_S:
-            self._held_back += 1
+            self._suppressed += 1
             return None
         self._lines += 1
-        held_back, self._held_back = self._held_back, 0
-        return held_back
+        suppressed, self._suppressed = self._suppressed, 0
+        return suppressed
 
 
 _pace = _Pace()
@@ -47,6 +47,6 @@ def note_connection(reason: str, peer: str | None) -> None:
 
 
 def _write(event: str, reason: str, peer: str | None) -> None:
-    held_back = _pace.take()
-    if held_back is not None:
-        log.warning(event, reason=reason, peer=peer, **({"more": held_back} if held_back else {}))
+    suppressed = _pace.take()
+    if suppressed is not None:
+        log.warning(event, reason=reason, peer=peer, **({"more": suppressed} if suppressed else {}))

@@ -87,7 +87,7 @@ def _rounded(life_ms: int) -> int:
 
 def kinds(old: Any) -> Counter[str]:
     """How many jobs of each kind lie anywhere."""
-    return sum((counts.kinds for counts in old_redis.look(old).places.values()), Counter())
+    return sum((counts.kinds for counts in old_redis.read(old).places.values()), Counter())
 
 
 def furnish(old: Any, rounds: int = 4, businesses: tuple[int, ...] = (7, 8)) -> dict[str, list[bytes]]:
@@ -140,7 +140,7 @@ def test_ten_thousand_jobs_of_rq_are_counted_by_what_becomes_of_them(old: Any, t
     wanted += {"unreadable": 900, "missing": 100, "lead": 100}
     before = old.dbsize()
 
-    found = old_redis.look(old)
+    found = old_redis.read(old)
 
     assert sum((counts.kinds for counts in found.places.values()), Counter()) == wanted
     assert sum((counts.refusals for counts in found.places.values()), Counter()) == Counter(
@@ -161,7 +161,7 @@ def test_a_look_changes_nothing_and_finds_every_place(old: Any) -> None:
     old.delete("rq:queue:away")
     before = everything(old)
 
-    found = old_redis.look(old)
+    found = old_redis.read(old)
 
     by_place = {(place.where, place.queue): dict(counts.kinds) for place, counts in found.places.items()}
     assert by_place == {
@@ -202,7 +202,7 @@ def test_keys_of_the_wrong_type_and_garbage_are_counted_and_left_alone(old: Any,
     before = everything(old)
 
     for client in (old, redis_client.client(old_redis_url, 5)):
-        found = old_redis.look(client)
+        found = old_redis.read(client)
         by_queue = {place.queue: dict(counts.kinds) for place, counts in found.places.items()}
         assert by_queue == {"default": {"lead": 1, "missing": 2, "unreadable": 5}, "\\xff\\x0a": {"lead": 1}}
         assert found.places[old_redis.Place(b"rq:queue:default", "queue", "default")].refusals == {
@@ -222,7 +222,7 @@ def test_keys_of_the_wrong_type_and_garbage_are_counted_and_left_alone(old: Any,
 
 def test_a_client_that_decodes_is_refused(old_redis_url: str) -> None:
     with redis.Redis.from_url(old_redis_url, decode_responses=True) as client:
-        for ask in (old_redis.look, old_redis.living_workers, old_redis.stamps):
+        for ask in (old_redis.read, old_redis.living_workers, old_redis.stamps):
             with pytest.raises(ValueError, match="decode_responses"):
                 ask(client)
         with pytest.raises(ValueError, match="decode_responses"):
@@ -321,7 +321,7 @@ def test_what_is_set_aside_is_out_of_reach_and_the_others_stay_in_order(old: Any
     assert moved.keys == {7: 5, 8: 5}
     assert kinds(old) == {"other": 6, "unreadable": 1}
     assert listed(old) == [each for each in before[b"rq:queue:default"][1] if each in made["others"]]
-    assert old_redis.look(old).dialer == {}
+    assert old_redis.read(old).dialer == {}
     assert [old.ttl(b"rq:job:" + each) for each in made["ours"]] == [-1] * len(made["ours"])
     after = everything(old)
     for key in (*(b"rq:job:" + each for each in made["others"]), b"rq:queue:receipts", b"session:1", b"rq:queue:odd"):
@@ -411,7 +411,7 @@ def test_only_what_belongs_to_the_adopted_businesses_is_set_aside(old: Any) -> N
     moved = old_redis.set_aside(old, "1", mine=old_redis.of_calls({sid(1), sid(11)}), businesses={7})
 
     assert (moved.jobs, moved.keys) == ({"rq:queue:default": 1, "rq:scheduled:low": 1}, {7: 5})
-    assert set(old_redis.look(old).dialer) == {8}
+    assert set(old_redis.read(old).dialer) == {8}
     assert mixed in listed(old)
     old_redis.give_back(old, "1")
     assert everything(old) == before

@@ -98,7 +98,7 @@ def test_after_a_failover_behind_a_stable_address_calls_are_dialed_and_nobody_cu
         after = world.queued(to="+15005550102")
 
         until(lambda: is_dialed(world, after), timeout_s=_FAILOVER_S)
-        assert health.look().missing == {}
+        assert health.check().missing == {}
 
 
 def test_while_the_only_server_takes_no_writes_that_is_said_everywhere_and_taken_back_afterwards(
@@ -113,7 +113,7 @@ def test_while_the_only_server_takes_no_writes_that_is_said_everywhere_and_taken
 
         until(lambda: world.rows("select from dialing_stop"), timeout_s=_FAILOVER_S)
         reason = why.why(call_id)
-        missing = health.look().missing
+        missing = health.check().missing
         assert not is_dialed(world, call_id)
 
         become_primary(only)

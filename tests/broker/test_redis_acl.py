@@ -71,7 +71,7 @@ def test_under_that_line_calls_are_dialed_leads_are_made_and_what_is_odd_is_set_
             until(lambda: client.hexists(f"{queue}.XQ.msgs", "odd"))
         broker.waiting_messages("dial")
         assert broker.fault(made) is None
-        assert "broker" not in health.look().missing
+        assert "broker" not in health.check().missing
     finally:
         worker.stop(10_000)
         made.close()

@@ -142,7 +142,7 @@ def test_after_a_restore_no_phone_rings_twice(
         waiting = world.value("select min(id) from call_log where status = 'queued'")
         drain()
         assert set(rung(carrier).values()) == {1}, "nothing is dialed before it is recovered"
-        assert "outbound recover" in health.look().missing["dialing"]
+        assert "outbound recover" in health.check().missing["dialing"]
         assert why.why(waiting).code == "stopped_recovery"
         (found,) = [found for found in doctor.examine() if found.check == "identity"]
         assert (found.state, "set back to an earlier moment" in found.said) == ("fail", True)
@@ -155,7 +155,7 @@ def test_after_a_restore_no_phone_rings_twice(
         until(lambda: len(rung(carrier)) == LATER + 110)
         assert set(rung(carrier).values()) == {1}
         assert world.value("select count(*) from call_log where call_sid is null") == 0
-        assert "dialing" not in health.look().missing
+        assert "dialing" not in health.check().missing
 
 
 def dial_all(world: World, drain: Callable[[], None]) -> None:
@@ -209,7 +209,7 @@ def test_a_database_on_another_time_line_is_recovered(
     with home(directory, carrier) as world, running_workers(monkeypatch) as drain:
         drain()
         assert len(rung(carrier)) == 40
-        assert "another time line" in health.look().missing["dialing"]
+        assert "another time line" in health.check().missing["dialing"]
         report = recover.recover(wait=at_once)
         drain()
 
@@ -244,7 +244,7 @@ def test_a_copy_of_a_database_dials_nobody(
     workers()
 
     assert carrier.log() == []
-    assert "a copy" in health.look().missing["dialing"]
+    assert "a copy" in health.check().missing["dialing"]
 
 
 def test_a_copy_of_a_database_stops_at_the_first_look(

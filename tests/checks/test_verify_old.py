@@ -31,7 +31,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def failed(house: House) -> dict[int, str]:
     """Which of the checks on the old tables fail, and why."""
     with Environment(DATABASE_URL=house.ours.url), db.connect() as connection:
-        verdicts = verify_old.look(connection)
+        verdicts = verify_old.check_all(connection)
     assert len(verdicts) == THEIRS
     return {number: verdict.why for number, verdict in enumerate(verdicts) if not verdict.passed}
 

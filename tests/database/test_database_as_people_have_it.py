@@ -373,7 +373,7 @@ def test_doctor_writes_and_names_the_table_that_cannot_be_written(
     from outbound.checks import database, doctor
     from outbound.checks.finding import Check
 
-    said = doctor._look(Check("database writable", database._writable))
+    said = doctor._run(Check("database writable", database._writable))
 
     assert said.state == "fail"
     assert said.said.startswith(f"{table}: ")

@@ -182,7 +182,7 @@ def test_doctor_and_ready_say_it_too(empty: World) -> None:
     assert "holds business, call_log, leads, which outbound did not make" in found["migrations"].said
     assert "`outbound adopt`" in found["migrations"].mend
     assert not any("outbound migrate" in one.mend for one in found.values())
-    assert "`outbound adopt`" in health.look().missing["schema"]
+    assert "`outbound adopt`" in health.check().missing["schema"]
 
 
 def test_yoyo_s_own_tables_beside_the_old_ones_are_no_home_of_ours(empty: World) -> None:

@@ -184,7 +184,7 @@ def test_without_the_schema_doctor_ready_and_readyz_say_it_too(beside: World) ->
     assert (found["database"].state, found["database"].said) == ("fail", said)
     assert found["database"].mend == "run `outbound migrate`, which makes it"
     assert {found[name].state for name in ("schema", "migrations", "schema drift", "database writable")} == {"skip"}
-    assert health.look().missing["database"].startswith(said)
+    assert health.check().missing["database"].startswith(said)
 
 
 def test_a_schema_that_was_meant_is_named(beside: World) -> None:
@@ -489,7 +489,7 @@ def test_our_schema_alone_is_dumped_and_restored_beside_the_other_tables(migrate
     # It is an earlier state of the queue: nobody is dialed before the carrier's calls were taken in.
     assert migrated.value("select identity_fault()") == "copy"
     assert db.transact(dispatch._claim) == []
-    assert "outbound recover" in str(health.look().missing["dialing"])
+    assert "outbound recover" in str(health.check().missing["dialing"])
 
 
 # Two installations in one database.

@@ -44,7 +44,7 @@ def test_with_database_schema_broker_and_a_living_worker_nothing_is_missing(worl
     world.worker()
     world.scheduler()
 
-    assert health.look() == ({}, {})
+    assert health.check() == ({}, {})
 
 
 def test_without_a_worker_that_is_alive_the_consumers_are_missing(world: World, shared_broker: None) -> None:
@@ -52,19 +52,19 @@ def test_without_a_worker_that_is_alive_the_consumers_are_missing(world: World, 
     world.scheduler()
     world.do("update worker set seen_at = now() - interval '1 minute'")
 
-    assert health.look().missing == {
+    assert health.check().missing == {
         "consumers": "No worker is alive, so that nothing is dialed: start `outbound worker`."
     }
 
 
 def test_without_a_scheduler_that_is_alive_nobody_dispatches(world: World, shared_broker: None) -> None:
     world.worker()
-    never = health.look().missing["scheduler"]
+    never = health.check().missing["scheduler"]
     world.scheduler()
     world.do("update duty set last_success_at = '2025-12-01 07:00Z'")
 
     assert "none has ever run" in never
-    assert health.look().missing == {
+    assert health.check().missing == {
         "scheduler": "No scheduler is alive, so that nothing is dialed or cleaned up (silent since Mon 2025-12-01 07:00"
         " UTC): start `outbound scheduler`."
     }
@@ -77,7 +77,7 @@ def test_what_a_person_did_on_purpose_is_said_and_makes_nobody_restart_anything(
     world.scheduler()
     control.pause(Scope("account", ""), reason="Lunch", actor="anna")
 
-    found = health.look()
+    found = health.check()
 
     assert found.missing == {}
     assert found.held["paused"].startswith("Everything is paused since ")
@@ -91,7 +91,7 @@ def test_a_dispatcher_that_cannot_reach_the_broker_makes_every_host_not_ready(
     world.scheduler()
     world.do("insert into dialing_stop (cause, reason) values ('broker', 'The broker takes no writes: see doctor.')")
 
-    assert health.look().missing["broker"].startswith("The broker takes no writes: see doctor. Nothing is dialed ")
+    assert health.check().missing["broker"].startswith("The broker takes no writes: see doctor. Nothing is dialed ")
 
 
 def test_without_a_broker_that_answers_no_worker_can_be_reached(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,19 +100,19 @@ def test_without_a_broker_that_answers_no_worker_can_be_reached(world: World, mo
     made = broker.make("redis://outbound:hush@127.0.0.1:1")
     monkeypatch.setattr(broker, "current", lambda: made)
 
-    assert health.look().missing == {"broker": "does not answer", "consumers": "no nudge reaches them"}
+    assert health.check().missing == {"broker": "does not answer", "consumers": "no nudge reaches them"}
 
 
 def test_an_old_schema_is_named_with_what_mends_it(world: World, shared_broker: None) -> None:
     world.do("delete from _yoyo_migration where migration_id = '0007_counter_and_worker'")
 
-    assert health.look().missing == {"schema": "lacks 1 migrations: run `outbound migrate`"}
+    assert health.check().missing == {"schema": "lacks 1 migrations: run `outbound migrate`"}
 
 
 def test_a_database_that_does_not_let_us_read_it_is_missing(world: World, shared_broker: None) -> None:
     world.do("drop table worker cascade")
 
-    assert health.look().missing == {"database": "cannot be read"}
+    assert health.check().missing == {"database": "cannot be read"}
 
 
 def test_while_the_database_is_away_the_process_is_alive_and_not_ready_and_says_no_more(

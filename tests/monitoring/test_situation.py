@@ -42,17 +42,17 @@ def alive(world: World) -> World:
 
 
 def codes() -> list[str]:
-    return [fact.code for fact in situation.look()]
+    return [fact.code for fact in situation.read()]
 
 
 def test_where_nothing_is_wrong_the_sentence_says_what_is_being_done(alive: World) -> None:
-    idle = situation.look()
+    idle = situation.read()
     alive.initiated(call_sid="CA1")
-    in_the_air = situation.look()
+    in_the_air = situation.read()
     alive.queued(to="+15005550102")
-    dialing = situation.look()
+    dialing = situation.read()
     alive.do("update call_log set due_at = '2100-01-01 07:00Z' where status = 'queued'")
-    waiting = situation.look()
+    waiting = situation.read()
 
     assert [fact.code for fact in idle] == ["idle"]
     assert [fact.code for fact in in_the_air] == ["in_the_air"]
@@ -91,7 +91,7 @@ def test_what_keeps_every_call_from_being_dialed_is_the_first_sentence(
     alive.queued()
     alive.do(change)
 
-    fact = situation.look()[0]
+    fact = situation.read()[0]
 
     assert (fact.code, fact.kind) == (code, kind)
     assert words in fact.sentence
@@ -106,10 +106,10 @@ def test_a_pause_says_by_whom_since_when_and_why_whatever_is_paused(alive: World
     said = {}
     for scope in (EVERYTHING, Scope("business", str(business_id)), Scope("number", "+15005550006")):
         control.pause(scope, reason="Lunch", actor="anna")
-        said[scope.scope] = situation.look()[0]
+        said[scope.scope] = situation.read()[0]
         control.resume(scope, actor="ben")
     control.pause(Scope("call", str(call_id)), actor="anna")
-    one = situation.look()
+    one = situation.read()
 
     for fact in said.values():
         assert (fact.code, fact.kind) == ("paused", "on_purpose")
@@ -127,7 +127,7 @@ def test_an_older_pause_is_not_taken_for_the_one_that_holds_now(alive: World) ->
     control.resume(EVERYTHING)
     alive.do("update dial_control set state = 'paused', state_since = now(), state_reason = 'by hand'")
 
-    assert "anna" not in situation.look()[0].sentence
+    assert "anna" not in situation.read()[0].sentence
     assert "anna" not in why.why(call_id).sentence
 
 
@@ -149,7 +149,7 @@ def test_outside_hours_are_said_before_the_claim_and_after_it(alive: World) -> N
     alive.do(
         "update call_log set held_by = 'outside_window', due_at = '2100-01-01 09:00Z', time_zone = 'Asia/Jerusalem'"
     )
-    after = situation.look()[0]
+    after = situation.read()[0]
 
     assert before[0].startswith(f"The next call, {call_id}, waits: It is outside the calling hours")
     assert (after.code, after.kind) == ("outside_window", "held")
@@ -160,7 +160,7 @@ def test_a_business_that_may_call_nobody_is_named(alive: World) -> None:
     alive.do("insert into business (name, twiml) values ('Nowhere', '<Response/>')")
 
     with Environment(OUTBOUND_CARRIER="twilio", OUTBOUND_PUBLIC_URL="https://calls.example.com"):
-        fact = situation.look()[0]
+        fact = situation.read()[0]
 
     assert (fact.code, fact.kind) == ("no_destination", "broken")
     assert "`outbound business set 1 --region ...`" in fact.sentence

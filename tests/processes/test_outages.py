@@ -32,7 +32,7 @@ LINES_PER_S_MAX = 15  # of one process in an outage of everything: as many kinds
 
 @pytest.fixture(autouse=True)
 def nothing_said() -> None:
-    library_logs._said.clear()
+    library_logs._written.clear()
 
 
 def lines(said: str) -> list[str]:
