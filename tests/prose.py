@@ -114,11 +114,15 @@ def sql_texts(source: str, *, only_above: bool) -> Iterator[Text]:
 
 
 def texts() -> Iterator[tuple[Path, Text]]:
-    """Each text of outbound, sql and what tests are built of, with its file; not sql/migrations, nor their copies."""
+    """
+    Each text of outbound, sql, the examples and what tests are built of, with its file.
+
+    Left out are sql/migrations and their copies.
+    """
     program = sorted((ROOT / "outbound").rglob("*.py"))
     helpers = [path for path in sorted((ROOT / "tests").rglob("*.py")) if not path.name.startswith("test_")]
     printing = PRINTING | OPTIONS | user_errors(path.read_text() for path in program)
-    for path in [*program, *helpers]:
+    for path in [*program, *sorted((ROOT / "examples").rglob("*.py")), *helpers]:
         if path != Path(__file__):
             yield from ((path, found) for found in python_texts(path.read_text(), printing))
     for path in sorted((ROOT / "sql").rglob("*.sql")):
