@@ -214,6 +214,7 @@ create table leads (
 );
 
 create index leads_duplicates on leads (duplicate_of) where duplicate_of is not null;
+create index leads_of_business on leads (business_id, updated_at, id);
 create unique index leads_one_per_phone on leads (business_id, phone_key(phone)) where duplicate_of is null;
 create index leads_touched on leads (updated_at);
 create trigger leads_forgotten before insert on leads for each row when (current_setting('outbound.some_forgotten',
@@ -594,6 +595,7 @@ create table suppression (
     constraint suppression_phone_check check (phone ~ '^\+[1-9][0-9]{6,14}$')
 );
 
+create index suppression_of_business on suppression (business_id, id) where business_id is not null;
 create unique index suppression_once on suppression (phone_key(phone), coalesce(business_id, 0::bigint),
     coalesce(campaign_id, 0::bigint));
 create trigger suppression_forgotten before insert on suppression for each row when
@@ -1201,6 +1203,55 @@ create table api_request (
 );
 
 create index api_request_age on api_request (at);
+
+
+-- An import of a file of calls, while it goes and for 90 days. A refused file leaves none, unless the API promised one.
+create table call_import (
+    -- Number, in the order of beginning.
+    id             bigint generated always as identity not null,
+    -- Whose calls they are; null where the lines name businesses.
+    business_id    bigint,
+    -- The campaign; null for none.
+    campaign_id    bigint,
+    -- Name of the set of calls, as it was given.
+    batch          text not null,
+    -- running (interrupted after 5 min of silence), finished, broken_off (what came is kept), refused (nothing was queued).
+    state          text not null default 'running',
+    -- Bytes of the file so far.
+    received_bytes bigint not null default 0,
+    -- Calls that it put in the queue, counted after each 5,000 lines.
+    created        bigint not null default 0,
+    -- Lines whose call was there before.
+    already_there  bigint not null default 0,
+    -- Lines that came back to a telephone of the same file.
+    duplicates     bigint not null default 0,
+    -- Lines that were refused.
+    rejected       bigint not null default 0,
+    -- Lines held out because their business called the number lately.
+    called_lately  bigint not null default 0,
+    -- The first 1,000 of these: [{"line": 3, "reason": "..."}].
+    rejected_lines jsonb not null default '[]'::jsonb,
+    -- Why it was refused or broke off; null for neither.
+    reason         text,
+    -- Who asked for it, as the audit names them.
+    created_by     text not null,
+    -- When it began.
+    started_at     timestamptz not null default now(),
+    -- When its process last wrote here.
+    seen_at        timestamptz not null default now(),
+    -- When it ended, in whatever way; null until then.
+    finished_at    timestamptz,
+
+    constraint call_import_pkey primary key (id),
+    constraint call_import_business_id_fkey foreign key (business_id) references business(id) on delete cascade,
+    constraint call_import_campaign_id_fkey foreign key (campaign_id) references campaign(id) on delete cascade,
+    constraint call_import_batch_check check (char_length(batch) >= 1 and char_length(batch) <= 200),
+    constraint call_import_state_check check (state in ('running', 'finished', 'broken_off', 'refused'))
+);
+
+create index call_import_age on call_import (started_at);
+create index call_import_of_business on call_import (business_id, id);
+create index call_import_of_campaign on call_import (campaign_id, id);
 
 
 -- How many more calls the spend caps of a scope allow now. One row for each scope with a cap.

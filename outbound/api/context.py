@@ -25,6 +25,9 @@ T = TypeVar("T")
 
 TOKEN_CACHE_S = 5  # a token that was revoked is taken for so long at most
 TOKENS_CACHED = 10_000
+REFUSED_AT_ONCE = 30  # requests of one address without a live token, then
+REFUSED_PER_S = 1.0
+ADDRESSES_KEPT = 10_000
 KEY_MAX = 255  # characters of an idempotency key
 WAIT_MS = 2000  # for a request with the same key
 SLOW_AT_ONCE = 4  # requests that may take minutes; the others have the rest of the pool
@@ -49,11 +52,50 @@ class Caller(NamedTuple):
 
 
 class _Bucket:
-    """The requests that one token may still send to this process now."""
+    """What one sender may still send to this process now."""
 
     def __init__(self, burst: float) -> None:
         self.tokens = burst
         self.at = time.monotonic()
+
+    def fill(self, rate: float, burst: float) -> float:
+        """Let in what has come since the last look, *rate* a second; how much there is, *burst* at most."""
+        now = time.monotonic()
+        self.tokens = min(burst, self.tokens + (now - self.at) * rate)
+        self.at = now
+        return self.tokens
+
+
+class _Refusals:
+    """How often each address has lately been refused for want of a token."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[str, _Bucket] = {}
+
+    def look(self, request: Request) -> None:
+        """
+        Let nobody guess on.
+
+        Raises:
+            Problem: 429, this address was refused too often.
+        """
+        bucket = self._buckets.get(_address(request))
+        if bucket is not None and bucket.fill(REFUSED_PER_S, REFUSED_AT_ONCE) < 1:
+            message = "this address has sent too many requests without a valid token: try again in a second"
+            raise Problem(429, message, headers={"retry-after": "1"})
+
+    def note(self, request: Request) -> None:
+        """Count a request that was refused."""
+        address = _address(request)
+        if address not in self._buckets and len(self._buckets) >= ADDRESSES_KEPT:
+            self._buckets.clear()
+        self._buckets.setdefault(address, _Bucket(REFUSED_AT_ONCE)).tokens -= 1
+
+
+def _address(request: Request) -> str:
+    """The address that a request comes from; of IPv6 the network, all of which one sender has."""
+    host = request.client.host if request.client else ""
+    return ":".join(host.split(":")[:4]) if ":" in host else host
 
 
 class Tokens:
@@ -62,20 +104,32 @@ class Tokens:
     def __init__(self) -> None:
         self._known: dict[bytes, tuple[float, Caller | None]] = {}
         self._buckets: dict[int, _Bucket] = {}
+        self._refusals = _Refusals()
 
     async def caller(self, request: Request) -> Caller:
         """
         The token that this request shows.
 
         Raises:
-            Problem: 401, it shows no token that is live.
+            Problem: 401, it shows no token that is live; 429, its address has shown too many such.
         """
+        try:
+            return await self._live(request)
+        except Problem as problem:
+            if problem.status == 401:
+                self._refusals.note(request)
+            raise
+
+    async def _live(self, request: Request) -> Caller:
         scheme, _, text = request.headers.get("authorization", "").partition(" ")
         challenge = {"www-authenticate": 'Bearer realm="outbound"'}
         if scheme.lower() != "bearer" or not text.strip():
+            self._refusals.look(request)
             raise Problem(401, "send `Authorization: Bearer outb_…`", code="no_token", headers=challenge)
         digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
         until, caller = self._known.get(digest, (0.0, None))
+        if caller is None:  # a token that was live a moment ago is not held up by who guesses beside it
+            self._refusals.look(request)
         if until < time.monotonic():
             caller = await run_in_threadpool(_find, text.strip())
             if len(self._known) >= TOKENS_CACHED:
@@ -87,9 +141,10 @@ class Tokens:
         return caller
 
     def forget(self) -> None:
-        """Know no token any more."""
+        """Know no token and no address any more."""
         self._known.clear()
         self._buckets.clear()
+        self._refusals = _Refusals()
 
     def take(self, caller: Caller) -> dict[str, str]:
         """
@@ -101,9 +156,7 @@ class Tokens:
         rate = settings().api_rate
         burst = rate * _BURST_S
         bucket = self._buckets.setdefault(caller.id, _Bucket(burst))
-        now = time.monotonic()
-        bucket.tokens = min(burst, bucket.tokens + (now - bucket.at) * rate)
-        bucket.at = now
+        bucket.fill(rate, burst)
         policy = {"ratelimit-policy": f'"token";q={math.floor(burst)};w={_BURST_S}'}
         if bucket.tokens < 1:
             wait = max(1, math.ceil((1 - bucket.tokens) / rate))

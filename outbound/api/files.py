@@ -6,7 +6,7 @@ import json
 import tempfile
 from asyncio import Semaphore
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import IO, Annotated, Any
@@ -14,21 +14,24 @@ from typing import IO, Annotated, Any
 from fastapi import Query
 from starlette.background import BackgroundTask
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
 
-from outbound.api import json_body, models
+from outbound import db
+from outbound.api import background, json_body, models
 from outbound.api.calls import wanted
 from outbound.api.contacts import for_whom, owner_of
 from outbound.api.context import Context, plain, slowly
-from outbound.api.parameters import Number, Region, Statuses, When, Whose, Word
-from outbound.api.problem import Problem
+from outbound.api.parameters import Limit, Number, Region, Statuses, When, Whose, Word
+from outbound.api.problem import Problem, not_found
 from outbound.api.route import Asked, Id, operation, router
-from outbound.calls import call_search, campaign_results, lead_list
+from outbound.calls import call_search, campaign_results, import_record, lead_list
 from outbound.calls import import_calls as step
 from outbound.calls.call_search import Page, Place
+from outbound.calls.import_record import Record
+from outbound.errors import UserError
 from outbound.formats.spreadsheet import Writer
-from outbound.rules import consent, registry, suppression
+from outbound.rules import audit, consent, registry, suppression
 
 files = router("files")
 
@@ -36,6 +39,7 @@ CSV, NDJSON = "text/csv", "application/x-ndjson"
 FILE_MAX = 256 << 20  # bytes; what is made of it has no more either
 FILES_AT_ONCE = 2
 _places: list[Semaphore] = []
+_CUT = "the connection broke off: what came until then is kept; send the file again under the same batch"
 LINE_MAX = 65_536  # bytes of a line of NDJSON
 COLUMNS_MAX = 300  # of a file of NDJSON
 PAGE_ROWS = 1000  # of a stream; each page is a statement of its own, so that no snapshot is held
@@ -47,6 +51,7 @@ _CALL_COLUMNS = (
     *("dialed_at", "answered_at", "ended_at", "duration_s", "answered_by", "error_code", "attempt", "retry_of"),
     *("call_sid", "key", "batch", "lead_id"),
 )
+_AUDIT_COLUMNS = ("place", "at", "who", "db_user", "os_user", "action", "scope", "key", "details")
 _LEAD_COLUMNS = ("id", "business_id", "phone", "created_at", "updated_at", "calls", "call_id", "call_status")
 
 
@@ -60,19 +65,37 @@ async def _spooled() -> AsyncIterator[Path]:
             yield Path(directory) / "upload.csv"
 
 
-async def _receive(request: Request, to: Path) -> None:
+def _kind_of(request: Request) -> str:
+    """The content type of a file; or raise Problem, 415."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in (CSV, NDJSON):
+        raise Problem(415, f"send the file as {CSV} or {NDJSON}")
+    return kind
+
+
+async def _receive(request: Request, to: Path, record: Record | None = None) -> None:
     """
-    Write the body to a file as it comes; NDJSON becomes CSV.
+    Write the body to a file as it comes; NDJSON becomes CSV.  Of an import that is recorded, what comes before the
+    connection breaks off is kept, to its last whole line.
 
     Raises:
         Problem: 415 or 413; 400 where a line is no JSON object of texts.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in (CSV, NDJSON):
-        raise Problem(415, f"send the file as {CSV} or {NDJSON}")
-    size = 0
+    kind = _kind_of(request)
     raw = to if kind == CSV else to.with_name("file.ndjson")
-    with raw.open("wb") as file:
+    try:
+        await _write(request, raw, record)
+    except ClientDisconnect:
+        if record is None or not await slowly(lambda: _cut(raw)):
+            raise
+        record.cut = _CUT
+    if kind == NDJSON:
+        await slowly(lambda: _to_csv(raw, to))
+
+
+async def _write(request: Request, to: Path, record: Record | None) -> None:
+    size = 0
+    with to.open("wb") as file:
         async for piece in request.stream():
             size += len(piece)
             if size > FILE_MAX:
@@ -80,8 +103,25 @@ async def _receive(request: Request, to: Path) -> None:
                     413, f"a file may have {FILE_MAX} bytes: send it in parts", headers={"connection": "close"}
                 )
             await run_in_threadpool(file.write, piece)
-    if kind == NDJSON:
-        await slowly(lambda: _to_csv(raw, to))
+            if record is not None:
+                await run_in_threadpool(record.received, size)
+
+
+def _cut(raw: Path) -> bool:
+    """Take away what stands behind the last whole line, outside of quotation marks; is anything left?"""
+    end = place = 0
+    is_quoted = False
+    with raw.open("r+b") as file:
+        if b"\0" in file.read(4):  # two bytes a letter, or a workbook: where a line ends is not plain
+            return False
+        file.seek(0)
+        while line := file.readline(LINE_MAX):
+            place += len(line)
+            is_quoted ^= line.count(b'"') % 2 == 1
+            if line.endswith(b"\n") and not is_quoted:
+                end = place
+        file.truncate(end)
+    return end > 0
 
 
 def _to_csv(raw: Path, to: Path) -> None:
@@ -125,7 +165,15 @@ def _text(value: Any, place: int) -> str:
     return str(value)
 
 
-@operation(files, "POST", "/imports", scope="calls:write", answer=models.ImportReport, file_types=(CSV, NDJSON))
+@operation(
+    files,
+    "POST",
+    "/imports",
+    scope="calls:write",
+    answer=models.ImportReport,
+    file_types=(CSV, NDJSON),
+    later=models.ShownImport,
+)
 async def import_calls(
     request: Request,
     asked: Asked,
@@ -140,31 +188,127 @@ async def import_calls(
     """
     Put a file of calls in the queue, CSV or NDJSON; the report names each line that was refused.
 
-    The file is sent as the body and read as `outbound import` reads it.  What was read is kept every 5,000 rows; a file
-    that breaks off is simply sent again under the same `batch`, which reaches each telephone once.
+    The file is sent as the body and read as `outbound import` reads it.  What was read is kept every 5,000 rows, and
+    of a connection that breaks off what came until then: `GET /imports/{import_id}` says how far it came.  The file is
+    simply sent again under the same `batch`, which reaches each telephone once.  With `Prefer: respond-async` the
+    answer is 202 once the file has come, with the place of the import in `Location`.
     """
     whose = await run_in_threadpool(asked.whose, business_id, campaign_id)
     if whose["business_id"] is None and whose["campaign_id"] is None:
         raise Problem(422, "say whose calls these are: give business_id or campaign_id", code="bad_file")
-    async with _spooled() as path:
-        await _receive(request, path)
+    _kind_of(request)
+    record = Record(None)
+    if not dry_run:
+        record = await run_in_threadpool(lambda: import_record.begin(batch, **whose, who=asked.caller.who))
 
-        def work() -> Any:
-            report = step.import_calls(
-                path,
-                business_id=whose["business_id"],
-                campaign_id=whose["campaign_id"],
-                batch=batch,
-                again=again,
-                anyway=anyway,
-                dry_run=dry_run,
-                to_column=to_column,
-                actor=asked.caller.who,
-                only_business=asked.caller.business_id,
-            )
-            return _shown(asked, report.as_json())
+    def work(path: Path) -> Any:
+        report = step.import_calls(
+            path,
+            business_id=whose["business_id"],
+            campaign_id=whose["campaign_id"],
+            batch=batch,
+            again=again,
+            anyway=anyway,
+            dry_run=dry_run,
+            to_column=to_column,
+            actor=asked.caller.who,
+            only_business=asked.caller.business_id,
+            record=record,
+        )
+        return _shown(asked, report.as_json()) | {"import_id": record.id}
 
-        return await asked.read(work, is_slow=True)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(_ended(record))
+        path = await stack.enter_async_context(_spooled())
+        await _receive(request, path, record)
+        if dry_run or not _wants_202(request):
+            return await asked.read(lambda: work(path), is_slow=True)
+        record.is_promised = True
+        shown = await run_in_threadpool(lambda: models.ShownImport(**plain(_import_shown(asked, record.id or 0))))
+        background.start(_go_on(stack.pop_all(), lambda: work(path)))
+    headers = {"location": f"{request.url.path}/{record.id}", "preference-applied": "respond-async"}
+    return Response(shown.model_dump_json(), 202, headers=headers, media_type="application/json")
+
+
+@asynccontextmanager
+async def _ended(record: Record) -> AsyncIterator[None]:
+    """Have the row of an import say how it ended, also where its file never came."""
+    try:
+        yield
+    except (Problem, UserError) as refusal:
+        message = getattr(refusal, "detail", None) or str(refusal)
+        await run_in_threadpool(record.refuse, message)
+        raise
+    except BaseException:
+        with suppress(db.Error):
+            await run_in_threadpool(record.break_off)
+        raise
+
+
+async def _go_on(stack: AsyncExitStack, work: Callable[[], Any]) -> None:
+    """Read a file after its request was answered; its row says what comes of it."""
+    with suppress(Problem, UserError, *db.Unavailable):
+        async with stack:
+            await slowly(work)
+
+
+def _wants_202(request: Request) -> bool:
+    wishes = request.headers.get("prefer", "").lower().split(",")
+    return any(wish.partition(";")[0].strip() == "respond-async" for wish in wishes)
+
+
+def _import_of(asked: Context, import_id: int) -> Any:
+    try:
+        return import_record.of(import_id, business_id=asked.caller.business_id)
+    except import_record.BadImport:
+        raise not_found("import") from None
+
+
+def _import_shown(asked: Context, import_id: int) -> dict[str, Any]:
+    row = _import_of(asked, import_id)
+    lines = [line | {"reason": asked.view.text(line["reason"])} for line in row.rejected_lines]
+    return _listed(asked, row) | {"refused_lines": lines}
+
+
+def _listed(asked: Context, row: Any) -> dict[str, Any]:
+    shown: dict[str, Any] = row._asdict()
+    reason = row.reason and asked.view.text(row.reason)
+    return shown | {"refused": row.rejected, "reason": reason, "created_by": asked.view.who(row.created_by)}
+
+
+@operation(files, "GET", "/imports", scope="calls:read", answer=models.Imports)
+async def list_imports(
+    asked: Asked,
+    business_id: Whose = None,
+    campaign_id: Whose = None,
+    state: Annotated[list[models.ImportState] | None, Query(max_length=5)] = None,
+    limit: Limit = 100,
+    before: Annotated[int | None, Query(ge=1, le=models.ID_MAX, description="`next` of the page before")] = None,
+) -> Any:
+    """List imports of files of calls, the newest first: how far each has come, and how it ended."""
+
+    def work() -> Any:
+        whose = asked.filter(business_id, campaign_id)
+        rows = import_record.find(**whose, states=state, before=before, limit=limit)
+        return {
+            "imports": [_listed(asked, row) for row in rows],
+            "next": rows[-1].id if len(rows) == limit else None,
+        }
+
+    return await asked.read(work)
+
+
+@operation(files, "GET", "/imports/{import_id:int}", scope="calls:read", answer=models.ShownImport)
+async def show_import(asked: Asked, import_id: Id) -> Any:
+    """Show an import: its state, how many bytes came, what came of its lines, and the first 1,000 refused ones."""
+    return await asked.read(lambda: _import_shown(asked, import_id))
+
+
+@operation(files, "GET", "/imports/{import_id:int}/rejected", scope="calls:read", streams=(NDJSON, CSV))
+async def export_rejected_lines(request: Request, asked: Asked, import_id: Id) -> Any:
+    """Stream the first 1,000 lines of an import that were refused, with the reason of each."""
+    shown = await run_in_threadpool(lambda: _import_shown(asked, import_id))
+    return _stream(request, ("line", "reason"), iter([shown["refused_lines"]]))
 
 
 async def _import(request: Request, asked: Asked, work: Callable[[Path], Any]) -> Any:
@@ -269,7 +413,7 @@ def _csv_lines(columns: tuple[str, ...], pages: Iterator[list[dict[str, Any]]]) 
     out = io.StringIO()
     writer = Writer(columns, out)
     for page in pages:
-        for row in page:
+        for row in map(plain, page):
             writer.write(row)
         yield out.getvalue()
         out.seek(0)
@@ -335,6 +479,12 @@ async def export_leads(
             before = page.next
 
     return _stream(request, _LEAD_COLUMNS, pages())
+
+
+@operation(files, "GET", "/exports/audit", scope="audit", streams=(NDJSON, CSV), of_all=True)
+async def export_audit(request: Request) -> Any:
+    """Stream the audit, the newest entry first, each with its place in the chain."""
+    return _stream(request, _AUDIT_COLUMNS, audit.pages(PAGE_ROWS))
 
 
 @operation(files, "GET", "/campaigns/{campaign_id:int}/results", scope="calls:read", streams=(NDJSON, CSV))

@@ -173,6 +173,7 @@ def operation(
     file_types: tuple[str, ...] = (),
     streams: tuple[str, ...] = (),
     also: int | None = None,
+    later: Any = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """
     Declare an operation; its id is the function's name, its summary the first line of the docstring.
@@ -184,6 +185,7 @@ def operation(
         file_types: content types of a body that is read as it comes.
         streams: content types of an answer that is written as it is made.
         also: another status that has the same answer.
+        later: the model of what is answered with 202, before the work is done.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -197,6 +199,8 @@ def operation(
             responses[status] = {"description": "the rows, as they are found", "content": content}
         if also is not None:
             responses[also] = {"description": "there already", "model": answer}
+        if later is not None:
+            responses[202] = {"description": "the file has come; `Location` says how its import goes", "model": later}
         on.add_api_route(
             path,
             function,

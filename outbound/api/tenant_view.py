@@ -58,6 +58,10 @@ class View:
     def _is_of_operator(self, stopped_by: str | None) -> bool:
         return not self.is_whole and stopped_by is not None and not self._is_own(stopped_by)
 
+    def who(self, actor: str) -> str | None:
+        """The name of the actor; None where that is the operator, or another business's."""
+        return actor if self.is_whole or self._is_own(actor) else None
+
     def call(self, row: dict[str, Any]) -> dict[str, Any]:
         """A call, without the reason of an operator who ended it."""
         if not self._is_of_operator(row.get("stopped_by")):

@@ -3,16 +3,17 @@
 import io
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
 from outbound import db, os_user
-from outbound.calls import call_request, import_writer, wrong_file
+from outbound.calls import call_request, import_record, import_writer, wrong_file
 from outbound.calls.call_request import FIELD_MAX, FIELDS_MAX, BadCall, NewCall
 from outbound.calls.import_dates import FileDates
+from outbound.calls.import_record import Record
 from outbound.calls.import_report import CallsReport
 from outbound.calls.import_writer import BatchName, Chunk
 from outbound.formats import csv_file, plain_text
@@ -47,6 +48,7 @@ def import_calls(
     progress: Callable[[int], None] = lambda _: None,
     actor: str | None = None,
     only_business: int | None = None,
+    record: Record | None = None,
 ) -> CallsReport:
     """
     Put the calls of a file in the queue; whom this batch has reached is not called by it again.
@@ -75,6 +77,7 @@ def import_calls(
         actor: the person who decided it, for the audit, which keeps the file's name, digest and counts too; by default
             the user of this process.
         only_business: a line whose column `business` names another one is refused.
+        record: the row that tells how it goes, where that was begun before; a file that is only tried has none.
 
     Raises:
         BadFile: the file cannot be read, or no column holds phone numbers, or it is nobody's, or (WrongFile) nearly
@@ -85,11 +88,14 @@ def import_calls(
         callers = _Callers(*call_request.ids(business_id, campaign_id), only_business)
     except BadCall as refusal:
         raise BadFile(str(refusal)) from None
+    who = actor or os_user.name()
     report = CallsReport(kept=True, is_dry=dry_run)
-    with csv_file.open_input() if path == STANDARD_INPUT else csv_file.open_file(path) as file:
+    with _opened(path) as file:
         sha256 = csv_file.sha256(file)
         batch_name = BatchName(name, batch is not None, sha256)
-        writer = import_writer.Writer(callers.campaign_id, batch_name, callers.zone_of, again=again, dry=dry_run)
+        writer = import_writer.Writer(
+            callers.campaign_id, batch_name, callers.zone_of, again=again, dry=dry_run, by=actor
+        )
         rows = _rows(file, report, callers, to_column)
         _check_fields(report.fields, BOOK_FIELDS_MAX if rows.is_address_book else FIELDS_MAX)
         if callers.campaign_id or "business" not in rows.columns:
@@ -97,16 +103,25 @@ def import_calls(
         dates = FileDates(lambda: _moments(csv_file.again(file), callers, to_column))
         read = partial(_read, report.fields, callers, dates, CalleeZones().of)
         details = {"file": csv_file.name_of(path), "sha256": sha256, "batch": name}
-        audited = nullcontext() if dry_run else _audited(actor, callers, details, report, writer)
-        with audited, closing(_ahead(_chunks(file, rows, read, report, dates))) as chunks:
-            for place, chunk in enumerate(chunks):
-                if place == 0 and not anyway:
-                    _refuse_wrong(chunk, writer, callers.owner)
-                writer.insert(chunk)
-                progress(chunk.end)
-    report.add(writer.report)
-    report.dates, report.clocks = dates.readings, dates.clocks
+        audited = nullcontext() if dry_run else _audited(who, callers, details, report, writer)
+        record = record or (Record(None) if dry_run else callers.begin(name, who))
+        chunks = closing(_ahead(_chunks(file, rows, read, report, dates)))
+        with import_record.ended(record):
+            with audited, chunks as found:
+                for place, chunk in enumerate(found):
+                    if place == 0 and not anyway:
+                        _refuse_wrong(chunk, writer, callers.owner)
+                    writer.insert(chunk)
+                    record.wrote(_total(report, writer.report), chunk.end)
+                    progress(chunk.end)
+            report.add(writer.report)
+            report.dates, report.clocks = dates.readings, dates.clocks
+            record.finish(report)
     return report
+
+
+def _opened(path: Path) -> AbstractContextManager[io.BufferedReader]:
+    return csv_file.open_input() if path == STANDARD_INPUT else csv_file.open_file(path)
 
 
 class _Callers:
@@ -139,6 +154,10 @@ class _Callers:
         if self.campaign_id is not None:
             return "campaign", str(self.campaign_id)
         return ("account", "") if self.business_id is None else ("business", str(self.business_id))
+
+    def begin(self, batch: str, who: str) -> Record:
+        """The row of an import that begins."""
+        return import_record.begin(batch, business_id=self.business_id, campaign_id=self.campaign_id, who=who)
 
     def zone_of(self, business_id: int) -> str:
         """The time zone of a business."""
@@ -206,7 +225,7 @@ def _refuse_wrong(chunk: Chunk, writer: import_writer.Writer, caller: db.Row | N
 
 @contextmanager
 def _audited(
-    actor: str | None,
+    who: str,
     callers: _Callers,
     details: Mapping[str, object],
     read: ImportReport,
@@ -217,9 +236,9 @@ def _audited(
     def note(*, is_whole: bool) -> None:
         scope, key = callers.scope
         batch = {"batch": writer.report.batch or details["batch"]}
-        counts = _counts(read, writer.report)
+        counts = _total(read, writer.report).counts()
         noted = db.json({**details, **batch, **counts, "is_whole": is_whole})
-        db.run(sql.note_import, who=actor or os_user.name(), scope=scope, key=key, details=noted)
+        db.run(sql.note_import, who=who, scope=scope, key=key, details=noted)
 
     try:
         yield
@@ -230,11 +249,11 @@ def _audited(
     note(is_whole=True)
 
 
-def _counts(read: ImportReport, written: ImportReport) -> dict[str, int]:
-    total = ImportReport()
+def _total(read: ImportReport, written: ImportReport) -> CallsReport:
+    total = CallsReport()
     total.add(read)
     total.add(written)
-    return total.counts()
+    return total
 
 
 def _check_fields(fields: list[str], fields_max: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from outbound import db
 from outbound.calls.call_request import KEY_OF_ANOTHER, NewCall, columns, fault_of, keys
@@ -52,15 +53,23 @@ class Writer:
 
     Args:
         again: whether numbers that were called lately are taken.
+        by: who the calls are by, where that is not the session's user.
         zone_of: the time zone of a business, for what people read of a call whose callee's nobody asked for.
     """
 
     def __init__(
-        self, campaign_id: int | None, batch: BatchName, zone_of: Callable[[int], str], *, again: bool, dry: bool
+        self,
+        campaign_id: int | None,
+        batch: BatchName,
+        zone_of: Callable[[int], str],
+        *,
+        again: bool,
+        dry: bool,
+        by: str | None = None,
     ) -> None:
         self.report = CallsReport(is_dry=dry)
         self._campaign_id, self._batch, self._zone_of = campaign_id, batch, zone_of
-        self._again, self._dry = again, dry
+        self._again, self._dry, self._by = again, dry, by
         self._batch_ids: dict[int, int | None] = {}  # by business
         self._created_ats: list[datetime] = []
         self._seen: dict[tuple[int, str], int] = {}  # the first line of each telephone
@@ -78,7 +87,7 @@ class Writer:
         if not chunk.calls:
             return
         self._open_batches(chunk.calls)
-        insert = partial(db.run, sql.enqueue_calls, **self._given(chunk.calls, dry=self._dry))
+        insert = partial(self._run, sql.enqueue_calls, **self._given(chunk.calls, dry=self._dry))
         done, *left_out = db.persist(insert, for_s=AGAIN_S)
         faults = {row.place: row for row in left_out}
         for place, row in sorted(faults.items()):
@@ -95,10 +104,22 @@ class Writer:
         if done.created < len(rest):
             self._explain(rest, done.created)
 
+    def _run(self, statement: Any, **parameters: object) -> Any:
+        """Run a statement in a transaction of its own, by whom the calls are."""
+        if self._by is None:
+            return db.run(statement, **parameters)
+        by = self._by
+
+        def work(connection: db.Connection) -> Any:
+            db.speak_for(connection, by)
+            return statement(connection, **parameters)
+
+        return db.transact(work)
+
     def _open_batches(self, calls: Iterable[NewCall]) -> None:
         for business_id in {call.business_id for call in calls} - self._batch_ids.keys():
             find = sql.find_batch if self._dry else sql.open_batch
-            found = db.run(
+            found = self._run(
                 find,
                 business_id=business_id,
                 campaign_id=self._campaign_id,

@@ -61,9 +61,11 @@ def delete_old_rest() -> int:
     """
     Delete one batch of each of KINDS that is older than its setting (the audit: blank it); return how many rows.
 
-    And of the API's answers that are kept for repeats of a request, which have no setting: 72 hours.
+    And of what has no setting: the API's answers that are kept for repeats of a request, 72 hours, and what is known of
+    imports, 90 days.
     """
     total = int(db.run(sql.delete_old_requests, batch_max=BATCH_MAX))
+    total += int(db.run(sql.delete_old_imports, batch_max=BATCH_MAX))
     for name, kind in KINDS.items():
         keep_days = getattr(settings(), kind.field)
         rows = kind.batch(keep_days) if keep_days else 0

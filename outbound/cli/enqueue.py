@@ -98,7 +98,8 @@ def import_(
         whose = names.whose(business, campaign)
         report = import_calls(
             file,
-            **whose,
+            business_id=whose["business_id"],
+            campaign_id=whose["campaign_id"],
             batch=batch,
             again=again,
             anyway=anyway,

@@ -38,6 +38,7 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Put calls in the queue": {
         "import": ("enqueue", "Put a file of calls in the queue.  Exit status 1 where lines were refused."),
+        "imports": ("imports", "Files of calls: how far each import has come."),
         "enqueue": ("enqueue", "Put one call in the queue."),
     },
     "Stop and limit": {

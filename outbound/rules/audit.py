@@ -1,6 +1,7 @@
 """The audit: who did what, which rows changed, and whether what is written is still what was written."""
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from outbound import db
@@ -59,7 +60,15 @@ def latest(last: int = 20) -> list[db.Row]:
     """
     if not 1 <= last <= ROWS_MAX:
         raise BadAudit(f"--last is a whole number from 1 to {ROWS_MAX}")
-    return list(db.run(sql.list_audit, rows_max=last))
+    return list(db.run(sql.list_audit, rows_max=last, before_place=None))
+
+
+def pages(page_max: int) -> Iterator[list[db.Row]]:
+    """All entries, the newest first, some at a time; each page is a statement of its own: no snapshot is held."""
+    before: int | None = None
+    while page := list(db.run(sql.list_audit, rows_max=page_max, before_place=before)):
+        before = page[0].place
+        yield page[::-1]
 
 
 def verify(known_head: str | None = None) -> Chain:

@@ -5,29 +5,40 @@
 -- Looks at scan_max leads at most; one that is the twin of another is not shown.
 --
 -- Returns  a row per lead; and where the search was cut short, one without an `id` that says where: `at`, `cut_id`
-with seen as materialized (
-    select id, business_id, created_at, updated_at, duplicate_of
-      from leads
-     where (updated_at, id) < (least(:before_at::timestamptz, :until::timestamptz, 'infinity'),
-                               case
-                                   when :before_at::timestamptz < coalesce(:until::timestamptz, 'infinity')
-                                       then :before_id::bigint
-                                   else 0
-                               end)
-       and updated_at >= coalesce(:since::timestamptz, '-infinity')
-     order by updated_at desc, id desc
-     limit case when :business_id::bigint is null then 2 * :page_max::bigint else :scan_max::bigint end
+with place as materialized (
+    select least(:before_at::timestamptz, :until::timestamptz, 'infinity') as last_at,
+           case
+               when :before_at::timestamptz < coalesce(:until::timestamptz, 'infinity') then :before_id::bigint
+               else 0
+           end as last_id,
+           coalesce(:since::timestamptz, '-infinity') as from_at,
+           case when :business_id::bigint is null then 2 * :page_max::bigint else :scan_max::bigint end as most
+), seen as materialized (
+    (select id, business_id, created_at, updated_at, duplicate_of
+       from leads
+      where :business_id::bigint is null
+        and (updated_at, id) < ((select last_at from place), (select last_id from place))
+        and updated_at >= (select from_at from place)
+      order by updated_at desc, id desc
+      limit (select most from place))
+    union all
+    (select id, business_id, created_at, updated_at, duplicate_of
+       from leads
+      where business_id = :business_id
+        and (updated_at, id) < ((select last_at from place), (select last_id from place))
+        and updated_at >= (select from_at from place)
+      order by updated_at desc, id desc
+      limit (select most from place))
 ), cut as (
     select updated_at as at, id
       from seen
-     where (select count(*) from seen)
-           >= case when :business_id::bigint is null then 2 * :page_max::bigint else :scan_max::bigint end
+     where (select count(*) from seen) >= (select most from place)
      order by updated_at, id
      limit 1
 ), page as (
     select *
       from seen
-     where duplicate_of is null and (:business_id::bigint is null or business_id = :business_id)
+     where duplicate_of is null
      order by updated_at desc, id desc
      limit :page_max
 )

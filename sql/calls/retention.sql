@@ -182,3 +182,20 @@ with old as (
     returning api_request.key
 )
 select count(*) from deleted;
+
+-- name: delete_old_imports(batch_max)$
+-- Delete what is known of imports that began more than 90 days ago.
+--
+-- Returns  how many were deleted
+-- Undo     none
+with old as (
+    select id
+      from call_import
+     where started_at < now() - interval '90 days'
+     order by started_at
+     limit :batch_max
+       for update skip locked
+), deleted as (
+    delete from call_import using old where call_import.id = old.id returning call_import.id
+)
+select count(*) from deleted;

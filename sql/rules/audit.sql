@@ -1,10 +1,14 @@
 -- audit.sql: who did what, and is what is written still what was written.  Read by outbound/rules/audit.py alone.
 
--- name: list_audit(rows_max)
+-- name: list_audit(rows_max, before_place)
 -- Returns  the latest entries in the order of their commits, oldest first: what operators did (`audit`) and which rows
---          were changed, by whatever program (`audit_change`)
+--          were changed, by whatever program (`audit_change`); before one place of the chain, or all
 select place, entry.*
-  from (select * from audit_link order by place desc limit :rows_max) as link
+  from (select *
+          from audit_link
+         where place < coalesce(:before_place::bigint, 9223372036854775807)
+         order by place desc
+         limit :rows_max) as link
  inner join lateral (
        select at, who, db_user, os_user, action, scope, key, details
          from audit

@@ -131,11 +131,17 @@ with depth as (
                else :scan_max::bigint
            end as most
 ), seen as materialized (
-    select id, business_id, campaign_id, created_at
-      from suppression
-     where id < coalesce(:before_id::bigint, 9223372036854775807)
-     order by id desc
-     limit (select most from depth)
+    (select id, business_id, campaign_id, created_at
+       from suppression
+      where :business_id::bigint is null and id < coalesce(:before_id::bigint, 9223372036854775807)
+      order by id desc
+      limit (select most from depth))
+    union all
+    (select id, business_id, campaign_id, created_at
+       from suppression
+      where business_id = :business_id and id < coalesce(:before_id::bigint, 9223372036854775807)
+      order by id desc
+      limit (select most from depth))
 ), judged as (
     select seen.*,
            coalesce(case

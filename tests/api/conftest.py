@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from outbound.api import route, server
+from outbound.api import context, route, server
 from outbound.rules import api_token
 from tests.conftest import World, forget_settings, until
 from tests.ports import free_ports
@@ -27,6 +27,7 @@ def api_url(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Where the API of this test is served, by a thread of this process."""
     (port,) = free_ports(1)
     monkeypatch.setenv("OUTBOUND_API_RATE", "10000")
+    monkeypatch.setattr(context, "REFUSED_AT_ONCE", 10_000)
     forget_settings()
     running = server.server("127.0.0.1", port)
     thread = threading.Thread(target=running.run, daemon=True)

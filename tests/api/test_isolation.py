@@ -69,6 +69,7 @@ def parameters_of(operation: Operation, ids: dict[str, int], kind: str = "busine
         "{key}": {"businesses": ids["business"], "campaigns": ids["campaign"], "calls": ids["call"]}.get(kind, PHONE),
         "{number}": PHONE,
         "{token}": ids["token"],
+        "{import_id}": ids["import"],
         "{place}": "GB",
         "{day}": "2027-01-05",
     }
@@ -129,7 +130,15 @@ def other(world: World) -> dict[str, int]:
     window = world.value("select window_id from business where id = %s", business)
     control.pause(Scope("business", str(business)), reason=f"{MARK} reason", actor=MARK)
     token = api_token.add(f"{MARK} token", scopes=["calls:read"], business_id=business, actor=MARK)
-    return {"business": business, "campaign": campaign, "call": call, "window": window, "token": token.id}
+    imported = world.value(
+        "insert into call_import (business_id, batch, created_by, reason) values (%s, %s, %s, %s) returning id",
+        business,
+        f"{MARK} batch",
+        MARK,
+        MARK,
+    )
+    found = {"business": business, "campaign": campaign, "call": call, "window": window, "token": token.id}
+    return found | {"import": imported}
 
 
 def test_who_is_not_let_in_learns_nothing_and_changes_nothing(

@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from starlette.requests import Request
 
-from outbound.api import files, json_body, problem, route
+from outbound.api import context, files, json_body, problem, route
 from outbound.config import settings
 from tests.api.conftest import Client
 from tests.conftest import World, forget_settings, until
@@ -113,6 +114,67 @@ def test_a_token_that_sends_too_much_is_told_when_to_go_on(client: Client, monke
     assert refused.headers["ratelimit-policy"] == '"token";q=2;w=2'
     assert other.get("/token").status_code == 200
     assert settings().api_rate == 1
+
+
+def test_who_guesses_tokens_is_held_up_and_who_has_one_beside_him_is_not(
+    client: Client, api_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http = client("calls:read")
+    assert http.get("/token").status_code == 200
+    monkeypatch.setattr(context, "REFUSED_AT_ONCE", 3)
+    monkeypatch.setattr(context, "REFUSED_PER_S", 0.0)
+    wrong = {"authorization": "Bearer outb_abcdefgh_x"}
+
+    answers = [httpx.get(f"{api_url}/v1/token", headers=wrong) for _ in range(5)]
+    nobody = httpx.get(f"{api_url}/v1/token")
+
+    assert [one.status_code for one in answers] == [401, 401, 401, 429, 429]
+    assert (nobody.status_code, nobody.json()["code"], nobody.headers["retry-after"]) == (429, "too_many_requests", "1")
+    assert http.get("/token").status_code == 200
+
+
+def test_addresses_that_were_refused_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "ADDRESSES_KEPT", 10)
+    refusals = context._Refusals()
+    for place in range(100):
+        refusals.note(Request({"type": "http", "client": (f"10.0.0.{place}", 1)}))
+        refusals.note(Request({"type": "http", "client": (f"2001:db8:1:2::{place}", 1)}))
+
+    assert len(refusals._buckets) <= 10
+    assert context._address(Request({"type": "http", "client": ("2001:db8:1:2:3:4:5:6", 1)})) == "2001:db8:1:2"
+
+
+def test_a_slow_reader_of_a_list_holds_no_snapshot(world: World, client: Client) -> None:
+    business = world.business()
+    world.do(
+        "insert into call_log (business_id, from_number, to_number, status, ended_at, error_message)"
+        " select %s, '+12125550100', '+1' || 2000000000 + n, 'failed', now(), 'x' from generate_series(1, 30000) as n",
+        business,
+    )
+    http = client(business_id=business)
+    with http.stream("GET", "/exports/calls") as answer:
+        pieces = answer.iter_raw(1000)
+        lines = next(pieces).count(b"\n")
+        held = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        until(lambda: world.value(f"{held} and (state <> 'idle' or backend_xmin is not null)") == 0)
+        lines += sum(piece.count(b"\n") for piece in pieces)
+
+    assert lines == 30_000
+
+
+def test_the_audit_is_streamed_whole_by_the_page(world: World, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "PAGE_ROWS", 7)
+    for place in range(20):
+        world.business(f"Shop {place}")
+    http = client()
+
+    rows = [json.loads(line) for line in http.get("/exports/audit").text.splitlines()]
+    sheet = http.get("/exports/audit", headers={"accept": "text/csv"}).text.splitlines()
+
+    places = [row["place"] for row in rows]
+    assert len(places) >= 20
+    assert places == list(range(places[0], 0, -1))
+    assert len(sheet) == len(rows) + 1
 
 
 def test_a_database_that_is_away_is_said_and_nothing_is_lost(

@@ -171,6 +171,7 @@ def test_only_one_file_knows_each_foreign_library() -> None:
         "prometheus_client": {"monitoring/metrics.py"},
         "fastapi": API
         - {
+            "api/background.py",
             "api/calls.py",
             "api/context.py",
             "api/json_body.py",

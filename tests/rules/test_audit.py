@@ -23,7 +23,18 @@ TO = "+15005550101"
 # Tables whose rows say nobody's decision: what happens to calls, what processes count and say, and the audit itself.
 NOT_DECISIONS = {
     *("adopted", "adoption", "audit", "audit_change", "audit_head", "audit_link", "bridge_due", "bridge_region"),
-    *("call_event", "call_log", "call_set_aside", "counter", "dials_begun", "duty", "former_zone", "identity", "leads"),
+    *(
+        "call_event",
+        "call_import",
+        "call_log",
+        "call_set_aside",
+        "counter",
+        "dials_begun",
+        "duty",
+        "former_zone",
+        "identity",
+        "leads",
+    ),
     *("number_range", "person_key", "phone_zone", "spend", "spend_reserved", "country_called"),
     # Who makes and revokes a token is an entry of the commands; its last use is noted each minute.
     *("api_request", "api_token"),

@@ -355,6 +355,49 @@ class ImportReport(Report):
     dry_run: bool
     there: dict[str, int]
     called_lately: int
+    import_id: int | None = None
+
+
+ImportState = Literal["running", "finished", "broken_off", "refused", "interrupted"]
+
+
+class Import(Answer):
+    """
+    An import of a file of calls: how far it has come, and how it ended.
+
+    `broken_off` and `interrupted` (its process fell silent) keep what they have: send the file again under the same
+    batch.  `refused` queued nothing: `reason` says why.
+    """
+
+    id: int
+    business_id: int | None
+    campaign_id: int | None
+    batch: str
+    state: ImportState
+    received_bytes: int
+    created: int
+    already_there: int
+    duplicates: int
+    refused: int
+    called_lately: int
+    reason: str | None
+    created_by: str | None
+    started_at: datetime
+    seen_at: datetime
+    finished_at: datetime | None
+
+
+class ShownImport(Import):
+    """An import, with the first 1,000 lines that were refused."""
+
+    refused_lines: list[RefusedLine]
+
+
+class Imports(Answer):
+    """A page of imports, the newest first; `next` is `before` of the next page, null behind the last."""
+
+    imports: list[Import]
+    next: int | None
 
 
 # Leads

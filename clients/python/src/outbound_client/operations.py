@@ -196,6 +196,39 @@ class Operations:
             models.ImportReport,
         )
 
+    def list_imports(
+        self,
+        *,
+        business_id: int | None = None,
+        campaign_id: int | None = None,
+        state: list[str] | None = None,
+        limit: int | None = None,
+        before: int | None = None,
+    ) -> models.Imports:
+        """List imports of files of calls, the newest first: how far each has come, and how it ended."""
+        return self._ask(
+            Asking(
+                "GET",
+                "/imports",
+                {
+                    "business_id": business_id,
+                    "campaign_id": campaign_id,
+                    "state": state,
+                    "limit": limit,
+                    "before": before,
+                },
+            ),
+            models.Imports,
+        )
+
+    def show_import(self, import_id: int) -> models.ShownImport:
+        """Show an import: its state, how many bytes came, what came of its lines, and the first 1,000 refused ones."""
+        return self._ask(Asking("GET", f"/imports/{import_id}"), models.ShownImport)
+
+    def export_rejected_lines(self, import_id: int) -> Iterator[str]:
+        """Stream the first 1,000 lines of an import that were refused, with the reason of each."""
+        return self._lines(Asking("GET", f"/imports/{import_id}/rejected", accept="application/x-ndjson"))
+
     def import_suppressions(
         self,
         content: Content,
@@ -317,6 +350,10 @@ class Operations:
                 accept="application/x-ndjson",
             )
         )
+
+    def export_audit(self) -> Iterator[str]:
+        """Stream the audit, the newest entry first, each with its place in the chain."""
+        return self._lines(Asking("GET", "/exports/audit", accept="application/x-ndjson"))
 
     def export_campaign_results(self, campaign_id: int) -> Iterator[str]:
         """Stream what came of each callee of a campaign: reached or not, last outcome, next call."""
@@ -765,6 +802,39 @@ class AsyncOperations:
             models.ImportReport,
         )
 
+    async def list_imports(
+        self,
+        *,
+        business_id: int | None = None,
+        campaign_id: int | None = None,
+        state: list[str] | None = None,
+        limit: int | None = None,
+        before: int | None = None,
+    ) -> models.Imports:
+        """List imports of files of calls, the newest first: how far each has come, and how it ended."""
+        return await self._ask(
+            Asking(
+                "GET",
+                "/imports",
+                {
+                    "business_id": business_id,
+                    "campaign_id": campaign_id,
+                    "state": state,
+                    "limit": limit,
+                    "before": before,
+                },
+            ),
+            models.Imports,
+        )
+
+    async def show_import(self, import_id: int) -> models.ShownImport:
+        """Show an import: its state, how many bytes came, what came of its lines, and the first 1,000 refused ones."""
+        return await self._ask(Asking("GET", f"/imports/{import_id}"), models.ShownImport)
+
+    def export_rejected_lines(self, import_id: int) -> AsyncIterator[str]:
+        """Stream the first 1,000 lines of an import that were refused, with the reason of each."""
+        return self._lines(Asking("GET", f"/imports/{import_id}/rejected", accept="application/x-ndjson"))
+
     async def import_suppressions(
         self,
         content: Content,
@@ -886,6 +956,10 @@ class AsyncOperations:
                 accept="application/x-ndjson",
             )
         )
+
+    def export_audit(self) -> AsyncIterator[str]:
+        """Stream the audit, the newest entry first, each with its place in the chain."""
+        return self._lines(Asking("GET", "/exports/audit", accept="application/x-ndjson"))
 
     def export_campaign_results(self, campaign_id: int) -> AsyncIterator[str]:
         """Stream what came of each callee of a campaign: reached or not, last outcome, next call."""

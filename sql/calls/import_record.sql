@@ -1,0 +1,52 @@
+-- import_record.sql: how each import of a file goes and went.  Read by outbound/calls/import_record.py alone.
+
+-- name: begin_import(business_id, campaign_id, batch, who)$
+-- Moves    (nothing) -> running
+-- Returns  its id
+insert into call_import (business_id, campaign_id, batch, created_by)
+select coalesce((select id from business where id = :business_id), campaign.business_id), campaign.id, :batch, :who
+  from (values (null)) as one
+  left join campaign on campaign.id = :campaign_id
+returning id;
+
+-- name: note_progress(id, received_bytes, created, already_there, duplicates, rejected, called_lately)!
+-- How far an import has come, and that its process is alive.
+update call_import
+   set seen_at = now(), received_bytes = greatest(received_bytes, :received_bytes), created = :created,
+       already_there = :already_there, duplicates = :duplicates, rejected = :rejected, called_lately = :called_lately
+ where id = :id and state = 'running';
+
+-- name: end_import(id, state, reason, created, already_there, duplicates, rejected, called_lately, rejected_lines)!
+-- Moves    running -> finished, broken_off or refused
+-- Races    of two ends the first stays
+update call_import
+   set state = :state, reason = :reason, seen_at = now(), finished_at = now(), created = :created,
+       already_there = :already_there, duplicates = :duplicates, rejected = :rejected, called_lately = :called_lately,
+       rejected_lines = :rejected_lines
+ where id = :id and state = 'running';
+
+-- name: forget_import(id)!
+-- A file that is refused in the answer to its upload changes nothing.
+--
+-- Moves    running -> (nothing)
+delete from call_import where id = :id and state = 'running';
+
+-- name: find_imports(id, business_id, campaign_id, states, before_id, page_max, silent_s)
+-- Find imports, the newest first, or the one with an id.
+--
+-- Returns  of each its columns; `state` is interrupted where its process has written nothing for `silent_s`
+select id, business_id, campaign_id, batch, shown as state, received_bytes, created, already_there, duplicates,
+       rejected, called_lately, rejected_lines, reason, created_by, started_at, seen_at, finished_at
+  from call_import
+ cross join lateral (
+       select case
+                  when state = 'running' and seen_at < now() - make_interval(secs => :silent_s) then 'interrupted'
+                  else state
+              end as shown
+ ) as now_it_is
+ where (:business_id::bigint is null or business_id = :business_id)
+   and (:campaign_id::bigint is null or campaign_id = :campaign_id)
+   and (:states::text[] is null or shown = any(:states::text[]))
+   and id between coalesce(:id::bigint, 0) and coalesce(:id::bigint, :before_id::bigint - 1, 9223372036854775807)
+ order by id desc
+ limit :page_max;

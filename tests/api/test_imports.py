@@ -1,0 +1,197 @@
+"""How far an import over HTTP has come, what it refused, and what is left of one that breaks off."""
+
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from outbound.calls import import_record, import_writer, retention
+from tests import forked
+from tests.api.conftest import Client
+from tests.conftest import World, until
+from tests.digest import digest
+
+CSV = {"content-type": "text/csv"}
+GOOD = "to\n+12125550101\n+12125550102\nabc\n+12125550101\n"
+
+
+def send(http: httpx.Client, content: str = GOOD, **headers: str) -> httpx.Response:
+    return http.post("/imports", params={"batch": "spring"}, content=content, headers=CSV | headers)
+
+
+def shown(http: httpx.Client, import_id: int) -> dict[str, Any]:
+    found: dict[str, Any] = http.get(f"/imports/{import_id}").json()
+    return found
+
+
+def counts(found: dict[str, Any]) -> list[int]:
+    return [found[name] for name in ("created", "already_there", "duplicates", "refused")]
+
+
+def test_an_import_says_what_came_of_it_and_gives_its_refused_lines_back(world: World, client: Client) -> None:
+    http = client(business_id=world.business("Shop"))
+    report = send(http).json()
+
+    found = shown(http, report["import_id"])
+    rejected = http.get(f"/imports/{report['import_id']}/rejected")
+    sheet = http.get(f"/imports/{report['import_id']}/rejected", headers={"accept": "text/csv"})
+
+    assert (found["state"], found["received_bytes"], found["reason"]) == ("finished", len(GOOD), None)
+    assert counts(found) == counts(report) == [2, 0, 1, 1]
+    assert [line["line"] for line in found["refused_lines"]] == [4]
+    assert rejected.json() == found["refused_lines"][0]
+    assert sheet.text.splitlines()[0] == "line,reason"
+    assert found["started_at"] < found["finished_at"]
+    assert found["created_by"].startswith("token test (")
+    assert world.value("select count(*) from call_log where created_by = %s", found["created_by"]) == 2
+
+
+def test_one_who_does_not_wait_is_told_where_the_import_is_found(world: World, client: Client) -> None:
+    http = client(business_id=world.business("Shop"))
+
+    answer = send(http, prefer="respond-async")
+
+    assert (answer.status_code, answer.headers["preference-applied"]) == (202, "respond-async")
+    assert answer.headers["location"] == f"/v1/imports/{answer.json()['id']}"
+    until(lambda: shown(http, answer.json()["id"])["state"] == "finished")
+    assert counts(shown(http, answer.json()["id"])) == [2, 0, 1, 1]
+
+
+@pytest.mark.parametrize("headers", [{}, {"prefer": "respond-async"}])
+def test_a_file_that_is_refused_leaves_an_import_only_where_one_was_promised(
+    world: World, client: Client, headers: dict[str, str]
+) -> None:
+    http = client(business_id=world.business("Shop"))
+    http.get("/token")
+    before = digest(world)
+
+    answer = send(http, "name\nDana\n", **headers)
+
+    if not headers:
+        assert (answer.status_code, answer.json()["code"]) == (422, "bad_file")
+        assert digest(world) == before
+        return
+    assert answer.status_code == 202
+    until(lambda: shown(http, answer.json()["id"])["state"] == "refused")
+    assert shown(http, answer.json()["id"])["reason"]
+    assert world.value("select count(*) from call_log") == 0
+
+
+def test_a_file_that_is_only_tried_is_no_import(world: World, client: Client) -> None:
+    http = client(business_id=world.business("Shop"))
+    http.get("/token")
+    before = digest(world)
+
+    answer = http.post("/imports", params={"batch": "b", "dry_run": True}, content=GOOD, headers=CSV)
+
+    assert (answer.status_code, answer.json()["import_id"], answer.json()["created"]) == (200, None, 2)
+    assert digest(world) == before
+
+
+def break_off(http: httpx.Client, content: bytes, of: int) -> None:
+    """Send the beginning of a file, and hang up."""
+    where = urlsplit(str(http.base_url))
+    with socket.create_connection((where.hostname or "", where.port or 80)) as line:
+        head = (
+            f"POST /v1/imports?batch=spring HTTP/1.1\r\nhost: x\r\ncontent-type: text/csv\r\n"
+            f"authorization: {http.headers['authorization']}\r\ncontent-length: {of}\r\n\r\n"
+        )
+        line.sendall(head.encode() + content)
+        until(lambda: len(http.get("/imports").json()["imports"]) == 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "numbers"),
+    [
+        (b"to\n+12125550101\n+12125550102\n+1212555", ["+12125550101", "+12125550102"]),
+        (b'to,name\n+12125550101,Dana\n+12125550102,"Noa\n', ["+12125550101"]),
+        ("to\n+12125550101\n".encode("utf-16"), []),
+        (b"to\n+1212", []),
+    ],
+)
+def test_a_connection_that_breaks_off_keeps_its_whole_lines_and_the_import_says_so(
+    world: World, client: Client, content: bytes, numbers: list[str]
+) -> None:
+    http = client(business_id=world.business("Shop"))
+
+    break_off(http, content, of=1000)
+
+    until(lambda: http.get("/imports", params={"state": "running"}).json()["imports"] == [])
+    found = http.get("/imports").json()["imports"]
+    kept = [row.to_number for row in world.rows("select to_number from call_log order by to_number")]
+    assert kept == numbers
+    if found:  # of no whole line nothing was queued, and nobody was told of an import
+        assert (found[0]["state"], found[0]["created"]) == ("broken_off", len(numbers))
+        assert "send the file again" in found[0]["reason"]
+    again = send(http, GOOD).json()
+    assert again["created"] == 2 - len(numbers)
+
+
+def test_an_import_whose_process_was_killed_is_interrupted_after_five_minutes(world: World, client: Client) -> None:
+    shop = world.business("Shop")
+    http = client(business_id=shop)
+    record = import_record.begin("spring", business_id=shop, campaign_id=None, who="test")
+    assert shown(http, record.id or 0)["state"] == "running"
+
+    world.do("update call_import set seen_at = now() - make_interval(secs => %s)", import_record.SILENT_S + 1)
+
+    assert shown(http, record.id or 0)["state"] == "interrupted"
+    assert len(http.get("/imports", params={"state": "interrupted"}).json()["imports"]) == 1
+    assert http.get("/imports", params={"state": ["running", "finished"]}).json()["imports"] == []
+
+
+def test_a_fault_in_the_middle_is_said_and_keeps_what_was_written(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http = client(business_id=world.business("Shop"))
+    insert = import_writer.Writer.insert
+
+    def fails(self: import_writer.Writer, chunk: import_writer.Chunk) -> None:
+        insert(self, chunk)
+        raise ValueError("+12125550101 Dana")
+
+    monkeypatch.setattr(import_writer.Writer, "insert", fails)
+    answer = send(http)
+
+    (found,) = http.get("/imports").json()["imports"]
+    assert (answer.status_code, found["state"]) == (500, "broken_off")
+    assert "Dana" not in answer.text + str(found)
+    assert world.value("select count(*) from call_log") == 2
+
+
+def test_a_command_writes_the_same_row_and_shows_it(world: World, client: Client, tmp_path: Any) -> None:
+    shop = world.business("Shop")
+    file = tmp_path / "spring.csv"
+    file.write_text(GOOD)
+    forked.run("import", str(file), "--business", str(shop), "--by", "dana")
+
+    (found,) = client(business_id=shop).get("/imports").json()["imports"]
+    listed = forked.run("imports", "list", "--business", "Shop", "--json")
+    one = forked.run("imports", "show", str(found["id"]))
+    none = forked.run("imports", "show", "99")
+
+    assert (found["state"], found["created_by"], counts(found)) == ("finished", None, [2, 0, 1, 1])
+    assert '"created_by": "dana"' in listed.stdout
+    assert "line 4:" in one.stdout
+    assert (none.returncode, "there is no import 99" in none.stderr) == (2, True)
+    assert forked.run("imports", "list", "--state", "odd").returncode == 2
+
+
+def test_pages_of_imports_go_on_behind_each_other_and_old_ones_go(world: World, client: Client) -> None:
+    shop = world.business("Shop")
+    for place in range(5):
+        import_record.begin(f"b{place}", business_id=shop, campaign_id=None, who="test")
+    http, found, before = client(business_id=shop), [], None
+    while True:
+        page = http.get("/imports", params={"limit": 2} | ({"before": before} if before else {})).json()
+        found += [one["batch"] for one in page["imports"]]
+        before = page["next"]
+        if before is None:
+            break
+    assert found == ["b4", "b3", "b2", "b1", "b0"]
+
+    world.do("update call_import set started_at = now() - interval '91 days' where batch = 'b0'")
+    assert retention.delete_old_rest() == 1
+    assert world.value("select count(*) from call_import") == 4
