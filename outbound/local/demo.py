@@ -75,8 +75,8 @@ def run(out: Console, err: Console, *, as_json: bool, keep: bool) -> bool:
     logs.set_up("WARNING")
     config.use({name: value for name, value in config.environment().items() if not _may_ring(name)} | _FAST)
     with directory_of_our_own() as place:
-        with _logs_in(place), ports_of_our_own(2) as ports:
-            names = ("OUTBOUND_WEB_PORT", "OUTBOUND_SIMULATOR_PORT")
+        with _logs_in(place), ports_of_our_own(3) as ports:
+            names = ("OUTBOUND_WEB_PORT", "OUTBOUND_SIMULATOR_PORT", "OUTBOUND_API_PORT")
             config.use(config.environment() | dict(zip(names, map(str, ports), strict=True)))
             _say_where(err, place)
             with servers_of_our_own(place), database_of_our_own(place):
@@ -98,7 +98,10 @@ def _play(out: Console, err: Console, place: Place, *, as_json: bool, keep: bool
     in_process = (settings.redis_url or "").startswith("memory://")
     _say(err, "metrics", f"{settings.callback_base}/metrics")
     _say(err, "carrier", f"a simulator at {settings.api_url}: no phone rings")
-    with Processes(process_commands(simulator=True, in_process=in_process), place.log_dir) as processes:
+    if keep:
+        where = f"http://{settings.api_host}:{settings.api_port}/v1"
+        _say(err, "API", f"{where}, with a token of `outbound token add`")
+    with Processes(process_commands(simulator=True, in_process=in_process, api=keep), place.log_dir) as processes:
         _say(err, "processes", " ".join(f"{name}={pid}" for name, pid in processes.pids().items()))
         _wait_for_web(processes, settings, place)
         limits, held = _seed(err)
