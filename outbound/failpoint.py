@@ -20,6 +20,7 @@ POINTS = (
     "reconcile.answered",
     "reconcile.written",
 )
+WEBHOOK_POINTS = ("webhook.claimed", "webhook.taken", "webhook.answered", "webhook.written")
 ADOPT_POINTS = (
     "adopt.begun",
     "adopt.business",

@@ -57,6 +57,7 @@ _URI = re.compile(r"\b(sips?|tel|callto|whatsapp|h323|skype)(:|%3[Aa])(?://)?[^\
 _WORDS = re.compile(
     r"""
     \b (?P<how> bearer ) [ ]+ (?! (?:token|realm|auth\w*) \b ) [^\s'",;}]{4,}
+    | \b (?P<prefix> whsec_ | outb_ ) [\w+/=-]+  # a secret of a webhook, a token of the API
     | \b (?P<basic> basic ) [ ]+ (?= [A-Za-z0-9+/]* [0-9=] ) [A-Za-z0-9+/]{6,} ={0,2}
     | (?P<name> \b authorization ['"]? \s* [=:] \s* ['"]? ) (?: \w+ [ ]+ )? [^\s'",;}]+
     | (?P<secret> (?: [\w-]* (?: password | passwd | pwd ) ['"]? \s* [=:] \s*
@@ -70,7 +71,7 @@ _WORDS = re.compile(
 # What none of the above finds anything in has none of these; most values have none, and this is a tenth of the work.
 _SUSPECT = re.compile(
     r"\d[\d ().-]{5,}\d|DETAIL:|CONTEXT:|://|(?i:password|passwd|pwd|secret|token|api.?key|signature|cookie|bearer|basic"
-    r"|authorization|sips?(?::|%3a)|tel(?::|%3a)|callto|whatsapp|h323|skype)"
+    r"|authorization|whsec_|outb_|sips?(?::|%3a)|tel(?::|%3a)|callto|whatsapp|h323|skype)"
 )
 
 
@@ -109,7 +110,7 @@ def _hidden(name: str, text: str) -> str:
 
 def _without_word(found: re.Match[str]) -> str:
     word = found["how"] or found["basic"]
-    return f"{word} …" if word else f"{found['name'] or found['secret']}…"
+    return f"{word} …" if word else f"{found['prefix'] or found['name'] or found['secret']}…"
 
 
 def _without_number(found: re.Match[str]) -> str:

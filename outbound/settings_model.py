@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from outbound.errors import SettingsError
-from outbound.formats import plain_text, sentinel_url, urls
+from outbound.formats import network_addresses, plain_text, sentinel_url, urls
 
 TWILIO_API_URL = "https://api.twilio.com"
 CLOSED_WITHIN_S = 120  # a call without a call_sid
@@ -26,6 +26,7 @@ _WITH_A_SCHEME = {
     "REDIS_URL": ("redis", "rediss", "unix", "memory", *sentinel_url.SCHEMES),
     "TWILIO_API_URL": ("http", "https"),
     "OUTBOUND_PUBLIC_URL": ("http", "https"),
+    "OUTBOUND_WEBHOOK_PROXY": ("http", "https"),
 }
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -111,6 +112,11 @@ class Settings(BaseModel):
     api_host: str = "127.0.0.1"  # every request shows a token (`outbound token add`)
     api_port: int = Field(8082, ge=0, le=65_535)
     api_rate: float = Field(50, ge=1, le=100_000)  # requests per second of one token to one API process; twice at once
+    # Webhooks: what each endpoint's secret is derived from, and the key before it while receivers move to the new one.
+    webhook_key: SecretStr | None = Field(None, min_length=32)
+    webhook_key_old: SecretStr | None = Field(None, min_length=32)
+    webhook_allow: str | None = None  # own networks that webhooks may go to, like 10.1.0.0/16; by http:// there alone
+    webhook_proxy: str | None = Field(None, repr=False)  # an http:// proxy that every webhook goes through
     simulator_port: int = Field(8081, ge=0, le=65_535)  # on loopback only
     simulator_speed: float = Field(1, gt=0, le=1000)  # how many times faster than life simulated phones ring
 
@@ -229,7 +235,16 @@ def _contradictions(settings: Settings) -> list[str]:
         + _carrier_faults(settings)
         + _credential_faults(settings)
         + _deadline_faults(settings)
+        + _webhook_faults(settings)
     )
+
+
+def _webhook_faults(settings: Settings) -> list[str]:
+    try:
+        network_addresses.networks(settings.webhook_allow or "")
+    except ValueError as fault:
+        return [f"OUTBOUND_WEBHOOK_ALLOW: {fault}"]
+    return []
 
 
 def _unseen_faults(settings: Settings) -> list[str]:

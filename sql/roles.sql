@@ -30,7 +30,7 @@ declare
                                         time,interval,uuid,int4multirange}';
     plain_words constant text[] := '{status,direction,call_sid,state,scope,error_code,answered_by,kind,cause,outcome,
                                      held_by,label,preset,time_zone,default_region,machine_detection,hang_up,step,
-                                     migration_id,rule,used_up_cap,present}';
+                                     migration_id,rule,used_up_cap,present,type}';
     -- What views call, and what asks for no number and shows none.
     plain_routines constant text[] := '{find_calls,scope_usage_now,call_status_rank,call_is_in_doubt,call_limit_s,
                                         period_start,present_zone}';

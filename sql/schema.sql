@@ -181,6 +181,10 @@ create index call_log_undialed on call_log (phone_key(to_number)) where directio
     (status in ('completed', 'busy', 'no-answer', 'failed', 'canceled'));
 create index call_log_unknown_outcome on call_log (over_by) where status = 'failed' and (error_code::text =
     'no_call_sid' and overdue_at is not null or error_code::text = 'several_candidates');
+create trigger call_log_event after update of status, lead_id on call_log for each row when (old.status is distinct from
+    new.status and (new.status in ('in-progress', 'completed', 'busy', 'no-answer', 'failed', 'canceled')) or
+    old.lead_id is null and new.lead_id is not null or (old.status in ('failed', 'canceled')) and new.status is distinct
+    from old.status) execute function event_of_call();
 create trigger call_log_forgotten before insert on call_log for each row when
     (current_setting('outbound.some_forgotten', true) is distinct from 'no') execute function
     forgotten_stay_out_of_calls();
@@ -479,6 +483,8 @@ create table dial_control (
     constraint dial_control_weight_check check (weight >= 0.01::double precision and weight <= 100::double precision)
 ) with (fillfactor=50, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=200);
 
+create trigger dial_control_event after insert or update of state on dial_control for each row when (new.scope =
+    'campaign' and new.state = 'paused') execute function event_of_pause();
 -- Audited: each insert, update, delete and truncate is a row of audit_change.  Changes of these alone are not: tokens,
 -- refilled_at, served, served_floor, refused_calls, troubles, slow_factor, slowed_at, slowed_from, carrier_holds,
 -- carrier_hold_until, window_began_at, window_answers, window_troubles.
@@ -1254,6 +1260,141 @@ create index call_import_of_business on call_import (business_id, id);
 create index call_import_of_campaign on call_import (campaign_id, id);
 
 
+-- An address that receives events. Written by the commands and the API; holds and failures by the deliveries.
+create table webhook_endpoint (
+    -- Referenced by webhook_delivery.endpoint_id; its secret is derived from it.
+    id                bigint generated always as identity not null,
+    -- The one business whose events it receives; null for all.
+    business_id       bigint,
+    -- Where events are posted to.
+    url               text not null,
+    -- The types of events that it receives; empty for all but call.answered, which must be named.
+    event_types       text[] not null default '{}'::text[],
+    -- full, or thin: ids alone, without numbers and contacts.
+    payload           text not null default 'full',
+    -- Raised by each rotation: another secret is derived.
+    secret_generation integer not null default 1,
+    -- When the secret was last changed; for 24 hours both sign. Null: never.
+    rotated_at        timestamptz,
+    -- on, or off: nothing is sent, and its events wait.
+    state             text not null default 'on',
+    -- Why it is off, in a sentence for operators.
+    state_reason      text,
+    -- When its state last changed. Null: never.
+    state_since       timestamptz,
+    -- Attempts that failed in a row. A success sets it to 0.
+    failures          integer not null default 0,
+    -- When the first of these failed. Null: the last attempt succeeded.
+    failing_since     timestamptz,
+    -- After failures in a row nothing is sent before this moment, and then one attempt at a time. Null: no hold.
+    hold_until        timestamptz,
+    -- Who added it, as the audit names them.
+    created_by        text not null,
+    -- When it was added.
+    created_at        timestamptz not null default now(),
+
+    constraint webhook_endpoint_pkey primary key (id),
+    constraint webhook_endpoint_business_id_fkey foreign key (business_id) references business(id) on delete cascade,
+    constraint webhook_endpoint_payload_check check (payload in ('full', 'thin')),
+    constraint webhook_endpoint_secret_generation_check check (secret_generation > 0),
+    constraint webhook_endpoint_state_check check (state in ('on', 'off')),
+    constraint webhook_endpoint_url_check check (char_length(url) >= 1 and char_length(url) <= 2000)
+);
+
+create index webhook_endpoint_business on webhook_endpoint (business_id);
+
+
+-- Who reads the stream of events. While there is one, events are written though no endpoint wants them.
+create table event_reader (
+    -- Who reads: a token, or the operating system's user and host.
+    name         text not null,
+    -- The one business whose events it reads; null for all.
+    business_id  bigint,
+    -- Events are written for it until then; each reading moves it.
+    wanted_until timestamptz not null,
+
+    constraint event_reader_pkey primary key (name),
+    constraint event_reader_business_id_fkey foreign key (business_id) references business(id) on delete cascade,
+    constraint event_reader_name_check check (char_length(name) >= 1 and char_length(name) <= 100)
+);
+
+create index event_reader_business on event_reader (business_id);
+
+
+-- What happened to calls and campaigns, without numbers and names. Written by triggers with the change itself; kept for 30 days.
+create table event_log (
+    -- In the order of writing, which is not the order of the commits.
+    id          bigint generated always as identity not null,
+    -- Made of what happened, so that no event has two: webhook-id.
+    public_id   text not null,
+    -- The transaction that wrote it: a reader sees all ids of it once it has ended.
+    xid         xid8 not null default pg_current_xact_id(),
+    -- Whose event it is; null for what concerns an endpoint of all businesses.
+    business_id bigint,
+    -- call.ended, lead.created, ... (outbound/webhooks/event.py).
+    type        text not null,
+    -- The call that it is about; events of one call are delivered in their order.
+    call_id     bigint,
+    -- When it happened, by the clock of the database.
+    at          timestamptz not null default now(),
+    -- Its data; numbers, keys and contacts are added when it is sent.
+    data        jsonb not null,
+
+    constraint event_log_pkey primary key (id),
+    constraint event_log_public_id_key unique (public_id),
+    constraint event_log_business_id_fkey foreign key (business_id) references business(id) on delete cascade,
+    constraint event_log_public_id_check check (char_length(public_id) >= 1 and char_length(public_id) <= 100),
+    constraint event_log_type_check check (char_length(type) >= 1 and char_length(type) <= 50)
+);
+
+create index event_log_age on event_log (at);
+create index event_log_business on event_log (business_id, xid, id);
+create index event_log_call on event_log (call_id) where call_id is not null;
+create index event_log_order on event_log (xid, id);
+
+
+-- An event on its way to an endpoint. Written with the event, and by the deliveries.
+create table webhook_delivery (
+    -- Where it goes.
+    endpoint_id bigint not null,
+    -- What is sent.
+    event_id    bigint not null,
+    -- The call of the event; its events go out one after the other.
+    call_id     bigint,
+    -- due, sending, done, or given_up after ten attempts.
+    state       text not null default 'due',
+    -- Attempts so far. A worker's write is refused when another has raised it.
+    attempts    integer not null default 0,
+    -- Not to be sent before this moment.
+    due_at      timestamptz not null default now(),
+    -- While it is sent: past it, the worker is taken for dead.
+    overdue_at  timestamptz,
+    -- Whether somebody asked for it once more.
+    is_replay   boolean not null default false,
+    -- HTTP status of the last answer. Null: there was none.
+    status_code integer,
+    -- What went wrong at the last attempt, 300 characters at most. Null: nothing.
+    error       text,
+    -- How long the last attempt took, in milliseconds.
+    took_ms     integer,
+    -- When it was delivered or given up.
+    done_at     timestamptz,
+
+    constraint webhook_delivery_pkey primary key (endpoint_id, event_id),
+    constraint webhook_delivery_endpoint_id_fkey foreign key (endpoint_id) references webhook_endpoint(id) on delete
+        cascade,
+    constraint webhook_delivery_event_id_fkey foreign key (event_id) references event_log(id) on delete cascade,
+    constraint webhook_delivery_error_check check (char_length(error) <= 300),
+    constraint webhook_delivery_state_check check (state in ('due', 'sending', 'done', 'given_up'))
+);
+
+create index webhook_delivery_due on webhook_delivery (endpoint_id, due_at, event_id) where state = 'due';
+create index webhook_delivery_event on webhook_delivery (event_id);
+create index webhook_delivery_order on webhook_delivery (endpoint_id, call_id, event_id) where (state in ('due',
+    'sending')) and call_id is not null;
+create index webhook_delivery_sending on webhook_delivery (endpoint_id, overdue_at) where state = 'sending';
+
+
 -- How many more calls the spend caps of a scope allow now. One row for each scope with a cap.
 create view cap_room (
     -- As in spend_cap.
@@ -1612,6 +1753,27 @@ create function ended_in_campaign(campaign_id bigint, status text, from_at times
 create function ended_with_error(error_code text, status text, from_at timestamptz, last_at timestamptz, last_id bigint,
     calls_max bigint) returns table(id bigint, at timestamptz) stable;
 
+-- What attempts that came to their end together make of their endpoint: its failures, hold and state.
+create function endpoint_after_attempts(endpoint webhook_endpoint, has_success boolean, is_gone boolean, failed bigint,
+    asked_s double precision, in_a_row integer, hold_s double precision, hold_max_s double precision, failing_days
+    integer, failures_min integer) returns table(failures integer, failing_since timestamptz, hold_until timestamptz,
+    state text, state_since timestamptz, state_reason text) stable;
+
+-- Does an endpoint of these types receive events of this type?  call.answered must be named.
+create function endpoint_wants(event_types text[], type text) returns boolean immutable;
+
+-- Does somebody want the events of this type and business: an endpoint, or a reader of the stream?
+create function event_is_wanted(business_id bigint, type text) returns boolean stable;
+
+-- Writes the events of a call that is answered, ends, is corrected, or gets its lead.
+create function event_of_call() returns trigger;
+
+-- Writes the event of a campaign that is paused, by an operator or by the breaker.
+create function event_of_pause() returns trigger;
+
+-- The data of an event as it is sent: what was written, and what is known of the person now.
+create function event_payload(event event_log) returns jsonb stable;
+
 -- An error of the database, without the row's data.
 create function fault_text(step text, state text, message text) returns text immutable;
 
@@ -1863,6 +2025,9 @@ create function unmention(core text, pattern text) returns table(source text, ch
 create function waiting_in_lane(business_id bigint, campaign_id bigint, from_number text, from_at timestamptz, last_at
     timestamptz, last_id bigint, calls_max bigint) returns table(id bigint, at timestamptz) stable;
 
+-- How long a delivery waits after so many attempts; null after the last one.
+create function webhook_wait(attempts integer) returns interval immutable;
+
 -- Reasons of why_not_dialed that lie in pauses and in limits of the scopes of a call that waits.
 create function why_by_limits(call_id bigint, account_rate double precision) returns table(place integer, code text,
     sentence text, until timestamptz, details jsonb) stable;
@@ -1894,3 +2059,7 @@ create function word_of_old_call(status text, call_status text) returns text imm
 
 -- Living worker processes that lack an account's credentials.
 create function workers_without(account text, worker_silent_s double precision default 10) returns bigint stable;
+
+-- Writes one event, and a delivery of it for each endpoint that wants it; one public id is written once.
+create function write_event(business_id bigint, type text, public_id text, call_id bigint, data jsonb, but_endpoint
+    bigint default null::bigint) returns void;

@@ -68,6 +68,12 @@ def operations() -> str:
     return "".join(parts)
 
 
+def _streamed(about: dict[str, Any]) -> str:
+    """The content type of a stream that is read line by line."""
+    known = about["responses"]["200"]["content"]
+    return next(kind for kind in ("application/x-ndjson", "text/event-stream") if kind in known)
+
+
 def _method(method: str, path: str, about: dict[str, Any], *, is_async: bool) -> str:
     given = about.get("parameters", [])
     in_path = [one for one in given if one["in"] == "path"]
@@ -98,7 +104,7 @@ def _method(method: str, path: str, about: dict[str, Any], *, is_async: bool) ->
     if takes_key:
         asking.append("key=idempotency_key, takes_key=True")
     if answer is None:
-        asking.append('accept="application/x-ndjson"')
+        asking.append(f'accept="{_streamed(about)}"')
     asked = f"Asking({', '.join(asking)})"
     summary = about["description"].split("\n\n")[0].replace("\n", " ")
     lines = [f'        """{summary}"""']

@@ -17,7 +17,20 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from outbound import __version__, db, logs
-from outbound.api import calls, contacts, context, control, files, models, new_calls, problem, tenants, tokens
+from outbound.api import (
+    calls,
+    contacts,
+    context,
+    control,
+    event_stream,
+    files,
+    models,
+    new_calls,
+    problem,
+    tenants,
+    tokens,
+    webhooks,
+)
 from outbound.api.problem import Problem
 from outbound.api.route import Direct, Operation
 from outbound.api.tenant_view import View
@@ -35,6 +48,7 @@ ROUTERS = (
     tenants.rules,
     contacts.contacts,
     tokens.tokens,
+    webhooks.webhooks,
 )
 _DESCRIPTION = """Queue calls, steer them, and read what became of them.
 
@@ -59,6 +73,7 @@ async def _life(_: FastAPI) -> AsyncIterator[None]:
     context.forget_limits()
     new_calls.begin()
     yield
+    event_stream.forget()
 
 
 def app() -> FastAPI:

@@ -17,6 +17,7 @@ from outbound.settings_model import RETENTION_DAYS_MAX, RETENTION_DAYS_MIN
 sql = db.statements("calls/retention")
 log = logs.get("retention")
 
+EVENT_DAYS = 30  # the last attempt of a delivery is made within four
 BATCH_MAX = 1000  # calls; one transaction of some 0.1 s, in which nothing that anybody waits for is locked
 
 
@@ -61,11 +62,12 @@ def delete_old_rest() -> int:
     """
     Delete one batch of each of KINDS that is older than its setting (the audit: blank it); return how many rows.
 
-    And of what has no setting: the API's answers that are kept for repeats of a request, 72 hours, and what is known of
-    imports, 90 days.
+    And of what has no setting: the API's answers that are kept for repeats of a request (72 hours), events
+    (EVENT_DAYS), and what is known of imports (90 days).
     """
     total = int(db.run(sql.delete_old_requests, batch_max=BATCH_MAX))
     total += int(db.run(sql.delete_old_imports, batch_max=BATCH_MAX))
+    total += int(db.run(sql.delete_old_events, keep_days=EVENT_DAYS, batch_max=BATCH_MAX))
     for name, kind in KINDS.items():
         keep_days = getattr(settings(), kind.field)
         rows = kind.batch(keep_days) if keep_days else 0

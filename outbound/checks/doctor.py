@@ -9,10 +9,10 @@ callback.
 from collections.abc import Iterable
 
 from outbound import db
-from outbound.checks import broker, carrier, database, processes
+from outbound.checks import broker, carrier, database, processes, webhooks
 from outbound.checks.finding import Check, Finding, Result, fail, failed
 
-CHECKS = (*database.CHECKS, *broker.CHECKS, *carrier.CHECKS, *processes.CHECKS)
+CHECKS = (*database.CHECKS, *broker.CHECKS, *carrier.CHECKS, *processes.CHECKS, *webhooks.CHECKS)
 
 
 def examine() -> list[Finding]:

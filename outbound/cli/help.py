@@ -33,6 +33,7 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
         "why": ("control", "Say why a call is not being dialed right now.  Exit status 2 where there is no such call."),
         "leads": ("calls", "List leads, the latest contact first."),
         "control": ("control", "Show what is paused, limited and held, and how much of each limit is used."),
+        "events": ("webhook", "Show what happened to calls, leads and campaigns."),
         "audit": ("audit", "Show who did what, and check that the record is complete."),
         "preview": ("control", "Say what a campaign would do if it were launched now; changes nothing."),
     },
@@ -70,6 +71,7 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
         "person": ("audit", "All that is known of one person, and its end."),
         "window": ("calling_window", "When callees may be called, by the clocks at their place."),
         "token": ("token", "Tokens of the API: who may see and change what."),
+        "webhook": ("webhook", "Endpoints that receive events as signed webhooks."),
         "destination": ("destination", "Where calls may go: countries and first digits, allowed or closed."),
     },
     "Run it": {

@@ -82,6 +82,7 @@ def _rows(connection: db.Connection) -> list[db.Row]:
         *sql.read_queue(connection, worker_silent_s=WORKER_SILENT_S, rows_max=ROWS_MAX),
         *sql.read_scopes(connection, account_rate=settings().account_rate, rows_max=ROWS_MAX),
         *sql.read_spending(connection, rows_max=ROWS_MAX),
+        *sql.read_webhooks(connection),
         *sql.read_totals(connection),
     ]
 
@@ -144,6 +145,13 @@ _GAUGES = (
         "Calls and leads that are not in the tables of the system before yet, 10,000 at most.",
         "old_table_writes_due",
     ),
+    ("outbound_webhook_due", "Webhooks that are due or being sent, 10,000 at most.", "webhook_due"),
+    (
+        "outbound_webhook_oldest_due_seconds",
+        "How long the oldest of them has been due, at endpoints that are on and do not fail.",
+        "webhook_oldest_due_seconds",
+    ),
+    ("outbound_webhook_endpoints_off", "Endpoints that are switched off.", "webhook_endpoints_off"),
     ("outbound_dialing_stopped", "1 while this cause stops all dialing.", "dialing_stopped", "cause"),
     (
         "outbound_task_last_success_timestamp_seconds",
@@ -296,6 +304,13 @@ _TOTALS = (
         ("failed", "late"),
     ),
     (
+        "outbound_webhook_deliveries",
+        "Attempts to deliver a webhook, by result; unknown where their worker did not say what came of it.",
+        "webhook",
+        "result",
+        ("delivered", "failed", "given_up", "unknown", "not_sent"),
+    ),
+    (
         "outbound_deleted_rows",
         "Rows that were deleted for their age, by kind.",
         "retention",
@@ -309,6 +324,7 @@ _HISTOGRAMS = (
     ("outbound_queue_wait_seconds", "From a call's due time to the begin of its dial.", "queue_wait_seconds"),
     ("outbound_dial_seconds", "From the begin of a dial to the carrier's yes or no.", "dial_seconds"),
     ("outbound_callback_lag_seconds", "From an event at the carrier to its callback here.", "callback_lag_seconds"),
+    ("outbound_webhook_seconds", "From an event to an endpoint's 2xx.", "webhook_seconds"),
 )
 _BOUNDS = ("0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "30", "60", "120", "300", "900", "3600", "+Inf")
 

@@ -17,6 +17,8 @@ from outbound.calls.retention import delete_old_calls, delete_old_rest
 from outbound.config import settings
 from outbound.processes import systemd_notify
 from outbound.rules.spend import settle_spend
+from outbound.webhooks.delivery import deliver_until, return_overdue_deliveries
+from outbound.webhooks.event import write_campaigns_done
 
 log = logs.get("scheduler")
 
@@ -28,6 +30,8 @@ _TASKS: tuple[Callable[[], object], ...] = (
     delete_old_calls,
     delete_old_rest,
     write_late_to_old_tables,
+    return_overdue_deliveries,
+    write_campaigns_done,
 )
 _CLOCK_LOOK_S = 1  # between two readings of the host's clock
 _CLOCK_SET_S = 1  # a clock that is further than this from where it should be was set
@@ -54,6 +58,7 @@ def run(stop: Event) -> None:
         )
     tasks.start()
     Thread(target=_follow_clock, args=(tasks, stop), name="clock", daemon=True).start()
+    Thread(target=deliver_until, args=(stop,), name="webhooks", daemon=True).start()
     try:
         dispatch_until(stop, rounds.report)
     finally:

@@ -21,6 +21,7 @@ NEXT = """
 next:
   /etc/outbound/credentials/   a file each, 0600: DATABASE_URL, REDIS_URL, TWILIO_AUTH_TOKEN (web alone),
                                TWILIO_API_KEY_SECRET, OUTBOUND_CALLBACK_KEY (worker, scheduler), OUTBOUND_METRICS_TOKEN,
+                               OUTBOUND_WEBHOOK_KEY (worker, api) and OUTBOUND_WEBHOOK_KEY_OLD for webhooks,
                                and OUTBOUND_OWNER_DATABASE_URL for migrate alone, after `outbound roles`
   /etc/outbound/outbound.env   every other setting, NAME=value
   systemctl daemon-reload && systemctl start outbound-migrate && systemctl enable --now outbound.target"""

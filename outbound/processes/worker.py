@@ -16,8 +16,9 @@ from outbound.database import migrations
 from outbound.errors import SettingsError
 from outbound.processes import systemd_notify
 from outbound.processes.parent_death import die_with
+from outbound.webhooks import delivery, http_client
 
-__all__ = ["dial", "in_this_process", "lead", "set_up"]  # the actors are defined with their modules
+__all__ = ["delivery", "dial", "in_this_process", "lead", "set_up"]  # the actors are defined with their modules
 
 log = logs.get("worker")
 
@@ -63,6 +64,10 @@ class Heartbeat(dramatiq.Middleware):
             dispatch.farewell(self._id)
         except db.Unavailable as error:
             log.outage("worker.farewell_unheard", error)
+
+    def after_worker_shutdown(self, _broker: dramatiq.Broker, _worker: Any) -> None:
+        """Let the webhooks that are being sent come to their end."""
+        delivery.finish(http_client.TOTAL_S)
 
     def _beat(self, worker: Any) -> None:
         while not self._stopped.is_set():

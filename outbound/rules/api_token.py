@@ -23,6 +23,7 @@ SCOPES = {
     "control": "pause, resume, cancel, stop and limit, also what an operator paused or limited of the business",
     "suppression": "change the do-not-call list and consents",
     "leads:read": "see leads",
+    "webhooks": "add and change endpoints of webhooks, and replay what was sent to them",
     "audit": "see who did what",
     "tokens": "make and revoke tokens that may do no more than this one",
     OPERATOR: "what concerns all businesses: businesses, windows, destinations, registry",

@@ -25,6 +25,8 @@ with found as materialized (
     union
     select 'call_event', to_jsonb(call_event) from call inner join call_event on call_id = call.id
     union
+    select 'event_log', to_jsonb(event_log) from call inner join event_log on call_id = call.id
+    union
     select 'call_set_aside', to_jsonb(call_set_aside) from call inner join call_set_aside on call_id = call.id
     union
     select 'audit_change', to_jsonb(audit_change)
@@ -79,6 +81,8 @@ update call_log
 -- Undo     none
 with event as (
     delete from call_event where call_id = any(:call_ids::bigint[]) returning id
+), told as (
+    delete from event_log where call_id = any(:call_ids::bigint[]) returning id
 ), aside as (
     delete from call_set_aside where call_id = any(:call_ids::bigint[]) returning call_id
 ), call as (
@@ -99,10 +103,10 @@ with event as (
     delete from suppression where phone_key(phone) = phone_key(:phone) returning id
 )
 select (select count(*) from call) as call_log, (select count(*) from event) as call_event,
-       (select count(*) from aside) as call_set_aside, (select count(*) from lead) as leads,
-       (select count(*) from agreed) as consent, (select count(*) from checked) as registry_check,
-       (select count(*) from place) as destination, (select count(*) from reached) as batch_reached,
-       (select count(*) from listed) as suppression;
+       (select count(*) from told) as event_log, (select count(*) from aside) as call_set_aside,
+       (select count(*) from lead) as leads, (select count(*) from agreed) as consent,
+       (select count(*) from checked) as registry_check, (select count(*) from place) as destination,
+       (select count(*) from reached) as batch_reached, (select count(*) from listed) as suppression;
 
 -- name: unname_batches(pattern)$
 -- Give batches another name that are called after the number; two of them must not get the same.

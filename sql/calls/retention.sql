@@ -38,6 +38,8 @@ with past as (
        for update of call_log skip locked
 ), events as (
     delete from call_event using doomed where call_id = doomed.id and not :apart returning call_event.id
+), told as (
+    delete from event_log using doomed where event_log.call_id = doomed.id and not :apart returning event_log.id
 ), deleted as (
     delete from call_log using doomed where call_log.id = doomed.id and not :apart returning call_log.id
 ), calls as (
@@ -161,6 +163,24 @@ with past as (
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
 select (select count(*) from forgot) + (select count(*) from deleted);
+
+-- name: delete_old_events(keep_days, batch_max)$
+-- Forget events that happened more than keep_days ago, and what is left of their deliveries.
+--
+-- Returns  how many events
+with old as (
+    select id
+      from event_log
+     where at < now() - make_interval(days => :keep_days)
+     order by at
+     limit :batch_max
+       for update skip locked
+), gone as (
+    delete from event_log using old where event_log.id = old.id returning event_log.id
+), readers as (
+    delete from event_reader where wanted_until < now() - make_interval(days => :keep_days)
+)
+select count(*) from gone;
 
 -- name: delete_old_requests(batch_max)$
 -- Delete the API's answers that are kept for repeats of a request, 72 hours after the request.

@@ -155,6 +155,50 @@ select measured.name, key as label, measured.value::float8 as value
 union all
 select 'new_countries', id, countries from new_country;
 
+-- name: read_webhooks()
+-- What waits for the endpoints that are on, 10,000 deliveries at most, and how many endpoints are off.
+--
+-- The oldest one is looked for at endpoints that take what they are sent: at one that fails, waiting is its own fault.
+with endpoint as materialized (
+    select id, state, failing_since from webhook_endpoint
+), waiting as (
+    select
+      from endpoint
+     cross join lateral (
+           (select
+              from webhook_delivery
+             where endpoint_id = endpoint.id and webhook_delivery.state = 'due' and due_at <= now()
+             limit 10000)
+            union all
+           (select
+              from webhook_delivery
+             where endpoint_id = endpoint.id and webhook_delivery.state = 'sending'
+             limit 10000)
+     ) as each_of_them
+     where endpoint.state = 'on'
+     limit 10000
+), oldest as (
+    select min(first.due_at) as due_at
+      from endpoint
+     cross join lateral (
+           (select due_at
+              from webhook_delivery
+             where endpoint_id = endpoint.id and webhook_delivery.state = 'due' and due_at <= now()
+             order by due_at
+             limit 1)
+            union all
+           (select min(due_at)
+              from webhook_delivery
+             where endpoint_id = endpoint.id and webhook_delivery.state = 'sending')
+     ) as first
+     where endpoint.state = 'on' and endpoint.failing_since is null
+)
+select 'webhook_due' as name, null::text as label, count(*)::float8 as value from waiting
+union all
+select 'webhook_oldest_due_seconds', null, greatest(0, coalesce(extract(epoch from now() - due_at), 0)) from oldest
+union all
+select 'webhook_endpoints_off', null, count(*) from endpoint where state = 'off';
+
 -- name: read_totals()
 -- What keeps PostgreSQL from cleaning up, what stops all dialing, when each task was last done, and all counters.
 with snapshot as materialized (

@@ -27,6 +27,7 @@ def api_url(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Where the API of this test is served, by a thread of this process."""
     (port,) = free_ports(1)
     monkeypatch.setenv("OUTBOUND_API_RATE", "10000")
+    monkeypatch.setenv("OUTBOUND_WEBHOOK_KEY", "0123456789abcdef" * 2)
     monkeypatch.setattr(context, "REFUSED_AT_ONCE", 10_000)
     forget_settings()
     running = server.server("127.0.0.1", port)

@@ -8,6 +8,7 @@ import pytest
 from outbound.api import app
 from outbound.rules import api_token, control, destination, new_business, retry_policy
 from outbound.rules.scope import Scope
+from outbound.webhooks import endpoint
 from tests.api.conftest import Client
 from tests.conftest import World
 from tests.digest import digest
@@ -54,6 +55,9 @@ def body_of(name: str, ids: dict[str, int]) -> Any:
         "remove_suppression": {"phone": PHONE} | own,
         "give_consent": phone | own,
         "revoke_consent": phone | own,
+        "add_webhook": {"url": "https://example.com/"} | own,
+        "change_webhook": {"state": "off"},
+        "replay_webhook": {"given_up_only": True},
     }.get(name)
 
 
@@ -69,6 +73,7 @@ def parameters_of(operation: Operation, ids: dict[str, int], kind: str = "busine
         "{key}": {"businesses": ids["business"], "campaigns": ids["campaign"], "calls": ids["call"]}.get(kind, PHONE),
         "{number}": PHONE,
         "{token}": ids["token"],
+        "{endpoint_id}": ids["endpoint"],
         "{import_id}": ids["import"],
         "{place}": "GB",
         "{day}": "2027-01-05",
@@ -96,8 +101,17 @@ def send(
         return http.post(
             path, params=query, content="to\n+12125550888\n", headers=headers | {"content-type": "text/csv"}
         )
+    if named(operation) == "stream_events":
+        return first_of_stream(http, path, **headers)
     body = body_of(named(operation), ids)
     return http.request(operation[0], path, params=query, json=body, headers=headers)
+
+
+def first_of_stream(http: httpx.Client, path: str, **headers: str) -> httpx.Response:
+    """The answer of a stream with the first thing that it says, as it has no end."""
+    with http.stream("GET", path, params={"after": "0-0"}, headers=headers) as answer:
+        content = answer.read() if answer.is_error else next(answer.iter_bytes())
+    return httpx.Response(answer.status_code, headers=answer.headers, content=content)
 
 
 @pytest.fixture
@@ -130,6 +144,8 @@ def other(world: World) -> dict[str, int]:
     window = world.value("select window_id from business where id = %s", business)
     control.pause(Scope("business", str(business)), reason=f"{MARK} reason", actor=MARK)
     token = api_token.add(f"{MARK} token", scopes=["calls:read"], business_id=business, actor=MARK)
+    told = endpoint.add(f"https://example.com/{MARK}", business_id=business, actor=MARK)
+    world.do("select write_event(%s, 'call.ended', %s, %s, '{}')", business, f"evt_{MARK}", call)
     imported = world.value(
         "insert into call_import (business_id, batch, created_by, reason) values (%s, %s, %s, %s) returning id",
         business,
@@ -138,7 +154,7 @@ def other(world: World) -> dict[str, int]:
         MARK,
     )
     found = {"business": business, "campaign": campaign, "call": call, "window": window, "token": token.id}
-    return found | {"import": imported}
+    return found | {"import": imported, "endpoint": told.id}
 
 
 def test_who_is_not_let_in_learns_nothing_and_changes_nothing(
@@ -193,6 +209,7 @@ def test_a_tenant_gets_nothing_of_another_by_its_ids(
     http = client(*TENANT_SCOPES, business_id=own)
     http.get("/token")
     http.base_url = httpx.URL(api_url)
+    first_of_stream(http, "/v1/events")  # from now on its name stands among those who read
     before = digest(world)
 
     for operation in operations():

@@ -11,6 +11,7 @@ import pytest
 from outbound.api import route, server
 from outbound.failpoint import API_POINTS
 from outbound.rules import api_token, new_business, retry_policy
+from outbound.webhooks import endpoint
 from tests.api import test_isolation as isolation
 from tests.api.conftest import is_served
 from tests.conftest import World, forget_settings, until
@@ -49,6 +50,7 @@ def _serve(port: int) -> None:
 def serving(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
     monkeypatch.setenv("CRASH_OUTBOUND_AT", str(tmp_path))
     monkeypatch.setenv("OUTBOUND_API_RATE", "1000")
+    monkeypatch.setenv("OUTBOUND_WEBHOOK_KEY", "0123456789abcdef" * 2)
     forget_settings()
     (port,) = free_ports(1)
     one = Serving(port)
@@ -57,11 +59,12 @@ def serving(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def writing() -> list[isolation.Operation]:
-    return [
+    found = [
         one
         for one in isolation.operations()
         if one[0] != "get" and not one[2]["x-file"] and isolation.named(one) not in BY_THEMSELVES
     ]
+    return sorted(found, key=lambda one: one[0] == "delete")  # the others need what these remove
 
 
 def is_cut_off(http: httpx.Client, operation: isolation.Operation, ids: dict[str, int], **key: str) -> bool:
@@ -120,4 +123,5 @@ def rows(world: World) -> dict[str, int]:
         "waiting": waiting,
         "window": window,
         "token": token,
+        "endpoint": endpoint.add("https://example.com/", business_id=business, actor="test").id,
     }

@@ -14,6 +14,7 @@ OF_A_MACHINE = {
     *("up", "demo", "worker", "scheduler", "web", "api", "simulator", "install-service"),
     *("migrate", "roles", "verify", "rollback", "cleanup", "purge", "dump", "restore", "recover", "adopt", "psql"),
     *("version", "doctor", "ready"),
+    "webhook listen",
     "person forget",  # as the owner of the tables, whose password the API process has not
 }
 TWINS = {
@@ -72,6 +73,16 @@ TWINS = {
     "destination remove": {"remove_destination"},
     "destination list": {"list_destinations"},
     "destination check": {"check_destination"},
+    "events": {"stream_events"},
+    "webhook add": {"add_webhook"},
+    "webhook list": {"list_webhooks"},
+    "webhook set": {"change_webhook"},
+    "webhook remove": {"remove_webhook"},
+    "webhook test": {"test_webhook"},
+    "webhook rotate": {"rotate_webhook"},
+    "webhook secret": {"show_webhook_secret"},
+    "webhook deliveries": {"list_webhook_deliveries"},
+    "webhook replay": {"replay_webhook"},
     "token add": {"make_token"},
     "token list": {"list_tokens", "show_token"},
     "token revoke": {"revoke_token"},

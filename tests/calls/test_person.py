@@ -68,6 +68,7 @@ def traces(world: World, number: str) -> list[str]:
 def lived(world: World, number: str, written: str) -> int:
     """Somebody with a whole history, as commands and the carrier write it: the call's id."""
     acme = world.business()
+    world.do("insert into webhook_endpoint (url, created_by) values ('https://receiver.example/', 'test')")
     country = numbering_plan.region_of(number)
     world.do("update business set default_region = %s", country)
     contact = {"name": "Dana", "phone2": written, "note": f"call {number} or {written}"}
@@ -121,6 +122,7 @@ def test_nothing_in_the_whole_database_holds_a_forgotten_number(
     assert receipt["deleted"] == {
         "call_log": 1,
         "call_event": 2,
+        "event_log": 2,
         "call_set_aside": 0,
         "leads": 1,
         "consent": 1,
@@ -387,6 +389,7 @@ def test_all_that_is_known_is_shown(world: World, nudges: list[Any]) -> None:
     assert (found["number"], found["is_forgotten"]) == (ISRAELI, False)
     assert known["call_log"][0]["id"] == call_id
     assert len(known["call_event"]) == 2
+    assert {event["type"] for event in known["event_log"]} == {"call.ended", "lead.created"}
     for table in ("leads", "consent", "registry_check", "suppression", "audit", "audit_change"):
         assert known[table], table
     assert everything(world) == before

@@ -46,6 +46,7 @@ def ids(world: World) -> list[int]:
 def test_what_ended_long_ago_is_deleted_with_its_events_and_its_lead_stays(
     world: World, nudges: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    world.do("insert into webhook_endpoint (url, created_by) values ('https://receiver.example/', 'test')")
     old, recent = ended(world, KEEP_DAYS + 1), ended(world, KEEP_DAYS - 1, "+15005550102")
     world.do("insert into leads (business_id, phone) select business_id, to_number from call_log where id = %s", old)
     world.do("update call_log set lead_id = (select max(id) from leads) where id = %s", old)
@@ -57,6 +58,8 @@ def test_what_ended_long_ago_is_deleted_with_its_events_and_its_lead_stays(
     assert ids(world) == [recent]
     assert world.value("select count(*) from call_event where call_id = %s", old) == 0
     assert world.value("select count(*) from call_event where call_id = %s", recent) == 1
+    told = world.rows("select event_log.call_id from webhook_delivery inner join event_log on event_log.id = event_id")
+    assert [event.call_id for event in told] == [recent]
     assert world.value("select count(*) from leads") == 1
     assert world.count("retention", "calls") == 1
 

@@ -89,7 +89,7 @@ def test_in_a_healthy_house_nothing_fails(house: World) -> None:
     assert (seen.names("fail"), seen.names("skip"), seen.exit_status) == (set(), set(), 0), seen.found
     # A simulator, and a superuser of the tests' own server: that is said, and stops nobody.
     assert seen.names("warn") == {"carrier", "database role"}
-    assert len(seen.found) == 27
+    assert len(seen.found) == 28
     assert (house.rows("select oid from pg_class order by 1"), house.rows("select nspname from pg_namespace")) == before
 
 
@@ -402,6 +402,55 @@ def test_a_pause_is_a_warning_that_says_who_and_why(world: World, carrier: Runni
 
     assert seen["state"] == "warn"
     assert " by anna: Lunch. `outbound resume everything` lets it go." in seen["said"]
+
+
+# Webhooks.
+
+KEY = "0123456789abcdef" * 2
+
+
+def endpoint(world: World, **values: object) -> None:
+    """An endpoint whose address has a secret in its path."""
+    given = {"url": "https://hooks.example.com:8443/services/T0/hush", "created_by": "test"} | values
+    world.do(
+        f"insert into webhook_endpoint ({', '.join(given)}) values ({', '.join(['%s'] * len(given))})",  # noqa: S608
+        *given.values(),
+    )
+
+
+def test_an_endpoint_that_is_off_or_fails_is_named_without_its_path(world: World, carrier: RunningSimulator) -> None:
+    endpoint(world)
+    assert visit(OUTBOUND_WEBHOOK_KEY=KEY).found["webhooks"]["state"] == "ok"
+
+    endpoint(world, state="off", state_reason="It answered 410: it is gone.")
+    endpoint(world, failures=7, failing_since="2026-11-30 09:00+00")
+    found = visit(OUTBOUND_WEBHOOK_KEY=KEY).found["webhooks"]
+
+    assert found["state"] == "warn"
+    assert "endpoint 2 (https://hooks.example.com:8443) is off: It answered 410: it is gone" in found["said"]
+    assert "endpoint 3 (https://hooks.example.com:8443) fails since" in found["said"]
+    assert "7 times in a row" in found["said"]
+    assert "hush" not in str(found)
+
+
+def test_endpoints_without_the_key_fail(world: World, carrier: RunningSimulator) -> None:
+    assert visit().found["webhooks"]["state"] == "ok"
+
+    endpoint(world)
+    found = visit().found["webhooks"]
+
+    assert found["state"] == "fail"
+    assert found["said"] == "OUTBOUND_WEBHOOK_KEY is not set: nothing is sent to any endpoint"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "state"),
+    [("0.0.0.0/0", "warn"), ("10.0.0.0/8, 128.0.0.0/1", "warn"), ("::/0", "warn"), ("10.0.0.0/8,fc00::/7", "ok")],
+)
+def test_a_setting_that_opens_networks_of_others_is_a_warning(
+    world: World, carrier: RunningSimulator, allowed: str, state: str
+) -> None:
+    assert visit(OUTBOUND_WEBHOOK_ALLOW=allowed).found["webhooks"]["state"] == state
 
 
 def test_a_schema_that_was_never_made_fails_without_a_traceback(empty_database: str) -> None:

@@ -1,7 +1,9 @@
 """The Python client: what it makes of the API's answers, and that nothing it repeats is done twice."""
 
 import asyncio
+import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,12 +11,27 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import outbound_client
 import pytest
-from outbound_client import AsyncClient, Client, NewCall, NewCampaign, NewToken, Refused, Selection, Unanswered
+from outbound_client import (
+    AsyncClient,
+    Client,
+    NewCall,
+    NewCampaign,
+    NewToken,
+    NotGenuine,
+    Refused,
+    Selection,
+    Unanswered,
+    client,
+    verify_webhook,
+)
 
+from outbound.call import CallEvent
+from outbound.calls import events
 from outbound.rules import api_token
+from outbound.webhooks import event_stream, signature
 from tests import client_file
 from tests.api.conftest import api_url
-from tests.conftest import World
+from tests.conftest import World, forget_settings
 
 __all__ = ["api_url"]  # a fixture
 
@@ -140,3 +157,59 @@ def test_what_is_refused_says_what_and_where(world: World, api_url: str) -> None
             outbound.show_call(812)
 
     assert (refusal.value.status, missing.value.code) == (422, "not_found")
+
+
+def ended(world: World, business: int, number: int) -> int:
+    call_id = world.initiated(business, f"+1500555{1000 + number}")
+    events.record(call_id, CallEvent(f"CA{number:032x}", "completed", "lookup"))
+    return call_id
+
+
+def test_events_are_followed_over_a_stream_that_breaks(
+    world: World, api_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "RECONNECT_S", 0.01)
+    business = world.business()
+    event_stream.want("test")
+    place = str(event_stream.place(None))
+    ids = [ended(world, business, number) for number in range(3)]
+    with Client(api_url, token(business)) as outbound:
+        followed = outbound.follow_events(after=place)
+        first = next(followed)
+        del followed  # the connection breaks
+        again = outbound.follow_events(after=first.place)
+        assert [first.data["call_id"], *[next(again).data["call_id"] for _ in range(2)]] == ids
+
+    async def follow() -> list[int]:
+        async with AsyncClient(api_url, token(business)) as other:
+            found = []
+            async for event in other.follow_events(after=place):
+                found.append(event.data["call_id"])
+                if len(found) == len(ids):
+                    break
+            return found
+
+    assert asyncio.run(follow()) == ids
+
+
+def test_a_webhook_is_read_where_its_signature_is_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTBOUND_WEBHOOK_KEY", "k" * 32)
+    forget_settings()
+    told = {"id": "evt_1", "type": "ping", "timestamp": "2026-11-27T03:00:00+00:00", "business_id": 1, "data": {}}
+    body = json.dumps(told).encode()
+
+    def headers(at: float) -> dict[str, str]:
+        signed = signature.headers("evt_1", int(at), body, endpoint_id=1, generation=1, with_previous=False)
+        return {name.title(): value for name, value in signed.items()}
+
+    secret = signature.secret(1, 1)
+    assert verify_webhook(secret, headers(time.time()), body).type == "ping"
+    now = time.time()
+    for other, given, came in (
+        (secret, headers(now), body + b" "),
+        (secret, headers(now - 600), body),
+        (signature.secret(2, 1), headers(now), body),
+        (secret, {}, body),
+    ):
+        with pytest.raises(NotGenuine):
+            verify_webhook(other, given, came)

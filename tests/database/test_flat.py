@@ -62,6 +62,7 @@ def _all(calls: list[int]) -> dict[str, list[_Asked]]:
             _Asked(metrics.sql.read_queue, {"worker_silent_s": 10, "rows_max": 100}),
             _Asked(metrics.sql.read_scopes, {"account_rate": None, "rows_max": 100}),
             _Asked(metrics.sql.read_spending, {"rows_max": 100}),
+            _Asked(metrics.sql.read_webhooks, {}),
             _Asked(metrics.sql.read_totals, {}),
         ],
     }

@@ -18,6 +18,7 @@ from outbound.simulator.server import RunningSimulator
 from tests import ROOT
 from tests.conftest import Servers, World, until
 from tests.prometheus import DASHBOARD, RULES, a_house, a_prometheus, metrics_in, needs_prometheus
+from tests.webhooks.receiver import receiving
 
 BOARD: dict[str, Any] = json.loads(DASHBOARD.read_text())
 PANELS: list[dict[str, Any]] = BOARD["panels"]
@@ -89,10 +90,13 @@ def test_every_query_of_the_dashboard_finds_what_it_shows(
 ) -> None:
     unanswered = dict(QUERIES)
     numbers = itertools.count(20_000)
+    webhooks = {"OUTBOUND_WEBHOOK_KEY": "0123456789abcdef" * 2, "OUTBOUND_WEBHOOK_ALLOW": "127.0.0.0/8"}
     with (
-        a_busy_house(servers, template, phones) as house,
+        receiving() as receiver,
+        a_busy_house(servers, template, phones, **webhooks) as house,
         a_prometheus(tmp_path, RULES.read_text()) as prometheus,
     ):
+        house.do("insert into webhook_endpoint (url, created_by) values (%s, 'test')", receiver.url)
         feed(house, numbers, 5)
 
         def all_answered() -> bool:

@@ -17,6 +17,8 @@ from outbound.call import FINAL, CallEvent
 from outbound.calls import dial, events, retention
 from outbound.database import migrations
 from outbound.monitoring import metrics
+from outbound.webhooks import delivery
+from outbound.webhooks.http_client import Outcome
 from tests.conftest import World, begin, forget_settings
 
 # Every label, and how many values it may have at most: no number of a telephone and no word of a stranger among them.
@@ -77,6 +79,8 @@ def test_an_empty_queue_shows_zeros_and_not_nothing(world: World) -> None:
 
     for name in ("queue_len", "due_calls", "oldest_due_seconds", "pending_without_call_sid", "worker_threads"):
         assert samples[f"outbound_{name}",] == 0
+    for name in ("due", "oldest_due_seconds", "endpoints_off"):
+        assert samples[f"outbound_webhook_{name}",] == 0
     live = ("queued", "claimed", "initiated", "ringing", "in-progress")
     assert _shown(samples, "outbound_calls") == dict.fromkeys(live, 0)
     assert _shown(samples, "outbound_withheld_calls") == dict.fromkeys(
@@ -201,6 +205,9 @@ def test_every_total_is_there_before_its_first_event(world: World) -> None:
 
     assert _shown(samples, "outbound_calls_ended_total") == dict.fromkeys(FINAL, 0)
     assert _shown(samples, "outbound_leads_total")["created"] == 0
+    results = ("delivered", "failed", "given_up", "unknown", "not_sent")
+    assert _shown(samples, "outbound_webhook_deliveries_total") == dict.fromkeys(results, 0)
+    assert samples["outbound_webhook_seconds_count",] == 0
     assert _shown(samples, "outbound_callbacks_total")["moved"] == 0
 
 
@@ -539,7 +546,96 @@ def test_a_database_with_an_older_schema_shows_as_an_error(world: World) -> None
     assert samples["outbound_schema_missing_migrations",] == len(migrations.known_migrations()) - 4
 
 
+# Webhooks
+
+
+def _endpoint(world: World, *, state: str = "on", is_failing: bool = False) -> int:
+    return int(
+        world.value(
+            "insert into webhook_endpoint (url, state, failing_since, created_by)"
+            " values ('https://a.example/', %s, case when %s then now() end, 'test') returning id",
+            state,
+            is_failing,
+        )
+    )
+
+
+def _deliveries(world: World, endpoint_id: int, due_s_ago: int, *, state: str = "due", count: int = 1) -> None:
+    """Deliveries of an endpoint that have been due for so long."""
+    world.do(
+        "with event as ("
+        "    insert into event_log (business_id, type, public_id, data)"
+        "    select %s, 'ping', 'evt_ping_' || gen_random_uuid(), '{}' from generate_series(1, %s) returning id"
+        ") insert into webhook_delivery (endpoint_id, event_id, state, due_at)"
+        " select %s, id, %s, now() - make_interval(secs => %s) from event",
+        world.business(),
+        count,
+        endpoint_id,
+        state,
+        due_s_ago,
+    )
+
+
+def _webhooks() -> tuple[Any, ...]:
+    samples = _samples(_scrape())
+    names = ("due", "oldest_due_seconds", "endpoints_off")
+    due, oldest_s, off = (samples[f"outbound_webhook_{name}",] for name in names)
+    return due, oldest_s, off
+
+
+def test_a_webhook_shows_while_it_is_due_or_being_sent(world: World) -> None:
+    endpoint_id = _endpoint(world)
+    _deliveries(world, endpoint_id, 40)
+    _deliveries(world, endpoint_id, 70, state="sending")
+    _deliveries(world, endpoint_id, -600)
+    _deliveries(world, endpoint_id, 900, state="done")
+    _deliveries(world, endpoint_id, 900, state="given_up")
+
+    assert _webhooks() == (2, pytest.approx(70, abs=5), 0)
+
+
+def test_what_waits_at_an_endpoint_that_fails_is_due_and_nobody_is_late(world: World) -> None:
+    _deliveries(world, _endpoint(world, is_failing=True), 900)
+    _deliveries(world, _endpoint(world), 10)
+
+    assert _webhooks() == (2, pytest.approx(10, abs=5), 0)
+
+
+def test_what_waits_at_an_endpoint_that_is_off_is_not_due(world: World) -> None:
+    _deliveries(world, _endpoint(world, state="off"), 900)
+
+    assert _webhooks() == (0, 0, 1)
+
+
+def test_of_very_many_webhooks_so_many_are_counted(world: World) -> None:
+    for _ in range(2):
+        _deliveries(world, _endpoint(world), 5, count=6000)
+
+    assert _webhooks()[0] == 10_000
+
+
+def test_a_delivery_shows_how_long_it_took_from_its_event(world: World) -> None:
+    _deliveries(world, _endpoint(world), 0, state="sending")
+    world.do("update event_log set at = now() - interval '20 s'")
+    row = world.rows("select endpoint_id, event_id, attempts, 'evt_1' as public_id from webhook_delivery")[0]
+
+    delivery.record([(row, Outcome("delivered", 200, None, 80))])
+
+    shown = _seconds("outbound_webhook_seconds")
+    assert (shown["10"], shown["30"], shown["count"]) == (0, 1, 1)
+    assert shown["sum"] == pytest.approx(20, abs=5)
+    assert _samples(_scrape())["outbound_webhook_deliveries_total", "delivered"] == 1
+
+
 # The cost
+
+
+def test_without_an_endpoint_a_scrape_reads_no_delivery(world: World) -> None:
+    plan = world.value(f"explain (analyze, format json) {metrics.sql.read_webhooks.sql}")[0]["Plan"]
+
+    reads = [node for node in _nodes(plan) if node.get("Relation Name") == "webhook_delivery"]
+    assert reads
+    assert {node["Actual Loops"] for node in reads} == {0}
 
 
 @pytest.mark.parametrize("live", [0, 50])
@@ -563,7 +659,7 @@ def test_a_scrape_reads_no_history_however_long_it_is(world: World, live: int) -
     given = {"worker_silent_s": 10, "account_rate": "null::float8", "rows_max": metrics.ROWS_MAX}
     statements = [
         getattr(metrics.sql, name).sql.replace("%%", "%") % given
-        for name in ("read_queue", "read_scopes", "read_spending", "read_totals")
+        for name in ("read_queue", "read_scopes", "read_spending", "read_webhooks", "read_totals")
     ]
 
     plans = [world.value(f"explain (analyze, format json) {statement}")[0]["Plan"] for statement in statements]

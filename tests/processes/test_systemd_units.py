@@ -113,14 +113,18 @@ SECRETS = {
     "TWILIO_API_KEY_SECRET": "the-secret",
     "OUTBOUND_CALLBACK_KEY": "a-key-of-our-own-for-tags",
     "OUTBOUND_METRICS_TOKEN": "a-long-enough-token",
+    "OUTBOUND_WEBHOOK_KEY": "a-key-of-our-own-for-webhooks-of-32",
+    "OUTBOUND_WEBHOOK_KEY_OLD": "the-key-before-it-for-webhooks-of-32",
 }
+WEBHOOK_KEYS = {"OUTBOUND_WEBHOOK_KEY", "OUTBOUND_WEBHOOK_KEY_OLD"}
+OF_THE_CARRIER = {"TWILIO_API_KEY_SECRET", "OUTBOUND_CALLBACK_KEY"}
 
 
 NEEDED = {
-    "outbound-worker@.service": {"DATABASE_URL", "REDIS_URL", "TWILIO_API_KEY_SECRET", "OUTBOUND_CALLBACK_KEY"},
-    "outbound-scheduler.service": {"DATABASE_URL", "REDIS_URL", "TWILIO_API_KEY_SECRET", "OUTBOUND_CALLBACK_KEY"},
-    "outbound-web.service": SECRETS.keys() - {"TWILIO_API_KEY_SECRET", "OUTBOUND_OWNER_DATABASE_URL"},
-    "outbound-api.service": {"DATABASE_URL"},
+    "outbound-worker@.service": {"DATABASE_URL", "REDIS_URL", *OF_THE_CARRIER, *WEBHOOK_KEYS},
+    "outbound-scheduler.service": {"DATABASE_URL", "REDIS_URL", *OF_THE_CARRIER},
+    "outbound-web.service": SECRETS.keys() - {"TWILIO_API_KEY_SECRET", "OUTBOUND_OWNER_DATABASE_URL"} - WEBHOOK_KEYS,
+    "outbound-api.service": {"DATABASE_URL", "OUTBOUND_WEBHOOK_KEY"},
     "outbound-migrate.service": {"DATABASE_URL", "OUTBOUND_OWNER_DATABASE_URL"},
 }
 

@@ -70,6 +70,10 @@ LEAD_JOB_OF_THE_OLD_SYSTEM = """REDIS_URL=$(cat /etc/outbound/credentials/REDIS_
 from outbound.calls.lead import create_lead_from_call_job as job
 job.send(call_sid=None, from_number='+15005550199', business_id=1, direction='inbound')
 " """
+ENDPOINT = sql(
+    "delete from webhook_endpoint; insert into webhook_endpoint (id, url, created_by)"
+    " overriding system value values (3, 'https://receiver.invalid/', 'rehearsal')"
+)
 FORGED = (
     "for n in $(seq 40); do curl -s -o /dev/null -X POST -H 'X-Twilio-Signature: none' "
     "-d CallSid=CA1 http://127.0.0.1:8080/callbacks/812; done"
@@ -190,6 +194,15 @@ CAUSES = {
         + f"; {calls('01', 3, business=ADOPTED)}",
         "42703",
         outside=sql("alter table crm.call_log rename column state to status"),
+    ),
+    "OutboundWebhooksLate": Cause(
+        f"{ENDPOINT}; outbound webhook test 3",
+        "webhook.no_key",
+        outside="openssl rand -hex 32 > /etc/outbound/credentials/OUTBOUND_WEBHOOK_KEY",
+        do=("systemctl restart outbound-workers.target outbound-scheduler",),
+    ),
+    "OutboundWebhookEndpointOff": Cause(
+        f"{ENDPOINT}; outbound webhook set 3 --off", "off since", do=("outbound webhook set 3 --on",)
     ),
     "OutboundSnapshotHeld": Cause(HOLD.format("select count(*) from pg_class, pg_sleep(3600)"), "pg_sleep"),
 }

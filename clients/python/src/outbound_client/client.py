@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -10,6 +11,7 @@ import httpx
 from pydantic import TypeAdapter
 
 from outbound_client import models
+from outbound_client.events import RECONNECT_S, Lines, WebhookEvent
 from outbound_client.operations import AsyncOperations, Operations
 from outbound_client.transport import Asking, refuse
 
@@ -77,6 +79,24 @@ class Client(Operations):
             else:
                 raise asking.failed(failure) from failure
 
+    def follow_events(self, *, after: str | None = None, types: list[str] | None = None) -> Iterator[WebhookEvent]:
+        """
+        Each event as it happens, for ever; after a stream that broke it goes on behind the last one.
+
+        Args:
+            after: the `place` of an event; by default it begins now.
+            types: of events; by default all.
+
+        Raises:
+            Refused: the API says no.
+        """
+        lines = Lines(after)
+        while True:
+            with suppress(httpx.TransportError):
+                for line in self.stream_events(event_type=types, after=lines.place):
+                    yield from lines.read(line)
+            time.sleep(RECONNECT_S)
+
     def every_call(self, **filters: Any) -> Iterator[models.Call]:
         """The calls that `list_calls` finds, page after page."""
         before: str | None = None
@@ -143,6 +163,18 @@ class AsyncClient(AsyncOperations):
                 refuse(failure, asking.key)
             else:
                 raise asking.failed(failure) from failure
+
+    async def follow_events(
+        self, *, after: str | None = None, types: list[str] | None = None
+    ) -> AsyncIterator[WebhookEvent]:
+        """Each event as it happens; see `Client.follow_events`."""
+        lines = Lines(after)
+        while True:
+            with suppress(httpx.TransportError):
+                async for line in self.stream_events(event_type=types, after=lines.place):
+                    for event in lines.read(line):
+                        yield event
+            await asyncio.sleep(RECONNECT_S)
 
     async def every_call(self, **filters: Any) -> AsyncIterator[models.Call]:
         """The calls that `list_calls` finds, page after page."""

@@ -1029,3 +1029,146 @@ class Person(Answer):
     number: str
     is_forgotten: bool
     known: dict[str, list[Any]]
+
+
+# Webhooks
+
+EventType = Literal[
+    "call.answered",
+    "call.ended",
+    "call.corrected",
+    "lead.created",
+    "campaign.paused",
+    "campaign.done",
+    "endpoint.disabled",
+    "ping",
+]
+Url = Annotated[str, Field(min_length=8, max_length=2000, description="https://… on port 443")]
+Payload = Literal["full", "thin"]
+DeliveryState = Literal["due", "sending", "done", "given_up"]
+
+
+class NewEndpoint(Body):
+    """An endpoint to be added; without types it receives all but call.answered."""
+
+    url: Url
+    business_id: RowId | None = None
+    event_types: Annotated[list[EventType], Field(max_length=20)] = []
+    payload: Payload = "full"
+
+
+class EndpointChange(Body):
+    """What is to be changed of an endpoint; what is not given stays."""
+
+    url: Url | None = None
+    event_types: Annotated[list[EventType] | None, Field(max_length=20)] = None
+    payload: Payload | None = None
+    state: Literal["on", "off"] | None = None
+
+
+class AddedEndpoint(Answer):
+    """An endpoint that was added; its secret is asked for by itself."""
+
+    id: int
+
+
+class Endpoint(Answer):
+    """An endpoint, what waits for it, and whether it takes what it is sent."""
+
+    id: int
+    business_id: int | None
+    business: str | None
+    url: str
+    event_types: list[str]
+    payload: str
+    state: str
+    state_reason: str | None
+    state_since: datetime | None
+    failures: int
+    failing_since: datetime | None
+    hold_until: datetime | None
+    secret_generation: int
+    rotated_at: datetime | None
+    created_at: datetime
+    due: Annotated[int, Field(description="deliveries that wait, 1000 at most")]
+    oldest_at: datetime | None
+    last_delivered_at: datetime | None
+
+
+class Endpoints(Answer):
+    """Endpoints, the oldest first."""
+
+    endpoints: list[Endpoint]
+
+
+class EndpointState(Answer):
+    """An endpoint that was changed."""
+
+    id: int
+    state: str
+
+
+class EndpointSecret(Answer):
+    """The secret with which a receiver verifies, as Standard Webhooks writes it."""
+
+    id: int
+    secret: str
+
+
+class RotatedSecret(Answer):
+    """An endpoint whose secret was changed: the one before is good for 24 hours."""
+
+    id: int
+
+
+class RemovedEndpoint(Answer):
+    """An endpoint that was removed, and how many events were not delivered to it."""
+
+    id: int
+    waiting: int
+
+
+class Ping(Answer):
+    """A ping on its way."""
+
+    id: str
+
+
+class Delivery(Answer):
+    """An event on its way to an endpoint, or delivered; `event_id` is where the next page begins."""
+
+    event_id: int
+    public_id: str
+    type: str
+    call_id: int | None
+    at: datetime
+    state: str
+    attempts: int
+    next_attempt_at: datetime | None
+    status_code: int | None
+    error: str | None
+    took_ms: int | None
+    done_at: datetime | None
+    is_replay: bool
+
+
+class Deliveries(Answer):
+    """Deliveries, the newest event first."""
+
+    deliveries: list[Delivery]
+
+
+class Replay(Body):
+    """Which events are to be sent once more; at least one of these is given."""
+
+    event_ids: Annotated[list[Text] | None, Field(min_length=1, max_length=1000)] = None
+    event_types: Annotated[list[EventType] | None, Field(min_length=1, max_length=20)] = None
+    since: Moment | None = None
+    until: Moment | None = None
+    given_up_only: bool = False
+
+
+class Replayed(Answer):
+    """How many events are sent once more."""
+
+    replayed: int

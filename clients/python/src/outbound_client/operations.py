@@ -610,6 +610,78 @@ class Operations:
         """Compute the chain of the audit anew, and name the first link that is wrong."""
         return self._ask(Asking("GET", "/audit/verify", {"head": head}), models.Verified)
 
+    def list_webhooks(self) -> models.Endpoints:
+        """List the endpoints, what waits for each, and whether it takes what it is sent."""
+        return self._ask(Asking("GET", "/webhooks"), models.Endpoints)
+
+    def add_webhook(self, body: models.NewEndpoint, *, idempotency_key: str | None = None) -> models.AddedEndpoint:
+        """Post events to an address from now on."""
+        return self._ask(
+            Asking("POST", "/webhooks", body=body, key=idempotency_key, takes_key=True), models.AddedEndpoint
+        )
+
+    def change_webhook(
+        self, endpoint_id: int, body: models.EndpointChange, *, idempotency_key: str | None = None
+    ) -> models.EndpointState:
+        """Change an endpoint; switched on, what waited for it is sent."""
+        return self._ask(
+            Asking("PATCH", f"/webhooks/{endpoint_id}", body=body, key=idempotency_key, takes_key=True),
+            models.EndpointState,
+        )
+
+    def remove_webhook(self, endpoint_id: int, *, idempotency_key: str | None = None) -> models.RemovedEndpoint:
+        """Remove an endpoint, and what was not delivered to it yet."""
+        return self._ask(
+            Asking("DELETE", f"/webhooks/{endpoint_id}", key=idempotency_key, takes_key=True), models.RemovedEndpoint
+        )
+
+    def show_webhook_secret(self, endpoint_id: int) -> models.EndpointSecret:
+        """Show the secret with which an endpoint verifies; it is derived, and stored nowhere."""
+        return self._ask(Asking("GET", f"/webhooks/{endpoint_id}/secret"), models.EndpointSecret)
+
+    def rotate_webhook(self, endpoint_id: int, *, idempotency_key: str | None = None) -> models.RotatedSecret:
+        """Give an endpoint another secret; for 24 hours both sign."""
+        return self._ask(
+            Asking("POST", f"/webhooks/{endpoint_id}/rotate", key=idempotency_key, takes_key=True), models.RotatedSecret
+        )
+
+    def test_webhook(self, endpoint_id: int, *, idempotency_key: str | None = None) -> models.Ping:
+        """Send an endpoint a ping, as everything else is sent to it."""
+        return self._ask(
+            Asking("POST", f"/webhooks/{endpoint_id}/test", key=idempotency_key, takes_key=True), models.Ping
+        )
+
+    def list_webhook_deliveries(
+        self,
+        endpoint_id: int,
+        *,
+        state: list[str] | None = None,
+        before_id: int | None = None,
+        limit: int | None = None,
+    ) -> models.Deliveries:
+        """List what was sent to an endpoint, the newest event first, and what came of it."""
+        return self._ask(
+            Asking(
+                "GET", f"/webhooks/{endpoint_id}/deliveries", {"state": state, "before_id": before_id, "limit": limit}
+            ),
+            models.Deliveries,
+        )
+
+    def replay_webhook(
+        self, endpoint_id: int, body: models.Replay, *, idempotency_key: str | None = None
+    ) -> models.Replayed:
+        """Send events once more, under the ids that they had."""
+        return self._ask(
+            Asking("POST", f"/webhooks/{endpoint_id}/replay", body=body, key=idempotency_key, takes_key=True),
+            models.Replayed,
+        )
+
+    def stream_events(self, *, event_type: list[str] | None = None, after: str | None = None) -> Iterator[str]:
+        """Stream events as they happen (server-sent events), after the one that Last-Event-ID names."""
+        return self._lines(
+            Asking("GET", "/events", {"event_type": event_type, "after": after}, accept="text/event-stream")
+        )
+
 
 class AsyncOperations:
     """The operations, to be awaited."""
@@ -1233,3 +1305,77 @@ class AsyncOperations:
     async def verify_audit(self, *, head: str | None = None) -> models.Verified:
         """Compute the chain of the audit anew, and name the first link that is wrong."""
         return await self._ask(Asking("GET", "/audit/verify", {"head": head}), models.Verified)
+
+    async def list_webhooks(self) -> models.Endpoints:
+        """List the endpoints, what waits for each, and whether it takes what it is sent."""
+        return await self._ask(Asking("GET", "/webhooks"), models.Endpoints)
+
+    async def add_webhook(
+        self, body: models.NewEndpoint, *, idempotency_key: str | None = None
+    ) -> models.AddedEndpoint:
+        """Post events to an address from now on."""
+        return await self._ask(
+            Asking("POST", "/webhooks", body=body, key=idempotency_key, takes_key=True), models.AddedEndpoint
+        )
+
+    async def change_webhook(
+        self, endpoint_id: int, body: models.EndpointChange, *, idempotency_key: str | None = None
+    ) -> models.EndpointState:
+        """Change an endpoint; switched on, what waited for it is sent."""
+        return await self._ask(
+            Asking("PATCH", f"/webhooks/{endpoint_id}", body=body, key=idempotency_key, takes_key=True),
+            models.EndpointState,
+        )
+
+    async def remove_webhook(self, endpoint_id: int, *, idempotency_key: str | None = None) -> models.RemovedEndpoint:
+        """Remove an endpoint, and what was not delivered to it yet."""
+        return await self._ask(
+            Asking("DELETE", f"/webhooks/{endpoint_id}", key=idempotency_key, takes_key=True), models.RemovedEndpoint
+        )
+
+    async def show_webhook_secret(self, endpoint_id: int) -> models.EndpointSecret:
+        """Show the secret with which an endpoint verifies; it is derived, and stored nowhere."""
+        return await self._ask(Asking("GET", f"/webhooks/{endpoint_id}/secret"), models.EndpointSecret)
+
+    async def rotate_webhook(self, endpoint_id: int, *, idempotency_key: str | None = None) -> models.RotatedSecret:
+        """Give an endpoint another secret; for 24 hours both sign."""
+        return await self._ask(
+            Asking("POST", f"/webhooks/{endpoint_id}/rotate", key=idempotency_key, takes_key=True), models.RotatedSecret
+        )
+
+    async def test_webhook(self, endpoint_id: int, *, idempotency_key: str | None = None) -> models.Ping:
+        """Send an endpoint a ping, as everything else is sent to it."""
+        return await self._ask(
+            Asking("POST", f"/webhooks/{endpoint_id}/test", key=idempotency_key, takes_key=True), models.Ping
+        )
+
+    async def list_webhook_deliveries(
+        self,
+        endpoint_id: int,
+        *,
+        state: list[str] | None = None,
+        before_id: int | None = None,
+        limit: int | None = None,
+    ) -> models.Deliveries:
+        """List what was sent to an endpoint, the newest event first, and what came of it."""
+        return await self._ask(
+            Asking(
+                "GET", f"/webhooks/{endpoint_id}/deliveries", {"state": state, "before_id": before_id, "limit": limit}
+            ),
+            models.Deliveries,
+        )
+
+    async def replay_webhook(
+        self, endpoint_id: int, body: models.Replay, *, idempotency_key: str | None = None
+    ) -> models.Replayed:
+        """Send events once more, under the ids that they had."""
+        return await self._ask(
+            Asking("POST", f"/webhooks/{endpoint_id}/replay", body=body, key=idempotency_key, takes_key=True),
+            models.Replayed,
+        )
+
+    def stream_events(self, *, event_type: list[str] | None = None, after: str | None = None) -> AsyncIterator[str]:
+        """Stream events as they happen (server-sent events), after the one that Last-Event-ID names."""
+        return self._lines(
+            Asking("GET", "/events", {"event_type": event_type, "after": after}, accept="text/event-stream")
+        )

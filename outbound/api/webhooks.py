@@ -1,0 +1,176 @@
+"""Operations: endpoints of webhooks, what is sent to them, and the stream of events."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Query, Request
+
+from outbound.api import event_stream, models
+from outbound.api.problem import Problem, not_found
+from outbound.api.route import Asked, Id, operation, router, tokens
+from outbound.formats import moments
+from outbound.webhooks import endpoint
+from outbound.webhooks.event import TYPES
+
+webhooks = router("webhooks")
+T = TypeVar("T")
+
+
+def _found(work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except endpoint.NoSuchEndpoint:
+        raise not_found("endpoint") from None
+
+
+@operation(webhooks, "POST", "/webhooks", scope="webhooks", answer=models.AddedEndpoint, status=201)
+async def add_webhook(asked: Asked, body: models.NewEndpoint) -> Any:
+    """Post events to an address from now on."""
+
+    def work() -> Any:
+        made = endpoint.add(
+            body.url,
+            business_id=asked.whose(body.business_id, None)["business_id"],
+            event_types=body.event_types,
+            payload=body.payload,
+            actor=asked.caller.who,
+        )
+        return {"id": made.id}
+
+    return await asked.write(work, status=201)
+
+
+@operation(webhooks, "GET", "/webhooks", scope="webhooks", answer=models.Endpoints)
+async def list_webhooks(asked: Asked) -> Any:
+    """List the endpoints, what waits for each, and whether it takes what it is sent."""
+    return await asked.read(lambda: {"endpoints": endpoint.every(asked.caller.business_id)})
+
+
+@operation(webhooks, "PATCH", "/webhooks/{endpoint_id}", scope="webhooks", answer=models.EndpointState)
+async def change_webhook(asked: Asked, endpoint_id: Id, body: models.EndpointChange) -> Any:
+    """Change an endpoint; switched on, what waited for it is sent."""
+    return await asked.write(
+        lambda: _found(
+            lambda: endpoint.set_(
+                endpoint_id,
+                business_id=asked.caller.business_id,
+                url=body.url,
+                event_types=body.event_types,
+                payload=body.payload,
+                state=body.state,
+                actor=asked.caller.who,
+            )
+        )
+    )
+
+
+@operation(webhooks, "DELETE", "/webhooks/{endpoint_id}", scope="webhooks", answer=models.RemovedEndpoint)
+async def remove_webhook(asked: Asked, endpoint_id: Id) -> Any:
+    """Remove an endpoint, and what was not delivered to it yet."""
+    own = asked.caller.business_id
+    return await asked.write(
+        lambda: _found(lambda: endpoint.remove(endpoint_id, business_id=own, actor=asked.caller.who))
+    )
+
+
+@operation(webhooks, "GET", "/webhooks/{endpoint_id}/secret", scope="webhooks", answer=models.EndpointSecret)
+async def show_webhook_secret(asked: Asked, endpoint_id: Id) -> Any:
+    """Show the secret with which an endpoint verifies; it is derived, and stored nowhere."""
+
+    def work() -> Any:
+        found = _found(lambda: endpoint.secret(endpoint_id, asked.caller.business_id))
+        return {"id": found.id, "secret": found.secret}
+
+    return await asked.read(work)
+
+
+@operation(webhooks, "POST", "/webhooks/{endpoint_id}/rotate", scope="webhooks", answer=models.RotatedSecret)
+async def rotate_webhook(asked: Asked, endpoint_id: Id) -> Any:
+    """Give an endpoint another secret; for 24 hours both sign."""
+    own = asked.caller.business_id
+
+    def work() -> Any:
+        return {"id": _found(lambda: endpoint.rotate(endpoint_id, business_id=own, actor=asked.caller.who)).id}
+
+    return await asked.write(work)
+
+
+@operation(webhooks, "POST", "/webhooks/{endpoint_id}/test", scope="webhooks", answer=models.Ping)
+async def test_webhook(asked: Asked, endpoint_id: Id) -> Any:
+    """Send an endpoint a ping, as everything else is sent to it."""
+    own = asked.caller.business_id
+
+    def work() -> Any:
+        return {"id": _found(lambda: endpoint.ping(endpoint_id, business_id=own))}
+
+    return await asked.write(work)
+
+
+@operation(webhooks, "GET", "/webhooks/{endpoint_id}/deliveries", scope="webhooks", answer=models.Deliveries)
+async def list_webhook_deliveries(
+    asked: Asked,
+    endpoint_id: Id,
+    state: Annotated[list[models.DeliveryState] | None, Query(max_length=4)] = None,
+    before_id: Annotated[int | None, Query(ge=1, le=models.ID_MAX)] = None,
+    limit: Annotated[int, Query(ge=1, le=endpoint.PAGE_MAX)] = 100,
+) -> Any:
+    """List what was sent to an endpoint, the newest event first, and what came of it."""
+
+    def work() -> Any:
+        rows = _found(
+            lambda: endpoint.deliveries(
+                endpoint_id, business_id=asked.caller.business_id, states=state, before_id=before_id, limit=limit
+            )
+        )
+        return {"deliveries": rows}
+
+    return await asked.read(work)
+
+
+@operation(webhooks, "POST", "/webhooks/{endpoint_id}/replay", scope="webhooks", answer=models.Replayed)
+async def replay_webhook(asked: Asked, endpoint_id: Id, body: models.Replay) -> Any:
+    """Send events once more, under the ids that they had."""
+
+    def work() -> Any:
+        count = _found(
+            lambda: endpoint.replay(
+                endpoint_id,
+                business_id=asked.caller.business_id,
+                event_ids=body.event_ids,
+                event_types=body.event_types,
+                since=_moment(body.since, "/since"),
+                until=_moment(body.until, "/until"),
+                given_up_only=body.given_up_only,
+                actor=asked.caller.who,
+            )
+        )
+        return {"replayed": count}
+
+    return await asked.write(work)
+
+
+def _moment(text: str | None, pointer: str) -> datetime | None:
+    try:
+        return moments.read(text, "UTC").at if text else None
+    except moments.BadMoment as fault:
+        errors = [{"pointer": pointer, "code": "moment", "detail": f"the moment {fault}"}]
+        raise Problem(422, "a moment is not one", errors=errors) from None
+
+
+@operation(webhooks, "GET", "/events", scope="calls:read", streams=("text/event-stream",))
+async def stream_events(
+    request: Request,
+    asked: Asked,
+    event_type: Annotated[list[models.EventType] | None, Query(max_length=20)] = None,
+    after: Annotated[
+        str | None, Query(max_length=40, description="the id of an event; by default Last-Event-ID, else now")
+    ] = None,
+) -> Any:
+    """
+    Stream events as they happen (server-sent events), after the one that Last-Event-ID names.
+
+    Events are written while there is an endpoint, and for 3 days after somebody read here.
+    """
+    place = await event_stream.begin(asked, request.headers.get("last-event-id") or after)
+    return event_stream.response(request, asked.caller, tokens.caller, place, event_type or TYPES)

@@ -1,0 +1,1 @@
+"""Events for applications, the endpoints that receive them, and their delivery."""

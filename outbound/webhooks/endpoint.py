@@ -1,0 +1,269 @@
+"""Adds, changes and tests the endpoints that receive events, and replays what they received."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from outbound import db
+from outbound.config import settings
+from outbound.errors import UserError
+from outbound.formats import network_addresses, plain_text, urls
+from outbound.webhooks import signature
+from outbound.webhooks.event import TYPES
+
+sql = db.statements("webhooks/endpoint")
+
+URL_MAX = 2000  # characters
+PAGE_MAX = 1000
+STATES = ("due", "sending", "done", "given_up")
+_HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]")
+
+
+class BadEndpoint(UserError):
+    """The endpoint is not as it must be, or is not there; the message says what to do, and nothing was changed."""
+
+
+class NoSuchEndpoint(BadEndpoint):
+    """There is no endpoint of this id, or it is another business's."""
+
+
+@dataclass(frozen=True)
+class SignedEndpoint:
+    """An endpoint's id and the secret with which its receiver verifies, which can be shown again at any time."""
+
+    id: int
+    secret: str
+
+
+def add(
+    url: str,
+    *,
+    business_id: int | None = None,
+    event_types: Iterable[str] = (),
+    payload: str = "full",
+    actor: str,
+) -> SignedEndpoint:
+    """
+    Post events to an address from now on.
+
+    Args:
+        url: https://, on port 443; in a network that OUTBOUND_WEBHOOK_ALLOW names also http:// and any port.
+        business_id: the one business whose events it receives; None for all.
+        event_types: some of TYPES; none for all but call.answered.
+        payload: full, or thin: ids alone.
+
+    Raises:
+        BadEndpoint: says what is wrong.
+        SettingsError: OUTBOUND_WEBHOOK_KEY is not set.
+    """
+    _check_url(url)
+    types = _types(event_types)
+    _check_payload(payload)
+    signature.secret(1, 1)  # without the key nothing could be signed
+    row = db.run(sql.add_endpoint, business_id=business_id, url=url, event_types=types, payload=payload, who=actor)
+    if row is None:
+        raise BadEndpoint(f"there is no business {business_id}: see `outbound business list`")
+    return SignedEndpoint(row.id, signature.secret(row.id, row.secret_generation))
+
+
+def every(business_id: int | None = None) -> list[db.Row]:
+    """All endpoints, or those of one business, oldest first."""
+    return list(db.run(sql.list_endpoints, business_id=business_id, endpoint_id=None))
+
+
+def one(endpoint_id: int, business_id: int | None = None) -> db.Row:
+    """
+    One endpoint.
+
+    Raises:
+        NoSuchEndpoint: there is none, or it is another business's.
+    """
+    return _there(db.run(sql.list_endpoints, business_id=business_id, endpoint_id=endpoint_id)[:1])[0]
+
+
+def set_(
+    endpoint_id: int,
+    *,
+    business_id: int | None = None,
+    url: str | None = None,
+    event_types: Iterable[str] | None = None,
+    payload: str | None = None,
+    state: str | None = None,
+    actor: str,
+) -> db.Row:
+    """
+    Change what is given of an endpoint; what is None stays.  Switched on, its failures are forgotten.
+
+    Raises:
+        BadEndpoint: says what is wrong.
+    """
+    if url is not None:
+        _check_url(url)
+    if payload is not None:
+        _check_payload(payload)
+    if state not in (None, "on", "off"):
+        raise BadEndpoint("an endpoint is on or off")
+    types = None if event_types is None else _types(event_types)
+    return _there(
+        db.run(
+            sql.set_endpoint,
+            endpoint_id=endpoint_id,
+            business_id=business_id,
+            url=url,
+            event_types=types,
+            payload=payload,
+            state=state,
+            who=actor,
+        )
+    )
+
+
+def remove(endpoint_id: int, *, business_id: int | None = None, actor: str) -> db.Row:
+    """
+    Forget an endpoint; `waiting` says how many events it did not receive.
+
+    Raises:
+        NoSuchEndpoint: there is none, or it is another business's.
+    """
+    return _there(db.run(sql.remove_endpoint, endpoint_id=endpoint_id, business_id=business_id, who=actor))
+
+
+def secret(endpoint_id: int, business_id: int | None = None) -> SignedEndpoint:
+    """
+    The secret with which its receiver verifies.
+
+    Raises:
+        NoSuchEndpoint: there is none, or it is another business's.
+        SettingsError: OUTBOUND_WEBHOOK_KEY is not set.
+    """
+    row = one(endpoint_id, business_id)
+    return SignedEndpoint(row.id, signature.secret(row.id, row.secret_generation))
+
+
+def rotate(endpoint_id: int, *, business_id: int | None = None, actor: str) -> SignedEndpoint:
+    """
+    Give an endpoint another secret; for 24 hours what is sent is signed with both.
+
+    Raises:
+        NoSuchEndpoint: there is none, or it is another business's.
+        SettingsError: OUTBOUND_WEBHOOK_KEY is not set.
+    """
+    signature.secret(1, 1)
+    row = _there(db.run(sql.rotate_secret, endpoint_id=endpoint_id, business_id=business_id, who=actor))
+    return SignedEndpoint(row.id, signature.secret(row.id, row.secret_generation))
+
+
+def ping(endpoint_id: int, *, business_id: int | None = None) -> str:
+    """
+    Send an endpoint a ping, and return the ping's id.
+
+    Raises:
+        NoSuchEndpoint: there is none, or it is another business's.
+    """
+    return str(_there(db.run(sql.write_ping, endpoint_id=endpoint_id, business_id=business_id)).public_id)
+
+
+def deliveries(
+    endpoint_id: int,
+    *,
+    business_id: int | None = None,
+    states: Sequence[str] | None = None,
+    before_id: int | None = None,
+    limit: int = 100,
+) -> list[db.Row]:
+    """
+    The events that an endpoint received or waits for, the newest first.
+
+    Args:
+        states: some of STATES; None for all.
+        before_id: only events with a smaller id, which is how the next page begins.
+        limit: 1 to PAGE_MAX rows.
+
+    Raises:
+        BadEndpoint: there is no such endpoint, or state.
+    """
+    one(endpoint_id, business_id)
+    if unknown := sorted(set(states or ()) - set(STATES)):
+        raise BadEndpoint(f"{unknown[0]} is no state of a delivery: {', '.join(STATES)} are")
+    return list(
+        db.run(
+            sql.list_deliveries,
+            endpoint_id=endpoint_id,
+            business_id=business_id,
+            states=list(states) if states else None,
+            before_id=before_id,
+            page_max=max(1, min(limit, PAGE_MAX)),
+        )
+    )
+
+
+def replay(
+    endpoint_id: int,
+    *,
+    business_id: int | None = None,
+    event_ids: Sequence[str] | None = None,
+    event_types: Iterable[str] | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    given_up_only: bool = False,
+    actor: str,
+) -> int:
+    """
+    Send events once more, under the ids that they had; return how many.
+
+    Raises:
+        BadEndpoint: there is no such endpoint or type, or nothing says which events are meant.
+    """
+    if not (event_ids or event_types or since or until or given_up_only):
+        raise BadEndpoint("say which events: by their ids, types, or time, or all that were given up")
+    row = db.run(
+        sql.replay_deliveries,
+        endpoint_id=endpoint_id,
+        business_id=business_id,
+        event_ids=list(event_ids) if event_ids else None,
+        types=_types(event_types) or None if event_types else None,
+        since=since,
+        until=until,
+        given_up_only=given_up_only,
+        who=actor,
+    )
+    return int(_there(row).replayed)
+
+
+def _there(row: db.Row) -> db.Row:
+    if not row:
+        raise NoSuchEndpoint("there is no such endpoint: see `outbound webhook list`")
+    return row
+
+
+def _types(given: Iterable[str]) -> list[str]:
+    wanted = set(given)
+    if unknown := sorted(wanted - TYPES.keys()):
+        raise BadEndpoint(f"{plain_text.visible(unknown[0])[:50]} is no type of event: {', '.join(TYPES)} are")
+    return [name for name in TYPES if name in wanted]
+
+
+def _check_payload(payload: str) -> None:
+    if payload not in ("full", "thin"):
+        raise BadEndpoint("a payload is full or thin")
+
+
+def _check_url(url: str) -> None:
+    """What can be seen of an address before it is connected to, where it is checked again."""
+    parts = urls.parts(url) if len(url) <= URL_MAX and not plain_text.fault(url) and url.isascii() else None
+    if parts is None or parts.scheme not in ("https", "http") or not parts.hostname or " " in url:
+        raise BadEndpoint(f"an endpoint is an address like https://example.com/events, {URL_MAX} characters at most")
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        raise BadEndpoint("leave user, password and # out of the address: what is sent is signed")
+    if not _HOST.fullmatch(parts.netloc.rpartition(":")[0] if parts.port else parts.netloc):
+        raise BadEndpoint("the host of the address is none")
+    allowed = network_addresses.networks(settings().webhook_allow or "")
+    address = network_addresses.parse(parts.hostname)
+    if address is not None and not (
+        network_addresses.is_allowed(address, allowed)
+        or (network_addresses.is_public(address) and parts.scheme == "https")
+    ):
+        raise BadEndpoint("it may not be sent there: OUTBOUND_WEBHOOK_ALLOW opens networks of your own")
+    if not allowed and (parts.scheme != "https" or parts.port not in (None, 443)):
+        raise BadEndpoint("an endpoint is https:// on port 443; OUTBOUND_WEBHOOK_ALLOW opens networks of your own")

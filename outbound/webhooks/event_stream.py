@@ -1,0 +1,109 @@
+"""Events as a stream that can be read on from any place, without a gap."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from outbound import db
+from outbound.errors import UserError
+from outbound.formats import plain_text
+from outbound.webhooks.event import TYPES
+
+sql = db.statements("webhooks/event_stream")
+
+PAGE_MAX = 500
+WANTED_DAYS = 3  # after somebody read last, events are written for that long
+_PLACE = re.compile(r"(\d{1,19})-(\d{1,18})")
+
+
+class BadPlace(UserError):
+    """What was given is no place in the stream, or no type of event."""
+
+
+class Place(NamedTuple):
+    """A place in the stream; as text it is the id of a server-sent event."""
+
+    xid: str
+    id: int
+
+    def __str__(self) -> str:
+        return f"{self.xid}-{self.id}"
+
+
+def place(text: str | None) -> Place:
+    """
+    The place that a text names; without one, the present end of the stream.
+
+    Raises:
+        BadPlace: it names none.
+    """
+    if not text:
+        row = db.run(sql.place_now)
+        return Place(row.xid, row.id)
+    read = _PLACE.fullmatch(text)
+    if read is None or int(read[1]) >= 2**63:
+        raise BadPlace("an event's id is two numbers with a dash, as the stream gave it: leave it out to begin now")
+    return Place(read[1], int(read[2]))
+
+
+def want(reader: str, business_id: int | None = None) -> None:
+    """
+    Have events written for a reader from now on, and for WANTED_DAYS after it was last asked for.
+
+    Args:
+        reader: its name, 1 to 100 characters.
+        business_id: the one business whose events it reads; None for all.
+    """
+    db.run(sql.want_events, name=reader[:100], business_id=business_id, days=WANTED_DAYS)
+
+
+def read(after: Place, business_id: int | None = None, types: Sequence[str] | None = None) -> list[db.Row]:
+    """
+    The next events after a place, PAGE_MAX at most.
+
+    Raises:
+        BadPlace: one of the types is none.
+    """
+    if unknown := sorted(set(types or ()) - TYPES.keys()):
+        raise BadPlace(f"{plain_text.visible(unknown[0])[:50]} is no type of event: {', '.join(TYPES)} are")
+    return list(
+        db.run(
+            sql.events_after,
+            after_xid=after.xid,
+            after_id=after.id,
+            business_id=business_id,
+            types=list(types) if types else None,
+            page_max=PAGE_MAX,
+        )
+    )
+
+
+def place_of(row: db.Row) -> Place:
+    """The place of an event, after which the next one comes."""
+    return Place(row.xid, row.id)
+
+
+def follow(
+    after: Place,
+    business_id: int | None = None,
+    types: Sequence[str] | None = None,
+    *,
+    is_over: Callable[[], bool],
+    poll_s: float = 1,
+) -> Iterator[db.Row]:
+    """Each event after a place as it comes, until *is_over* says so; waits for a database that is away."""
+    while not is_over():
+        with suppress(*db.Unavailable), db.connect() as connection:
+            db.listen(connection, "outbound_event")
+            while not is_over():
+                while rows := read(after, business_id, types):
+                    for row in rows:
+                        yield row
+                        after = place_of(row)
+                db.wait_for_notice(connection, poll_s)
+
+
+def take_in_restored() -> None:
+    """After a restore into another server: let the events of before come first."""
+    db.run(sql.take_in_restored)

@@ -1,0 +1,182 @@
+"""Posts one webhook: only to addresses that it may go to, by no redirect, and with no more than a short text kept."""
+
+import asyncio
+import socket
+import time
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from outbound import __version__
+from outbound.formats import network_addresses, plain_text
+from outbound.formats.network_addresses import Address, Network
+from outbound.settings_model import Settings
+
+TOTAL_S = 15  # of one attempt
+CONNECT_S = 5
+READ_MAX = 2048  # bytes of an answer that are read
+TEXT_MAX = 200  # characters of an answer of text/* that are kept, where it says no
+RETRY_AFTER_MAX_S = 86_400
+HTTPS_PORT = 443
+
+REFUSED = "it may not be sent there: OUTBOUND_WEBHOOK_ALLOW opens networks of your own"
+
+
+class Outcome(NamedTuple):
+    """What came of one attempt; `result` is delivered, failed, gone, or not_sent for no fault of the endpoint's."""
+
+    result: str
+    status_code: int | None
+    error: str | None
+    took_ms: int
+    retry_after_s: float | None = None
+
+
+class _Refused(OSError):
+    """No address of the host is one that it may be sent to."""
+
+
+class _Resolver(AbstractResolver):
+    """Resolves names, and leaves out every address that may not be gone to; what is left is what is connected to."""
+
+    def __init__(self, allowed: list[Network]) -> None:
+        self._allowed = allowed
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Implements `AbstractResolver.resolve`."""
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, family=family, flags=socket.AI_ADDRCONFIG
+        )
+        kept = []
+        for known_family, _, protocol, _, address in found:
+            parsed = network_addresses.parse(str(address[0]))
+            if parsed is not None and _may_go(parsed, port, self._allowed):
+                kept.append(
+                    ResolveResult(
+                        hostname=host,
+                        host=str(address[0]),
+                        port=port,
+                        family=known_family,
+                        proto=protocol,
+                        flags=socket.AI_NUMERICHOST,
+                    )
+                )
+        if not kept:
+            raise _Refused(REFUSED)
+        return kept
+
+    async def close(self) -> None:
+        """Implements `AbstractResolver.close`."""
+
+
+def _may_go(address: Address, port: int, allowed: list[Network]) -> bool:
+    if network_addresses.is_allowed(address, allowed):
+        return True
+    return port == HTTPS_PORT and network_addresses.is_public(address)
+
+
+class Client:
+    """The connections to all endpoints; of one event loop."""
+
+    def __init__(self, config: Settings) -> None:
+        self._allowed = network_addresses.networks(config.webhook_allow or "")
+        self._proxy = config.webhook_proxy
+        # A proxy has its own rules, and an address of our own network; what it connects to, it resolves.
+        resolver = None if self._proxy else _Resolver(self._allowed)
+        connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, limit=0, keepalive_timeout=5)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=TOTAL_S, connect=CONNECT_S),
+            headers={"user-agent": f"outbound/{__version__}", "content-type": "application/json"},
+            trust_env=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,  # what is read is bounded as it comes
+        )
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
+        """Post one body; never raises for what a server or a network does."""
+        began = time.monotonic()
+        try:
+            if not self._is_open_to(url):
+                return Outcome("failed", None, REFUSED, 0)
+            async with self._session.post(
+                url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy
+            ) as answer:
+                return _outcome(answer, await answer.content.read(READ_MAX), _ms(began))
+        except (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError) as error:
+            return Outcome("not_sent", None, f"the proxy: {type(error).__name__}", _ms(began))
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            return Outcome("failed", None, _reason(error), _ms(began))
+
+    def _is_open_to(self, url: str) -> bool:
+        """May it go to this address?  aiohttp asks no resolver about a host that is an address itself."""
+        parts = urlsplit(url)
+        address = network_addresses.parse(parts.hostname or "")
+        port = parts.port or (HTTPS_PORT if parts.scheme == "https" else 80)
+        if parts.scheme == "http" and port == HTTPS_PORT:
+            return False  # public addresses are open on this port, and nothing goes there that others can read
+        if self._proxy:
+            return parts.scheme == "https" and address is None
+        return address is None or _may_go(address, port, self._allowed)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+
+def _outcome(answer: aiohttp.ClientResponse, body: bytes, took_ms: int) -> Outcome:
+    status = answer.status
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return Outcome("delivered", status, None, took_ms)
+    said = ""
+    if answer.headers.get("content-type", "").startswith("text/"):
+        said = plain_text.visible(body.decode(errors="replace"))[:TEXT_MAX]
+    error = f"{status}: {said}" if said else str(status)
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        error = f"{status}: redirects are not followed"
+    result = "gone" if status == HTTPStatus.GONE else "failed"
+    return Outcome(result, status, error, took_ms, _retry_after_s(answer.headers.get("retry-after")))
+
+
+def _retry_after_s(value: str | None) -> float | None:
+    """The seconds that Retry-After asks for, as a number or as a date; None where it says neither."""
+    if value is None:
+        return None
+    if value.isascii() and value.isdigit():
+        seconds = float(value[:10])
+    else:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return min(max(0.0, seconds), RETRY_AFTER_MAX_S)
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, in words without addresses."""
+    cause = error
+    while cause is not None:
+        if isinstance(cause, _Refused):
+            return REFUSED
+        cause = getattr(cause, "os_error", None) or cause.__cause__  # type: ignore[assignment]
+        if cause is error:
+            break
+    if isinstance(error, asyncio.TimeoutError):
+        return f"no answer within {TOTAL_S} s"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its name is not known"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+        return "its certificate is not trusted"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "it takes no connection"
+    return f"the connection broke: {type(error).__name__}"
+
+
+def _ms(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)

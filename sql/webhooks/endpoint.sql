@@ -1,0 +1,192 @@
+-- endpoint.sql: who receives events, and what became of each.  Read by outbound/webhooks/endpoint.py alone.
+
+-- name: add_endpoint(business_id, url, event_types, payload, who)^
+-- Post events to this address from now on.
+--
+-- Returns  its `id` and `secret_generation`; no row where there is no such business
+-- Undo     remove_endpoint
+with added as (
+    insert into webhook_endpoint (business_id, url, event_types, payload, created_by)
+    select :business_id, :url, :event_types::text[], :payload, :who
+     where :business_id::bigint is null or exists (select from business where id = :business_id)
+    returning id, secret_generation
+), noted as (
+    insert into audit (who, action, scope, key, details)
+    select :who, 'webhook.add', 'webhook_endpoint', id,
+           jsonb_build_object('business_id', :business_id::bigint, 'event_types', :event_types::text[],
+                              'payload', :payload::text)
+      from added
+)
+select id, secret_generation from added;
+
+-- name: list_endpoints(business_id, endpoint_id)
+-- Returns  all endpoints, those of one business, or one of them, oldest first, with what waits for each and since when
+select endpoint.id, endpoint.business_id, business.name as business, url, event_types, payload, endpoint.state,
+       endpoint.state_reason, endpoint.state_since, failures, failing_since, hold_until, secret_generation, rotated_at,
+       endpoint.created_by, endpoint.created_at, waiting.due, waiting.oldest_at, last.at as last_delivered_at
+  from webhook_endpoint as endpoint
+  left join business on business.id = endpoint.business_id
+ cross join lateral (
+       -- 1,000 at most are counted: more than that wait for a dead endpoint.
+       select count(*) as due, min(at) as oldest_at
+         from (select event.at
+                 from webhook_delivery as delivery
+                inner join event_log as event on event.id = delivery.event_id
+                where delivery.endpoint_id = endpoint.id and delivery.state in ('due', 'sending')
+                limit 1000) as counted
+ ) as waiting
+  left join lateral (
+       select done_at as at
+         from webhook_delivery
+        where endpoint_id = endpoint.id and state = 'done'
+        order by event_id desc
+        limit 1
+ ) as last on true
+ where (:business_id::bigint is null or endpoint.business_id = :business_id)
+   and (:endpoint_id::bigint is null or endpoint.id = :endpoint_id)
+ order by endpoint.id;
+
+-- name: set_endpoint(endpoint_id, business_id, url, event_types, payload, state, who)^
+-- Change what is not NULL.  Switched on, it begins anew: its failures are forgotten, and what waited is due.
+--
+-- Moves    on <-> off
+-- Returns  its `id` and `state`; no row where there is no such endpoint, or none of this business
+with endpoint as (
+    select id, state
+      from webhook_endpoint
+     where id = :endpoint_id and (:business_id::bigint is null or business_id = :business_id)
+       for update
+), changed as (
+    update webhook_endpoint
+       set url = coalesce(:url, url),
+           event_types = coalesce(:event_types::text[], event_types),
+           payload = coalesce(:payload, payload),
+           state = coalesce(:state, webhook_endpoint.state),
+           state_since = case when :state <> endpoint.state then now() else state_since end,
+           state_reason = case
+               when :state = 'off' and endpoint.state = 'on' then 'It was switched off by ' || :who || '.'
+               when :state = 'on' then null
+               else state_reason
+           end,
+           failures = case when :state = 'on' then 0 else failures end,
+           failing_since = case when :state = 'on' then null else failing_since end,
+           hold_until = case when :state = 'on' then null else hold_until end
+      from endpoint
+     where webhook_endpoint.id = endpoint.id
+    returning webhook_endpoint.id, webhook_endpoint.state, endpoint.state as was
+), due as (
+    update webhook_delivery
+       set due_at = now()
+      from changed
+     where endpoint_id = changed.id
+       and changed.state = 'on'
+       and was = 'off'
+       and webhook_delivery.state = 'due'
+       and due_at > now()
+), noted as (
+    insert into audit (who, action, scope, key, details)
+    select :who, 'webhook.set', 'webhook_endpoint', id,
+           jsonb_strip_nulls(jsonb_build_object('event_types', :event_types::text[], 'payload', :payload::text,
+                                                'state', :state::text, 'url_changed', :url::text is not null))
+      from changed
+)
+select id, state, pg_notify('outbound_event', '') from changed;
+
+-- name: remove_endpoint(endpoint_id, business_id, who)^
+-- Forget an endpoint, and what waits for it.
+--
+-- Returns  its `id`, and how many events it did not receive; no row where there is no such endpoint
+with waiting as (
+    select count(*) as deliveries
+      from webhook_delivery
+     where endpoint_id = :endpoint_id and state in ('due', 'sending')
+), removed as (
+    delete from webhook_endpoint
+     where id = :endpoint_id and (:business_id::bigint is null or business_id = :business_id)
+    returning id
+), noted as (
+    insert into audit (who, action, scope, key, details)
+    select :who, 'webhook.remove', 'webhook_endpoint', id, '{}' from removed
+)
+select removed.id, waiting.deliveries as waiting from removed cross join waiting;
+
+-- name: rotate_secret(endpoint_id, business_id, who)^
+-- Sign with another secret from now on, and for 24 hours with the one before as well.
+--
+-- Returns  its `id` and `secret_generation`; no row where there is no such endpoint
+with rotated as (
+    update webhook_endpoint
+       set secret_generation = secret_generation + 1, rotated_at = now()
+     where id = :endpoint_id and (:business_id::bigint is null or business_id = :business_id)
+    returning id, secret_generation
+), noted as (
+    insert into audit (who, action, scope, key, details)
+    select :who, 'webhook.rotate', 'webhook_endpoint', id, jsonb_build_object('generation', secret_generation)
+      from rotated
+)
+select id, secret_generation from rotated;
+
+-- name: write_ping(endpoint_id, business_id)^
+-- Write a ping for one endpoint, whatever types it wants.
+--
+-- Returns  the ping's `public_id`; no row where there is no such endpoint
+with event as (
+    insert into event_log (business_id, type, public_id, data)
+    select business_id, 'ping', 'evt_ping_' || id || '_' || (extract(epoch from clock_timestamp()) * 1000)::bigint,
+           jsonb_build_object('endpoint_id', id)
+      from webhook_endpoint as endpoint
+     where id = :endpoint_id and (:business_id::bigint is null or business_id = :business_id)
+    returning id, public_id
+), delivery as (
+    insert into webhook_delivery (endpoint_id, event_id)
+    select :endpoint_id, id from event
+    returning event_id
+)
+select public_id, pg_notify('outbound_event', public_id) from event inner join delivery on delivery.event_id = event.id;
+
+-- name: list_deliveries(endpoint_id, business_id, states, before_id, page_max)
+-- Returns  deliveries of an endpoint, the newest event first, and what came of the last attempt
+select delivery.event_id, event.public_id, event.type, event.call_id, event.at, delivery.state, delivery.attempts,
+       case when delivery.state = 'due' then delivery.due_at end as next_attempt_at, delivery.status_code,
+       delivery.error, delivery.took_ms, delivery.done_at, delivery.is_replay
+  from webhook_delivery as delivery
+ inner join webhook_endpoint as endpoint on endpoint.id = delivery.endpoint_id
+ inner join event_log as event on event.id = delivery.event_id
+ where delivery.endpoint_id = :endpoint_id
+   and (:business_id::bigint is null or endpoint.business_id = :business_id)
+   and (:states::text[] is null or delivery.state = any(:states::text[]))
+   and (:before_id::bigint is null or delivery.event_id < :before_id)
+ order by delivery.event_id desc
+ limit :page_max;
+
+-- name: replay_deliveries(endpoint_id, business_id, event_ids, types, since, until, given_up_only, who)^
+-- Send events once more, under the ids that they had: those of given public ids, of some types, of a time, or of all that
+-- was given up.  What is on its way already stays as it is.
+--
+-- Moves    done, given_up -> due
+-- Returns  `replayed`, how many; no row where there is no such endpoint
+with endpoint as (
+    select id
+      from webhook_endpoint
+     where id = :endpoint_id and (:business_id::bigint is null or business_id = :business_id)
+), moved as (
+    update webhook_delivery as delivery
+       set state = 'due', attempts = 0, due_at = now(), is_replay = true, done_at = null
+      from endpoint
+     cross join event_log as event
+     where delivery.endpoint_id = endpoint.id
+       and event.id = delivery.event_id
+       and delivery.state in ('done', 'given_up')
+       and (delivery.state = 'given_up' or not :given_up_only)
+       and (:event_ids::text[] is null or event.public_id = any(:event_ids::text[]))
+       and (:types::text[] is null or event.type = any(:types::text[]))
+       and (:since::timestamptz is null or event.at >= :since)
+       and (:until::timestamptz is null or event.at < :until)
+    returning delivery.event_id
+), noted as (
+    insert into audit (who, action, scope, key, details)
+    select :who, 'webhook.replay', 'webhook_endpoint', id,
+           jsonb_build_object('deliveries', (select count(*) from moved))
+      from endpoint
+)
+select (select count(*) from moved) as replayed, pg_notify('outbound_event', '') from endpoint;

@@ -1,0 +1,138 @@
+"""Endpoints over HTTP, and the stream of events: it begins anywhere, misses nothing, and ends with its token."""
+
+import json
+import threading
+from typing import Any
+
+import httpx
+
+from outbound.api import context, event_stream
+from outbound.call import CallEvent
+from outbound.calls import events
+from outbound.rules import api_token
+from outbound.webhooks import signature
+from tests.api.conftest import Client
+from tests.conftest import World, until
+
+
+def end(world: World, business_id: int, number: int = 1) -> int:
+    call_id = world.initiated(business_id, f"+1500555{1000 + number}")
+    events.record(call_id, CallEvent(f"CA{number:032x}", "completed", "lookup"))
+    return call_id
+
+
+class Stream:
+    """A stream that is read in a thread of its own, until it ends or the test does."""
+
+    def __init__(self, http: httpx.Client, **params: Any) -> None:
+        self.events: list[tuple[str, Any]] = []
+        self.has_begun = threading.Event()
+        self.has_ended = threading.Event()
+        self._http, self._params = http, params
+        threading.Thread(target=self._read, daemon=True).start()
+        assert self.has_begun.wait(20)
+
+    def _read(self) -> None:
+        place = ""
+        try:
+            with self._http.stream("GET", "/events", params=self._params, timeout=60) as answer:
+                for line in answer.iter_lines():
+                    self.has_begun.set()
+                    if line.startswith("id: "):
+                        place = line.removeprefix("id: ")
+                    elif line.startswith("data: "):
+                        self.events.append((place, json.loads(line.removeprefix("data: "))))
+        except httpx.HTTPError:
+            pass
+        finally:
+            self.has_ended.set()
+
+
+def test_an_endpoint_is_added_changed_tried_and_removed(world: World, client: Client) -> None:
+    own = world.business()
+    http = client("webhooks", business_id=own)
+    made = http.post("/webhooks", json={"url": "https://example.com/events", "event_types": ["call.ended"]})
+    assert made.status_code == 201, made.text
+    number = made.json()["id"]
+    path = f"/webhooks/{number}"
+
+    assert http.get(f"{path}/secret").json()["secret"] == signature.secret(number, 1)
+    assert http.post(f"{path}/rotate").json() == {"id": number}
+    assert http.get(f"{path}/secret").json()["secret"] == signature.secret(number, 2)
+    (ping,) = [http.post(f"{path}/test").json()["id"]]
+    (delivery,) = http.get(f"{path}/deliveries").json()["deliveries"]
+    assert (delivery["public_id"], delivery["state"]) == (ping, "due")
+    assert http.patch(path, json={"state": "off"}).json()["state"] == "off"
+    assert http.get("/webhooks").json()["endpoints"][0]["due"] == 1
+    assert http.delete(path).json() == {"id": number, "waiting": 1}
+    assert http.get(f"{path}/secret").status_code == 404
+
+
+def test_no_secret_is_in_the_database(world: World, client: Client) -> None:
+    http = client("webhooks")
+    key = {"idempotency-key": "k"}
+    number = http.post("/webhooks", json={"url": "https://example.com/"}, headers=key).json()["id"]
+    secret = http.get(f"/webhooks/{number}/secret").json()["secret"]
+
+    for table in ("webhook_endpoint", "api_request", "audit"):
+        assert secret not in world.value(f"select coalesce(string_agg(t::text, ''), '') from {table} as t")  # noqa: S608
+
+
+def test_what_is_wrong_with_an_endpoint_is_said(client: Client) -> None:
+    http = client("webhooks")
+    for url in (
+        "http://example.com/",
+        "https://127.0.0.1/",
+        "https://example.com:8443/",
+        "ftp://example.com/",
+        "https:///",
+    ):
+        answer = http.post("/webhooks", json={"url": url})
+        assert answer.status_code == 422, url
+        assert "https://" in answer.text or "may not be sent there" in answer.text
+    assert http.post("/webhooks", json={"url": "https://a.example/", "event_types": ["call.over"]}).status_code == 422
+    number = http.post("/webhooks", json={"url": "https://example.com/"}).json()["id"]
+    assert http.post(f"/webhooks/{number}/replay", json={}).status_code == 422
+    assert http.post(f"/webhooks/{number}/replay", json={"since": "soon"}).status_code == 422
+    assert http.post(f"/webhooks/{number}/replay", json={"given_up_only": True}).json() == {"replayed": 0}
+
+
+def test_events_come_as_they_happen_and_go_on_after_the_last_one_seen(world: World, client: Client) -> None:
+    own = world.business()
+    http = client("calls:read", business_id=own)
+    stream = Stream(http)
+    first, second = end(world, own, 1), end(world, own, 2)
+    until(lambda: len(stream.events) == 2)
+    assert [told["data"]["call_id"] for _, told in stream.events] == [first, second]
+    assert stream.events[0][1]["data"]["to"] == "+15005551001"
+
+    again = Stream(http, after=stream.events[0][0])
+    third = end(world, own, 3)
+    until(lambda: len(again.events) == 2)
+    assert [told["data"]["call_id"] for _, told in again.events] == [second, third]
+
+
+def test_a_revoked_token_reads_no_longer(world: World, client: Client, monkeypatch: Any) -> None:
+    monkeypatch.setattr(event_stream, "LOOK_S", 0.1)
+    monkeypatch.setattr(context, "TOKEN_CACHE_S", 0)
+    own = world.business()
+    http = client("calls:read", business_id=own)
+    stream = Stream(http)
+    api_token.revoke(http.headers["authorization"].split("_")[1], actor="test")
+
+    assert stream.has_ended.wait(20)
+
+
+def test_streams_are_bounded(world: World, client: Client, monkeypatch: Any) -> None:
+    monkeypatch.setattr(event_stream, "STREAMS_OF_TOKEN_MAX", 1)
+    http = client("calls:read", business_id=world.business())
+    Stream(http)
+
+    assert http.get("/events").status_code == 503
+
+
+def test_nonsense_is_no_place(client: Client) -> None:
+    http = client("calls:read")
+
+    assert http.get("/events", params={"after": "soon"}).status_code == 422
+    assert http.get("/events", params={"event_type": "call.over"}).status_code == 422

@@ -1,0 +1,349 @@
+"""Events reach their endpoints: signed, in the order of their call, tried again, and never lost."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import dramatiq
+import pytest
+import standardwebhooks
+
+from outbound import broker, db
+from outbound.call import CallEvent
+from outbound.calls import events, lead
+from outbound.webhooks import delivery, endpoint, signature
+from outbound.webhooks.http_client import Outcome
+from tests.conftest import World, forget_settings, until
+from tests.webhooks.receiver import Answer, Post, Receiver, receiving
+
+KEY = "0123456789abcdef" * 2
+
+
+@pytest.fixture
+def receiver(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """A receiver that webhooks of this test may go to, and no worker but this process."""
+    monkeypatch.setenv("OUTBOUND_WEBHOOK_KEY", KEY)
+    monkeypatch.setenv("OUTBOUND_WEBHOOK_ALLOW", "127.0.0.0/8")
+    forget_settings()
+    monkeypatch.setattr(delivery.deliver_webhooks, "broker", broker.make(broker.IN_PROCESS))
+    delivery.deliver_webhooks.broker.declare_actor(delivery.deliver_webhooks)
+    world.worker()
+    with receiving() as running:
+        yield running
+    delivery.close()
+
+
+def ended(world: World, to: str = "+15005550101", sid: str = "CA" + "a" * 32) -> int:
+    """A call that has ended, of which an endpoint is to be told."""
+    call_id = world.initiated(to=to)
+    events.record(call_id, CallEvent(sid, "completed", "lookup"))
+    return call_id
+
+
+def send(world: World, receiver: Receiver) -> list[Post]:
+    """Claim and send what is due, as a scheduler and a worker do; what came meanwhile."""
+    before = len(receiver.posts)
+    with db.connect() as connection:
+        rows = db.transact(delivery.claim, connection)
+    by_endpoint: dict[int, list[int]] = {}
+    for row in rows:
+        by_endpoint.setdefault(row.endpoint_id, []).append(row.event_id)
+    for endpoint_id, event_ids in by_endpoint.items():
+        delivery.deliver_webhooks(endpoint_id, *sorted(event_ids))
+    delivery.finish(20)
+    return receiver.posts[before:]
+
+
+def rows(world: World) -> list[Any]:
+    return world.rows("select * from webhook_delivery order by endpoint_id, event_id")
+
+
+def age(world: World, seconds: float) -> None:
+    """Let time pass for what waits, and for what holds an endpoint."""
+    world.do("update webhook_delivery set due_at = due_at - make_interval(secs => %s)", seconds)
+    world.do("update webhook_delivery set overdue_at = overdue_at - make_interval(secs => %s)", seconds)
+    world.do(
+        "update webhook_endpoint set hold_until = hold_until - make_interval(secs => %(s)s),"
+        " failing_since = failing_since - make_interval(secs => %(s)s)".replace("%(s)s", str(float(seconds)))
+    )
+
+
+def test_an_event_is_posted_and_the_published_library_verifies_it(world: World, receiver: Receiver) -> None:
+    made = endpoint.add(receiver.url, actor="test")
+    call_id = ended(world)
+
+    (post,) = send(world, receiver)
+
+    told = standardwebhooks.Webhook(made.secret).verify(post.body, post.headers)
+    assert (told["type"], told["id"], post.id) == ("call.ended", f"evt_call_ended_{call_id}", told["id"])
+    assert (told["data"]["to"], told["data"]["status"]) == ("+15005550101", "completed")
+    assert [row.state for row in rows(world)] == ["done"]
+
+
+def test_another_endpoint_s_secret_verifies_nothing(world: World, receiver: Receiver) -> None:
+    endpoint.add(receiver.url, actor="test")
+    ended(world)
+    (post,) = send(world, receiver)
+
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        standardwebhooks.Webhook(signature.secret(2, 1)).verify(post.body, post.headers)
+
+
+def test_for_a_day_after_a_rotation_both_secrets_verify(world: World, receiver: Receiver) -> None:
+    first = endpoint.add(receiver.url, actor="test")
+    second = endpoint.rotate(first.id, actor="test")
+    ended(world)
+    (post,) = send(world, receiver)
+    for known in (first, second):
+        standardwebhooks.Webhook(known.secret).verify(post.body, post.headers)
+
+    world.do("update webhook_endpoint set rotated_at = rotated_at - interval '25 hours'")
+    ended(world, "+15005550102", "CA" + "b" * 32)
+    (post,) = send(world, receiver)
+    standardwebhooks.Webhook(second.secret).verify(post.body, post.headers)
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        standardwebhooks.Webhook(first.secret).verify(post.body, post.headers)
+
+
+def test_a_thin_endpoint_is_told_no_number(world: World, receiver: Receiver) -> None:
+    endpoint.add(receiver.url, payload="thin", actor="test")
+    ended(world)
+    (post,) = send(world, receiver)
+
+    assert b"5005550" not in post.body
+
+
+@pytest.mark.parametrize("status", [400, 404, 429, 500, 503, 301, 0])
+def test_what_fails_waits_and_is_tried_again_under_the_same_id(world: World, receiver: Receiver, status: int) -> None:
+    endpoint.add(receiver.url, actor="test")
+    receiver.answer = lambda _: Answer(status, {"location": "http://127.0.0.1:1/"} if status == 301 else {})
+    ended(world)
+    (first,) = send(world, receiver)
+
+    (row,) = rows(world)
+    assert (row.state, row.attempts, row.status_code) == ("due", 1, status or None)
+    assert row.error
+    assert send(world, receiver) == []
+    receiver.answer = lambda _: Answer()
+    age(world, 10)
+    (second,) = send(world, receiver)
+    assert second.id == first.id
+    assert [(row.state, row.attempts) for row in rows(world)] == [("done", 2)]
+
+
+def test_after_ten_attempts_over_three_days_it_is_given_up_and_may_be_replayed(
+    world: World, receiver: Receiver
+) -> None:
+    made = endpoint.add(receiver.url, actor="test")
+    receiver.answer = lambda _: Answer(500)
+    call_id = ended(world)
+    waited_s = 0.0
+    for _ in range(9):
+        send(world, receiver)
+        waited_s += world.value("select extract(epoch from max(due_at) - now())::float8 from webhook_delivery")
+        age(world, 30 * 3600)
+    send(world, receiver)
+
+    assert [(row.state, row.attempts) for row in rows(world)] == [("given_up", 10)]
+    assert 0.8 * 75.6 * 3600 < waited_s < 1.2 * 75.6 * 3600
+    receiver.answer = lambda _: Answer()
+    assert endpoint.replay(made.id, given_up_only=True, actor="test") == 1
+    world.do("update webhook_endpoint set hold_until = null")
+    (post,) = send(world, receiver)
+    assert (post.id, json.loads(post.body)["replayed"]) == (f"evt_call_ended_{call_id}", True)
+
+
+def test_retry_after_is_waited_for(world: World, receiver: Receiver) -> None:
+    endpoint.add(receiver.url, actor="test")
+    receiver.answer = lambda _: Answer(503, {"retry-after": "3600"})
+    ended(world)
+    send(world, receiver)
+
+    assert 3500 < world.value("select extract(epoch from due_at - now())::int from webhook_delivery") <= 3600
+
+
+def test_the_events_of_a_call_go_out_one_after_the_other(world: World, receiver: Receiver) -> None:
+    endpoint.add(receiver.url, actor="test")
+    call_id = ended(world)
+    lead.create_lead_from_call_job("CA" + "a" * 32)
+    receiver.answer = lambda _: Answer(500)
+
+    assert [post.id for post in send(world, receiver)] == [f"evt_call_ended_{call_id}"]
+    assert send(world, receiver) == []  # the lead waits for the end
+    receiver.answer = lambda _: Answer()
+    age(world, 10)
+    assert [post.id for post in send(world, receiver)] == [f"evt_call_ended_{call_id}"]
+    assert [post.id for post in send(world, receiver)] == [f"evt_lead_created_{call_id}"]
+
+
+def test_an_endpoint_that_fails_is_held_and_costs_others_nothing(world: World, receiver: Receiver) -> None:
+    endpoint.add(receiver.url + "/dead", actor="test")
+    endpoint.add(receiver.url + "/well", actor="test")
+    for place in range(delivery.FAILURES_IN_A_ROW + 3):
+        ended(world, f"+1500555{1000 + place}", f"CA{place:032x}")
+    dead = {1}
+    receiver.answer = lambda post: Answer(500 if "dead" in post.path else 204)
+
+    assert len(send(world, receiver)) == 2 * (delivery.FAILURES_IN_A_ROW + 3)
+    world.do("update webhook_delivery set due_at = now() where state = 'due'")
+    assert send(world, receiver) == []  # held
+    age(world, 6 * 2**3)
+    assert len(send(world, receiver)) == 1  # one tries whether it is back
+    assert {row.endpoint_id for row in rows(world) if row.state != "done"} == dead
+    receiver.answer = lambda _: Answer()
+    world.do("update webhook_endpoint set hold_until = now() - interval '1 s'")
+    world.do("update webhook_delivery set due_at = now() where state = 'due'")
+    assert len(send(world, receiver)) == 1
+    assert len(send(world, receiver)) == delivery.FAILURES_IN_A_ROW + 2
+    assert {row.state for row in rows(world)} == {"done"}
+
+
+def test_an_endpoint_that_is_gone_is_switched_off_and_the_others_are_told(world: World, receiver: Receiver) -> None:
+    whose = world.business()
+    gone = endpoint.add(receiver.url + "/gone", business_id=whose, actor="test")
+    endpoint.add(receiver.url + "/well", business_id=whose, event_types=["endpoint.disabled"], actor="test")
+    receiver.answer = lambda post: Answer(410 if "gone" in post.path else 204)
+    call_id = world.initiated(whose)
+    events.record(call_id, CallEvent("CA" + "a" * 32, "completed", "lookup"))
+    send(world, receiver)
+
+    (post,) = send(world, receiver)
+    told = json.loads(post.body)
+    assert (told["type"], told["data"]["endpoint_id"]) == ("endpoint.disabled", gone.id)
+    assert endpoint.one(gone.id).state == "off"
+    receiver.answer = lambda _: Answer()
+    endpoint.set_(gone.id, state="on", actor="test")
+    assert [post.id for post in send(world, receiver)] == [f"evt_call_ended_{call_id}"]
+
+
+def test_five_days_without_a_success_switch_an_endpoint_off(world: World, receiver: Receiver) -> None:
+    made = endpoint.add(receiver.url, actor="test")
+    receiver.answer = lambda _: Answer(500)
+    ended(world)
+    send(world, receiver)
+    world.do("update webhook_endpoint set failures = 30, failing_since = now() - interval '4 days'")
+    age(world, 400)
+    world.do("update webhook_endpoint set hold_until = null")
+    send(world, receiver)
+    assert endpoint.one(made.id).state == "on"
+
+    world.do("update webhook_endpoint set failing_since = now() - interval '121 hours', hold_until = null")
+    world.do("update webhook_delivery set due_at = now()")
+    send(world, receiver)
+    assert endpoint.one(made.id).state == "off"
+    assert "No attempt succeeded since" in endpoint.one(made.id).state_reason
+
+
+def test_what_a_dead_worker_took_is_sent_again_under_the_same_id(world: World, receiver: Receiver) -> None:
+    endpoint.add(receiver.url, actor="test")
+    call_id = ended(world)
+    with db.connect() as connection:
+        assert len(db.transact(delivery.claim, connection)) == 1
+    assert delivery.return_overdue_deliveries() == 0
+    age(world, delivery.SENDING_S + 1)
+
+    assert delivery.return_overdue_deliveries() == 1
+    assert [post.id for post in send(world, receiver)] == [f"evt_call_ended_{call_id}"]
+
+
+def test_while_no_worker_is_alive_no_attempt_is_counted_and_the_delay_shows(world: World, receiver: Receiver) -> None:
+    endpoint.add(receiver.url, actor="test")
+    ended(world)
+    world.do("update worker set seen_at = now() - interval '1 min'")
+    age(world, 600)
+
+    assert send(world, receiver) == []
+    assert [row.attempts for row in rows(world)] == [0]
+    world.worker()
+    with db.connect() as connection:
+        assert len(db.transact(delivery.claim, connection)) == 1
+    age(world, delivery.SENDING_S + 1)
+    delivery.return_overdue_deliveries()
+    assert world.value("select now() - due_at > interval '10 min' from webhook_delivery")
+
+
+def test_a_word_of_a_worker_that_was_taken_for_dead_is_not_written(world: World, receiver: Receiver) -> None:
+    endpoint.add(receiver.url, actor="test")
+    ended(world)
+    with db.connect() as connection:
+        (claimed,) = db.transact(delivery.claim, connection)
+    (stale,) = db.run(delivery.sql.find_deliveries, endpoint_id=1, event_ids=[claimed.event_id])
+    age(world, delivery.SENDING_S + 1)
+    delivery.return_overdue_deliveries()
+    with db.connect() as connection:
+        db.transact(delivery.claim, connection)
+
+    delivery.record([(stale, Outcome("failed", 500, "500", 1))])
+
+    (row,) = rows(world)
+    assert (row.state, row.attempts) == ("sending", 2)
+
+
+def test_nudges_reach_a_worker_and_a_broker_that_is_away_costs_no_attempt(
+    world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint.add(receiver.url, actor="test")
+    ended(world)
+    monkeypatch.setattr(delivery.deliver_webhooks, "broker", broker.make("redis://127.0.0.1:1"))
+    assert delivery.claim_once() == 0
+    assert [(row.state, row.attempts) for row in rows(world)] == [("due", 0)]
+
+
+def test_a_text_of_the_answer_is_kept_and_nothing_else_of_it(world: World, receiver: Receiver) -> None:
+    endpoint.add(receiver.url, actor="test")
+    receiver.answer = lambda _: Answer(500, {"content-type": "text/plain"}, b"wrong\x1b[31m secret" + b"x" * 5000)
+    ended(world)
+    send(world, receiver)
+    (row,) = rows(world)
+    assert row.error.startswith("500: wrong\\x1b[31m secret")
+    assert len(row.error) <= 300
+
+    receiver.answer = lambda _: Answer(500, {"content-type": "application/json"}, b'{"token": "x"}')
+    age(world, 10)
+    send(world, receiver)
+    (row,) = rows(world)
+    assert row.error == "500"
+
+
+def test_without_the_key_nothing_is_sent_and_nothing_is_lost(
+    world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint.add(receiver.url, actor="test")
+    ended(world)
+    monkeypatch.delenv("OUTBOUND_WEBHOOK_KEY")
+    forget_settings()
+
+    assert send(world, receiver) == []
+    (row,) = rows(world)
+    assert (row.state, row.attempts) == ("due", 0)
+    assert "OUTBOUND_WEBHOOK_KEY" in row.error
+
+
+def test_a_ping_is_delivered_whatever_types_the_endpoint_wants(world: World, receiver: Receiver) -> None:
+    made = endpoint.add(receiver.url, event_types=["lead.created"], actor="test")
+
+    public_id = endpoint.ping(made.id)
+
+    assert [post.id for post in send(world, receiver)] == [public_id]
+
+
+def test_a_scheduler_and_a_worker_deliver_within_a_moment(world: World, receiver: Receiver) -> None:
+    """The loop of the scheduler, woken by the event, and a worker of this process."""
+    endpoint.add(receiver.url, actor="test")
+    stop = threading.Event()
+    worker = dramatiq.Worker(delivery.deliver_webhooks.broker, worker_threads=1)
+    worker.start()
+    scheduler = threading.Thread(target=delivery.deliver_until, args=(stop,))
+    scheduler.start()
+    try:
+        began = time.monotonic()
+        call_ids = [ended(world, f"+1500555{1000 + place}", f"CA{place:032x}") for place in range(40)]
+        until(lambda: all(row.state == "done" for row in rows(world)) and len(receiver.posts) == 40)
+        assert sorted(receiver.ids) == sorted(f"evt_call_ended_{call_id}" for call_id in call_ids)
+        assert time.monotonic() - began < 20
+    finally:
+        stop.set()
+        scheduler.join()
+        worker.stop()
