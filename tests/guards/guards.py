@@ -1213,4 +1213,40 @@ GUARDS = (
         (("then spend_reserved.dialed_at < now() - interval '1 min'", "then true"),),
         "tests/rules/test_spend.py::test_a_call_that_came_back_unsent_counts_no_more",
     ),
+    Guard(
+        "an event waits for the earlier ones of its call",
+        "sql/webhooks/delivery.sql",
+        (("and earlier.call_id = delivery.call_id\n", "and false\n"),),
+        "tests/webhooks/test_delivery.py::test_the_events_of_a_call_go_out_one_after_the_other",
+    ),
+    Guard(
+        "a worker that was taken for dead writes no outcome of a webhook",
+        "sql/webhooks/delivery.sql",
+        (("and delivery.attempts = told.attempts", ""),),
+        "tests/webhooks/test_delivery.py::test_a_word_of_a_worker_that_was_taken_for_dead_is_not_written",
+    ),
+    Guard(
+        "no attempt of a webhook is counted while no worker is alive",
+        "sql/webhooks/delivery.sql",
+        (("and exists (select from worker where seen_at > now() - make_interval(secs => :worker_silent_s))", ""),),
+        "tests/webhooks/test_delivery.py::test_while_no_worker_is_alive_no_attempt_is_counted_and_the_delay_shows",
+    ),
+    Guard(
+        "the addresses of a name are judged at each connection",
+        "outbound/webhooks/http_client.py",
+        ((" and _may_go(parsed, port, self._allowed)", ""),),
+        "tests/webhooks/test_http_client.py::test_a_name_is_judged_at_each_connection_by_what_it_is_then",
+    ),
+    Guard(
+        "a host that is an address is judged before it is connected to",
+        "outbound/webhooks/http_client.py",
+        (("return address is None or _may_go(address, port, self._allowed)", "return True"),),
+        "tests/webhooks/test_http_client.py::test_no_connection_is_made_to_an_address_inside",
+    ),
+    Guard(
+        "no event that commits late is left out of the stream",
+        "sql/webhooks/event_stream.sql",
+        (("and event.xid < pg_snapshot_xmin(pg_current_snapshot())", ""),),
+        "tests/webhooks/test_event_stream.py::test_what_commits_late_is_not_skipped",
+    ),
 )
