@@ -24,7 +24,7 @@ from tests.bench.report import Line
 # In this order; each is a module here, with a function `measure`.
 FIGURES = (
     *("floors", "dialing", "callbacks", "flood", "lives", "imports", "api", "wakeup"),
-    *("flat", "held", "hosts", "errors", "bridge"),
+    *("flat", "held", "hosts", "errors", "bridge", "webhooks"),
 )
 # Those whose processes py-spy can watch.
 PROFILED = ("dialing", "callbacks", "lives", "imports", "api")

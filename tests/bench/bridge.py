@@ -13,9 +13,9 @@ from tests.bench.report import Line, Round, median
 from tests.bench.world import BUSINESSES, World, world
 
 _HISTORY = 100_000  # leads and calls in the old tables
-_LIVES = 320  # of each round
-_BATCHES = (1, 16)  # calls whose dials begin, and whose reports are written, together
-_THREADS = 1000  # of a worker that is alive: the claim takes what it is asked for
+LIVES = 320  # of each round
+BATCHES = (1, 16)  # calls whose dials begin, and whose reports are written, together
+THREADS = 1000  # of a worker that is alive: the claim takes what it is asked for
 _TARGET = 1.3
 _CLAIM = {
     "claims_per_thread": 2,
@@ -40,17 +40,17 @@ select 1 + n %% 5, 'CAo' || lpad(n::text, 31, '0'), 'outbound', '+15005550001', 
 def measure(house: House, options: Options) -> list[Line]:
     """CPU time of the server process that does all that a life asks of the database, from the claim to the lead."""
     lines = []
-    for batch in _BATCHES:
+    for batch in BATCHES:
         with world(house, "bridge") as here:
             _make_old_tables(here)
-            here.sql("insert into worker (id, threads) values (gen_random_uuid(), %s)", _THREADS)
+            here.sql("insert into worker (id, threads) values (gen_random_uuid(), %s)", THREADS)
             with_it: list[Round] = []
             without: list[Round] = []
             for number in range(options.rounds):
                 for is_made, rounds in ((False, without), (True, with_it)):
                     rounds.append({"ms": _life_ms(here, batch, first=2 * number + is_made, is_made=is_made)})
         ours, floor = median(with_it, "ms"), median(without, "ms")
-        details = {"history": _HISTORY, "lives": _LIVES, "rounds with it": [one["ms"] for one in with_it]}
+        details = {"history": _HISTORY, "lives": LIVES, "rounds with it": [one["ms"] for one in with_it]}
         lines.append(
             Line(f"bridge, batches of {batch}", ours, "ms/life", floor, "ms/life without it", _TARGET, "most", details)
         )
@@ -73,18 +73,18 @@ def _make_old_tables(here: World) -> None:
 
 
 def _life_ms(here: World, batch: int, *, first: int, is_made: bool) -> float:
-    """CPU milliseconds of a life, of _LIVES that are lived one batch after the other on one connection."""
-    here.put_calls(_LIVES, first=first * _LIVES)
+    """CPU milliseconds of a life, of LIVES that are lived one batch after the other on one connection."""
+    here.put_calls(LIVES, first=first * LIVES)
     here.sql("vacuum analyze call_log")
     with db.connect(time_limit="0", **db.PREPARED) as connection:
         if is_made:
             bridge.make(connection, "old")
         else:
             bridge.drop(connection)
-        _live(connection, batch)  # plans
+        live(connection, batch)  # plans
         server = psutil.Process(connection.info.backend_pid)
         before, lived = server.cpu_times(), 0
-        while calls := _live(connection, batch):
+        while calls := live(connection, batch):
             lived += calls
         after = server.cpu_times()
     if here.number("select count(*) from bridge_due"):
@@ -92,7 +92,8 @@ def _life_ms(here: World, batch: int, *, first: int, is_made: bool) -> float:
     return 1000 * (after.user + after.system - before.user - before.system) / lived
 
 
-def _live(connection: db.Connection, batch: int) -> int:
+def live(connection: db.Connection, batch: int) -> int:
+    """Live so many lives from the claim to the lead, on one connection; how many there were."""
     claimed = dispatch.sql.claim_due_calls(connection, batch_max=batch, **_CLAIM)
     ids = [call.id for call in claimed]
     dial.sql.begin_dials(connection, call_ids=ids, ask_s=60, send_s=0.1, life_s=3600)

@@ -15,7 +15,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -82,7 +82,7 @@ def main() -> int:
     home.chmod(0o755)  # as root, PostgreSQL runs as nobody, who must get there
     boring = False
     try:
-        with _city(options, home) as city:
+        with running_city(options, home) as city:
             told = _play(city, options, home)
         scoreboard.tell(out, told)
         boring = kept = not (told["lost"] or told["rung_twice"] or told["stuck"])
@@ -119,8 +119,8 @@ def _options() -> argparse.Namespace:
 
 
 @contextmanager
-def _city(options: argparse.Namespace, home: Path) -> Iterator[City]:
-    """Servers, proxies and processes; everything is stopped at the end, whatever happens."""
+def running_city(options: argparse.Namespace, home: Path, settings: Mapping[str, str] | None = None) -> Iterator[City]:
+    """Servers, proxies and processes, with more *settings*; everything is stopped at the end, whatever happens."""
     for name in [name for name in os.environ if name.startswith(_OURS)]:
         del os.environ[name]
     logs.set_up("WARNING")
@@ -133,7 +133,7 @@ def _city(options: argparse.Namespace, home: Path) -> Iterator[City]:
         broker_proxy = stack.enter_context(Proxy(broker_port, unix(servers.socket_path(brokers[0].url))))
         carrier_proxy = stack.enter_context(Proxy(carrier_port, tcp(simulator_port)))
         callback_proxy = stack.enter_context(Proxy(callback_port, tcp(web_port)))
-        os.environ.update(_BESIDES | ({} if options.real_deadlines else _DEADLINES))
+        os.environ.update(_BESIDES | ({} if options.real_deadlines else _DEADLINES) | dict(settings or {}))
         os.environ.update(
             {
                 "DATABASE_URL": url.replace(f":{real_port}/", f":{database_port}/"),
@@ -174,7 +174,7 @@ def _play(city: City, options: argparse.Namespace, home: Path) -> dict[str, obje
     settings = city.settings
     bound_s = settings.close_s + settings.tick_s + _SLACK_S
     drawn = calls.draw(options.calls, calls.open_businesses(), options.seed)
-    _wait_until_ready(city)
+    wait_until_ready(city)
     referee = city.carrier.pids()["simulator"]
     rate = options.rate or min(40, max(12, options.calls / 25))
     began_at = time.monotonic()
@@ -209,7 +209,7 @@ def _play(city: City, options: argparse.Namespace, home: Path) -> dict[str, obje
     )
 
 
-def _wait_until_ready(city: City) -> None:
+def wait_until_ready(city: City) -> None:
     """Wait until the workers have a heartbeat, and the referee and the web process listen."""
     deadline = time.monotonic() + _READY_S
     while city.ask("select count(*) from worker")[0].count < 2 or not _listens(city.settings.simulator_port):

@@ -1,0 +1,302 @@
+"""
+No event lost, none out of the order of its call: webhooks under fire, `python -m tests.chaos.webhooks --help`.
+
+Calls end and get leads; two endpoints are well, one fails in every way that there is, one never answers.  Workers,
+schedulers, PostgreSQL and the broker are killed meanwhile.  Exit status 0 only with 0 lost, no unknown id, and the
+order of each call kept.
+"""
+
+import argparse
+import asyncio
+import random
+import secrets
+import shutil
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from aiohttp import web
+
+from outbound import db
+from outbound.webhooks import endpoint
+from tests.chaos import faults
+from tests.chaos.__main__ import running_city, wait_until_ready
+from tests.chaos.city import City, NotNow
+from tests.ports import free_ports
+
+SETTINGS = {"OUTBOUND_WEBHOOK_KEY": "0123456789abcdef" * 2, "OUTBOUND_WEBHOOK_ALLOW": "127.0.0.0/8"}
+BATCH = 200  # calls of one transaction
+QUIET_CALLS, QUIET_RATE = 300, 40  # and events per second, before anything is killed
+HANG_S = 30
+# What the third endpoint does, of a thousand requests; the rest it takes.
+TROUBLES = {"500": 120, "close": 80, "301": 45, "429": 50, "hang": 3, "410": 1}
+FAULTS = (
+    faults.kill("worker"),
+    faults.kill_worker_process,
+    faults.kill("scheduler"),
+    faults.kill_postgres,
+    faults.restart_broker,
+    faults.flush_broker,
+    faults.take_broker_away,
+)
+
+
+class Receiver:
+    """Four endpoints on one port; what each took, in its order, and how late."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.taken: dict[str, list[str]] = defaultdict(list)
+        self.late_s: dict[str, list[float]] = defaultdict(list)
+        self.is_stormy = False
+        self._rng = rng
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        told = await request.json()
+        name = request.match_info["name"]
+        if name == "dead" or (name == "flaky" and (trouble := self._trouble())):
+            return await self._fail(request, "hang" if name == "dead" else trouble)
+        self.taken[name].append(told["id"])
+        self.late_s[name].append(time.time() - _seconds(told["timestamp"]))
+        return web.Response(status=204)
+
+    def _trouble(self) -> str:
+        place = self._rng.randrange(1000) if self.is_stormy else 1000
+        for name, share in TROUBLES.items():
+            if place < share:
+                return name
+            place -= share
+        return ""
+
+    async def _fail(self, request: web.Request, how: str) -> web.StreamResponse:
+        if how == "hang":
+            await asyncio.sleep(HANG_S)
+        if how in ("hang", "close"):
+            if request.transport is not None:
+                request.transport.close()
+            return web.Response(status=500)
+        return web.Response(status=int(how), headers={"location": "http://127.0.0.1:1/"} if how == "301" else {})
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
+
+
+@contextmanager
+def receiving(receiver: Receiver, port: int) -> Iterator[None]:
+    """Serve it by a thread of its own."""
+    loop = asyncio.new_event_loop()
+    application = web.Application()
+    application.router.add_post("/{name}", receiver.answer)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0)
+    loop.run_until_complete(runner.setup())
+    loop.run_until_complete(web.TCPSite(runner, "127.0.0.1", port).start())
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(30)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+
+
+def main() -> int:
+    """Play a run, and say how it went."""
+    options = _options()
+    options.seed = secrets.randbelow(10**6) if options.seed is None else options.seed
+    home = Path(tempfile.mkdtemp(prefix="outbound-chaos-"))
+    home.chmod(0o755)  # as root, PostgreSQL runs as nobody, who must get there
+    print(f"seed {options.seed}: repeat with --events {options.events} --seed {options.seed}", flush=True)  # noqa: T201
+    with running_city(options, home, SETTINGS) as city:
+        told = _play(city, options)
+    for name, value in told.items():
+        print(f"{name}: {value}")  # noqa: T201
+    kept = not (told["lost"] or told["strange ids"] or told["out of order"])
+    print("no event lost, every call's order kept" if kept else "A PROMISE WAS BROKEN")  # noqa: T201
+    if kept:
+        shutil.rmtree(home, ignore_errors=True)
+    return 0 if kept else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.webhooks", description=__doc__)
+    parser.add_argument("--events", type=int, default=100_000, help="how many events (default: %(default)s)")
+    parser.add_argument("--seed", type=int, help="draws the faults (default: drawn, and printed)")
+    parser.add_argument("--faults-every", type=float, default=5, metavar="S", help="seconds from fault to fault")
+    parser.add_argument("--rate", type=float, default=300, help="events per second (default: %(default)s)")
+    return argparse.Namespace(real_deadlines=False, broker_out_s=6.0, **vars(parser.parse_args()))
+
+
+def _play(city: City, options: argparse.Namespace) -> dict[str, Any]:
+    receiver = Receiver(city.rng)
+    (port,) = free_ports(1)
+    wait_until_ready(city)
+    with receiving(receiver, port):
+        _add(port, "well-1")
+        business = city.ask("insert into business (name, twiml) values ('Acme', '<Response/>') returning id")[0].id
+        alone = _end_calls(city, business, 0, QUIET_CALLS, QUIET_RATE, batch=1)
+        _wait(lambda: len(set(receiver.taken["well-1"])) >= len(alone), 120)
+        alone_s = list(receiver.late_s["well-1"])
+        for name in ("well-2", "flaky", "dead"):
+            _add(port, name)
+        _end_calls(city, business, 900_000, 20, QUIET_RATE, batch=1)  # after which the dead one is known as dead
+        _wait(lambda: len(set(receiver.taken["well-2"])) >= 40, 120)
+        receiver.late_s.clear()
+        beside = _end_calls(city, business, 1_000_000, QUIET_CALLS, QUIET_RATE, batch=1)
+        _wait(lambda: len(receiver.late_s["well-1"]) >= len(beside), 120)
+        beside_s = list(receiver.late_s["well-1"])
+        receiver.is_stormy = True
+        public_ids: list[str] = []
+        made = threading.Thread(
+            target=lambda: public_ids.extend(
+                _end_calls(city, business, 2_000_000, options.events // 2, options.rate, batch=BATCH)
+            )
+        )
+        made.start()
+        caused = _rage(city, made, options.faults_every)
+        expected = [*beside, *public_ids]
+        took_s = _settle(city, receiver, expected)
+    return _ledger(city, receiver, expected, alone_s, beside_s) | {"faults": caused, "settled within s": round(took_s)}
+
+
+def _add(port: int, name: str) -> None:
+    endpoint.add(f"http://127.0.0.1:{port}/{name}", actor="chaos")
+
+
+_END = """
+with made as (
+    insert into call_log (business_id, from_number, to_number, status, dialed_at, overdue_at, call_sid)
+    select %(business)s, '+15005550006', '+1650' || lpad((%(first)s + n)::text, 7, '0'), 'initiated', now(),
+           now() + interval '1 hour', 'CA' || lpad(to_hex(%(first)s + n), 32, '0')
+      from generate_series(0, %(count)s - 1) as n
+    returning id
+)
+select array_agg(id) from made
+"""
+
+
+def _end_calls(city: City, business: int, first: int, count: int, rate: float, *, batch: int) -> list[str]:
+    """Let so many calls end, each with a lead, also past outages; the public ids of what that makes."""
+    found: list[str] = []
+    began = time.monotonic()
+    for start in range(0, count, batch):
+        size = min(batch, count - start)
+        while True:
+            with suppress(psycopg.OperationalError), psycopg.connect(city.database_url) as line:
+                made = line.execute(_END, {"business": business, "first": first + start, "count": size}).fetchone()
+                assert made is not None
+                ids = made[0]
+                line.execute(
+                    "update call_log set status = 'completed', ended_at = now(), overdue_at = null where id = any(%s)",
+                    (ids,),
+                )
+                line.execute(
+                    "with lead as (insert into leads (business_id, phone) select business_id, to_number from call_log"
+                    " where id = any(%s) returning id, phone) update call_log set lead_id = lead.id from lead"
+                    " where call_log.id = any(%s) and to_number = phone",
+                    (ids, ids),
+                )
+                line.commit()
+                found += [f"evt_{kind}_{number}" for number in ids for kind in ("call_ended", "lead_created")]
+                break
+            time.sleep(0.3)
+        time.sleep(max(0, began + 2 * (start + size) / rate - time.monotonic()))
+    return found
+
+
+def _rage(city: City, made: threading.Thread, every_s: float) -> int:
+    caused = 0
+    while made.is_alive():
+        until = time.monotonic() + every_s * city.rng.uniform(0.5, 1.5)
+        while time.monotonic() < until and made.is_alive():
+            city.tend()
+            _hurry(city)
+            time.sleep(0.5)
+        with suppress(NotNow), city.rng.choice(FAULTS)(city):
+            caused += 1
+            time.sleep(city.rng.uniform(0, 2))
+    return caused
+
+
+def _settle(city: City, receiver: Receiver, expected: list[str]) -> float:
+    """Let everything be delivered; the waits between attempts are shortened."""
+    began = time.monotonic()
+    wanted = set(expected)
+
+    def done() -> bool:
+        city.tend()
+        _hurry(city)
+        return all(wanted <= set(receiver.taken[name]) for name in ("well-1", "well-2", "flaky"))
+
+    _wait(done, 300 + len(expected) / 50, every_s=1)
+    return time.monotonic() - began
+
+
+def _hurry(city: City) -> None:
+    """Age what waits for its next attempt, and switch on what said that it is gone."""
+    with suppress(psycopg.Error):
+        city.ask(
+            "update webhook_delivery set due_at = now(), attempts = least(attempts, 5)"
+            " where state = 'due' and due_at > now() and endpoint_id <= 3"
+        )
+        city.ask("update webhook_endpoint set hold_until = null, state = 'on' where id <= 3")
+
+
+def _wait(condition: Any, at_most_s: float, every_s: float = 0.1) -> None:
+    deadline = time.monotonic() + at_most_s
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(every_s)
+
+
+def _ledger(
+    city: City, receiver: Receiver, expected: list[str], alone_s: list[float], beside_s: list[float]
+) -> dict[str, Any]:
+    wanted = set(expected)
+    known = {row.public_id for row in city.ask("select public_id from event_log")}
+    lost = {name: len(wanted - set(receiver.taken[name])) for name in ("well-1", "well-2", "flaky")}
+    taken = sum(len(ids) for ids in receiver.taken.values())
+    distinct = sum(len(set(ids)) for ids in receiver.taken.values())
+    return {
+        "events": len(wanted),
+        "lost": sum(lost.values()),
+        "strange ids": sum(len(set(ids) - known) for ids in receiver.taken.values()),
+        "out of order": sum(_out_of_order(ids) for ids in receiver.taken.values()),
+        "taken twice under one id": taken - distinct,
+        "p99 of one endpoint alone, s": _p99(alone_s),
+        "p99 of one beside a flaky and a dead one, s": _p99(beside_s),
+        "given up": city.ask("select count(*) from webhook_delivery where state = 'given_up' and endpoint_id <= 3")[
+            0
+        ].count,
+    }
+
+
+def _out_of_order(ids: list[str]) -> int:
+    """Leads that were taken before the end of their call was."""
+    first: dict[str, int] = {}
+    for place, name in enumerate(ids):
+        first.setdefault(name, place)
+    return sum(
+        first.get(f"evt_call_ended_{name.rpartition('_')[2]}", -1) > place
+        for name, place in first.items()
+        if name.startswith("evt_lead_created_")
+    )
+
+
+def _p99(values: list[float]) -> float:
+    return round(statistics.quantiles(values, n=100)[98], 3) if len(values) > 1 else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    finally:
+        db.close()
