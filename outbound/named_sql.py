@@ -71,7 +71,7 @@ def _questions(step: str) -> Any:
 
 
 class Questions:
-    """The statements of a step as questions: `Questions("calls/reason").why_by_default(call_id=1)`."""
+    """The statements of a step as questions: `Questions("calls/reason").why(call_id=1)`."""
 
     def __init__(self, step: str) -> None:
         self._step = step

@@ -1652,6 +1652,9 @@ create function call_moment(call call_log) returns timestamptz stable;
 create function call_obstacle(call call_log, window_ids bigint[], zones text[], opening timestamptz) returns table(code
     text, until timestamptz, is_final boolean) stable;
 
+-- Why a JSON value is no call that can be read, in a sentence; NULL where it can.
+create function call_shape_fault(call jsonb) returns text immutable;
+
 -- Position of a status in a call's life, 0 to 5; it only rises. NULL: no status of ours.
 create function call_status_rank(status text) returns integer immutable;
 
@@ -1667,8 +1670,17 @@ create function callee_zones(to_number text, stated text) returns text[] stable;
 -- The calls of a telephone: outbound ones that are live, were dialed or never were, and inbound ones.
 create function calls_of_telephone(number text, scan_max integer) returns setof call_log stable;
 
+-- Which call is there of each that is given: of its key, live to its telephone, or of its batch.
+create function calls_there(business_ids bigint[], to_numbers text[], idempotency_keys text[], due_ats timestamptz[],
+    batch_businesses bigint[], batch_ids bigint[], created_ats timestamptz[]) returns table(place bigint, telephone
+    text, id bigint, status text, has_key boolean, key_of_another boolean, live_status text, live_due_at timestamptz,
+    is_twin boolean, keeps_time boolean, dialed_id bigint, dialed_at timestamptz) stable;
+
 -- The campaign's number that the n-th attempt to a callee calls from.
 create function campaign_from_number(campaign_id bigint, to_number text, attempt integer) returns text stable;
+
+-- Close a call that waits, or ask for an end of one that rings; answers with a JSON object.
+create function cancel_call(call_id bigint, reason text default null::text, by text default null::text) returns jsonb;
 
 -- Close those of these calls that nobody has begun to dial; how many.
 create function cancel_waiting_calls(call_ids bigint[], reason text, actor text) returns bigint;
@@ -1685,6 +1697,9 @@ create function columns_of_old_table(old_schema text, old_table text, wanted tex
 
 -- The columns that may hold a phone number in text, table by table, as SQL.
 create function columns_with_text() returns table(source text, content text, assignments text) stable;
+
+-- Why what is given of a callee is refused, in a sentence; NULL where it is taken.
+create function contact_fault(contact jsonb, twiml text) returns text stable;
 
 -- Deletes an ended call and its events; false where a foreign key of somebody's table keeps it.
 create function delete_call(call_id bigint) returns boolean;
@@ -1762,6 +1777,18 @@ create function endpoint_after_attempts(endpoint webhook_endpoint, has_success b
 -- Does an endpoint of these types receive events of this type?  call.answered must be named.
 create function endpoint_wants(event_types text[], type text) returns boolean immutable;
 
+-- Put one call in the queue, given as a JSON object; answers with an object, which has a fault where it was refused.
+create function enqueue_call(call jsonb) returns jsonb;
+
+-- Put up to 10,000 calls in the queue, given as a JSON array; answers with one object for each, in their order.
+create function enqueue_calls(calls jsonb, business_id bigint default null::bigint, campaign_id bigint default
+    null::bigint) returns jsonb;
+
+-- Put calls of one campaign, or of none, in the queue, and say of each which call is there now.
+create function enqueue_read_calls(for_campaign bigint, places integer[], business_ids bigint[], from_numbers text[],
+    to_numbers text[], due_ats timestamptz[], idempotency_keys text[], contacts jsonb[], time_zones text[], zones
+    text[]) returns jsonb;
+
 -- Does somebody want the events of this type and business: an endpoint, or a reader of the stream?
 create function event_is_wanted(business_id bigint, type text) returns boolean stable;
 
@@ -1780,6 +1807,11 @@ create function fault_text(step text, state text, message text) returns text imm
 -- The calls that a search looks at all together, as they are few however long the history is.
 create function few_calls(lead text, with_number text, with_error text, in_batch bigint, scan_max integer) returns setof
     call_log stable;
+
+-- What is needed to know of businesses and campaigns before they call.
+create function find_callers(business_ids bigint[], campaign_ids bigint[]) returns table(place bigint, id bigint,
+    time_zone text, default_region text, campaign_id bigint, has_ended boolean, campaign_calls boolean, can_speak
+    boolean, twiml text, own_number text) stable;
 
 -- One page of calls that match the given filters, newest first.
 create function find_calls(with_number text, in_business bigint, in_campaign bigint, with_statuses text[], with_error
@@ -1810,6 +1842,9 @@ create function forgotten_stay_out_of_calls() returns trigger;
 -- Whether a person's consent to calls of this business is valid now.
 create function has_consent(business_id bigint, phone text) returns boolean stable;
 
+-- Whether a text holds characters that nobody sees; tabs, ends of lines and joiners do not count where it may have several lines.
+create function has_unseen(written text, is_of_lines boolean) returns boolean immutable;
+
 -- How this database differs from the one that dialed last: cluster, timeline or copy. NULL: it does not.
 create function identity_fault() returns text stable;
 
@@ -1818,6 +1853,9 @@ create function in_scope(call call_log, scope text, key text) returns boolean st
 
 -- Whether a number belongs to a forgotten person.
 create function is_forgotten(phone text) returns boolean stable;
+
+-- Whether digits are those of a number that people may have, by its code, its next two digits and its length.
+create function is_number_shape(digits text) returns boolean immutable;
 
 -- Whether an error of this SQLSTATE is caused by a row's data.
 create function is_of_a_row(state text) returns boolean immutable;
@@ -1834,6 +1872,12 @@ create function is_surely_open(window_ids bigint[], zones text[], at timestamptz
 
 -- Whether this server knows a time zone.
 create function is_time_zone(name text) returns boolean stable;
+
+-- What becomes of calls that are asked for: from which number each is made, and what keeps it out.
+create function judge_calls(for_campaign bigint, batch_businesses bigint[], batch_ids bigint[], again boolean,
+    business_ids bigint[], from_numbers text[], to_numbers text[], due_ats timestamptz[], idempotency_keys text[],
+    contacts jsonb[], time_zones text[]) returns table(place bigint, business_id bigint, to_number text, due_at
+    timestamptz, idempotency_key text, contact jsonb, time_zone text, caller text, batch_id bigint, fault text) stable;
 
 -- Who paused a scope and why, from the audit.
 create function last_pause(scope text, key text, since timestamptz, reason text) returns table(who text, reason text)
@@ -1945,19 +1989,42 @@ create function present_zone(name text) returns text stable;
 -- Hold a call that was never dialed here, and have the carrier asked about the call_sid that a callback named.
 create function put_in_question(call_id bigint, call_sid text, was_paused boolean) returns boolean;
 
+-- Puts calls in the queue, once each, and says which were left out and why.
+create function queue_calls(for_campaign bigint, batch_businesses bigint[], batch_ids bigint[], again boolean,
+    business_ids bigint[], from_numbers text[], to_numbers text[], due_ats timestamptz[], idempotency_keys text[],
+    contacts jsonb[], time_zones text[], dry boolean) returns table(created bigint, at timestamptz, ids bigint[],
+    businesses bigint[], numbers text[], place bigint, fault text, about text);
+
 -- A row where a call of this batch that is deleted by now reached this telephone.
 create function reached_by(batch_id bigint, to_number text) returns setof batch_reached stable;
+
+-- Calls as JSON, each read by the rules of its business, or with the fault that keeps it out.
+create function read_calls(calls jsonb, of_business bigint, of_campaign bigint) returns table(place integer, business_id
+    bigint, campaign_id bigint, from_number text, to_number text, due_at timestamptz, key text, contact jsonb, time_zone
+    text, zone text, fault text) stable;
+
+-- The phone number that a text with a plus means, or NULL where that is not certain.
+create function read_e164(written text) returns text stable;
+
+-- The moment that ISO 8601 with an offset means, or NULL where it means none.
+create function read_moment(written text) returns timestamptz stable;
 
 -- The reports of a JSON array, with the status that counts for each.
 create function read_reports(reports jsonb) returns table(call_id bigint, call_sid text, to_number text, status text,
     source text, sequence_number integer, occurred_at timestamptz, duration_s integer, answered_by text, sip_code
     integer, payload jsonb, is_untagged boolean, signed_for text[], is_strange boolean, reported text) stable;
 
+-- A present IANA name that this server knows, or NULL.
+create function read_zone(written text) returns text stable;
+
 -- For operators: why this call was refused by a rule.
 create function refusal_sentence(code text, call call_log) returns text stable;
 
 -- For operators: the rule with this code, with the time zone where that is what is wrong.
 create function refusal_sentence(code text, time_zone text) returns text immutable;
+
+-- Why judge_calls leaves a call out, in a sentence; NULL for what is held out and no fault.
+create function refused_call_sentence(fault text, to_number text, business_id bigint) returns text stable;
 
 -- Why a refused report is of no call: unknown_call, other_account, untagged or other_call_sid.
 create function report_refusal(call_id bigint, source text, is_untagged boolean, signed_for text[]) returns text stable;
@@ -2027,6 +2094,9 @@ create function waiting_in_lane(business_id bigint, campaign_id bigint, from_num
 
 -- How long a delivery waits after so many attempts; null after the last one.
 create function webhook_wait(attempts integer) returns interval immutable;
+
+-- Why a call is not being dialed: code, sentence, until and details as a JSON object.
+create function why(call_id bigint) returns jsonb stable;
 
 -- Reasons of why_not_dialed that lie in pauses and in limits of the scopes of a call that waits.
 create function why_by_limits(call_id bigint, account_rate double precision) returns table(place integer, code text,

@@ -30,7 +30,7 @@ RECORDS = [name for name in outbound.__all__ if fields_of(getattr(outbound, name
 
 
 def body_of(name: str) -> str:
-    return next(section.body for section in sections(PAGE) if section.title == f"`{name}`")
+    return next(section.body for section in sections(PAGE) if section.title.strip("`") == name)
 
 
 def rows_of(name: str) -> list[str]:
@@ -103,10 +103,32 @@ def test_every_argument_that_the_page_explains_is_explained_in_the_docstring_too
 
 
 def test_the_sql_of_the_page_runs(world: World) -> None:
-    business_id = world.business()
+    world.simulated()
+    business_id = world.business(phone="+15005550100")
     blocks = re.findall(r"^```sql\n(.*?)^```$", text(PAGE), re.M | re.S)
 
     assert blocks
+    assert business_id == 1
     for block in blocks:
-        world.do(block.replace("(1, ", f"({business_id}, ").replace("'+15005550006'", "'+15005550100'"))
-    assert world.statuses() == ["queued"]
+        world.do(block.replace("'+15005550006'", "'+15005550100'"))
+    numbers = world.rows("select to_number, status from call_log order by id")
+    assert numbers == [(f"+1500555010{n}", "queued") for n in (1, 2, 3)]
+
+
+def test_what_is_promised_to_stay_is_in_the_database(world: World) -> None:
+    rows = re.findall(r"^\| ([\w ]+) \| (`.+) \|$", body_of("What stays"), re.M)
+    public = {kind: re.findall(r"`(\w+)`", names) for kind, names in rows}
+
+    columns = "select attname from pg_attribute where attrelid = %s::regclass"
+    found = {row.attname for row in world.rows(columns, public["table"][0])}
+    assert set(public["columns to write"] + public["columns to read"]) <= found
+    for name in public["functions"]:
+        comments = world.rows("select obj_description(oid) as comment from pg_proc where proname = %s", name)
+        assert [bool(row.comment) for row in comments] == [True], name
+    for name in public["views"]:
+        assert world.value("select relkind = 'v' from pg_class where relname = %s", name)
+    queueing = world.value("select prosrc from pg_proc where proname = 'queue_calls'")
+    assert f"pg_notify('{public['channel'][0]}'" in queueing
+    given = re.search(r"Columns that an application may give: (.+?)\. `", text(PAGE), re.S)
+    assert given is not None
+    assert re.findall(r"`(\w+)`", given[1]) == public["columns to write"]

@@ -21,14 +21,6 @@ CONTACT_MAX = 8192  # bytes of all of them as JSON, which each attempt carries w
 
 AGAIN = "again:"  # the keys of calls that an operator has made again
 KEY_OF_ANOTHER = "the key belongs to a call of another number: give this call a key of its own, or none"
-_FAULTS = {  # what enqueue_calls leaves out
-    "own_number": "`to` is a number of the business itself, which would call itself: give somebody else's",
-    "forgotten": "`to` is the number of somebody who asked to be forgotten: nobody may call it, and it is not kept",
-    "no_number": "the campaign has no number that may call: `outbound campaign set … --number …`",
-    "borrowed": "the from number belongs to another business: give one of its own, see `outbound business list`",
-    "no_such_zone": "`time_zone` is one that this PostgreSQL does not know: update its time zone data",
-    "no_zone": "there are calling hours, and the number does not tell the callee's time zone: state `time_zone`",
-}
 _OWN_KEYS = ("retry:", AGAIN)  # and of further attempts
 _json = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -254,11 +246,6 @@ def able(caller: Row | None, campaign_id: int | None) -> Row:
     if not caller.can_speak:
         raise BadCall(f"business {caller.id} has nothing to say: `outbound business set {caller.id} --twiml …`")
     return caller
-
-
-def fault_of(row: Row) -> str:
-    """Return why enqueue_calls left a call out."""
-    return f"`to` may not be called ({row.fault}): {row.about}" if row.about else _FAULTS[row.fault]
 
 
 def keys(calls: Sequence[NewCall]) -> dict[str, str]:

@@ -232,7 +232,7 @@ def _insert(campaign_id: int | None, calls: dict[int, NewCall], outcomes: _Outco
     given = call_request.columns(list(calls.values())) | _NO_BATCH
     done, *left_out = yield sql.enqueue_calls(campaign_id=campaign_id, again=True, dry=False, **given)
     places = list(calls)
-    outcomes |= {places[row.place - 1]: BadCall(call_request.fault_of(row)) for row in left_out}
+    outcomes |= {places[row.place - 1]: BadCall(row.about) for row in left_out}
     written = dict(zip(zip(done.businesses or (), done.numbers or (), strict=True), done.ids or (), strict=True))
     telephones = Counter((call.business_id, call.to_number) for place, call in calls.items() if place not in outcomes)
     left = {}

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from outbound import db
-from outbound.calls.call_request import KEY_OF_ANOTHER, NewCall, columns, fault_of, keys
+from outbound.calls.call_request import KEY_OF_ANOTHER, NewCall, columns, keys
 from outbound.calls.import_report import CallsReport
 from outbound.formats import moments
 
@@ -80,7 +80,7 @@ class Writer:
         if not chunk.calls:
             return []
         _, *left_out = db.run(sql.enqueue_calls, **self._given(chunk.calls, dry=True))
-        return [fault_of(row) for row in left_out if row.fault not in _HELD_OUT]
+        return [row.about for row in left_out if row.fault not in _HELD_OUT]
 
     def insert(self, chunk: Chunk) -> None:
         """Put the calls of a chunk in the queue, in a transaction of its own."""
@@ -92,7 +92,7 @@ class Writer:
         faults = {row.place: row for row in left_out}
         for place, row in sorted(faults.items()):
             if row.fault not in _HELD_OUT:
-                self.report.reject(chunk.lines[place - 1], fault_of(row))
+                self.report.reject(chunk.lines[place - 1], row.about)
         rest = [
             (line, call, faults[place].fault if place in faults else None)
             for place, (line, call) in enumerate(zip(chunk.lines, chunk.calls, strict=True), start=1)

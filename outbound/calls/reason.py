@@ -30,6 +30,6 @@ class Reason:
 
 def of(call_id: int) -> Work[Reason]:
     """The first reason that holds, as it is where every setting of outbound has its default."""
-    [row] = yield sql.why_by_default(call_id=call_id)
-    until = datetime.fromisoformat(row.until) if row.until else None
-    return Reason(row.code, row.sentence, until, json.loads(row.details))
+    [row] = yield sql.why(call_id=call_id)
+    said = json.loads(row.answer)
+    return Reason(**said | {"until": said["until"] and datetime.fromisoformat(said["until"])})

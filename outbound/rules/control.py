@@ -78,11 +78,17 @@ def _pause_call(
         return int(was == "claimed"), 0
     if was in IN_THE_AIR and action == "stop":
         return 0, _ask_for_end(connection, scope, "completed", reason, actor)
-    raise cancel_call.cannot(str(scope), was)
+    raise _cannot(scope, was)
 
 
 def _ask_for_end(connection: db.Connection, scope: Scope, hang_up: str, reason: str | None, actor: str) -> int:
     return int(sql.request_hang_ups(connection, **scope._asdict(), hang_up=hang_up, reason=reason, who=actor))
+
+
+def _cannot(scope: Scope, status: str) -> BadControl:
+    if status in IN_THE_AIR:
+        return BadControl(f"{scope} is {status}: `outbound stop {scope}` hangs up")
+    return BadControl(f"{scope} has ended: {status}")
 
 
 def resume(scope: Scope, *, actor: str | None = None) -> bool:

@@ -48,6 +48,26 @@ begin
 end
 $$;
 
+
+drop function if exists cancel_call;
+drop function if exists why;
+drop function if exists enqueue_call;
+drop function if exists enqueue_calls;
+drop function if exists enqueue_read_calls;
+drop function if exists read_calls;
+drop function if exists call_shape_fault;
+drop function if exists contact_fault;
+drop function if exists read_zone;
+drop function if exists read_moment;
+drop function if exists read_e164;
+drop function if exists is_number_shape;
+drop function if exists has_unseen;
+drop function if exists calls_there;
+drop function if exists find_callers;
+drop function if exists queue_calls;
+drop function if exists judge_calls;
+drop function if exists refused_call_sentence;
+
 -- Is the carrier of this session the simulator?  Ours say so (pin_session); one that says nothing may ring phones.
 create or replace function is_simulated() returns boolean
 language sql stable

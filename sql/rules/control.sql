@@ -52,8 +52,11 @@ with was as (
 )
 select coalesce((select state = 'paused' from was), false);
 
--- name: status_of(call_id)$
-select status from call_log where id = :call_id and direction = 'outbound';
+-- name: cancel_call(call_id, reason, who)^
+-- Moves    queued, claimed -> canceled
+-- Returns  what the function cancel_call says: how many calls it closed and asks an end of, or a fault
+-- Races    a worker that begins to dial first wins
+select cancel_call(:call_id::bigint, :reason::text, :who::text)::text as answer;
 
 -- name: pause_call(call_id, who, reason)$
 -- Hold one call that is not in the air; with `who`, somebody wanted an end of it.

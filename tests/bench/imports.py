@@ -1,5 +1,5 @@
 """
-A CSV file of calls into the queue, beside two COPYs of the same rows.
+A CSV file of calls into the queue, beside two COPYs of the same rows; and an application's calls, 10,000 at once.
 
 The first goes into a table without index or check; the second into call_log itself, which shows what its indexes,
 checks and foreign keys cost, and so what is left to our own code.
@@ -15,6 +15,8 @@ from typing import BinaryIO
 import psutil
 import psycopg
 
+import outbound
+from outbound.calls.enqueue import CALLS_MAX
 from tests import ROOT
 from tests.bench import spy
 from tests.bench.house import House
@@ -30,7 +32,7 @@ def measure(house: House, options: Options) -> list[Line]:
     """Rows a second, and how much memory the import takes at its end, in what it took after a tenth."""
     file = house.home / "calls.csv"
     _write(file, options.import_rows)
-    ours, copies, indexed = [], [], []
+    ours, copies, indexed, together = [], [], [], []
     for _ in range(options.rounds):
         with world(house, "copy") as here:
             copies.append(_copy(here, file))
@@ -38,6 +40,8 @@ def measure(house: House, options: Options) -> list[Line]:
             indexed.append(_copy_into_call_log(here, options.import_rows))
         with world(house, "import") as here:
             ours.append(_import(here, file, options))
+        with world(house, "enqueue_calls") as here:
+            together.append(_enqueue(here))
     rows = options.import_rows
     rate, copied = rows / median(ours, "seconds"), rows / median(copies, "seconds")
     most = rows / median(indexed, "seconds")
@@ -45,10 +49,27 @@ def measure(house: House, options: Options) -> list[Line]:
     return [
         Line("import", rate, "rows/s", copied, "rows/s by COPY", 0.4, details=details),
         Line("import, beside its indexes", rate, "rows/s", most, "rows/s by COPY into call_log"),
+        Line("enqueue_calls of 10,000", median(together, "seconds"), "s", target=2, is_at="most", details=together[-1]),
         Line(
             "import, memory", median(ours, "most_mb"), "MB", median(ours, "early_mb"), "MB after a tenth", 1.1, "most"
         ),
     ]
+
+
+def _enqueue(here: World) -> Round:
+    """As many calls as enqueue_calls takes, on an application's own connection, until they are committed."""
+    calls = [{"to_number": f"+1201{2_000_000 + n}", "key": f"row-{n}"} for n in range(CALLS_MAX)]
+    with psycopg.connect(here.database_url) as connection:
+        outbound.get_call(connection, 1)  # imports what is needed
+        began_at, before, own = time.monotonic(), here.cpu(), time.process_time()
+        answers = outbound.enqueue_calls(connection, calls, business_id=1)
+        own = time.process_time() - own
+        connection.commit()
+    seconds = time.monotonic() - began_at
+    used = here.cpu().get("postgres", 0) - before.get("postgres", 0)
+    if any(isinstance(answer, outbound.RefusedCall) or not answer.created for answer in answers):
+        raise AssertionError("not every call was created")
+    return {"seconds": seconds, "own_cpu_s": own, "postgres_cpu_s": used}
 
 
 def _write(file: Path, rows: int) -> None:

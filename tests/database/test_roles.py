@@ -114,6 +114,20 @@ def application(servers: Servers, template: str) -> Iterator[str]:
         four.world.connection.close()
 
 
+def test_the_application_may_enqueue_by_sql_and_nobody_else_may(four: Roles, world: World) -> None:
+    world.simulated()
+    call = f"""'{{"business_id": {world.business()}, "to_number": "+15005550101"}}'"""
+    with four.connect("application") as connection:
+        row = connection.execute(f"select enqueue_call({call})".encode()).fetchone()
+        assert row is not None
+        connection.execute("select why(%s)", [row[0]["call_id"]])
+        connection.execute("select cancel_call(%s)", [row[0]["call_id"]])
+
+    assert world.statuses() == ["canceled"]
+    for name in ("reader", "voice"):
+        four.denies(name, f"select enqueue_call({call})", "select why(1)", "select cancel_call(1)")
+
+
 def test_the_application_does_all_that_an_operator_asks_for(
     four: Roles, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ STATEMENTS = [
 
 LINES_MAX = 100  # of one statement, without comments
 LONGER = {"calls/dispatch claim_due_calls": 172, "calls/events record_reports": 120, "roles": 115}
+LONGER |= {"functions/is_number_shape": 134}  # one regular expression
 
 # The old system's Redis is another server than the broker; these read it and move what lies there.
 API = {f"api/{path.name}" for path in (PACKAGE / "api").glob("*.py")} - {"api/__init__.py", "api/models.py"}

@@ -332,7 +332,7 @@ GUARDS = (
     ),
     Guard(
         "a batch remembers whom it has reached when their call is deleted",
-        "sql/calls/enqueue.sql",
+        "sql/migrations/0047_enqueue_functions.sql",
         (("when has_reached and exists (", "when false and exists ("),),
         "tests/calls/test_import_twice.py::test_who_was_reached_by_a_call_that_is_deleted_by_now_is_not_rung_again",
     ),
@@ -350,7 +350,7 @@ GUARDS = (
     ),
     Guard(
         "a business does not call itself",
-        "sql/calls/enqueue.sql",
+        "sql/migrations/0047_enqueue_functions.sql",
         (("when own_key is not null or phone_key(caller) = phone_key(to_number) then 'own_number'", ""),),
         "tests/database/test_phone_key.py::test_a_business_does_not_call_itself",
     ),
@@ -544,7 +544,7 @@ GUARDS = (
     ),
     Guard(
         "nobody calls with a neighbour's number",
-        "sql/calls/enqueue.sql",
+        "sql/migrations/0047_enqueue_functions.sql",
         (("when business_number.business_id <> placed.business_id then", "when false then"),),
         "tests/calls/test_enqueue.py::test_a_bad_call_is_refused_with_what_to_do",
     ),

@@ -1,0 +1,376 @@
+"""enqueue_call and its like in SQL: what is read there, Python reads the same, and the rest is refused."""
+
+import itertools
+import json
+import re
+import zoneinfo
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import phonenumbers
+import psycopg
+import pytest
+
+import outbound
+from outbound import db
+from outbound.calls import call_request
+from outbound.formats import moments, phone_numbers, plain_text, time_zones
+from tests.conftest import Servers, World, open_database
+
+OWN, TO = "+15005550006", "+15005550101"
+TWIML = "<Response><Say>{{name}}</Say></Response>"
+
+
+@pytest.fixture
+def acme(world: World) -> int:
+    world.simulated()
+    return world.business("Acme", OWN)
+
+
+@pytest.fixture(scope="module")
+def unchanged(servers: Servers, template: str) -> Iterator[World]:
+    """One world for all that only reads: business 1, with OWN."""
+    with open_database(servers, template) as url:
+        world = World(url)
+        world.simulated()
+        world.business("Acme", OWN)
+        world.do("update business set twiml = %s, time_zone = 'Asia/Jerusalem', default_region = 'IL'", TWIML)
+        yield world
+        world.connection.close()
+
+
+def asked(world: World, function: str, *given: Any) -> Any:
+    values = [json.dumps(one) if isinstance(one, dict | list) else one for one in given]
+    return world.value(f"select {function}({', '.join(['%s'] * len(given))})", *values)
+
+
+# What it does.
+
+
+def test_a_call_is_queued_by_the_commit_and_the_dispatchers_are_woken(world: World, acme: int) -> None:
+    call = {"business_id": acme, "to_number": TO, "key": "k", "contact": {"Name": "דנה"}, "time_zone": "Asia/Tokyo"}
+    with db.connect() as dispatcher, psycopg.connect(world.url) as connection:
+        db.listen(dispatcher, "outbound_due")
+        (answer,) = connection.execute("select enqueue_call(%s)", [json.dumps(call)]).fetchone() or ()
+        woken_early = db.wait_for_notice(dispatcher, 0.05)
+        connection.commit()
+        assert db.wait_for_notice(dispatcher, 5)
+
+    row = world.call(answer["call_id"])
+    assert (answer["created"], answer["status"], woken_early) == (True, "queued", False)
+    assert (row.to_number, row.from_number, row.idempotency_key) == (TO, OWN, "k")
+    assert (row.contact, row.time_zone, row.status) == ({"name": "דנה"}, "Asia/Tokyo", "queued")
+
+
+def test_python_and_sql_answer_the_same_of_the_same_calls(world: World, acme: int) -> None:
+    year = datetime.now(UTC).year + 1
+    calls: list[dict[str, Any]] = [
+        {"to_number": TO, "key": "a"},
+        {"to_number": TO},
+        {"to_number": "+15005550102", "due_at": f"{year}-01-15T09:00+02:00"},
+        {"to_number": "+15005550103", "key": "a"},
+        {"to_number": OWN},
+        {"to_number": "+15005550104", "from_number": OWN, "contact": {"name": "Dana", "empty": ""}},
+    ]
+
+    with psycopg.connect(world.url) as connection:
+        (by_sql,) = connection.execute("select enqueue_calls(%s, %s)", [json.dumps(calls), acme]).fetchone() or ()
+        seen = connection.execute("select to_number, from_number, due_at, contact from call_log order by to_number")
+        rows_by_sql = seen.fetchall()
+        connection.rollback()
+        by_python = outbound.enqueue_calls(connection, calls, business_id=acme)
+        seen = connection.execute("select to_number, from_number, due_at, contact from call_log order by to_number")
+        rows_by_python = seen.fetchall()
+
+    kept = ("created", "status", "has_key", "due", "place", "fault")
+    said = [{name: value for name, value in vars(answer).items() if name in kept} for answer in by_python]
+    assert [{name: value for name, value in answer.items() if name in kept} for answer in by_sql] == said
+    assert [row[:2] + row[3:] for row in rows_by_sql] == [row[:2] + row[3:] for row in rows_by_python]
+    assert rows_by_sql[1][2] == rows_by_python[1][2]
+
+
+def test_thousands_are_answered_in_the_order_given(world: World, acme: int) -> None:
+    calls: list[Any] = [{"to_number": f"+1500556{n:04d}"} for n in range(3000)]
+    calls[7] = {"to_number": "nobody"}
+    calls[1500] = calls[3]
+
+    answers = asked(world, "enqueue_calls", calls, acme)
+
+    assert [place for place, answer in enumerate(answers) if "fault" in answer] == [7]
+    assert (answers[1500]["created"], answers[1500]["call_id"]) == (False, answers[3]["call_id"])
+    numbers = dict(world.rows("select id, to_number from call_log"))
+    assert all(numbers[answers[n]["call_id"]] == calls[n]["to_number"] for n in range(3000) if n not in (7, 1500))
+
+
+def test_after_a_refusal_the_transaction_goes_on(world: World, acme: int) -> None:
+    with psycopg.connect(world.url) as connection:
+        for wrong in ({}, {"to_number": "nobody"}, {"to_number": TO, "due_at": "2026-02-30T09:00Z"}):
+            call = json.dumps({"business_id": acme} | wrong)
+            (answer,) = connection.execute("select enqueue_call(%s)", [call]).fetchone() or ()
+            assert list(answer) == ["fault"]
+        connection.execute("select enqueue_call(%s)", [json.dumps({"business_id": acme, "to_number": TO})])
+
+    assert world.statuses() == ["queued"]
+
+
+def test_a_call_is_explained_and_canceled(world: World, acme: int) -> None:
+    call_id = asked(world, "enqueue_call", {"business_id": acme, "to_number": TO})["call_id"]
+    world.do("update call_log set due_at = now() + interval '1 day'")
+
+    assert asked(world, "why", call_id)["code"] == "not_due"
+    assert asked(world, "why", 4711)["code"] == "unknown_call"
+    assert asked(world, "cancel_call", call_id, "she called", "Dana") == {"waiting": 1, "in_the_air": 0}
+    assert asked(world, "cancel_call", call_id) == {"fault": f"call {call_id} has ended: canceled"}
+    assert "no such outbound call" in asked(world, "cancel_call", 4711)["fault"]
+    assert "one line" in asked(world, "cancel_call", call_id, "two\nlines")["fault"]
+    assert world.rows("select action, who, details ->> 'reason' from audit") == [("cancel", "Dana", "she called")]
+
+
+def test_a_call_that_rings_is_marked_for_a_hang_up_and_one_that_is_answered_is_not(world: World, acme: int) -> None:
+    ringing, talking = world.initiated(acme, TO, "CA1"), world.initiated(acme, "+15005550102", "CA2")
+    world.do("update call_log set status = 'in-progress' where id = %s", talking)
+
+    assert asked(world, "cancel_call", ringing, None, "Dana") == {"waiting": 0, "in_the_air": 1}
+    assert "outbound stop call" in asked(world, "cancel_call", talking)["fault"]
+
+    assert [world.call(call_id).hang_up for call_id in (ringing, talking)] == ["canceled", None]
+    assert world.call(ringing).stopped_by == "Dana"
+
+
+@pytest.mark.parametrize(
+    ("call", "fault"),
+    [
+        (None, "a call is a JSON object"),
+        ([1], "a call is a JSON object"),
+        ({"to_number": 972501234567}, "`to_number` must be text"),
+        ({"to_number": TO, "business_id": "1"}, "`business_id` must be the id of one"),
+        ({"to_number": TO, "business_id": 1.5}, "`business_id` must be the id of one"),
+        ({"to_number": TO, "business_id": 10**30}, "`business_id` must be the id of one"),
+        ({"to_number": TO, "business_id": None, "campaign_id": 4711}, "no such campaign"),
+        ({"to_number": TO, "campaign_id": 4711}, "not one of business 1"),
+        ({"to_number": TO, "business_id": 4711}, "no such business"),
+        ({"to_number": TO, "business_id": None}, "say whose call this is"),
+        ({"to_number": TO, "phone": TO}, "a call has no field 'phone'"),
+        ({"to_number": TO, "x" * 1000: 1}, "a call has no field 'xxx"),
+        ({"to_number": None}, "`to_number` is empty"),
+        ({"to_number": "050-1234567"}, "write it in E.164"),
+        ({"to_number": "1" * 100_000}, "write it in E.164"),
+        ({"to_number": TO, "from_number": "nobody"}, "`from_number` is not read"),
+        ({"to_number": TO, "due_at": "2026-11-30T09:00"}, "with an offset"),
+        ({"to_number": TO, "due_at": "1999-11-30T09:00Z"}, "more than 2 years in the past"),
+        ({"to_number": TO, "due_at": "2199-11-30T09:00Z"}, "more than 10 years ahead"),
+        ({"to_number": TO, "key": "k" * 256}, "255 characters"),
+        ({"to_number": TO, "key": "a\tb"}, "cannot be seen"),
+        ({"to_number": TO, "key": "retry:1"}, "may not begin with retry"),
+        ({"to_number": TO, "contact": "Dana"}, "`contact` must be an object"),
+        ({"to_number": TO, "contact": {"name": {"first": "Dana"}}}, "must be text"),
+        ({"to_number": TO, "contact": {str(n): "x" for n in range(51)}}, "at most 50 fields"),
+        ({"to_number": TO, "contact": {"name": "x" * 1001}}, "1000 characters"),
+        ({"to_number": TO, "contact": {"name": "a\u202eb"}}, "cannot be seen"),
+        ({"to_number": TO, "contact": {"Name": "a", "name": "b"}}, "have one name"),
+        ({"to_number": TO, "contact": {str(n): "x" * 1000 for n in range(9)}}, "more than 8192 bytes"),
+        ({"to_number": TO, "contact": {"name": "x" * 1000}}, "TwiML"),
+        ({"to_number": TO, "time_zone": "EST"}, "not an IANA name"),
+    ],
+)
+def test_what_is_no_call_is_refused_in_a_sentence_without_its_data(unchanged: World, call: Any, fault: str) -> None:
+    call = {"business_id": 1} | call if isinstance(call, dict) else call
+
+    answer = unchanged.value("select enqueue_call(%s)", json.dumps(call))
+
+    assert fault in answer["fault"]
+    assert list(answer) == ["fault"]
+    assert not re.search(r"\d{7}", answer["fault"].replace("+97231234567", ""))
+    assert unchanged.statuses() == []
+
+
+@pytest.mark.parametrize("calls", [{}, "x", None, 1])
+def test_what_is_no_list_of_calls_is_refused(unchanged: World, calls: Any) -> None:
+    (answer,) = unchanged.value("select enqueue_calls(%s, 1)", json.dumps(calls))
+
+    assert answer == {"place": None, "fault": "give the calls as a JSON array of objects"}
+
+
+def test_too_many_calls_and_none_at_all_are_answered(unchanged: World) -> None:
+    (answer,) = asked(unchanged, "enqueue_calls", [{}] * 10_001, 1)
+
+    assert "more than 10,000" in answer["fault"]
+    assert unchanged.value("select enqueue_calls('[]', 1)") == []
+    assert unchanged.value("select enqueue_call(null)") == {"fault": unchanged.value("select call_shape_fault('1')")}
+
+
+# What is read is what Python reads.
+
+
+def in_sql(world: World, function: str, texts: list[str]) -> list[Any]:
+    query = f"select {function}(t) from unnest(%s::text[]) with ordinality as g (t, n) order by n"  # noqa: S608
+    return [row[0] for row in world.rows(query, texts)]
+
+
+def in_python(text: str) -> set[str] | str:
+    """The number that Python reads, whatever the region; the numbers, where the region makes a difference."""
+    found = set()
+    for region in (None, "IL", "US"):
+        try:
+            found.add(phone_numbers.read(text, region))
+        except phone_numbers.NoPhoneNumber as refusal:
+            found.add(str(refusal))
+    return found.pop() if len(found) == 1 else found
+
+
+def writings() -> Iterator[str]:
+    """Numbers of every country and kind, in the usual writings, whole and damaged."""
+    kinds = [getattr(phonenumbers.PhoneNumberType, name) for name in ("FIXED_LINE", "MOBILE", "TOLL_FREE", "VOICEMAIL")]
+    kinds += [phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.PERSONAL_NUMBER]
+    formats = phonenumbers.PhoneNumberFormat
+    for region, kind in itertools.product(sorted(phonenumbers.SUPPORTED_REGIONS), kinds):
+        number = phonenumbers.example_number_for_type(region, kind)
+        if number is None:
+            continue
+        plain = phonenumbers.format_number(number, formats.E164)
+        national = phonenumbers.national_significant_number(number)
+        code = plain.removesuffix(national)
+        yield from (plain, plain[:-1], plain + "0", f"{code}0{national}", f"{code}1{national}", f"{code}9{national}")
+        yield from (
+            phonenumbers.format_number(number, formats.INTERNATIONAL),
+            f"{code} (0){national}",
+            f"{code}-{national}",
+        )
+        yield from (phonenumbers.format_number(number, formats.NATIONAL), national, f"00{plain[1:]}", f"({plain})")
+        yield from (f"{code} ({national[:2]}) {national[2:]}", f" {plain}", f"{plain} ", f"{plain}x7", f"tel:{plain}")
+        yield from (f"{plain[:-2]}{digits}" for digits in ("00", "99", "12", "57"))
+
+
+def test_a_number_is_read_in_sql_as_in_python_or_refused(unchanged: World) -> None:
+    texts = [*writings(), *(f"+{code}{'5' * length}" for code in range(1, 1000) for length in range(5, 13))]
+    texts += [
+        "",
+        "+",
+        "+0" * 9,
+        "+15005550101\n",
+        "+1 500 555 01 01",
+        "+1-(500)-555-0101",
+        "\uff0b15005550101",
+        "+\u0661\u0665\u0660\u0660\u0665\u0665\u0665\u0660\u0661\u0660\u0661",
+    ]
+    read = 0
+
+    for text, found in zip(texts, in_sql(unchanged, "read_e164", texts), strict=True):
+        if found is not None:
+            read += 1
+            assert in_python(text) == found, text
+
+    assert len(texts) > 10_000
+    assert read > 2000
+
+
+def test_a_moment_is_read_in_sql_as_in_python_or_refused(unchanged: World) -> None:
+    days = [
+        "2026-11-30",
+        "2027-02-28",
+        "2027-02-29",
+        "2028-02-29",
+        "2026-13-01",
+        "2026-00-10",
+        "2026-04-31",
+        "1970-01-01",
+    ]
+    days += ["30/11/2026", "2026-1-5", "20261130", "2026-W48-1", "2199-12-31", "1900-01-01", "0001-01-01", "2026-06-15"]
+    times = ["09:00", "9:00", "24:00", "23:59:59", "23:59:60", "09:00:00.5", "09:00:00.123456", "09:00:00.1234567", ""]
+    offsets = [
+        "",
+        "Z",
+        "z",
+        "+02:00",
+        "-05:30",
+        "+0200",
+        "+02",
+        "+14:59",
+        "+15:00",
+        "+23:59",
+        " UTC",
+        "+02:60",
+        "-00:00",
+    ]
+    texts = [f"{d}{t}{time}{o}" for d in days for t in ("T", " ", "t", "  ") for time in times for o in offsets]
+    read = 0
+
+    for text, found in zip(texts, in_sql(unchanged, "read_moment", texts), strict=True):
+        if found is not None and found.year > 1970:
+            read += 1
+            assert moments.read(text, "Asia/Jerusalem").at == found, text
+
+    assert read > 100
+
+
+def test_a_time_zone_is_read_in_sql_as_in_python_or_refused(unchanged: World) -> None:
+    names = {row[0] for row in unchanged.rows("select name from pg_timezone_names")} | zoneinfo.available_timezones()
+    texts = sorted(names | {name.lower() for name in names} | {"EST", "UTC+3", "", "Israel", "New York"})
+    read = 0
+
+    for text, found in zip(texts, in_sql(unchanged, "read_zone", texts), strict=True):
+        if found is not None:
+            read += 1
+            assert time_zones.present(text) == found, text
+
+    assert read > 200
+
+
+def test_whatever_python_takes_for_unseen_sql_does_too(unchanged: World) -> None:
+    characters = [chr(code) for code in range(1, 0x110000) if not 0xD800 <= code <= 0xDFFF]
+    given = "from unnest(%s::text[]) with ordinality as g (c, n) order by n"
+    query = f"select has_unseen(c, false) as alone, has_unseen(c, true) as of_lines {given}"
+
+    for character, found in zip(characters, unchanged.rows(query, characters), strict=True):
+        if plain_text.fault(character):
+            assert found[0], f"U+{ord(character):04X}"
+        if plain_text.cell_fault(character) or plain_text.cell(character) != character:
+            assert found[1], f"U+{ord(character):04X}"
+
+
+def test_a_whole_call_is_read_in_sql_as_in_python_or_refused(unchanged: World) -> None:
+    soon = (datetime.now(UTC) + timedelta(days=3)).replace(microsecond=0)
+    choices: dict[str, list[Any]] = {
+        "to_number": ["+972501234567", "+1 500 555 0101", "050-1234567", "+97250123456", ""],
+        "from_number": [None, OWN, "", "x"],
+        "due_at": [None, soon.isoformat(), "", "2026-11-30", f"{soon:%Y-%m-%dT%H:%M}+05:45"],
+        "key": [None, "", "k", "א" * 255, "k" * 256, "again:1", "a\u200bb", " k "],
+        "contact": [
+            None,
+            {},
+            {"Full  Name": "x"},
+            {"שם": " דנה "},
+            {"name": "a\tb\nc"},
+            {"name": ""},
+            {"ß": "x"},
+            {"a": None},
+        ],
+        "time_zone": [None, "", " ", "Asia/Kolkata", "asia/kolkata", "US/Eastern", "EST", "Mars/Olympus"],
+    }
+    first = {name: values[0] for name, values in choices.items()}
+    calls = [first | {name: value} for name, values in choices.items() for value in values]
+    calls += [
+        first | {one: a, two: b}
+        for (one, x), (two, y) in itertools.combinations(choices.items(), 2)
+        for a in x
+        for b in y
+    ]
+    rows = unchanged.rows("select * from read_calls(%s, 1, null) order by place", json.dumps(calls))
+    caller = unchanged.rows("select * from find_callers('{1}', '{NULL}')")[0]
+    read = 0
+
+    for call, row in zip(calls, rows, strict=True):
+        if row.fault is None:
+            read += 1
+            zone = {"+972501234567": "Asia/Jerusalem"}.get(row.to_number)
+            meant = call_request.read(caller, **call, zone_of=lambda _, zone=zone: zone)  # type: ignore[misc]
+            contact = meant.contact and json.loads(meant.contact)
+            assert (row.from_number, row.to_number, row.due_at, row.key, row.contact, row.time_zone) == (
+                *(meant.from_number, meant.to_number, meant.due_at, meant.idempotency_key),
+                *(contact, meant.time_zone),
+            ), call
+            assert row.zone == meant.zone, call
+
+    assert len(calls) > 500
+    assert read > 100
