@@ -1258,6 +1258,8 @@ create table call_import (
 create index call_import_age on call_import (started_at);
 create index call_import_of_business on call_import (business_id, id);
 create index call_import_of_campaign on call_import (campaign_id, id);
+create trigger call_import_event after update of state on call_import for each row when (old.state = 'running' and
+    new.state <> 'running') execute function event_of_import();
 
 
 -- An address that receives events. Written by the commands and the API; holds and failures by the deliveries.
@@ -1794,6 +1796,9 @@ create function event_is_wanted(business_id bigint, type text) returns boolean s
 
 -- Writes the events of a call that is answered, ends, is corrected, or gets its lead.
 create function event_of_call() returns trigger;
+
+-- Writes the event of an import that ended.
+create function event_of_import() returns trigger;
 
 -- Writes the event of a campaign that is paused, by an operator or by the breaker.
 create function event_of_pause() returns trigger;

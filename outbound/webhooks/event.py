@@ -4,8 +4,8 @@ from outbound import db
 
 sql = db.statements("webhooks/event")
 
-# Their fields are in docs/webhooks.md.  Triggers write those of calls, leads and campaigns: event_of_call and
-# event_of_pause in SQL.
+# Their fields are in docs/webhooks.md.  Triggers write those of calls, leads, pauses and imports: event_of_call,
+# event_of_pause and event_of_import in SQL.
 TYPES = {
     "call.answered": "a call was answered; an endpoint must name it",
     "call.ended": "an attempt came to its end",
@@ -13,6 +13,7 @@ TYPES = {
     "lead.created": "a call got its lead",
     "campaign.paused": "a campaign was paused, by an operator or by the breaker",
     "campaign.done": "the last call of a campaign has ended",
+    "import.done": "an import of a file ended, in whatever way",
     "endpoint.disabled": "another endpoint of the business was switched off",
     "ping": "somebody tries the endpoint",
 }

@@ -69,6 +69,7 @@ end
 $$;
 
 drop trigger if exists dial_control_event on dial_control;
+drop trigger if exists call_import_event on call_import;
 drop trigger if exists call_log_event on call_log;
 drop function if exists webhook_wait(integer);
 drop function if exists endpoint_after_attempts(
@@ -76,6 +77,7 @@ drop function if exists endpoint_after_attempts(
 );
 drop function if exists event_payload(event_log);
 drop function if exists event_of_pause();
+drop function if exists event_of_import();
 drop function if exists event_of_call();
 drop function if exists write_event(bigint, text, text, bigint, jsonb, bigint);
 drop function if exists event_is_wanted(bigint, text);

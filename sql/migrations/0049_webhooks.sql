@@ -311,6 +311,23 @@ exception
 end
 $$;
 
+-- Write the event of an import that ended, in whatever way; a trigger's.  The event of an import whose lines name their
+-- businesses is of none, and goes to endpoints of all.
+create or replace function event_of_import() returns trigger
+language plpgsql as $$
+begin
+    if event_is_wanted(new.business_id, 'import.done') then
+        perform write_event(new.business_id, 'import.done', 'evt_import_done_' || new.id, null,
+                            jsonb_build_object('import_id', new.id, 'campaign_id', new.campaign_id, 'state', new.state,
+                                               'created', new.created, 'already_there', new.already_there,
+                                               'duplicates', new.duplicates, 'rejected', new.rejected));
+    end if;
+    return null;
+end
+$$;
+comment on function event_of_import() is
+'Writes the event of an import that ended.';
+
 -- What attempts that came to their end together make of their endpoint.  A success forgets its failures; after in_a_row of
 -- them it is held, for hold_s and twice as long each time up to hold_max_s, or as long as it asked for (asked_s).  After
 -- failing_days without one success and failures_min failures it is switched off, and at once where it is gone.
@@ -383,6 +400,10 @@ begin
               or old.lead_id is null and new.lead_id is not null
               or old.status in ('failed', 'canceled') and new.status is distinct from old.status)
         execute function event_of_call();
+    drop trigger if exists call_import_event on call_import;
+    create trigger call_import_event after update of state on call_import for each row
+        when (old.state = 'running' and new.state <> 'running')
+        execute function event_of_import();
     drop trigger if exists dial_control_event on dial_control;
     create trigger dial_control_event after insert or update of state on dial_control for each row
         when (new.scope = 'campaign' and new.state = 'paused')

@@ -1,12 +1,13 @@
 """What happens to calls, leads and campaigns is written as events, in the transaction that makes it true."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from outbound.call import CallEvent
-from outbound.calls import cleanup, events, lead, retention
+from outbound.calls import cleanup, events, import_calls, lead, retention
 from outbound.rules import control
 from outbound.rules.scope import Scope
 from outbound.webhooks import event
@@ -152,9 +153,11 @@ def test_the_reader_of_the_stream_is_written_for_without_an_endpoint(world: Worl
 
 
 def test_every_type_that_sql_writes_is_known_to_python(world: World) -> None:
-    sources = world.rows("select prosrc from pg_proc where proname in ('event_of_call', 'event_of_pause')")
+    sources = world.rows(
+        "select prosrc from pg_proc where proname in ('event_of_call', 'event_of_pause', 'event_of_import')"
+    )
     text = "".join(row.prosrc for row in sources)
-    written_by_triggers = set(re.findall(r"'((?:call|lead|campaign)\.\w+)'", text))
+    written_by_triggers = set(re.findall(r"'((?:call|lead|campaign|import)\.\w+)'", text))
     assert written_by_triggers == event.TYPES.keys() - {"ping", "endpoint.disabled", "campaign.done"}
 
 
@@ -188,3 +191,17 @@ def test_what_happened_more_than_thirty_days_ago_is_forgotten(told: World) -> No
 
     assert retention.delete_old_rest() == 1
     assert told.value("select count(*) from webhook_delivery") == 0
+
+
+def test_an_import_that_ended_is_told_with_its_counts(told: World, tmp_path: Path) -> None:
+    told.do("update webhook_endpoint set event_types = '{import.done}'")
+    whose = told.business()
+    file = tmp_path / "calls.csv"
+    file.write_text("to\n+15005550101\n+15005550102\n+15005550101\nnobody\n")
+
+    import_calls.import_calls(file, business_id=whose, batch="spring", anyway=True)
+
+    (event,) = written(told)
+    assert (event.type, event.public_id) == ("import.done", "evt_import_done_1")
+    counts = {name: event.data[name] for name in ("state", "created", "already_there", "duplicates", "rejected")}
+    assert counts == {"state": "finished", "created": 2, "already_there": 0, "duplicates": 1, "rejected": 1}

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import standardwebhooks
 
 from outbound import db
 from outbound.call import CallEvent
-from outbound.calls import cleanup, events, lead
+from outbound.calls import cleanup, events, import_calls, lead
 from outbound.webhooks import delivery, endpoint, event, signature
 from outbound.webhooks.http_client import Outcome
 from tests import ROOT
@@ -57,7 +58,7 @@ def live(world: World, campaign_id: int) -> None:
 
 
 @pytest.fixture
-def sent(world: World, monkeypatch: pytest.MonkeyPatch, nudges: list[Any]) -> dict[str, Any]:
+def sent(world: World, monkeypatch: pytest.MonkeyPatch, nudges: list[Any], tmp_path: Path) -> dict[str, Any]:
     """One event of each type, as it is posted; of two of a type, the first."""
     monkeypatch.setenv("OUTBOUND_WEBHOOK_KEY", "0123456789abcdef" * 2)
     forget_settings()
@@ -72,6 +73,8 @@ def sent(world: World, monkeypatch: pytest.MonkeyPatch, nudges: list[Any]) -> di
         str(campaign_id),
     )
     event.write_campaigns_done()
+    (tmp_path / "calls.csv").write_text("to\n+15005550109\n")
+    import_calls.import_calls(tmp_path / "calls.csv", campaign_id=campaign_id, batch="spring")
     endpoint.ping(made.id)
     endpoint.ping(gone.id)
     world.do("update webhook_delivery set state = 'sending'")

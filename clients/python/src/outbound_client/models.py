@@ -1040,6 +1040,7 @@ EventType = Literal[
     "lead.created",
     "campaign.paused",
     "campaign.done",
+    "import.done",
     "endpoint.disabled",
     "ping",
 ]
