@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 
-.PHONY: help demo up test chaos fuzz runbook check schema openapi bench guards build lock sbom audit clean
+.PHONY: help api-cases clients demo up test chaos fuzz runbook check schema openapi bench guards build lock sbom audit clean
 
 help:
 	@echo "make demo    watch calls live and die, on servers of our own, without ringing a phone (ARGS=--json)"
@@ -14,6 +14,8 @@ help:
 	@echo "make chaos   break things at random while calls run, and check that none is lost or rung twice (ARGS=\"--calls N --seed S\")"
 	@echo "make fuzz    attack the web process, files, commands and messages with forged and odd input (ARGS=\"--seed S\")"
 	@echo "make runbook type every command of the runbook on a booted Debian, and cause each alert (root, systemd-nspawn)"
+	@echo "make api-cases send cases made of ops/openapi.json to the API: no 5xx, nothing but what it says (ARGS=\"--cases N --seed S\")"
+	@echo "make clients compile the clients that others generate from ops/openapi.json"
 	@echo "make guards  take out each guard alone and see its test fail"
 	@echo "make schema  write sql/schema.sql, the whole schema in one file, from a migrated database"
 	@echo "make openapi write ops/openapi.json, what the API takes and answers, and the operations of its Python client"
@@ -92,6 +94,18 @@ lock: $(SUPPLY)/.ready
 	$(COMPILE) $(ARGS) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(COMPILE) $(ARGS) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
 	$(COMPILE) $(ARGS) --group supply --constraint requirements-dev.lock --output-file requirements-supply.lock
+	$(COMPILE) $(ARGS) --group cases --output-file requirements-cases.lock
+
+# What makes cases of the API's document brings other versions of what the tests use.
+CASES := $(VENV)/cases
+$(CASES)/.ready: $(READY) requirements-cases.lock
+	@$(PYTHON) ops/make_venv.py $(CASES) $@ requirements-cases.lock
+
+api-cases: $(CASES)/.ready
+	@$(BIN)/python -m tests.api_cases --schemathesis $(CASES)/bin/st $(ARGS)
+
+clients: $(CASES)/.ready
+	@$(BIN)/python -m tests.other_clients --bin $(CASES)/bin
 
 sbom: $(SUPPLY)/.ready
 	@mkdir -p dist

@@ -1,6 +1,9 @@
 """All that a database holds, in one value: what was refused, or reported before, must not change a byte of it."""
 
-from tests.conftest import World
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # it sets what every test needs, and no other program
+    from tests.conftest import World
 
 # What the processes say of themselves every few seconds.
 _SIGNS_OF_LIFE = ("web_presence", "worker", "duty")
@@ -8,7 +11,7 @@ _SIGNS_OF_LIFE = ("web_presence", "worker", "duty")
 _ROWS = {"api_token": "(to_jsonb(t) - 'last_used_at')::text"}
 
 
-def digest(world: World) -> dict[str, str]:
+def digest(world: "World") -> dict[str, str]:
     """A hash of each table, whatever the order of its rows."""
     tables = world.rows(
         "select tablename from pg_tables where schemaname = current_schema() and tablename <> all(%s) order by 1",
