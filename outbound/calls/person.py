@@ -101,6 +101,7 @@ def _erase(connection: db.Connection, phone: str, actor: str) -> dict[str, Any]:
     gone = {"call_ids": [call.id for call in calls], "phone": phone, "pattern": search["pattern"]}
     deleted = sql.delete_person(connection, **gone)._asdict()
     renamed = sql.unname_batches(connection, pattern=search["pattern"])
+    sql.unname_requests(connection, pattern=search["pattern"])
     rewritten = ({"batch": renamed} if renamed else {}) | {
         row.source: row.changed for row in sql.unmention(connection, **search)
     }

@@ -117,6 +117,11 @@ with renamed as (
 )
 select count(*) from renamed;
 
+-- name: unname_requests(pattern)!
+-- Give the API's kept answers another key where that holds the number; two of them must not get the same.  A repeat with
+-- the old key is a new request.
+update api_request set key = 'forgotten:' || gen_random_uuid() where key ~ :pattern;
+
 -- name: unmention(core, pattern)
 -- Take the number out of what is about others: a reason, a contact, a text of the carrier.
 --

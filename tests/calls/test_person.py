@@ -431,3 +431,17 @@ def test_whose_very_number_was_closed_as_a_destination_can_be_forgotten(world: W
     assert person.forget(ISRAELI, actor="dana")["deleted"]["destination"] == 1
 
     assert traces(world, ISRAELI) == []
+
+
+def test_kept_answers_whose_keys_write_one_number_in_two_ways_are_no_obstacle(world: World) -> None:
+    world.do(
+        "insert into api_token (public_id, secret_sha256, name, scopes, created_by)"
+        " values ('abcdefgh', sha256('s'), 'app', '{calls:read}', 'test')"
+    )
+    for key in ("call +12125550101", "call +1 (212) 555-0101", "other"):
+        world.do("insert into api_request (token_id, key, body_sha256) values (1, %s, sha256('b'))", key)
+
+    person.forget("+12125550101", actor="dana")
+
+    keys = [row.key for row in world.rows("select key from api_request order by key")]
+    assert [key.partition(":")[0] for key in keys] == ["forgotten", "forgotten", "other"]
