@@ -182,7 +182,7 @@ async def _invalid(request: Request, error: Any) -> Response:
 
 
 def _pointer(place: tuple[str | int, ...]) -> str:
-    """Where a fault is: a JSON pointer into the body, or the parameter of a query or a path."""
+    """The place of a fault: a JSON pointer into the body, or the parameter of a query or a path."""
     kind, *rest = place
     written = "/".join(str(one).replace("~", "~0").replace("/", "~1") for one in rest)
     return {"body": f"/{written}" if written else "", "query": f"?{written}"}.get(str(kind), f"{kind}/{written}")

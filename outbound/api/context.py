@@ -52,7 +52,7 @@ class Caller(NamedTuple):
 
 
 class _Bucket:
-    """What one sender may still send to this process now."""
+    """The number of requests that one sender may still send to this process now."""
 
     def __init__(self, burst: float) -> None:
         self.tokens = burst
@@ -67,7 +67,7 @@ class _Bucket:
 
 
 class _Refusals:
-    """How often each address has lately been refused for want of a token."""
+    """Counts how often each address has lately been refused for want of a token."""
 
     def __init__(self) -> None:
         self._buckets: dict[str, _Bucket] = {}
@@ -205,7 +205,7 @@ class Context:
 
     @property
     def view(self) -> View:
-        """What the token is shown of its rows."""
+        """The view that the token has of its rows."""
         return View(self.caller.business_id)
 
     async def read(self, work: Callable[[], Any], *, is_slow: bool = False) -> Response:
@@ -254,7 +254,7 @@ class Context:
         return answer
 
     def _answer(self, found: Any, status: int) -> Response:
-        """What was found, as its model has it: a column that the document does not name is not shown."""
+        """The answer, as its model has it: a column that the document does not name is not shown."""
         body = self.model.dump_json(self.model.validate_python(plain(found)), by_alias=True)
         return Response(body, status, media_type="application/json")
 

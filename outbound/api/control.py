@@ -23,7 +23,7 @@ _SCOPES = {"businesses": "business", "campaigns": "campaign", "calls": "call"}
 
 
 def _scope(asked: Context, kind: str, key: str) -> Scope:
-    """What a path names, as far as the token may see it."""
+    """The scope that a path names, as far as the token may see it."""
     if kind == "numbers" or (kind == "everything" and key == "all"):
         if asked.caller.business_id is not None:
             raise not_found("scope")
@@ -145,7 +145,7 @@ async def limit(asked: Asked, body: models.Limits, kind: str = Kind, key: str = 
 
 @operation(control, "GET", "/status", scope="calls:read", answer=models.Now)
 async def status(asked: Asked) -> Any:
-    """What is going on, and what to do about it; for a token of one business, of that one."""
+    """Show what is going on, and what to do about it; for a token of one business, of that one."""
 
     def work() -> Any:
         own = asked.caller.business_id

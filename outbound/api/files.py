@@ -498,7 +498,7 @@ async def export_campaign_results(request: Request, asked: Asked, campaign_id: I
 
 
 def _results(campaign_id: int, *, is_csv: bool) -> IO[str]:
-    """What came of each callee, in a file: the snapshot is given up before anybody reads it."""
+    """Export what came of each callee; the snapshot is given up before anybody reads it."""
     file = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 (closed once it was sent)
     with campaign_results.of(campaign_id) as (_, rows):
         pages = _pages(rows)

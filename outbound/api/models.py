@@ -1,4 +1,4 @@
-"""What the API's bodies and answers hold; the document is made of these."""
+"""Models of the API's bodies and answers; the document is made of these."""
 
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
@@ -26,13 +26,13 @@ Status = Literal[
 
 
 class Body(BaseModel):
-    """What is sent; a field that is not known is refused, so that a slip does not pass for a wish."""
+    """A request body; an unknown field is refused, so that a misspelt one is noticed."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Answer(BaseModel):
-    """What is answered; clients must step over fields that they do not know."""
+    """An answer; clients must ignore fields that they do not know."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -163,7 +163,7 @@ class RefusedCall(Answer):
 
 
 class QueuedCalls(Answer):
-    """What became of a list of calls, in its order; null in the place of one that was refused."""
+    """The calls that were queued, in the order of the request; null in the place of one that was refused."""
 
     calls: list[QueuedCall | None]
     refused: list[RefusedCall]
@@ -210,7 +210,7 @@ class Calls(Answer):
 
 
 class Event(Answer):
-    """What happened to a call at a moment."""
+    """An event of a call."""
 
     at: datetime
     what: str
@@ -293,7 +293,7 @@ class Rescheduled(Answer):
 
 
 class Selection(Body):
-    """Which waiting or ringing calls are canceled; what is not given does not matter, and one thing must be."""
+    """The waiting or ringing calls that are canceled: those that fit every field given; at least one must be."""
 
     number: Phone | None = None
     status: Annotated[list[Text], Field(max_length=10)] | None = None
@@ -308,7 +308,7 @@ class Selection(Body):
 
 
 class Canceled(Answer):
-    """How many calls waited and rang, and in how many somebody talks: these go on."""
+    """The number of calls that waited and rang, and of those in progress, which go on."""
 
     waiting: int
     in_the_air: int
@@ -317,7 +317,7 @@ class Canceled(Answer):
 
 
 class Callee(Answer):
-    """What is known of a phone number."""
+    """A fact about a phone number."""
 
     number: str
     calls: list[Call]
@@ -337,7 +337,7 @@ class RefusedLine(Answer):
 
 
 class Report(Answer):
-    """What became of a file."""
+    """The report of a file."""
 
     created: int
     already_there: int
@@ -349,7 +349,7 @@ class Report(Answer):
 
 
 class ImportReport(Report):
-    """What became of a file of calls."""
+    """The report of a file of calls."""
 
     batch: str | None
     dry_run: bool
@@ -442,7 +442,7 @@ class NewBusiness(Body):
 
 
 class ChangedBusiness(Body):
-    """What is another of a business; what is not given stays."""
+    """The fields of a business to be changed; what is not given stays."""
 
     name: Text | None = None
     time_zone: Annotated[str | None, Field(max_length=60)] = None
@@ -464,7 +464,7 @@ class AddedBusiness(Answer):
 
 
 class Changed(Answer):
-    """Which parts are another now: none where all was so already."""
+    """The parts that were changed; none where all was so already."""
 
     id: int
     changed: list[str]
@@ -514,7 +514,7 @@ class ShownBusiness(Business):
 
 
 class CampaignFields(Body):
-    """What is given of a campaign; null takes a thing away again."""
+    """The fields of a campaign; null removes a value."""
 
     name: Annotated[str | None, Field(max_length=100)] = None
     voice_url: Annotated[str | None, Field(max_length=2000)] = None
@@ -540,7 +540,7 @@ class NewCampaign(CampaignFields):
 
 
 class ChangedCampaign(CampaignFields):
-    """What is another of a campaign; what is not given stays."""
+    """The fields of a campaign to be changed; what is not given stays."""
 
     drop_numbers: Annotated[list[Phone], Field(max_length=1000)] = []
 
@@ -586,7 +586,7 @@ class ShownCampaign(Campaign):
 
 
 class Part(Answer):
-    """How many calls share a reason."""
+    """A number of calls that share a reason."""
 
     calls: int
     sentence: str
@@ -594,7 +594,7 @@ class Part(Answer):
 
 
 class Preview(Answer):
-    """What a campaign would do if it were launched now."""
+    """The preview of a campaign, as if it were launched now."""
 
     campaign_id: int
     name: str
@@ -662,7 +662,7 @@ class Drained(Answer):
 
 
 class CanceledScope(Answer):
-    """How many calls of a scope were closed, and how many that ring are being ended."""
+    """The number of calls of a scope that were closed, and of those that ring and are being ended."""
 
     scope: str
     key: str
@@ -680,7 +680,7 @@ class Stopped(Answer):
 
 
 class Control(Answer):
-    """What holds and limits a scope, and how much of it is used."""
+    """The limits and holds of a scope, and how much of them is used."""
 
     scope: str
     key: str
@@ -718,7 +718,7 @@ class Fact(Answer):
 
 
 class Now(Answer):
-    """What is going on; `calls` are the live ones by status."""
+    """The state of the queue; `calls` are the live ones by status."""
 
     now: list[Fact]
     calls: dict[str, int]
@@ -757,13 +757,13 @@ class RetryPolicies(Answer):
 
 
 class UseRetryPolicy(Body):
-    """Which retry policy is a business's default."""
+    """The retry policy that is a business's default."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class Added(Answer):
-    """What was added."""
+    """The id of the row that was added."""
 
     id: int
     name: str
@@ -825,7 +825,7 @@ class DayHours(Body):
 
 
 class AssignWindow(Body):
-    """Which window a business or a campaign keeps to; null for none."""
+    """The window of a business or a campaign; null for none."""
 
     window_id: RowId | None
 
@@ -964,7 +964,7 @@ class Known(Answer):
 
 
 class AllKnown(Answer):
-    """What is known of a number."""
+    """All that is known of a number."""
 
     known: list[Known]
 
@@ -1059,7 +1059,7 @@ class NewEndpoint(Body):
 
 
 class EndpointChange(Body):
-    """What is to be changed of an endpoint; what is not given stays."""
+    """The fields of an endpoint to be changed; what is not given stays."""
 
     url: Url | None = None
     event_types: Annotated[list[EventType] | None, Field(max_length=20)] = None
@@ -1160,7 +1160,7 @@ class Deliveries(Answer):
 
 
 class Replay(Body):
-    """Which events are to be sent once more; at least one of these is given."""
+    """The events to be sent once more; at least one field is given."""
 
     event_ids: Annotated[list[Text] | None, Field(min_length=1, max_length=1000)] = None
     event_types: Annotated[list[EventType] | None, Field(min_length=1, max_length=20)] = None
@@ -1170,6 +1170,6 @@ class Replay(Body):
 
 
 class Replayed(Answer):
-    """How many events are sent once more."""
+    """The number of events that are sent once more."""
 
     replayed: int

@@ -86,7 +86,7 @@ def not_found(what: str) -> Problem:
 
 
 def of_user_error(error: UserError) -> Problem:
-    """What a step refuses, as an answer: 422 with a code made of the error's name."""
+    """The answer for a refused request: 422 with a code made of the error's name."""
     name = type(error).__name__
     code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
     if str(error) == KEY_OF_ANOTHER:

@@ -1,4 +1,4 @@
-"""How an operation is declared, and what each request goes through before it: token, scope, rate, body."""
+"""Declares operations, and checks token, scope, rate and body of each request before them."""
 
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
@@ -68,11 +68,11 @@ class Operation(APIRoute):
     """A route behind a token: a request that is not let in learns nothing else."""
 
     def get_route_handler(self) -> Handler:
-        """What answers a request."""
+        """Return the function that answers a request."""
         return self.behind_token(super().get_route_handler())
 
     def behind_token(self, answer: Handler) -> Handler:
-        """What lets a request in and has it answered; the frame reads nothing of it before."""
+        """Return the function that lets a request in and has it answered; the framework reads nothing of it before."""
         model: TypeAdapter[Any] = TypeAdapter(self.response_model or Any)
         known = {one.alias for one in self.dependant.query_params}
         about = self.openapi_extra or {}

@@ -1,4 +1,4 @@
-"""What a token of one business is shown of its own rows: not the operator's names, nor why everything was held."""
+"""Leaves out of a business's own rows what is the operator's: names, and why everything was held."""
 
 import re
 from dataclasses import asdict
@@ -72,11 +72,11 @@ class View:
         return row | hidden
 
     def how_it_ended(self, row: dict[str, Any], sentence: str | None) -> str | None:
-        """How a call ended, in a sentence."""
+        """Say in a sentence how a call ended."""
         return _ENDED if sentence and self._is_of_operator(row.get("stopped_by")) else sentence
 
     def event(self, entry: Entry) -> dict[str, Any]:
-        """What happened; who did it is shown where that is the business's own, or no person."""
+        """The entry of a timeline; who did it is shown where that is the business's own, or no person."""
         shown = asdict(entry)
         is_own = entry.scope in ("business", "campaign", "call") or entry.by is None or entry.by.startswith("the ")
         if self.is_whole or (is_own and entry.scope not in ("account", "number")):
@@ -101,7 +101,7 @@ class View:
         return fact if self.is_whole or is_own else fact._replace(sentence=_OPERATOR)
 
     def preview(self, shown: dict[str, Any]) -> dict[str, Any]:
-        """What a campaign would do."""
+        """The preview of a campaign."""
         if self.is_whole:
             return shown
         own = [one if one.startswith(_OWN_STOPS) else _OPERATOR for one in shown["stopped_by"]]

@@ -110,7 +110,7 @@ async def add_campaign(asked: Asked, body: models.NewCampaign) -> Any:
 
 
 def _given(body: models.CampaignFields) -> campaign.Given:
-    """What is given of a campaign: what was sent, also where it is null."""
+    """The fields of a campaign that were sent, also those that are null."""
     sent = body.model_dump(include=set(campaign.Given.__annotations__), exclude_unset=True)
     given: campaign.Given = sent  # type: ignore[assignment]
     return given

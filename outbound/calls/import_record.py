@@ -1,4 +1,4 @@
-"""What is known of an import of a file of calls while it goes, and when it is over."""
+"""Keeps a row of each import of a file of calls, while it runs and after its end."""
 
 import time
 from collections.abc import Iterator, Sequence

@@ -27,7 +27,7 @@ def _webhooks() -> Result:
 
 
 def _trouble(endpoint: db.Row) -> str | None:
-    """What keeps an endpoint from its events; its address without the path, which may hold a secret."""
+    """Say what keeps an endpoint from its events, with its address without the path, which may hold a secret."""
     named = f"endpoint {endpoint.id} ({_host(endpoint.url)})"
     if endpoint.state == "off":
         return f"{named} is off: {str(endpoint.state_reason).removesuffix('.')}"

@@ -1,4 +1,4 @@
-"""Which network addresses a request to somebody else's server may go to."""
+"""Decides to which network addresses a request to somebody else's server may go."""
 
 import ipaddress
 from collections.abc import Sequence

@@ -192,7 +192,7 @@ class _Sender:
 
 
 def _body(row: db.Row) -> bytes:
-    """What is posted: the bytes that are signed."""
+    """The body that is posted and signed."""
     told: dict[str, Any] = {
         "id": row.public_id,
         "type": row.type,

@@ -250,7 +250,7 @@ def _check_payload(payload: str) -> None:
 
 
 def _check_url(url: str) -> None:
-    """What can be seen of an address before it is connected to, where it is checked again."""
+    """Check what can be seen of an address; it is checked again when it is connected to."""
     parts = urls.parts(url) if len(url) <= URL_MAX and not plain_text.fault(url) and url.isascii() else None
     if parts is None or parts.scheme not in ("https", "http") or not parts.hostname or " " in url:
         raise BadEndpoint(f"an endpoint is an address like https://example.com/events, {URL_MAX} characters at most")

@@ -18,7 +18,7 @@ _PLACE = re.compile(r"(\d{1,19})-(\d{1,18})")
 
 
 class BadPlace(UserError):
-    """What was given is no place in the stream, or no type of event."""
+    """The text is no place in the stream, or no type of event."""
 
 
 class Place(NamedTuple):

@@ -27,7 +27,7 @@ REFUSED = "it may not be sent there: OUTBOUND_WEBHOOK_ALLOW opens networks of yo
 
 
 class Outcome(NamedTuple):
-    """What came of one attempt; `result` is delivered, failed, gone, or not_sent for no fault of the endpoint's."""
+    """The outcome of one attempt; `result` is delivered, failed, gone, or not_sent for no fault of the endpoint's."""
 
     result: str
     status_code: int | None
@@ -159,7 +159,7 @@ def _retry_after_s(value: str | None) -> float | None:
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong, in words without addresses."""
+    """Say what went wrong, without addresses."""
     cause = error
     while cause is not None:
         if isinstance(cause, _Refused):

@@ -67,7 +67,7 @@ def listening(port: int, secret: str | None, show: Callable[[str], None]) -> Ite
 
 
 def verdict(key: bytes | None, headers: dict[str, str], body: bytes) -> str:
-    """What a webhook's signature says: verified, not verified, or not looked at."""
+    """Check a webhook's signature: verified, not verified, or not looked at."""
     if key is None:
         return "not looked at"
     public_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")

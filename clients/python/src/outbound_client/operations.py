@@ -160,7 +160,7 @@ class Operations:
         )
 
     def status(self) -> models.Now:
-        """What is going on, and what to do about it; for a token of one business, of that one."""
+        """Show what is going on, and what to do about it; for a token of one business, of that one."""
         return self._ask(Asking("GET", "/status"), models.Now)
 
     def import_calls(
@@ -838,7 +838,7 @@ class AsyncOperations:
         )
 
     async def status(self) -> models.Now:
-        """What is going on, and what to do about it; for a token of one business, of that one."""
+        """Show what is going on, and what to do about it; for a token of one business, of that one."""
         return await self._ask(Asking("GET", "/status"), models.Now)
 
     async def import_calls(
