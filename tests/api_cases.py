@@ -49,7 +49,7 @@ def main() -> int:
     home.chmod(0o755)  # as root, PostgreSQL runs as nobody, who must get there
     (port,) = free_ports(1)
     try:
-        settings = {"OUTBOUND_API_PORT": str(port), "OUTBOUND_API_RATE": "100000"}
+        settings = {"OUTBOUND_API_PORT": str(port), "OUTBOUND_API_RATE": "100000", "OUTBOUND_WEBHOOK_KEY": "k" * 32}
         with running(home) as house, world(house, "cases", **settings) as here, _digests(here) as digest_url:
             return _run(here, port, given, digest_url)
     finally:
