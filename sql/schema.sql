@@ -1274,6 +1274,8 @@ create table webhook_endpoint (
     event_types       text[] not null default '{}'::text[],
     -- full, or thin: ids alone, without numbers and contacts.
     payload           text not null default 'full',
+    -- Whether it may lead to the networks of OUTBOUND_WEBHOOK_ALLOW: an operator gave the address.
+    own_networks      boolean not null default false,
     -- Raised by each rotation: another secret is derived.
     secret_generation integer not null default 1,
     -- When the secret was last changed; for 24 hours both sign. Null: never.
@@ -1315,12 +1317,12 @@ create table event_reader (
     -- Events are written for it until then; each reading moves it.
     wanted_until timestamptz not null,
 
-    constraint event_reader_pkey primary key (name),
     constraint event_reader_business_id_fkey foreign key (business_id) references business(id) on delete cascade,
     constraint event_reader_name_check check (char_length(name) >= 1 and char_length(name) <= 100)
 );
 
 create index event_reader_business on event_reader (business_id);
+create unique index event_reader_name on event_reader (name, coalesce(business_id, 0::bigint));
 
 
 -- What happened to calls and campaigns, without numbers and names. Written by triggers with the change itself; kept for 30 days.
@@ -1363,13 +1365,13 @@ create table webhook_delivery (
     event_id    bigint not null,
     -- The call of the event; its events go out one after the other.
     call_id     bigint,
-    -- due, sending, done, or given_up after ten attempts.
+    -- due, claimed for a worker, sending, done, or given_up after ten attempts.
     state       text not null default 'due',
     -- Attempts so far. A worker's write is refused when another has raised it.
     attempts    integer not null default 0,
     -- Not to be sent before this moment.
     due_at      timestamptz not null default now(),
-    -- While it is sent: past it, the worker is taken for dead.
+    -- While it is claimed or sent: past it, the message is taken for lost or the worker for dead.
     overdue_at  timestamptz,
     -- Whether somebody asked for it once more.
     is_replay   boolean not null default false,
@@ -1387,14 +1389,16 @@ create table webhook_delivery (
         cascade,
     constraint webhook_delivery_event_id_fkey foreign key (event_id) references event_log(id) on delete cascade,
     constraint webhook_delivery_error_check check (char_length(error) <= 300),
-    constraint webhook_delivery_state_check check (state in ('due', 'sending', 'done', 'given_up'))
+    constraint webhook_delivery_state_check check (state in ('due', 'claimed', 'sending', 'done', 'given_up'))
 );
 
 create index webhook_delivery_due on webhook_delivery (endpoint_id, due_at, event_id) where state = 'due';
 create index webhook_delivery_event on webhook_delivery (event_id);
+create index webhook_delivery_given_up on webhook_delivery (endpoint_id, event_id) where state = 'given_up';
 create index webhook_delivery_order on webhook_delivery (endpoint_id, call_id, event_id) where (state in ('due',
-    'sending')) and call_id is not null;
-create index webhook_delivery_sending on webhook_delivery (endpoint_id, overdue_at) where state = 'sending';
+    'claimed', 'sending')) and call_id is not null;
+create index webhook_delivery_sending on webhook_delivery (endpoint_id, overdue_at) where state in ('claimed',
+    'sending');
 
 
 -- How many more calls the spend caps of a scope allow now. One row for each scope with a cap.

@@ -22,6 +22,7 @@ LetIn = Callable[[Request], Awaitable[Caller]]
 STREAMS_MAX = 200  # of one process
 STREAMS_OF_TOKEN_MAX = 20
 COMMENT_S = 15  # without an event, a comment keeps the connection open
+PAUSE_S = 0.2  # between two looks of a stream at the database
 RETRY_MS = 2000  # what a client waits before it connects again
 LOOK_S = 5  # at the database without a notice, and at the token: a revoked one reads no longer
 _LISTEN_S = 1
@@ -86,6 +87,11 @@ def forget() -> None:
         _news.pop().stop()
 
 
+def reader_of(caller: Caller) -> str:
+    """The name under which a token reads."""
+    return f"token {caller.public_id}"
+
+
 async def begin(asked: Context, after: str | None) -> Place:
     """
     Where a stream begins; from now on events are written for it.
@@ -95,7 +101,7 @@ async def begin(asked: Context, after: str | None) -> Place:
     """
 
     def work() -> Place:
-        stream.want(f"token {asked.caller.public_id}", asked.caller.business_id)
+        stream.want(reader_of(asked.caller), asked.caller.business_id)
         return stream.place(after)
 
     return await run_in_threadpool(work)
@@ -116,7 +122,7 @@ def response(request: Request, caller: Caller, let_in: LetIn, place: Place, type
     news = _news[0]
     woken = news.join(caller.id)
     return StreamingResponse(
-        _events(request, let_in, caller.business_id, place, sorted(types), news, woken),
+        _events(request, let_in, caller, place, sorted(types), news, woken),
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
@@ -125,23 +131,27 @@ def response(request: Request, caller: Caller, let_in: LetIn, place: Place, type
 async def _events(
     request: Request,
     let_in: LetIn,
-    business_id: int | None,
+    caller: Caller,
     place: Place,
     types: list[str],
     news: _News,
     woken: asyncio.Event,
 ) -> AsyncIterator[str]:
+    reader, business_id = reader_of(caller), caller.business_id
     quiet_s = 0.0
     try:
-        yield f"retry: {RETRY_MS}\n\n"
+        yield f"retry: {RETRY_MS}\nid: {place}\n\n"
         while True:
             woken.clear()
             with suppress(*db.Unavailable):
-                while rows := await run_in_threadpool(stream.read, place, business_id, types):
-                    quiet_s = 0
+                is_whole = False
+                while not is_whole:
+                    rows, place = await run_in_threadpool(_read, reader, place, business_id, types)
                     for row in rows:
-                        place = stream.place_of(row)
-                        yield _event(place, row)
+                        yield _event(stream.place_of(row), row)
+                    is_whole = len(rows) < stream.PAGE_MAX
+                    quiet_s = 0 if rows else quiet_s
+            await asyncio.sleep(PAUSE_S)
             try:
                 await asyncio.wait_for(woken.wait(), LOOK_S)
             except TimeoutError:
@@ -150,11 +160,16 @@ async def _events(
                 await let_in(request)  # raises where the token was revoked, and ends the stream
             if quiet_s >= COMMENT_S:
                 quiet_s = 0
-                yield ": still here\n\n"
+                yield f": still here\nid: {place}\n\n"
     except Problem:
         return
     finally:
         news.leave(woken)
+
+
+def _read(reader: str, place: Place, business_id: int | None, types: list[str]) -> tuple[list[db.Row], Place]:
+    stream.want(reader, business_id)  # which writes once an hour
+    return stream.read_on(place, business_id, types)
 
 
 def _event(place: Place, row: db.Row) -> str:
@@ -165,4 +180,4 @@ def _event(place: Place, row: db.Row) -> str:
         "business_id": row.business_id,
         "data": plain(row.data),
     }
-    return f"id: {place}\nevent: {row.type}\ndata: {json.dumps(told, ensure_ascii=False)}\n\n"
+    return f"id: {place}\nevent: {row.type}\ndata: {json.dumps(told)}\n\n"

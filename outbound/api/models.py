@@ -1046,7 +1046,7 @@ EventType = Literal[
 ]
 Url = Annotated[str, Field(min_length=8, max_length=2000, description="https://… on port 443")]
 Payload = Literal["full", "thin"]
-DeliveryState = Literal["due", "sending", "done", "given_up"]
+DeliveryState = Literal["due", "claimed", "sending", "done", "given_up"]
 
 
 class NewEndpoint(Body):

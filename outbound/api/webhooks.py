@@ -34,6 +34,7 @@ async def add_webhook(asked: Asked, body: models.NewEndpoint) -> Any:
             business_id=asked.whose(body.business_id, None)["business_id"],
             event_types=body.event_types,
             payload=body.payload,
+            is_operators=asked.caller.business_id is None,
             actor=asked.caller.who,
         )
         return {"id": made.id}
@@ -59,6 +60,7 @@ async def change_webhook(asked: Asked, endpoint_id: Id, body: models.EndpointCha
                 event_types=body.event_types,
                 payload=body.payload,
                 state=body.state,
+                is_operators=asked.caller.business_id is None,
                 actor=asked.caller.who,
             )
         )
@@ -111,7 +113,7 @@ async def test_webhook(asked: Asked, endpoint_id: Id) -> Any:
 async def list_webhook_deliveries(
     asked: Asked,
     endpoint_id: Id,
-    state: Annotated[list[models.DeliveryState] | None, Query(max_length=4)] = None,
+    state: Annotated[list[models.DeliveryState] | None, Query(max_length=5)] = None,
     before_id: Annotated[int | None, Query(ge=1, le=models.ID_MAX)] = None,
     limit: Annotated[int, Query(ge=1, le=endpoint.PAGE_MAX)] = 100,
 ) -> Any:

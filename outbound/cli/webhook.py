@@ -168,7 +168,9 @@ def _tell_secret(made: "SignedEndpoint", line: str | None, *, as_json: bool) -> 
 @app.command("deliveries")
 def deliveries(
     endpoint_id: Endpoint,
-    state: Annotated[list[str] | None, typer.Option(help="due, sending, done or given_up; may be repeated.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(help="due, claimed, sending, done or given_up; may be repeated.")
+    ] = None,
     last: Annotated[int, typer.Option(min=1, max=1000, help="How many, the newest.")] = 20,
     as_json: AsJson = False,
 ) -> None:
@@ -264,11 +266,12 @@ def events(
 
     with ready():
         business_id = names.maybe("business", business, is_strict=True)
-        event_stream.want(f"{os_user.name()}@{platform.node()}", business_id)
+        reader = f"{os_user.name()}@{platform.node()}"
+        event_stream.want(reader, business_id)
         place = event_stream.place(after or (None if follow else "0-0"))
         if follow:
             stop = stop_event()
-            for row in event_stream.follow(place, business_id, type_, is_over=stop.is_set):
+            for row in event_stream.follow(place, business_id, type_, reader=reader, is_over=stop.is_set):
                 _tell_event(row, as_json=as_json)
                 sys.stdout.flush()  # who reads it through a pipe reads it now
             return

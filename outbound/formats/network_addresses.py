@@ -25,7 +25,15 @@ _NOT_PUBLIC = [
     )
 ]
 # Where clouds answer with credentials; no setting opens it.
-_METADATA = [ipaddress.ip_network(text) for text in ("169.254.0.0/16", "fd00:ec2::/32", "100.100.100.200/32")]
+_METADATA = [
+    ipaddress.ip_network(text)
+    for text in (
+        *("169.254.0.0/16", "100.100.100.200/32", "192.0.0.192/32", "fd00:ec2::/32", "fd20:ce::254/128"),
+        "fe80::a9fe:a9fe/128",
+    )
+]
+_PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
+_TRANSLATED = ipaddress.ip_network("::ffff:0:0:0/96")
 _NAT64 = [ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48")]
 _SIXTOFOUR = ipaddress.ip_network("2002::/16")
 _COMPATIBLE = ipaddress.ip_network("::/96")
@@ -58,7 +66,8 @@ def parse(host: str) -> Address | None:
 def is_public(address: Address) -> bool:
     """Is it an address of the internet, which leads nowhere else?"""
     plain = _unmapped(address)
-    return plain.is_global and not _is_in(plain, _NOT_PUBLIC)
+    is_known = plain.version == 4 or plain in _PUBLIC_IPV6
+    return is_known and plain.is_global and not _is_in(plain, _NOT_PUBLIC)
 
 
 def is_allowed(address: Address, allowed: Sequence[Network]) -> bool:
@@ -82,7 +91,7 @@ def _inner(address: Address) -> list[Address]:
     if not isinstance(address, ipaddress.IPv6Address):
         return []
     found: list[Address] = []
-    if any(address in network for network in (*_NAT64, _COMPATIBLE)):
+    if any(address in network for network in (*_NAT64, _COMPATIBLE, _TRANSLATED)):
         found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     if address in _SIXTOFOUR and address.sixtofour is not None:
         found.append(address.sixtofour)

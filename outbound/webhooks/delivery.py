@@ -6,7 +6,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from threading import Event
@@ -25,7 +25,9 @@ log = logs.get("webhook")
 
 IN_FLIGHT_MAX = 32  # of one endpoint
 BATCH_MAX = 200  # of one claim; a nudge has those of one endpoint
-SENDING_S = 45  # three times what an attempt may take: then its worker is taken for dead
+SENDING_S = 45  # three times what an attempt may take: then its message is taken for lost, or its worker for dead
+POSTS_MAX = 256  # of one process at the same time: each has a socket
+LOOKUP_THREADS = 32  # for names of hosts; a name server that does not answer holds one for as long as it takes
 FAILURES_IN_A_ROW = 5  # then an endpoint is held
 HOLD_S, HOLD_MAX_S = 5, 300
 FAILING_DAYS, FAILURES_MIN = 5, 20  # then it is switched off
@@ -42,7 +44,7 @@ def deliver_webhooks(endpoint_id: int, *event_ids: int) -> None:
     They are handed to this process's sender, which waits for the endpoint in a thread of its own: a slow one keeps no
     thread that dials.
     """
-    rows = db.run(sql.find_deliveries, endpoint_id=endpoint_id, event_ids=list(event_ids))
+    rows = db.run(sql.begin_deliveries, endpoint_id=endpoint_id, event_ids=list(event_ids), sending_s=SENDING_S)
     crash_here("webhook.taken")
     if rows:
         _sender().send(rows)
@@ -127,6 +129,9 @@ class _Sender:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(ThreadPoolExecutor(LOOKUP_THREADS, "webhook-names"))
+        self._writer = ThreadPoolExecutor(1, "webhook-outcomes")
+        self._room = asyncio.Semaphore(POSTS_MAX)
         self._told: list[tuple[db.Row, Outcome]] = []
         self._is_writing = False
         self._open: set[Future[None]] = set()
@@ -155,7 +160,8 @@ class _Sender:
 
     async def _deliver(self, row: db.Row) -> None:
         try:
-            outcome = await self._post(row)
+            async with self._room:
+                outcome = await self._post(row)
         except Exception as error:
             log.exception("webhook.not_sent", endpoint_id=row.endpoint_id, webhook_id=row.public_id)
             outcome = Outcome("not_sent", None, type(error).__name__, 0)
@@ -166,7 +172,7 @@ class _Sender:
         try:
             while self._told:
                 told, self._told = self._told, []
-                await asyncio.to_thread(record, told)
+                await self._loop.run_in_executor(self._writer, record, told)
         finally:
             self._is_writing = False
 
@@ -186,7 +192,7 @@ class _Sender:
         except SettingsError as error:
             log.error("webhook.no_key", endpoint_id=row.endpoint_id)
             return Outcome("not_sent", None, str(error), 0)
-        outcome = await self._client.post(row.url, body, headers)
+        outcome = await self._client.post(row.url, body, headers, own_networks=row.own_networks)
         crash_here("webhook.answered")
         return outcome
 

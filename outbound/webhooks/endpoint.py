@@ -16,7 +16,8 @@ sql = db.statements("webhooks/endpoint")
 
 URL_MAX = 2000  # characters
 PAGE_MAX = 1000
-STATES = ("due", "sending", "done", "given_up")
+REPLAY_BATCH = 10_000  # deliveries of one statement, which takes some 0.3 s
+STATES = ("due", "claimed", "sending", "done", "given_up")
 _HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]")
 
 
@@ -42,6 +43,7 @@ def add(
     business_id: int | None = None,
     event_types: Iterable[str] = (),
     payload: str = "full",
+    is_operators: bool = True,
     actor: str,
 ) -> SignedEndpoint:
     """
@@ -52,16 +54,25 @@ def add(
         business_id: the one business whose events it receives; None for all.
         event_types: some of TYPES; none for all but call.answered.
         payload: full, or thin: ids alone.
+        is_operators: whether an operator gave the address; a tenant's leads to no network of OUTBOUND_WEBHOOK_ALLOW.
 
     Raises:
         BadEndpoint: says what is wrong.
         SettingsError: OUTBOUND_WEBHOOK_KEY is not set.
     """
-    _check_url(url)
+    _check_url(url, is_operators=is_operators)
     types = _types(event_types)
     _check_payload(payload)
     signature.secret(1, 1)  # without the key nothing could be signed
-    row = db.run(sql.add_endpoint, business_id=business_id, url=url, event_types=types, payload=payload, who=actor)
+    row = db.run(
+        sql.add_endpoint,
+        business_id=business_id,
+        url=url,
+        event_types=types,
+        payload=payload,
+        own_networks=is_operators,
+        who=actor,
+    )
     if row is None:
         raise BadEndpoint(f"there is no business {business_id}: see `outbound business list`")
     return SignedEndpoint(row.id, signature.secret(row.id, row.secret_generation))
@@ -90,6 +101,7 @@ def set_(
     event_types: Iterable[str] | None = None,
     payload: str | None = None,
     state: str | None = None,
+    is_operators: bool = True,
     actor: str,
 ) -> db.Row:
     """
@@ -99,7 +111,7 @@ def set_(
         BadEndpoint: says what is wrong.
     """
     if url is not None:
-        _check_url(url)
+        _check_url(url, is_operators=is_operators)
     if payload is not None:
         _check_payload(payload)
     if state not in (None, "on", "off"):
@@ -111,6 +123,7 @@ def set_(
             endpoint_id=endpoint_id,
             business_id=business_id,
             url=url,
+            own_networks=is_operators,
             event_types=types,
             payload=payload,
             state=state,
@@ -147,10 +160,16 @@ def rotate(endpoint_id: int, *, business_id: int | None = None, actor: str) -> S
 
     Raises:
         NoSuchEndpoint: there is none, or it is another business's.
+        BadEndpoint: it was rotated within the last 24 hours.
         SettingsError: OUTBOUND_WEBHOOK_KEY is not set.
     """
     signature.secret(1, 1)
-    row = _there(db.run(sql.rotate_secret, endpoint_id=endpoint_id, business_id=business_id, who=actor))
+    one(endpoint_id, business_id)
+    row = db.run(sql.rotate_secret, endpoint_id=endpoint_id, business_id=business_id, who=actor)
+    if row is None:
+        raise BadEndpoint(
+            "its secret was changed within the last 24 hours, and the one before is good until then: wait"
+        )
     return SignedEndpoint(row.id, signature.secret(row.id, row.secret_generation))
 
 
@@ -217,18 +236,23 @@ def replay(
     """
     if not (event_ids or event_types or since or until or given_up_only):
         raise BadEndpoint("say which events: by their ids, types, or time, or all that were given up")
-    row = db.run(
-        sql.replay_deliveries,
-        endpoint_id=endpoint_id,
-        business_id=business_id,
-        event_ids=list(event_ids) if event_ids else None,
-        types=_types(event_types) or None if event_types else None,
-        since=since,
-        until=until,
-        given_up_only=given_up_only,
-        who=actor,
-    )
-    return int(_there(row).replayed)
+    wanted = {
+        "endpoint_id": endpoint_id,
+        "business_id": business_id,
+        "event_ids": list(event_ids) if event_ids else None,
+        "types": _types(event_types) or None if event_types else None,
+        "since": since,
+        "until": until,
+        "given_up_only": given_up_only,
+        "who": actor,
+    }
+    total, after_id = 0, 0
+    while True:
+        row = _there(db.run(sql.replay_deliveries, **wanted, after_id=after_id, batch_max=REPLAY_BATCH))
+        total += int(row.replayed)
+        if row.replayed < REPLAY_BATCH:
+            return total
+        after_id = row.last_id
 
 
 def _there(row: db.Row) -> db.Row:
@@ -249,7 +273,7 @@ def _check_payload(payload: str) -> None:
         raise BadEndpoint("a payload is full or thin")
 
 
-def _check_url(url: str) -> None:
+def _check_url(url: str, *, is_operators: bool) -> None:
     """Check what can be seen of an address; it is checked again when it is connected to."""
     parts = urls.parts(url) if len(url) <= URL_MAX and not plain_text.fault(url) and url.isascii() else None
     if parts is None or parts.scheme not in ("https", "http") or not parts.hostname or " " in url:
@@ -258,7 +282,7 @@ def _check_url(url: str) -> None:
         raise BadEndpoint("leave user, password and # out of the address: what is sent is signed")
     if not _HOST.fullmatch(parts.netloc.rpartition(":")[0] if parts.port else parts.netloc):
         raise BadEndpoint("the host of the address is none")
-    allowed = network_addresses.networks(settings().webhook_allow or "")
+    allowed = network_addresses.networks((settings().webhook_allow or "") if is_operators else "")
     address = network_addresses.parse(parts.hostname)
     if address is not None and not (
         network_addresses.is_allowed(address, allowed)

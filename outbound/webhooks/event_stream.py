@@ -1,6 +1,7 @@
 """Events as a stream that can be read on from any place, without a gap."""
 
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
@@ -79,6 +80,26 @@ def read(after: Place, business_id: int | None = None, types: Sequence[str] | No
     )
 
 
+def read_on(
+    after: Place, business_id: int | None = None, types: Sequence[str] | None = None
+) -> tuple[list[db.Row], Place]:
+    """
+    As `read`, and the place after which the next look begins: past everything that was looked at and is not wanted.
+
+    Raises:
+        BadPlace: one of the types is none.
+    """
+    ended = place(None)  # before the look: what is of earlier transactions is all there
+    rows = read(after, business_id, types)
+    last = place_of(rows[-1]) if rows else after
+    is_all = len(rows) < PAGE_MAX
+    return rows, max(last, ended, key=_in_order) if is_all else last
+
+
+def _in_order(one: Place) -> tuple[int, int]:
+    return int(one.xid), one.id
+
+
 def place_of(row: db.Row) -> Place:
     """The place of an event, after which the next one comes."""
     return Place(row.xid, row.id)
@@ -89,19 +110,27 @@ def follow(
     business_id: int | None = None,
     types: Sequence[str] | None = None,
     *,
+    reader: str,
     is_over: Callable[[], bool],
     poll_s: float = 1,
 ) -> Iterator[db.Row]:
-    """Each event after a place as it comes, until *is_over* says so; waits for a database that is away."""
+    """
+    Each event after a place as it comes, until *is_over* says so; waits for a database that is away.
+
+    Args:
+        reader: under this name events are written for as long as this goes on.
+    """
     while not is_over():
         with suppress(*db.Unavailable), db.connect() as connection:
             db.listen(connection, "outbound_event")
             while not is_over():
-                while rows := read(after, business_id, types):
-                    for row in rows:
-                        yield row
-                        after = place_of(row)
-                db.wait_for_notice(connection, poll_s)
+                want(reader, business_id)
+                rows, after = read_on(after, business_id, types)
+                yield from rows
+                if len(rows) < PAGE_MAX:
+                    db.wait_for_notice(connection, poll_s)
+        if not is_over():
+            time.sleep(poll_s)
 
 
 def take_in_restored() -> None:

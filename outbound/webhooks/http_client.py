@@ -85,12 +85,16 @@ class Client:
     """The connections to all endpoints; of one event loop."""
 
     def __init__(self, config: Settings) -> None:
-        self._allowed = network_addresses.networks(config.webhook_allow or "")
         self._proxy = config.webhook_proxy
+        allowed = network_addresses.networks(config.webhook_allow or "")
+        self._allowed: dict[bool, list[Network]] = {False: [], True: allowed}
+        self._sessions = {own_networks: self._session(own_networks) for own_networks in self._allowed}
+
+    def _session(self, own_networks: bool) -> aiohttp.ClientSession:
         # A proxy has its own rules, and an address of our own network; what it connects to, it resolves.
-        resolver = None if self._proxy else _Resolver(self._allowed)
+        resolver = None if self._proxy else _Resolver(self._allowed[own_networks])
         connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, limit=0, keepalive_timeout=5)
-        self._session = aiohttp.ClientSession(
+        return aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=TOTAL_S, connect=CONNECT_S),
             headers={"user-agent": f"outbound/{__version__}", "content-type": "application/json"},
@@ -99,22 +103,33 @@ class Client:
             auto_decompress=False,  # what is read is bounded as it comes
         )
 
-    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
-        """Post one body; never raises for what a server or a network does."""
+    async def post(self, url: str, body: bytes, headers: dict[str, str], *, own_networks: bool) -> Outcome:
+        """
+        Post one body; never raises for what a server or a network does.
+
+        Args:
+            own_networks: whether it may lead to the networks of OUTBOUND_WEBHOOK_ALLOW.
+        """
         began = time.monotonic()
         try:
-            if not self._is_open_to(url):
+            if not self._is_open_to(url, self._allowed[own_networks]):
                 return Outcome("failed", None, REFUSED, 0)
-            async with self._session.post(
+            async with self._sessions[own_networks].post(
                 url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy
             ) as answer:
-                return _outcome(answer, await answer.content.read(READ_MAX), _ms(began))
-        except (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError) as error:
-            return Outcome("not_sent", None, f"the proxy: {type(error).__name__}", _ms(began))
+                if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+                    return Outcome("delivered", answer.status, None, _ms(began))  # whatever comes of its body
+                return _refusal(answer, await answer.content.read(READ_MAX), _ms(began))
+        except aiohttp.ClientProxyConnectionError:
+            return Outcome("not_sent", None, "the proxy takes no connection", _ms(began))
+        except aiohttp.ClientHttpProxyError as error:
+            is_ours = error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+            said = f"the proxy answered {error.status}"
+            return Outcome("not_sent" if is_ours else "failed", None, said, _ms(began))
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             return Outcome("failed", None, _reason(error), _ms(began))
 
-    def _is_open_to(self, url: str) -> bool:
+    def _is_open_to(self, url: str, allowed: list[Network]) -> bool:
         """May it go to this address?  aiohttp asks no resolver about a host that is an address itself."""
         parts = urlsplit(url)
         address = network_addresses.parse(parts.hostname or "")
@@ -123,17 +138,16 @@ class Client:
             return False  # public addresses are open on this port, and nothing goes there that others can read
         if self._proxy:
             return parts.scheme == "https" and address is None
-        return address is None or _may_go(address, port, self._allowed)
+        return address is None or _may_go(address, port, allowed)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
 
 
-def _outcome(answer: aiohttp.ClientResponse, body: bytes, took_ms: int) -> Outcome:
+def _refusal(answer: aiohttp.ClientResponse, body: bytes, took_ms: int) -> Outcome:
     status = answer.status
-    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        return Outcome("delivered", status, None, took_ms)
     said = ""
     if answer.headers.get("content-type", "").startswith("text/"):
         said = plain_text.visible(body.decode(errors="replace"))[:TEXT_MAX]
@@ -167,7 +181,11 @@ def _reason(error: BaseException) -> str:
         cause = getattr(cause, "os_error", None) or cause.__cause__  # type: ignore[assignment]
         if cause is error:
             break
-    if isinstance(error, asyncio.TimeoutError):
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return f"no connection within {CONNECT_S} s"
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return f"no connection within {CONNECT_S} s"
+    if isinstance(error, TimeoutError):
         return f"no answer within {TOTAL_S} s"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "its name is not known"

@@ -51,7 +51,11 @@ begin
             return null;
         end if;
     end if;
-    if told is not null and event_is_wanted(new.business_id, 'call.corrected') then
+    if event_is_wanted(new.business_id, 'call.corrected')
+       and (told is not null or call_status_rank(old.status) = 5
+            or exists (select from event_log where call_id = new.id and type = 'call.corrected'))
+    then
+        told := coalesce(told, jsonb_build_object('status', old.status, 'error_code', old.error_code));
         perform write_event(new.business_id, 'call.corrected', 'evt_call_corrected_' || new.id || '_' || new.status,
                             new.id,
                             facts || jsonb_build_object('was', told -> 'status', 'error_code_was', told -> 'error_code'));

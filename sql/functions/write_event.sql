@@ -11,11 +11,17 @@ as $$
         on conflict do nothing
         returning event_log.id
     ), delivery as (
-        insert into webhook_delivery (endpoint_id, event_id, call_id)
-        select endpoint.id, event.id, $4
+        insert into webhook_delivery (endpoint_id, event_id, call_id, due_at)
+        -- Behind an earlier event of the call that waits for its next attempt, it waits as long.
+        select endpoint.id, event.id, $4,
+               greatest(now(), (select max(earlier.due_at)
+                                  from webhook_delivery as earlier
+                                 where earlier.endpoint_id = endpoint.id
+                                   and earlier.call_id = $4
+                                   and earlier.state in ('due', 'claimed', 'sending')))
           from event
          inner join webhook_endpoint as endpoint on endpoint.business_id is null or endpoint.business_id = $1
          where endpoint_wants(endpoint.event_types, $2) and endpoint.id is distinct from $6
     )
-    select pg_notify('outbound_event', $3) from event
+    select pg_notify('outbound_event', '') from event
 $$;

@@ -23,6 +23,7 @@ begin
         url               text not null check (char_length(url) between 1 and 2000),
         event_types       text[] not null default '{}',
         payload           text not null default 'full' check (payload in ('full', 'thin')),
+        own_networks      boolean not null default false,
         secret_generation integer not null default 1 check (secret_generation > 0),
         rotated_at        timestamptz null,
         state             text not null default 'on' check (state in ('on', 'off')),
@@ -36,10 +37,11 @@ begin
     );
     create index if not exists webhook_endpoint_business on webhook_endpoint (business_id);
     create table if not exists event_reader (
-        name          text primary key check (char_length(name) between 1 and 100),
+        name          text not null check (char_length(name) between 1 and 100),
         business_id   bigint null references business (id) on delete cascade,
         wanted_until  timestamptz not null
     );
+    create unique index if not exists event_reader_name on event_reader (name, coalesce(business_id, 0));
     create index if not exists event_reader_business on event_reader (business_id);
     create table if not exists event_log (
         id          bigint generated always as identity primary key,
@@ -59,7 +61,7 @@ begin
         endpoint_id bigint not null references webhook_endpoint (id) on delete cascade,
         event_id    bigint not null references event_log (id) on delete cascade,
         call_id     bigint null,
-        state       text not null default 'due' check (state in ('due', 'sending', 'done', 'given_up')),
+        state       text not null default 'due' check (state in ('due', 'claimed', 'sending', 'done', 'given_up')),
         attempts    integer not null default 0,
         due_at      timestamptz not null default now(),
         overdue_at  timestamptz null,
@@ -74,9 +76,11 @@ begin
     create index if not exists webhook_delivery_due on webhook_delivery (endpoint_id, due_at, event_id)
         where state = 'due';
     create index if not exists webhook_delivery_sending on webhook_delivery (endpoint_id, overdue_at)
-        where state = 'sending';
+        where state in ('claimed', 'sending');
+    create index if not exists webhook_delivery_given_up on webhook_delivery (endpoint_id, event_id)
+        where state = 'given_up';
     create index if not exists webhook_delivery_order on webhook_delivery (endpoint_id, call_id, event_id)
-        where state in ('due', 'sending') and call_id is not null;
+        where state in ('due', 'claimed', 'sending') and call_id is not null;
 end
 $$;
 
@@ -88,6 +92,8 @@ comment on column webhook_endpoint.url is 'Where events are posted to.';
 comment on column webhook_endpoint.event_types is
 'The types of events that it receives; empty for all but call.answered, which must be named.';
 comment on column webhook_endpoint.payload is 'full, or thin: ids alone, without numbers and contacts.';
+comment on column webhook_endpoint.own_networks is
+'Whether it may lead to the networks of OUTBOUND_WEBHOOK_ALLOW: an operator gave the address.';
 comment on column webhook_endpoint.secret_generation is 'Raised by each rotation: another secret is derived.';
 comment on column webhook_endpoint.rotated_at is
 'When the secret was last changed; for 24 hours both sign. Null: never.';
@@ -120,11 +126,12 @@ comment on table webhook_delivery is
 comment on column webhook_delivery.endpoint_id is 'Where it goes.';
 comment on column webhook_delivery.event_id is 'What is sent.';
 comment on column webhook_delivery.call_id is 'The call of the event; its events go out one after the other.';
-comment on column webhook_delivery.state is 'due, sending, done, or given_up after ten attempts.';
+comment on column webhook_delivery.state is 'due, claimed for a worker, sending, done, or given_up after ten attempts.';
 comment on column webhook_delivery.attempts is
 'Attempts so far. A worker''s write is refused when another has raised it.';
 comment on column webhook_delivery.due_at is 'Not to be sent before this moment.';
-comment on column webhook_delivery.overdue_at is 'While it is sent: past it, the worker is taken for dead.';
+comment on column webhook_delivery.overdue_at is
+'While it is claimed or sent: past it, the message is taken for lost or the worker for dead.';
 comment on column webhook_delivery.is_replay is 'Whether somebody asked for it once more.';
 comment on column webhook_delivery.status_code is 'HTTP status of the last answer. Null: there was none.';
 comment on column webhook_delivery.error is
@@ -169,13 +176,19 @@ as $$
         on conflict do nothing
         returning event_log.id
     ), delivery as (
-        insert into webhook_delivery (endpoint_id, event_id, call_id)
-        select endpoint.id, event.id, $4
+        insert into webhook_delivery (endpoint_id, event_id, call_id, due_at)
+        -- Behind an earlier event of the call that waits for its next attempt, it waits as long.
+        select endpoint.id, event.id, $4,
+               greatest(now(), (select max(earlier.due_at)
+                                  from webhook_delivery as earlier
+                                 where earlier.endpoint_id = endpoint.id
+                                   and earlier.call_id = $4
+                                   and earlier.state in ('due', 'claimed', 'sending')))
           from event
          inner join webhook_endpoint as endpoint on endpoint.business_id is null or endpoint.business_id = $1
          where endpoint_wants(endpoint.event_types, $2) and endpoint.id is distinct from $6
     )
-    select pg_notify('outbound_event', $3) from event
+    select pg_notify('outbound_event', '') from event
 $$;
 comment on function write_event(bigint, text, text, bigint, jsonb, bigint) is
 'Writes one event, and a delivery of it for each endpoint that wants it; one public id is written once.';
@@ -233,7 +246,11 @@ begin
             return null;
         end if;
     end if;
-    if told is not null and event_is_wanted(new.business_id, 'call.corrected') then
+    if event_is_wanted(new.business_id, 'call.corrected')
+       and (told is not null or call_status_rank(old.status) = 5
+            or exists (select from event_log where call_id = new.id and type = 'call.corrected'))
+    then
+        told := coalesce(told, jsonb_build_object('status', old.status, 'error_code', old.error_code));
         perform write_event(new.business_id, 'call.corrected', 'evt_call_corrected_' || new.id || '_' || new.status,
                             new.id,
                             facts || jsonb_build_object('was', told -> 'status', 'error_code_was', told -> 'error_code'));
@@ -408,6 +425,25 @@ begin
     create trigger dial_control_event after insert or update of state on dial_control for each row
         when (new.scope = 'campaign' and new.state = 'paused')
         execute function event_of_pause();
+end
+$$;
+
+-- The triggers write as whoever changes a call: who may do that may write events, also before `outbound roles` is run again.
+do $$
+declare
+    writer text;
+begin
+    for writer in
+        select distinct granted.grantee::regrole::text
+          from pg_class
+         cross join aclexplode(pg_class.relacl) as granted
+         where pg_class.oid = 'call_log'::regclass
+           and granted.privilege_type = 'UPDATE'
+           and granted.grantee not in (0, pg_class.relowner)
+    loop
+        execute format('grant select, insert, update, delete on webhook_endpoint, event_reader, event_log, '
+                       'webhook_delivery to %s', writer);
+    end loop;
 end
 $$;
 

@@ -172,7 +172,7 @@ with endpoint as materialized (
             union all
            (select
               from webhook_delivery
-             where endpoint_id = endpoint.id and webhook_delivery.state = 'sending'
+             where endpoint_id = endpoint.id and webhook_delivery.state in ('claimed', 'sending')
              limit 10000)
      ) as each_of_them
      where endpoint.state = 'on'
@@ -189,7 +189,7 @@ with endpoint as materialized (
             union all
            (select min(due_at)
               from webhook_delivery
-             where endpoint_id = endpoint.id and webhook_delivery.state = 'sending')
+             where endpoint_id = endpoint.id and webhook_delivery.state in ('claimed', 'sending'))
      ) as first
      where endpoint.state = 'on' and endpoint.failing_since is null
 )

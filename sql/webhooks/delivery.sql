@@ -13,10 +13,9 @@ select exists (
 -- name: claim_deliveries(batch_max, in_flight_max, sending_s, worker_silent_s)
 -- Take what is due, of each endpoint in its order and so many at most; of one that is held after failures a single one,
 -- which tries whether it is back.  The events of a call go out one after the other: an event waits while an earlier one of
--- the same call is on its way or is to be tried again.  Nothing is taken while no worker is alive: each claim counts as an
--- attempt, and ten of them would be over within minutes.
+-- the same call is on its way or is to be tried again.  Nothing is taken while no worker is alive.
 --
--- Moves    due -> sending
+-- Moves    due -> claimed
 -- Returns  endpoint_id and event_id of each
 -- Races    other schedulers: one claims at a time, until its transaction ends
 -- Undo     release_deliveries; release_overdue_deliveries
@@ -30,7 +29,7 @@ with turn as materialized (
      cross join lateral (
            select count(*) as deliveries
              from webhook_delivery
-            where endpoint_id = endpoint.id and state = 'sending'
+            where endpoint_id = endpoint.id and state in ('claimed', 'sending')
      ) as sending
      where is_ours
        and endpoint.state = 'on'
@@ -50,7 +49,7 @@ with turn as materialized (
                                where earlier.endpoint_id = delivery.endpoint_id
                                  and earlier.call_id = delivery.call_id
                                  and earlier.event_id < delivery.event_id
-                                 and earlier.state in ('due', 'sending'))
+                                 and earlier.state in ('due', 'claimed', 'sending'))
             order by delivery.due_at, delivery.event_id
             limit greatest(0, endpoint.room)
      ) as due
@@ -64,7 +63,7 @@ with turn as materialized (
        for update of delivery skip locked
 )
 update webhook_delivery as delivery
-   set state = 'sending', attempts = attempts + 1, overdue_at = now() + make_interval(secs => :sending_s)
+   set state = 'claimed', overdue_at = now() + make_interval(secs => :sending_s)
   from chosen
  where delivery.endpoint_id = chosen.endpoint_id and delivery.event_id = chosen.event_id
 returning delivery.endpoint_id, delivery.event_id;
@@ -72,56 +71,66 @@ returning delivery.endpoint_id, delivery.event_id;
 -- name: release_deliveries(endpoint_ids, event_ids)!
 -- The broker did not take these: they are due as they were.
 --
--- Moves    sending -> due
+-- Moves    claimed -> due
 update webhook_delivery as delivery
-   set state = 'due', attempts = attempts - 1, overdue_at = null
+   set state = 'due', overdue_at = null
   from unnest(:endpoint_ids::bigint[], :event_ids::bigint[]) as given (endpoint_id, event_id)
- where delivery.endpoint_id = given.endpoint_id and delivery.event_id = given.event_id and delivery.state = 'sending';
+ where delivery.endpoint_id = given.endpoint_id and delivery.event_id = given.event_id and delivery.state = 'claimed';
 
 -- name: release_overdue_deliveries(batch_max)$
--- Their worker died, or its message was lost: they are sent again, under the same id, as long due as they were.
+-- Their message was lost, or their worker died: they are sent again, under the same id, as long due as they were.  What no
+-- worker had taken was no attempt.
 --
--- Moves    sending -> due; after the last attempt -> given_up
+-- Moves    claimed -> due; sending -> due, and after the last attempt -> given_up
 -- Returns  how many
 with overdue as (
-    select endpoint_id, event_id
+    select endpoint_id, event_id, state = 'sending' as was_sent,
+           state = 'sending' and webhook_wait(attempts) is null as is_last
       from webhook_delivery
-     where state = 'sending' and overdue_at < now()
+     where state in ('claimed', 'sending') and overdue_at < now()
      order by endpoint_id, event_id
      limit :batch_max
        for update skip locked
 ), moved as (
     update webhook_delivery as delivery
-       set state = case when webhook_wait(attempts) is null then 'given_up' else 'due' end,
-           overdue_at = null, error = 'the worker that sent it did not say what came of it',
-           done_at = case when webhook_wait(attempts) is null then now() end
+       set state = case when is_last then 'given_up' else 'due' end,
+           overdue_at = null, done_at = case when is_last then now() end,
+           error = case when was_sent then 'the worker that sent it did not say what came of it' else error end
       from overdue
      where delivery.endpoint_id = overdue.endpoint_id and delivery.event_id = overdue.event_id
-    returning delivery.event_id
+    returning was_sent
 ), counted as (
     insert into counter (name, label, value)
-    select 'webhook', 'unknown', count(*) from moved having count(*) > 0
+    select 'webhook', 'unknown', count(*) from moved where was_sent having count(*) > 0
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
 select count(*) from moved;
 
--- name: find_deliveries(endpoint_id, event_ids)
--- Returns  of each that is being sent: where it goes, how it is signed, and its data.  What is known of the person
---          (`to`, `from`, `key`, `contact`, `phone`) is read now and stands nowhere in the event; none of it for an
---          endpoint that takes thin events, or once the call is deleted
--- `signs_with_previous` in the 24 hours after a rotation.
-select delivery.endpoint_id, delivery.event_id, delivery.attempts, delivery.is_replay, endpoint.url, event.public_id,
-       event.type, event.at, event.business_id, endpoint.secret_generation,
-       coalesce(endpoint.rotated_at > now() - interval '24 hours', false) as signs_with_previous,
-       case when endpoint.payload = 'full' then event_payload(event) else event.data end as data
-  from webhook_delivery as delivery
- inner join webhook_endpoint as endpoint on endpoint.id = delivery.endpoint_id
- inner join event_log as event on event.id = delivery.event_id
- where delivery.endpoint_id = :endpoint_id
-   and delivery.event_id = any(:event_ids::bigint[])
-   and delivery.state = 'sending'
-   and endpoint.state = 'on'
- order by delivery.event_id;
+-- name: begin_deliveries(endpoint_id, event_ids, sending_s)
+-- Take what is claimed for this worker, which counts as an attempt.  A message that comes twice, or late, finds nothing.
+--
+-- Moves    claimed -> sending
+-- Returns  of each where it goes, how it is signed, and its data; what is known of the person (`to`, `from`, `key`,
+--          `contact`, `phone`) is read now and stands nowhere in the event; none of it for an endpoint that takes thin
+--          events, or once the call is deleted.  `signs_with_previous` in the 24 hours after a rotation
+with begun as (
+    update webhook_delivery as delivery
+       set state = 'sending', attempts = attempts + 1, overdue_at = now() + make_interval(secs => :sending_s)
+      from webhook_endpoint as endpoint
+     where delivery.endpoint_id = :endpoint_id
+       and delivery.event_id = any(:event_ids::bigint[])
+       and delivery.state = 'claimed'
+       and endpoint.id = delivery.endpoint_id
+       and endpoint.state = 'on'
+    returning delivery.endpoint_id, delivery.event_id, delivery.attempts, delivery.is_replay, endpoint.url,
+              endpoint.own_networks, endpoint.payload, endpoint.secret_generation,
+              coalesce(endpoint.rotated_at > now() - interval '24 hours', false) as signs_with_previous
+)
+select begun.*, event.public_id, event.type, event.at, event.business_id,
+       case when payload = 'full' then event_payload(event) else event.data end as data
+  from begun
+ inner join event_log as event on event.id = begun.event_id
+ order by begun.event_id;
 
 -- name: record_deliveries(outcomes, in_a_row, hold_s, hold_max_s, failing_days, failures_min)
 -- Write what came of some attempts.  A failure waits for its next attempt, with a fifth of jitter or as long as the endpoint
@@ -191,7 +200,7 @@ with told as materialized (
       from verdict
      inner join webhook_endpoint as endpoint on endpoint.id = verdict.endpoint_id
      order by endpoint.id
-       for update of endpoint
+       for no key update of endpoint  -- the deliveries that are written meanwhile refer to it
 ), held as (
     update webhook_endpoint
        set (failures, failing_since, hold_until, state, state_since, state_reason)

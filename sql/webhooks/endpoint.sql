@@ -1,13 +1,13 @@
 -- endpoint.sql: who receives events, and what became of each.  Read by outbound/webhooks/endpoint.py alone.
 
--- name: add_endpoint(business_id, url, event_types, payload, who)^
+-- name: add_endpoint(business_id, url, event_types, payload, own_networks, who)^
 -- Post events to this address from now on.
 --
 -- Returns  its `id` and `secret_generation`; no row where there is no such business
 -- Undo     remove_endpoint
 with added as (
-    insert into webhook_endpoint (business_id, url, event_types, payload, created_by)
-    select :business_id, :url, :event_types::text[], :payload, :who
+    insert into webhook_endpoint (business_id, url, event_types, payload, own_networks, created_by)
+    select :business_id, :url, :event_types::text[], :payload, :own_networks, :who
      where :business_id::bigint is null or exists (select from business where id = :business_id)
     returning id, secret_generation
 ), noted as (
@@ -23,18 +23,25 @@ select id, secret_generation from added;
 -- Returns  all endpoints, those of one business, or one of them, oldest first, with what waits for each and since when
 select endpoint.id, endpoint.business_id, business.name as business, url, event_types, payload, endpoint.state,
        endpoint.state_reason, endpoint.state_since, failures, failing_since, hold_until, secret_generation, rotated_at,
-       endpoint.created_by, endpoint.created_at, waiting.due, waiting.oldest_at, last.at as last_delivered_at
+       endpoint.created_by, endpoint.created_at, waiting.due, oldest.at as oldest_at, last.at as last_delivered_at
   from webhook_endpoint as endpoint
   left join business on business.id = endpoint.business_id
  cross join lateral (
        -- 1,000 at most are counted: more than that wait for a dead endpoint.
-       select count(*) as due, min(at) as oldest_at
-         from (select event.at
-                 from webhook_delivery as delivery
-                inner join event_log as event on event.id = delivery.event_id
-                where delivery.endpoint_id = endpoint.id and delivery.state in ('due', 'sending')
+       select count(*) as due
+         from (select
+                 from webhook_delivery
+                where endpoint_id = endpoint.id and state = 'due'
                 limit 1000) as counted
  ) as waiting
+  left join lateral (
+       select event.at
+         from webhook_delivery as delivery
+        inner join event_log as event on event.id = delivery.event_id
+        where delivery.endpoint_id = endpoint.id and delivery.state = 'due'
+        order by delivery.due_at, delivery.event_id
+        limit 1
+ ) as oldest on true
   left join lateral (
        select done_at as at
          from webhook_delivery
@@ -46,7 +53,7 @@ select endpoint.id, endpoint.business_id, business.name as business, url, event_
    and (:endpoint_id::bigint is null or endpoint.id = :endpoint_id)
  order by endpoint.id;
 
--- name: set_endpoint(endpoint_id, business_id, url, event_types, payload, state, who)^
+-- name: set_endpoint(endpoint_id, business_id, url, own_networks, event_types, payload, state, who)^
 -- Change what is not NULL.  Switched on, it begins anew: its failures are forgotten, and what waited is due.
 --
 -- Moves    on <-> off
@@ -55,16 +62,17 @@ with endpoint as (
     select id, state
       from webhook_endpoint
      where id = :endpoint_id and (:business_id::bigint is null or business_id = :business_id)
-       for update
+       for no key update
 ), changed as (
     update webhook_endpoint
        set url = coalesce(:url, url),
+           own_networks = case when :url::text is null then own_networks else :own_networks::boolean end,
            event_types = coalesce(:event_types::text[], event_types),
            payload = coalesce(:payload, payload),
            state = coalesce(:state, webhook_endpoint.state),
            state_since = case when :state <> endpoint.state then now() else state_since end,
            state_reason = case
-               when :state = 'off' and endpoint.state = 'on' then 'It was switched off by ' || :who || '.'
+               when :state = 'off' and endpoint.state = 'on' then 'It was switched off, as the audit says.'
                when :state = 'on' then null
                else state_reason
            end,
@@ -99,7 +107,7 @@ select id, state, pg_notify('outbound_event', '') from changed;
 with waiting as (
     select count(*) as deliveries
       from webhook_delivery
-     where endpoint_id = :endpoint_id and state in ('due', 'sending')
+     where endpoint_id = :endpoint_id and state = 'due'
 ), removed as (
     delete from webhook_endpoint
      where id = :endpoint_id and (:business_id::bigint is null or business_id = :business_id)
@@ -113,11 +121,13 @@ select removed.id, waiting.deliveries as waiting from removed cross join waiting
 -- name: rotate_secret(endpoint_id, business_id, who)^
 -- Sign with another secret from now on, and for 24 hours with the one before as well.
 --
--- Returns  its `id` and `secret_generation`; no row where there is no such endpoint
+-- Returns  its `id` and `secret_generation`; no row where there is no such endpoint, or it was rotated in the 24 hours before
 with rotated as (
     update webhook_endpoint
        set secret_generation = secret_generation + 1, rotated_at = now()
-     where id = :endpoint_id and (:business_id::bigint is null or business_id = :business_id)
+     where id = :endpoint_id
+       and (:business_id::bigint is null or business_id = :business_id)
+       and coalesce(rotated_at < now() - interval '24 hours', true)
     returning id, secret_generation
 ), noted as (
     insert into audit (who, action, scope, key, details)
@@ -159,29 +169,36 @@ select delivery.event_id, event.public_id, event.type, event.call_id, event.at, 
  order by delivery.event_id desc
  limit :page_max;
 
--- name: replay_deliveries(endpoint_id, business_id, event_ids, types, since, until, given_up_only, who)^
--- Send events once more, under the ids that they had: those of given public ids, of some types, of a time, or of all that
--- was given up.  What is on its way already stays as it is.
+-- name: replay_deliveries(endpoint_id, business_id, event_ids, types, since, until, given_up_only, after_id, batch_max, who)^
+-- Send events once more, batch_max at most, under the ids that they had: those of given public ids, of some types, of a
+-- time, or of all that was given up.  What is on its way already stays as it is.
 --
 -- Moves    done, given_up -> due
--- Returns  `replayed`, how many; no row where there is no such endpoint
+-- Returns  `replayed`, how many, and `last_id`, after which the next batch begins; no row where there is no such endpoint
 with endpoint as (
     select id
       from webhook_endpoint
      where id = :endpoint_id and (:business_id::bigint is null or business_id = :business_id)
-), moved as (
-    update webhook_delivery as delivery
-       set state = 'due', attempts = 0, due_at = now(), is_replay = true, done_at = null
+), chosen as (
+    select delivery.endpoint_id, delivery.event_id
       from endpoint
-     cross join event_log as event
-     where delivery.endpoint_id = endpoint.id
-       and event.id = delivery.event_id
-       and delivery.state in ('done', 'given_up')
+     inner join webhook_delivery as delivery on delivery.endpoint_id = endpoint.id
+     inner join event_log as event on event.id = delivery.event_id
+     where delivery.state in ('done', 'given_up')
        and (delivery.state = 'given_up' or not :given_up_only)
        and (:event_ids::text[] is null or event.public_id = any(:event_ids::text[]))
        and (:types::text[] is null or event.type = any(:types::text[]))
        and (:since::timestamptz is null or event.at >= :since)
        and (:until::timestamptz is null or event.at < :until)
+       and delivery.event_id > :after_id
+     order by delivery.event_id
+     limit :batch_max
+       for update of delivery
+), moved as (
+    update webhook_delivery as delivery
+       set state = 'due', attempts = 0, due_at = now(), is_replay = true, done_at = null
+      from chosen
+     where delivery.endpoint_id = chosen.endpoint_id and delivery.event_id = chosen.event_id
     returning delivery.event_id
 ), noted as (
     insert into audit (who, action, scope, key, details)
@@ -189,4 +206,6 @@ with endpoint as (
            jsonb_build_object('deliveries', (select count(*) from moved))
       from endpoint
 )
-select (select count(*) from moved) as replayed, pg_notify('outbound_event', '') from endpoint;
+select (select count(*) from moved) as replayed, (select max(event_id) from moved) as last_id,
+       pg_notify('outbound_event', '')
+  from endpoint;

@@ -4,10 +4,9 @@
 -- Write events for this reader for so many days more, also where no endpoint wants them.
 insert into event_reader (name, business_id, wanted_until)
 values (:name, :business_id, now() + make_interval(days => :days))
-on conflict (name) do update
-   set business_id = excluded.business_id, wanted_until = excluded.wanted_until
- where event_reader.business_id is distinct from excluded.business_id
-       or event_reader.wanted_until < excluded.wanted_until - interval '1 hour';
+on conflict (name, coalesce(business_id, 0)) do update
+   set wanted_until = excluded.wanted_until
+ where event_reader.wanted_until < excluded.wanted_until - interval '1 hour';
 
 -- name: place_now()^
 -- Returns  the place in the stream after which everything is new
@@ -20,7 +19,7 @@ select pg_snapshot_xmin(pg_current_snapshot())::text as xid, 0::bigint as id;
 -- A place from before a restore into another server has an xid that this one has not come to: its id counts then.
 with place as (
     select case
-               when :after_xid::xid8 < pg_snapshot_xmax(pg_current_snapshot()) then :after_xid::xid8 else '0'::xid8
+               when :after_xid::xid8 <= pg_snapshot_xmax(pg_current_snapshot()) then :after_xid::xid8 else '0'::xid8
            end as xid
 )
 select event.xid::text as xid, event.id, public_id, type, business_id, at, event_payload(event) as data

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import dramatiq
+import psycopg
 import pytest
 import standardwebhooks
 
 from outbound import broker, db
 from outbound.call import CallEvent
 from outbound.calls import events, lead
-from outbound.webhooks import delivery, endpoint, signature
+from outbound.webhooks import delivery, endpoint, http_client, signature
 from outbound.webhooks.http_client import Outcome
 from tests.conftest import World, forget_settings, until
 from tests.webhooks.receiver import Answer, Post, Receiver, receiving
@@ -54,6 +55,11 @@ def send(world: World, receiver: Receiver) -> list[Post]:
         delivery.deliver_webhooks(endpoint_id, *sorted(event_ids))
     delivery.finish(20)
     return receiver.posts[before:]
+
+
+def begun(event_id: int) -> list[Any]:
+    """A claimed delivery, taken by a worker that sends nothing."""
+    return list(db.run(delivery.sql.begin_deliveries, endpoint_id=1, event_ids=[event_id], sending_s=45))
 
 
 def rows(world: World) -> list[Any]:
@@ -269,11 +275,12 @@ def test_a_word_of_a_worker_that_was_taken_for_dead_is_not_written(world: World,
     ended(world)
     with db.connect() as connection:
         (claimed,) = db.transact(delivery.claim, connection)
-    (stale,) = db.run(delivery.sql.find_deliveries, endpoint_id=1, event_ids=[claimed.event_id])
+    (stale,) = begun(claimed.event_id)
     age(world, delivery.SENDING_S + 1)
     delivery.return_overdue_deliveries()
     with db.connect() as connection:
         db.transact(delivery.claim, connection)
+    begun(claimed.event_id)
 
     delivery.record([(stale, Outcome("failed", 500, "500", 1))])
 
@@ -347,3 +354,85 @@ def test_a_scheduler_and_a_worker_deliver_within_a_moment(world: World, receiver
         stop.set()
         scheduler.join()
         worker.stop()
+
+
+def test_what_no_worker_took_in_time_is_no_attempt_and_is_never_given_up(world: World, receiver: Receiver) -> None:
+    endpoint.add(receiver.url, actor="test")
+    ended(world)
+    for _ in range(12):
+        with db.connect() as connection:
+            assert len(db.transact(delivery.claim, connection)) == 1
+        age(world, delivery.SENDING_S + 1)
+        assert delivery.return_overdue_deliveries() == 1
+
+    assert [(row.state, row.attempts) for row in rows(world)] == [("due", 0)]
+    assert len(send(world, receiver)) == 1
+
+
+def test_a_message_that_comes_twice_is_posted_once(world: World, receiver: Receiver) -> None:
+    endpoint.add(receiver.url, actor="test")
+    ended(world)
+    with db.connect() as connection:
+        (claimed,) = db.transact(delivery.claim, connection)
+    for _ in range(2):
+        delivery.deliver_webhooks(1, claimed.event_id)
+    delivery.finish(20)
+
+    assert len(receiver.posts) == 1
+
+
+def test_writers_of_events_and_of_outcomes_do_not_wait_for_each_other(world: World, receiver: Receiver) -> None:
+    """A delivery that is being written refers to its endpoint; an outcome changes that endpoint."""
+    endpoint.add(receiver.url, actor="test")
+    call_id = ended(world)
+    with db.connect() as connection:
+        (claimed,) = db.transact(delivery.claim, connection)
+    (row,) = begun(claimed.event_id)
+    with psycopg.connect(world.url) as writing:
+        writing.execute("select write_event(1, 'call.ended', 'evt_other', null, '{}')")
+        world.do("alter database " + world.value("select quote_ident(current_database())") + " set lock_timeout = '2s'")
+        db.close()
+        delivery.record([(row, Outcome("delivered", 204, None, 1))])
+        assert world.value("select state from webhook_delivery where event_id = %s", claimed.event_id) == "done"
+    assert call_id
+
+
+def test_an_event_behind_one_that_waits_for_its_next_attempt_is_not_due_before(
+    world: World, receiver: Receiver
+) -> None:
+    endpoint.add(receiver.url, actor="test")
+    receiver.answer = lambda _: Answer(500)
+    ended(world)
+    send(world, receiver)
+    lead.create_lead_from_call_job("CA" + "a" * 32)
+
+    assert world.value("select count(*) from webhook_delivery where due_at <= now()") == 0
+
+
+def test_a_second_rotation_within_a_day_is_refused(world: World, receiver: Receiver) -> None:
+    made = endpoint.add(receiver.url, actor="test")
+    endpoint.rotate(made.id, actor="test")
+    with pytest.raises(endpoint.BadEndpoint, match="within the last 24 hours"):
+        endpoint.rotate(made.id, actor="test")
+
+
+def test_a_tenant_s_endpoint_leads_to_no_network_of_ours(world: World, receiver: Receiver) -> None:
+    with pytest.raises(endpoint.BadEndpoint):
+        endpoint.add(receiver.url, is_operators=False, actor="token x")
+    endpoint.add(receiver.url, actor="test")
+    world.do("update webhook_endpoint set own_networks = false")
+    ended(world)
+
+    assert send(world, receiver) == []
+    (row,) = rows(world)
+    assert row.error == http_client.REFUSED
+
+
+def test_replay_goes_on_past_one_batch(world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "REPLAY_BATCH", 2)
+    made = endpoint.add(receiver.url, actor="test")
+    for place in range(5):
+        ended(world, f"+1500555{1000 + place}", f"CA{place:032x}")
+    send(world, receiver)
+
+    assert endpoint.replay(made.id, event_types=["call.ended"], actor="test") == 5

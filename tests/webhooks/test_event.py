@@ -8,6 +8,7 @@ import pytest
 
 from outbound.call import CallEvent
 from outbound.calls import cleanup, events, import_calls, lead, retention
+from outbound.database import migrations
 from outbound.rules import control
 from outbound.rules.scope import Scope
 from outbound.webhooks import event
@@ -205,3 +206,38 @@ def test_an_import_that_ended_is_told_with_its_counts(told: World, tmp_path: Pat
     assert (event.type, event.public_id) == ("import.done", "evt_import_done_1")
     counts = {name: event.data[name] for name in ("state", "created", "already_there", "duplicates", "rejected")}
     assert counts == {"state": "finished", "created": 2, "already_there": 0, "duplicates": 1, "rejected": 1}
+
+
+def test_who_wants_corrections_alone_receives_them(told: World) -> None:
+    told.do("update webhook_endpoint set event_types = '{call.corrected}'")
+    call_id = told.initiated()
+    told.age(call_id, 110)
+    cleanup.cleanup_stuck_dialing_jobs()
+    report(call_id, "in-progress")
+    report(call_id, "completed")
+
+    assert [(event.type, event.data["status"]) for event in written(told)] == [
+        ("call.corrected", "in-progress"),
+        ("call.corrected", "completed"),
+    ]
+    assert written(told)[0].data["was"] == "failed"
+
+
+def test_who_may_change_a_call_may_write_its_events_before_the_roles_are_made_again(world: World) -> None:
+    """Between `migrate` and `outbound roles` the application's role has the rights that the migration gave it."""
+    migrations.rollback("0048_call_import")
+    name = f"app_{world.value('select pg_backend_pid()')}"
+    world.do(f"create role {name} nologin")
+    try:
+        world.do(f"grant select, insert, update on call_log, business, leads, campaign to {name}")
+        migrations.migrate()
+        call_id = world.initiated()
+        with world.connection.transaction():
+            world.do(f"set local role {name}")
+            world.do(
+                "update call_log set status = 'completed', ended_at = now(), overdue_at = null where id = %s", call_id
+            )
+        assert world.call(call_id).status == "completed"
+    finally:
+        world.do(f"drop owned by {name}")
+        world.do(f"drop role {name}")

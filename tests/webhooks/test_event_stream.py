@@ -114,3 +114,34 @@ def test_the_end_of_reading_is_the_end_of_writing(world: World, begin: event_str
     events.record(world.initiated(), CallEvent("CA" + "a" * 32, "completed", "lookup"))
 
     assert event_stream.read(event_stream.place("0-0")) == []
+
+
+def test_now_is_after_what_was_written_before(world: World, begin: event_stream.Place) -> None:
+    """Also on a quiet database, where no transaction has begun since."""
+    with psycopg.connect(world.url) as connection:
+        write(connection, "before", world.business())
+    with psycopg.connect(world.url) as connection:
+        now = connection.execute("select pg_snapshot_xmin(pg_current_snapshot())::text").fetchone()
+    assert now is not None
+
+    assert event_stream.read(event_stream.Place(now[0], 0)) == []
+    assert event_stream.read(event_stream.place(None)) == []
+
+
+def test_a_reader_of_one_type_does_not_look_at_the_others_again(world: World, begin: event_stream.Place) -> None:
+    with psycopg.connect(world.url) as connection:
+        write(connection, "other", world.business())
+
+    rows, place = event_stream.read_on(begin, None, ["lead.created"])
+
+    assert (rows, place != begin) == ([], True)
+    with psycopg.connect(world.url) as connection:
+        connection.execute("select write_event(1, 'lead.created', 'evt_lead', null, '{}')")
+    rows, _ = event_stream.read_on(place, None, ["lead.created"])
+    assert [row.public_id for row in rows] == ["evt_lead"]
+
+
+def test_two_readers_of_one_name_read_what_each_wants(world: World, begin: event_stream.Place) -> None:
+    event_stream.want("token 1", world.business())
+
+    assert world.value("select count(*) from event_reader") == 2

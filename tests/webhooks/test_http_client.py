@@ -26,7 +26,7 @@ def post(url: str, *, allow: str = "", proxy: str = "") -> http_client.Outcome:
         settings = Settings(webhook_allow=allow or None, webhook_proxy=proxy or None)
         client = http_client.Client(settings)
         try:
-            return await client.post(url, b"{}", {"webhook-id": "evt_1"})
+            return await client.post(url, b"{}", {"webhook-id": "evt_1"}, own_networks=True)
         finally:
             await client.close()
 

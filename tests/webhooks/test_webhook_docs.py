@@ -77,17 +77,17 @@ def sent(world: World, monkeypatch: pytest.MonkeyPatch, nudges: list[Any], tmp_p
     import_calls.import_calls(tmp_path / "calls.csv", campaign_id=campaign_id, batch="spring")
     endpoint.ping(made.id)
     endpoint.ping(gone.id)
-    world.do("update webhook_delivery set state = 'sending'")
+    world.do("update webhook_delivery set state = 'claimed'")
     (ping,) = posted(world, gone.id)
     delivery.record([(ping, Outcome("gone", 410, "410", 5))])
-    world.do("update webhook_delivery set state = 'sending' where endpoint_id = %s", made.id)
+    world.do("update webhook_delivery set state = 'claimed' where endpoint_id = %s", made.id)
     told = [json.loads(delivery._body(row)) for row in posted(world, made.id)]
     return {one["type"]: one for one in reversed(told)}
 
 
 def posted(world: World, endpoint_id: int) -> list[db.Row]:
     ids = [row.id for row in world.rows("select id from event_log")]
-    return list(db.run(delivery.sql.find_deliveries, endpoint_id=endpoint_id, event_ids=ids))
+    return list(db.run(delivery.sql.begin_deliveries, endpoint_id=endpoint_id, event_ids=ids, sending_s=45))
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from outbound_client import models
 from outbound_client.events import RECONNECT_S, Lines, WebhookEvent
 from outbound_client.operations import AsyncOperations, Operations
-from outbound_client.transport import Asking, refuse
+from outbound_client.transport import Asking, passing, refuse
 
 T = TypeVar("T")
 TIMEOUT_S = 30.0
@@ -92,7 +92,7 @@ class Client(Operations):
         """
         lines = Lines(after)
         while True:
-            with suppress(httpx.TransportError):
+            with suppress(httpx.TransportError), passing():
                 for line in self.stream_events(event_type=types, after=lines.place):
                     yield from lines.read(line)
             time.sleep(RECONNECT_S)
@@ -170,7 +170,7 @@ class AsyncClient(AsyncOperations):
         """Each event as it happens; see `Client.follow_events`."""
         lines = Lines(after)
         while True:
-            with suppress(httpx.TransportError):
+            with suppress(httpx.TransportError), passing():
                 async for line in self.stream_events(event_type=types, after=lines.place):
                     for event in lines.read(line):
                         yield event

@@ -68,6 +68,8 @@ class Lines:
         elif line.startswith("data: "):
             self.place = self._coming
             yield _event(json.loads(line.removeprefix("data: ")), self.place)
+        elif not line:
+            self.place = self._coming or self.place
 
 
 def _event(told: Mapping[str, Any], place: str | None) -> WebhookEvent:

@@ -2,7 +2,8 @@
 
 import random
 import uuid
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,6 +111,18 @@ def refuse(answer: httpx.Response, key: str | None = None) -> None:
     if "code" not in body:
         raise Unanswered(key, f"HTTP {answer.status_code}, and no answer of the API")
     raise Refused(answer.status_code, str(body["code"]), str(body.get("detail", "")), list(body.get("errors", [])))
+
+
+@contextmanager
+def passing() -> Iterator[None]:
+    """Step over an answer after which the same may be asked again, such as 503."""
+    try:
+        yield
+    except Refused as refusal:
+        if refusal.status not in AGAIN:
+            raise
+    except Unanswered:  # a proxy's page
+        return
 
 
 def _code(answer: httpx.Response) -> str:
