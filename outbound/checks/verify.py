@@ -109,15 +109,16 @@ def _scratch_schema(live: db.Connection) -> Iterator[str]:
     name = _OWN + secrets.token_hex(6)
     sql.lock_schema(live, name=name)
     try:
-        db.make_schema(live, name)
-    except db.NotAllowed:
-        raise CannotVerify(
-            "it works in a schema of its own, which this user may not create: `grant create on database … to …`"
-        ) from None
-    try:
+        try:
+            db.make_schema(live, name)
+        except db.NotAllowed:
+            raise CannotVerify(
+                "it works in a schema of its own, which this user may not create: `grant create on database … to …`"
+            ) from None
         yield name
     finally:
-        db.drop_schema(live, name)
+        with db.connect() as connection:  # a signal may have come while the other one waited for an answer
+            db.drop_schema(connection, name)
         for namespace in (name, *left_behind):
             broker.forget_namespace(namespace)
 

@@ -123,5 +123,6 @@ def rows(world: World) -> dict[str, int]:
         "waiting": waiting,
         "window": window,
         "token": token,
+        "import": 1,  # no writing operation is of one
         "endpoint": endpoint.add("https://example.com/", business_id=business, actor="test").id,
     }

@@ -36,7 +36,7 @@ Outbound = Callable[..., subprocess.CompletedProcess[str]]
 HELLO = "<Response/>"
 HEBREW = "מרפאת הדר סניף חיפה"
 # What runs until it is stopped, or hands the terminal to another program.
-WITHOUT_JSON = {"worker", "scheduler", "web", "api", "up", "simulator", "psql"}
+WITHOUT_JSON = {"worker", "scheduler", "web", "api", "up", "simulator", "psql", "webhook listen"}
 
 
 @cache
