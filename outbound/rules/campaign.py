@@ -15,6 +15,7 @@ NAME_MAX = 100  # characters
 NUMBERS_MAX = 1000
 MACHINE_DETECTIONS = ("Enable", "DetectMessageEnd")
 
+_ALWAYS = ("name", "local_presence", "consent_required")
 _COLUMNS = {
     "retry_policy": "ladder_id",
     "priority": "weight",
@@ -94,6 +95,8 @@ def change(
     campaign = show(campaign_id)
     business = db.run(sql.find_business, business_id=campaign.business_id)
     faults = ["a campaign needs a name: give --name"] if given.get("name") == "" else []
+    kept = [name for name in _ALWAYS if given.get(name, "") is None]
+    faults += [f"a campaign always has a value of `{name}`: give another one, or leave it out" for name in kept]
     values, numbers, gone = _checked(business, given, phones, dropped, faults, campaign)
     changed = _write(sql.set_campaign, campaign_id=campaign.id, given=values, phones=numbers, dropped=gone, who=actor)
     return list(changed)

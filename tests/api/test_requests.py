@@ -368,3 +368,25 @@ def test_a_fault_is_answered_without_what_a_row_holds(
 
     assert (answer.status_code, answer.json()["code"]) == (500, "fault")
     assert "Dana" not in answer.text + caplog.text
+
+
+@pytest.mark.parametrize("field", ["name", "local_presence", "consent_required"])
+def test_what_a_campaign_always_has_cannot_be_taken_away(world: World, client: Client, field: str) -> None:
+    http = client(business_id=world.business())
+    campaign = http.post("/campaigns", json={"name": "Spring"}).json()["id"]
+    before = digest(world)
+
+    answer = http.patch(f"/campaigns/{campaign}", json={field: None})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_campaign")
+    assert f"`{field}`" in answer.json()["detail"]
+    assert digest(world) == before
+
+
+@pytest.mark.parametrize("field", ["name", "time_zone", "region", "look_back_hours", "voice_url", "account"])
+def test_no_null_breaks_a_change_of_a_business(world: World, client: Client, field: str) -> None:
+    business = world.business()
+
+    answer = client().patch(f"/businesses/{business}", json={field: None})
+
+    assert answer.status_code in (200, 422), answer.text
