@@ -99,7 +99,18 @@ def _run(here: World, port: int, given: argparse.Namespace, digest_url: str) -> 
     token = api_token.add("cases", scopes=list(api_token.SCOPES), actor="cases").token
     document = json.loads((ROOT / "ops" / "openapi.json").read_text())
     operations = sum(len(methods) for methods in document["paths"].values()) - len(_LEFT_OUT)
-    command = [given.schemathesis, "run", str(ROOT / "ops" / "openapi.json"), "--url", url, "--seed", str(given.seed)]
+    program = shutil.which(given.schemathesis)
+    if program is None:
+        raise SystemExit("schemathesis is not there: `make api-cases` installs it")
+    command = [
+        str(Path(program).absolute()),
+        "run",
+        str(ROOT / "ops" / "openapi.json"),
+        "--url",
+        url,
+        "--seed",
+        str(given.seed),
+    ]
     command += ["--phases", "coverage,fuzzing", "--max-examples", str(-(-given.cases // operations))]
     command += ["--checks", ",".join(_CHECKS), "--continue-on-failure", "--suppress-health-check", "all"]
     command += ["--header", f"Authorization:Bearer {token}", "--no-color", "--warnings", "off"]
