@@ -45,7 +45,7 @@ def test_an_endpoint_from_its_first_day_to_its_last(world: World, monkeypatch: p
     assert run("webhook", "secret", "1").stdout.strip() == signature.secret(1, 2)
     assert told("webhook", "set", "1", "--off", "--by", "dana") == {"id": 1, "state": "off"}
     listed = run("webhook", "list")
-    assert "switched off by dana" in " ".join(listed.stdout.split())
+    assert "off since" in listed.stdout
     assert told("webhook", "set", "1", "--all-types", "--on")["state"] == "on"
     assert told("webhook", "replay", "1", "--given-up") == {"replayed": 0}
     assert told("webhook", "remove", "1") == {"id": 1, "waiting": 1}
