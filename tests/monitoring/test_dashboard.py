@@ -96,7 +96,7 @@ def test_every_query_of_the_dashboard_finds_what_it_shows(
         a_busy_house(servers, template, phones, **webhooks) as house,
         a_prometheus(tmp_path, RULES.read_text()) as prometheus,
     ):
-        house.do("insert into webhook_endpoint (url, created_by) values (%s, 'test')", receiver.url)
+        house.do("insert into webhook_endpoint (url, own_networks, created_by) values (%s, true, 'test')", receiver.url)
         feed(house, numbers, 5)
 
         def all_answered() -> bool:
