@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
 import threading
 import time
@@ -73,8 +72,7 @@ def verdict(key: bytes | None, headers: dict[str, str], body: bytes) -> str:
     public_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     if not timestamp.isdecimal() or abs(time.time() - int(timestamp[:12])) > OLD_S:
         return "not verified"
-    signed = f"{public_id}.{timestamp}.".encode() + body
-    expected = "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+    expected = signature.sign(key, public_id, timestamp, body)
     given = headers.get("webhook-signature", "").split()
     return (
         "verified" if any(hmac.compare_digest(expected.encode(), each.encode()) for each in given) else "not verified"

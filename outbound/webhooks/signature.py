@@ -45,11 +45,10 @@ def headers(
         secrets.append(_derived(_key(config), endpoint_id, generation - 1))
     if config.webhook_key_old is not None:
         secrets.append(_derived(config.webhook_key_old.get_secret_value(), endpoint_id, generation))
-    signed = f"{public_id}.{timestamp}.".encode() + body
     return {
         "webhook-id": public_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": " ".join(f"v1,{_sign(each, signed)}" for each in secrets),
+        "webhook-signature": " ".join(sign(each, public_id, str(timestamp), body) for each in secrets),
     }
 
 
@@ -63,5 +62,7 @@ def _derived(key: str, endpoint_id: int, generation: int) -> bytes:
     return hmac.digest(key.encode(), f"endpoint:{endpoint_id}:{generation}".encode(), hashlib.sha256)
 
 
-def _sign(secret_bytes: bytes, signed: bytes) -> str:
-    return base64.b64encode(hmac.digest(secret_bytes, signed, hashlib.sha256)).decode()
+def sign(secret_bytes: bytes, public_id: str, timestamp: str, body: bytes) -> str:
+    """One signature, `v1,` and base64, of the webhook that has these headers and this body."""
+    signed = f"{public_id}.{timestamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.digest(secret_bytes, signed, hashlib.sha256)).decode()
