@@ -1,5 +1,7 @@
 """What the bridge to the tables of the system before costs the database: a call's life with it and without it."""
 
+from collections.abc import Callable
+
 import psutil
 import psycopg
 
@@ -73,22 +75,32 @@ def _make_old_tables(here: World) -> None:
 
 
 def _life_ms(here: World, batch: int, *, first: int, is_made: bool) -> float:
-    """CPU milliseconds of a life, of LIVES that are lived one batch after the other on one connection."""
-    here.put_calls(LIVES, first=first * LIVES)
-    here.sql("vacuum analyze call_log")
-    with db.connect(time_limit="0", **db.PREPARED) as connection:
+    """CPU milliseconds of a life with the bridge, or without it."""
+
+    def prepare(connection: db.Connection) -> None:
         if is_made:
             bridge.make(connection, "old")
         else:
             bridge.drop(connection)
+
+    took_ms = life_ms(here, batch, first=first, prepare=prepare)
+    if here.number("select count(*) from bridge_due"):
+        raise AssertionError("the bridge failed")
+    return took_ms
+
+
+def life_ms(here: World, batch: int, *, first: int, prepare: Callable[[db.Connection], None] = lambda _: None) -> float:
+    """CPU milliseconds of a life, of LIVES that are lived one batch after the other on one prepared connection."""
+    here.put_calls(LIVES, first=first * LIVES)
+    here.sql("vacuum analyze call_log")
+    with db.connect(time_limit="0", **db.PREPARED) as connection:
+        prepare(connection)
         live(connection, batch)  # plans
         server = psutil.Process(connection.info.backend_pid)
         before, lived = server.cpu_times(), 0
         while calls := live(connection, batch):
             lived += calls
         after = server.cpu_times()
-    if here.number("select count(*) from bridge_due"):
-        raise AssertionError("the bridge failed")
     return 1000 * (after.user + after.system - before.user - before.system) / lived
 
 

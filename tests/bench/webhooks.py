@@ -1,13 +1,10 @@
 """What events cost a call's life in the database: with nobody who wants them, and with one endpoint."""
 
-import psutil
-
-from outbound import db
-from tests.bench.bridge import BATCHES, LIVES, THREADS, live
+from tests.bench.bridge import BATCHES, LIVES, THREADS, life_ms
 from tests.bench.house import House
 from tests.bench.options import Options
 from tests.bench.report import Line, Round, median
-from tests.bench.world import World, world
+from tests.bench.world import world
 
 # Each arm: its name, what makes it so, and the most that it may cost in lives without triggers.
 _WITHOUT = "without triggers"
@@ -33,7 +30,7 @@ def measure(house: House, options: Options) -> list[Line]:
                 for name, make in list(_ARMS.items())[:: -1 if number % 2 else 1]:  # the table grows
                     here.sql("delete from webhook_endpoint")
                     here.sql(make)
-                    found[name].append({"ms": _life_ms(here, batch, first=place)})
+                    found[name].append({"ms": life_ms(here, batch, first=place)})
                     place += 1
         floor = median(found[_WITHOUT], "ms")
         for name, target in _TARGETS.items():
@@ -52,17 +49,3 @@ def measure(house: House, options: Options) -> list[Line]:
                 )
             )
     return lines
-
-
-def _life_ms(here: World, batch: int, *, first: int) -> float:
-    """CPU milliseconds of a life, of LIVES that are lived one batch after the other on one connection."""
-    here.put_calls(LIVES, first=first * LIVES)
-    here.sql("vacuum analyze call_log")
-    with db.connect(time_limit="0", **db.PREPARED) as connection:
-        live(connection, batch)  # plans
-        server = psutil.Process(connection.info.backend_pid)
-        before, lived = server.cpu_times(), 0
-        while calls := live(connection, batch):
-            lived += calls
-        after = server.cpu_times()
-    return 1000 * (after.user + after.system - before.user - before.system) / lived
