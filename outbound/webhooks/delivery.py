@@ -57,6 +57,7 @@ def deliver_until(stop: Event) -> None:
             with db.connect(**db.PREPARED) as connection:
                 event_stream.take_in_restored()
                 db.listen(connection, "outbound_event")
+                db.listen(connection, "outbound_delivery")  # an attempt is over: there is room for the next one
                 notified = True
                 while not stop.is_set():
                     claimed = claim_once(connection) if notified or sql.is_anything_due(connection) else 0

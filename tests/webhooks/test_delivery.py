@@ -356,6 +356,18 @@ def test_a_scheduler_and_a_worker_deliver_within_a_moment(world: World, receiver
         worker.stop()
 
 
+def test_the_end_of_an_attempt_wakes_the_scheduler_for_the_next_one(world: World, receiver: Receiver) -> None:
+    """Else an endpoint gets its 32 once per poll_s, however quick it is."""
+    endpoint.add(receiver.url, actor="test")
+    ended(world)
+    with db.connect() as connection:
+        db.listen(connection, "outbound_delivery")
+
+        assert len(send(world, receiver)) == 1
+
+        assert db.wait_for_notice(connection, 10)
+
+
 def test_what_no_worker_took_in_time_is_no_attempt_and_is_never_given_up(world: World, receiver: Receiver) -> None:
     endpoint.add(receiver.url, actor="test")
     ended(world)
