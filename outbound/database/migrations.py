@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 from yoyo import default_migration_table, read_migrations
@@ -19,7 +20,7 @@ from yoyo.backends import DatabaseBackend
 from yoyo.backends.core import PostgresqlPsycopgBackend
 from yoyo.connections import parse_uri
 from yoyo.exceptions import LockTimeout
-from yoyo.migrations import MigrationList
+from yoyo.migrations import Migration, MigrationList, StepCollector, parse_metadata_from_sql_comments
 
 from outbound import db
 from outbound.config import settings
@@ -81,6 +82,7 @@ def known_tables() -> list[str]:
     return re.findall(r"create table if not exists (\w+)", _texts())
 
 
+@cache
 def _texts() -> str:
     return "\n".join((db.sql_dir() / "migrations" / f"{name}.sql").read_text() for name in known_migrations())
 
@@ -283,8 +285,28 @@ def current(connection: db.Connection) -> str | None:
 
 @cache
 def _migrations() -> MigrationList:
-    """Read once in a process: yoyo takes the files apart anew each time, which is more than half of a migration."""
-    return read_migrations(str(db.sql_dir() / "migrations"))
+    """Read once in a process: yoyo takes files apart anew each time."""
+    found = read_migrations(str(db.sql_dir() / "migrations"))
+    by_name = {migration.id: migration for migration in found}
+    for migration in found:
+        text = Path(migration.path).read_text("utf-8")
+        directives, _, _ = parse_metadata_from_sql_comments(text)
+        if directives.get("transactional") != "false":
+            _send_whole(migration, text, {by_name[name] for name in directives.get("depends", "").split()})
+    return found
+
+
+def _send_whole(migration: Migration, text: str, depends: set[Migration]) -> None:
+    """
+    Give yoyo the file of one transaction as one step, and its rollback too.
+
+    yoyo makes a step of each statement.  To find where the statements end takes longer than to run them, and only what
+    commits between them needs it.
+    """
+    steps = StepCollector(migration)
+    steps.add_step(text, Path(migration.path).with_suffix(".rollback.sql").read_text("utf-8"))
+    migration.steps = steps.create_steps(use_transactions=True)
+    migration._depends = depends  # noqa: SLF001
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from yoyo.migrations import read_sql_migration
 from outbound import db
 from outbound.database import migrations
 from tests.conftest import Servers, World
-from tests.database.test_migrations import Chain, dump, old_rows, yoyo_apply_up_to
+from tests.database.test_migrations import Chain, dump, in_one_transaction, old_rows, yoyo_apply_up_to
 
 ALL = migrations.known_migrations()
 ROWS = 60
@@ -56,11 +56,6 @@ def statements(name: str) -> list[list[str]]:
     """The transactions of a migration, each a list of its statements, as yoyo runs them."""
     directives, _, found = read_sql_migration(str(db.sql_dir() / "migrations" / f"{name}.sql"))
     return [[one] for one in found] if directives.get("transactional") == "false" else [found]
-
-
-def in_one_transaction(name: str) -> bool:
-    """What the directive says; to split a migration into its statements takes a hundred times as long."""
-    return "-- transactional: false" not in (db.sql_dir() / "migrations" / f"{name}.sql").read_text()
 
 
 def commits_by_itself(statement: str) -> bool:

@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,18 @@ def yoyo(command: str, url: str, *arguments: str) -> None:
 
 def by_hand(world: World, name: str) -> None:
     """Apply a migration's SQL as yoyo does, one transaction or statement by statement, without marking it."""
-    directives, _, statements = read_sql_migration(str(MIGRATIONS / f"{name}.sql"))
-    with world.connection.transaction() if directives.get("transactional") != "false" else nullcontext():
-        for statement in statements:
-            world.do(statement.replace("%", "%%"))
+    path = MIGRATIONS / f"{name}.sql"
+    if in_one_transaction(name):
+        with world.connection.transaction():
+            db.run_script(world.connection, path.read_text())
+        return
+    for statement in read_sql_migration(str(path))[2]:
+        world.do(statement.replace("%", "%%"))
+
+
+def in_one_transaction(name: str) -> bool:
+    """What the directive says; to split a migration into its statements takes a hundred times as long."""
+    return "-- transactional: false" not in (MIGRATIONS / f"{name}.sql").read_text()
 
 
 def dump(world: World) -> dict[str, list[Any]]:
@@ -319,15 +327,25 @@ def chain(servers: Servers) -> Iterator[Chain]:
     chain.drop()
 
 
+def all_rows(world: World) -> dict[str, list[Any]]:
+    """What every table holds, but yoyo's own."""
+    tables = "select tablename as name from pg_tables where schemaname = 'public' and tablename not like '%%yoyo%%'"
+    return {row.name: sorted(world.rows(f"table {row.name}"), key=repr) for row in world.rows(tables)}
+
+
 @pytest.mark.parametrize("name", ALL)
-def test_a_migration_that_was_applied_and_not_marked_is_applied_again(chain: Chain, name: str) -> None:
+def test_a_migration_that_was_applied_and_not_marked_is_applied_again_and_changes_nothing(
+    chain: Chain, name: str
+) -> None:
     with chain.below(name) as world:
         by_hand(world, name)
+        schema, rows = dump(world), all_rows(world)
 
-        assert migrations.migrate() == ALL[ALL.index(name) :]
+        yoyo_apply_up_to(name)
 
-        migrations.require()
-        assert world.value("select count(*) from call_log") == (0 if name == FIRST else 40)
+        assert migrations.missing_migrations() == ALL[ALL.index(name) + 1 :]
+        assert (dump(world), all_rows(world)) == (schema, rows)
+        assert len(rows["call_log"]) == (0 if name == FIRST else 40)
 
 
 def test_a_migration_that_is_applied_again_leaves_what_waits_since(empty: World) -> None:
