@@ -1,14 +1,14 @@
 """What the bridge to the tables of the system before costs the database: a call's life with it and without it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-import psutil
 import psycopg
 
 from outbound import db
 from outbound.adopt import bridge
 from outbound.calls import dial, dispatch, events, lead
 from tests import old_house
+from tests.bench import cpu
 from tests.bench.house import House
 from tests.bench.options import Options
 from tests.bench.report import Line, Round, median
@@ -89,19 +89,35 @@ def _life_ms(here: World, batch: int, *, first: int, is_made: bool) -> float:
     return took_ms
 
 
-def life_ms(here: World, batch: int, *, first: int, prepare: Callable[[db.Connection], None] = lambda _: None) -> float:
+def life_ms(here: World, batch: int, *, first: int, prepare: Callable[[db.Connection], None]) -> float:
     """CPU milliseconds of a life, of LIVES that are lived one batch after the other on one prepared connection."""
     here.put_calls(LIVES, first=first * LIVES)
     here.sql("vacuum analyze call_log")
     with db.connect(time_limit="0", **db.PREPARED) as connection:
         prepare(connection)
+        return lives_ms({"": connection}, batch)[""]
+
+
+def lives_ms(connections: Mapping[str, db.Connection], batch: int) -> dict[str, float]:
+    """
+    CPU milliseconds of a life in the server process of each connection.
+
+    The connections live one batch each in turn, until no calls are left: what else the machine does meets all alike.
+    """
+    for connection in connections.values():
         live(connection, batch)  # plans
-        server = psutil.Process(connection.info.backend_pid)
-        before, lived = server.cpu_times(), 0
-        while calls := live(connection, batch):
-            lived += calls
-        after = server.cpu_times()
-    return 1000 * (after.user + after.system - before.user - before.system) / lived
+    took, lived = dict.fromkeys(connections, 0.0), dict.fromkeys(connections, 0)
+    names = list(connections)
+    while names:
+        for name in list(names):
+            before = cpu.of_process(connections[name].info.backend_pid)
+            calls = live(connections[name], batch)
+            took[name] += cpu.of_process(connections[name].info.backend_pid) - before
+            lived[name] += calls
+            if not calls:
+                names.remove(name)
+        names.reverse()
+    return {name: 1000 * took[name] / lived[name] for name in connections}
 
 
 def live(connection: db.Connection, batch: int) -> int:
