@@ -1,10 +1,13 @@
-"""Server-sent events: one reader of the database's notices per process, however many streams there are."""
+"""Server-sent events: one reader of the database per process, however many streams there are."""
 
 import asyncio
 import json
+import math
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -22,39 +25,63 @@ LetIn = Callable[[Request], Awaitable[Caller]]
 STREAMS_MAX = 200  # of one process
 STREAMS_OF_TOKEN_MAX = 20
 COMMENT_S = 15  # without an event, a comment keeps the connection open
-PAUSE_S = 0.2  # between two looks of a stream at the database
+PAUSE_S = 0.2  # between two looks at the database
 RETRY_MS = 2000  # what a client waits before it connects again
 LOOK_S = 5  # at the database without a notice, and at the token: a revoked one reads no longer
+WANT_S = 600  # between two times that a stream says that it is there
 _LISTEN_S = 1
 _AWAY_WAIT_S = 2
 
 
+class _Page(NamedTuple):
+    """What one look at the database found: all events between two places, of all businesses."""
+
+    begins: Place
+    rows: list[db.Row]
+    ends: Place
+
+
 class _News:
-    """Wakes all streams of an event loop when there is something new."""
+    """Reads what is new, once for all streams of an event loop, and wakes them."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._streams: dict[asyncio.Event, int] = {}
+        self._streams: dict[asyncio.Event, Caller] = {}
+        self._page: _Page | None = None
         self._stop = threading.Event()
         threading.Thread(target=self._listen, name="events", daemon=True).start()
 
-    def join(self, token_id: int) -> asyncio.Event:
+    def join(self, caller: Caller) -> asyncio.Event:
         """
         A new stream: what is set when it should look.
 
         Raises:
             Problem: 503, there are too many.
         """
-        of_token = sum(other == token_id for other in self._streams.values())
+        of_token = sum(other.id == caller.id for other in self._streams.values())
         if len(self._streams) >= STREAMS_MAX or of_token >= STREAMS_OF_TOKEN_MAX:
             raise Problem(503, "too many streams are open: close one, or try again", headers={"retry-after": "30"})
         woken = asyncio.Event()
-        self._streams[woken] = token_id
+        self._streams[woken] = caller
         return woken
 
     def leave(self, woken: asyncio.Event) -> None:
         """The stream has ended."""
         self._streams.pop(woken, None)
+
+    def after(self, place: Place, business_id: int | None, types: Sequence[str]) -> tuple[list[db.Row], Place] | None:
+        """What a stream reads next, out of the last look; None where that look did not begin at its place or before."""
+        page = self._page
+        if page is None or not _order(page.begins) <= _order(place) <= _order(page.ends):
+            return None
+        rows = [
+            row
+            for row in page.rows
+            if _order(stream.place_of(row)) > _order(place)
+            and business_id in (None, row.business_id)
+            and row.type in types
+        ]
+        return rows, page.ends
 
     def stop(self) -> None:
         """End the thread."""
@@ -65,17 +92,44 @@ class _News:
             try:
                 with db.connect() as connection:
                     db.listen(connection, "outbound_event")
-                    while not self._stop.is_set():
-                        if db.wait_for_notice(connection, _LISTEN_S):
-                            with suppress(RuntimeError):  # the loop is closed
-                                self._loop.call_soon_threadsafe(self._wake)
+                    self._look_on(connection)
             except db.Unavailable as error:
                 log.outage("api.events_waiting", error)
                 self._stop.wait(_AWAY_WAIT_S)
+            except Exception:
+                log.exception("api.events_unread")
+                self._stop.wait(_AWAY_WAIT_S)
 
-    def _wake(self) -> None:
+    def _look_on(self, connection: db.Connection) -> None:
+        """Look while there are streams: after each notice, and every LOOK_S."""
+        place: Place | None = None
+        looked_at = wanted_at = -math.inf
+        while not self._stop.is_set():
+            is_new = db.wait_for_notice(connection, min(_LISTEN_S, LOOK_S))
+            callers = list(self._streams.values())
+            if not callers:
+                place = None  # nobody reads on from there
+                continue
+            if time.monotonic() - wanted_at >= WANT_S:
+                wanted_at = time.monotonic()
+                for reader, business_id in {(reader_of(caller), caller.business_id) for caller in callers}:
+                    stream.want(reader, business_id)
+            if is_new or time.monotonic() - looked_at >= LOOK_S:
+                looked_at = time.monotonic()
+                begins = place or stream.place(None)
+                rows, place = stream.read(begins)
+                with suppress(RuntimeError):  # the loop is closed
+                    self._loop.call_soon_threadsafe(self._take, _Page(begins, rows, place))
+                self._stop.wait(0 if len(rows) == stream.PAGE_MAX else PAUSE_S)
+
+    def _take(self, page: _Page) -> None:
+        self._page = page
         for woken in self._streams:
             woken.set()
+
+
+def _order(place: Place) -> tuple[int, int]:
+    return int(place.xid), place.id
 
 
 _news: list[_News] = []  # of the event loop that serves
@@ -98,11 +152,15 @@ async def begin(asked: Context, after: str | None) -> Place:
 
     Raises:
         BadPlace: *after* names no place.
+        Problem: 409, the server has not come to it.
     """
 
     def work() -> Place:
         stream.want(reader_of(asked.caller), asked.caller.business_id)
-        return stream.place(after)
+        try:
+            return stream.place(after)
+        except stream.UnknownPlace as refusal:
+            raise Problem(409, str(refusal)) from None
 
     return await run_in_threadpool(work)
 
@@ -120,7 +178,7 @@ def response(request: Request, caller: Caller, let_in: LetIn, place: Place, type
     if not _news:
         _news.append(_News())
     news = _news[0]
-    woken = news.join(caller.id)
+    woken = news.join(caller)
     return StreamingResponse(
         _events(request, let_in, caller, place, sorted(types), news, woken),
         media_type="text/event-stream",
@@ -137,8 +195,8 @@ async def _events(
     news: _News,
     woken: asyncio.Event,
 ) -> AsyncIterator[str]:
-    reader, business_id = reader_of(caller), caller.business_id
-    quiet_s = 0.0
+    now = asyncio.get_running_loop().time
+    told_at = checked_at = now()
     try:
         yield f"retry: {RETRY_MS}\nid: {place}\n\n"
         while True:
@@ -146,30 +204,27 @@ async def _events(
             with suppress(*db.Unavailable):
                 is_whole = False
                 while not is_whole:
-                    rows, place = await run_in_threadpool(_read, reader, place, business_id, types)
+                    found = news.after(place, caller.business_id, types)
+                    if found is None:
+                        found = await run_in_threadpool(stream.read, place, caller.business_id, types)
+                    rows, place = found
                     for row in rows:
+                        told_at = now()
                         yield _event(stream.place_of(row), row)
                     is_whole = len(rows) < stream.PAGE_MAX
-                    quiet_s = 0 if rows else quiet_s
-            await asyncio.sleep(PAUSE_S)
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(woken.wait(), LOOK_S)
-            except TimeoutError:
-                quiet_s += LOOK_S
-            with suppress(*db.Unavailable):
-                await let_in(request)  # raises where the token was revoked, and ends the stream
-            if quiet_s >= COMMENT_S:
-                quiet_s = 0
+            if now() - checked_at >= LOOK_S:
+                checked_at = now()
+                with suppress(*db.Unavailable):
+                    await let_in(request)  # raises where the token was revoked, and ends the stream
+            if now() - told_at >= COMMENT_S:
+                told_at = now()
                 yield f": still here\nid: {place}\n\n"
-    except Problem:
+    except (Problem, stream.UnknownPlace):
         return
     finally:
         news.leave(woken)
-
-
-def _read(reader: str, place: Place, business_id: int | None, types: list[str]) -> tuple[list[db.Row], Place]:
-    stream.want(reader, business_id)  # which writes once an hour
-    return stream.read_on(place, business_id, types)
 
 
 def _event(place: Place, row: db.Row) -> str:

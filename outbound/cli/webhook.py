@@ -275,10 +275,11 @@ def events(
                 _tell_event(row, as_json=as_json)
                 sys.stdout.flush()  # who reads it through a pipe reads it now
             return
-        while rows := event_stream.read(place, business_id, type_):
+        rows = [None]
+        while rows:
+            rows, place = event_stream.read(place, business_id, type_)
             for row in rows:
                 _tell_event(row, as_json=as_json)
-            place = event_stream.place_of(rows[-1])
 
 
 def _tell_event(row: Any, *, as_json: bool) -> None:

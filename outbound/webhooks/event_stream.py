@@ -22,6 +22,10 @@ class BadPlace(UserError):
     """The text is no place in the stream, or no type of event."""
 
 
+class UnknownPlace(BadPlace):
+    """The place lies after all that the server has: its database was restored to an earlier moment."""
+
+
 class Place(NamedTuple):
     """A place in the stream; as text it is the id of a server-sent event."""
 
@@ -38,6 +42,7 @@ def place(text: str | None) -> Place:
 
     Raises:
         BadPlace: it names none.
+        UnknownPlace: this server has not come to it.
     """
     if not text:
         row = db.run(sql.place_now)
@@ -45,7 +50,9 @@ def place(text: str | None) -> Place:
     read = _PLACE.fullmatch(text)
     if read is None or int(read[1]) >= 2**63:
         raise BadPlace("an event's id is two numbers with a dash, as the stream gave it: leave it out to begin now")
-    return Place(read[1], int(read[2]))
+    found = Place(read[1], int(read[2]))
+    _look(found, None, None, page_max=0)
+    return found
 
 
 def want(reader: str, business_id: int | None = None) -> None:
@@ -59,45 +66,40 @@ def want(reader: str, business_id: int | None = None) -> None:
     db.run(sql.want_events, name=reader[:100], business_id=business_id, days=WANTED_DAYS)
 
 
-def read(after: Place, business_id: int | None = None, types: Sequence[str] | None = None) -> list[db.Row]:
-    """
-    The next events after a place, PAGE_MAX at most.
-
-    Raises:
-        BadPlace: one of the types is none.
-    """
-    if unknown := sorted(set(types or ()) - TYPES.keys()):
-        raise BadPlace(f"{plain_text.visible(unknown[0])[:50]} is no type of event: {', '.join(TYPES)} are")
-    return list(
-        db.run(
-            sql.events_after,
-            after_xid=after.xid,
-            after_id=after.id,
-            business_id=business_id,
-            types=list(types) if types else None,
-            page_max=PAGE_MAX,
-        )
-    )
-
-
-def read_on(
+def read(
     after: Place, business_id: int | None = None, types: Sequence[str] | None = None
 ) -> tuple[list[db.Row], Place]:
     """
-    As `read`, and the place after which the next look begins: past everything that was looked at and is not wanted.
+    The next events after a place, PAGE_MAX at most, and the place after which the next look begins: past everything
+    that was looked at and is not wanted.
 
     Raises:
         BadPlace: one of the types is none.
+        UnknownPlace: this server has not come to the place.
     """
-    ended = place(None)  # before the look: what is of earlier transactions is all there
-    rows = read(after, business_id, types)
-    last = place_of(rows[-1]) if rows else after
-    is_all = len(rows) < PAGE_MAX
-    return rows, max(last, ended, key=_in_order) if is_all else last
+    if unknown := sorted(set(types or ()) - TYPES.keys()):
+        raise BadPlace(f"{plain_text.visible(unknown[0])[:50]} is no type of event: {', '.join(TYPES)} are")
+    found = _look(after, business_id, types, page_max=PAGE_MAX)
+    rows = [row for row in found if row.id is not None]
+    return rows, place_of(rows[-1]) if len(rows) == PAGE_MAX else Place(found[0].end_xid, 0)
 
 
-def _in_order(one: Place) -> tuple[int, int]:
-    return int(one.xid), one.id
+def _look(after: Place, business_id: int | None, types: Sequence[str] | None, *, page_max: int) -> list[db.Row]:
+    """Read a page; one row at least, which says where the stream ends."""
+    found: list[db.Row] = db.run(
+        sql.events_after,
+        after_xid=after.xid,
+        after_id=after.id,
+        business_id=business_id,
+        types=list(types) if types else None,
+        page_max=page_max,
+    )
+    if found[0].is_unknown:
+        raise UnknownPlace(
+            "this place lies after all that the server has, which was restored to an earlier moment: begin after a"
+            " place from before it, or after 0-0, and leave out what you have had"
+        )
+    return found
 
 
 def place_of(row: db.Row) -> Place:
@@ -125,7 +127,7 @@ def follow(
             db.listen(connection, "outbound_event")
             while not is_over():
                 want(reader, business_id)
-                rows, after = read_on(after, business_id, types)
+                rows, after = read(after, business_id, types)
                 yield from rows
                 if len(rows) < PAGE_MAX:
                     db.wait_for_notice(connection, poll_s)

@@ -13,24 +13,37 @@ on conflict (name, coalesce(business_id, 0)) do update
 select pg_snapshot_xmin(pg_current_snapshot())::text as xid, 0::bigint as id;
 
 -- name: events_after(after_xid, after_id, business_id, types, page_max)
--- Returns  the next events in the order of their transactions: `xid` and `id` are the place of each, and its data
+-- Returns  the next events in the order of their transactions: `xid` and `id` are the place of each, and its data; where
+--          there is none, one row without an `id`.  On each row `end_xid`, before which all is shown, and `is_unknown`:
+--          the place lies after all that this server has
 -- Ids commit out of order, so that "greater than the last one seen" would leave some out.  Here what is shown is of
 -- transactions before the first one that still runs: none of them writes any more.
--- A place from before a restore into another server has an xid that this one has not come to: its id counts then.
-with place as (
-    select case
-               when :after_xid::xid8 <= pg_snapshot_xmax(pg_current_snapshot()) then :after_xid::xid8 else '0'::xid8
-           end as xid
+-- A place from before a restore into another server has an xid that this one has not come to: its id counts then, where
+-- an event that came with the restore has it, or a later one.
+with place as materialized (
+    select case when is_ahead then '0'::xid8 else :after_xid::xid8 end as xid, pg_snapshot_xmin(snapshot) as end_xid,
+           is_ahead
+           and not exists (select
+                             from event_log
+                            where id >= :after_id::bigint and (xid = '0' or xid >= pg_snapshot_xmax(snapshot)))
+               as is_unknown
+      from pg_current_snapshot() as snapshot
+     cross join lateral (select :after_xid::xid8 > pg_snapshot_xmin(snapshot) as is_ahead) as compared
 )
-select event.xid::text as xid, event.id, public_id, type, business_id, at, event_payload(event) as data
+select end_xid::text as end_xid, is_unknown, event.*
   from place
- cross join event_log as event
- where (event.xid, event.id) > (place.xid, :after_id::bigint)
-   and event.xid < pg_snapshot_xmin(pg_current_snapshot())
-   and (:business_id::bigint is null or business_id = :business_id)
-   and (:types::text[] is null or type = any(:types::text[]))
- order by event.xid, event.id
- limit :page_max;
+  left join lateral (
+       select event.xid::text as xid, event.id, public_id, type, business_id, at, event_payload(event) as data
+         from event_log as event
+        where (event.xid, event.id) > (place.xid, :after_id::bigint)
+          and event.xid < place.end_xid
+          and not is_unknown
+          and (:business_id::bigint is null or business_id = :business_id)
+          and (:types::text[] is null or type = any(:types::text[]))
+        order by event.xid, event.id
+        limit :page_max
+ ) as event on true
+ order by event.xid::xid8, event.id;
 
 -- name: take_in_restored()!
 -- Events of before a restore into another server come first: their transactions are none of this one's.

@@ -10,6 +10,7 @@ from outbound.api import context, event_stream
 from outbound.call import CallEvent
 from outbound.calls import events
 from outbound.rules import api_token
+from outbound.webhooks import event_stream as stream_of_events
 from outbound.webhooks import signature
 from tests.api.conftest import Client
 from tests.conftest import World, until
@@ -110,6 +111,40 @@ def test_events_come_as_they_happen_and_go_on_after_the_last_one_seen(world: Wor
     third = end(world, own, 3)
     until(lambda: len(again.events) == 2)
     assert [told["data"]["call_id"] for _, told in again.events] == [second, third]
+
+
+def test_many_streams_cost_the_queries_of_one(world: World, client: Client, monkeypatch: Any) -> None:
+    """One reads for all; a stream reads by itself until it has come to where that one is."""
+    looks: list[str] = []
+    read = stream_of_events.read
+
+    def look(*given: Any) -> Any:
+        looks.append(threading.current_thread().name)
+        return read(*given)
+
+    monkeypatch.setattr(stream_of_events, "read", look)
+    own, other = world.business(), world.business("Other")
+    http, of_other = client("calls:read", business_id=own), client("calls:read", business_id=other)
+    streams = [Stream(http) for _ in range(8)]
+    stranger = Stream(of_other)
+    until(lambda: "events" in looks)
+    before = len(looks)
+    for number in range(5):
+        end(world, own, number)
+        until(lambda: {len(stream.events) for stream in streams} == {number + 1})  # noqa: B023 (it is called at once)
+
+    by_themselves = [name for name in looks[before:] if name != "events"]
+    assert len(by_themselves) < 5 * len(streams) / 2
+    assert stranger.events == []
+
+
+def test_a_place_of_after_a_restore_is_refused(world: World, client: Client) -> None:
+    http = client("calls:read", business_id=world.business())
+
+    answer = http.get("/events", params={"after": "900000000000-7"})
+
+    assert answer.status_code == 409
+    assert "restored to an earlier moment" in answer.json()["detail"]
 
 
 def test_a_revoked_token_reads_no_longer(world: World, client: Client, monkeypatch: Any) -> None:

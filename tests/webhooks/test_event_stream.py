@@ -23,10 +23,8 @@ def write(connection: psycopg.Connection[object], name: str, business_id: int) -
 
 
 def read(after: event_stream.Place) -> tuple[list[str], event_stream.Place]:
-    rows = event_stream.read(after)
-    return [row.public_id.removeprefix("evt_call_ended_") for row in rows], (
-        event_stream.place_of(rows[-1]) if rows else after
-    )
+    rows, place = event_stream.read(after)
+    return [row.public_id.removeprefix("evt_call_ended_") for row in rows], place
 
 
 def test_what_commits_late_is_not_skipped(world: World, begin: event_stream.Place) -> None:
@@ -81,8 +79,8 @@ def test_a_reader_of_one_business_and_of_one_type(world: World, begin: event_str
         events.record(call_id, CallEvent(f"CA{call_id:032x}", "completed", "lookup"))
     whose = world.call(mine).business_id
 
-    assert [row.data["call_id"] for row in event_stream.read(begin, whose)] == [mine]
-    assert event_stream.read(begin, None, ["lead.created"]) == []
+    assert [row.data["call_id"] for row in event_stream.read(begin, whose)[0]] == [mine]
+    assert event_stream.read(begin, None, ["lead.created"])[0] == []
 
 
 def test_a_place_is_read_back_and_nonsense_is_refused(world: World, begin: event_stream.Place) -> None:
@@ -109,11 +107,24 @@ def test_after_a_restore_into_another_server_the_stream_goes_on(world: World, be
     assert read(event_stream.place("0-0"))[0] == ["before", "after"]
 
 
+def test_a_place_that_the_server_has_not_come_to_is_refused(world: World, begin: event_stream.Place) -> None:
+    """The database was restored to an earlier moment: what it writes from now on would be skipped up to that place."""
+    with psycopg.connect(world.url) as connection:
+        write(connection, "before", world.business())
+    _, place = read(begin)
+    lost = event_stream.Place(str(int(place.xid) + 100), 7)
+
+    for look in (event_stream.read, lambda _: event_stream.place(str(lost))):
+        with pytest.raises(event_stream.UnknownPlace, match="restored to an earlier moment"):
+            look(lost)
+    assert read(place)[0] == []
+
+
 def test_the_end_of_reading_is_the_end_of_writing(world: World, begin: event_stream.Place) -> None:
     world.do("update event_reader set wanted_until = now() - interval '1 s'")
     events.record(world.initiated(), CallEvent("CA" + "a" * 32, "completed", "lookup"))
 
-    assert event_stream.read(event_stream.place("0-0")) == []
+    assert event_stream.read(event_stream.place("0-0"))[0] == []
 
 
 def test_now_is_after_what_was_written_before(world: World, begin: event_stream.Place) -> None:
@@ -124,20 +135,20 @@ def test_now_is_after_what_was_written_before(world: World, begin: event_stream.
         now = connection.execute("select pg_snapshot_xmin(pg_current_snapshot())::text").fetchone()
     assert now is not None
 
-    assert event_stream.read(event_stream.Place(now[0], 0)) == []
-    assert event_stream.read(event_stream.place(None)) == []
+    assert event_stream.read(event_stream.Place(now[0], 0))[0] == []
+    assert event_stream.read(event_stream.place(None))[0] == []
 
 
 def test_a_reader_of_one_type_does_not_look_at_the_others_again(world: World, begin: event_stream.Place) -> None:
     with psycopg.connect(world.url) as connection:
         write(connection, "other", world.business())
 
-    rows, place = event_stream.read_on(begin, None, ["lead.created"])
+    rows, place = event_stream.read(begin, None, ["lead.created"])
 
     assert (rows, place != begin) == ([], True)
     with psycopg.connect(world.url) as connection:
         connection.execute("select write_event(1, 'lead.created', 'evt_lead', null, '{}')")
-    rows, _ = event_stream.read_on(place, None, ["lead.created"])
+    rows, _ = event_stream.read(place, None, ["lead.created"])
     assert [row.public_id for row in rows] == ["evt_lead"]
 
 
