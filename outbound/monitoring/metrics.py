@@ -151,7 +151,7 @@ _GAUGES = (
         "How long the oldest of them has been due, at endpoints that are on and do not fail.",
         "webhook_oldest_due_seconds",
     ),
-    ("outbound_webhook_endpoints_off", "Endpoints that are switched off.", "webhook_endpoints_off"),
+    ("outbound_webhook_endpoints_off", "Endpoints that failures or a 410 switched off.", "webhook_endpoints_off"),
     ("outbound_dialing_stopped", "1 while this cause stops all dialing.", "dialing_stopped", "cause"),
     (
         "outbound_task_last_success_timestamp_seconds",

@@ -174,15 +174,8 @@ def _retry_after_s(value: str | None) -> float | None:
 
 def _reason(error: BaseException) -> str:
     """Say what went wrong, without addresses."""
-    cause = error
-    while cause is not None:
-        if isinstance(cause, _Refused):
-            return REFUSED
-        cause = getattr(cause, "os_error", None) or cause.__cause__  # type: ignore[assignment]
-        if cause is error:
-            break
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return f"no connection within {CONNECT_S} s"
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, _Refused):
+        return REFUSED
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return f"no connection within {CONNECT_S} s"
     if isinstance(error, TimeoutError):

@@ -156,7 +156,8 @@ union all
 select 'new_countries', id, countries from new_country;
 
 -- name: read_webhooks()
--- What waits for the endpoints that are on, 10,000 deliveries at most, and how many endpoints are off.
+-- What waits for the endpoints that are on, 10,000 deliveries at most, and how many endpoints failures switched off: one
+-- that an operator switched off has no failures.
 --
 -- The oldest one is looked for at endpoints that take what they are sent: at one that fails, waiting is its own fault.
 with endpoint as materialized (
@@ -197,7 +198,7 @@ select 'webhook_due' as name, null::text as label, count(*)::float8 as value fro
 union all
 select 'webhook_oldest_due_seconds', null, greatest(0, coalesce(extract(epoch from now() - due_at), 0)) from oldest
 union all
-select 'webhook_endpoints_off', null, count(*) from endpoint where state = 'off';
+select 'webhook_endpoints_off', null, count(*) from endpoint where state = 'off' and failing_since is not null;
 
 -- name: read_totals()
 -- What keeps PostgreSQL from cleaning up, what stops all dialing, when each task was last done, and all counters.

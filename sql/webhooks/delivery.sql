@@ -208,9 +208,9 @@ with told as materialized (
                 from endpoint_after_attempts(endpoint.before, has_success, is_gone, endpoint.failures, asked_s,
                                              :in_a_row, :hold_s, :hold_max_s, :failing_days, :failures_min))
       from endpoint
-     where webhook_endpoint.id = endpoint.id
+     where webhook_endpoint.id = endpoint.id and webhook_endpoint.state = 'on'
     returning webhook_endpoint.id, webhook_endpoint.business_id, webhook_endpoint.state_reason,
-              webhook_endpoint.state = 'off' and (endpoint.before).state = 'on' as is_off
+              webhook_endpoint.state = 'off' as is_off
 ), disabled as (
     select held.id, held.state_reason,
            write_event(held.business_id, 'endpoint.disabled',

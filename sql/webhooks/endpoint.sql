@@ -54,7 +54,7 @@ select endpoint.id, endpoint.business_id, business.name as business, url, event_
  order by endpoint.id;
 
 -- name: set_endpoint(endpoint_id, business_id, url, own_networks, event_types, payload, state, who)^
--- Change what is not NULL.  Switched on, it begins anew: its failures are forgotten, and what waited is due.
+-- Change what is not NULL.  Switched on or off, its failures are forgotten; switched on, what waited is due.
 --
 -- Moves    on <-> off
 -- Returns  its `id` and `state`; no row where there is no such endpoint, or none of this business
@@ -72,13 +72,13 @@ with endpoint as (
            state = coalesce(:state, webhook_endpoint.state),
            state_since = case when :state <> endpoint.state then now() else state_since end,
            state_reason = case
-               when :state = 'off' and endpoint.state = 'on' then 'It was switched off, as the audit says.'
+               when :state = 'off' then 'It was switched off, as the audit says.'
                when :state = 'on' then null
                else state_reason
            end,
-           failures = case when :state = 'on' then 0 else failures end,
-           failing_since = case when :state = 'on' then null else failing_since end,
-           hold_until = case when :state = 'on' then null else hold_until end
+           failures = case when :state is null then failures else 0 end,
+           failing_since = case when :state is null then failing_since end,
+           hold_until = case when :state is null then hold_until end
       from endpoint
      where webhook_endpoint.id = endpoint.id
     returning webhook_endpoint.id, webhook_endpoint.state, endpoint.state as was

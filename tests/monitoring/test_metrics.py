@@ -602,7 +602,8 @@ def test_what_waits_at_an_endpoint_that_fails_is_due_and_nobody_is_late(world: W
 
 
 def test_what_waits_at_an_endpoint_that_is_off_is_not_due(world: World) -> None:
-    _deliveries(world, _endpoint(world, state="off"), 900)
+    _deliveries(world, _endpoint(world, state="off", is_failing=True), 900)
+    _deliveries(world, _endpoint(world, state="off"), 900)  # an operator switched it off
 
     assert _webhooks() == (0, 0, 1)
 

@@ -74,6 +74,11 @@ ENDPOINT = sql(
     "delete from webhook_endpoint; insert into webhook_endpoint (id, url, created_by)"
     " overriding system value values (3, 'https://receiver.invalid/', 'rehearsal')"
 )
+FAILS_FOR_DAYS = sql("update webhook_endpoint set failures = 30, failing_since = now() - interval '6 days'")
+WEBHOOK_KEY = (
+    "test -s /etc/outbound/credentials/OUTBOUND_WEBHOOK_KEY || "
+    f"{{ openssl rand -hex 32 > /etc/outbound/credentials/OUTBOUND_WEBHOOK_KEY; {WORKERS}; }}"
+)
 FORGED = (
     "for n in $(seq 40); do curl -s -o /dev/null -X POST -H 'X-Twilio-Signature: none' "
     "-d CallSid=CA1 http://127.0.0.1:8080/callbacks/812; done"
@@ -202,7 +207,9 @@ CAUSES = {
         do=("systemctl restart outbound-workers.target outbound-scheduler",),
     ),
     "OutboundWebhookEndpointOff": Cause(
-        f"{ENDPOINT}; outbound webhook set 3 --off", "off since", do=("outbound webhook set 3 --on",)
+        f"{WEBHOOK_KEY}; {ENDPOINT}; {FAILS_FOR_DAYS}; outbound webhook test 3",
+        "off since",
+        do=("outbound webhook set 3 --on",),
     ),
     "OutboundSnapshotHeld": Cause(HOLD.format("select count(*) from pg_class, pg_sleep(3600)"), "pg_sleep"),
 }

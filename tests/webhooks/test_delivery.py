@@ -14,6 +14,7 @@ import standardwebhooks
 from outbound import broker, db
 from outbound.call import CallEvent
 from outbound.calls import events, lead
+from outbound.monitoring import metrics
 from outbound.webhooks import delivery, endpoint, http_client, signature
 from outbound.webhooks.http_client import Outcome
 from tests.conftest import World, forget_settings, until
@@ -240,6 +241,32 @@ def test_five_days_without_a_success_switch_an_endpoint_off(world: World, receiv
     send(world, receiver)
     assert endpoint.one(made.id).state == "off"
     assert "No attempt succeeded since" in endpoint.one(made.id).state_reason
+    assert off_by_failures() == 1
+
+
+def off_by_failures() -> float:
+    (row,) = [row for row in db.run(metrics.sql.read_webhooks) if row.name == "webhook_endpoints_off"]
+    return float(row.value)
+
+
+def test_an_endpoint_that_an_operator_switches_off_raises_no_alert(world: World, receiver: Receiver) -> None:
+    """Neither one that was well, nor one whose failures switched it off; what was on its way changes nothing."""
+    made = endpoint.add(receiver.url, actor="test")
+    receiver.answer = lambda _: Answer(410)
+    ended(world)
+    with db.connect() as connection:
+        (claimed,) = db.transact(delivery.claim, connection)
+    (sent,) = begun(claimed.event_id)
+    endpoint.set_(made.id, state="off", actor="test")
+    delivery.record([(sent, Outcome("gone", 410, "410", 1))])
+    assert "as the audit says" in endpoint.one(made.id).state_reason
+    assert off_by_failures() == 0
+
+    endpoint.set_(made.id, state="on", actor="test")
+    send(world, receiver)
+    assert off_by_failures() == 1
+    endpoint.set_(made.id, state="off", actor="test")
+    assert off_by_failures() == 0
 
 
 def test_what_a_dead_worker_took_is_sent_again_under_the_same_id(world: World, receiver: Receiver) -> None:
