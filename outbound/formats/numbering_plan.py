@@ -36,6 +36,16 @@ def region_of(number: str) -> str | None:
     return region if region and is_region(region) else None
 
 
+@lru_cache(maxsize=1000)
+def spaced(number: str) -> str:
+    """A number in E.164 as its country groups the digits, like +972 50-123-4567; as it is where it cannot be read."""
+    try:
+        read = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        return number
+    return phonenumbers.format_number(read, PhoneNumberFormat.INTERNATIONAL)
+
+
 def e164(digits: str, region: str | None) -> str | None:
     """
     A number in E.164, or None if it cannot be one.

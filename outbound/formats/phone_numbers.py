@@ -6,9 +6,9 @@ from datetime import date
 
 from outbound.call import WITHHELD_DIGITS
 from outbound.formats import numbering_plan
-from outbound.formats.numbering_plan import is_region
+from outbound.formats.numbering_plan import is_region, spaced
 
-__all__ = ["NoPhoneNumber", "caller", "is_region", "read"]
+__all__ = ["NoPhoneNumber", "caller", "is_region", "read", "spaced"]
 
 CHARACTERS_MAX = 200  # of a cell that is looked at; no writing of one number is longer
 EXAMPLE = "write it like +97231234567"
