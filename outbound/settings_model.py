@@ -26,6 +26,7 @@ _WITH_A_SCHEME = {
     "REDIS_URL": ("redis", "rediss", "unix", "memory", *sentinel_url.SCHEMES),
     "TWILIO_API_URL": ("http", "https"),
     "OUTBOUND_PUBLIC_URL": ("http", "https"),
+    "OUTBOUND_PAGE_URL": ("http", "https"),
     "OUTBOUND_WEBHOOK_PROXY": ("http", "https"),
 }
 
@@ -112,6 +113,13 @@ class Settings(BaseModel):
     api_host: str = "127.0.0.1"  # every request shows a token (`outbound token add`)
     api_port: int = Field(8082, ge=0, le=65_535)
     api_rate: float = Field(50, ge=1, le=100_000)  # requests per second of one token to one API process; twice at once
+    # The page for people, which the API's process serves; off loopback, page_url must be https.
+    page: bool = False
+    page_url: str | None = None  # where browsers find it, like https://calls.example.com
+    page_user_header: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9-]{1,60}$"
+    )  # in which a proxy on this host names users
+    page_user_scopes: str = "calls:read"  # what such users may do, as of tokens, with a space between
     # Webhooks: what each endpoint's secret is derived from, and the key before it while receivers move to the new one.
     webhook_key: SecretStr | None = Field(None, min_length=32)
     webhook_key_old: SecretStr | None = Field(None, min_length=32)
@@ -236,7 +244,28 @@ def _contradictions(settings: Settings) -> list[str]:
         + _credential_faults(settings)
         + _deadline_faults(settings)
         + _webhook_faults(settings)
+        + _page_faults(settings)
     )
+
+
+def _page_faults(settings: Settings) -> list[str]:
+    if not settings.page:
+        return []
+    faults = []
+    url = urls.parts(settings.page_url) if settings.page_url else None
+    is_here = url is None or url.hostname in LOOPBACK
+    if settings.api_host not in LOOPBACK and is_here:
+        faults.append(
+            "OUTBOUND_PAGE_URL: must be set when OUTBOUND_PAGE is on and OUTBOUND_API_HOST is not loopback: the https"
+            " address of a proxy in front of it"
+        )
+    elif url is not None and url.scheme != "https" and not is_here:
+        faults.append("OUTBOUND_PAGE_URL: must be https, or sessions travel in clear")
+    if settings.page_user_header and settings.api_host not in LOOPBACK:
+        faults.append(
+            "OUTBOUND_PAGE_USER_HEADER: OUTBOUND_API_HOST must be loopback, where only a proxy on this host gets in"
+        )
+    return faults
 
 
 def _webhook_faults(settings: Settings) -> list[str]:

@@ -937,6 +937,8 @@ create table spend (
     calls    bigint not null default 0,
     -- Talk time of those calls, each begun minute as 60 s.
     seconds  bigint not null default 0,
+    -- Of these calls, those that were answered, by a person or a machine.
+    answered bigint not null default 0,
 
     constraint spend_pkey primary key (scope, key, period, began_at),
     constraint spend_period_check check (period in ('hour', 'day'))
@@ -1399,6 +1401,26 @@ create index webhook_delivery_order on webhook_delivery (endpoint_id, call_id, e
     'claimed', 'sending')) and call_id is not null;
 create index webhook_delivery_sending on webhook_delivery (endpoint_id, overdue_at) where state in ('claimed',
     'sending');
+
+
+-- Browsers that are signed in to the page. Written by it, deleted after expires_at.
+create table page_session (
+    -- SHA-256 of what the cookie holds.
+    secret_sha256 bytea not null,
+    -- The token that was shown; the session may do as much and ends with it.
+    token_id      bigint not null,
+    -- When somebody signed in.
+    created_at    timestamptz not null default now(),
+    -- When the session ends, 12 hours after that.
+    expires_at    timestamptz not null,
+
+    constraint page_session_pkey primary key (secret_sha256),
+    constraint page_session_token_id_fkey foreign key (token_id) references api_token(id) on delete cascade,
+    constraint page_session_secret_sha256_check check (octet_length(secret_sha256) = 32)
+);
+
+create index page_session_age on page_session (expires_at);
+create index page_session_token on page_session (token_id);
 
 
 -- How many more calls the spend caps of a scope allow now. One row for each scope with a cap.
@@ -1888,6 +1910,9 @@ create function judge_calls(for_campaign bigint, batch_businesses bigint[], batc
     contacts jsonb[], time_zones text[]) returns table(place bigint, business_id bigint, to_number text, due_at
     timestamptz, idempotency_key text, contact jsonb, time_zone text, caller text, batch_id bigint, fault text) stable;
 
+-- Is the lane paused, alone or with a scope that it lies in, or does its campaign start later?
+create function lane_is_stopped(of_business bigint, of_campaign bigint, of_number text) returns boolean stable;
+
 -- Who paused a scope and why, from the audit.
 create function last_pause(scope text, key text, since timestamptz, reason text) returns table(who text, reason text)
     stable;
@@ -1972,6 +1997,35 @@ create function pace_now(calls_per_second double precision, slow_factor double p
 -- Calls that may begin now under a rate, from the tokens at an earlier moment.
 create function pace_tokens(rate double precision, tokens double precision, refilled_at timestamptz) returns double
     precision stable;
+
+-- Campaigns with their progress, for the page.
+create function page_campaigns(in_business bigint, rows_max integer, counted_max integer) returns table(id bigint, name
+    text, business_id bigint, business text, state text, starts_at timestamptz, time_zone text, done bigint, answered
+    bigint, waiting bigint, held jsonb) stable;
+
+-- The latest calls, for the page.
+create function page_latest(in_business bigint, rows_max integer) returns table(id bigint, to_number text, from_number
+    text, status text, error_code text, attempt integer, at timestamptz, is_live boolean) stable;
+
+-- Calls that are claimed or at the carrier, by status, for the page.
+create function page_live(in_business bigint) returns table(calls jsonb, unbound bigint, unbound_since timestamptz,
+    begun_per_s numeric) stable;
+
+-- Calls that ended in the last hour by how many minutes ago, for the page.
+create function page_minutes(in_business bigint) returns table(minutes_ago integer, ended bigint, answered bigint,
+    failed bigint) stable;
+
+-- Scopes that are paused, and by whom, for the page.
+create function page_pauses(in_business bigint, rows_max integer) returns table(scope text, key text, name text, since
+    timestamptz, who text, reason text, is_breaker boolean) stable;
+
+-- What waits, for the page: due, stopped, later; of each a bounded number of calls is counted.
+create function page_queue(in_business bigint, counted_max integer) returns table(due bigint, first_due_at timestamptz,
+    stopped bigint, later bigint, next_at timestamptz) stable;
+
+-- What the page compares to see whether a call or a campaign has changed.
+create function page_versions(call_ids bigint[], campaign_ids bigint[]) returns table(kind text, id bigint, version
+    text) stable;
 
 -- For operators: who paused a scope, since when and why.
 create function pause_sentence(called text, name text, since timestamptz, who text, reason text, zone text) returns text

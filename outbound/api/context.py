@@ -33,10 +33,15 @@ WAIT_MS = 2000  # for a request with the same key
 SLOW_AT_ONCE = 4  # requests that may take minutes; the others have the rest of the pool
 _SLOW_WAITING_MAX = 8
 _BURST_S = 2  # a token may send the requests of so long at once
+CALLER = "outbound.caller"  # in the scope of a request from this process: who it is for; nobody else can put it there
 
 
 class Caller(NamedTuple):
-    """A live token: `business_id` is the one business that it may see, None for all."""
+    """
+    A live token, or a user whom a proxy has let in.
+
+    `business_id` is the one business that it may see, None for all; `user` is the user's name, None of a token.
+    """
 
     id: int
     public_id: str
@@ -44,11 +49,12 @@ class Caller(NamedTuple):
     business_id: int | None
     scopes: frozenset[str]
     expires_at: datetime | None
+    user: str | None = None
 
     @property
     def who(self) -> str:
         """As the audit names it."""
-        return f"token {self.name} ({self.public_id})"
+        return f"user {self.user}" if self.user else f"token {self.name} ({self.public_id})"
 
 
 class _Bucket:
@@ -113,6 +119,9 @@ class Tokens:
         Raises:
             Problem: 401, it shows no token that is live; 429, its address has shown too many such.
         """
+        known: Caller | None = request.scope.get(CALLER)
+        if known is not None:
+            return known
         try:
             return await self._live(request)
         except Problem as problem:

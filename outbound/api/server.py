@@ -1,8 +1,8 @@
 """The API process: how its application is served."""
 
 import uvicorn
+from starlette.types import ASGIApp
 
-from outbound.api.app import app
 from outbound.api.files import FILE_MAX
 from outbound.web.protocol import BoundedHttp
 from outbound.web.server import make
@@ -16,6 +16,6 @@ class ApiHttp(BoundedHttp):
     answer_s = 3600.0
 
 
-def server(host: str, port: int) -> uvicorn.Server:
+def server(application: ASGIApp, host: str, port: int) -> uvicorn.Server:
     """A server for it; call `run()`."""
-    return make(app(), host, port, protocol=ApiHttp)
+    return make(application, host, port, protocol=ApiHttp)

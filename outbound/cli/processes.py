@@ -151,8 +151,12 @@ def api(
         from outbound.api.server import server as make
 
         settings = config.settings()
+        if settings.page:
+            from outbound.page.app import app
+        else:
+            from outbound.api.app import app
         sockets = systemd_units.inherited()
-        server = make(settings.api_host, settings.api_port)
+        server = make(app(), settings.api_host, settings.api_port)
         try:
             server.run(sockets=sockets)
         except SystemExit:  # uvicorn's way to say that it cannot listen

@@ -11,6 +11,7 @@
 with ended as materialized (
     select spend_reserved.call_id, spend_reserved.business_id, spend_reserved.campaign_id, spend_reserved.dialed_at,
            case when call_log.dialed_at is not null or call_log.id is null then 1 else 0 end as calls,
+           case when call_log.answered_at is not null then 1 else 0 end as answered,
            case
                when call_log.id is null or call_awaits_truth(call_log.status, call_log.error_code)
                    then spend_reserved.seconds
@@ -40,10 +41,10 @@ with ended as materialized (
 ), settled as (
     delete from spend_reserved using ended where spend_reserved.call_id = ended.call_id returning spend_reserved.call_id
 ), spent as (
-    insert into spend (scope, key, period, began_at, calls, seconds)
+    insert into spend (scope, key, period, began_at, calls, seconds, answered)
     select scope.scope, scope.key, period.name,
            period_start(period.name, ended.dialed_at, case when scope.scope = 'account' then 'UTC' else zone.name end),
-           sum(ended.calls), sum(ended.seconds)
+           sum(ended.calls), sum(ended.seconds), sum(ended.answered)
       from ended
       left join business on business.id = ended.business_id
      cross join lateral (select coalesce(business.time_zone, 'UTC') as name) as zone
@@ -55,7 +56,8 @@ with ended as materialized (
      group by 1, 2, 3, 4
      order by 1, 2, 3, 4
     on conflict (scope, key, period, began_at) do update
-       set calls = spend.calls + excluded.calls, seconds = spend.seconds + excluded.seconds
+       set calls = spend.calls + excluded.calls, seconds = spend.seconds + excluded.seconds,
+           answered = spend.answered + excluded.answered
 )
 select count(*) from settled;
 

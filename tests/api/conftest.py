@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from outbound.api import context, route, server
+from outbound.api import app, context, route, server
 from outbound.rules import api_token
 from tests.conftest import World, forget_settings, until
 from tests.ports import free_ports
@@ -30,7 +30,7 @@ def api_url(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("OUTBOUND_WEBHOOK_KEY", "0123456789abcdef" * 2)
     monkeypatch.setattr(context, "REFUSED_AT_ONCE", 10_000)
     forget_settings()
-    running = server.server("127.0.0.1", port)
+    running = server.server(app.app(), "127.0.0.1", port)
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()
     until(lambda: running.started or not thread.is_alive())

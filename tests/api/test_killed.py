@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from outbound.api import route, server
+from outbound.api import app, route, server
 from outbound.failpoint import API_POINTS
 from outbound.rules import api_token, new_business, retry_policy
 from outbound.webhooks import endpoint
@@ -43,7 +43,7 @@ class Serving:
 
 def _serve(port: int) -> None:
     route.tokens.forget()
-    server.server("127.0.0.1", port).run()
+    server.server(app.app(), "127.0.0.1", port).run()
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ NOT_DECISIONS = {
     ),
     *("number_range", "person_key", "phone_zone", "spend", "spend_reserved", "country_called"),
     # Who makes and revokes a token is an entry of the commands; its last use is noted each minute.
-    *("api_request", "api_token"),
+    *("api_request", "api_token", "page_session"),
     # Who adds, changes or removes an endpoint is an entry, too; each delivery notes whether it takes what it is sent.
     *("event_log", "event_reader", "webhook_delivery", "webhook_endpoint"),
     *("batch_reached", "call_in_question", "untagged_callback", "web_presence", "worker"),

@@ -1,0 +1,105 @@
+"""The page's routes beside those of the API, in its process."""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.staticfiles import StaticFiles
+
+from outbound import db
+from outbound.api.app import app as api_app
+from outbound.api.context import sql as context_sql
+from outbound.config import settings
+from outbound.errors import UserError
+from outbound.page import live, menu, now, render, session, signing_in, words
+from outbound.page.route import foreign
+from outbound.page.screens import calls, control
+from outbound.page.screens import now as now_screen
+from outbound.rules import api_token
+
+SCREENS = (now_screen.screens, calls.screens, control.screens)
+_STATIC = Path(__file__).parent / "static"
+_TOPICS_MAX = 50  # of one stream
+
+
+def app() -> FastAPI:
+    """
+    The API's application, with the page.
+
+    Raises:
+        UserError: a setting names a scope that there is none of.
+    """
+    unknown = set(settings().page_user_scopes.split()) - api_token.SCOPES.keys()
+    if unknown:
+        raise UserError(
+            f"OUTBOUND_PAGE_USER_SCOPES: there is no {unknown.pop()}; there are {' '.join(api_token.SCOPES)}"
+        )
+    application, reader = api_app(), now.Reader()
+    application.state.reader = reader
+    application.state.live = live.Live(reader, now_screen.parts)
+    routes = [
+        Route("/", _root),
+        *signing_in.routes,
+        Route(f"{menu.ROOT}/live", _live),
+        *(route for screens in SCREENS for route in screens.routes),
+    ]
+    application.router.routes.extend(routes)
+    application.mount(f"{menu.ROOT}/static", _Static(directory=_STATIC))
+    return application
+
+
+class _Static(StaticFiles):
+    """Files of the page, which a browser asks for again at each start of a new version."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        """Answer with a file."""
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        response.headers.update(render.HEADERS | {"cache-control": "no-cache"})
+        return response
+
+
+async def _root(_: Request) -> Response:
+    return RedirectResponse(f"{menu.ROOT}/", 303, headers=render.HEADERS)
+
+
+async def _live(request: Request) -> Response:
+    refused = foreign(request)
+    if refused is not None:
+        return refused
+    signed_in = await session.of(request)
+    if signed_in is None:
+        return Response(status_code=401, headers=render.HEADERS)
+    streams: live.Live = request.app.state.live
+    if streams.is_full:
+        return Response(status_code=503, headers=render.HEADERS | {"retry-after": "30"})
+    topics = await run_in_threadpool(_topics, request, signed_in.caller.business_id)
+
+    async def is_let_in() -> bool:
+        try:
+            return await session.of(request) is not None
+        except db.Unavailable:
+            return True
+
+    headers = render.HEADERS | {"x-accel-buffering": "no"}
+    return StreamingResponse(streams.stream(topics, is_let_in), media_type="text/event-stream", headers=headers)
+
+
+def _topics(request: Request, business_id: int | None) -> list[live.Topic]:
+    """What a stream is asked to watch, as far as the token may see it: `?watch=now:en&watch=call:7`."""
+    own = {"call": context_sql.is_own_call, "campaign": context_sql.is_own_campaign}
+    topics = []
+    for text in request.query_params.getlist("watch")[:_TOPICS_MAX]:
+        kind, _, number = text.partition(":")
+        if kind == "now" and number in words.LANGUAGES:
+            topics.append(live.Topic("now", business_id or now.OF_ALL, number))
+        elif kind in own and number.isdigit() and len(number) < 18 and _is_own(own[kind], business_id, int(number)):
+            topics.append(live.Topic(kind, int(number), ""))
+    return topics
+
+
+def _is_own(statement: Any, business_id: int | None, wanted: int) -> bool:
+    return bool(db.run(statement, business_id=business_id, id=wanted))

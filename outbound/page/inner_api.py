@@ -1,0 +1,115 @@
+"""Calls of the API's operations inside this process, as somebody who is signed in to the page."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+from starlette.types import ASGIApp, Message
+
+from outbound.api.context import CALLER, Caller
+
+PREFIX = "/v1"
+
+
+class Answer(NamedTuple):
+    """What an operation answered: `body` is its JSON, the problem where the status is 400 or more; None without one."""
+
+    status: int
+    body: Any
+
+    @property
+    def is_refused(self) -> bool:
+        """Did it say no?"""
+        return self.status >= 400
+
+
+class InnerApi:
+    """
+    The API as one caller sees it.
+
+    Args:
+        api: the API's ASGI application.
+        caller: who asks; None for somebody who shows a token in *headers*.
+        language: `en` or `he`, of the titles of problems.
+        client: the address and port that the request came from, by which refused tokens are counted.
+    """
+
+    def __init__(self, api: ASGIApp, caller: Caller | None, language: str, client: tuple[str, int] | None) -> None:
+        self._api, self._caller, self._language, self._client = api, caller, language, client
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """
+        Call an operation and read its whole answer.
+
+        Args:
+            path: below /v1, each part as it is: `path("calls", 7)` makes one.
+            query: parameters; those that are None or '' are left out, a list gives one for each.
+            body: what is sent as JSON; None sends no body.
+        """
+        sent = b"" if body is None else json.dumps(body).encode()
+        kind = {} if body is None else {"content-type": "application/json", "content-length": str(len(sent))}
+        return await self._exchange(method, path, query or {}, kind | dict(headers or {}), _once(sent))
+
+    async def send_file(
+        self, path: str, kind: str, chunks: AsyncIterator[bytes], *, query: Mapping[str, Any] | None = None
+    ) -> Answer:
+        """Call an operation that reads a file of a content type as it comes."""
+        headers = {"content-type": kind, "transfer-encoding": "chunked"}
+        return await self._exchange("POST", path, query or {}, headers, chunks)
+
+    async def _exchange(
+        self, method: str, path: str, query: Mapping[str, Any], headers: dict[str, str], chunks: AsyncIterator[bytes]
+    ) -> Answer:
+        status, parts = 500, []
+
+        async def receive() -> Message:
+            async for chunk in chunks:
+                return {"type": "http.request", "body": chunk, "more_body": True}
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            else:
+                parts.append(message.get("body", b""))
+
+        given = {name: value for name, value in query.items() if value not in (None, "")}
+        headers = {"accept-language": self._language} | headers
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": PREFIX + path,
+            "raw_path": quote(PREFIX + path).encode(),
+            "root_path": "",
+            "query_string": urlencode(given, doseq=True).encode(),
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+            "client": self._client,
+            "server": None,
+            CALLER: self._caller,
+        }
+        await self._api(scope, receive, send)
+        content = b"".join(parts)
+        return Answer(status, json.loads(content) if content else None)
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    if content:
+        yield content
+
+
+def path(*parts: str | int) -> str:
+    """The path of these parts, each of which stays one part whatever it holds."""
+    return "".join(f"/{quote(str(part), safe='+:')}" for part in parts)

@@ -1,0 +1,149 @@
+"""Keeps open pages up to date: one reader of this process, however many watch, and only while somebody does."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import NamedTuple
+
+from starlette.concurrency import run_in_threadpool
+
+from outbound import db, logs
+from outbound.page import now
+from outbound.page.now import Now, Reader
+
+log = logs.get("page")
+
+PERIOD_S = 1.0  # between two reads
+REST = 30  # a read that took longer than 1/30 of it is followed by so many times its own length
+STREAMS_MAX = 200
+RETRY_MS = 2000
+_SIGNED_IN_S = 5  # between two looks at whether somebody is still signed in
+
+Render = Callable[[Now, str], dict[str, str]]
+
+
+class Topic(NamedTuple):
+    """What a page watches: kind `now` with a business (0 for all), `call` or `campaign` with an id; in a language."""
+
+    kind: str
+    id: int
+    language: str
+
+
+class _Channel:
+    """One topic: its parts as they were last sent, each with the number of the read that changed it."""
+
+    def __init__(self) -> None:
+        self.watchers = 0
+        self.parts: dict[str, tuple[int, str]] = {}
+        self._encoded: dict[int, bytes] = {}
+
+    def publish(self, parts: dict[str, str], read: int) -> None:
+        """Take the parts of a read."""
+        self._encoded.clear()
+        for name, text in parts.items():
+            if self.parts.get(name, (0, ""))[1] != text:
+                self.parts[name] = (read, text)
+
+    def since(self, read: int) -> bytes:
+        """The event with the parts that changed after a read, made once for all who are as far; b'' where none did."""
+        if read not in self._encoded:
+            changed = {name: text for name, (at, text) in self.parts.items() if at > read}
+            self._encoded[read] = f"event: parts\ndata: {json.dumps(changed)}\n\n".encode() if changed else b""
+        return self._encoded[read]
+
+
+class Live:
+    """
+    The streams of an event loop.
+
+    Args:
+        render: makes the parts of the screen Now, by the id of the element that each is put into.
+    """
+
+    def __init__(self, reader: Reader, render: Render) -> None:
+        self._reader, self._render = reader, render
+        self._channels: dict[Topic, _Channel] = {}
+        self._streams = 0
+        self._reads = 0
+        self._is_away = False
+        self._task: asyncio.Task[None] | None = None
+        self._read = asyncio.Condition()
+
+    @property
+    def is_full(self) -> bool:
+        """Are as many streams open as may be?"""
+        return self._streams >= STREAMS_MAX
+
+    async def stream(self, topics: Iterable[Topic], is_let_in: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
+        """
+        The events of some topics: `parts` (elements and what they hold), `tick` (a read in which nothing changed) and
+        `away` (the database does not answer); it ends once *is_let_in* says no.
+        """
+        watched = [self._channels.setdefault(topic, _Channel()) for topic in dict.fromkeys(topics)]
+        for channel in watched:
+            channel.watchers += 1
+        self._streams += 1
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+        try:
+            yield f"retry: {RETRY_MS}\n\n".encode()
+            seen, asked_at = 0, time.monotonic()
+            while True:
+                async with self._read:
+                    await self._read.wait()
+                    events = [event for channel in watched if (event := channel.since(seen))]
+                    seen = self._reads
+                if self._is_away:
+                    yield b"event: away\ndata:\n\n"
+                else:
+                    yield b"".join(events) or b"event: tick\ndata:\n\n"
+                if time.monotonic() - asked_at > _SIGNED_IN_S:
+                    asked_at = time.monotonic()
+                    if not await is_let_in():
+                        yield b"event: ended\ndata:\n\n"
+                        return
+        finally:
+            self._streams -= 1
+            for channel in watched:
+                channel.watchers -= 1
+            for topic in [topic for topic, channel in self._channels.items() if not channel.watchers]:
+                del self._channels[topic]
+
+    async def _run(self) -> None:
+        while self._channels:
+            began = time.monotonic()
+            try:
+                found = await run_in_threadpool(now.read, self._of("now"), self._of("call"), self._of("campaign"))
+            except db.Unavailable as error:
+                log.outage("page.database_away", error)
+                await self._announce(None)
+            else:
+                await self._announce(found)
+            took = time.monotonic() - began
+            await asyncio.sleep(max(PERIOD_S - took, took * REST if took > PERIOD_S / REST else 0))
+
+    def _of(self, kind: str) -> list[int]:
+        return sorted({topic.id for topic in self._channels if topic.kind == kind})
+
+    async def _announce(self, found: now.Found | None) -> None:
+        async with self._read:
+            self._is_away = found is None
+            if found is not None:
+                self._reads += 1
+                self._reader.keep(found)
+                for topic, channel in self._channels.items():
+                    channel.publish(self._parts(topic, found), self._reads)
+            self._read.notify_all()
+
+    def _parts(self, topic: Topic, found: now.Found) -> dict[str, str]:
+        if topic.kind == "now":
+            return self._render(found.now[topic.id], topic.language) if topic.id in found.now else {}
+        version = found.versions.get((topic.kind, topic.id))  # None of a topic that came while this was read
+        return {} if version is None else {f"{topic.kind}:{topic.id}": version}
+
+    def stop(self) -> None:
+        """End the reader: the event loop ends."""
+        if self._task is not None:
+            self._task.cancel()

@@ -1,0 +1,97 @@
+"""Declares screens and actions: who is let in, and what is answered where that is nobody, or where something fails."""
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from outbound import db, logs
+from outbound.api.problem import Problem
+from outbound.errors import UserError
+from outbound.page import inner_api, menu, render, same_origin, session, words
+from outbound.page.visit import LANGUAGE_COOKIE, Refused, Visit, language_of
+
+log = logs.get("page")
+
+Handler = Callable[[Visit], Awaitable[Response]]
+
+
+class Screens:
+    """The routes of one module of screens."""
+
+    def __init__(self) -> None:
+        self.routes: list[Route] = []
+
+    def shows(self, path: str) -> Callable[[Handler], Handler]:
+        """Declare what answers a GET below /page."""
+        return self._register(path, "GET")
+
+    def does(self, path: str) -> Callable[[Handler], Handler]:
+        """Declare what answers a form that is sent to a path below /page."""
+        return self._register(path, "POST")
+
+    def _register(self, path: str, method: str) -> Callable[[Handler], Handler]:
+        def register(handler: Handler) -> Handler:
+            self.routes.append(Route(menu.ROOT + path, _guarded(handler), methods=[method]))
+            return handler
+
+        return register
+
+
+def _guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        try:
+            refused = foreign(request)
+            if refused is not None:
+                return refused
+            signed_in = await session.of(request)
+            if signed_in is None:
+                return _to_sign_in(request)
+            return await handler(_visit(request, signed_in))
+        except Refused as refusal:
+            return problem(request, refusal)
+        except (Problem, UserError) as error:
+            return problem(request, Refused(getattr(error, "status", 422), "", str(error)))
+        except db.Unavailable as error:
+            log.outage("page.database_away", error)
+            return problem(request, Refused(503, words.of(language_of(request)).plain("error.database_away")))
+        except Exception as error:  # noqa: BLE001 (whatever it is, somebody waits for an answer; its text may hold a row's data)
+            log.error("page.fault", error=type(error).__name__, sqlstate=db.fault(error)[0])
+            return problem(request, Refused(500, words.of(language_of(request)).plain("error.fault")))
+
+    return answer
+
+
+def _visit(request: Request, signed_in: session.Session) -> Visit:
+    client = None if request.client is None else (request.client.host, request.client.port)
+    language = language_of(request)
+    api = inner_api.InnerApi(request.app, signed_in.caller, language, client)
+    return Visit(request, signed_in, api)
+
+
+def foreign(request: Request) -> Response | None:
+    """The answer to a request that another site has made a browser send; None where it is ours."""
+    t = words.of(language_of(request))
+    if not same_origin.is_own_host(request):
+        return problem(request, Refused(421, t.plain("error.other_host"), "OUTBOUND_PAGE_URL"))
+    if request.method == "POST" and not same_origin.is_own_form(request):
+        return problem(request, Refused(403, t.plain("error.other_site")))
+    return None
+
+
+def _to_sign_in(request: Request) -> Response:
+    back = request.url.path if request.method == "GET" else menu.ROOT + "/"
+    return RedirectResponse(f"{menu.ROOT}/sign-in?next={quote(back)}", 303, headers=render.HEADERS)
+
+
+def problem(request: Request, refusal: Refused) -> Response:
+    """The screen that says what is not done, and why."""
+    values = {"status": refusal.status, "title": refusal.title, "detail": refusal.detail}
+    return render.response(render.text("problem.html", language_of(request), values), refusal.status)
+
+
+def set_language(response: Response, language: str) -> None:
+    """Keep the language that somebody has chosen, for a year."""
+    response.set_cookie(LANGUAGE_COOKIE, language, max_age=31_536_000, path="/", httponly=True, samesite="lax")

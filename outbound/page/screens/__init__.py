@@ -1,0 +1,1 @@
+"""The screens: each module reads what it shows from the API, and says what its forms do."""

@@ -1,0 +1,93 @@
+"""Signing in with a token, signing out, and the language."""
+
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from outbound import db
+from outbound.page import inner_api, menu, render, session, words
+from outbound.page.route import foreign, set_language
+from outbound.page.visit import FORM_MAX, language_of
+
+
+async def _show(request: Request) -> Response:
+    return foreign(request) or _form(request)
+
+
+def _form(request: Request, fault: str | None = None, status: int = 200) -> Response:
+    values = {"fault": fault, "next": _next(request.query_params.get("next", "")), "languages": words.LANGUAGES}
+    return render.response(render.text("sign_in.html", language_of(request), values), status)
+
+
+async def _sign_in(request: Request) -> Response:
+    refused = foreign(request)
+    if refused is not None:
+        return refused
+    fields = await _fields(request)
+    client = None if request.client is None else (request.client.host, request.client.port)
+    api = inner_api.InnerApi(request.app, None, language_of(request), client)
+    text = fields.get("token", "")
+    shown = text if text.isascii() and text.isprintable() and text else "none"
+    try:
+        answer = await api.ask("GET", "/token", headers={"authorization": f"Bearer {shown}"})
+        if answer.status == 429:
+            return _form(request, "sign_in.too_often", 429)
+        if answer.status >= 500:
+            return _form(request, "error.database_away", 503)
+        response = RedirectResponse(_next(fields.get("next", "")), 303, headers=render.HEADERS)
+        if answer.is_refused or not await session.begin(answer.body["id"], response):
+            return _form(request, "sign_in.no_token", 401)
+    except db.Unavailable:
+        return _form(request, "error.database_away", 503)
+    return response
+
+
+async def _sign_out(request: Request) -> Response:
+    refused = foreign(request)
+    if refused is not None:
+        return refused
+    response = RedirectResponse(f"{menu.ROOT}/sign-in", 303, headers=render.HEADERS)
+    try:
+        await session.end(request, response)
+    except db.Unavailable:
+        return _form(request, "error.database_away", 503)
+    return response
+
+
+async def _language(request: Request) -> Response:
+    refused = foreign(request)
+    if refused is not None:
+        return refused
+    fields = await _fields(request)
+    response = RedirectResponse(_next(fields.get("next", "")), 303, headers=render.HEADERS)
+    if fields.get("language") in words.LANGUAGES:
+        set_language(response, fields["language"])
+    return response
+
+
+async def _fields(request: Request) -> dict[str, str]:
+    content = b""
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > FORM_MAX:
+            return {}
+    try:
+        return {name: values[-1].strip() for name, values in parse_qs(content.decode(), max_num_fields=20).items()}
+    except ValueError:
+        return {}
+
+
+def _next(path: str) -> str:
+    """Where somebody goes on: one of our own screens, whatever a link to here says."""
+    is_own = path.startswith(menu.ROOT + "/") and path.isascii() and path.isprintable() and "\\" not in path
+    return path if is_own else f"{menu.ROOT}/"
+
+
+routes = [
+    Route(f"{menu.ROOT}/sign-in", _show, methods=["GET"]),
+    Route(f"{menu.ROOT}/sign-in", _sign_in, methods=["POST"]),
+    Route(f"{menu.ROOT}/sign-out", _sign_out, methods=["POST"]),
+    Route(f"{menu.ROOT}/language", _language, methods=["POST"]),
+]

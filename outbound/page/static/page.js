@@ -1,0 +1,107 @@
+// Keeps an open page up to date.  Without it every screen and every form works, and is as old as its last load.
+//
+// One tab of a browser holds the stream for all, since a browser opens six connections to a host at most: the one that
+// has the lock.  It watches what all tabs ask for, and hands each event on.
+
+const root = document.body.dataset.root;
+const channel = new BroadcastChannel("outbound");
+const lateAfterMs = 4000;
+
+let wanted = new Set(); // what the tabs watch; kept by the tab that holds the stream
+let source = null;
+let heardAt = Date.now();
+
+const own = () => [...document.querySelectorAll("[data-watch]")].map((one) => one.dataset.watch);
+const watchedHere = own();
+
+function put(id, html) {
+  const place = document.getElementById(`live-${id}`);
+  if (!place || place.innerHTML === html) return;
+  const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
+  place.innerHTML = html;
+  if (focused) document.getElementById(focused)?.focus();
+}
+
+async function reload() {
+  const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+  if (answer.redirected) return location.reload();
+  if (!answer.ok) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
+  const main = document.querySelector("main");
+  if (fresh && !main.querySelector("input:focus, select:focus, textarea:focus, details[open]")) {
+    const focused = document.activeElement?.id;
+    main.replaceWith(fresh);
+    if (focused) document.getElementById(focused)?.focus();
+  }
+}
+
+function take(kind, text) {
+  if (kind === "ended") return location.reload();
+  if (kind !== "away") heardAt = Date.now();
+  document.body.dataset.live = kind === "away" ? "away" : "on";
+  if (kind !== "parts") return;
+  for (const [id, value] of Object.entries(JSON.parse(text))) {
+    const versioned = document.querySelector(`[data-watch="${CSS.escape(id)}"]`);
+    if (!versioned) put(id, value);
+    else if (versioned.dataset.version !== value) {
+      versioned.dataset.version = value;
+      reload();
+    }
+  }
+}
+
+function open() {
+  source?.close();
+  const query = new URLSearchParams([...wanted].map((one) => ["watch", one]));
+  source = new EventSource(`${root}/live?${query}`);
+  for (const kind of ["parts", "tick", "away", "ended"]) {
+    source.addEventListener(kind, (event) => {
+      take(kind, event.data);
+      channel.postMessage({ kind, text: event.data });
+    });
+  }
+  source.onerror = () => {
+    if (source.readyState === EventSource.CLOSED) setTimeout(open, 3000);
+  };
+}
+
+function want(topics) {
+  const before = wanted.size;
+  topics.forEach((one) => wanted.add(one));
+  if (!source || wanted.size > before) open();
+  else channel.postMessage({ kind: "again" });
+}
+
+channel.onmessage = ({ data }) => {
+  if (data.kind === "want") source && want(data.topics);
+  else if (data.kind === "who") channel.postMessage({ kind: "want", topics: watchedHere });
+  else if (data.kind !== "again") take(data.kind, data.text);
+};
+
+function showAge() {
+  const place = document.getElementById("age");
+  if (!place) return;
+  const seconds = (Date.now() - heardAt) / 1000;
+  const isLate = seconds * 1000 > lateAfterMs;
+  const words = isLate ? place.dataset.late : place.dataset.fresh;
+  place.classList.toggle("old", isLate);
+  const text = words.replace("{n}", isLate ? Math.round(seconds) : seconds.toFixed(1));
+  if (place.textContent !== text) place.textContent = text;
+}
+
+if (watchedHere.length) {
+  channel.postMessage({ kind: "want", topics: watchedHere });
+  navigator.locks.request("outbound-stream", () => {
+    want(watchedHere);
+    channel.postMessage({ kind: "who" });
+    return new Promise(() => {});
+  });
+  setInterval(showAge, 500);
+}
+
+document.addEventListener("submit", (event) => {
+  for (const button of event.target.querySelectorAll("button")) setTimeout(() => (button.disabled = true));
+});
+addEventListener("pageshow", () => {
+  for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
+});

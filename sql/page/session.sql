@@ -1,0 +1,28 @@
+-- session.sql: browsers that are signed in.  Read by outbound/page/session.py alone.
+
+-- name: begin_session(secret_sha256, token_id, hours)$
+-- Sign a browser in; sessions that have ended go.
+--
+-- Returns  when it ends: after so many hours, or with its token
+with ended as (
+    delete from page_session where expires_at < now()
+)
+insert into page_session (secret_sha256, token_id, expires_at)
+select :secret_sha256, id, least(now() + make_interval(hours => :hours), expires_at)
+  from api_token
+ where id = :token_id
+returning expires_at;
+
+-- name: find_session(secret_sha256)^
+-- Returns  the token of a session that has not ended, where that one is live
+select token.id, token.public_id, token.name, token.business_id, token.scopes, token.expires_at
+  from page_session
+ inner join api_token as token on token.id = page_session.token_id
+ where page_session.secret_sha256 = :secret_sha256
+   and page_session.expires_at > now()
+   and token.revoked_at is null
+   and coalesce(token.expires_at > now(), true);
+
+-- name: end_session(secret_sha256)!
+-- Sign a browser out.
+delete from page_session where secret_sha256 = :secret_sha256;

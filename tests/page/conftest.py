@@ -1,0 +1,130 @@
+"""The page in Debian's Chromium: served by a thread of this process, on a real database, from a real socket."""
+
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+
+from outbound.api import context, route, server
+from outbound.page import session
+from outbound.page.app import app
+from outbound.rules import api_token
+from tests.conftest import World, forget_settings, until
+from tests.ports import free_ports
+
+LANGUAGES = {"en": "en-US", "he": "he-IL"}
+
+SignIn = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """One browser for all tests of this process; each test has a context, which is a profile, of its own."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("no chromium here")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page_url(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Where the page of this test is, without a slash at its end."""
+    (port,) = free_ports(1)
+    monkeypatch.setenv("OUTBOUND_PAGE", "true")
+    monkeypatch.setenv("OUTBOUND_API_RATE", "10000")
+    monkeypatch.setenv("OUTBOUND_WEBHOOK_KEY", "0123456789abcdef" * 2)
+    monkeypatch.setattr(context, "REFUSED_AT_ONCE", 10_000)
+    forget_settings()
+    running = server.server(app(), "127.0.0.1", port)
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    until(lambda: running.started or not thread.is_alive())
+    assert running.started, "it ended"
+    yield f"http://127.0.0.1:{port}/page"
+    running.should_exit = True
+    running.handle_exit(15, None)
+    thread.join(20)
+    route.tokens.forget()
+    session.forget()
+
+
+def token(*scopes: str, business_id: int | None = None, name: str = "test") -> str:
+    """The text of a new token; with every scope where none is given."""
+    wanted = scopes or tuple(scope for scope in api_token.SCOPES if business_id is None or scope != "operator")
+    return api_token.add(name, scopes=wanted, business_id=business_id, actor="test").token
+
+
+class Watch:
+    """What must not happen in a browser: a request to another host, a message on its console, a script that fails."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+
+    def over(self, browser: BrowserContext, page_url: str) -> None:
+        """Watch a profile from now on."""
+        own = urlsplit(page_url).netloc
+
+        def pass_on(given: Route) -> None:
+            if urlsplit(given.request.url).netloc == own:
+                given.continue_()
+            else:
+                self.faults.append(f"a request to {given.request.url}")
+                given.abort()
+
+        browser.route(re.compile(".*"), pass_on)
+        browser.on("console", lambda message: self.faults.append(f"{message.type}: {message.text}"))
+        browser.on("weberror", lambda error: self.faults.append(f"error: {error.error}"))
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    """Fails the test where something happened that must not; a test that causes some empties `faults` itself."""
+    watch = Watch()
+    yield watch
+    assert watch.faults == []
+
+
+@pytest.fixture
+def sign_in(chromium: Browser, page_url: str, watch: Watch) -> Iterator[SignIn]:
+    """
+    Opens a browser's profile and signs in: `sign_in("he", scopes=("calls:read",))` is its first tab, on Now.
+
+    Keywords: business_id, scopes, width (1280), theme (light), javascript (True).
+    """
+    opened: list[BrowserContext] = []
+
+    def make(
+        language: str = "en",
+        *,
+        scopes: tuple[str, ...] = (),
+        business_id: int | None = None,
+        width: int = 1280,
+        theme: str = "light",
+        javascript: bool = True,
+    ) -> Page:
+        browser = chromium.new_context(
+            locale=LANGUAGES[language],
+            color_scheme="dark" if theme == "dark" else "light",
+            viewport={"width": width, "height": 900},
+            java_script_enabled=javascript,
+        )
+        browser.set_default_timeout(15_000)
+        opened.append(browser)
+        watch.over(browser, page_url)
+        tab = browser.new_page()
+        tab.goto(f"{page_url}/")
+        tab.fill("#token", token(*scopes, business_id=business_id))
+        tab.click("button.main")
+        tab.wait_for_url(f"{page_url}/")
+        return tab
+
+    yield make
+    for browser in opened:
+        browser.close()
