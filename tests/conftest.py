@@ -196,7 +196,11 @@ def create_database(servers: Servers, name: str, template: str | None = None) ->
 
 def drop_database(servers: Servers, name: str) -> None:
     """Drop a database, and end the connections to it."""
-    _admin(servers.database_url).execute(f"drop database {name} with (force)".encode())
+    admin = _admin(servers.database_url)
+    end = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
+    while admin.execute(end, [name]).fetchall():
+        time.sleep(0.002)  # one that has just been closed is there for as long; PostgreSQL looks again after 0.1 s
+    admin.execute(f"drop database {name} with (force)".encode())
 
 
 @cache
