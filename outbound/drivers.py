@@ -156,7 +156,7 @@ def _of_psycopg(connection: Any) -> Ask:
         # A cursor of our own kind, whatever kind and rows the application wants of its own.
         with psycopg.Cursor(connection, row_factory=rows.namedtuple_row) as cursor:
             cursor.execute(question.text, question.parameters)
-            return cursor.fetchall() if cursor.description else []
+            return cursor.fetchall() if question.has_rows else []
 
     return ask
 
@@ -172,7 +172,7 @@ def _of_async_driver(connection: Any) -> AskLater:
     async def ask(question: Question) -> list[Row]:
         async with psycopg.AsyncCursor(connection, row_factory=rows.namedtuple_row) as cursor:
             await cursor.execute(question.text, question.parameters)
-            return await cursor.fetchall() if cursor.description else []
+            return await cursor.fetchall() if question.has_rows else []
 
     return ask
 

@@ -16,10 +16,15 @@ Row = Any  # an object whose attributes are the statement's columns
 
 
 class Question(NamedTuple):
-    """A statement with `%(name)s` in place of each parameter, and what stands for them: text, int, bool or None."""
+    """
+    A statement with `%(name)s` in place of each parameter, and what stands for them: text, int, bool or None.
+
+    Where it has no rows, nothing is waited for that it gives.
+    """
 
     text: str
     parameters: dict[str, Any]
+    has_rows: bool = True
 
 
 # Work that asks the database and does no input or output itself: it yields questions and is sent the rows of each.
@@ -57,7 +62,7 @@ class _Asker(Adapter):
         return self.select(*given)
 
     def insert_update_delete(self, *given: Any) -> Any:
-        return self.select(*given)
+        return self.select(*given)._replace(has_rows=False)
 
 
 def load(step: str, adapter: Adapter) -> Any:

@@ -1,6 +1,6 @@
 """Declares operations, and checks token, scope, rate and body of each request before them."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
@@ -19,6 +19,7 @@ from outbound.api.problem import Problem
 from outbound.errors import UserError
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+Refuser = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 Id = Annotated[int, Path(ge=1, le=models.ID_MAX)]
 
 tokens = Tokens()
@@ -100,11 +101,19 @@ class Direct:
     """
     An operation that takes a body alone and is asked a thousand times a second, as an ASGI application.
 
-    It answers what its route would, without the frame's search for dependencies, which costs more than the operation.
+    It answers what its route would, without the frame's middleware and its search for dependencies, which cost more
+    than the operation.
+
+    Args:
+        path: the one path that it answers.
+        refusers: of each kind of error, what answers it.
     """
 
-    def __init__(self, route: Operation, body_model: type[BaseModel]) -> None:
-        self._body, self._endpoint = TypeAdapter(body_model), route.endpoint
+    def __init__(
+        self, path: str, route: Operation, body_model: type[BaseModel], refusers: Mapping[type[Exception], Refuser]
+    ) -> None:
+        self.path = path
+        self._body, self._endpoint, self._refusers = TypeAdapter(body_model), route.endpoint, refusers
         self._handle = route.behind_token(self._answer)
 
     async def _answer(self, request: Request) -> Response:
@@ -122,7 +131,15 @@ class Direct:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        await (await self._handle(Request(scope, receive)))(scope, receive, send)
+        request = Request(scope, receive)
+        try:
+            response = await self._handle(request)
+        except Exception as error:
+            refuser = next((self._refusers[kind] for kind in type(error).__mro__ if kind in self._refusers), None)
+            if refuser is None:
+                raise
+            response = await refuser(request, error)
+        await response(scope, receive, send)
 
 
 def _refuse_unknown(request: Request, known: set[str]) -> None:

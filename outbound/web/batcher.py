@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ class Batcher(Generic[T, R]):
         self._write_all, self._write_one, self._name_of = write_all, write_one, name_of
         self._waiting: list[_Waiting[T, R]] = []
         self._writers, self._writers_max = 0, writers_max
+        self._threads = ThreadPoolExecutor(writers_max, "batch")  # none waits for one: cheaper than the shared ones
         self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds them but weakly
 
     async def write(self, item: T) -> R:
@@ -72,7 +74,8 @@ class Batcher(Generic[T, R]):
 
     async def _write_together(self, batch: list[_Waiting[T, R]]) -> None:
         try:
-            outcomes = await run_in_threadpool(self._write_all, [one.item for one in batch])
+            items = [one.item for one in batch]
+            outcomes = await asyncio.get_running_loop().run_in_executor(self._threads, self._write_all, items)
         except Exception as error:  # noqa: BLE001 (one of them is odd, and the others must not suffer for it)
             if isinstance(error, db.Unavailable) and not isinstance(error, db.GaveUp):
                 outcomes = [error] * len(batch)

@@ -94,7 +94,7 @@ def test_who_comes_in_the_moment_when_the_last_writers_end_has_a_writer_too(monk
     async def in_one_turn() -> list[str]:
         at_the_database: list[asyncio.Future[None]] = []
 
-        async def answered(_: object, reports: list[object]) -> list[str]:
+        async def answered(_: object, __: object, reports: list[object]) -> list[str]:
             at_the_database.append(asyncio.get_running_loop().create_future())
             await at_the_database[-1]
             return ["moved"] * len(reports)
@@ -103,7 +103,7 @@ def test_who_comes_in_the_moment_when_the_last_writers_end_has_a_writer_too(monk
             while len(at_the_database) < number:
                 await asyncio.sleep(0)
 
-        monkeypatch.setattr("outbound.web.batcher.run_in_threadpool", answered)
+        monkeypatch.setattr(asyncio.get_running_loop(), "run_in_executor", answered)
         together = CallbackBatcher()
         told = []
         for call_id in (1, 2):
