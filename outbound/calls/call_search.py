@@ -178,6 +178,17 @@ def pages(wanted: Wanted, *, before: Place | None = None, page_max: int = PAGE_M
         before = page.next
 
 
+def lines(wanted: Wanted) -> Iterator[list[str]]:
+    """Page after page of the calls that are wanted, each call a line of JSON."""
+    before: Place | None = None
+    while True:
+        rows = _rows(sql.lines_of_calls, wanted, before, PAGE_MAX)
+        yield [row.line for row in rows if row.id is not None]
+        before = _next(rows, PAGE_MAX)
+        if before is None:
+            return
+
+
 def place_of(text: str) -> Place:
     """Return where a page ended, as it was printed; or raise BadSearch."""
     moment, _, call_id = text.strip().rpartition("/")
@@ -191,16 +202,8 @@ def place_of(text: str) -> Place:
 
 
 def _page(wanted: Wanted, before: Place | None, page_max: int, *, sees_numbers: bool) -> Page:
-    rows = db.run(
-        sql.find_calls,
-        **wanted._asdict(),
-        before_at=before and before.at,
-        before_id=before and before.id,
-        page_max=page_max,
-        scan_max=SCAN_MAX,
-    )
+    rows = _rows(sql.find_calls, wanted, before, page_max)
     calls = [row._asdict() for row in rows if row.id is not None]
-    cut = next((Place(row.at, row.cut_id) for row in rows if row.id is None), None)
     words = {}
     if sees_numbers and calls:
         found = db.run(sql.words_of_calls, call_ids=[call["id"] for call in calls])
@@ -208,10 +211,29 @@ def _page(wanted: Wanted, before: Place | None, page_max: int, *, sees_numbers: 
     for call in calls:
         del call["cut_id"]
         call.update(words.get(call["id"], {}))
-    is_full = len(calls) == page_max
-    end = _place(calls[-1]) if is_full else cut
+    end = _next(rows, page_max)
     # A search that was led by just what was asked for was cut because the page is full, and goes on without a word.
-    return Page(calls, end, is_cut=not is_full and cut is not None)
+    return Page(calls, end, is_cut=len(calls) < page_max and end is not None)
+
+
+def _rows(statement: Any, wanted: Wanted, before: Place | None, page_max: int) -> list[db.Row]:
+    rows: list[db.Row] = db.run(
+        statement,
+        **wanted._asdict(),
+        before_at=before and before.at,
+        before_id=before and before.id,
+        page_max=page_max,
+        scan_max=SCAN_MAX,
+    )
+    return rows
+
+
+def _next(rows: list[db.Row], page_max: int) -> Place | None:
+    """Where the page behind these rows begins: behind the last call of a full one, else where the search was cut."""
+    calls = [row for row in rows if row.id is not None]
+    if len(calls) == page_max:
+        return Place(calls[-1].at, calls[-1].id)
+    return next((Place(row.at, row.cut_id) for row in rows if row.id is None), None)
 
 
 def _place(call: dict[str, Any]) -> Place:

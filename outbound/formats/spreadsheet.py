@@ -10,6 +10,7 @@ from typing import TextIO
 from outbound.formats import plain_text, urls
 
 _NUMBER = re.compile(r"\+[0-9]{5,18}|-?[0-9]{1,18}(?:\.[0-9]{1,9})?", re.ASCII)
+_HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+ -]*|\+[0-9]{5,18}", re.ASCII)  # as most cells are
 # What a spreadsheet takes for the beginning of a formula, also in the wide forms of East Asian keyboards.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -27,7 +28,9 @@ def cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
-    text = str(value)
+    text = value if isinstance(value, str) else str(value)
+    if _HARMLESS.fullmatch(text):
+        return text
     is_run = text.lstrip(" \u00a0").startswith(_FORMULA) and not _NUMBER.fullmatch(text)
     text = plain_text.visible(urls.without_password(text))
     return f"'{text}" if is_run else text
@@ -43,4 +46,5 @@ class Writer:
 
     def write(self, row: Mapping[str, object]) -> None:
         """Write those of the row's values that are in the columns."""
-        self._writer.writerow([cell(row.get(name)) for name in self._columns])
+        values = [row.get(name) for name in self._columns]
+        self._writer.writerow([value if value is None else cell(value) for value in values])

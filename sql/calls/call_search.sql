@@ -25,6 +25,27 @@ select found.at, found.cut_id, call_log.id, call_log.business_id, business.name 
   left join campaign on campaign.id = call_log.campaign_id
  order by found.at desc, found.id desc nulls last;
 
+-- name: lines_of_calls(number, business_id, campaign_id, statuses, error_code, answered_by, batch_id, since, until, before_at, before_id, page_max, scan_max)
+-- The page that find_calls gives, for an export: PostgreSQL writes the JSON, in a third of the time that we would take.
+-- For roles that see phone numbers.
+--
+-- Returns  a row per call, its `line` an object; and where the search was cut short, one without an `id` that says where
+select found.at, found.id, found.cut_id, call_log.line
+  from find_calls(:number, :business_id, :campaign_id, :statuses, :error_code, :answered_by, :batch_id, :since, :until,
+                  :before_at, :before_id, :page_max, :scan_max) as found
+  left join lateral (
+       select row_to_json(shown)::text as line
+         from (
+              select id, business_id, campaign_id, direction, from_number, to_number, status, created_at, due_at,
+                     dialed_at, answered_at, ended_at, duration_s, answered_by, error_code, attempt, retry_of, call_sid,
+                     idempotency_key as key, (select name from batch where batch.id = batch_id) as batch, lead_id
+                from call_log
+               where id = found.id
+               limit 1
+         ) as shown
+  ) as call_log on true
+ order by found.at desc, found.id desc nulls last;
+
 -- name: words_of_calls(call_ids)
 -- Returns  what of these calls not every role may see
 select call_log.id, from_number, to_number,

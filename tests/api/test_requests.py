@@ -1,7 +1,10 @@
 """What is refused before any work, how it is said, and what a repeat is answered."""
 
+import csv
+import io
 import json
 import threading
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -318,8 +321,13 @@ def test_lists_are_streamed_as_json_lines_or_as_a_spreadsheet(world: World, clie
 
     assert lines.headers["content-type"].startswith("application/x-ndjson")
     assert lines.text.count("\n") == 3
-    assert sheet.text.splitlines()[0].startswith("id,business_id,")
-    assert len(sheet.text.splitlines()) == 4
+    (newest, *_), (cells, *others) = map(json.loads, lines.text.splitlines()), csv.DictReader(io.StringIO(sheet.text))
+    due_at = datetime.fromisoformat(newest["due_at"])
+    assert due_at == world.value("select due_at from call_log where id = %s", newest["id"])
+    assert list(cells) == list(newest)
+    assert (cells["to_number"], cells["campaign_id"]) == (newest["to_number"], "")
+    assert cells["due_at"] == due_at.isoformat(timespec="seconds")
+    assert len(others) == 2
     assert http.get("/exports/leads").text == ""
 
 
