@@ -1,11 +1,16 @@
-"""The HTTP API: calls put in the queue beside a bare app, files in and out, lists, and what waiting costs."""
+"""The HTTP API: calls put in the queue beside a bare app, and what it costs that nobody asks."""
 
+import dataclasses
 import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from outbound.config import settings
 from outbound.rules import api_token
 from tests import ROOT
 from tests.bench import cpu, spy
@@ -18,6 +23,7 @@ from tests.ports import free_ports
 _READY_S = 30
 _MOST_S = 600
 _WARM = 500
+_SETTLE_S = 5  # after a start, and after the last request
 
 
 def measure(house: House, options: Options) -> list[Line]:
@@ -28,16 +34,35 @@ def measure(house: House, options: Options) -> list[Line]:
         ours.append(_ours(house, options))
     details = {"ours": _medians(ours), "bare": _medians(bare), "connections": options.api_lines}
     rate, floor = median(ours, "rate"), median(bare, "rate")
+    percent, memory = _idle(house, options)
     return [
         Line("POST /v1/calls", rate, "calls/s", floor, "answers/s by a bare app", details=details),
+        Line("POST /v1/calls, one process", rate, "calls/s", target=1000),
         Line("POST /v1/calls, p99", median(ours, "p99_ms"), "ms", target=15, is_at="most"),
+        Line("API that nobody asks, CPU", percent, "% of a core", target=0.3, is_at="most"),
+        Line("API that nobody asks, memory", memory, "MB (PSS)", target=60, is_at="most"),
     ]
 
 
-def _ours(house: House, options: Options) -> Round:
+@contextmanager
+def serving(house: House, name: str) -> Iterator[World]:
+    """A world whose settings let an API process take what is asked of it; start that by `serve`."""
     (port,) = free_ports(1)
-    with world(house, "api", OUTBOUND_API_PORT=str(port), OUTBOUND_API_RATE="100000") as here:
-        url = _serve(here, port)
+    with world(house, name, OUTBOUND_API_PORT=str(port), OUTBOUND_API_RATE="100000") as here:
+        yield here
+
+
+def serve(here: World) -> str:
+    """Start the API of a world, and return its address."""
+    here.spawn("api", "outbound", "api")
+    url = f"http://127.0.0.1:{settings().api_port}"
+    until(lambda: listens(url), "the API listens", _READY_S)
+    return url
+
+
+def _ours(house: House, options: Options) -> Round:
+    with serving(house, "api") as here:
+        url = serve(here)
         token = api_token.add("bench", scopes=["calls:write"], business_id=1, actor="bench").token
         _post(url, token, options, _WARM, 0)
         before = here.cpu()
@@ -62,11 +87,17 @@ def _bare(house: House, options: Options) -> Round:
         return told
 
 
-def _serve(here: World, port: int) -> str:
-    here.spawn("api", "outbound", "api")
-    url = f"http://127.0.0.1:{port}"
-    until(lambda: listens(url), "the API listens", _READY_S)
-    return url
+def _idle(house: House, options: Options) -> tuple[float, float]:
+    """Percent of a core, and MB, of a process that was asked once and then no more."""
+    with serving(house, "api_idle") as here:
+        url = serve(here)
+        token = api_token.add("bench", scopes=["calls:write"], business_id=1, actor="bench").token
+        _post(url, token, dataclasses.replace(options, api_lines=1), 1, 0)
+        time.sleep(_SETTLE_S)
+        before = here.cpu()
+        time.sleep(options.idle_s)
+        used = cpu.between(before, here.cpu())
+        return 100 * used["api"] / options.idle_s, cpu.memory_mb(here.pids["api"])
 
 
 def _post(url: str, token: str, options: Options, calls: int, first: int) -> dict[str, Any]:

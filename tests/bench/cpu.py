@@ -39,6 +39,12 @@ def memory_mb(pid: int) -> float:
     return total / 1e6
 
 
+def most_mb(pid: int) -> float:
+    """The most that a process itself, without its children, ever occupied, MB."""
+    (line,) = (line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
 def _of_tree(pid: int) -> float:
     total = 0.0
     for process in _tree(pid):

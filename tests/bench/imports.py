@@ -31,7 +31,7 @@ _CHUNK_BYTES = 1 << 16
 def measure(house: House, options: Options) -> list[Line]:
     """Rows a second, and how much memory the import takes at its end, in what it took after a tenth."""
     file = house.home / "calls.csv"
-    _write(file, options.import_rows)
+    write(file, options.import_rows)
     ours, copies, indexed, together = [], [], [], []
     for _ in range(options.rounds):
         with world(house, "copy") as here:
@@ -72,7 +72,8 @@ def _enqueue(here: World) -> Round:
     return {"seconds": seconds, "own_cpu_s": own, "postgres_cpu_s": used}
 
 
-def _write(file: Path, rows: int) -> None:
+def write(file: Path, rows: int) -> None:
+    """A file of calls."""
     with file.open("w") as out:
         out.write("to,at,key\n")
         out.writelines(f"+1201{2_000_000 + row},2026-11-30T09:00:00+00:00,row-{row}\n" for row in range(rows))
