@@ -130,7 +130,8 @@ select place, called,
           from scope
           left join dial_control on dial_control.scope = scope.scope and dial_control.key = scope.key
           left join spend_cap on spend_cap.scope = scope.scope and spend_cap.key = scope.key
-          left join spend_room() as spend on spend.scope = scope.scope and spend.key = scope.key) as limited
+          left join spend_room() as spend
+            on spend.scope = scope.scope and spend.key = scope.key and spend.code is not null) as limited
  group by place, called
  order by place;
 

@@ -269,6 +269,15 @@ def test_a_preview_says_that_a_cap_is_reached_and_how_long_it_makes_everything(
     assert found.stopped_by[0].startswith(f"Campaign {spring} may have 2 calls per hour: no more fit in before ")
 
 
+def test_a_preview_is_not_stopped_by_a_cap_that_leaves_room(
+    world: World, nudges: list[object], acme: int, spring: int
+) -> None:
+    set_limits(Scope("campaign", str(spring)), calls_per_hour="7")
+    queue(world, acme, 6, spring)
+
+    assert why.preview(spring).stopped_by == []
+
+
 # What is watched
 
 
