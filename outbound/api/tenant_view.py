@@ -109,7 +109,7 @@ class View:
         if limited is not None and not limited.startswith(_OWN_STOPS):
             limited = "the operator's limits"
         parts = {
-            name: {code: asdict(part) | {"sentence": without_reason(part.sentence)} for code, part in found.items()}
+            name: {code: part | {"sentence": without_reason(part["sentence"])} for code, part in found.items()}
             for name, found in (("held", shown["held"]), ("refused", shown["refused"]))
         }
         return shown | parts | {"stopped_by": list(dict.fromkeys(own)), "limited_by": limited}

@@ -1,5 +1,6 @@
 """Operations: businesses, campaigns, retry policies, calling windows and destinations."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -152,8 +153,7 @@ async def preview_campaign(
 
     def work() -> Any:
         found = why.preview(asked.campaign(campaign_id), call_s)
-        shown = {name: getattr(found, name) for name in found.__dataclass_fields__} | {"to_dial": found.to_dial}
-        return asked.view.preview(shown)
+        return asked.view.preview(asdict(found) | {"to_dial": found.to_dial})
 
     return await asked.read(work, is_slow=True)
 

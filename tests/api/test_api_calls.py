@@ -37,3 +37,18 @@ def test_a_call_is_shown_found_and_moved(world: World, client: Client) -> None:
     assert http.post(f"/control/calls/{call}/cancel").json()["waiting"] == 1
     assert world.call(call).status == "canceled"
     assert world.call(call).stopped_by.startswith("token test (")
+
+
+def test_a_preview_says_how_many_calls_wait_for_what(world: World, client: Client) -> None:
+    business = world.business("Shop")
+    campaign = world.value("insert into campaign (business_id, name) values (%s, 'Recall') returning id", business)
+    for place in range(2):
+        call_id = world.queued(business, f"+1212555010{place}")
+        world.do(
+            "update call_log set campaign_id = %s, due_at = now() + interval '1 hour' where id = %s", campaign, call_id
+        )
+
+    found = client().get(f"/campaigns/{campaign}/preview").json()
+
+    assert (found["now"], found["to_dial"]) == (0, 2)
+    assert found["held"]["not_due"]["calls"] == 2
