@@ -17,11 +17,20 @@ from outbound.config import settings
 from outbound.errors import UserError
 from outbound.page import live, menu, now, render, session, signing_in, words
 from outbound.page.route import foreign
-from outbound.page.screens import calls, control
+from outbound.page.screens import calls, campaign, campaign_files, campaigns, control, leads, windows
 from outbound.page.screens import now as now_screen
 from outbound.rules import api_token
 
-SCREENS = (now_screen.screens, calls.screens, control.screens)
+SCREENS = (
+    now_screen.screens,
+    campaigns.screens,
+    campaign.screens,
+    campaign_files.screens,
+    calls.screens,
+    leads.screens,
+    windows.screens,
+    control.screens,
+)
 _STATIC = Path(__file__).parent / "static"
 _TOPICS_MAX = 50  # of one stream
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Receive, Send
 
 from outbound.api.context import CALLER, Caller
 
@@ -60,11 +60,21 @@ class InnerApi:
         return await self._exchange(method, path, query or {}, kind | dict(headers or {}), _once(sent))
 
     async def send_file(
-        self, path: str, kind: str, chunks: AsyncIterator[bytes], *, query: Mapping[str, Any] | None = None
+        self,
+        path: str,
+        kind: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Call an operation that reads a file of a content type as it comes."""
-        headers = {"content-type": kind, "transfer-encoding": "chunked"}
-        return await self._exchange("POST", path, query or {}, headers, chunks)
+        own = {"content-type": kind, "transfer-encoding": "chunked"}
+        return await self._exchange("POST", path, query or {}, own | dict(headers or {}), chunks)
+
+    async def stream(self, path: str, query: Mapping[str, Any], kind: str, receive: Receive, send: Send) -> None:
+        """Have an operation answer with rows of a content type as it finds them; its messages go to *send*."""
+        await self._api(self._scope("GET", path, query, {"accept": kind}), receive, send)
 
     async def _exchange(
         self, method: str, path: str, query: Mapping[str, Any], headers: dict[str, str], chunks: AsyncIterator[bytes]
@@ -83,9 +93,14 @@ class InnerApi:
             else:
                 parts.append(message.get("body", b""))
 
+        await self._api(self._scope(method, path, query, headers), receive, send)
+        content = b"".join(parts)
+        return Answer(status, json.loads(content) if content else None)
+
+    def _scope(self, method: str, path: str, query: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
         given = {name: value for name, value in query.items() if value not in (None, "")}
-        headers = {"accept-language": self._language} | headers
-        scope = {
+        headers = {"accept-language": self._language} | dict(headers)
+        return {
             "type": "http",
             "asgi": {"version": "3.0"},
             "http_version": "1.1",
@@ -100,9 +115,6 @@ class InnerApi:
             "server": None,
             CALLER: self._caller,
         }
-        await self._api(scope, receive, send)
-        content = b"".join(parts)
-        return Answer(status, json.loads(content) if content else None)
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

@@ -4,10 +4,13 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+from starlette.types import Message
 
 from outbound.api.context import Caller
+from outbound.api.files import FILE_MAX
 from outbound.page import inner_api, menu, render, words
 from outbound.page.session import Session
 
@@ -56,7 +59,7 @@ class Visit:
         Raises:
             Refused: the API says no.
         """
-        return _body(await self.api.ask("GET", inner_api.path(*parts), query=query))
+        return body_of(await self.api.ask("GET", inner_api.path(*parts), query=query))
 
     async def send(self, method: str, *parts: str | int, body: Any = None) -> Any:
         """
@@ -65,7 +68,7 @@ class Visit:
         Raises:
             Refused: the API says no, and nothing was changed.
         """
-        return _body(await self.api.ask(method, inner_api.path(*parts), body=body))
+        return body_of(await self.api.ask(method, inner_api.path(*parts), body=body))
 
     async def form(self) -> dict[str, str]:
         """
@@ -86,8 +89,26 @@ class Visit:
         return {name: values[-1].strip() for name, values in fields.items()}
 
     async def file_form(self) -> FormData:
-        """The fields of a form with a file, which is kept on the disk meanwhile."""
-        return await self.request.form(max_files=1, max_fields=20)
+        """
+        The fields of a form with a file, which is kept on the disk meanwhile.
+
+        Raises:
+            Refused: it is too large, or no form.
+        """
+        size = 0
+
+        async def receive() -> Message:
+            nonlocal size
+            message = await self.request.receive()
+            size += len(message.get("body", b""))
+            if size > FILE_MAX + FORM_MAX:
+                raise Refused(413, self.t.plain("error.too_large"))
+            return message
+
+        try:
+            return await Request(self.request.scope, receive).form(max_files=1, max_fields=20)
+        except HTTPException:
+            raise Refused(400, self.t.plain("error.unreadable")) from None
 
     def show(self, template: str, *, screen: str, status: int = 200, **values: Any) -> Response:
         """Answer with a template; *screen* is the entry of the menu that it belongs to."""
@@ -103,6 +124,17 @@ class Visit:
     def go(self, where: str, done: str) -> Response:
         """Answer a form: go to a screen, which says what was done (a key below `done.`)."""
         return RedirectResponse(f"{where}{'&' if '?' in where else '?'}done={done}", 303, headers=render.HEADERS)
+
+
+def require(visit: Visit, scope: str) -> None:
+    """
+    Refuse a token that lacks a scope, for what the page does before the API is asked, or without it.
+
+    Raises:
+        Refused: names the scope.
+    """
+    if not visit.may(scope):
+        raise Refused(403, visit.t.plain("error.scope"), f"the token lacks the scope `{scope}`: make one that has it")
 
 
 def language_of(request: Request) -> str:
@@ -122,7 +154,13 @@ def done(request: Request) -> str | None:
     return key if words.of("en").has(key) else None
 
 
-def _body(answer: inner_api.Answer) -> Any:
+def body_of(answer: inner_api.Answer) -> Any:
+    """
+    What an operation answered.
+
+    Raises:
+        Refused: it says no.
+    """
     if answer.is_refused:
         body = answer.body or {}
         raise Refused(answer.status, body.get("title", ""), body.get("detail", ""))

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from outbound.formats import phone_numbers
 
 LANGUAGES = {"en": "ltr", "he": "rtl"}
+_FIRST_DAYS = {"en": 0, "he": 6}  # of a week, after Monday
 _FOLDER = Path(__file__).parent / "words"
 _PLACE = re.compile(r"\{(\w+)\}")
 _ISOLATED = "\u2068{}\u2069"  # of a direction of its own, where no element can say so
@@ -142,6 +143,17 @@ class Words:
     def day(self, at: Any) -> str:
         """A day with its weekday."""
         return str(dates.format_date(at, "EEE d MMM", locale=self._locale))
+
+    def weekdays(self) -> list[tuple[int, str]]:
+        """The days of a week in the order of the language, each with its place after Monday."""
+        names = dates.get_day_names("wide", locale=self._locale)
+        first = _FIRST_DAYS[self.language]
+        return [(place % 7, str(names[place % 7])) for place in range(first, first + 7)]
+
+    def date(self, at: date | str) -> str:
+        """A day with its weekday and year, like `Mon, 31 Dec 2029`."""
+        day = date.fromisoformat(at) if isinstance(at, str) else at
+        return str(dates.format_date(day, "EEE, d MMM y", locale=self._locale))
 
     def zone(self, name: str) -> str:
         """What people call a time zone, like `Israel Time`."""

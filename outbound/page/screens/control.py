@@ -56,4 +56,5 @@ def _back(fields: dict[str, str], scope: str, key: str) -> str:
     """The screen that a form was on, by its own word for it."""
     if scope in ("campaign", "call") and fields.get("from") == scope:
         return f"{menu.ROOT}/{KINDS[scope]}/{int(key)}" if key.isdigit() else f"{menu.ROOT}/"
-    return f"{menu.ROOT}/control" if fields.get("from") == "control" else f"{menu.ROOT}/"
+    lists = ("campaigns", "control")
+    return f"{menu.ROOT}/{fields['from']}" if fields.get("from") in lists else f"{menu.ROOT}/"

@@ -85,7 +85,7 @@ def _sentence(found: Now, t: Words, talking: int, in_the_air: int) -> Markup:
     if stop is not None:
         return t("now.stopped", why=t.either(f"stop.{stop['code']}", stop["sentence"]))
     if everything is not None:
-        return t("now.paused", since=t.moment(everything["since"], found["zone"]), why=_reason(everything, t))
+        return t("now.paused", since=t.moment(everything["since"], found["zone"]), why=reason_of(everything, t))
     if blockers:
         blocker = blockers[0]
         until = t.moment(blocker["until"], found["zone"])
@@ -101,7 +101,8 @@ def _sentence(found: Now, t: Words, talking: int, in_the_air: int) -> Markup:
     return t("now.idle")
 
 
-def _reason(pause: dict[str, Any], t: Words) -> Markup:
+def reason_of(pause: dict[str, Any], t: Words) -> Markup:
+    """The actor of a pause, and their reason."""
     who = (
         t("pause.breaker")
         if pause["is_breaker"]
@@ -135,7 +136,7 @@ def _needs(found: Now, t: Words) -> list[Need]:
 def _paused(pause: dict[str, Any], zone: str, t: Words) -> Need:
     name = pause["name"] or pause["key"]
     what = t(f"scope.{pause['scope']}", name=name) if pause["scope"] != "account" else t("scope.account")
-    text = t("need.paused", what=what, since=t.moment(pause["since"], zone), why=_reason(pause, t))
+    text = t("need.paused", what=what, since=t.moment(pause["since"], zone), why=reason_of(pause, t))
     form = {"scope": pause["scope"], "key": pause["key"], "verb": "resume"}
     return Need("bad" if pause["is_breaker"] else "warn", text, t("mend.paused"), form=form)
 

@@ -22,13 +22,22 @@ function put(id, html) {
   if (focused) document.getElementById(focused)?.focus();
 }
 
+// Somebody is typing here, has chosen a file, or has opened what is folded: it is not taken away from them.
+function isInUse(place) {
+  const fields = [...place.querySelectorAll("input, textarea")];
+  return (
+    place.querySelector("input:focus, select:focus, textarea:focus, details[open]") !== null ||
+    fields.some((one) => one.value !== one.defaultValue || one.checked !== one.defaultChecked)
+  );
+}
+
 async function reload() {
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
   if (answer.redirected) return location.reload();
   if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
   const main = document.querySelector("main");
-  if (fresh && !main.querySelector("input:focus, select:focus, textarea:focus, details[open]")) {
+  if (fresh && !isInUse(main)) {
     const focused = document.activeElement?.id;
     main.replaceWith(fresh);
     if (focused) document.getElementById(focused)?.focus();
@@ -98,6 +107,9 @@ if (watchedHere.length) {
   });
   setInterval(showAge, 500);
 }
+
+// What nobody announces, like how far an import has come, is asked for again.
+setInterval(() => document.querySelector("[data-refresh]") && reload(), 2000);
 
 document.addEventListener("submit", (event) => {
   for (const button of event.target.querySelectorAll("button")) setTimeout(() => (button.disabled = true));
