@@ -125,13 +125,15 @@ select place, called,
        min(capped) as capped
   from (select scope.place, scope.called, live_max, state, state_reason, calls_per_hour, calls_per_day,
                coalesce(calls_per_second, case when scope.of_account then :account_rate::float8 end) as rate,
-               spend_sentence(initcap(left(scope.called, 1)) || substr(scope.called, 2), scope.scope, scope.key,
-                              spend.code, spend.until) as capped
+               case
+                   when spend.code is not null
+                       then spend_sentence(initcap(left(scope.called, 1)) || substr(scope.called, 2), scope.scope,
+                                           scope.key, spend.code, spend.until)
+               end as capped
           from scope
           left join dial_control on dial_control.scope = scope.scope and dial_control.key = scope.key
           left join spend_cap on spend_cap.scope = scope.scope and spend_cap.key = scope.key
-          left join spend_room() as spend
-            on spend.scope = scope.scope and spend.key = scope.key and spend.code is not null) as limited
+          left join spend_room() as spend on spend.scope = scope.scope and spend.key = scope.key) as limited
  group by place, called
  order by place;
 
