@@ -150,6 +150,8 @@ create index call_log_attempts on call_log (business_id, phone_key(to_number), d
 create unique index call_log_batch_once on call_log (batch_id, phone_key(to_number)) where batch_id is not null and
     retry_of is null;
 create index call_log_batch_retries on call_log (batch_id) where batch_id is not null and retry_of is not null;
+create index call_log_business_error on call_log (business_id, error_code, status, coalesce(ended_at, created_at), id)
+    where error_code is not null and coalesce(ended_at, created_at) is not null;
 create unique index call_log_call_sid on call_log (call_sid) where call_sid is not null;
 create index call_log_caller on call_log (phone_key(from_number)) where direction = 'inbound';
 create index call_log_campaign on call_log (campaign_id, status) where campaign_id is not null;
@@ -157,8 +159,6 @@ create index call_log_campaign_past on call_log (campaign_id, status, coalesce(e
     campaign_id is not null and (status in ('completed', 'busy', 'no-answer', 'failed', 'canceled')) and
     coalesce(ended_at, created_at) is not null;
 create index call_log_ended on call_log (ended_at) where ended_at is not null;
-create index call_log_error on call_log (error_code, status, coalesce(ended_at, created_at), id) where error_code is not
-    null and coalesce(ended_at, created_at) is not null;
 create index call_log_hang_ups on call_log (id) where hang_up is not null and (status in ('initiated', 'ringing',
     'in-progress'));
 create unique index call_log_idempotency_key on call_log (business_id, idempotency_key) where idempotency_key is not
@@ -1792,9 +1792,9 @@ create function ended_in_business(business_id bigint, status text, from_at times
 create function ended_in_campaign(campaign_id bigint, status text, from_at timestamptz, last_at timestamptz, last_id
     bigint, calls_max bigint) returns table(id bigint, at timestamptz) stable;
 
--- The latest calls that ended with a status and an error, before a place in the list.
-create function ended_with_error(error_code text, status text, from_at timestamptz, last_at timestamptz, last_id bigint,
-    calls_max bigint) returns table(id bigint, at timestamptz) stable;
+-- The latest calls of a business that ended with a status and error.
+create function ended_with_error(in_business bigint, with_error text, with_status text, from_at timestamptz, last_at
+    timestamptz, last_id bigint, calls_max bigint) returns table(id bigint, at timestamptz) stable;
 
 -- What attempts that came to their end together make of their endpoint: its failures, hold and state.
 create function endpoint_after_attempts(endpoint webhook_endpoint, has_success boolean, is_gone boolean, failed bigint,
@@ -1836,8 +1836,8 @@ create function event_payload(event event_log) returns jsonb stable;
 create function fault_text(step text, state text, message text) returns text immutable;
 
 -- The calls that a search looks at all together, as they are few however long the history is.
-create function few_calls(lead text, with_number text, with_error text, in_batch bigint, scan_max integer) returns setof
-    call_log stable;
+create function few_calls(lead text, with_number text, in_business bigint, with_error text, in_batch bigint, scan_max
+    integer) returns setof call_log stable;
 
 -- What is needed to know of businesses and campaigns before they call.
 create function find_callers(business_ids bigint[], campaign_ids bigint[]) returns table(place bigint, id bigint,

@@ -1,13 +1,15 @@
--- The latest calls that ended with this status and error, before (last_at, last_id).
+-- The latest calls of a business that ended with this status and error, before (last_at, last_id).
 create or replace function ended_with_error(
-    error_code text, status text, from_at timestamptz, last_at timestamptz, last_id bigint, calls_max bigint
+    in_business bigint, with_error text, with_status text, from_at timestamptz, last_at timestamptz, last_id bigint,
+    calls_max bigint
 ) returns table (id bigint, at timestamptz)
 language sql stable
 as $$
     select call_log.id, coalesce(call_log.ended_at, call_log.created_at)
       from call_log
-     where call_log.error_code = $1
-       and call_log.status = $2
+     where call_log.business_id = in_business
+       and call_log.error_code = with_error
+       and call_log.status = with_status
        and (coalesce(call_log.ended_at, call_log.created_at), call_log.id) < (last_at, last_id)
        and coalesce(call_log.ended_at, call_log.created_at) >= from_at
      order by coalesce(call_log.ended_at, call_log.created_at) desc, call_log.id desc

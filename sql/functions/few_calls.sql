@@ -1,7 +1,8 @@
 -- The calls that a search looks at all together, as they are few however long the history is: held one by one and in the
 -- air, or those of a telephone or a batch where that leads (plan_search).
-create or replace function few_calls(lead text, with_number text, with_error text, in_batch bigint, scan_max integer)
-returns setof call_log
+create or replace function few_calls(
+    lead text, with_number text, in_business bigint, with_error text, in_batch bigint, scan_max integer
+) returns setof call_log
 language sql stable
 as $$
     select call_log.*
@@ -14,12 +15,18 @@ as $$
      union all
     -- What waits after an error of its own; by the index of errors, and not by that of the lanes.
     select call_log.*
-      from (select call_log.*
-              from call_log
-             where call_log.error_code = with_error
-               and call_log.status = 'queued'
-               and coalesce(call_log.ended_at, call_log.created_at) is not null
-               and lead = 'error'
+      from (select queued.*
+              from business
+             cross join lateral (
+                   select call_log.*
+                     from call_log
+                    where call_log.business_id = business.id
+                      and call_log.error_code = with_error
+                      and call_log.status = 'queued'
+                      and coalesce(call_log.ended_at, call_log.created_at) is not null
+                    limit scan_max
+             ) as queued
+             where lead = 'error' and business.id = coalesce(in_business, business.id)
              limit scan_max) as call_log
      where call_log.paused_at is null
      union all

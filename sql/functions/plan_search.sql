@@ -30,7 +30,7 @@ as $$
     select asked.lead,
            is_in_large_batch
            or asked.lead in ('error', 'campaign', 'business') and with_answerer is not null
-           or asked.lead = 'error' and coalesce(in_campaign, in_business) is not null,
+           or asked.lead = 'error' and in_campaign is not null,
            coalesce(since, '-infinity'),
            -- One bound, at which a scan of an index begins; of two, one would only be a filter.
            least(before_at, until, 'infinity'),

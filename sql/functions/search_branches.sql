@@ -1,5 +1,6 @@
--- The first calls of each branch of a search (find_calls), which plan_search has laid out: of each business, or of the
--- campaign or error that leads, those that ended with each status; of each lane what waits; and the few (few_calls).
+-- The first calls of each branch of a search (find_calls), which plan_search has laid out: of each business, with the
+-- error that leads or any, or of the campaign that leads, those that ended with each status; of each lane what waits; and
+-- the few (few_calls).
 -- Of a branch that has `most` calls there may be more.
 create or replace function search_branches(
     lead text, is_picky boolean, from_at timestamptz, last_at timestamptz, last_id bigint, with_number text,
@@ -16,7 +17,7 @@ as $$
         select business.id as business_id, past.status
           from business
          cross join past
-         where lead = 'business' and business.id = coalesce(in_business, business.id)
+         where lead in ('business', 'error') and business.id = coalesce(in_business, business.id)
     ), own_lane as materialized (
         select lane.business_id, lane.campaign_id, lane.from_number
           from lane
@@ -36,6 +37,7 @@ as $$
       from place
      cross join depth
      cross join lateral ended_in_business(place.business_id, place.status, from_at, last_at, last_id, past_max) as one
+     where lead = 'business'
     union all
     select 'campaign ' || past.status, one.id, one.at, past_max
       from past
@@ -43,10 +45,11 @@ as $$
      cross join lateral ended_in_campaign(in_campaign, past.status, from_at, last_at, last_id, past_max) as one
      where lead = 'campaign'
     union all
-    select 'error ' || past.status, one.id, one.at, past_max
-      from past
+    select format('error %s %s', place.business_id, place.status), one.id, one.at, past_max
+      from place
      cross join depth
-     cross join lateral ended_with_error(with_error, past.status, from_at, last_at, last_id, past_max) as one
+     cross join lateral ended_with_error(
+           place.business_id, with_error, place.status, from_at, last_at, last_id, past_max) as one
      where lead = 'error'
     union all
     select format('lane %s %s %s', business_id, campaign_id, from_number), one.id, one.at, lane_max
@@ -55,6 +58,6 @@ as $$
      cross join lateral waiting_in_lane(business_id, campaign_id, from_number, from_at, last_at, last_id, lane_max) as one
     union all
     select 'few', call.id, call_moment(call), null
-      from few_calls(lead, with_number, with_error, in_batch, scan_max) as call
+      from few_calls(lead, with_number, in_business, with_error, in_batch, scan_max) as call
      where call_fits(call, with_statuses, in_business, in_campaign, with_error, with_answerer, in_batch)
 $$;

@@ -134,10 +134,10 @@ def test_a_search_is_planned_and_each_of_its_branches_finds_its_own(world: World
     before = "'-infinity', 'infinity', 0, 10"
     assert world.rows(f"select id from ended_in_business(%s, 'busy', {before})", acme) == [(busy,)]  # noqa: S608
     assert world.rows(f"select id from ended_in_campaign(1, 'busy', {before})") == [(busy,)]  # noqa: S608
-    assert world.rows(f"select id from ended_with_error('sip_404', 'failed', {before})") == [(failed,)]  # noqa: S608
+    assert world.rows(f"select id from ended_with_error(%s, 'sip_404', 'failed', {before})", acme) == [(failed,)]  # noqa: S608
     assert world.rows(f"select id from waiting_in_lane(%s, 0, %s, {before})", acme, US) == [(waiting,)]  # noqa: S608
     assert set(world.rows("select id from calls_of_telephone(%s, 10)", CALLEE)) == {(busy,), (failed,)}
-    few = "select id from few_calls(%s, %s, null, %s, 10)"
+    few = "select id from few_calls(%s, %s, null, null, %s, 10)"
     assert world.rows(few, "business", None, None) == [(paused,)]
     assert world.rows(few, "batch", None, batch) == [(busy,)]
     assert set(world.rows(few, "number", CALLEE, None)) == {(busy,), (failed,)}
