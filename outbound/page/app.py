@@ -17,7 +17,19 @@ from outbound.config import settings
 from outbound.errors import UserError
 from outbound.page import live, menu, now, render, session, signing_in, words
 from outbound.page.route import foreign
-from outbound.page.screens import calls, campaign, campaign_files, campaigns, control, leads, windows
+from outbound.page.screens import (
+    callees,
+    calls,
+    campaign,
+    campaign_files,
+    campaigns,
+    control,
+    health,
+    leads,
+    tokens,
+    webhooks,
+    windows,
+)
 from outbound.page.screens import now as now_screen
 from outbound.rules import api_token
 
@@ -27,9 +39,13 @@ SCREENS = (
     campaign.screens,
     campaign_files.screens,
     calls.screens,
+    callees.screens,
     leads.screens,
     windows.screens,
     control.screens,
+    webhooks.screens,
+    tokens.screens,
+    health.screens,
 )
 _STATIC = Path(__file__).parent / "static"
 _TOPICS_MAX = 50  # of one stream

@@ -157,7 +157,7 @@ class Words:
 
     def zone(self, name: str) -> str:
         """What people call a time zone, like `Israel Time`."""
-        return str(dates.get_timezone_name(ZoneInfo(name), locale=self._locale))
+        return name if name == "UTC" else str(dates.get_timezone_name(ZoneInfo(name), locale=self._locale))
 
 
 def masked(number: str | None) -> str:

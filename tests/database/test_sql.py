@@ -199,7 +199,7 @@ def test_only_one_file_knows_each_foreign_library() -> None:
         | {"api/problem.py", "api/route.py", "api/server.py"}
         | PAGE_SCREENS
         | {f"page/{name}.py" for name in ("app", "download", "inner_api", "live", "now", "render", "route")}
-        | {f"page/{name}.py" for name in ("same_origin", "session", "signing_in", "visit")},
+        | {f"page/{name}.py" for name in ("same_origin", "session", "signing_in", "visit", "zone")},
         "jinja2": {"page/render.py"},
         "babel": {"page/words.py"},
         "uvicorn": {"api/server.py", "web/app.py", "web/protocol.py", "web/server.py"},

@@ -1,12 +1,22 @@
-"""Control: pausing, resuming, canceling and stopping, each by a form; what cannot be undone is asked about once."""
+"""Control: what is paused, limited and held, the forms that change it, and the audit."""
 
+import json
+import re
+from functools import partial
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from outbound.page import menu
+from outbound import db
+from outbound.page import menu, words
+from outbound.page import zone as zones
 from outbound.page.route import Screens
 from outbound.page.visit import Refused, Visit
+from outbound.page.words import Words
 
 screens = Screens()
+sql = db.statements("page/control")
 
 KINDS = {
     "account": "everything",
@@ -15,9 +25,47 @@ KINDS = {
     "number": "numbers",
     "call": "calls",
 }
+LIMITS = (
+    "calls_per_second",
+    "live_max",
+    "calls_per_hour",
+    "calls_per_day",
+    "minutes_per_hour",
+    "minutes_per_day",
+    "weight",
+)
+LIMITS_OF = {
+    "account": LIMITS[:-1],
+    "business": LIMITS,
+    "campaign": LIMITS,
+    "number": LIMITS[:2],
+}
 _AT_ONCE = ("pause", "resume")
 _ASKED = ("cancel", "stop")
 _WORD = "STOP"  # typed where everything is concerned; it is the same in each language
+_ROWS_MAX = 50
+_SCAN_MAX = 3000  # links of the audit that one page looks through: some 30 ms
+_FILTERS = ("who", "action", "scope", "key", "before")
+_DETAILS_MAX = 600  # characters
+_PHONE = re.compile(r"\+\d{6,15}")
+
+
+@screens.shows("/control")
+async def show(visit: Visit) -> Response:
+    """Show what is paused, limited and held, and the audit."""
+    return await _show(visit, {})
+
+
+@screens.does("/control")
+async def filter_audit(visit: Visit) -> Response:
+    """Show the same, with the entries of the audit that fit a form."""
+    return await _show(visit, await visit.form())
+
+
+@screens.does("/control/verify")
+async def verify(visit: Visit) -> Response:
+    """Compute the audit's chain anew, and show whether it holds."""
+    return await _show(visit, {}, chain=await visit.read("audit", "verify"))
 
 
 @screens.does("/control/act")
@@ -35,6 +83,126 @@ async def act(visit: Visit) -> Response:
     body = None if verb == "resume" else {"reason": reason or None}
     await visit.send("POST", "control", KINDS[scope], "all" if scope == "account" else key, verb, body=body)
     return visit.go(_back(fields, scope, key), verb)
+
+
+@screens.does("/control/limits")
+async def ask_limits(visit: Visit) -> Response:
+    """Show the limits of a scope in a form."""
+    return await _ask_limits(visit, await visit.form())
+
+
+@screens.does("/control/limit")
+async def limit(visit: Visit) -> Response:
+    """Set the limits of a scope; those of everything once the word is typed."""
+    fields = await visit.form()
+    scope, key = fields.get("scope", ""), fields.get("key", "")
+    if scope == "account" and fields.get("agreed") != _WORD:
+        return await _ask_limits(visit, fields, was_wrong=True)
+    if scope not in KINDS:
+        raise Refused(400, visit.t.plain("error.unreadable"))
+    had = fields.get("had", "").split()
+    given = {name: fields.get(name) or ("none" if name in had else "") for name in LIMITS}
+    body = {name: value for name, value in given.items() if value}
+    await visit.send("PUT", "control", KINDS[scope], "all" if scope == "account" else key, "limits", body=body)
+    return visit.go(f"{menu.ROOT}/control", "limit")
+
+
+async def _ask_limits(visit: Visit, fields: dict[str, str], *, was_wrong: bool = False) -> Response:
+    """The form with a scope's limits: what somebody typed, else what is so; `had` names those that there are."""
+    scope, key = fields.get("scope", ""), fields.get("key", "")
+    if scope not in LIMITS_OF:
+        raise Refused(400, visit.t.plain("error.unreadable"))
+    rows = (await visit.read("control"))["control"]
+    row: dict[str, Any] = next((one for one in rows if (one["scope"], one["key"]) == (scope, key)), {})
+    names = [name for name in LIMITS_OF[scope] if visit.caller.business_id is None or name != "weight"]
+    had = [name for name in names if row.get(name) is not None and name != "weight"]
+    now = {name: f"{row[name]:g}" if row.get(name) is not None else "" for name in names}
+    return visit.show(
+        "control/limits.html",
+        screen="control",
+        scope=scope,
+        key=key,
+        name=row.get("name") or key,
+        values={name: fields.get(name, now[name]) for name in names},
+        had=" ".join(had),
+        word=_WORD if scope == "account" else None,
+        was_wrong=was_wrong,
+    )
+
+
+async def _show(visit: Visit, fields: dict[str, str], *, chain: dict[str, Any] | None = None) -> Response:
+    scopes = (await visit.read("control"))["control"]
+    own = visit.caller.business_id
+    wanted = {name: fields.get(name, "") for name in _FILTERS}
+    caps, pauses, calls, entries = await run_in_threadpool(_read, own, wanted if visit.may("audit") else None)
+    paused_by = {(row.scope, row.key): row for row in pauses}
+    return visit.show(
+        "control.html",
+        screen="control",
+        zone=await zones.of(visit),
+        scopes=[_scope(visit.t, row, caps, paused_by, own) for row in scopes],
+        paused=[row for row in scopes if row["state"] != "running"],
+        limited=sum(any(row.get(name) is not None for name in LIMITS if name != "weight") for row in scopes),
+        is_all_paused=any(row["scope"] == "account" and row["state"] != "running" for row in scopes),
+        calls=calls,
+        is_of_all=own is None,
+        kinds=[kind for kind in KINDS if kind != "account" and (own is None or kind != "number")],
+        entries=[_entry(row) for row in entries if not row.is_end],
+        older=next((row.place for row in entries if row.is_end), None),
+        wanted=wanted,
+        chain=chain,
+    )
+
+
+def _read(own: int | None, wanted: dict[str, str] | None) -> tuple[list[db.Row], list[db.Row], list[db.Row], list[Any]]:
+    """Caps, pauses, paused calls, and the audit's entries that are wanted."""
+    caps = list(db.run(sql.used_caps, business_id=own))
+    pauses = list(db.run(sql.pauses, business_id=own, rows_max=1000))
+    calls = list(db.run(sql.paused_calls, business_id=own, rows_max=_ROWS_MAX))
+    if wanted is None:
+        return caps, pauses, calls, []
+    before = wanted["before"]
+    asked = {name: wanted[name].replace("\0", "") or None for name in ("who", "action", "scope", "key")}
+    place = int(before) if before.isascii() and before.isdigit() and len(before) < 18 else None
+    found = partial(db.run, sql.audit, business_id=own, before_place=place, scan_max=_SCAN_MAX, rows_max=_ROWS_MAX)
+    return caps, pauses, calls, list(found(**asked))
+
+
+def _scope(
+    t: Words, row: dict[str, Any], caps: list[db.Row], paused_by: dict[tuple[str, str], db.Row], own: int | None
+) -> dict[str, Any]:
+    """A scope as the table shows it: its name, its limits with what is used of each, and who paused it."""
+    pause = paused_by.get((row["scope"], row["key"]))
+    who = pause.who if pause is not None else None
+    is_shown = own is None or (who or "").startswith("token ")
+    uses = [("live_max", row["live"], row["live_max"])] if row["live_max"] is not None else []
+    for cap in caps:
+        if (cap.scope, cap.key) == (row["scope"], row["key"]):
+            uses += [(f"calls_per_{cap.period}", cap.calls, cap.calls_max)] if cap.calls_max is not None else []
+            uses += [(f"minutes_per_{cap.period}", cap.minutes, cap.minutes_max)] if cap.minutes_max is not None else []
+    return row | {
+        "title": t("scope." + row["scope"], name=row["name"] or row["key"]),
+        "plain_title": t.plain("scope." + row["scope"], name=row["name"] or row["key"]),
+        "uses": uses,
+        "is_breaker": pause is not None and pause.is_breaker,
+        "paused_by": who if is_shown else None,
+        "reason": row["state_reason"] if is_shown else None,
+    }
+
+
+def _entry(row: db.Row) -> dict[str, Any]:
+    """An entry of the audit; numbers of people are masked in it."""
+    details = {name: value for name, value in (row.details or {}).items() if value not in (None, "", [], {})}
+    text = json.dumps(details, ensure_ascii=False, indent=1) if details else ""
+    if len(text) > _DETAILS_MAX:
+        text = f"{text[:_DETAILS_MAX]}…"
+    href = {"call": "calls", "campaign": "campaigns", "webhook_endpoint": "webhooks"}.get(row.scope)
+    shown: dict[str, Any] = row._asdict()
+    return shown | {
+        "details": _PHONE.sub(lambda found: words.masked(found[0]), text),
+        "key": _PHONE.sub(lambda found: words.masked(found[0]), row.key) if row.scope != "number" else row.key,
+        "href": f"{menu.ROOT}/{href}/{row.key}" if href and row.key.isascii() and row.key.isdigit() else None,
+    }
 
 
 async def _ask(visit: Visit, fields: dict[str, str], *, is_everything: bool) -> Response:
