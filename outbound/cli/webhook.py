@@ -120,9 +120,9 @@ def remove(endpoint_id: Endpoint, by: By = None, as_json: AsJson = False) -> Non
     from outbound.webhooks import endpoint
 
     with ready():
-        row = endpoint.remove(endpoint_id, actor=os_user.named(by))
-    line = f"endpoint {row.id} is removed; {row.waiting} events were not delivered"
-    tell_done({"id": row.id, "waiting": row.waiting}, line, as_json=as_json)
+        removed = endpoint.remove(endpoint_id, actor=os_user.named(by))
+    line = f"endpoint {endpoint_id} is removed; {removed['waiting']} events were not delivered"
+    tell_done(removed, line, as_json=as_json)
 
 
 @app.command("test")

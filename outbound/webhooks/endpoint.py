@@ -16,6 +16,7 @@ sql = db.statements("webhooks/endpoint")
 
 URL_MAX = 2000  # characters
 PAGE_MAX = 1000
+_REMOVED_AT_ONCE = 5000  # deliveries
 REPLAY_BATCH = 10_000  # deliveries of one statement, which takes some 0.3 s
 STATES = ("due", "claimed", "sending", "done", "given_up")
 _HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]")
@@ -132,14 +133,21 @@ def set_(
     )
 
 
-def remove(endpoint_id: int, *, business_id: int | None = None, actor: str) -> db.Row:
+def remove(endpoint_id: int, *, business_id: int | None = None, actor: str) -> dict[str, int]:
     """
     Forget an endpoint; `waiting` says how many events it did not receive.
+
+    Its deliveries go in parts, each a transaction: somebody who is stopped half-way removes it once more.
 
     Raises:
         NoSuchEndpoint: there is none, or it is another business's.
     """
-    return _there(db.run(sql.remove_endpoint, endpoint_id=endpoint_id, business_id=business_id, who=actor))
+    _there(db.run(sql.begin_removal, endpoint_id=endpoint_id, business_id=business_id) or None)
+    waiting = 0
+    while (part := db.run(sql.remove_deliveries, endpoint_id=endpoint_id, batch_max=_REMOVED_AT_ONCE)).deleted:
+        waiting += part.waiting
+    _there(db.run(sql.remove_endpoint, endpoint_id=endpoint_id, who=actor))
+    return {"id": endpoint_id, "waiting": waiting}
 
 
 def secret(endpoint_id: int, business_id: int | None = None) -> SignedEndpoint:

@@ -100,23 +100,49 @@ with endpoint as (
 )
 select id, state, pg_notify('outbound_event', '') from changed;
 
--- name: remove_endpoint(endpoint_id, business_id, who)^
--- Forget an endpoint, and what waits for it.
+-- name: begin_removal(endpoint_id, business_id)$
+-- Send nothing more to an endpoint that is being removed; should its removal stop here, it stays off.
 --
--- Returns  its `id`, and how many events it did not receive; no row where there is no such endpoint
-with waiting as (
-    select count(*) as deliveries
-      from webhook_delivery
-     where endpoint_id = :endpoint_id and state = 'due'
-), removed as (
-    delete from webhook_endpoint
+-- Moves    on -> off
+-- Returns  is there such an endpoint
+with removed as (
+    update webhook_endpoint
+       set state = 'off', state_since = now(), state_reason = 'It is being removed.', failures = 0,
+           failing_since = null, hold_until = null
      where id = :endpoint_id and (:business_id::bigint is null or business_id = :business_id)
     returning id
+)
+select exists (select from removed);
+
+-- name: remove_deliveries(endpoint_id, batch_max)^
+-- Delete deliveries of an endpoint that is being removed.
+--
+-- Returns  how many were `deleted`, and how many of them were `waiting`
+-- Undo     none
+with deleted as (
+    delete from webhook_delivery
+     using (select endpoint_id, event_id
+              from webhook_delivery
+             where endpoint_id = :endpoint_id
+             order by event_id
+             limit :batch_max
+               for update) as first
+     where webhook_delivery.endpoint_id = first.endpoint_id and webhook_delivery.event_id = first.event_id
+    returning webhook_delivery.state
+)
+select count(*) as deleted, count(*) filter (where state = 'due') as waiting from deleted;
+
+-- name: remove_endpoint(endpoint_id, who)^
+-- Forget an endpoint whose deliveries are deleted.
+--
+-- Returns  its `id`; no row where somebody else has removed it
+with removed as (
+    delete from webhook_endpoint where id = :endpoint_id returning id
 ), noted as (
     insert into audit (who, action, scope, key, details)
     select :who, 'webhook.remove', 'webhook_endpoint', id, '{}' from removed
 )
-select removed.id, waiting.deliveries as waiting from removed cross join waiting;
+select id from removed;
 
 -- name: rotate_secret(endpoint_id, business_id, who)^
 -- Sign with another secret from now on, and for 24 hours with the one before as well.

@@ -475,3 +475,19 @@ def test_replay_goes_on_past_one_batch(world: World, receiver: Receiver, monkeyp
     send(world, receiver)
 
     assert endpoint.replay(made.id, event_types=["call.ended"], actor="test") == 5
+
+
+def test_an_endpoint_is_removed_in_parts_and_a_removal_that_was_stopped_goes_on(
+    world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint_id = endpoint.add(receiver.url, actor="test").id
+    for place in range(5):
+        ended(world, f"+1500555010{place}", f"CA{place:032d}")
+    monkeypatch.setattr(endpoint, "_REMOVED_AT_ONCE", 2)
+    assert db.run(endpoint.sql.begin_removal, endpoint_id=endpoint_id, business_id=None)
+    assert db.run(endpoint.sql.remove_deliveries, endpoint_id=endpoint_id, batch_max=2) == (2, 2)
+    ended(world, "+15005550109", "CA" + "9" * 32)  # events of an endpoint that is off wait
+    assert world.value("select state from webhook_endpoint") == "off"
+
+    assert endpoint.remove(endpoint_id, actor="test") == {"id": endpoint_id, "waiting": 4}
+    assert rows(world) == []
