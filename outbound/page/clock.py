@@ -1,10 +1,14 @@
-"""By whose clocks moments of several businesses are shown."""
+"""Says by whose clocks a screen shows moments of several businesses."""
+
+from starlette.concurrency import run_in_threadpool
 
 from outbound import db
+from outbound.page.visit import Visit
 
 sql = db.statements("page/clock")
 
 
-def zone(business_id: int | None) -> str:
-    """The time zone of a business, or (None) the one of most businesses."""
-    return str(db.run(sql.find_zone, business_id=business_id) or "UTC")
+async def zone(visit: Visit) -> str:
+    """The time zone of the business that somebody may see; of all businesses, the one that most are in."""
+    found = await run_in_threadpool(db.run, sql.find_zone, business_id=visit.caller.business_id)
+    return str(found or "UTC")

@@ -3,11 +3,12 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from starlette.types import ASGIApp, Message, Receive, Send
 
 from outbound.api.context import CALLER, Caller
+from outbound.api.problem import not_found
 
 PREFIX = "/v1"
 
@@ -106,8 +107,8 @@ class InnerApi:
             "http_version": "1.1",
             "method": method,
             "scheme": "http",
-            "path": PREFIX + path,
-            "raw_path": quote(PREFIX + path).encode(),
+            "path": unquote(PREFIX + path),
+            "raw_path": (PREFIX + path).encode(),
             "root_path": "",
             "query_string": urlencode(given, doseq=True).encode(),
             "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
@@ -123,5 +124,12 @@ async def _once(content: bytes) -> AsyncIterator[bytes]:
 
 
 def path(*parts: str | int) -> str:
-    """The path of these parts, each of which stays one part whatever it holds."""
+    """
+    The path of these parts.
+
+    Raises:
+        Problem: 404, one of them has a slash, which would make two of it.
+    """
+    if any("/" in str(part) for part in parts):
+        raise not_found("resource")
     return "".join(f"/{quote(str(part), safe='+:')}" for part in parts)

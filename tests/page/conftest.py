@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, Route, expect, sync_playwright
 
 from outbound.api import context, route, server
 from outbound.page import session
@@ -19,6 +19,10 @@ from tests.ports import free_ports
 LANGUAGES = {"en": "en-US", "he": "he-IL"}
 
 SignIn = Callable[..., Page]
+
+expect.set_options(
+    timeout=30_000
+)  # the reader rests for 30 times as long as a read took, which is long on a busy machine
 
 
 @pytest.fixture(scope="session")
@@ -78,8 +82,18 @@ class Watch:
                 self.faults.append(f"a request to {given.request.url}")
                 given.abort()
 
+        def look(answer: Response) -> None:
+            if answer.status >= 400 and answer.request.resource_type != "document":
+                self.faults.append(f"{answer.status} of {answer.url}")
+
+        def note(message: ConsoleMessage) -> None:
+            # The browser writes down each status of 400 and more: that of a screen is the test's own matter.
+            if not message.text.startswith("Failed to load resource: the server responded with a status"):
+                self.faults.append(f"{message.type}: {message.text}")
+
         browser.route(re.compile(".*"), pass_on)
-        browser.on("console", lambda message: self.faults.append(f"{message.type}: {message.text}"))
+        browser.on("response", look)
+        browser.on("console", note)
         browser.on("weberror", lambda error: self.faults.append(f"error: {error.error}"))
 
 

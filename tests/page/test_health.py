@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from outbound.checks import doctor
 from tests.conftest import World
-from tests.page.conftest import SignIn, Watch
+from tests.page.conftest import SignIn
 
 
 def test_what_must_be_mended_first_is_on_top_and_processes_are_listed(
@@ -41,10 +41,9 @@ def test_one_look_is_shown_to_all_who_look_within_ten_seconds(world: World, sign
     expect(tab.get_by_role("row", name="workers").locator(".state")).to_have_text("broken")
 
 
-def test_health_is_for_the_operator(world: World, sign_in: SignIn, page_url: str, watch: Watch) -> None:
+def test_health_is_for_the_operator(world: World, sign_in: SignIn, page_url: str) -> None:
     tab = sign_in(business_id=world.business("Acme"))
     answer = tab.goto(f"{page_url}/health")
     assert answer is not None
     assert answer.status == 403
     assert tab.request.get(f"{page_url}/control").status == 200
-    watch.faults.clear()

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from outbound.rules import api_token
 from tests.conftest import World
-from tests.page.conftest import SignIn, Watch
+from tests.page.conftest import SignIn
 
 
 @pytest.mark.parametrize(("language", "javascript"), [("en", True), ("he", False)])
@@ -38,7 +38,7 @@ def test_a_token_is_made_shown_once_and_revoked(
     assert world.value("select who from audit where action = 'token.revoke'").startswith("token test (")
 
 
-def test_a_token_makes_none_that_may_do_more(world: World, sign_in: SignIn, page_url: str, watch: Watch) -> None:
+def test_a_token_makes_none_that_may_do_more(world: World, sign_in: SignIn, page_url: str) -> None:
     acme, other = world.business("Acme"), world.business("Other")
     tab = sign_in(business_id=acme, scopes=("calls:read", "tokens"))
     tab.goto(f"{page_url}/tokens")
@@ -62,4 +62,3 @@ def test_a_token_makes_none_that_may_do_more(world: World, sign_in: SignIn, page
         )
         assert answer.status == 404
     assert api_token.find(theirs.token) is not None
-    watch.faults.clear()

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from outbound.page import window_state, words
 from outbound.rules import calling_window
 from tests.conftest import World
-from tests.page.conftest import SignIn, Watch
+from tests.page.conftest import SignIn
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_an_operator_closes_a_day_and_makes_it_as_it_was(
 
 
 def test_a_wrong_hour_is_refused_and_nothing_is_changed(
-    world: World, sign_in: SignIn, page_url: str, window: int, watch: Watch
+    world: World, sign_in: SignIn, page_url: str, window: int
 ) -> None:
     tab = sign_in()
 
@@ -85,7 +85,6 @@ def test_a_wrong_hour_is_refused_and_nothing_is_changed(
 
     expect(tab.locator(".fault")).to_contain_text("is not a time")
     assert world.value("select count(*) from calling_day") == 0
-    watch.faults.clear()  # the browser names the status of the answer
 
 
 def test_a_business_sees_its_own_windows_and_changes_none(

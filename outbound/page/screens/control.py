@@ -9,8 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from outbound import db
-from outbound.page import menu, words
-from outbound.page import zone as zones
+from outbound.page import clock, menu, words
 from outbound.page.route import Screens
 from outbound.page.visit import Refused, Visit
 from outbound.page.words import Words
@@ -139,7 +138,7 @@ async def _show(visit: Visit, fields: dict[str, str], *, chain: dict[str, Any] |
     return visit.show(
         "control.html",
         screen="control",
-        zone=await zones.of(visit),
+        zone=await clock.zone(visit),
         scopes=[_scope(visit.t, row, caps, paused_by, own) for row in scopes],
         paused=[row for row in scopes if row["state"] != "running"],
         limited=sum(any(row.get(name) is not None for name in LIMITS if name != "weight") for row in scopes),

@@ -19,7 +19,7 @@ async def list_leads(visit: Visit) -> Response:
     asked, own = visit.request.query_params, visit.caller.business_id
     before, before_call = asked.get("before", ""), asked.get("before_call", "")
     leads = await visit.read("leads", before=before, limit=_PAGE)
-    zone = await run_in_threadpool(clock.zone, own)
+    zone = await clock.zone(visit)
     calls = None
     if visit.may("calls:read"):
         place = int(before_call) if before_call.isdigit() and len(before_call) < 18 else None

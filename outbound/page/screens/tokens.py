@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from outbound.page import zone
+from outbound.page import clock
 from outbound.page.menu import ROOT
 from outbound.page.route import Screens
 from outbound.page.visit import Refused, Visit
@@ -77,7 +77,7 @@ async def _show(visit: Visit, *, made: dict[str, Any] | None = None) -> Response
     return visit.show(
         "tokens.html",
         screen="tokens",
-        zone=await zone.of(visit),
+        zone=await clock.zone(visit),
         tokens=tokens,
         live=sum(one["is_live"] for one in tokens),
         made=made,

@@ -7,7 +7,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from outbound import db
-from outbound.page import zone
+from outbound.page import clock
 from outbound.page.menu import ROOT
 from outbound.page.route import Screens
 from outbound.page.visit import Refused, Visit
@@ -138,7 +138,7 @@ async def _list(visit: Visit) -> Response:
     return visit.show(
         "webhooks.html",
         screen="webhooks",
-        zone=await zone.of(visit),
+        zone=await clock.zone(visit),
         endpoints=endpoints,
         off=sum(one["state"] == "off" for one in endpoints),
         failing=sum(one["state"] == "on" and one["failing_since"] is not None for one in endpoints),
@@ -156,7 +156,7 @@ async def _show(visit: Visit, *, secret: str | None = None) -> Response:
     return visit.show(
         "webhook.html",
         screen="webhooks",
-        zone=await zone.of(visit),
+        zone=await clock.zone(visit),
         endpoint=endpoint,
         deliveries=deliveries,
         older=deliveries[-1]["event_id"] if len(deliveries) == _PAGE else None,

@@ -40,10 +40,11 @@ async def show_window(visit: Visit) -> Response:
     """Show one window."""
     window_id, own = int(visit.request.path_params["window_id"]), visit.caller.business_id
     window = await visit.read("windows", window_id)
+    zone = await clock.zone(visit)
 
     def read() -> dict[str, Any]:
         return {
-            "sentence": window_state.sentence(window, clock.zone(own), visit.t),
+            "sentence": window_state.sentence(window, zone, visit.t),
             "days": window_state.ahead(window, visit.t),
             "keepers": window_state.keepers(window_id, own),
         }

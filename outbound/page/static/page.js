@@ -31,17 +31,29 @@ function isInUse(place) {
   );
 }
 
-async function reload() {
+// What a version, or nobody, announced is fetched at once, and again after a while at the earliest.
+const againAfterMs = 2000;
+let isStale = false;
+let fetchedAt = 0;
+
+function refresh() {
+  if (!isStale || Date.now() - fetchedAt < againAfterMs || isInUse(document.querySelector("main"))) return;
+  isStale = false;
+  fetchedAt = Date.now();
+  fetchMain().catch(() => (isStale = true)); // the network, or the process, is away
+}
+
+async function fetchMain() {
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
   if (answer.redirected) return location.reload();
-  if (!answer.ok) return;
+  if (!answer.ok) throw new Error(answer.status);
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
   const main = document.querySelector("main");
-  if (fresh && !isInUse(main)) {
-    const focused = document.activeElement?.id;
-    main.replaceWith(fresh);
-    if (focused) document.getElementById(focused)?.focus();
-  }
+  if (!fresh) return;
+  if (isInUse(main)) throw new Error("in use");
+  const focused = document.activeElement?.id;
+  main.replaceWith(fresh);
+  if (focused) document.getElementById(focused)?.focus();
 }
 
 function take(kind, text) {
@@ -54,9 +66,10 @@ function take(kind, text) {
     if (!versioned) put(id, value);
     else if (versioned.dataset.version !== value) {
       versioned.dataset.version = value;
-      reload();
+      isStale = true;
     }
   }
+  refresh();
 }
 
 function open() {
@@ -105,11 +118,14 @@ if (watchedHere.length) {
     channel.postMessage({ kind: "who" });
     return new Promise(() => {});
   });
-  setInterval(showAge, 500);
 }
 
-// What nobody announces, like how far an import has come, is asked for again.
-setInterval(() => document.querySelector("[data-refresh]") && reload(), 2000);
+setInterval(() => {
+  showAge();
+  // Nobody announces how far an import has come: such a page is always as old as its last load.
+  isStale ||= document.querySelector("[data-refresh]") !== null;
+  refresh();
+}, 500);
 
 document.addEventListener("submit", (event) => {
   for (const button of event.target.querySelectorAll("button")) setTimeout(() => (button.disabled = true));
