@@ -20,7 +20,7 @@ RUNBOOKS = ("ops/runbook.md", "ops/runbook.he.md")
 # In both languages, one file each.
 TRANSLATED = (
     "README",
-    *(f"docs/{name}" for name in ("import", "performance", "rules", "running", "settings", "webhooks")),
+    *(f"docs/{name}" for name in ("import", "page", "performance", "rules", "running", "settings", "webhooks")),
 )
 HEBREW = (*(f"{name}.he.md" for name in TRANSLATED), "ops/runbook.he.md", "docs/takeover.he.md", "docs/retention.he.md")
 FILES = (

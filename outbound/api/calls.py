@@ -121,6 +121,7 @@ async def show_call(asked: Asked, call_id: Id) -> Any:
     def work() -> Any:
         timeline, view = call_timeline.of(asked.call(call_id)), asked.view
         waits = timeline.call["status"] in WAITING
+        ending = view.how_it_ended(timeline.call, timeline.ending)
         return {
             "call": view.call(timeline.call),
             "time_zone": timeline.zone,
@@ -128,7 +129,8 @@ async def show_call(asked: Asked, call_id: Id) -> Any:
             "attempts": timeline.attempts,
             "again_id": timeline.again_id,
             "again_for_id": timeline.again_for_id,
-            "hung_up": view.how_it_ended(timeline.call, timeline.hung_up),
+            "hung_up": ending and ending["sentence"],
+            "ending": ending,
             "why": _why(asked, call_id)["sentence"] if waits else None,
         }
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from outbound import db
-from outbound.calls.call_timeline import Entry
+from outbound.calls.call_timeline import Ending, Entry
 from outbound.monitoring import situation
 
 sql = db.statements("api/tenant_view")
@@ -19,6 +19,7 @@ _HELD = "The operator's limits, or those of the number that calls, hold it: it i
 _OPERATOR = "The operator's installation holds it: ask whoever runs it."
 _ENDED = "an operator ended it"
 _CANCELED = "operator_canceled"
+_OPERATOR_CODE = "operator"  # in place of what only the operator may know
 _OWN_STOPS = ("nobody said ", "it starts at ", "business ", "campaign ")
 _OPERATORS_REASON = re.compile(r"(are not allowed to anybody) \(.*\)(: see )", re.DOTALL)
 
@@ -71,9 +72,11 @@ class View:
             hidden["error_message"] = "An operator canceled it."
         return row | hidden
 
-    def how_it_ended(self, row: dict[str, Any], sentence: str | None) -> str | None:
-        """Say in a sentence how a call ended."""
-        return _ENDED if sentence and self._is_of_operator(row.get("stopped_by")) else sentence
+    def how_it_ended(self, row: dict[str, Any], ending: Ending | None) -> dict[str, Any] | None:
+        """How a call ended, without the name and the reason of an operator who ended it."""
+        if ending is not None and self._is_of_operator(row.get("stopped_by")):
+            ending = Ending(_OPERATOR_CODE, _ENDED)
+        return None if ending is None else asdict(ending)
 
     def event(self, entry: Entry) -> dict[str, Any]:
         """The entry of a timeline; who did it is shown where that is the business's own, or no person."""
@@ -90,9 +93,9 @@ class View:
         details = reason["details"]
         holder = details.get("scope") or str(details.get("paused", "")).partition(" ")[0]
         if reason["code"] == "ended" and self._is_of_operator(db.run(sql.stopped_by, call_id=call_id)):
-            return reason | {"sentence": f"It has ended: {_ENDED}.", "details": {}}
+            return reason | {"sentence": f"It has ended: {_ENDED}.", "details": {"holder": _OPERATOR_CODE}}
         if reason["code"] in _INSTALLATION or holder in ("account", "everything", "number"):
-            return reason | {"sentence": _HELD, "details": {}}
+            return reason | {"sentence": _HELD, "details": {"holder": _OPERATOR_CODE}}
         return reason | {"sentence": without_reason(reason["sentence"])}
 
     def fact(self, fact: situation.Fact) -> situation.Fact:

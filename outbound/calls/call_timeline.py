@@ -29,6 +29,20 @@ _SOURCES = {
     "lookup": "the carrier, when asked",
     "answered-by": "machine detection",
 }
+_ACTIONS = {
+    "pause": "paused",
+    "resume": "resumed",
+    "drain": "drained",
+    "stop": "stopped",
+    "cancel": "canceled",
+    "reschedule": "moved",
+    "retry": "dialed again, as another call",
+}
+CODES = (
+    *("came_in", "enqueued", "enqueued_from_file", "next_attempt", "reported", "dialed", "answered", "due", "held"),
+    *("ended", *_ACTIONS),
+)
+ENDINGS = ("stopped", "canceled", "time_limit", "far_end", "busy", "no_answer", "failed")
 _HIDDEN = "(this database role may not see it)"
 
 
@@ -38,13 +52,25 @@ class Entry:
     An event and its moment; `by` is who did it, None where nobody is known.
 
     `scope` is what an operator's control was of: account, business, campaign, number or call; None of other entries.
+    `code`, a word of CODES, and `details` say the same as `what`, for who tells it in another language.
     """
 
     at: datetime
     what: str
+    code: str
     by: str | None = None
     why: str | None = None
     scope: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a call ended, or who asked for that: `code` is a word of ENDINGS; `sentence` says the same in English."""
+
+    code: str
+    sentence: str
+    details: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -58,7 +84,7 @@ class Timeline:
         entries: what happened, in the order of time.
         attempts: of the retry policy, as rows of the statement; itself among them.
         again_id, again_for_id: the call that an operator had made in its place, and the one it was made for.
-        hung_up: who hung up and why, else how it ended, in a sentence; None while it is not over.
+        ending: who hung up and why, else how it ended; None while it is not over.
     """
 
     call: dict[str, Any]
@@ -68,7 +94,7 @@ class Timeline:
     attempts: list[dict[str, Any]] = field(default_factory=list)
     again_id: int | None = None
     again_for_id: int | None = None
-    hung_up: str | None = None
+    ending: Ending | None = None
 
 
 def of(call_id: int) -> Timeline:
@@ -97,7 +123,7 @@ def of(call_id: int) -> Timeline:
         timeline.again_id, timeline.again_for_id = again["again_id"], again["again_for_id"]
         placed += [_placed(_operator(row, timeline.zone)) for row in db.run(sql.audit_of_call, call_id=call_id)]
     placed += [_placed(entry, status) for entry, status in _own(call)]
-    timeline.hung_up = _hung_up(call)
+    timeline.ending = _ending(call)
     timeline.entries = [entry for _, entry in sorted(placed, key=lambda one: one[0])]
     return timeline
 
@@ -131,17 +157,16 @@ def _in_business_zone(call: dict[str, Any]) -> Timeline:
 
 def _enqueued(call: dict[str, Any], imported: tuple[str | None, str | None]) -> Entry:
     who, file = imported
+    at = call["created_at"]
     if call["direction"] == "inbound":
-        return Entry(call["created_at"], "it came in")
+        return Entry(at, "it came in", "came_in")
     if call["attempt"] > 1:
-        return Entry(
-            call["created_at"],
-            f"put in the queue as attempt {call['attempt']}",
-            by=f"the retry policy, after {_before(call)}",
-        )
-    if who is not None:
-        return Entry(call["created_at"], f"put in the queue from {file}" if file else "put in the queue", by=who)
-    return Entry(call["created_at"], "put in the queue", by=call.get("created_by"))
+        what = f"put in the queue as attempt {call['attempt']}"
+        details = {"attempt": call["attempt"], "retry_of": call["retry_of"]}
+        return Entry(at, what, "next_attempt", by=f"the retry policy, after {_before(call)}", details=details)
+    if who is not None and file:
+        return Entry(at, f"put in the queue from {file}", "enqueued_from_file", by=who, details={"file": file})
+    return Entry(at, "put in the queue", "enqueued", by=call.get("created_by") if who is None else who)
 
 
 def _before(call: dict[str, Any]) -> str:
@@ -149,71 +174,96 @@ def _before(call: dict[str, Any]) -> str:
 
 
 def _event(row: db.Row, words: db.Row | None) -> Entry:
-    source = "the carrier" if words is None else _SOURCES.get(words.source, words.source)
+    source = None if words is None else words.source
     payload = {} if words is None or not isinstance(words.payload, dict) else words.payload
     said: dict[str, str] = {}
     for name, shown in _SAID.items():
         value = payload.get(name)
         if isinstance(value, str | int) and str(value) != "":
             said.setdefault(f"{shown} {value}", "")
-    return Entry(row.occurred_at or row.received_at, f"{source}: {row.status}", why=", ".join(said) or None)
+    return Entry(
+        row.occurred_at or row.received_at,
+        f"{_SOURCES.get(source or '', source or 'the carrier')}: {row.status}",
+        "reported",
+        why=", ".join(said) or None,
+        details={"source": source, "status": row.status},
+    )
 
 
 def _operator(row: db.Row, zone: str) -> Entry:
-    whom = "everything" if row.scope == "account" else f"{row.scope} {row.key}"
-    words = {"pause": "paused", "resume": "resumed", "drain": "drained", "stop": "stopped", "cancel": "canceled"}
-    what = f"{words.get(row.action, row.action)}: {whom}" if row.scope != "call" else words.get(row.action, row.action)
+    did = _ACTIONS[row.action]
+    details: dict[str, Any] = {"scope": row.scope, "key": row.key}
     if row.action == "reschedule":
-        what = f"moved from {moments.short(row.was_due_at, zone)} to {moments.short(row.due_at, zone)}"
-    if row.action == "retry":
-        what = "dialed again, as another call"
-    return Entry(row.at, what, by=row.who, why=row.reason, scope=row.scope)
+        did = f"moved from {moments.short(row.was_due_at, zone)} to {moments.short(row.due_at, zone)}"
+        details |= {"from": row.was_due_at.isoformat(), "to": row.due_at.isoformat()}
+    whom = "everything" if row.scope == "account" else f"{row.scope} {row.key}"
+    what = did if row.scope == "call" else f"{did}: {whom}"
+    return Entry(row.at, what, row.action, by=row.who, why=row.reason, scope=row.scope, details=details)
 
 
 def _own(call: dict[str, Any]) -> list[tuple[Entry, str]]:
     """Return what the row itself says, each with the status that it came to."""
     entries: list[tuple[Entry, str]] = []
     if call["dialed_at"] is not None:
-        shown = f" from {call['from_number']}" if call.get("from_number") and call["direction"] == "outbound" else ""
-        entries.append((Entry(call["dialed_at"], f"dialed{shown}"), "claimed"))
+        number = call.get("from_number") if call["direction"] == "outbound" else None
+        what = f"dialed from {number}" if number else "dialed"
+        entries.append((Entry(call["dialed_at"], what, "dialed", details={"from_number": number or None}), "claimed"))
     if call["answered_at"] is not None:
-        entries.append((Entry(call["answered_at"], "answered"), "in-progress"))
+        entries.append((Entry(call["answered_at"], "answered", "answered"), "in-progress"))
     if call["status"] == "queued":
         entries.append((_waiting(call), "queued"))
     if call["ended_at"] is not None:
-        lasted = f" after {call['duration_s']} s" if call["duration_s"] else ""
-        why = call.get("stop_reason") or call.get("error_message") or call["error_code"]
-        ended = Entry(call["ended_at"], f"ended: {call['status']}{lasted}", by=call.get("stopped_by"), why=why)
-        entries.append((ended, call["status"]))
+        entries.append((_ended(call), call["status"]))
     return entries
 
 
+def _ended(call: dict[str, Any]) -> Entry:
+    lasted = f" after {call['duration_s']} s" if call["duration_s"] else ""
+    return Entry(
+        call["ended_at"],
+        f"ended: {call['status']}{lasted}",
+        "ended",
+        by=call.get("stopped_by"),
+        why=call.get("stop_reason") or call.get("error_message") or call["error_code"],
+        details={"status": call["status"], "duration_s": call["duration_s"] or None, "error_code": call["error_code"]},
+    )
+
+
 def _waiting(call: dict[str, Any]) -> Entry:
-    why = None
-    if call["held_by"] is not None:
-        why = db.run(sql.blocker_text, code=call["held_by"]) if names.sees_numbers() else None
-        why = why or f"held: {call['held_by'].replace('_', ' ')}"
-    return Entry(call["due_at"], "held until then" if call["held_by"] else "due", why=why)
+    held_by = call["held_by"]
+    if held_by is None:
+        return Entry(call["due_at"], "due", "due")
+    why = db.run(sql.blocker_text, code=held_by) if names.sees_numbers() else None
+    why = why or f"held: {held_by.replace('_', ' ')}"
+    return Entry(call["due_at"], "held until then", "held", why=why, details={"held_by": held_by})
 
 
-def _hung_up(call: dict[str, Any]) -> str | None:
+def _ending(call: dict[str, Any]) -> Ending | None:
     """Say who hung up and why; None while that is not known."""
-    who, reason = call.get("stopped_by"), call.get("stop_reason")
-    did = "stopped" if call["hang_up"] == "completed" else "canceled"
-    asked = f"{who or 'an operator'} {did} it{f': {reason}' if reason else ''}"
     if call["status"] in IN_THE_AIR:
-        return asked if call["hang_up"] else None
+        return _asked(call) if call["hang_up"] else None
     if call["ended_at"] is None:
         return None
-    if call["hang_up"] is not None or who is not None:
-        return asked
+    if call["hang_up"] is not None or call.get("stopped_by") is not None:
+        return _asked(call)
     if call["status"] == "completed":
-        if (call["duration_s"] or 0) >= call["time_limit_s"] - _LIMIT_SLACK_S:
-            return f"the carrier hung up at the time limit of {call['time_limit_s']} s"
-        return "the callee hung up, or what the call played came to its end: the carrier does not say which"
+        limit_s = call["time_limit_s"]
+        if (call["duration_s"] or 0) >= limit_s - _LIMIT_SLACK_S:
+            return Ending("time_limit", f"the carrier hung up at the time limit of {limit_s} s", {"seconds": limit_s})
+        return Ending(
+            "far_end", "the callee hung up, or what the call played came to its end: the carrier does not say which"
+        )
     if call["status"] == "busy":
-        return "the callee's line was busy"
+        return Ending("busy", "the callee's line was busy")
     if call["status"] == "no-answer":
-        return "nobody answered"
+        return Ending("no_answer", "nobody answered")
     said = call.get("error_message") if "error_message" in call else _HIDDEN
-    return ": ".join(filter(None, [call["error_code"], said])) or None
+    sentence = ": ".join(filter(None, [call["error_code"], said]))
+    return Ending("failed", sentence, {"error_code": call["error_code"], "message": said}) if sentence else None
+
+
+def _asked(call: dict[str, Any]) -> Ending:
+    who, reason = call.get("stopped_by"), call.get("stop_reason")
+    did = "stopped" if call["hang_up"] == "completed" else "canceled"
+    sentence = f"{who or 'an operator'} {did} it{f': {reason}' if reason else ''}"
+    return Ending(did, sentence, {"who": who, "reason": reason})

@@ -188,9 +188,9 @@ def _show(timeline: "Timeline", reason: str | None) -> None:
         table.add_row(moments.short(entry.at, timeline.zone, seconds=True), entry.what, entry.by, entry.why)
     out.print(table)
     tell("")
-    if timeline.hung_up:
+    if timeline.ending:
         was_connected = call["dialed_at"] is not None and (call["hang_up"] or call["status"] == "completed")
-        tell(f"{'who hung up' if was_connected else 'how it ended'}: {timeline.hung_up}")
+        tell(f"{'who hung up' if was_connected else 'how it ended'}: {timeline.ending.sentence}")
     if reason:
         tell(f"why it is not dialed now: {reason}")
     if len(timeline.attempts) > 1:

@@ -16,7 +16,7 @@ from outbound.api.context import sql as context_sql
 from outbound.config import settings
 from outbound.errors import UserError
 from outbound.page import live, menu, now, render, session, signing_in, words
-from outbound.page.route import foreign
+from outbound.page.route import foreign, problem
 from outbound.page.screens import (
     callees,
     calls,
@@ -31,6 +31,7 @@ from outbound.page.screens import (
     windows,
 )
 from outbound.page.screens import now as now_screen
+from outbound.page.visit import Refused, language_of
 from outbound.rules import api_token
 
 SCREENS = (
@@ -74,6 +75,7 @@ def app() -> FastAPI:
     ]
     application.router.routes.extend(routes)
     application.mount(f"{menu.ROOT}/static", _Static(directory=_STATIC))
+    application.router.routes.append(Route(menu.ROOT + "{rest:path}", _no_screen))
     return application
 
 
@@ -89,6 +91,11 @@ class _Static(StaticFiles):
 
 async def _root(_: Request) -> Response:
     return RedirectResponse(f"{menu.ROOT}/", 303, headers=render.HEADERS)
+
+
+async def _no_screen(request: Request) -> Response:
+    t = words.of(language_of(request))
+    return foreign(request) or problem(request, Refused(404, t.plain("error.no_screen")))
 
 
 async def _live(request: Request) -> Response:

@@ -7,9 +7,11 @@ from starlette.responses import Response
 
 from outbound import db
 from outbound.call import IN_THE_AIR, STATUSES, WAITING
+from outbound.page import reason_words
 from outbound.page.menu import ROOT
 from outbound.page.route import Screens
 from outbound.page.visit import Visit
+from outbound.page.words import Words
 
 screens = Screens()
 sql = db.statements("page/call")
@@ -43,6 +45,7 @@ async def show_call(visit: Visit) -> Response:
     call_id = int(visit.request.path_params["call_id"])
     shown = await visit.read("calls", call_id)
     call: dict[str, Any] = shown["call"]
+    zone: str = shown["time_zone"]
     why = await visit.read("calls", call_id, "why") if call["status"] in WAITING else None
     deliveries = []
     if visit.may("webhooks"):
@@ -54,12 +57,23 @@ async def show_call(visit: Visit) -> Response:
         screen="calls",
         shown=shown,
         call=call,
-        why=why,
+        why=why and reason_words.why(why, zone, visit.t),
+        ending=shown["ending"] and reason_words.ending(shown["ending"], visit.t),
+        life=[_told(entry, zone, visit.t) for entry in shown["events"]],
         deliveries=deliveries,
         version=version,
         is_waiting=call["status"] in WAITING,
         is_live=call["status"] in IN_THE_AIR,
     )
+
+
+def _told(entry: dict[str, Any], zone: str, t: Words) -> dict[str, Any]:
+    return {
+        "at": entry["at"],
+        "what": reason_words.event(entry, zone, t),
+        "by": reason_words.event_by(entry, t),
+        "why": reason_words.event_why(entry, t),
+    }
 
 
 @screens.does("/calls/{call_id:int}/retry")

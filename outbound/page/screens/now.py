@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 from starlette.responses import Response
 
-from outbound.page import menu, render, words
+from outbound.page import menu, reason_words, render, words
 from outbound.page.now import COUNTED_MAX, OF_ALL, Now
 from outbound.page.route import Screens
 from outbound.page.visit import Visit
@@ -103,14 +103,9 @@ def _sentence(found: Now, t: Words, talking: int, in_the_air: int) -> Markup:
 
 def reason_of(pause: dict[str, Any], t: Words) -> Markup:
     """The actor of a pause, and their reason."""
-    who = (
-        t("pause.breaker")
-        if pause["is_breaker"]
-        else t("pause.by", who=pause["who"])
-        if pause["who"]
-        else t("pause.operator")
-    )
-    return t("pause.why", who=who, reason=pause["reason"] or t("pause.no_reason"))
+    if not pause["is_breaker"]:
+        return reason_words.paused_why(pause, t)
+    return t("pause.why", who=t("pause.breaker"), reason=pause["reason"] or t("pause.no_reason"))
 
 
 def _needs(found: Now, t: Words) -> list[Need]:

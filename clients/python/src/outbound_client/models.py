@@ -210,12 +210,22 @@ class Calls(Answer):
 
 
 class Event(Answer):
-    """An event of a call."""
+    """An event of a call; `code` and `details` say the same as `what`, for who tells it in another language."""
 
     at: datetime
     what: str
     by: str | None
     why: str | None
+    code: str
+    details: dict[str, Any]
+
+
+class Ending(Answer):
+    """How a call ended, or who asked for that; `sentence` says it in English."""
+
+    code: str
+    sentence: str
+    details: dict[str, Any]
 
 
 class Attempt(Answer):
@@ -236,6 +246,7 @@ class ShownCall(Answer):
     again_id: int | None
     again_for_id: int | None
     hung_up: str | None
+    ending: Ending | None
     why: str | None
 
 
