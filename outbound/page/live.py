@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import NamedTuple
 
@@ -15,7 +16,9 @@ from outbound.page.now import Now, Reader
 log = logs.get("page")
 
 PERIOD_S = 1.0  # between two reads
-REST = 30  # a read that took longer than 1/30 of it is followed by so many times its own length
+REST = 30  # reads of which even the fastest took longer than 1/30 of it are followed by so many times its length
+REST_MAX_S = 3.0  # or by this: a page calls its numbers old after 4 s
+_READS_KNOWN = 5  # the latest, of which the fastest counts: one that was slow on a busy machine says little of its cost
 STREAMS_MAX = 200
 RETRY_MS = 2000
 _SIGNED_IN_S = 5  # between two looks at whether somebody is still signed in
@@ -70,6 +73,7 @@ class Live:
         self._is_away = False
         self._task: asyncio.Task[None] | None = None
         self._read = asyncio.Condition()
+        self._took: deque[float] = deque(maxlen=_READS_KNOWN)  # seconds that each of the latest reads took
 
     @property
     def is_full(self) -> bool:
@@ -121,8 +125,13 @@ class Live:
                 await self._announce(None)
             else:
                 await self._announce(found)
-            took = time.monotonic() - began
-            await asyncio.sleep(max(PERIOD_S - took, took * REST if took > PERIOD_S / REST else 0))
+            await asyncio.sleep(self._rest_s(time.monotonic() - began))
+
+    def _rest_s(self, took: float) -> float:
+        """How long nothing is read after a read that took so many seconds."""
+        self._took.append(took)
+        costly = min(self._took) * REST if len(self._took) == _READS_KNOWN else 0
+        return max(PERIOD_S - took, min(costly, REST_MAX_S))
 
     def _of(self, kind: str) -> list[int]:
         return sorted({topic.id for topic in self._channels if topic.kind == kind})

@@ -88,7 +88,12 @@ def _to_sign_in(request: Request) -> Response:
 
 def problem(request: Request, refusal: Refused) -> Response:
     """The screen that says what is not done, and why."""
-    values = {"status": refusal.status, "title": refusal.title, "detail": refusal.detail}
+    values = {
+        "status": refusal.status,
+        "title": refusal.title,
+        "detail": refusal.detail,
+        "comes_back": refusal.status == 503 and request.method == "GET",
+    }
     return render.response(render.text("problem.html", language_of(request), values), refusal.status)
 
 

@@ -1,8 +1,10 @@
 """Sessions: a browser that has shown a token is signed in, and a user whom a proxy in front of us has let in."""
 
+import asyncio
 import hashlib
 import secrets
 import time
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -32,12 +34,24 @@ class Session(NamedTuple):
     by_cookie: bool
 
 
-_known: dict[bytes, tuple[float, Caller]] = {}
+@dataclass
+class _Known:
+    """A session that was looked up: whose it is, until when that is taken for true, and was it asked for since."""
+
+    caller: Caller
+    until: float
+    is_used: bool = True
+
+
+_known: dict[bytes, _Known] = {}
+_looking = asyncio.Lock()
 
 
 def forget() -> None:
     """Know no session any more."""
+    global _looking  # noqa: PLW0603 (a lock belongs to the event loop that has waited for it)
     _known.clear()
+    _looking = asyncio.Lock()
 
 
 async def of(request: Request) -> Session | None:
@@ -55,17 +69,30 @@ async def of(request: Request) -> Session | None:
     if not secret:
         return None
     digest = _sha256(secret)
-    until, caller = _known.get(digest, (0.0, None))
-    if caller is None or until < time.monotonic():
-        row = await run_in_threadpool(db.run, sql.find_session, secret_sha256=digest)
-        _known.pop(digest, None)
-        if row is None:
-            return None
+    known = _known.get(digest)
+    if known is None or known.until < time.monotonic():
+        async with _looking:
+            known = _known.get(digest)  # somebody who waited before us has looked for all
+            if known is None or known.until < time.monotonic():
+                await run_in_threadpool(_look_up, digest)
+                known = _known.get(digest)
+    if known is None:
+        return None
+    known.is_used = True
+    return Session(known.caller, by_cookie=True)
+
+
+def _look_up(digest: bytes) -> None:
+    """Look up a session, and with it, since open pages ask often, all that were asked for since the last time."""
+    wanted = [digest, *(one for one, known in _known.items() if known.is_used)][:_CACHED]
+    rows = db.run(sql.find_sessions, secrets_sha256=wanted)
+    until = time.monotonic() + _CACHE_S
+    found = {}
+    for row in rows:
         caller = Caller(row.id, row.public_id, row.name, row.business_id, frozenset(row.scopes), row.expires_at)
-        if len(_known) >= _CACHED:
-            _known.clear()
-        _known[digest] = (time.monotonic() + _CACHE_S, caller)
-    return Session(caller, by_cookie=True)
+        found[bytes(row.secret_sha256)] = _Known(caller, until, is_used=False)
+    _known.clear()
+    _known.update(found)
 
 
 def _user(request: Request) -> str | None:

@@ -13,11 +13,11 @@ from outbound.page.visit import FORM_MAX, language_of
 
 
 async def _show(request: Request) -> Response:
-    return foreign(request) or _form(request)
+    return foreign(request) or _form(request, request.query_params.get("next", ""))
 
 
-def _form(request: Request, fault: str | None = None, status: int = 200) -> Response:
-    values = {"fault": fault, "next": _next(request.query_params.get("next", "")), "languages": words.LANGUAGES}
+def _form(request: Request, goes_on: str, fault: str | None = None, status: int = 200) -> Response:
+    values = {"fault": fault, "next": _next(goes_on), "languages": words.LANGUAGES}
     return render.response(render.text("sign_in.html", language_of(request), values), status)
 
 
@@ -26,6 +26,7 @@ async def _sign_in(request: Request) -> Response:
     if refused is not None:
         return refused
     fields = await _fields(request)
+    goes_on = fields.get("next", "")
     client = None if request.client is None else (request.client.host, request.client.port)
     api = inner_api.InnerApi(request.app, None, language_of(request), client)
     text = fields.get("token", "")
@@ -33,14 +34,14 @@ async def _sign_in(request: Request) -> Response:
     try:
         answer = await api.ask("GET", "/token", headers={"authorization": f"Bearer {shown}"})
         if answer.status == 429:
-            return _form(request, "sign_in.too_often", 429)
+            return _form(request, goes_on, "sign_in.too_often", 429)
         if answer.status >= 500:
-            return _form(request, "error.database_away", 503)
-        response = RedirectResponse(_next(fields.get("next", "")), 303, headers=render.HEADERS)
+            return _form(request, goes_on, "error.database_away", 503)
+        response = RedirectResponse(_next(goes_on), 303, headers=render.HEADERS)
         if answer.is_refused or not await session.begin(answer.body["id"], response):
-            return _form(request, "sign_in.no_token", 401)
+            return _form(request, goes_on, "sign_in.no_token", 401)
     except db.Unavailable:
-        return _form(request, "error.database_away", 503)
+        return _form(request, goes_on, "error.database_away", 503)
     return response
 
 
@@ -52,7 +53,7 @@ async def _sign_out(request: Request) -> Response:
     try:
         await session.end(request, response)
     except db.Unavailable:
-        return _form(request, "error.database_away", 503)
+        return _form(request, "", "error.database_away", 503)
     return response
 
 

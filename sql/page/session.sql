@@ -13,12 +13,13 @@ select :secret_sha256, id, least(now() + make_interval(hours => :hours), expires
  where id = :token_id
 returning expires_at;
 
--- name: find_session(secret_sha256)^
--- Returns  the token of a session that has not ended, where that one is live
-select token.id, token.public_id, token.name, token.business_id, token.scopes, token.expires_at
+-- name: find_sessions(secrets_sha256)
+-- Returns  the token of each of these sessions that has not ended, where that one is live
+select page_session.secret_sha256, token.id, token.public_id, token.name, token.business_id, token.scopes,
+       token.expires_at
   from page_session
  inner join api_token as token on token.id = page_session.token_id
- where page_session.secret_sha256 = :secret_sha256
+ where page_session.secret_sha256 = any(:secrets_sha256::bytea[])
    and page_session.expires_at > now()
    and token.revoked_at is null
    and coalesce(token.expires_at > now(), true);

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, Route, expect, sync_playwright
 
@@ -14,11 +15,13 @@ from outbound.page import session
 from outbound.page.app import app
 from outbound.rules import api_token
 from tests.conftest import World, forget_settings, until
+from tests.page.house import Rows, fill
 from tests.ports import free_ports
 
 LANGUAGES = {"en": "en-US", "he": "he-IL"}
 
 SignIn = Callable[..., Page]
+OWN_FORM = {"sec-fetch-site": "same-origin"}
 
 expect.set_options(
     timeout=30_000
@@ -63,6 +66,13 @@ def token(*scopes: str, business_id: int | None = None, name: str = "test") -> s
     """The text of a new token; with every scope where none is given."""
     wanted = scopes or tuple(scope for scope in api_token.SCOPES if business_id is None or scope != "operator")
     return api_token.add(name, scopes=wanted, business_id=business_id, actor="test").token
+
+
+def cookie_of(page_url: str, shown: str) -> dict[str, str]:
+    """The headers of a browser that has signed in with this token."""
+    answer = httpx.post(f"{page_url}/sign-in", data={"token": shown}, headers=OWN_FORM)
+    assert answer.status_code == 303, answer.text
+    return {"cookie": answer.headers["set-cookie"].partition(";")[0]}
 
 
 class Watch:
@@ -142,3 +152,9 @@ def sign_in(chromium: Browser, page_url: str, watch: Watch) -> Iterator[SignIn]:
     yield make
     for browser in opened:
         browser.close()
+
+
+@pytest.fixture
+def rows(world: World) -> Rows:
+    """Rows that every screen has something to show of."""
+    return fill(world)

@@ -1,0 +1,98 @@
+"""The page for everybody: axe finds nothing, phones need not scroll sideways, and a keyboard is enough."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from outbound.page import menu
+from outbound.rules import control
+from outbound.rules.scope import scope_of
+from tests.conftest import World
+from tests.page.conftest import SignIn, Watch
+from tests.page.house import Rows
+
+AXE = Axe()
+EVERY_LOOK = [
+    (language, theme, width) for language in ("en", "he") for theme in ("light", "dark") for width in (1280, 375)
+]
+
+
+def faults(tab: Page) -> list[str]:
+    """What axe finds, and whether the page is wider than the window."""
+    found = [
+        f"{tab.url}: {one['id']}: {node['html'][:200]}"
+        for one in AXE.run(tab).response["violations"]
+        for node in one["nodes"]
+    ]
+    over = tab.evaluate("document.scrollingElement.scrollWidth - innerWidth")
+    return found + ([f"{tab.url}: {over} px wider than the window"] if over > 0 else [])
+
+
+@pytest.mark.parametrize(("language", "theme", "width"), EVERY_LOOK)
+def test_axe_finds_nothing_on_any_screen(
+    rows: Rows, page_url: str, sign_in: SignIn, watch: Watch, language: str, theme: str, width: int
+) -> None:
+    tab = sign_in(language, theme=theme, width=width)
+    shown = [entry.path for entry in menu.ENTRIES if is_there(tab, page_url + entry.path)]
+    shown += [f"/calls/{call_id}" for call_id in rows.calls]
+    found = []
+    for path in shown:
+        tab.goto(page_url + path)
+        found += faults(tab)
+    tab.goto(f"{page_url}/")
+    tab.locator("button.stop").first.click()
+    expect(tab.locator("#agreed")).to_be_visible()
+    found += faults(tab)
+    tab.goto(f"{page_url}/calls/987654321")
+    found += faults(tab)
+    tab.context.clear_cookies()
+    tab.goto(f"{page_url}/")
+    found += faults(tab)
+    watch.faults[:] = [fault for fault in watch.faults if "404" not in fault]
+    assert found == []
+
+
+def is_there(tab: Page, url: str) -> bool:
+    return tab.request.get(url).status != 404
+
+
+def test_a_keyboard_is_enough_to_pause_a_campaign(world: World, rows: Rows, page_url: str, sign_in: SignIn) -> None:
+    tab = sign_in()
+    tab.goto(f"{page_url}/")
+    tab.keyboard.press("Tab")
+    expect(tab.locator(".skip").first).to_be_focused()
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#main")).to_be_focused()
+
+    wanted = f"pause-campaign-{rows.campaign}"
+    for _ in range(60):
+        tab.keyboard.press("Tab")
+        if tab.evaluate("document.activeElement.id") == wanted:
+            break
+    assert tab.evaluate("document.activeElement.id") == wanted
+    assert tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+    tab.keyboard.press("Enter")
+
+    expect(tab.locator(".notice")).to_have_text("It is paused.")
+    assert world.value("select state from dial_control where scope = 'campaign'") == "paused"
+
+
+def test_the_order_of_the_tab_key_is_that_of_reading(rows: Rows, page_url: str, sign_in: SignIn) -> None:
+    del rows
+    tab = sign_in()
+    tab.goto(f"{page_url}/")
+    positive = tab.locator("[tabindex]:not([tabindex='0']):not([tabindex='-1'])")
+    assert positive.count() == 0
+
+
+def test_what_changes_keeps_the_focus_where_it_was(world: World, rows: Rows, page_url: str, sign_in: SignIn) -> None:
+    tab = sign_in()
+    tab.goto(f"{page_url}/")
+    expect(tab.locator("#age")).to_have_text(re.compile("old"))
+    button = tab.locator(f"#pause-campaign-{rows.campaign}")
+    button.focus()
+    control.pause(scope_of("business", str(world.value("select min(id) from business"))), reason="lunch", actor="Dana")
+    expect(tab.locator(".needs")).to_contain_text("lunch")
+    expect(button).to_be_focused()

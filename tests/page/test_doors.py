@@ -1,0 +1,195 @@
+"""Who is let in: every route of the page refuses strangers, forms of other sites and foreign names, and says how."""
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from starlette.routing import Route
+
+from outbound import config
+from outbound.api.app import app as api_app
+from outbound.errors import SettingsError
+from outbound.page import render
+from outbound.page.app import SCREENS, app
+from tests.conftest import World, forget_settings
+from tests.digest import digest
+from tests.page.conftest import OWN_FORM, cookie_of, token
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self';"
+    " base-uri 'none'; frame-ancestors 'none'"
+)
+CROSS_SITE: tuple[dict[str, str], ...] = (
+    {"sec-fetch-site": "cross-site"},
+    {"sec-fetch-site": "same-site"},
+    {"sec-fetch-site": "none"},
+    {"origin": "https://evil.example"},
+    {"origin": "null"},
+    {},
+)
+
+
+def routes(method: str) -> list[str]:
+    """The addresses of all routes of the page, with 1 for each id."""
+    found = [route for screens in SCREENS for route in screens.routes if method in (route.methods or ())]
+    return sorted({re.sub(r"\{[^}]*\}", "1", route.path) for route in found})
+
+
+def own_routes(method: str) -> list[str]:
+    """These, and those of the door itself."""
+    found = [route for route in app().routes if isinstance(route, Route) and route.path.startswith("/page")]
+    return sorted({re.sub(r"\{[^}]*\}", "1", route.path) for route in found if method in (route.methods or ())})
+
+
+@pytest.fixture
+def host(page_url: str) -> str:
+    return page_url.removesuffix("/page")
+
+
+def signed_in(page_url: str) -> dict[str, str]:
+    return cookie_of(page_url, token())
+
+
+def test_every_answer_of_the_page_lets_a_browser_run_nothing_but_our_own_script(host: str, page_url: str) -> None:
+    headers = signed_in(page_url)
+    paths = ["/", "/page/static/page.css", "/page/static/page.js", "/page/nowhere", *routes("GET")]
+    for path in paths:
+        answer = httpx.get(host + path, headers=headers)
+        assert answer.headers["content-security-policy"] == POLICY, path
+        for name, value in render.HEADERS.items():
+            wanted = "no-cache" if name == "cache-control" and "/static/" in path else value
+            assert answer.headers[name] == wanted, (path, name)
+        assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=", answer.text), path
+    for path in routes("POST"):
+        assert httpx.post(host + path, headers=headers).headers["content-security-policy"] == POLICY, path
+
+
+def test_nobody_is_let_in_who_has_not_signed_in(world: World, host: str) -> None:
+    before = digest(world)
+    for path in routes("GET"):
+        answer = httpx.get(host + path)
+        assert (answer.status_code, answer.headers["location"].split("?")[0]) == (303, "/page/sign-in"), path
+    for path in routes("POST"):
+        answer = httpx.post(host + path, headers=OWN_FORM, data={"verb": "stop", "scope": "account", "agreed": "STOP"})
+        assert (answer.status_code, answer.headers["location"].split("?")[0]) == (303, "/page/sign-in"), path
+    assert httpx.get(f"{host}/page/live?watch=now:en").status_code == 401
+    assert digest(world) == before
+
+
+@pytest.mark.parametrize("sent", CROSS_SITE, ids=lambda sent: " ".join(sent.values()) or "nothing")
+def test_a_form_that_another_site_sends_changes_nothing(
+    world: World, host: str, page_url: str, sent: dict[str, str]
+) -> None:
+    headers = signed_in(page_url)
+    before = digest(world)
+    for path in own_routes("POST"):
+        answer = httpx.post(
+            host + path, headers=headers | sent, data={"verb": "pause", "scope": "business", "key": "1"}
+        )
+        assert answer.status_code == 403, path
+        assert "nothing was done" in answer.text, path
+    assert digest(world) == before
+
+
+def test_a_foreign_name_that_leads_here_is_refused(world: World, host: str, page_url: str) -> None:
+    headers = signed_in(page_url)
+    before = digest(world)
+    for path in (*own_routes("GET"), "/page/live"):
+        assert httpx.get(host + path, headers=headers | {"host": "evil.example"}).status_code == 421, path
+    for path in own_routes("POST"):
+        answer = httpx.post(host + path, headers=headers | OWN_FORM | {"host": "evil.example"})
+        assert answer.status_code == 421, path
+    assert digest(world) == before
+
+
+def test_after_signing_in_somebody_goes_on_at_one_of_our_own_screens(page_url: str) -> None:
+    shown = token()
+    for asked, goes_to in (
+        ("/page/calls/7", "/page/calls/7"),
+        ("https://evil.example/", "/page/"),
+        ("//evil.example", "/page/"),
+        ("/page/\\evil.example", "/page/"),
+        ("/elsewhere", "/page/"),
+        ("/page/\r\nset-cookie: a=b", "/page/"),
+    ):
+        answer = httpx.post(f"{page_url}/sign-in", data={"token": shown, "next": asked}, headers=OWN_FORM)
+        assert answer.headers["location"] == goes_to
+
+
+def test_a_session_is_a_cookie_that_no_script_and_no_other_host_gets(world: World, page_url: str) -> None:
+    answer = httpx.post(f"{page_url}/sign-in", data={"token": token()}, headers=OWN_FORM)
+    name, *rest = answer.headers["set-cookie"].split("; ")
+    assert name.startswith("__Host-outbound=")
+    assert {"HttpOnly", "Secure", "SameSite=strict", "Path=/"} <= set(rest)
+    secret = name.partition("=")[2]
+    assert len(secret) == 43
+    assert world.value("select count(*) from page_session where secret_sha256 = %s", secret.encode()) == 0
+
+
+def test_without_the_setting_there_is_no_page() -> None:
+    paths = [getattr(route, "path", "") for route in api_app().routes]
+    assert not [path for path in paths if path.startswith("/page")]
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"OUTBOUND_API_HOST": "0.0.0.0"}, "OUTBOUND_PAGE_URL"),  # noqa: S104
+        ({"OUTBOUND_API_HOST": "0.0.0.0", "OUTBOUND_PAGE_URL": "http://127.0.0.1:8082"}, "OUTBOUND_PAGE_URL"),  # noqa: S104
+        ({"OUTBOUND_PAGE_URL": "http://calls.example.com"}, "must be https"),
+        (
+            {
+                "OUTBOUND_API_HOST": "0.0.0.0",  # noqa: S104
+                "OUTBOUND_PAGE_URL": "https://calls.example.com",
+                "OUTBOUND_PAGE_USER_HEADER": "X-Forwarded-User",
+            },
+            "OUTBOUND_PAGE_USER_HEADER",
+        ),
+    ],
+)
+def test_a_page_that_others_could_listen_to_does_not_start(
+    database: str, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], named: str
+) -> None:
+    del database
+    for name, value in {"OUTBOUND_PAGE": "true", **given}.items():
+        monkeypatch.setenv(name, value)
+    forget_settings()
+    with pytest.raises(SettingsError, match=named):
+        config.settings()
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A proxy in front of the page names its users."""
+    monkeypatch.setenv("OUTBOUND_PAGE_USER_HEADER", "X-Forwarded-User")
+    monkeypatch.setenv("OUTBOUND_PAGE_USER_SCOPES", "calls:read control")
+    yield
+    forget_settings()
+
+
+def test_whom_a_proxy_names_is_let_in_and_named_in_the_audit(world: World, proxy: None, page_url: str) -> None:
+    del proxy
+    business_id = world.business("Acme")
+    dana = {"x-forwarded-user": "dana@example.com"}
+
+    assert httpx.get(f"{page_url}/", headers=dana).status_code == 200
+    assert httpx.get(f"{page_url}/").status_code == 303
+    for odd in ("", "a" * 200, "a\u200bb"):
+        assert httpx.get(f"{page_url}/", headers=[(b"x-forwarded-user", odd.encode())]).status_code in (303, 400)
+    paused = {"scope": "business", "key": str(business_id), "verb": "pause", "reason": "lunch"}
+    assert httpx.post(f"{page_url}/control/act", headers=dana, data=paused).status_code == 403, "no own form"
+    assert httpx.post(f"{page_url}/control/act", headers=dana | OWN_FORM, data=paused).status_code == 303
+    assert world.value("select who from audit where action = 'pause'") == "user dana@example.com"
+
+
+def test_such_a_user_may_do_what_the_setting_says_and_no_more(world: World, proxy: None, page_url: str) -> None:
+    del proxy
+    world.business("Acme")
+    call_id = world.queued()
+    before = digest(world)
+    dana = {"x-forwarded-user": "dana"} | OWN_FORM
+    answer = httpx.post(f"{page_url}/calls/{call_id}/reschedule", headers=dana, data={"at": "now"})
+    assert answer.status_code == 403
+    assert "calls:write" in answer.text
+    assert digest(world) == before
