@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 
-.PHONY: help api-cases clients demo up test chaos fuzz runbook check schema openapi bench guards build lock sbom audit clean
+.PHONY: help api-cases clients demo up test chaos fuzz runbook check schema openapi pictures bench guards build lock sbom audit clean
 
 help:
 	@echo "make demo    watch calls live and die, on servers of our own, without ringing a phone (ARGS=--json)"
@@ -19,6 +19,7 @@ help:
 	@echo "make guards  take out each guard alone and see its test fail"
 	@echo "make schema  write sql/schema.sql, the whole schema in one file, from a migrated database"
 	@echo "make openapi write ops/openapi.json, what the API takes and answers, and the operations of its Python client"
+	@echo "make pictures write docs/pictures, the screens of the page that the README shows"
 	@echo "make check   lint, types, layers, SQL, prose, what bandit finds"
 	@echo "make lock    write the locks anew from pyproject.toml, versions as they are (ARGS=--upgrade, or ARGS=\"-P NAME\")"
 	@echo "make sbom    write what the program is made of to dist/outbound.cdx.json (CycloneDX)"
@@ -68,6 +69,9 @@ check: $(READY)
 openapi: $(READY)
 	@$(BIN)/outbound api --document > ops/openapi.json
 	@$(BIN)/python -m tests.client_file
+
+pictures: $(READY)
+	env PICTURES=write $(BIN)/python -m pytest -q -n 0 tests/page/test_pictures.py
 
 schema: $(READY)
 	@$(BIN)/python -m tests.schema_file

@@ -201,9 +201,11 @@ def simulator(
 def up() -> None:
     """Run everything on this machine until Ctrl-C: servers where none are configured, simulator unless Twilio is."""
     from outbound import config
+    from outbound.local import page_token
     from outbound.local.supervisor import Processes, process_commands, require_ports
 
     settings = config.load()
+    page_token.switch_on(settings)
     simulated = settings.carrier == "simulator" and settings.twilio_api_url is None
     require_ports(settings, simulator=simulated)
     with ready(broker=True, lasting=True):
@@ -217,6 +219,9 @@ def up() -> None:
             ("carrier", "simulator, no phone rings" if simulated else settings.api_url),
         ):
             say(f"{name:10} {where}")
+        if page := page_token.address(settings):
+            shown = page_token.make("up", actor="outbound up") if err.is_terminal else "one of `outbound token add`"
+            say(f"{'page':10} {page}", f"{'token':10} {shown}")
         with Processes(process_commands(simulator=simulated, in_process=in_process, api=True)) as processes:
             while not stop.wait(1):
                 processes.tend()

@@ -15,7 +15,7 @@ from outbound import config, db, logs, os_user
 from outbound.calls import enqueue
 from outbound.calls.import_calls import import_calls
 from outbound.database import migrations
-from outbound.local import demo_report, demo_screen, embedded_servers
+from outbound.local import demo_report, demo_screen, embedded_servers, page_token
 from outbound.local.demo_place import (
     Place,
     database_of_our_own,
@@ -78,6 +78,7 @@ def run(out: Console, err: Console, *, as_json: bool, keep: bool) -> bool:
         with _logs_in(place), ports_of_our_own(3) as ports:
             names = ("OUTBOUND_WEB_PORT", "OUTBOUND_SIMULATOR_PORT", "OUTBOUND_API_PORT")
             config.use(config.environment() | dict(zip(names, map(str, ports), strict=True)))
+            page_token.switch_on(config.settings())
             _say_where(err, place)
             with servers_of_our_own(place), database_of_our_own(place):
                 _say(err, "tables", f"made by {len(migrations.migrate())} migrations")
@@ -101,6 +102,9 @@ def _play(out: Console, err: Console, place: Place, *, as_json: bool, keep: bool
     if keep:
         where = f"http://{settings.api_host}:{settings.api_port}/v1"
         _say(err, "API", f"{where}, with a token of `outbound token add`")
+        if page := page_token.address(settings):
+            _say(err, "page", page)
+            _say(err, "token", page_token.make("demo", actor="outbound demo"))
     with Processes(process_commands(simulator=True, in_process=in_process, api=keep), place.log_dir) as processes:
         _say(err, "processes", " ".join(f"{name}={pid}" for name, pid in processes.pids().items()))
         _wait_for_web(processes, settings, place)
