@@ -72,7 +72,7 @@ async def remove_webhook(asked: Asked, endpoint_id: Id) -> Any:
     """Remove an endpoint, and what was not delivered to it yet."""
     own = asked.caller.business_id
     return await asked.write(
-        lambda: _found(lambda: endpoint.remove(endpoint_id, business_id=own, actor=asked.caller.who)), in_parts=True
+        lambda: _found(lambda: endpoint.remove(endpoint_id, business_id=own, actor=asked.caller.who))
     )
 
 
