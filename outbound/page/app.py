@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 
 from outbound import db
 from outbound.api.app import app as api_app
+from outbound.api.context import Caller
 from outbound.api.context import sql as context_sql
 from outbound.config import settings
 from outbound.errors import UserError
@@ -108,7 +109,9 @@ async def _live(request: Request) -> Response:
     streams: live.Live = request.app.state.live
     if streams.is_full:
         return Response(status_code=503, headers=render.HEADERS | {"retry-after": "30"})
-    topics = await run_in_threadpool(_topics, request, signed_in.caller.business_id)
+    if "calls:read" not in signed_in.caller.scopes:
+        return Response(status_code=403, headers=render.HEADERS)
+    topics = await run_in_threadpool(_topics, request, signed_in.caller)
 
     async def is_let_in() -> bool:
         try:
@@ -120,16 +123,17 @@ async def _live(request: Request) -> Response:
     return StreamingResponse(streams.stream(topics, is_let_in), media_type="text/event-stream", headers=headers)
 
 
-def _topics(request: Request, business_id: int | None) -> list[live.Topic]:
+def _topics(request: Request, caller: Caller) -> list[live.Topic]:
     """What a stream is asked to watch, as far as the token may see it: `?watch=now:en&watch=call:7`."""
     own = {"call": context_sql.is_own_call, "campaign": context_sql.is_own_campaign}
-    topics = []
+    business_id, topics = caller.business_id, []
     for text in request.query_params.getlist("watch")[:_TOPICS_MAX]:
         kind, _, number = text.partition(":")
         if kind == "now" and number in words.LANGUAGES:
-            topics.append(live.Topic("now", business_id or now.OF_ALL, number))
+            may_control = "control" in caller.scopes
+            topics.append(live.Topic("now", business_id or now.OF_ALL, number, may_control))
         elif kind in own and number.isdigit() and len(number) < 18 and _is_own(own[kind], business_id, int(number)):
-            topics.append(live.Topic(kind, int(number), ""))
+            topics.append(live.Topic(kind, int(number)))
     return topics
 
 

@@ -23,15 +23,21 @@ STREAMS_MAX = 200
 RETRY_MS = 2000
 _SIGNED_IN_S = 5  # between two looks at whether somebody is still signed in
 
-Render = Callable[[Now, str], dict[str, str]]
-
 
 class Topic(NamedTuple):
-    """What a page watches: kind `now` with a business (0 for all), `call` or `campaign` with an id; in a language."""
+    """
+    What a page watches: kind `now` with a business (0 for all), `call` or `campaign` with an id.
+
+    Of `now` also in which language, and whether for somebody who may pause and resume.
+    """
 
     kind: str
     id: int
-    language: str
+    language: str = ""
+    may_control: bool = False
+
+
+Render = Callable[[Now, Topic], dict[str, str]]
 
 
 class _Channel:
@@ -148,7 +154,7 @@ class Live:
 
     def _parts(self, topic: Topic, found: now.Found) -> dict[str, str]:
         if topic.kind == "now":
-            return self._render(found.now[topic.id], topic.language) if topic.id in found.now else {}
+            return self._render(found.now[topic.id], topic) if topic.id in found.now else {}
         version = found.versions.get((topic.kind, topic.id))  # None of a topic that came while this was read
         return {} if version is None else {f"{topic.kind}:{topic.id}": version}
 

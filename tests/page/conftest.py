@@ -120,7 +120,7 @@ def sign_in(chromium: Browser, page_url: str, watch: Watch) -> Iterator[SignIn]:
     """
     Opens a browser's profile and signs in: `sign_in("he", scopes=("calls:read",))` is its first tab, on Now.
 
-    Keywords: business_id, scopes, width (1280), theme (light), javascript (True).
+    Keywords: business_id, scopes, width (1280), theme (light), javascript (True), lands_on ('', which is Now).
     """
     opened: list[BrowserContext] = []
 
@@ -132,6 +132,7 @@ def sign_in(chromium: Browser, page_url: str, watch: Watch) -> Iterator[SignIn]:
         width: int = 1280,
         theme: str = "light",
         javascript: bool = True,
+        lands_on: str = "",
     ) -> Page:
         browser = chromium.new_context(
             locale=LANGUAGES[language],
@@ -146,7 +147,7 @@ def sign_in(chromium: Browser, page_url: str, watch: Watch) -> Iterator[SignIn]:
         tab.goto(f"{page_url}/")
         tab.fill("#token", token(*scopes, business_id=business_id))
         tab.click("button.main")
-        tab.wait_for_url(f"{page_url}/")
+        tab.wait_for_url(f"{page_url}/{lands_on}")
         return tab
 
     yield make

@@ -41,3 +41,19 @@ def test_a_pause_is_shown_and_ended_by_one_click(world: World, sign_in: SignIn) 
     expect(tab.locator(".notice")).to_have_text("It goes on.")
     assert world.value("select state from dial_control where scope = 'account'") == "running"
     assert world.value("select who from audit where action = 'resume'").startswith("token test (")
+
+
+def test_who_may_not_control_is_shown_no_form_also_once_something_has_changed(world: World, sign_in: SignIn) -> None:
+    world.worker()
+    world.scheduler()
+    tab = sign_in(scopes=("calls:read",))
+    expect(tab.locator("#age")).to_have_text(re.compile("old"))
+    world.do("insert into dial_control (scope, key, state, state_since) values ('business', '7', 'paused', now())")
+    expect(tab.get_by_role("region", name="Needs a person")).to_contain_text("is paused")
+    assert tab.get_by_role("button", name="Resume").count() == 0
+
+
+def test_who_may_not_see_calls_sees_neither_now_nor_what_changes(world: World, sign_in: SignIn, page_url: str) -> None:
+    world.worker()
+    tab = sign_in(scopes=("leads:read",), lands_on="leads")
+    assert tab.request.get(f"{page_url}/live?watch=now:en").status == 403

@@ -4,12 +4,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from outbound.page import menu, reason_words, render, words
+from outbound.page.live import Topic
 from outbound.page.now import COUNTED_MAX, OF_ALL, Now
 from outbound.page.route import Screens
-from outbound.page.visit import Visit
+from outbound.page.visit import Visit, require
 from outbound.page.words import Words
 
 screens = Screens()
@@ -31,15 +32,21 @@ class Need(NamedTuple):
 
 @screens.shows("/")
 async def now(visit: Visit) -> Response:
-    """Show what goes on now."""
+    """Show what goes on now; who may not see that is led to the first screen that they may see."""
+    if not visit.may("calls:read"):
+        entries = menu.entries(visit.may)
+        if entries:
+            return RedirectResponse(entries[0].href, 303, headers=render.HEADERS)
+        require(visit, "calls:read")
     business = visit.caller.business_id or OF_ALL
     found = await visit.request.app.state.reader.of(business)
     return visit.show("now.html", screen="now", **values(found, visit.t), may_control=visit.may("control"))
 
 
-def parts(found: Now, language: str) -> dict[str, str]:
+def parts(found: Now, topic: Topic) -> dict[str, str]:
     """The parts of the screen that change, by the id of their element."""
-    shown = values(found, words.of(language)) | {"may_control": True}
+    language = topic.language
+    shown = values(found, words.of(language)) | {"may_control": topic.may_control}
     return {f"{language}-{name}": render.text(f"now/{name}.html", language, shown) for name in PARTS}
 
 
