@@ -168,8 +168,9 @@ def test_killing_every_worker_in_mid_dial_rings_no_phone_twice_and_loses_no_call
 
     def settled() -> bool:
         house.processes.tend()
-        overdue = "update call_log set overdue_at = now() - interval '1 s' where id = any(%s) and overdue_at > now()"
-        house.do(overdue, calls)  # every deadline passes at once
+        overdue = "update call_log set overdue_at = now() - interval '1 s' where id = %s and overdue_at > now()"
+        for call_id in calls:  # every deadline passes
+            house.do(overdue, call_id)
         alive = "select count(*) from call_log where id = any(%s) and (call_status_rank(status) < 5"
         return bool(house.value(f"{alive} or call_sid is not null and lead_id is null)", calls) == 0)
 
