@@ -22,8 +22,9 @@ def test_a_call_that_begins_is_shown_without_a_reload(world: World, sign_in: Sig
     tab = sign_in()
     expect(tab.locator("#age")).to_have_text(re.compile("old"))
     call_id = world.initiated(call_sid="CA" + "1" * 32)
+    world.age(call_id, 60)
     world.do("update call_log set status = 'in-progress', answered_at = now() where id = %s", call_id)
-    expect(tab.locator("h1")).to_contain_text("one person is on the phone")
+    expect(tab.locator("h1")).to_contain_text("One call is in the air")
     latest = tab.get_by_role("region", name="The latest calls")
     expect(latest.get_by_role("link", name=str(call_id), exact=True)).to_be_visible()
 

@@ -97,8 +97,10 @@ def _sentence(found: Now, t: Words, talking: int, in_the_air: int) -> Markup:
         blocker = blockers[0]
         until = t.moment(blocker["until"], found["zone"])
         return t("now.stopped", why=t.either(f"stop.{blocker['code']}", blocker["sentence"], until=until))
-    if in_the_air or found["live"]["begun_per_s"]:
+    if found["live"]["begun_per_s"]:
         return t("now.dialing", rate=found["live"]["begun_per_s"], n=talking)
+    if in_the_air:
+        return t("now.in_the_air", n=in_the_air)
     if queue["due"]:
         return t("now.due", n=queue["due"])
     if queue["stopped"]:
