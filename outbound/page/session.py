@@ -25,6 +25,7 @@ HOURS = 12
 USER_MAX = 100  # characters of a user's name
 _CACHE_S = 5  # a session whose token was revoked is taken for so long at most
 _CACHED = 1000
+_ASKED_AGAIN_S = 20  # an open page asks every few seconds; one that did not for so long is closed
 
 
 class Session(NamedTuple):
@@ -36,11 +37,11 @@ class Session(NamedTuple):
 
 @dataclass
 class _Known:
-    """A session that was looked up: whose it is, until when that is taken for true, and was it asked for since."""
+    """A session that was looked up: whose it is, until when that is taken for true, and when it was last asked for."""
 
     caller: Caller
     until: float
-    is_used: bool = True
+    asked_at: float
 
 
 _known: dict[bytes, _Known] = {}
@@ -78,19 +79,20 @@ async def of(request: Request) -> Session | None:
                 known = _known.get(digest)
     if known is None:
         return None
-    known.is_used = True
+    known.asked_at = time.monotonic()
     return Session(known.caller, by_cookie=True)
 
 
 def _look_up(digest: bytes) -> None:
-    """Look up a session, and with it, since open pages ask often, all that were asked for since the last time."""
-    wanted = [digest, *(one for one, known in _known.items() if known.is_used)][:_CACHED]
-    rows = db.run(sql.find_sessions, secrets_sha256=wanted)
-    until = time.monotonic() + _CACHE_S
+    """Look up a session, and with it, since open pages ask again and again, all that were asked for lately."""
+    now = time.monotonic()
+    asked = {one: known.asked_at for one, known in _known.items() if now - known.asked_at < _ASKED_AGAIN_S}
+    asked[digest] = now
+    rows = db.run(sql.find_sessions, secrets_sha256=sorted(asked, key=lambda one: -asked[one])[:_CACHED])
     found = {}
     for row in rows:
         caller = Caller(row.id, row.public_id, row.name, row.business_id, frozenset(row.scopes), row.expires_at)
-        found[bytes(row.secret_sha256)] = _Known(caller, until, is_used=False)
+        found[bytes(row.secret_sha256)] = _Known(caller, now + _CACHE_S, asked[bytes(row.secret_sha256)])
     _known.clear()
     _known.update(found)
 

@@ -1,6 +1,7 @@
 """Who is let in: every route of the page refuses strangers, forms of other sites and foreign names, and says how."""
 
 import re
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -10,7 +11,7 @@ from starlette.routing import Route
 from outbound import config
 from outbound.api.app import app as api_app
 from outbound.errors import SettingsError
-from outbound.page import render
+from outbound.page import render, session
 from outbound.page.app import SCREENS, app
 from tests.conftest import World, forget_settings
 from tests.digest import digest
@@ -193,3 +194,15 @@ def test_such_a_user_may_do_what_the_setting_says_and_no_more(world: World, prox
     assert answer.status_code == 403
     assert "calls:write" in answer.text
     assert digest(world) == before
+
+
+def test_one_look_at_the_sessions_is_for_all_who_watch(page_url: str) -> None:
+    headers = [cookie_of(page_url, token()) for _ in range(3)]
+    for one in headers:
+        httpx.get(f"{page_url}/", headers=one)
+    for known in session._known.values():
+        known.until = 0
+
+    assert httpx.get(f"{page_url}/", headers=headers[0]).status_code == 200
+    assert len(session._known) == 3
+    assert all(known.until > time.monotonic() for known in session._known.values())
