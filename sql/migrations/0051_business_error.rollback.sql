@@ -181,6 +181,11 @@ as $$
      where call_fits(call, with_statuses, in_business, in_campaign, with_error, with_answerer, in_batch)
 $$;
 
+comment on function ended_with_error(text, text, timestamptz, timestamptz, bigint, bigint) is
+    'The latest calls that ended with a status and an error, before a place in the list.';
+comment on function few_calls(text, text, text, bigint, integer) is
+    'The calls that a search looks at all together, as they are few however long the history is.';
+
 drop function if exists ended_with_error(bigint, text, text, timestamptz, timestamptz, bigint, bigint);
 drop function if exists few_calls(text, text, bigint, text, bigint, integer);
 end
