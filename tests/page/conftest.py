@@ -28,9 +28,13 @@ expect.set_options(
 )  # the reader rests for 30 times as long as a read took, which is long on a busy machine
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One browser for all tests of this process; each test has a context, which is a profile, of its own."""
+    """
+    One browser for all tests of a file; each test has a context, which is a profile, of its own.
+
+    Not of the whole process: while Playwright is there, nobody else in its thread may run an event loop.
+    """
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("no chromium here")
@@ -140,7 +144,7 @@ def sign_in(chromium: Browser, page_url: str, watch: Watch) -> Iterator[SignIn]:
             viewport={"width": width, "height": 900},
             java_script_enabled=javascript,
         )
-        browser.set_default_timeout(15_000)
+        browser.set_default_timeout(60_000)
         opened.append(browser)
         watch.over(browser, page_url)
         tab = browser.new_page()
