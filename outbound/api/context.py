@@ -40,7 +40,8 @@ class Caller(NamedTuple):
     """
     A live token, or a user whom a proxy has let in.
 
-    `business_id` is the one business that it may see, None for all; `user` is the user's name, None of a token.
+    `business_id` is the one business that it may see, None for all; `user` is the user's name, None of a token. Who is
+    `is_on_page` looks at the page: their requests are counted apart from those of the token's applications.
     """
 
     id: int
@@ -50,6 +51,7 @@ class Caller(NamedTuple):
     scopes: frozenset[str]
     expires_at: datetime | None
     user: str | None = None
+    is_on_page: bool = False
 
     @property
     def who(self) -> str:
@@ -109,7 +111,7 @@ class Tokens:
 
     def __init__(self) -> None:
         self._known: dict[bytes, tuple[float, Caller | None]] = {}
-        self._buckets: dict[int, _Bucket] = {}
+        self._buckets: dict[tuple[int, str | None, bool], _Bucket] = {}
         self._refusals = _Refusals()
 
     async def caller(self, request: Request) -> Caller:
@@ -164,7 +166,7 @@ class Tokens:
         """
         rate = settings().api_rate
         burst = rate * _BURST_S
-        bucket = self._buckets.setdefault(caller.id, _Bucket(burst))
+        bucket = self._buckets.setdefault((caller.id, caller.user, caller.is_on_page), _Bucket(burst))
         bucket.fill(rate, burst)
         policy = {"ratelimit-policy": f'"token";q={math.floor(burst)};w={_BURST_S}'}
         if bucket.tokens < 1:

@@ -15,6 +15,11 @@ class ApiHttp(BoundedHttp):
     request_s = 3600.0
     answer_s = 3600.0
 
+    def on_message_begin(self) -> None:
+        """A request begins; its `state` keeps the socket's peer, in whose place the server puts X-Forwarded-For."""
+        super().on_message_begin()
+        self.scope["state"]["peer"] = self.client[0] if self.client else None
+
 
 def server(application: ASGIApp, host: str, port: int) -> uvicorn.Server:
     """A server for it; call `run()`."""

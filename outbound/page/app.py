@@ -107,32 +107,45 @@ async def _live(request: Request) -> Response:
     if signed_in is None:
         return Response(status_code=401, headers=render.HEADERS)
     streams: live.Live = request.app.state.live
-    if streams.is_full:
+    if streams.is_full(signed_in.mark):
         return Response(status_code=503, headers=render.HEADERS | {"retry-after": "30"})
     if "calls:read" not in signed_in.caller.scopes:
         return Response(status_code=403, headers=render.HEADERS)
+    if request.query_params.get("session") != signed_in.mark:
+        return Response(status_code=409, headers=render.HEADERS)  # the tab was of another sign-in
     topics = await run_in_threadpool(_topics, request, signed_in.caller)
+    if not topics:
+        return Response(status_code=400, headers=render.HEADERS)
 
     async def is_let_in() -> bool:
         try:
-            return await session.of(request) is not None
+            now_in = await session.of(request)
+            return now_in is not None and now_in.mark == signed_in.mark
         except db.Unavailable:
             return True
 
     headers = render.HEADERS | {"x-accel-buffering": "no"}
-    return StreamingResponse(streams.stream(topics, is_let_in), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(
+        streams.stream(topics, signed_in.mark, is_let_in), media_type="text/event-stream", headers=headers
+    )
 
 
 def _topics(request: Request, caller: Caller) -> list[live.Topic]:
     """What a stream is asked to watch, as far as the token may see it: `?watch=now:en&watch=call:7`."""
     own = {"call": context_sql.is_own_call, "campaign": context_sql.is_own_campaign}
     business_id, topics = caller.business_id, []
-    for text in request.query_params.getlist("watch")[:_TOPICS_MAX]:
+    for text in request.query_params.getlist("watch")[-_TOPICS_MAX:]:
         kind, _, number = text.partition(":")
         if kind == "now" and number in words.LANGUAGES:
             may_control = "control" in caller.scopes
             topics.append(live.Topic("now", business_id or now.OF_ALL, number, may_control))
-        elif kind in own and number.isdigit() and len(number) < 18 and _is_own(own[kind], business_id, int(number)):
+        elif (
+            kind in own
+            and number.isascii()
+            and number.isdigit()
+            and len(number) < 18
+            and _is_own(own[kind], business_id, int(number))
+        ):
             topics.append(live.Topic(kind, int(number)))
     return topics
 

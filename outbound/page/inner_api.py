@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlencode
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Send
 
 from outbound.api.context import CALLER, Caller
@@ -116,6 +117,12 @@ class InnerApi:
             "server": None,
             CALLER: self._caller,
         }
+
+
+def of(request: Request, caller: Caller | None, language: str) -> InnerApi:
+    """The API for the sender of a request, as *caller* sees it."""
+    client = None if request.client is None else (request.client.host, request.client.port)
+    return InnerApi(request.app, caller, language, client)
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import NamedTuple
 
@@ -20,8 +20,12 @@ REST = 30  # reads of which even the fastest took longer than 1/30 of it are fol
 REST_MAX_S = 3.0  # or by this: a page calls its numbers old after 4 s
 _READS_KNOWN = 5  # the latest, of which the fastest counts: one that was slow on a busy machine says little of its cost
 STREAMS_MAX = 200
+STREAMS_OF_SESSION_MAX = 8
 RETRY_MS = 2000
 _SIGNED_IN_S = 5  # between two looks at whether somebody is still signed in
+
+
+KINDS = ("now", "call", "campaign")
 
 
 class Topic(NamedTuple):
@@ -74,19 +78,20 @@ class Live:
     def __init__(self, reader: Reader, render: Render) -> None:
         self._reader, self._render = reader, render
         self._channels: dict[Topic, _Channel] = {}
-        self._streams = 0
+        self._streams: Counter[str] = Counter()  # by session
         self._reads = 0
         self._is_away = False
         self._task: asyncio.Task[None] | None = None
         self._read = asyncio.Condition()
         self._took: deque[float] = deque(maxlen=_READS_KNOWN)  # seconds that each of the latest reads took
 
-    @property
-    def is_full(self) -> bool:
-        """Are as many streams open as may be?"""
-        return self._streams >= STREAMS_MAX
+    def is_full(self, session: str) -> bool:
+        """Are as many streams open as may be, in all or of this session?"""
+        return self._streams.total() >= STREAMS_MAX or self._streams[session] >= STREAMS_OF_SESSION_MAX
 
-    async def stream(self, topics: Iterable[Topic], is_let_in: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
+    async def stream(
+        self, topics: Iterable[Topic], session: str, is_let_in: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[bytes]:
         """
         The events of some topics: `parts` (elements and what they hold), `tick` (a read in which nothing changed) and
         `away` (the database does not answer); it ends once *is_let_in* says no.
@@ -94,7 +99,7 @@ class Live:
         watched = [self._channels.setdefault(topic, _Channel()) for topic in dict.fromkeys(topics)]
         for channel in watched:
             channel.watchers += 1
-        self._streams += 1
+        self._streams[session] += 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         try:
@@ -115,7 +120,8 @@ class Live:
                         yield b"event: ended\ndata:\n\n"
                         return
         finally:
-            self._streams -= 1
+            self._streams[session] -= 1
+            self._streams += Counter()  # which forgets those at 0
             for channel in watched:
                 channel.watchers -= 1
             for topic in [topic for topic, channel in self._channels.items() if not channel.watchers]:
@@ -125,13 +131,21 @@ class Live:
         while self._channels:
             began = time.monotonic()
             try:
-                found = await run_in_threadpool(now.read, self._of("now"), self._of("call"), self._of("campaign"))
+                await self._announce(await run_in_threadpool(self._look, list(self._channels)))
             except db.Unavailable as error:
                 log.outage("page.database_away", error)
                 await self._announce(None)
-            else:
-                await self._announce(found)
+            except Exception as error:  # noqa: BLE001 (whatever it is, the pages go on; its text may hold a row's data)
+                log.error("page.fault", error=type(error).__name__, sqlstate=db.fault(error)[0])
+                await self._announce(None)
             await asyncio.sleep(self._rest_s(time.monotonic() - began))
+
+    def _look(self, topics: list[Topic]) -> dict[Topic, dict[str, str]]:
+        """Read what these topics are about, and make their parts; in a thread, as it takes some ms each."""
+        ids = {kind: sorted({topic.id for topic in topics if topic.kind == kind}) for kind in KINDS}
+        found = now.read(ids["now"], ids["call"], ids["campaign"])
+        self._reader.keep(found)
+        return {topic: self._parts(topic, found) for topic in topics}
 
     def _rest_s(self, took: float) -> float:
         """How long nothing is read after a read that took so many seconds."""
@@ -139,17 +153,13 @@ class Live:
         costly = min(self._took) * REST if len(self._took) == _READS_KNOWN else 0
         return max(PERIOD_S - took, min(costly, REST_MAX_S))
 
-    def _of(self, kind: str) -> list[int]:
-        return sorted({topic.id for topic in self._channels if topic.kind == kind})
-
-    async def _announce(self, found: now.Found | None) -> None:
+    async def _announce(self, parts: dict[Topic, dict[str, str]] | None) -> None:
         async with self._read:
-            self._is_away = found is None
-            if found is not None:
+            self._is_away = parts is None
+            if parts is not None:
                 self._reads += 1
-                self._reader.keep(found)
                 for topic, channel in self._channels.items():
-                    channel.publish(self._parts(topic, found), self._reads)
+                    channel.publish(parts.get(topic, {}), self._reads)
             self._read.notify_all()
 
     def _parts(self, topic: Topic, found: now.Found) -> dict[str, str]:
@@ -157,8 +167,3 @@ class Live:
             return self._render(found.now[topic.id], topic) if topic.id in found.now else {}
         version = found.versions.get((topic.kind, topic.id))  # None of a topic that came while this was read
         return {} if version is None else {f"{topic.kind}:{topic.id}": version}
-
-    def stop(self) -> None:
-        """End the reader: the event loop ends."""
-        if self._task is not None:
-            self._task.cancel()

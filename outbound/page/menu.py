@@ -34,6 +34,11 @@ ENTRIES = (
 )
 
 
+def address_of(key: str) -> str:
+    """Where a screen of the menu is."""
+    return next(entry.href for entry in ENTRIES if entry.key == key)
+
+
 def entries(may: Callable[..., bool]) -> list[Entry]:
     """The screens that somebody may see."""
     return [entry for entry in ENTRIES if may(entry.scope, of_all=entry.of_all)]

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from urllib.parse import quote
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
@@ -11,7 +11,7 @@ from outbound import db, logs
 from outbound.api.problem import Problem
 from outbound.errors import UserError
 from outbound.page import inner_api, menu, render, same_origin, session, words
-from outbound.page.visit import LANGUAGE_COOKIE, Refused, Visit, language_of
+from outbound.page.visit import LANGUAGE_COOKIE, Refused, Visit, address_of, language_of
 
 log = logs.get("page")
 
@@ -52,6 +52,8 @@ def _guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
             return await handler(_visit(request, signed_in))
         except Refused as refusal:
             return problem(request, refusal)
+        except ClientDisconnect:
+            return Response(status_code=499)  # nobody reads it
         except (Problem, UserError) as error:
             return problem(request, Refused(getattr(error, "status", 422), "", str(error)))
         except db.Unavailable as error:
@@ -65,10 +67,7 @@ def _guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
 
 
 def _visit(request: Request, signed_in: session.Session) -> Visit:
-    client = None if request.client is None else (request.client.host, request.client.port)
-    language = language_of(request)
-    api = inner_api.InnerApi(request.app, signed_in.caller, language, client)
-    return Visit(request, signed_in, api)
+    return Visit(request, signed_in, inner_api.of(request, signed_in.caller, language_of(request)))
 
 
 def foreign(request: Request) -> Response | None:
@@ -82,7 +81,7 @@ def foreign(request: Request) -> Response | None:
 
 
 def _to_sign_in(request: Request) -> Response:
-    back = request.url.path if request.method == "GET" else menu.ROOT + "/"
+    back = address_of(request) if request.method == "GET" else menu.ROOT + "/"
     return RedirectResponse(f"{menu.ROOT}/sign-in?next={quote(back)}", 303, headers=render.HEADERS)
 
 

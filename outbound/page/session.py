@@ -29,10 +29,16 @@ _ASKED_AGAIN_S = 20  # an open page asks every few seconds; one that did not for
 
 
 class Session(NamedTuple):
-    """Somebody who is signed in; `by_cookie` is false of a user whom a proxy names, who cannot sign out here."""
+    """
+    Somebody who is signed in.
+
+    `by_cookie` is false of a user whom a proxy names, who cannot sign out here. `mark` tells sessions apart in a
+    browser, and is no secret: tabs of another sign-in share no stream.
+    """
 
     caller: Caller
     by_cookie: bool
+    mark: str
 
 
 @dataclass
@@ -65,7 +71,8 @@ async def of(request: Request) -> Session | None:
     user = _user(request)
     if user is not None:
         scopes = frozenset(settings().page_user_scopes.split())
-        return Session(Caller(0, "", user, None, scopes, None, user), by_cookie=False)
+        caller = Caller(0, "", user, None, scopes, None, user, is_on_page=True)
+        return Session(caller, by_cookie=False, mark=_mark(user.encode()))
     secret = request.cookies.get(COOKIE, "")
     if not secret:
         return None
@@ -80,7 +87,7 @@ async def of(request: Request) -> Session | None:
     if known is None:
         return None
     known.asked_at = time.monotonic()
-    return Session(known.caller, by_cookie=True)
+    return Session(known.caller, by_cookie=True, mark=_mark(digest))
 
 
 def _look_up(digest: bytes) -> None:
@@ -91,7 +98,8 @@ def _look_up(digest: bytes) -> None:
     rows = db.run(sql.find_sessions, secrets_sha256=sorted(asked, key=lambda one: -asked[one])[:_CACHED])
     found = {}
     for row in rows:
-        caller = Caller(row.id, row.public_id, row.name, row.business_id, frozenset(row.scopes), row.expires_at)
+        scopes = frozenset(row.scopes)
+        caller = Caller(row.id, row.public_id, row.name, row.business_id, scopes, row.expires_at, is_on_page=True)
         found[bytes(row.secret_sha256)] = _Known(caller, now + _CACHE_S, asked[bytes(row.secret_sha256)])
     _known.clear()
     _known.update(found)
@@ -99,19 +107,24 @@ def _look_up(digest: bytes) -> None:
 
 def _user(request: Request) -> str | None:
     """The user whom a proxy on this host names in the header of the settings; None where there is none."""
-    header = settings().page_user_header
-    if not header or (request.client is not None and request.client.host not in LOOPBACK):
+    header, peer = settings().page_user_header, getattr(request.state, "peer", None)
+    if not header or (peer is not None and peer not in LOOPBACK):  # a socket of a file has no peer's address
         return None
     name = request.headers.get(header, "").strip()
     return name if name and len(name) <= USER_MAX and not plain_text.fault(name) else None
 
 
-async def begin(token_id: int, response: Response) -> bool:
-    """Sign the browser in that gets this response, for HOURS; false where the token has just gone."""
-    secret = secrets.token_urlsafe(32)
+async def begin(token_id: int, request: Request, response: Response) -> bool:
+    """
+    Sign in the browser that has sent this request, for HOURS; false where the token has just gone.
+
+    The session that it had before ends.
+    """
+    secret, before = secrets.token_urlsafe(32), _sha256(request.cookies.get(COOKIE, ""))
     ends: datetime | None = await run_in_threadpool(
-        db.run, sql.begin_session, secret_sha256=_sha256(secret), token_id=token_id, hours=HOURS
+        db.run, sql.begin_session, secret_sha256=_sha256(secret), before_sha256=before, token_id=token_id, hours=HOURS
     )
+    _known.pop(before, None)
     if ends is None:
         return False
     response.set_cookie(COOKIE, secret, expires=ends, path="/", secure=True, httponly=True, samesite="strict")
@@ -124,6 +137,10 @@ async def end(request: Request, response: Response) -> None:
     await run_in_threadpool(db.run, sql.end_session, secret_sha256=digest)
     _known.pop(digest, None)
     response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
+
+
+def _mark(identity: bytes) -> str:
+    return hashlib.sha256(b"mark " + identity).hexdigest()[:16]
 
 
 def _sha256(secret: str) -> bytes:

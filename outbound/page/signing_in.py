@@ -1,15 +1,13 @@
 """Signing in with a token, signing out, and the language."""
 
-from urllib.parse import parse_qs
-
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from outbound import db
 from outbound.page import inner_api, menu, render, session, words
-from outbound.page.route import foreign, set_language
-from outbound.page.visit import FORM_MAX, language_of
+from outbound.page.route import foreign, problem, set_language
+from outbound.page.visit import Refused, language_of, read_form
 
 
 async def _show(request: Request) -> Response:
@@ -25,10 +23,12 @@ async def _sign_in(request: Request) -> Response:
     refused = foreign(request)
     if refused is not None:
         return refused
-    fields = await _fields(request)
+    try:
+        fields = await read_form(request)
+    except Refused as refusal:
+        return problem(request, refusal)
     goes_on = fields.get("next", "")
-    client = None if request.client is None else (request.client.host, request.client.port)
-    api = inner_api.InnerApi(request.app, None, language_of(request), client)
+    api = inner_api.of(request, None, language_of(request))
     text = fields.get("token", "")
     shown = text if text.isascii() and text.isprintable() and text else "none"
     try:
@@ -38,7 +38,7 @@ async def _sign_in(request: Request) -> Response:
         if answer.status >= 500:
             return _form(request, goes_on, "error.database_away", 503)
         response = RedirectResponse(_next(goes_on), 303, headers=render.HEADERS)
-        if answer.is_refused or not await session.begin(answer.body["id"], response):
+        if answer.is_refused or not await session.begin(answer.body["id"], request, response):
             return _form(request, goes_on, "sign_in.no_token", 401)
     except db.Unavailable:
         return _form(request, goes_on, "error.database_away", 503)
@@ -61,23 +61,14 @@ async def _language(request: Request) -> Response:
     refused = foreign(request)
     if refused is not None:
         return refused
-    fields = await _fields(request)
+    try:
+        fields = await read_form(request)
+    except Refused as refusal:
+        return problem(request, refusal)
     response = RedirectResponse(_next(fields.get("next", "")), 303, headers=render.HEADERS)
     if fields.get("language") in words.LANGUAGES:
         set_language(response, fields["language"])
     return response
-
-
-async def _fields(request: Request) -> dict[str, str]:
-    content = b""
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > FORM_MAX:
-            return {}
-    try:
-        return {name: values[-1].strip() for name, values in parse_qs(content.decode(), max_num_fields=20).items()}
-    except ValueError:
-        return {}
 
 
 def _next(path: str) -> str:

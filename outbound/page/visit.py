@@ -1,5 +1,6 @@
 """One request of somebody who is signed in: what was asked for, the API as they see it, and how it is answered."""
 
+from asyncio import Semaphore
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -10,12 +11,16 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Message
 
 from outbound.api.context import Caller
-from outbound.api.files import FILE_MAX
+from outbound.api.files import FILE_MAX, FILES_AT_ONCE
+from outbound.api.problem import language_of as accepted_language
 from outbound.page import inner_api, menu, render, words
 from outbound.page.session import Session
 
 FORM_MAX = 64 << 10  # bytes
 FIELDS_MAX = 200
+LANGUAGE_COOKIE = "outbound-language"
+DONE_COOKIE = "outbound-done"
+_files = Semaphore(FILES_AT_ONCE)  # that are kept on the disk
 
 
 class Refused(Exception):
@@ -77,24 +82,21 @@ class Visit:
         Raises:
             Refused: it is too large, or no form.
         """
-        content = b""
-        async for chunk in self.request.stream():
-            content += chunk
-            if len(content) > FORM_MAX:
-                raise Refused(413, self.t.plain("error.too_large"))
-        try:
-            fields = parse_qs(content.decode(), keep_blank_values=True, max_num_fields=FIELDS_MAX)
-        except ValueError:
-            raise Refused(400, self.t.plain("error.unreadable")) from None
-        return {name: values[-1].strip() for name, values in fields.items()}
+        return await read_form(self.request)
 
     async def file_form(self) -> FormData:
         """
         The fields of a form with a file, which is kept on the disk meanwhile.
 
         Raises:
-            Refused: it is too large, or no form.
+            Refused: it is too large, or no form, or others are sending as many files as are taken at once.
         """
+        if _files.locked():
+            raise Refused(503, self.t.plain("error.files"))
+        async with _files:
+            return await self._file_form()
+
+    async def _file_form(self) -> FormData:
         size = 0
 
         async def receive() -> Message:
@@ -118,12 +120,18 @@ class Visit:
             "screen": screen,
             "done": done(self.request),
             "languages": words.LANGUAGES,
+            "here": address_of(self.request) if self.request.method == "GET" else menu.address_of(screen),
         }
-        return render.response(render.text(template, self.t.language, given | values), status)
+        response = render.response(render.text(template, self.t.language, given | values), status)
+        if DONE_COOKIE in self.request.cookies:
+            response.delete_cookie(DONE_COOKIE, path=menu.ROOT, httponly=True, samesite="strict")
+        return response
 
     def go(self, where: str, done: str) -> Response:
-        """Answer a form: go to a screen, which says what was done (a key below `done.`)."""
-        return RedirectResponse(f"{where}{'&' if '?' in where else '?'}done={done}", 303, headers=render.HEADERS)
+        """Answer a form: go to a screen, which says once what was done (a key below `done.`)."""
+        response = RedirectResponse(where, 303, headers=render.HEADERS)
+        response.set_cookie(DONE_COOKIE, done, max_age=30, path=menu.ROOT, httponly=True, samesite="strict")
+        return response
 
 
 def require(visit: Visit, scope: str) -> None:
@@ -137,20 +145,40 @@ def require(visit: Visit, scope: str) -> None:
         raise Refused(403, visit.t.plain("error.scope"), f"the token lacks the scope `{scope}`: make one that has it")
 
 
+async def read_form(request: Request) -> dict[str, str]:
+    """
+    The fields of a form, each once.
+
+    Raises:
+        Refused: it is too large, or no form.
+    """
+    t, content = words.of(language_of(request)), b""
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > FORM_MAX:
+            raise Refused(413, t.plain("error.too_large"))
+    try:
+        fields = parse_qs(content.decode(), keep_blank_values=True, max_num_fields=FIELDS_MAX)
+    except ValueError:
+        raise Refused(400, t.plain("error.unreadable")) from None
+    return {name: values[-1].strip() for name, values in fields.items()}
+
+
 def language_of(request: Request) -> str:
     """The language that somebody has chosen, else the first of their browser that we speak."""
-    from outbound.api.problem import language_of as of_header
-
     chosen = request.cookies.get(LANGUAGE_COOKIE, "")
-    return chosen if chosen in words.LANGUAGES else of_header(request.headers.get("accept-language", ""))
+    return chosen if chosen in words.LANGUAGES else accepted_language(request.headers.get("accept-language", ""))
 
 
-LANGUAGE_COOKIE = "outbound-language"
+def address_of(request: Request) -> str:
+    """The address of a screen with its filters, in which no number ever stands."""
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query else request.url.path
 
 
 def done(request: Request) -> str | None:
     """The key of what was done before this screen was shown; None where nothing was, or nobody knows the word."""
-    key = f"done.{request.query_params.get('done', '')}"
+    key = f"done.{request.cookies.get(DONE_COOKIE, '')}"
     return key if words.of("en").has(key) else None
 
 

@@ -137,8 +137,8 @@ def remove(endpoint_id: int, *, business_id: int | None = None, actor: str) -> d
     """
     Forget an endpoint; `waiting` says how many events it did not receive.
 
-    Its deliveries go in parts, each a transaction (of the API's request all are one): an operator who is stopped half-way
-    removes it once more.
+    Its deliveries go in parts, each a transaction (of the API's request all are one): an operator who is stopped
+    half-way removes it once more.
 
     Raises:
         NoSuchEndpoint: there is none, or it is another business's.

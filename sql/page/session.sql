@@ -1,11 +1,11 @@
 -- session.sql: browsers that are signed in.  Read by outbound/page/session.py alone.
 
--- name: begin_session(secret_sha256, token_id, hours)$
--- Sign a browser in; sessions that have ended go.
+-- name: begin_session(secret_sha256, before_sha256, token_id, hours)$
+-- Sign a browser in; the session that it had before goes, and sessions that have ended.
 --
 -- Returns  when it ends: after so many hours, or with its token
 with ended as (
-    delete from page_session where expires_at < now()
+    delete from page_session where expires_at < now() or secret_sha256 = :before_sha256
 )
 insert into page_session (secret_sha256, token_id, expires_at)
 select :secret_sha256, id, least(now() + make_interval(hours => :hours), expires_at)

@@ -69,7 +69,9 @@ async def _watch(here: World, url: str, cookies: list[dict[str, str]]) -> tuple[
 
     async def listen(client: httpx.AsyncClient, cookie: dict[str, str]) -> None:
         nonlocal heard
-        async with client.stream("GET", f"{url}{ROOT}/live?watch=now:en", headers=cookie) as answer:
+        page = (await client.get(f"{url}{ROOT}/", headers=cookie)).text
+        wanted = {"watch": "now:en", "session": page.partition('data-session="')[2].partition('"')[0]}
+        async with client.stream("GET", f"{url}{ROOT}/live", params=wanted, headers=cookie) as answer:
             assert answer.status_code == 200
             async for _ in answer.aiter_bytes():
                 heard += 1

@@ -3,11 +3,12 @@
 // One tab of a browser holds the stream for all, since a browser opens six connections to a host at most: the one that
 // has the lock.  It watches what all tabs ask for, and hands each event on.
 
-const root = document.body.dataset.root;
-const channel = new BroadcastChannel("outbound");
+const { root, session } = document.body.dataset;
+const channel = new BroadcastChannel(`outbound-${session}`); // tabs of another sign-in are others' business
 const lateAfterMs = 4000;
 
 let wanted = new Set(); // what the tabs watch; kept by the tab that holds the stream
+let gathered = null; // the same, while it is asked for anew
 let source = null;
 let heardAt = Date.now();
 
@@ -34,10 +35,11 @@ function isInUse(place) {
 // What a version, or nobody, announced is fetched at once, and again after a while at the earliest.
 const againAfterMs = 2000;
 let isStale = false;
+let staleAt = 0; // when what is shown became old, 0 where it is not
 let fetchedAt = 0;
 
 function refresh() {
-  if (!isStale || Date.now() - fetchedAt < againAfterMs || isInUse(document.querySelector("main"))) return;
+  if (!isStale || document.hidden || Date.now() - fetchedAt < againAfterMs || isInUse(document.querySelector("main"))) return;
   isStale = false;
   fetchedAt = Date.now();
   fetchMain().catch(() => (isStale = true)); // the network, or the process, is away
@@ -47,12 +49,14 @@ async function fetchMain() {
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
   if (answer.redirected) return location.reload();
   if (!answer.ok) throw new Error(answer.status);
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (page.body.dataset.session !== session) return location.reload(); // somebody else has signed in
+  const fresh = page.querySelector("main");
   const main = document.querySelector("main");
-  if (!fresh) return;
   if (isInUse(main)) throw new Error("in use");
   const focused = document.activeElement?.id;
   main.replaceWith(fresh);
+  staleAt = isStale ? staleAt : 0;
   if (focused) document.getElementById(focused)?.focus();
 }
 
@@ -67,6 +71,7 @@ function take(kind, text) {
     else if (versioned.dataset.version !== value) {
       versioned.dataset.version = value;
       isStale = true;
+      staleAt ||= Date.now();
     }
   }
   refresh();
@@ -74,7 +79,7 @@ function take(kind, text) {
 
 function open() {
   source?.close();
-  const query = new URLSearchParams([...wanted].map((one) => ["watch", one]));
+  const query = new URLSearchParams([["session", session], ...[...wanted].map((one) => ["watch", one])]);
   source = new EventSource(`${root}/live?${query}`);
   for (const kind of ["parts", "tick", "away", "ended"]) {
     source.addEventListener(kind, (event) => {
@@ -83,15 +88,30 @@ function open() {
     });
   }
   source.onerror = () => {
-    if (source.readyState === EventSource.CLOSED) setTimeout(open, 3000);
+    if (source.readyState !== EventSource.CLOSED) return;
+    fetchMain().catch(() => {}); // which leads to the sign-in where the session has ended
+    setTimeout(open, 3000);
   };
 }
 
 function want(topics) {
   const before = wanted.size;
+  topics.forEach((one) => gathered?.add(one));
   topics.forEach((one) => wanted.add(one));
   if (!source || wanted.size > before) open();
   else channel.postMessage({ kind: "again" });
+}
+
+// What only tabs that were closed have watched is watched no more: all are asked, and have 2 s to answer.
+function forgetClosedTabs() {
+  gathered = new Set(watchedHere);
+  channel.postMessage({ kind: "who" });
+  setTimeout(() => {
+    const isLess = gathered.size < wanted.size;
+    wanted = gathered;
+    gathered = null;
+    if (isLess) open();
+  }, 2000);
 }
 
 channel.onmessage = ({ data }) => {
@@ -103,7 +123,7 @@ channel.onmessage = ({ data }) => {
 function showAge() {
   const place = document.getElementById("age");
   if (!place) return;
-  const seconds = (Date.now() - heardAt) / 1000;
+  const seconds = (Date.now() - (staleAt ? Math.min(staleAt, heardAt) : heardAt)) / 1000;
   const isLate = seconds * 1000 > lateAfterMs;
   const words = isLate ? place.dataset.late : place.dataset.fresh;
   place.classList.toggle("old", isLate);
@@ -113,9 +133,10 @@ function showAge() {
 
 if (watchedHere.length) {
   channel.postMessage({ kind: "want", topics: watchedHere });
-  navigator.locks.request("outbound-stream", () => {
+  navigator.locks.request(`outbound-stream-${session}`, () => {
     want(watchedHere);
     channel.postMessage({ kind: "who" });
+    setInterval(forgetClosedTabs, 60_000);
     return new Promise(() => {});
   });
 }

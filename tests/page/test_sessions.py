@@ -1,0 +1,73 @@
+"""Sessions of one browser are apart, and none takes what belongs to others."""
+
+from contextlib import ExitStack
+
+import httpx
+import pytest
+
+from outbound.page import live, session
+from tests.conftest import World, forget_settings
+from tests.page.conftest import OWN_FORM, cookie_of, token
+
+
+def mark_of(page_url: str, cookie: dict[str, str]) -> str:
+    return httpx.get(f"{page_url}/", headers=cookie).text.partition('data-session="')[2].partition('"')[0]
+
+
+def test_who_signs_in_once_more_ends_the_session_before(world: World, page_url: str) -> None:
+    before = cookie_of(page_url, token())
+    again = httpx.post(f"{page_url}/sign-in", data={"token": token()}, headers=OWN_FORM | before)
+    assert again.status_code == 303
+    session.forget()
+    assert httpx.get(f"{page_url}/", headers=before).status_code == 303
+    assert world.value("select count(*) from page_session") == 1
+
+
+def test_a_stream_is_given_to_the_sign_in_that_the_tab_was_opened_with(world: World, page_url: str) -> None:
+    own, other = (cookie_of(page_url, token()) for _ in range(2))
+    wanted = {"watch": "now:en", "session": mark_of(page_url, own)}
+    assert httpx.get(f"{page_url}/live", params=wanted, headers=other).status_code == 409
+
+
+def test_one_session_does_not_take_all_streams_and_none_without_a_topic(world: World, page_url: str) -> None:
+    world.worker()
+    cookie = cookie_of(page_url, token())
+    wanted = {"watch": "now:en", "session": mark_of(page_url, cookie)}
+    assert httpx.get(f"{page_url}/live", params=wanted | {"watch": "call:\u00b2"}, headers=cookie).status_code == 400
+    with ExitStack() as open_ones, httpx.Client(headers=cookie, timeout=30) as client:
+        reading = []  # a stream of which nobody reads on is closed
+        for _ in range(live.STREAMS_OF_SESSION_MAX):
+            answer = open_ones.enter_context(client.stream("GET", f"{page_url}/live", params=wanted))
+            reading.append(answer.iter_lines())
+            assert next(reading[-1]).startswith("retry:")
+        assert httpx.get(f"{page_url}/live", params=wanted, headers=cookie).status_code == 503
+
+
+def test_a_link_cannot_say_that_something_was_done(world: World, page_url: str) -> None:
+    cookie = cookie_of(page_url, token())
+    assert 'class="notice"' not in httpx.get(f"{page_url}/?done=stop", headers=cookie).text
+    done = cookie | {"cookie": f"{cookie['cookie']}; outbound-done=resume"}
+    shown = httpx.get(f"{page_url}/", headers=done)
+    assert 'class="notice"' in shown.text
+    assert "Max-Age=0" in shown.headers["set-cookie"], "it is said once"
+
+
+def test_a_user_whom_a_proxy_names_is_let_in_whatever_address_the_proxy_forwards(
+    world: World, page_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTBOUND_PAGE_USER_HEADER", "X-Forwarded-User")
+    forget_settings()
+    headers = {"x-forwarded-user": "dana", "x-forwarded-for": "203.0.113.9"}
+    assert httpx.get(f"{page_url}/", headers=headers).status_code == 200
+
+
+def test_who_watches_a_lot_takes_nothing_from_the_applications_of_the_token(
+    world: World, page_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = token()
+    cookie = cookie_of(page_url, shown)
+    monkeypatch.setenv("OUTBOUND_API_RATE", "1")
+    forget_settings()
+    assert 429 in [httpx.get(f"{page_url}/calls", headers=cookie).status_code for _ in range(4)]
+    api = page_url.removesuffix("/page") + "/v1/calls"
+    assert httpx.get(api, headers={"authorization": f"Bearer {shown}"}).status_code == 200
