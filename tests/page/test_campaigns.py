@@ -8,6 +8,8 @@ import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from outbound.page.campaign_state import ROWS_MAX
+from outbound.rules.limits import set_limits
+from outbound.rules.scope import Scope
 from tests.conftest import World
 from tests.page.conftest import SignIn
 
@@ -300,6 +302,25 @@ def test_limits_are_set_and_shown_with_what_is_used(world: World, sign_in: SignI
     tab.get_by_role("button", name="Set the limits").click()
     expect(row).not_to_contain_text("of 40")
     assert world.value("select live_max from dial_control where key = %s", str(found)) is None
+
+
+def test_limits_that_somebody_else_has_set_meanwhile_stay(world: World, sign_in: SignIn, page_url: str) -> None:
+    found = campaign(world)
+    set_limits(Scope("campaign", str(found)), live_max="40", calls_per_hour="1234567", weight="2")
+    tab = sign_in(javascript=False)
+    tab.goto(f"{page_url}/campaigns/{found}")
+    tab.locator("summary").click()
+    expect(tab.locator("#calls_per_hour")).to_have_value("1234567")
+    set_limits(Scope("campaign", str(found)), live_max="20", calls_per_day="500", weight="3")
+
+    tab.fill("#calls_per_hour", "")
+    tab.get_by_role("button", name="Set the limits").click()
+
+    expect(tab.locator(".notice")).to_be_visible()
+    caps = world.rows("select calls_per_hour, calls_per_day from spend_cap")
+    assert [tuple(row) for row in caps] == [(None, 500)]
+    kept = world.rows("select live_max, weight from dial_control where scope = 'campaign'")
+    assert [tuple(row) for row in kept] == [(20, 3)]
 
 
 def test_a_campaign_is_made_by_a_form(world: World, sign_in: SignIn, page_url: str) -> None:

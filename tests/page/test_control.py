@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
+from outbound.rules.limits import set_limits
+from outbound.rules.scope import Scope
 from tests.conftest import World
 from tests.page.conftest import SignIn
 
@@ -166,3 +168,46 @@ def test_a_token_of_one_business_sees_and_changes_that_one_alone(world: World, s
         with tab.expect_response(lambda answer: answer.url.endswith("/control/act")) as answer:
             tab.locator("details").get_by_role("button", name="Pause", exact=True).click()
         assert answer.value.status == 404
+
+
+def test_a_large_limit_stands_in_the_form_digit_by_digit(world: World, sign_in: SignIn, page_url: str) -> None:
+    acme = world.business("Acme")
+    set_limits(Scope("business", str(acme)), calls_per_day="1234567", calls_per_second="0.125")
+    tab = sign_in(javascript=False)
+    tab.goto(f"{page_url}/control")
+    tab.get_by_role("row", name="Acme").get_by_role("button", name="Limits…").click()
+
+    expect(tab.locator("#calls_per_day")).to_have_value("1234567")
+    expect(tab.locator("#calls_per_second")).to_have_value("0.125")
+    tab.get_by_role("button", name="Set the limits").click()
+    expect(tab.locator(".notice")).to_have_text("No limit was changed.")
+    assert world.value("select count(*) from audit where action = 'limit'") == 1
+
+
+@pytest.mark.parametrize("scope", ["business", "account"])
+def test_limits_that_somebody_else_has_set_meanwhile_stay(
+    world: World, sign_in: SignIn, page_url: str, scope: str
+) -> None:
+    acme = world.business("Acme")
+    key = str(acme) if scope == "business" else ""
+    set_limits(Scope(scope, key), live_max="5", calls_per_hour="50")
+    tab = sign_in(javascript=False)
+    tab.goto(f"{page_url}/control")
+    if scope == "account":
+        tab.click("#limit-everything")
+    else:
+        tab.get_by_role("row", name="Acme").get_by_role("button", name="Limits…").click()
+    set_limits(Scope(scope, key), calls_per_day="7", live_max="6")
+
+    tab.fill("#calls_per_hour", "60")
+    if scope == "account":
+        tab.fill("#agreed", "yes")
+        tab.get_by_role("button", name="Set the limits").click()
+        expect(tab.locator(".fault")).to_contain_text("STOP")
+        tab.fill("#agreed", "STOP")
+    tab.get_by_role("button", name="Set the limits").click()
+
+    expect(tab.locator(".notice")).to_be_visible()
+    caps = world.rows("select calls_per_hour, calls_per_day from spend_cap where scope = %s", scope)
+    assert [tuple(row) for row in caps] == [(60, 7)]
+    assert world.value("select live_max from dial_control where scope = %s and key = %s", scope, key) == 6

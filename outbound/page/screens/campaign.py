@@ -5,14 +5,13 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from outbound.page import campaign_state
+from outbound.page import campaign_state, limit_form
 from outbound.page.menu import ROOT
 from outbound.page.route import Screens
 from outbound.page.visit import Visit
 
 screens = Screens()
 
-LIMITS = ("calls_per_second", "live_max", "calls_per_hour", "calls_per_day", "minutes_per_hour", "minutes_per_day")
 _LATEST = 10
 _IMPORTS = 5
 
@@ -26,11 +25,13 @@ async def show(visit: Visit) -> Response:
 
     def read() -> dict[str, Any]:
         campaign = campaign_state.one(own, campaign_id)
+        limits = campaign_state.limits(campaign, own)
         return {
             "campaign": campaign,
             "word": campaign_state.state(campaign),
             "sentence": campaign_state.sentence(campaign, visit.t),
-            "limits": campaign_state.limits(campaign, own),
+            "limits": limits,
+            "fields": limit_form.fields(limit_form.names("campaign", visit), limits[0], {}),
             "numbers": campaign_state.numbers(campaign),
             "version": campaign_state.version(campaign),
         }
@@ -42,7 +43,7 @@ async def show(visit: Visit) -> Response:
         latest=latest["calls"],
         imports=imports["imports"],
         counted_max=campaign_state.COUNTED_MAX,
-        limit_names=LIMITS,
+        limit_names=limit_form.LIMITS,
     )
 
 
@@ -56,10 +57,8 @@ async def preview(visit: Visit) -> Response:
 
 @screens.does("/campaigns/{campaign_id:int}/limits")
 async def limit(visit: Visit) -> Response:
-    """Set the limits that a form gives; a field that is empty sets none."""
-    fields, campaign_id = await visit.form(), int(visit.request.path_params["campaign_id"])
-    given = {name: fields[name] or "none" for name in LIMITS if name in fields}
-    if fields.get("weight"):
-        given["weight"] = fields["weight"]
-    await visit.send("PUT", "control", "campaigns", campaign_id, "limits", body=given)
-    return visit.go(f"{ROOT}/campaigns/{campaign_id}", "limits")
+    """Set the limits that were changed in a form; a field that was emptied takes its limit away."""
+    changed, campaign_id = limit_form.changed(await visit.form()), int(visit.request.path_params["campaign_id"])
+    if changed:
+        await visit.send("PUT", "control", "campaigns", campaign_id, "limits", body=changed)
+    return visit.go(f"{ROOT}/campaigns/{campaign_id}", "limit" if changed else "no_limit")

@@ -9,7 +9,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from outbound import db
-from outbound.page import clock, menu, words
+from outbound.page import clock, limit_form, menu, words
+from outbound.page.limit_form import LIMITS
 from outbound.page.route import Screens
 from outbound.page.visit import Refused, Visit
 from outbound.page.words import Words
@@ -23,21 +24,6 @@ KINDS = {
     "campaign": "campaigns",
     "number": "numbers",
     "call": "calls",
-}
-LIMITS = (
-    "calls_per_second",
-    "live_max",
-    "calls_per_hour",
-    "calls_per_day",
-    "minutes_per_hour",
-    "minutes_per_day",
-    "weight",
-)
-LIMITS_OF = {
-    "account": LIMITS[:-1],
-    "business": LIMITS,
-    "campaign": LIMITS,
-    "number": LIMITS[:2],
 }
 _AT_ONCE = ("pause", "resume")
 _ASKED = ("cancel", "stop")
@@ -92,38 +78,34 @@ async def ask_limits(visit: Visit) -> Response:
 
 @screens.does("/control/limit")
 async def limit(visit: Visit) -> Response:
-    """Set the limits of a scope; those of everything once the word is typed."""
+    """Set the limits of a scope that were changed in a form; those of everything once the word is typed."""
     fields = await visit.form()
     scope, key = fields.get("scope", ""), fields.get("key", "")
     if scope == "account" and fields.get("agreed") != _WORD:
         return await _ask_limits(visit, fields, was_wrong=True)
     if scope not in KINDS:
         raise Refused(400, visit.t.plain("error.unreadable"))
-    had = fields.get("had", "").split()
-    given = {name: fields.get(name) or ("none" if name in had else "") for name in LIMITS}
-    body = {name: value for name, value in given.items() if value}
-    await visit.send("PUT", "control", KINDS[scope], "all" if scope == "account" else key, "limits", body=body)
-    return visit.go(f"{menu.ROOT}/control", "limit")
+    changed = limit_form.changed(fields)
+    if changed:
+        path = ("control", KINDS[scope], "all" if scope == "account" else key, "limits")
+        await visit.send("PUT", *path, body=changed)
+    return visit.go(f"{menu.ROOT}/control", "limit" if changed else "no_limit")
 
 
 async def _ask_limits(visit: Visit, fields: dict[str, str], *, was_wrong: bool = False) -> Response:
-    """The form with a scope's limits: what somebody typed, else what is so; `had` names those that there are."""
+    """The form with a scope's limits: what somebody typed, else what is so."""
     scope, key = fields.get("scope", ""), fields.get("key", "")
-    if scope not in LIMITS_OF:
+    if scope not in KINDS or scope == "call":
         raise Refused(400, visit.t.plain("error.unreadable"))
     rows = (await visit.read("control"))["control"]
     row: dict[str, Any] = next((one for one in rows if (one["scope"], one["key"]) == (scope, key)), {})
-    names = [name for name in LIMITS_OF[scope] if visit.caller.business_id is None or name != "weight"]
-    had = [name for name in names if row.get(name) is not None and name != "weight"]
-    now = {name: f"{row[name]:g}" if row.get(name) is not None else "" for name in names}
     return visit.show(
         "control/limits.html",
         screen="control",
         scope=scope,
         key=key,
         name=row.get("name") or key,
-        values={name: fields.get(name, now[name]) for name in names},
-        had=" ".join(had),
+        fields=limit_form.fields(limit_form.names(scope, visit), row, fields),
         word=_WORD if scope == "account" else None,
         was_wrong=was_wrong,
     )
@@ -141,7 +123,7 @@ async def _show(visit: Visit, fields: dict[str, str], *, chain: dict[str, Any] |
         zone=await clock.zone(visit),
         scopes=[_scope(visit.t, row, caps, paused_by, own) for row in scopes],
         paused=[row for row in scopes if row["state"] != "running"],
-        limited=sum(any(row.get(name) is not None for name in LIMITS if name != "weight") for row in scopes),
+        limited=sum(any(row.get(name) is not None for name in LIMITS) for row in scopes),
         is_all_paused=any(row["scope"] == "account" and row["state"] != "running" for row in scopes),
         calls=calls,
         is_of_all=own is None,
