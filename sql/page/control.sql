@@ -20,6 +20,15 @@ select id, paused_at, stop_reason
  order by id desc
  limit :rows_max;
 
+-- name: count_in_the_air(scope, key, business_id)$
+-- Returns  how many calls of a scope are being dialed, ring or are talked in: of all, or those of one business
+select count(*)
+  from call_log
+ where status in ('initiated', 'ringing', 'in-progress')
+   and direction = 'outbound'
+   and in_scope(call_log, :scope, :key)
+   and (:business_id::bigint is null or business_id = :business_id);
+
 -- name: audit(business_id, who, action, scope, key, before_place, scan_max, rows_max)
 -- Look through the audit from its newest entry on, or from before one place of the chain, at scan_max links at most.  One
 -- business is shown what its tokens did, and what others did to it, its campaigns, calls and endpoints: of these neither

@@ -3,10 +3,13 @@
 import pytest
 from playwright.sync_api import expect
 
+from outbound.rules import api_token, control
 from outbound.rules.limits import set_limits
-from outbound.rules.scope import Scope
+from outbound.rules.scope import Scope, scope_of
 from tests.conftest import World
 from tests.page.conftest import SignIn
+
+SCOPES = "What is paused, limited and held"
 
 
 @pytest.mark.parametrize(("language", "javascript"), [("en", True), ("he", True), ("en", False)])
@@ -168,6 +171,56 @@ def test_a_token_of_one_business_sees_and_changes_that_one_alone(world: World, s
         with tab.expect_response(lambda answer: answer.url.endswith("/control/act")) as answer:
             tab.locator("details").get_by_role("button", name="Pause", exact=True).click()
         assert answer.value.status == 404
+
+
+def test_a_business_is_told_its_own_token_that_paused_it_and_neither_an_operator_s_nor_the_reason(
+    world: World, sign_in: SignIn, page_url: str
+) -> None:
+    acme = world.business("Acme")
+    dana = api_token.add("dana-of-ops", scopes=api_token.SCOPES, business_id=None, actor="test")
+    actor = f"token dana-of-ops ({dana.public_id})"
+    control.pause(scope_of("business", str(acme)), reason="their bill is unpaid", actor=actor)
+    tab = sign_in(business_id=acme)
+    tab.goto(f"{page_url}/control")
+
+    row = tab.get_by_role("region", name=SCOPES).get_by_role("row", name="Acme")
+    expect(row).to_contain_text("by an operator")
+    assert "dana-of-ops" not in tab.content()
+    assert "unpaid" not in tab.content()
+
+    row.get_by_role("button", name="Resume").click()
+    tab.get_by_text("Pause, stop or limit something else…").click()
+    tab.fill("#act-key", str(acme))
+    tab.fill("#act-reason", "until Monday")
+    tab.locator("details").get_by_role("button", name="Pause", exact=True).click()
+    expect(row).to_contain_text("token test (")
+    expect(row).to_contain_text("until Monday")
+
+
+@pytest.mark.parametrize(
+    ("language", "one", "none"), [("en", "the one call in the air", "Stop it?"), ("he", "שיחה אחת שבאוויר", "לעצור?")]
+)
+def test_who_stops_something_is_told_how_many_calls_that_are_in_the_air_it_cuts_off(
+    world: World, sign_in: SignIn, page_url: str, language: str, one: str, none: str
+) -> None:
+    acme = world.business("Acme")
+    talking, waiting = world.initiated(acme), world.queued(acme, to="+15005550102")
+    tab = sign_in(language, javascript=False)
+    asked = {
+        ("call", str(talking)): one,
+        ("call", str(waiting)): none,
+        ("number", "+15005550006"): one,
+        ("number", "+15005550007"): none,
+        ("business", str(acme)): one,
+    }
+    for (scope, key), wanted in asked.items():
+        tab.goto(f"{page_url}/control")
+        tab.locator("summary").first.click()
+        tab.select_option("#act-scope", scope)
+        tab.fill("#act-key", key)
+        tab.locator('details button[value="stop"]').click()
+        expect(tab.locator("h1")).to_contain_text(wanted)
+        expect(tab.locator("h1")).not_to_contain_text("0")
 
 
 def test_a_large_limit_stands_in_the_form_digit_by_digit(world: World, sign_in: SignIn, page_url: str) -> None:

@@ -3,12 +3,13 @@
 import json
 import re
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from outbound import db
+from outbound.api.tenant_view import View
 from outbound.page import clock, limit_form, menu, words
 from outbound.page.limit_form import LIMITS
 from outbound.page.route import Screens
@@ -33,6 +34,13 @@ _SCAN_MAX = 3000  # links of the audit that one page looks through: some 30 ms
 _FILTERS = ("who", "action", "scope", "key", "before")
 _DETAILS_MAX = 600  # characters
 _PHONE = re.compile(r"\+\d{6,15}")
+
+
+class _Pause(NamedTuple):
+    """A pause: was it the breaker, else who; None for an operator whom the token may not see."""
+
+    is_breaker: bool
+    who: str | None
 
 
 @screens.shows("/control")
@@ -115,8 +123,7 @@ async def _show(visit: Visit, fields: dict[str, str], *, chain: dict[str, Any] |
     scopes = (await visit.read("control"))["control"]
     own = visit.caller.business_id
     wanted = {name: fields.get(name, "") for name in _FILTERS}
-    caps, pauses, calls, entries = await run_in_threadpool(_read, own, wanted if visit.may("audit") else None)
-    paused_by = {(row.scope, row.key): row for row in pauses}
+    caps, paused_by, calls, entries = await run_in_threadpool(_read, own, wanted if visit.may("audit") else None)
     return visit.show(
         "control.html",
         screen="control",
@@ -135,10 +142,16 @@ async def _show(visit: Visit, fields: dict[str, str], *, chain: dict[str, Any] |
     )
 
 
-def _read(own: int | None, wanted: dict[str, str] | None) -> tuple[list[db.Row], list[db.Row], list[db.Row], list[Any]]:
-    """Caps, pauses, paused calls, and the audit's entries that are wanted."""
+def _read(
+    own: int | None, wanted: dict[str, str] | None
+) -> tuple[list[db.Row], dict[tuple[str, str], _Pause], list[db.Row], list[Any]]:
+    """Caps, pauses by scope, paused calls, and the audit's entries that are wanted."""
     caps = list(db.run(sql.used_caps, business_id=own))
-    pauses = list(db.run(sql.pauses, business_id=own, rows_max=1000))
+    view = View(own)
+    pauses = {
+        (row.scope, row.key): _Pause(row.is_breaker, row.who and view.who(row.who))
+        for row in db.run(sql.pauses, business_id=own, rows_max=1000)
+    }
     calls = list(db.run(sql.paused_calls, business_id=own, rows_max=_ROWS_MAX))
     if wanted is None:
         return caps, pauses, calls, []
@@ -150,12 +163,10 @@ def _read(own: int | None, wanted: dict[str, str] | None) -> tuple[list[db.Row],
 
 
 def _scope(
-    t: Words, row: dict[str, Any], caps: list[db.Row], paused_by: dict[tuple[str, str], db.Row], own: int | None
+    t: Words, row: dict[str, Any], caps: list[db.Row], paused_by: dict[tuple[str, str], _Pause], own: int | None
 ) -> dict[str, Any]:
     """A scope as the table shows it: its name, its limits with what is used of each, and who paused it."""
-    pause = paused_by.get((row["scope"], row["key"]))
-    who = pause.who if pause is not None else None
-    is_shown = own is None or (who or "").startswith("token ")
+    pause = paused_by.get((row["scope"], row["key"]), _Pause(False, None))
     uses = [("live_max", row["live"], row["live_max"])] if row["live_max"] is not None else []
     for cap in caps:
         if (cap.scope, cap.key) == (row["scope"], row["key"]):
@@ -165,9 +176,9 @@ def _scope(
         "title": t("scope." + row["scope"], name=row["name"] or row["key"]),
         "plain_title": t.plain("scope." + row["scope"], name=row["name"] or row["key"]),
         "uses": uses,
-        "is_breaker": pause is not None and pause.is_breaker,
-        "paused_by": who if is_shown else None,
-        "reason": row["state_reason"] if is_shown else None,
+        "is_breaker": pause.is_breaker,
+        "paused_by": pause.who,
+        "reason": row["state_reason"] if own is None or pause.who else None,
     }
 
 
@@ -187,14 +198,13 @@ def _entry(row: db.Row) -> dict[str, Any]:
 
 
 async def _ask(visit: Visit, fields: dict[str, str], *, is_everything: bool) -> Response:
-    scope, key = fields["scope"], fields.get("key", "")
-    own = await visit.read("control")
-    live = next((row["live"] for row in own["control"] if (row["scope"], row["key"]) == (scope, key)), 0)
+    scope, key = fields["scope"], fields.get("key", "").replace("\0", "")
+    read = partial(db.run, sql.count_in_the_air, scope=scope, key=key, business_id=visit.caller.business_id)
     return visit.show(
         "confirm.html",
         screen="control",
         fields=fields,
-        live=live,
+        live=await run_in_threadpool(read),
         word=_WORD if is_everything else None,
         was_wrong=is_everything and bool(fields.get("agreed")),
         back=_back(fields, scope, key),
