@@ -8,6 +8,7 @@ from outbound import db
 from outbound.api.problem import not_found
 from outbound.api.tenant_view import View
 from outbound.config import SCHEDULER_SILENT_S, WORKER_SILENT_S
+from outbound.formats import row_id
 from outbound.page.screens.now import reason_of
 from outbound.page.words import Words
 
@@ -28,11 +29,10 @@ def page(business_id: int | None, before: str) -> tuple[list[Campaign], str | No
         before: where the page before ended; '' for the first.
     """
     has_queue, _, number = before.partition("-")
-    is_place = number.isdigit() and len(number) < 18
     found = _find(
         business_id,
         before_queue=has_queue == "waiting",
-        before_id=int(number) if is_place else None,
+        before_id=row_id.read(number),
         rows_max=ROWS_MAX + 1,
         counted_max=LISTED_MAX,
     )

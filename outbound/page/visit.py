@@ -13,6 +13,7 @@ from starlette.types import Message
 from outbound.api.context import Caller
 from outbound.api.files import FILE_MAX, FILES_AT_ONCE
 from outbound.api.problem import language_of as accepted_language
+from outbound.formats import row_id
 from outbound.page import inner_api, menu, render, words
 from outbound.page.session import Session
 
@@ -83,6 +84,18 @@ class Visit:
             Refused: it is too large, or no form.
         """
         return await read_form(self.request)
+
+    def whole_number(self, text: str) -> int:
+        """
+        The whole number, like a row's id, that a field gives.
+
+        Raises:
+            Refused: it is none.
+        """
+        found = row_id.read(text)
+        if found is None:
+            raise Refused(400, self.t.plain("error.unreadable"))
+        return found
 
     async def file_form(self) -> FormData:
         """

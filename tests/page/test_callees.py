@@ -119,3 +119,48 @@ def test_a_callee_of_another_business_is_not_shown(world: World, sign_in: SignIn
     expect(tab.locator("h1")).to_contain_text("may be called now")
     assert "their secret" not in tab.content()
     assert "Other" not in tab.content()
+
+
+@pytest.mark.parametrize(
+    ("language", "many", "never"),
+    [("en", "more than 20 businesses", "may not be called"), ("he", "יש יותר מ־20 עסקים", "אסור להתקשר")],
+)
+def test_of_more_businesses_than_are_looked_at_one_must_be_chosen(
+    world: World, sign_in: SignIn, page_url: str, language: str, many: str, never: str
+) -> None:
+    last = [world.business(f"no. {place}") for place in range(21)][-1]
+    world.do("insert into suppression (phone, business_id) values (%s, %s)", PHONE, last)
+    tab = sign_in(language, javascript=False)
+    tab.goto(f"{page_url}/callees")
+    tab.fill("#number", PHONE)
+    tab.click("main button.main")
+
+    expect(tab.locator("h1")).to_contain_text(many)
+    expect(tab.locator("#verdicts tbody tr")).to_have_count(20)
+    expect(tab.locator(f'#suppress-for option[value="business {last}"]')).to_have_count(1)
+    expect(tab.locator(f'#consent-for option[value="business {last}"]')).to_have_count(1)
+
+    tab.fill("#number", PHONE)
+    tab.select_option("#business_id", str(last))
+    tab.locator("form:has(#number) button.main").click()
+    expect(tab.locator("h1")).to_contain_text(never)
+    expect(tab.locator("#suppress-for option")).to_have_count(2)
+
+
+def test_of_more_campaigns_than_are_looked_at_the_newest_are_judged_which_is_said(
+    world: World, sign_in: SignIn, page_url: str
+) -> None:
+    acme = world.business("Acme")
+    first, *_ = (
+        world.value("insert into campaign (business_id, name) values (%s, %s) returning id", acme, f"no. {place}")
+        for place in range(21)
+    )
+    suppress = "insert into suppression (phone, business_id, campaign_id) values (%s, %s, %s)"
+    world.do(suppress, PHONE, acme, first)
+    tab = sign_in(business_id=acme, javascript=False)
+    tab.goto(f"{page_url}/callees")
+    tab.fill("#number", PHONE)
+    tab.get_by_role("button", name="Find").click()
+
+    expect(tab.locator("h1")).to_contain_text("For the 20 newest campaigns: +972 54-123-4567 may be called now")
+    expect(tab.locator("#verdicts tbody tr")).to_have_count(21)

@@ -206,3 +206,34 @@ def test_one_look_at_the_sessions_is_for_all_who_watch(page_url: str) -> None:
     assert httpx.get(f"{page_url}/", headers=headers[0]).status_code == 200
     assert len(session._known) == 3
     assert all(known.until > time.monotonic() for known in session._known.values())
+
+
+@pytest.mark.parametrize("digits", ["²", "٣", "9" * 19, "1e3"])
+def test_what_is_no_id_of_a_row_is_answered_and_makes_nothing(world: World, page_url: str, digits: str) -> None:
+    world.business()
+    cookie = cookie_of(page_url, token())
+    before = ("/campaigns?before=waiting-", "/leads?before_call=")
+    for path in before:
+        assert httpx.get(f"{page_url}{path}{digits}", headers=cookie).status_code == 200, path
+    forms: tuple[tuple[str, dict[str, str], int], ...] = (
+        ("/callees", {"number": "+12125550101", "business_id": digits}, 400),
+        ("/tokens", {"name": "x", "scope calls:read": "yes", "business_id": digits}, 400),
+        ("/webhooks", {"url": "https://example.com/x", "type call.completed": "yes", "business_id": digits}, 400),
+        ("/control", {"before": digits}, 200),
+        ("/control/act", {"scope": "campaign", "key": digits, "verb": "stop", "from": "campaign"}, 200),
+    )
+    for path, form, status in forms:
+        answer = httpx.post(f"{page_url}{path}", data=form, headers=cookie | OWN_FORM)
+        assert answer.status_code == status, (path, answer.text)
+    assert world.value("select count(*) from webhook_endpoint") == 0
+    assert world.value("select count(*) from api_token") == 1
+
+
+@pytest.mark.parametrize("digits", ["²", "9" * 30])
+def test_what_is_no_place_in_a_list_of_deliveries_is_the_first_page(world: World, page_url: str, digits: str) -> None:
+    cookie = cookie_of(page_url, token())
+    form = {"url": "https://example.com/x", "type call.completed": "yes"}
+    made = httpx.post(f"{page_url}/webhooks", data=form, headers=cookie | OWN_FORM)
+    where = made.headers["location"].partition("?")[0].removeprefix("/page")
+
+    assert httpx.get(f"{page_url}{where}?before={digits}", headers=cookie).status_code == 200

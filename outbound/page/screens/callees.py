@@ -15,7 +15,7 @@ from outbound.page.visit import Refused, Visit
 screens = Screens()
 sql = db.statements("page/callee")
 
-_ROWS_MAX = 20  # businesses, and campaigns of one
+_ROWS_MAX = 20  # businesses that are judged, and campaigns of one: of both the statement looks for one more
 _VERBS = {
     "suppress": ("suppressions",),
     "unsuppress": ("suppressions", "remove"),
@@ -59,16 +59,8 @@ async def of_call(visit: Visit) -> Response:
 
 def _business(visit: Visit, fields: dict[str, str]) -> int | None:
     """The business that is asked for; of a token of one business that one; None for all."""
-    own = visit.caller.business_id
-    return own if own is not None else _id(visit, fields.get("business_id", ""))
-
-
-def _id(visit: Visit, text: str) -> int | None:
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 18):
-        raise Refused(400, visit.t.plain("error.unreadable"))
-    return int(text)
+    own, asked = visit.caller.business_id, fields.get("business_id")
+    return visit.whole_number(asked) if own is None and asked else own
 
 
 def _body(visit: Visit, verb: str, fields: dict[str, str]) -> dict[str, Any]:
@@ -79,7 +71,7 @@ def _body(visit: Visit, verb: str, fields: dict[str, str]) -> dict[str, Any]:
         return body | {"everybody": True}
     if kind not in ("business", "campaign") or (kind == "campaign" and verb in ("consent", "revoke")):
         raise Refused(400, visit.t.plain("error.unreadable"))
-    return body | {f"{kind}_id": _id(visit, key)}
+    return body | {f"{kind}_id": visit.whole_number(key)}
 
 
 async def _form(visit: Visit, fields: dict[str, str], fault: str | None = None) -> Response:
@@ -102,9 +94,10 @@ async def _callee(
     callee = await visit.read("callees", phone, business_id=business_id)
     businesses = (await visit.read("businesses"))["businesses"]
     room_s = settings().claim_s + settings().ring_s
-    verdicts = await run_in_threadpool(
-        partial(db.run, sql.verdicts, phone=phone, business_id=business_id, rows_max=_ROWS_MAX, room_s=room_s)
+    found = await run_in_threadpool(
+        partial(db.run, sql.verdicts, phone=phone, business_id=business_id, rows_max=_ROWS_MAX + 1, room_s=room_s)
     )
+    verdicts, left_out = _first(found)
     return visit.show(
         "callees.html",
         screen="callees",
@@ -113,10 +106,13 @@ async def _callee(
         phone=phone,
         business_id=business_id,
         businesses=businesses,
+        askable=[one for one in businesses if business_id in (None, one["id"])],
         names={one["id"]: one["name"] for one in businesses},
         campaign_names={row.campaign_id: row.campaign for row in verdicts if row.campaign_id},
         verdicts=verdicts,
-        verdict=_verdict(verdicts),
+        verdict=_verdict(verdicts, left_out),
+        left_out=left_out,
+        rows_max=_ROWS_MAX,
         zone=verdicts[0].zone if verdicts else "UTC",
         zones=verdicts[0].zones if verdicts else [],
         fields={"number": phone, "business_id": business_id or ""},
@@ -126,11 +122,26 @@ async def _callee(
     )
 
 
-def _verdict(verdicts: list[db.Row]) -> tuple[str, db.Row | None]:
-    """The answer in a word, and the row that says why: `now`, `later`, `never`, or `differs` where it depends."""
+def _first(found: list[db.Row]) -> tuple[list[db.Row], str]:
+    """The first businesses and the newest campaigns; and of which there are more: `businesses`, `campaigns` or ''."""
+    businesses = [row for row in found if not row.campaign_id]
+    campaigns = [row for row in found if row.campaign_id]
+    more = {"businesses": len(businesses) > _ROWS_MAX, "campaigns": len(campaigns) > _ROWS_MAX}
+    return businesses[:_ROWS_MAX] + campaigns[-_ROWS_MAX:], next((name for name, is_so in more.items() if is_so), "")
+
+
+def _verdict(verdicts: list[db.Row], left_out: str) -> tuple[str, db.Row | None]:
+    """
+    The answer in a word, and the row that says why.
+
+    It is `now`, `later` or `never`; `differs` where it depends; `many` where it may depend on a business that was not
+    looked at.
+    """
     kinds = {_kind(row) for row in verdicts}
     if len(kinds) != 1:
         return ("differs" if kinds else "nobody"), None
+    if left_out == "businesses":
+        return "many", None
     return kinds.pop(), verdicts[0]
 
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from outbound import db
 from outbound.api.tenant_view import View
+from outbound.formats import row_id
 from outbound.page import clock, limit_form, menu, words
 from outbound.page.limit_form import LIMITS
 from outbound.page.route import Screens
@@ -155,9 +156,8 @@ def _read(
     calls = list(db.run(sql.paused_calls, business_id=own, rows_max=_ROWS_MAX))
     if wanted is None:
         return caps, pauses, calls, []
-    before = wanted["before"]
+    place = row_id.read(wanted["before"])
     asked = {name: wanted[name].replace("\0", "") or None for name in ("who", "action", "scope", "key")}
-    place = int(before) if before.isascii() and before.isdigit() and len(before) < 18 else None
     found = partial(db.run, sql.audit, business_id=own, before_place=place, scan_max=_SCAN_MAX, rows_max=_ROWS_MAX)
     return caps, pauses, calls, list(found(**asked))
 
@@ -193,7 +193,7 @@ def _entry(row: db.Row) -> dict[str, Any]:
     return shown | {
         "details": _PHONE.sub(lambda found: words.masked(found[0]), text),
         "key": _PHONE.sub(lambda found: words.masked(found[0]), row.key) if row.scope != "number" else row.key,
-        "href": f"{menu.ROOT}/{href}/{row.key}" if href and row.key.isascii() and row.key.isdigit() else None,
+        "href": f"{menu.ROOT}/{href}/{row.key}" if href and row_id.read(row.key) is not None else None,
     }
 
 
@@ -214,6 +214,7 @@ async def _ask(visit: Visit, fields: dict[str, str], *, is_everything: bool) -> 
 def _back(fields: dict[str, str], scope: str, key: str) -> str:
     """The screen that a form was on, by its own word for it."""
     if scope in ("campaign", "call") and fields.get("from") == scope:
-        return f"{menu.ROOT}/{KINDS[scope]}/{int(key)}" if key.isdigit() else f"{menu.ROOT}/"
+        number = row_id.read(key)
+        return f"{menu.ROOT}/" if number is None else f"{menu.ROOT}/{KINDS[scope]}/{number}"
     lists = ("campaigns", "control")
     return f"{menu.ROOT}/{fields['from']}" if fields.get("from") in lists else f"{menu.ROOT}/"

@@ -3,6 +3,7 @@
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from outbound.formats import row_id
 from outbound.page import clock, inbound_calls
 from outbound.page.download import Download
 from outbound.page.route import Screens
@@ -22,8 +23,7 @@ async def list_leads(visit: Visit) -> Response:
     zone = await clock.zone(visit)
     calls = None
     if visit.may("calls:read"):
-        place = int(before_call) if before_call.isdigit() and len(before_call) < 18 else None
-        calls = await run_in_threadpool(inbound_calls.find, own, place)
+        calls = await run_in_threadpool(inbound_calls.find, own, row_id.read(before_call))
     return visit.show(
         "leads.html",
         screen="leads",

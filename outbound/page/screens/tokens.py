@@ -31,7 +31,7 @@ async def make(visit: Visit) -> Response:
     }
     for name in ("business_id", "life_days"):
         if fields.get(name):
-            body[name] = _number(visit, fields[name])
+            body[name] = visit.whole_number(fields[name])
     if not body["scopes"]:
         raise Refused(422, visit.t.plain("token.no_scope"))
     return await _show(visit, made=await visit.send("POST", "tokens", body=body))
@@ -57,12 +57,6 @@ async def revoke(visit: Visit) -> Response:
         is_grave=True,
         back=_HOME,
     )
-
-
-def _number(visit: Visit, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 18):
-        raise Refused(400, visit.t.plain("error.unreadable"))
-    return int(text)
 
 
 async def _tokens(visit: Visit) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from outbound import db
+from outbound.formats import row_id
 from outbound.page import clock
 from outbound.page.menu import ROOT
 from outbound.page.route import Screens
@@ -37,8 +38,8 @@ async def add(visit: Visit) -> Response:
         "event_types": types,
         "payload": fields.get("payload", "full"),
     }
-    if fields.get("business_id", "").isdecimal():
-        body["business_id"] = int(fields["business_id"])
+    if fields.get("business_id"):
+        body["business_id"] = visit.whole_number(fields["business_id"])
     made = await visit.send("POST", "webhooks", body=body)
     return visit.go(f"{_HOME}/{made['id']}", "webhook_added")
 
@@ -151,7 +152,7 @@ async def _list(visit: Visit) -> Response:
 async def _show(visit: Visit, *, secret: str | None = None) -> Response:
     endpoint, query = await _endpoint(visit), visit.request.query_params
     state, before = query.get("state", ""), query.get("before", "")
-    wanted = {"state": [state] if state in STATES else None, "before_id": before if before.isdecimal() else None}
+    wanted = {"state": [state] if state in STATES else None, "before_id": row_id.read(before)}
     deliveries = (await visit.read("webhooks", endpoint["id"], "deliveries", **wanted, limit=_PAGE))["deliveries"]
     return visit.show(
         "webhook.html",
