@@ -9,7 +9,7 @@ from outbound.api.problem import not_found
 from outbound.api.tenant_view import View
 from outbound.config import SCHEDULER_SILENT_S, WORKER_SILENT_S
 from outbound.formats import row_id
-from outbound.page.screens.now import reason_of
+from outbound.page.reason_words import paused_why
 from outbound.page.words import Words
 
 sql = db.statements("page/campaign_state")
@@ -125,7 +125,7 @@ def sentence(campaign: Campaign, t: Words) -> Markup:
             "reason": campaign[f"{prefix}reason"],
         }
         since = t.moment(campaign["business_since" if prefix else "state_since"], zone)
-        return t(f"campaign.is.{word}", name=name, since=since, why=reason_of(pause, t))
+        return t(f"campaign.is.{word}", name=name, since=since, why=paused_why(pause, t))
     if word == "to_come":
         return t("campaign.is.to_come", name=name, at=t.moment(campaign["starts_at"], zone))
     if campaign["waiting"] and campaign["blockers"]:

@@ -40,7 +40,6 @@ def read(businesses: Collection[int], calls: Collection[int] = (), campaigns: Co
         business_ids=list(businesses),
         call_ids=list(calls),
         campaign_ids=list(campaigns),
-        with_history=True,
         counted_max=COUNTED_MAX,
         rows_max=ROWS_MAX,
         worker_silent_s=WORKER_SILENT_S,

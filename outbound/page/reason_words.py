@@ -122,8 +122,9 @@ def _named(called: str) -> tuple[str, str]:
 
 
 def paused_why(pause: Details, t: Words) -> Markup:
-    """By whom something was paused, and why: `who` and `reason`, either of which may be None."""
-    return t("pause.why", who=_by(pause["who"], t), reason=pause["reason"] or t("pause.no_reason"))
+    """By whom something was paused, and why: `who` and `reason` may be None; or was it the breaker (`is_breaker`)?"""
+    by = t("pause.breaker") if pause.get("is_breaker") else _by(pause["who"], t)
+    return t("pause.why", who=by, reason=pause["reason"] or t("pause.no_reason"))
 
 
 def _by(who: str | None, t: Words) -> Markup:

@@ -140,10 +140,6 @@ class Words:
             shown = Markup("{}, {}").format(day, self.ltr(time))
         return Markup('<time datetime="{}">{}</time>').format(read.isoformat(), shown)
 
-    def day(self, at: Any) -> str:
-        """A day with its weekday."""
-        return str(dates.format_date(at, "EEE d MMM", locale=self._locale))
-
     def weekdays(self) -> list[tuple[int, str]]:
         """The days of a week in the order of the language, each with its place after Monday."""
         names = dates.get_day_names("wide", locale=self._locale)

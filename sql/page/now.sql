@@ -1,11 +1,11 @@
 -- now.sql: the queue at this moment, for the page.  Read by outbound/page/now.py alone.
 
--- name: read_now(business_ids, call_ids, campaign_ids, with_history, counted_max, rows_max, worker_silent_s, scheduler_silent_s)
+-- name: read_now(business_ids, call_ids, campaign_ids, counted_max, rows_max, worker_silent_s, scheduler_silent_s)
 -- What goes on in all businesses (id 0) and in some of them, each as one JSON object, and the versions of some calls and
 -- campaigns, in one statement: all that open pages watch.
 --
--- Of what waits, counted_max calls are counted at most; of what has ended, those of the last hour, where `with_history`
--- asks for them.  The cost grows with the lanes, the live calls and the calls of the last hour.
+-- Of what waits, counted_max calls are counted at most; of what has ended, those of the last hour.  The cost grows
+-- with the lanes, the live calls and the calls of the last hour.
 --
 -- Returns  (kind, id, found): kind is now, call or campaign
 with own as materialized (
@@ -48,8 +48,7 @@ select 'now' as kind, own.id,
            'latest', (select coalesce(jsonb_agg(to_jsonb(latest)), '[]')
                         from page_latest(in_business, :rows_max) as latest),
            'minutes', (select coalesce(jsonb_agg(to_jsonb(one)), '[]')
-                         from page_minutes(in_business) as one
-                        where :with_history)
+                         from page_minutes(in_business) as one)
        ) as found
   from own
  cross join common

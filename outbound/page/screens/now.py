@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
-from outbound.page import menu, reason_words, render, words
+from outbound.page import menu, render, words
 from outbound.page.live import Topic
 from outbound.page.now import COUNTED_MAX, OF_ALL, Now
+from outbound.page.reason_words import paused_why
 from outbound.page.route import Screens
 from outbound.page.visit import Visit, require
 from outbound.page.words import Words
@@ -77,7 +78,6 @@ def values(found: Now, t: Words) -> dict[str, Any]:
         "campaigns": found["campaigns"],
         "latest": found["latest"],
         "counted_max": COUNTED_MAX,
-        "root": menu.ROOT,
     }
 
 
@@ -92,7 +92,7 @@ def _sentence(found: Now, t: Words, talking: int, in_the_air: int) -> Markup:
     if stop is not None:
         return t("now.stopped", why=t.either(f"stop.{stop['code']}", stop["sentence"]))
     if everything is not None:
-        return t("now.paused", since=t.moment(everything["since"], found["zone"]), why=reason_of(everything, t))
+        return t("now.paused", since=t.moment(everything["since"], found["zone"]), why=paused_why(everything, t))
     if blockers:
         blocker = blockers[0]
         until = t.moment(blocker["until"], found["zone"])
@@ -108,13 +108,6 @@ def _sentence(found: Now, t: Words, talking: int, in_the_air: int) -> Markup:
     if queue["later"]:
         return t("now.later", at=t.moment(queue["next_at"], found["zone"]))
     return t("now.idle")
-
-
-def reason_of(pause: dict[str, Any], t: Words) -> Markup:
-    """The actor of a pause, and their reason."""
-    if not pause["is_breaker"]:
-        return reason_words.paused_why(pause, t)
-    return t("pause.why", who=t("pause.breaker"), reason=pause["reason"] or t("pause.no_reason"))
 
 
 def _needs(found: Now, t: Words) -> list[Need]:
@@ -140,7 +133,7 @@ def _needs(found: Now, t: Words) -> list[Need]:
 def _paused(pause: dict[str, Any], zone: str, t: Words) -> Need:
     name = pause["name"] or pause["key"]
     what = t(f"scope.{pause['scope']}", name=name) if pause["scope"] != "account" else t("scope.account")
-    text = t("need.paused", what=what, since=t.moment(pause["since"], zone), why=reason_of(pause, t))
+    text = t("need.paused", what=what, since=t.moment(pause["since"], zone), why=paused_why(pause, t))
     form = {"scope": pause["scope"], "key": pause["key"], "verb": "resume"}
     return Need("bad" if pause["is_breaker"] else "warn", text, t("mend.paused"), form=form)
 
