@@ -63,6 +63,17 @@ class View:
         """The name of the actor; None where that is the operator, or another business's."""
         return actor if self.is_whole or self._is_own(actor) else None
 
+    def pause(self, row: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+        """A row without the name (`who`) and the reason of an operator who has paused something."""
+        who = row[f"{prefix}who"]
+        if self.is_whole or (who and self.who(who)):
+            return row
+        return row | {f"{prefix}who": None, f"{prefix}reason": None}
+
+    def blockers(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What keeps every call from being dialed; one of them, without saying which, where that is the operator's."""
+        return found if self.is_whole else [one | {"code": _OPERATOR_CODE, "sentence": ""} for one in found[:1]]
+
     def call(self, row: dict[str, Any]) -> dict[str, Any]:
         """A call, without the reason of an operator who ended it."""
         if not self._is_of_operator(row.get("stopped_by")):

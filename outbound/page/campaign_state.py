@@ -7,9 +7,9 @@ from markupsafe import Markup
 from outbound import db
 from outbound.api.problem import not_found
 from outbound.api.tenant_view import View
-from outbound.config import SCHEDULER_SILENT_S, WORKER_SILENT_S
 from outbound.formats import row_id
-from outbound.page.reason_words import paused_why
+from outbound.monitoring import situation
+from outbound.page.reason_words import paused_why, stopped
 from outbound.page.words import Words
 
 sql = db.statements("page/campaign_state")
@@ -52,12 +52,7 @@ def one(business_id: int | None, campaign_id: int) -> Campaign:
     rows = _find(business_id, campaign_id=campaign_id, rows_max=1, counted_max=COUNTED_MAX)
     if not rows:
         raise not_found("campaign")
-    blockers = [
-        row._asdict()
-        for row in db.run(sql.find_blockers, worker_silent_s=WORKER_SILENT_S, scheduler_silent_s=SCHEDULER_SILENT_S)
-    ]
-    if business_id is not None:
-        blockers = [blocker | {"code": "operator", "sentence": ""} for blocker in blockers[:1]]
+    blockers = View(business_id).blockers([fact._asdict() for fact in situation.blockers()])
     first = db.run(sql.find_first, campaign_id=campaign_id)
     return rows[0] | {"blockers": blockers, "first": first and first._asdict()}
 
@@ -66,17 +61,7 @@ def _find(business_id: int | None, **asked: Any) -> list[Campaign]:
     nothing = dict.fromkeys(("campaign_id", "before_queue", "before_id"))
     rows = db.run(sql.find_campaigns, business_id=business_id, **nothing | asked)
     view = View(business_id)
-    return [_seen(row._asdict(), view) for row in rows]
-
-
-def _seen(row: Campaign, view: View) -> Campaign:
-    """A campaign without the name and the reason of an operator who has paused it."""
-    hidden: dict[str, Any] = {}
-    for prefix in ("", "business_"):
-        who = row[f"{prefix}who"]
-        if not view.is_whole and not (who and view.who(who)):
-            hidden |= {f"{prefix}who": None, f"{prefix}reason": None}
-    return row | hidden
+    return [view.pause(view.pause(row._asdict()), "business_") for row in rows]
 
 
 def limits(campaign: Campaign, business_id: int | None) -> list[dict[str, Any]]:
@@ -129,9 +114,7 @@ def sentence(campaign: Campaign, t: Words) -> Markup:
     if word == "to_come":
         return t("campaign.is.to_come", name=name, at=t.moment(campaign["starts_at"], zone))
     if campaign["waiting"] and campaign["blockers"]:
-        blocker = campaign["blockers"][0]
-        why = t.either(f"stop.{blocker['code']}", blocker["sentence"], until=t.moment(blocker["until"], zone))
-        return t("campaign.is.stopped", name=name, why=why)
+        return t("campaign.is.stopped", name=name, why=stopped(campaign["blockers"][0], zone, t))
     if word == "dialing":
         return t("campaign.is.dialing", name=name, n=campaign["talking"])
     return _at_rest(campaign, word, t)

@@ -59,12 +59,8 @@ def _seen_by(business_id: int, now: Now) -> Now:
     view = View(business_id or None)
     if view.is_whole:
         return now
-    blockers = [blocker | {"code": "operator", "sentence": ""} for blocker in now["blockers"][:1]]
-    pauses = [
-        pause if pause["who"] and view.who(pause["who"]) else pause | {"who": None, "reason": None}
-        for pause in now["pauses"]
-    ]
-    return now | {"blockers": blockers, "pauses": pauses, "threads": None}
+    pauses = [view.pause(pause) for pause in now["pauses"]]
+    return now | {"blockers": view.blockers(now["blockers"]), "pauses": pauses, "threads": None}
 
 
 class Reader:

@@ -127,6 +127,11 @@ def paused_why(pause: Details, t: Words) -> Markup:
     return t("pause.why", who=by, reason=pause["reason"] or t("pause.no_reason"))
 
 
+def stopped(blocker: Details, zone: str, t: Words) -> Markup:
+    """What keeps every call from being dialed: one of dialing_blockers, as a part of a sentence."""
+    return t.either(f"stop.{blocker['code']}", blocker["sentence"], until=t.moment(blocker["until"], zone))
+
+
 def _by(who: str | None, t: Words) -> Markup:
     return t("pause.by", who=who) if who else t("pause.operator")
 

@@ -77,10 +77,6 @@ select page.id, page.name, page.business_id, business.name as business, business
 select first.due_at, first.held_by
   from first_waiting_call(array(select lane from lane where lane.campaign_id = :campaign_id)) as first;
 
--- name: find_blockers(worker_silent_s, scheduler_silent_s)
--- Returns  what keeps every call from being dialed, what must be mended first first
-select code, kind, sentence, since, until from dialing_blockers(:worker_silent_s, :scheduler_silent_s) order by place;
-
 -- name: find_limits(campaign_id, with_account)
 -- The limits that a campaign's calls go through: its own, its business's and (where that is wanted) those of everything,
 -- and how much of each is used.

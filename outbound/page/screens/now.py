@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from outbound.page import menu, render, words
 from outbound.page.live import Topic
 from outbound.page.now import COUNTED_MAX, OF_ALL, Now
-from outbound.page.reason_words import paused_why
+from outbound.page.reason_words import paused_why, stopped
 from outbound.page.route import Screens
 from outbound.page.visit import Visit, require
 from outbound.page.words import Words
@@ -89,14 +89,10 @@ def _sentence(found: Now, t: Words, talking: int, in_the_air: int) -> Markup:
     queue, blockers = found["queue"], found["blockers"]
     everything = next((pause for pause in found["pauses"] if pause["scope"] == "account"), None)
     stop = next((blocker for blocker in blockers if blocker["code"] in _STOPS), None)
-    if stop is not None:
-        return t("now.stopped", why=t.either(f"stop.{stop['code']}", stop["sentence"]))
-    if everything is not None:
+    if stop is None and everything is not None:
         return t("now.paused", since=t.moment(everything["since"], found["zone"]), why=paused_why(everything, t))
     if blockers:
-        blocker = blockers[0]
-        until = t.moment(blocker["until"], found["zone"])
-        return t("now.stopped", why=t.either(f"stop.{blocker['code']}", blocker["sentence"], until=until))
+        return t("now.stopped", why=stopped(stop or blockers[0], found["zone"], t))
     if found["live"]["begun_per_s"]:
         return t("now.dialing", rate=found["live"]["begun_per_s"], n=talking)
     if in_the_air:
@@ -116,10 +112,8 @@ def _needs(found: Now, t: Words) -> list[Need]:
         code = blocker["code"]
         if code == "paused":
             continue
-        until = t.moment(blocker["until"], found["zone"])
-        text = t.either(f"stop.{code}", blocker["sentence"], until=until)
         state = "bad" if blocker["kind"] == "broken" or code == "operator" else "warn"
-        needs.append(Need(state, text, t.either(f"mend.{code}", "")))
+        needs.append(Need(state, stopped(blocker, found["zone"], t), t.either(f"mend.{code}", "")))
     needs += [_paused(pause, found["zone"], t) for pause in found["pauses"]]
     if found["unknown"]:
         text = t("need.unknown", n=found["unknown"])
