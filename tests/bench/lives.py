@@ -14,7 +14,7 @@ _MOST_S = 600
 
 def measure(house: House, options: Options) -> list[Line]:
     """How many calls live and die in a second."""
-    rounds = [_lives(house, options) for _ in range(options.rounds)]
+    rounds = [one_round(house, options) for _ in range(options.rounds)]
     details = {
         "CPU per life": {key: median(rounds, key) for key in rounds[0] if key != "rate"},
         "counted": "create, four callbacks, lead; the simulator shares the machine, its CPU is told apart",
@@ -22,7 +22,8 @@ def measure(house: House, options: Options) -> list[Line]:
     return [Line("whole lives", median(rounds, "rate"), "calls/s", target=200, details=details)]
 
 
-def _lives(house: House, options: Options) -> Round:
+def one_round(house: House, options: Options) -> Round:
+    """Calls per second, and CPU milliseconds of a life in each process."""
     shape = {
         "OUTBOUND_WORKER_PROCESSES": str(options.processes),
         "OUTBOUND_WORKER_THREADS": str(options.threads),
