@@ -116,9 +116,7 @@ class Settings(BaseModel):
     # The page for people, which the API's process serves; off loopback, page_url must be https.
     page: bool = False
     page_url: str | None = None  # where browsers find it, like https://calls.example.com
-    page_user_header: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9-]{1,60}$"
-    )  # in which a proxy on this host names users
+    page_user_header: str | None = Field(None, pattern=r"^[A-Za-z0-9-]{1,60}$")  # where a proxy here names users
     page_user_scopes: str = "calls:read"  # what such users may do, as of tokens, with a space between
     # Webhooks: what each endpoint's secret is derived from, and the key before it while receivers move to the new one.
     webhook_key: SecretStr | None = Field(None, min_length=32)

@@ -1,7 +1,6 @@
 """The page's routes beside those of the API, in its process."""
 
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
@@ -16,6 +15,7 @@ from outbound.api.context import Caller
 from outbound.api.context import sql as context_sql
 from outbound.config import settings
 from outbound.errors import UserError
+from outbound.formats import row_id
 from outbound.page import live, menu, now, render, session, signing_in, words
 from outbound.page.route import foreign, problem
 from outbound.page.screens import (
@@ -67,6 +67,7 @@ def app() -> FastAPI:
         )
     application, reader = api_app(), now.Reader()
     application.state.reader = reader
+    application.state.examiner = health.Examiner()
     application.state.live = live.Live(reader, now_screen.parts)
     routes = [
         Route("/", _root),
@@ -139,16 +140,8 @@ def _topics(request: Request, caller: Caller) -> list[live.Topic]:
         if kind == "now" and number in words.LANGUAGES:
             may_control = "control" in caller.scopes
             topics.append(live.Topic("now", business_id or now.OF_ALL, number, may_control))
-        elif (
-            kind in own
-            and number.isascii()
-            and number.isdigit()
-            and len(number) < 18
-            and _is_own(own[kind], business_id, int(number))
-        ):
-            topics.append(live.Topic(kind, int(number)))
+        elif kind in own:
+            wanted = row_id.read(number)
+            if wanted is not None and db.run(own[kind], business_id=business_id, id=wanted):
+                topics.append(live.Topic(kind, wanted))
     return topics
-
-
-def _is_own(statement: Any, business_id: int | None, wanted: int) -> bool:
-    return bool(db.run(statement, business_id=business_id, id=wanted))

@@ -15,6 +15,7 @@ from outbound.page.visit import LANGUAGE_COOKIE, Refused, Visit, address_of, lan
 
 log = logs.get("page")
 
+Answer = Callable[[Request], Awaitable[Response]]
 Handler = Callable[[Visit], Awaitable[Response]]
 
 
@@ -34,22 +35,18 @@ class Screens:
 
     def _register(self, path: str, method: str) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
-            self.routes.append(Route(menu.ROOT + path, _guarded(handler), methods=[method]))
+            self.routes.append(Route(menu.ROOT + path, guarded(_signed_in(handler)), methods=[method]))
             return handler
 
         return register
 
 
-def _guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    async def answer(request: Request) -> Response:
+def guarded(answer: Answer) -> Answer:
+    """Answer nobody whom another site has sent, and with a screen where something fails."""
+
+    async def guard(request: Request) -> Response:
         try:
-            refused = foreign(request)
-            if refused is not None:
-                return refused
-            signed_in = await session.of(request)
-            if signed_in is None:
-                return _to_sign_in(request)
-            return await handler(_visit(request, signed_in))
+            return foreign(request) or await answer(request)
         except Refused as refusal:
             return problem(request, refusal)
         except ClientDisconnect:
@@ -59,9 +56,17 @@ def _guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         except db.Unavailable as error:
             log.outage("page.database_away", error)
             return problem(request, Refused(503, words.of(language_of(request)).plain("error.database_away")))
-        except Exception as error:  # noqa: BLE001 (whatever it is, somebody waits for an answer; its text may hold a row's data)
+        except Exception as error:  # noqa: BLE001 (its text may hold a row's data)
             log.error("page.fault", error=type(error).__name__, sqlstate=db.fault(error)[0])
             return problem(request, Refused(500, words.of(language_of(request)).plain("error.fault")))
+
+    return guard
+
+
+def _signed_in(handler: Handler) -> Answer:
+    async def answer(request: Request) -> Response:
+        signed_in = await session.of(request)
+        return _to_sign_in(request) if signed_in is None else await handler(_visit(request, signed_in))
 
     return answer
 

@@ -23,9 +23,7 @@ LANGUAGES = {"en": "en-US", "he": "he-IL"}
 SignIn = Callable[..., Page]
 OWN_FORM = {"sec-fetch-site": "same-origin"}
 
-expect.set_options(
-    timeout=30_000
-)  # the reader rests for 30 times as long as a read took, which is long on a busy machine
+expect.set_options(timeout=30_000)  # a busy machine is slow
 
 
 @pytest.fixture(scope="module")

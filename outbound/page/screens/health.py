@@ -45,20 +45,11 @@ class Examiner:
         return worst_first, time.monotonic() - self._at
 
 
-def _examiner(visit: Visit) -> Examiner:
-    """The one of this application."""
-    state = visit.request.app.state
-    if not hasattr(state, "examiner"):
-        state.examiner = Examiner()
-    found: Examiner = state.examiner
-    return found
-
-
 @screens.shows("/health")
 async def show(visit: Visit) -> Response:
     """Show what is found, and the processes."""
     require(visit.caller, "operator", of_all=True)
-    findings, age_s = await _examiner(visit).findings()
+    findings, age_s = await visit.request.app.state.examiner.findings()
     seen = await run_in_threadpool(_seen)
     counts = {state: sum(one.state == state for one in findings) for state in _ORDER}
     return visit.show(

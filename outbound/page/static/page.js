@@ -63,7 +63,6 @@ async function fetchMain() {
 function take(kind, text) {
   if (kind === "ended") return location.reload();
   if (kind !== "away") heardAt = Date.now();
-  document.body.dataset.live = kind === "away" ? "away" : "on";
   if (kind !== "parts") return;
   for (const [id, value] of Object.entries(JSON.parse(text))) {
     const versioned = document.querySelector(`[data-watch="${CSS.escape(id)}"]`);
@@ -99,7 +98,6 @@ function want(topics) {
   topics.forEach((one) => gathered?.add(one));
   topics.forEach((one) => wanted.add(one));
   if (!source || wanted.size > before) open();
-  else channel.postMessage({ kind: "again" });
 }
 
 // What only tabs that were closed have watched is watched no more: all are asked, and have 2 s to answer.
@@ -117,7 +115,7 @@ function forgetClosedTabs() {
 channel.onmessage = ({ data }) => {
   if (data.kind === "want") source && want(data.topics);
   else if (data.kind === "who") channel.postMessage({ kind: "want", topics: watchedHere });
-  else if (data.kind !== "again") take(data.kind, data.text);
+  else take(data.kind, data.text);
 };
 
 function showAge() {
