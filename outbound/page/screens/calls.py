@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from outbound import db
 from outbound.call import IN_THE_AIR, STATUSES, WAITING
-from outbound.page import reason_words
+from outbound.page import clock, reason_words
 from outbound.page.menu import ROOT
 from outbound.page.route import Screens
 from outbound.page.visit import Visit
@@ -36,7 +36,14 @@ async def search_calls(visit: Visit) -> Response:
 async def _found(visit: Visit, wanted: dict[str, str]) -> Response:
     number = wanted.get("number", "")
     page = await visit.read("calls", **wanted, limit=_PAGE)
-    return visit.show("calls.html", screen="calls", page=page, wanted=wanted | {"number": number}, statuses=STATUSES)
+    return visit.show(
+        "calls.html",
+        screen="calls",
+        page=page,
+        wanted=wanted | {"number": number},
+        statuses=STATUSES,
+        zone=await clock.zone(visit),
+    )
 
 
 @screens.shows("/calls/{call_id:int}")
