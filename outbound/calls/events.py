@@ -41,14 +41,14 @@ def record_all(reports: Sequence[tuple[int, CallEvent]]) -> list[str]:
         # Another call took the number, or another row this call_sid, between our look and our write; or one of them
         # cannot be written at all.  Look again, at each by itself.
         rows = [row for one in reports for row in _record_alone(one, words)]
-    told = dict(reports)
+    by_call = dict(reports)
     for row in rows:
-        report = told[row.call_id]
+        report = by_call[row.call_id]
         with logs.about(call_id=row.call_id, call_sid=report.call_sid):
-            said = log.error if row.result == "never_dialed" else log.info
-            said(f"{report.source}.{row.result}", status=row.status, told=report.status)
+            write = log.error if row.result == "never_dialed" else log.info
+            write(f"{report.source}.{row.result}", status=row.status, reported=report.status)
     crash_here("callback.recorded")
-    lead.nudge_all([told[row.call_id].call_sid for row in rows if row.lead_due])
+    lead.nudge_all([by_call[row.call_id].call_sid for row in rows if row.lead_due])
     words |= {row.call_id: str(row.result) for row in rows}
     return [words.get(call_id, "other_call_sid") for call_id, _ in reports]
 
@@ -92,14 +92,14 @@ def record_answered_by(
     Returns:
         `kept`; `no_call_sid_yet`, `other_account`, `untagged`, `other_call_sid` or `unknown_call` (refused).
     """
-    told = {
+    answer = {
         "call_sid": call_sid,
         "answered_by": _word(answered_by),
         "payload": db.json(_kept(payload)),
         "is_untagged": is_untagged,
         "signed_for": accounts.names(account),
     }
-    result = str(db.run(sql.record_answered_by, call_id=call_id, **told))
+    result = str(db.run(sql.record_answered_by, call_id=call_id, **answer))
     log.info(f"answered_by.{result}", call_id=call_id, call_sid=call_sid, answered_by=answered_by)
     return result
 
