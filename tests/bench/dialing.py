@@ -20,8 +20,10 @@ def measure(house: House, options: Options) -> list[Line]:
     quick, naive, slow = [], [], []
     for _ in range(options.rounds):
         naive.append(_naive(house, options))
-        quick.append(_ours(house, options, threads=options.threads, delay_s=0, name="dialing"))
-        slow.append(_ours(house, options, threads=options.slow_threads, delay_s=_SLOW_S, name="dialing, slow carrier"))
+        quick.append(one_round(house, options, threads=options.threads, delay_s=0, name="dialing"))
+        slow.append(
+            one_round(house, options, threads=options.slow_threads, delay_s=_SLOW_S, name="dialing, slow carrier")
+        )
     shape = f"{options.processes} processes of {options.threads} threads"
     slow_shape = f"{options.processes} processes of {options.slow_threads} threads"
     rate, naive_rate = median(quick, "rate"), median(naive, "rate")
@@ -45,9 +47,13 @@ def measure(house: House, options: Options) -> list[Line]:
     ]  # fmt: skip
 
 
-def _ours(house: House, options: Options, *, threads: int, delay_s: float, name: str) -> Round:
+def one_round(
+    house: House, options: Options, *, threads: int, delay_s: float, name: str, prepare: str = "select"
+) -> Round:
+    """Calls per second, and CPU milliseconds of a call in each process, in a database in which *prepare* has run."""
     shape = {"OUTBOUND_WORKER_PROCESSES": str(options.processes), "OUTBOUND_WORKER_THREADS": str(threads)}
     with world(house, "dialing", **shape, **_PATIENT) as here, carrier(here, delay_s):
+        here.sql(prepare)
         for process in _PROCESSES:
             here.spawn(process, "outbound", process)
         here.wait_for_workers(options.processes)

@@ -1,10 +1,11 @@
-"""What events cost a call's life in the database: with nobody who wants them, and with one endpoint."""
+"""What events cost dialing, and a call's whole life: with nobody who wants them, and with one endpoint."""
 
+import statistics
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from outbound import db
-from tests.bench import lives
+from tests.bench import dialing, lives
 from tests.bench.bridge import BATCHES, LIVES, THREADS, lives_ms
 from tests.bench.house import House
 from tests.bench.options import Options
@@ -23,12 +24,13 @@ _TARGETS = {"no endpoint": 1.01, "one endpoint": 1.1}
 
 def measure(house: House, options: Options) -> list[Line]:
     """
-    CPU time that events add to a call's life, beside what a whole life costs in all processes of ours.
+    The rate of dialing with triggers beside that without; and CPU time that events add to a call's whole life.
 
-    The difference is measured in the server process that does all that a life asks of the database.
+    The latter is measured in the server process that does all that a life asks of the database, and compared with what
+    a life costs in all processes of ours.
     """
+    lines = _dialing(house, options)
     whole = sum(_whole_life(house, options).values())
-    lines = []
     for batch in BATCHES:
         rounds = [_round(house, batch, first=number % len(_ARMS)) for number in range(options.rounds)]
         for name, target in _TARGETS.items():
@@ -41,6 +43,25 @@ def measure(house: House, options: Options) -> list[Line]:
             said = f"events, {name}, batches of {batch}"
             lines.append(Line(said, whole + median(more, "ms"), "ms/life", whole, "ms/life", target, "most", details))
     return lines
+
+
+def _dialing(house: House, options: Options) -> list[Line]:
+    """Calls a second from the queue to the carrier, by worker and scheduler."""
+    rates: dict[str, list[float]] = {name: [] for name in _ARMS}
+    for number in range(options.rounds):
+        for name in sorted(_ARMS, reverse=number % 2 == 1):
+            dialed = dialing.one_round(
+                house, options, threads=options.threads, delay_s=0, name="webhooks", prepare=_ARMS[name]
+            )
+            rates[name].append(dialed["rate"])
+    floor = statistics.median(rates[_WITHOUT])
+    return [
+        Line(
+            f"dialing, {name}", statistics.median(rates[name]), "calls/s", floor, f"calls/s {_WITHOUT}", 1 / target,
+            details={arm: [round(rate) for rate in rates[arm]] for arm in (name, _WITHOUT)},
+        )
+        for name, target in _TARGETS.items()
+    ]  # fmt: skip
 
 
 def _whole_life(house: House, options: Options) -> dict[str, float]:
