@@ -12,6 +12,7 @@ from outbound.calls.enqueue import EnqueuedCall, Requested
 from outbound.web.batcher import Batcher
 
 _TOGETHER_MS = 100  # a batch waits so long for another transaction; then each of its calls does so by itself
+_NAMES = {"at": "due_at"}  # of fields, where the step has others
 _WRITERS_MAX = 1  # what a batch costs hardly grows with it: a second writer would halve it
 
 
@@ -35,12 +36,12 @@ async def put(asked: Context, call: models.NewCall) -> EnqueuedCall:
     Put the call of one request in the queue, in one transaction with those of requests that wait at this moment.
 
     Raises:
-        Problem, BadCall: this call is refused; the others are not concerned.
+        Problem: this call is refused; the others are not concerned.
         Unavailable: the database is away, and whether it was written is not known.
     """
     try:
         return await _batchers[0].write(Asking(asked, _requested(asked, call, asked.key)))
-    except NotTheirs as refusal:
+    except BadCall as refusal:
         raise _refusal(asked, refusal) from None
     except db.LockNotAvailable:
         raise Problem(
@@ -113,6 +114,6 @@ def _refusal(asked: Context, refusal: BadCall) -> Problem:
     """Why a call was refused; another tenant's campaign is answered like one that is not there."""
     if isinstance(refusal, NotTheirs) and (refusal.is_none or asked.caller.business_id is not None):
         return not_found(refusal.what)
-    problem = of_user_error(refusal)
+    problem = of_user_error(refusal, _NAMES)
     problem.detail = asked.view.text(problem.detail)
     return problem

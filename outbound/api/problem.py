@@ -57,6 +57,9 @@ _STATUS_CODES = {
     429: "too_many_requests",
     503: "unavailable",
 }
+# Options of the command line, but not of the commands that a sentence names; and those that a request calls otherwise.
+_OPTION = re.compile(r"`outbound [^`]*`|--([a-z]+(?:-[a-z]+)*)")
+_FIELDS = {"error": "error_code"}
 _RENAMED = {"wrong_file": "bad_file", "doubtful_day": "bad_call"}
 
 
@@ -77,6 +80,7 @@ class Problem(Exception):
         self.detail = detail
         self.code = code or _STATUS_CODES.get(status, "fault")
         self.errors = errors or []
+        self.pointer: str | None = None  # to the field that the detail begins with
         self.headers = dict(headers or {})
 
 
@@ -85,15 +89,32 @@ def not_found(what: str) -> Problem:
     return Problem(404, f"there is no such {what}, or it is not this token's")
 
 
-def of_user_error(error: UserError) -> Problem:
-    """The answer for a refused request: 422 with a code made of the error's name."""
+def of_user_error(error: UserError, fields: Mapping[str, str] | None = None) -> Problem:
+    """
+    The answer for a refused request: 422 with a code made of the error's name, and a pointer to the field at fault.
+
+    Args:
+        fields: what the request calls a field, by the name that it has elsewhere.
+    """
     name = type(error).__name__
     code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
     if str(error) == KEY_OF_ANOTHER:
         code = "key_of_another"
     if code == "bad_token":  # which is that of a request without a live one
         code = "bad_token_request"
-    return Problem(422, str(error), code=_RENAMED.get(code, code))
+    detail = _OPTION.sub(_field, str(error))
+    named = re.match(r"`(\w+)`", detail)
+    problem = Problem(422, detail, code=_RENAMED.get(code, code))
+    if named:
+        name = (fields or {}).get(named[1], named[1])
+        problem.detail = f"`{name}`{detail[named.end() :]}"
+        problem.pointer = ("?" if problem.code == "bad_search" else "/") + name
+    return problem
+
+
+def _field(option: re.Match[str]) -> str:
+    name = option[1]
+    return option[0] if name is None else f"`{_FIELDS.get(name, name.replace('-', '_'))}`"
 
 
 def response(problem: Problem, language: str) -> JSONResponse:
@@ -105,9 +126,13 @@ def response(problem: Problem, language: str) -> JSONResponse:
         "status": problem.status,
         "code": problem.code,
         "detail": problem.detail,
-        "errors": problem.errors,
+        "errors": problem.errors or _pointed(problem),
     }
     return JSONResponse(body, problem.status, headers=problem.headers, media_type=CONTENT_TYPE)
+
+
+def _pointed(problem: Problem) -> list[dict[str, str]]:
+    return [{"pointer": problem.pointer, "code": problem.code, "detail": problem.detail}] if problem.pointer else []
 
 
 def language_of(accept_language: str) -> str:

@@ -11,7 +11,6 @@ from outbound import db
 from outbound.api import models, new_calls
 from outbound.api.context import Caller, Context
 from outbound.api.problem import Problem
-from outbound.calls.call_request import BadCall
 from outbound.calls.enqueue import EnqueuedCall
 from tests.conftest import World
 
@@ -74,7 +73,8 @@ def test_who_is_refused_is_refused_alone(world: World) -> None:
     assert isinstance(good, EnqueuedCall)
     assert isinstance(late, EnqueuedCall)
     for refused in (unread, itself, nobodys):
-        assert isinstance(refused, BadCall), refused
+        assert isinstance(refused, Problem), refused
+        assert (refused.status, refused.code) == (422, "bad_call")
     for hidden in (another, theirs):
         assert isinstance(hidden, Problem), hidden
         assert hidden.status == 404
@@ -97,7 +97,8 @@ def test_one_key_twice_in_a_moment_is_one_call(world: World) -> None:
     assert isinstance(first, EnqueuedCall)
     assert isinstance(again, EnqueuedCall)
     assert (first.created, again.created, again.call_id, again.has_key) == (True, False, first.call_id, True)
-    assert isinstance(other_number, BadCall)
+    assert isinstance(other_number, Problem)
+    assert other_number.code == "key_of_another"
     assert isinstance(same_number, EnqueuedCall)
     assert (same_number.created, same_number.call_id, same_number.has_key) == (False, first.call_id, False)
     assert isinstance(other_business, EnqueuedCall)

@@ -398,3 +398,53 @@ def test_no_null_breaks_a_change_of_a_business(world: World, client: Client, fie
     answer = client().patch(f"/businesses/{business}", json={field: None})
 
     assert answer.status_code in (200, 422), answer.text
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer", "detail"),
+    [
+        ("since=2026-02-30", "?since", "`since` is no day: February 2026 has 28 days"),
+        ("before=x", "?before", "`before` is what the page before ended with, like "),
+        ("status=nope", "?status", "`status` is one of queued, "),
+        ("batch=", "?batch", "`batch` is one line of 1 to 200 characters"),
+        ("error_code=", "?error_code", "`error_code` is one line of 1 to 200 characters"),
+        ("since=2026-01-02&until=2026-01-01", "?since", "`since` must lie before `until`"),
+    ],
+)
+def test_a_refusal_names_the_field_as_the_request_does(client: Client, query: str, pointer: str, detail: str) -> None:
+    found = client().get(f"/calls?{query}").json()
+
+    assert found["detail"].startswith(detail)
+    assert found["errors"] == [{"pointer": pointer, "code": "bad_search", "detail": found["detail"]}]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("due_at", "2026-02-30T10:00"),
+        ("due_at", "03/04/2027 10:00"),
+        ("to", "nobody"),
+        ("from", "+1"),
+        ("time_zone", "GMT+3"),
+    ],
+)
+def test_a_call_that_is_refused_points_to_the_field_at_fault(
+    world: World, client: Client, field: str, value: str
+) -> None:
+    given = {"to": "+972541234567", "business_id": world.business("Acme"), field: value}
+
+    refused = client().post("/calls", json=given).json()
+    (in_bulk,) = client().post("/calls/bulk", json={"calls": [given]}).json()["refused"]
+
+    assert refused["errors"] == [{"pointer": f"/{field}", "code": "bad_call", "detail": refused["detail"]}]
+    assert refused["detail"].startswith(f"`{field}` ")
+    assert in_bulk["detail"] == refused["detail"]
+
+
+def test_a_limit_is_named_as_the_request_does(world: World, client: Client) -> None:
+    business_id = world.business("Acme")
+    refused = client().put(f"/control/businesses/{business_id}/limits", json={"minutes_per_day": "1"}).json()
+
+    assert refused["detail"].startswith("`minutes_per_day` 1 lets no call begin")
+    assert refused["errors"][0]["pointer"] == "/minutes_per_day"
+    assert "--" not in refused["detail"]
