@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import time
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import NamedTuple
@@ -119,7 +120,7 @@ class Client:
             ) as answer:
                 if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
                     return Outcome("delivered", answer.status, None, _ms(began))  # whatever comes of its body
-                return _refusal(answer, await answer.content.read(READ_MAX), _ms(began))
+                return _refusal(answer, await _beginning(answer), _ms(began))
         except aiohttp.ClientProxyConnectionError:
             return Outcome("not_sent", None, "the proxy takes no connection", _ms(began))
         except aiohttp.ClientHttpProxyError as error:
@@ -146,6 +147,14 @@ class Client:
             await session.close()
 
 
+async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
+    """The first bytes of a body; none where it breaks off or does not come, since the status counts all the same."""
+    try:
+        return await answer.content.read(READ_MAX)
+    except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
+        return b""
+
+
 def _refusal(answer: aiohttp.ClientResponse, body: bytes, took_ms: int) -> Outcome:
     status = answer.status
     said = ""
@@ -166,7 +175,8 @@ def _retry_after_s(value: str | None) -> float | None:
         seconds = float(value[:10])
     else:
         try:
-            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+            at = parsedate_to_datetime(value)
+            seconds = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - time.time()
         except (ValueError, TypeError, OverflowError):
             return None
     return min(max(0.0, seconds), RETRY_AFTER_MAX_S)

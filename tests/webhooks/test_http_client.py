@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -125,6 +127,46 @@ def test_an_answer_that_has_no_end_is_not_read_to_it(receiver: Receiver) -> None
     assert post(receiver.url, allow="127.0.0.0/8").result == "delivered"
 
 
+@pytest.mark.parametrize("cut", [b"content-length: 9\r\n\r\n", b"transfer-encoding: chunked\r\n\r\n"])
+@pytest.mark.parametrize(("status", "result"), [(410, "gone"), (429, "failed"), (500, "failed")])
+def test_an_answer_counts_though_its_body_breaks_off(cut: bytes, status: int, result: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(b"HTTP/1.1 %d No\r\nretry-after: 7\r\ncontent-type: text/plain\r\n" % status + cut)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        outcome = post(f"http://127.0.0.1:{server.getsockname()[1]}/", allow="127.0.0.0/8")
+        thread.join()
+
+    assert (outcome.result, outcome.status_code, outcome.retry_after_s) == (result, status, 7)
+
+
+def test_an_answer_counts_though_its_body_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "TOTAL_S", 0.5)
+    is_over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(b"HTTP/1.1 410 Gone\r\ncontent-length: 9\r\n\r\n")
+                is_over.wait(20)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        outcome = post(f"http://127.0.0.1:{server.getsockname()[1]}/", allow="127.0.0.0/8")
+        is_over.set()
+        thread.join()
+
+    assert (outcome.result, outcome.status_code) == ("gone", 410)
+
+
 def test_a_proxy_that_is_away_is_not_the_endpoint_s_fault() -> None:
     assert post("https://example.com/", proxy="http://127.0.0.1:1").result == "not_sent"
 
@@ -147,3 +189,19 @@ def test_retry_after_is_read_as_seconds(text: str | None, seconds: float | None)
 def test_retry_after_may_be_a_date() -> None:
     assert http_client._retry_after_s("Wed, 21 Oct 2099 07:28:00 GMT") == 86_400
     assert http_client._retry_after_s("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Jerusalem", "America/New_York"])
+def test_a_date_without_a_zone_is_in_utc_whatever_the_clock_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    at = time.time() + 600
+    try:
+        found = http_client._retry_after_s(time.strftime("%a %b %d %H:%M:%S %Y", time.gmtime(at)))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert found == pytest.approx(600, abs=30)
