@@ -89,7 +89,7 @@ async def _receive(request: Request, to: Path, record: Record | None = None) -> 
     try:
         await _write(request, raw, record)
     except ClientDisconnect:
-        if record is None or not await slowly(lambda: _cut(raw)):
+        if record is None or not await slowly(lambda: _cut(raw, is_csv=kind == CSV)):
             raise
         record.cut = _CUT
     if kind == NDJSON:
@@ -110,8 +110,8 @@ async def _write(request: Request, to: Path, record: Record | None) -> None:
                 await run_in_threadpool(record.received, size)
 
 
-def _cut(raw: Path) -> bool:
-    """Take away what stands behind the last whole line, outside of quotation marks; is anything left?"""
+def _cut(raw: Path, *, is_csv: bool) -> bool:
+    """Take away what stands behind the last whole line, of CSV outside of quotation marks; is anything left?"""
     end = place = 0
     is_quoted = False
     with raw.open("r+b") as file:
@@ -120,7 +120,7 @@ def _cut(raw: Path) -> bool:
         file.seek(0)
         while line := file.readline(LINE_MAX):
             place += len(line)
-            is_quoted ^= line.count(b'"') % 2 == 1
+            is_quoted ^= is_csv and line.count(b'"') % 2 == 1
             if line.endswith(b"\n") and not is_quoted:
                 end = place
         file.truncate(end)

@@ -81,7 +81,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for name, value in pairs:
         if name in found:
             raise ValueError("an object names a field twice")
-        if "\0" in name or (isinstance(value, str) and not _is_storable(value)):
+        if not _is_storable(name) or (isinstance(value, str) and not _is_storable(value)):
             raise ValueError("a text holds a NUL or half of a surrogate pair")
         if isinstance(value, list) and any(isinstance(one, str) and not _is_storable(one) for one in value):
             raise ValueError("a text holds a NUL or half of a surrogate pair")

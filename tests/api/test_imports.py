@@ -90,12 +90,12 @@ def test_a_file_that_is_only_tried_is_no_import(world: World, client: Client) ->
     assert digest(world) == before
 
 
-def break_off(http: httpx.Client, content: bytes, of: int) -> None:
+def break_off(http: httpx.Client, content: bytes, of: int, kind: str = "text/csv") -> None:
     """Send the beginning of a file, and hang up."""
     where = urlsplit(str(http.base_url))
     with socket.create_connection((where.hostname or "", where.port or 80)) as line:
         head = (
-            f"POST /v1/imports?batch=spring HTTP/1.1\r\nhost: x\r\ncontent-type: text/csv\r\n"
+            f"POST /v1/imports?batch=spring HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\n"
             f"authorization: {http.headers['authorization']}\r\ncontent-length: {of}\r\n\r\n"
         )
         line.sendall(head.encode() + content)
@@ -127,6 +127,33 @@ def test_a_connection_that_breaks_off_keeps_its_whole_lines_and_the_import_says_
         assert "send the file again" in found[0]["reason"]
     again = send(http, GOOD).json()
     assert again["created"] == 2 - len(numbers)
+
+
+def test_a_quotation_mark_within_a_line_of_json_takes_away_no_line_behind_it(world: World, client: Client) -> None:
+    http = client(business_id=world.business("Shop"))
+    lines = b'{"to": "+12125550101", "name": "a 5\\" pipe"}\n{"to": "+12125550102"}\n{"to": "+1212'
+
+    break_off(http, lines, of=1000, kind="application/x-ndjson")
+
+    until(lambda: [one["state"] for one in http.get("/imports").json()["imports"]] == ["broken_off"])
+    assert world.value("select count(*) from call_log") == 2
+
+
+@pytest.mark.parametrize("path", ["/imports?batch=b", "/suppressions/import", "/consents/import"])
+@pytest.mark.parametrize("name", ["\\ud800", "\\udfff x", "\\u0000"])
+def test_a_field_whose_name_cannot_be_stored_refuses_the_file(
+    world: World, client: Client, path: str, name: str
+) -> None:
+    http = client(business_id=world.business("Shop"))
+    http.get("/token")
+    before = digest(world)
+    line = f'{{"to": "+12125550101", "{name}": "x"}}\n'
+
+    answer = http.post(path, content=line, headers={"content-type": "application/x-ndjson"})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_file")
+    assert answer.json()["detail"].startswith("line 1: ")
+    assert digest(world) == before
 
 
 def test_an_import_whose_process_was_killed_is_interrupted_after_five_minutes(world: World, client: Client) -> None:
