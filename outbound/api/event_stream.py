@@ -104,23 +104,25 @@ class _News:
         """Look while there are streams: after each notice, and every LOOK_S."""
         place: Place | None = None
         looked_at = wanted_at = -math.inf
+        is_more = False  # the last page was full
         while not self._stop.is_set():
-            is_new = db.wait_for_notice(connection, min(_LISTEN_S, LOOK_S))
+            is_new = db.wait_for_notice(connection, 0 if is_more else min(_LISTEN_S, LOOK_S))
             callers = list(self._streams.values())
             if not callers:
-                place = None  # nobody reads on from there
+                place, is_more = None, False  # nobody reads on from there
                 continue
             if time.monotonic() - wanted_at >= WANT_S:
                 wanted_at = time.monotonic()
                 for reader, business_id in {(reader_of(caller), caller.business_id) for caller in callers}:
                     stream.want(reader, business_id)
-            if is_new or time.monotonic() - looked_at >= LOOK_S:
+            if is_new or is_more or time.monotonic() - looked_at >= LOOK_S:
                 looked_at = time.monotonic()
                 begins = place or stream.place(None)
                 rows, place = stream.read(begins)
                 with suppress(RuntimeError):  # the loop is closed
                     self._loop.call_soon_threadsafe(self._take, _Page(begins, rows, place))
-                self._stop.wait(0 if len(rows) == stream.PAGE_MAX else PAUSE_S)
+                is_more = len(rows) == stream.PAGE_MAX
+                self._stop.wait(0 if is_more else PAUSE_S)
 
     def _take(self, page: _Page) -> None:
         self._page = page

@@ -15,7 +15,7 @@ sql = db.statements("webhooks/event_stream")
 
 PAGE_MAX = 500
 WANTED_DAYS = 3  # after somebody read last, events are written for that long
-_PLACE = re.compile(r"(\d{1,19})-(\d{1,18})")
+_PLACE = re.compile(r"([0-9]{1,19})-([0-9]{1,18})")
 
 
 class BadPlace(UserError):

@@ -138,6 +138,27 @@ def test_many_streams_cost_the_queries_of_one(world: World, client: Client, monk
     assert stranger.events == []
 
 
+def test_many_events_of_one_commit_come_at_once_also_to_a_token_of_one_business(
+    world: World, client: Client, monkeypatch: Any
+) -> None:
+    """Of a page that one reads for all, such a token has a part: that is no sign that nothing is left."""
+    monkeypatch.setattr(stream_of_events, "PAGE_MAX", 5)
+    monkeypatch.setattr(event_stream, "LOOK_S", 600)
+    own, other = world.business(), world.business("Other")
+    stream = Stream(client("calls:read", business_id=own))
+    end(world, own, 1)
+    until(lambda: len(stream.events) == 1)
+
+    world.do(
+        "select write_event(case when n %% 2 = 0 then %s::bigint else %s end, 'call.ended', 'evt_' || n, null, '{}')"
+        " from generate_series(1, 60) as n",
+        own,
+        other,
+    )
+
+    until(lambda: len(stream.events) == 31)
+
+
 def test_a_place_of_after_a_restore_is_refused(world: World, client: Client) -> None:
     http = client("calls:read", business_id=world.business())
 

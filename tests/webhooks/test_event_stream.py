@@ -85,7 +85,7 @@ def test_a_reader_of_one_business_and_of_one_type(world: World, begin: event_str
 
 def test_a_place_is_read_back_and_nonsense_is_refused(world: World, begin: event_stream.Place) -> None:
     assert event_stream.place(str(begin)) == begin
-    for text in ("7", "a-b", "1-2-3", "-1-2", "9" * 30 + "-1", "1-" + "9" * 30):
+    for text in ("7", "a-b", "1-2-3", "-1-2", "9" * 30 + "-1", "1-" + "9" * 30, "\u0661-\u0660", "1-\u0660"):
         with pytest.raises(event_stream.BadPlace, match="two numbers with a dash"):
             event_stream.place(text)
     with pytest.raises(event_stream.BadPlace, match=r"call\.over is no type of event"):
