@@ -109,6 +109,22 @@ def test_it_works_without_waiting_too(world: World, api_url: str) -> None:
     assert len(asyncio.run(story())) == 2
 
 
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85"])
+def test_a_line_of_an_export_is_whole_whatever_a_text_in_it_holds(world: World, api_url: str, end: str) -> None:
+    call = world.queued()
+    world.do("update call_log set idempotency_key = %s where id = %s", f"a{end}b", call)
+
+    async def read() -> list[str]:
+        async with AsyncClient(api_url, token()) as outbound:
+            return [line async for line in outbound.export_calls()]
+
+    with Client(api_url, token()) as outbound:
+        lines = list(outbound.export_calls())
+
+    assert [json.loads(line)["key"] for line in lines] == [f"a{end}b"]
+    assert asyncio.run(read()) == lines
+
+
 @pytest.mark.parametrize("lost", [1, 3])
 def test_an_answer_that_is_lost_makes_no_second_call(
     world: World, api_url: str, lost: int, monkeypatch: pytest.MonkeyPatch

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from outbound_client import models
 from outbound_client.events import RECONNECT_S, Lines, WebhookEvent
 from outbound_client.operations import AsyncOperations, Operations
-from outbound_client.transport import Asking, passing, refuse
+from outbound_client.transport import Asking, Splitter, passing, refuse
 
 T = TypeVar("T")
 TIMEOUT_S = 30.0
@@ -60,7 +60,10 @@ class Client(Operations):
             if not answer.is_success:
                 answer.read()
             refuse(answer)
-            yield from answer.iter_lines()
+            splitter = Splitter()
+            for piece in answer.iter_bytes():
+                yield from splitter.take(piece)
+            yield from splitter.rest()
 
     def _sent(self, asking: Asking) -> httpx.Response:
         while True:
@@ -144,7 +147,11 @@ class AsyncClient(AsyncOperations):
             if not answer.is_success:
                 await answer.aread()
             refuse(answer)
-            async for line in answer.aiter_lines():
+            splitter = Splitter()
+            async for piece in answer.aiter_bytes():
+                for line in splitter.take(piece):
+                    yield line
+            for line in splitter.rest():
                 yield line
 
     async def _sent(self, asking: Asking) -> httpx.Response:

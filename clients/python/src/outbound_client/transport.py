@@ -19,6 +19,22 @@ FILE_TYPE = "text/csv"
 Content = bytes | str | Iterable[bytes] | AsyncIterable[bytes]
 
 
+class Splitter:
+    """Splits what comes into lines, at line feeds alone: a text within a line may hold other ends, like U+2028."""
+
+    def __init__(self) -> None:
+        self._begun = b""
+
+    def take(self, piece: bytes) -> list[str]:
+        """The lines that end in this piece."""
+        *whole, self._begun = (self._begun + piece).split(b"\n")
+        return [line.removesuffix(b"\r").decode() for line in whole]
+
+    def rest(self) -> list[str]:
+        """The last line, where no line feed ends it."""
+        return [self._begun.decode()] if self._begun else []
+
+
 class Refused(Exception):
     """The API says no: `status`, a stable `code`, the sentence `detail`, and each fault of the request in `errors`."""
 
@@ -90,7 +106,7 @@ class Asking:
             return None
         wait: float = min(WAIT_MAX_S, WAIT_S * 2 ** (self.tries - 1)) * random.uniform(0, 1)  # noqa: S311 (no secret)
         told = failure.headers.get("retry-after", "") if isinstance(failure, httpx.Response) else ""
-        return max(wait, float(told)) if told.isdigit() and int(told) <= WAIT_MAX_S else wait
+        return max(wait, float(told)) if told.isascii() and told.isdigit() and int(told) <= WAIT_MAX_S else wait
 
     def failed(self, error: httpx.TransportError) -> Unanswered:
         """What is raised where no answer came."""
