@@ -23,7 +23,7 @@ import psycopg
 
 from outbound.rules import api_token
 from tests import ROOT
-from tests.bench.house import running
+from tests.bench.cluster import running
 from tests.bench.world import World, listens, until, world
 from tests.digest import digest
 from tests.ports import free_ports
@@ -50,7 +50,7 @@ def main() -> int:
     (port,) = free_ports(1)
     try:
         settings = {"OUTBOUND_API_PORT": str(port), "OUTBOUND_API_RATE": "100000", "OUTBOUND_WEBHOOK_KEY": "k" * 32}
-        with running(home) as house, world(house, "cases", **settings) as here, _digests(here) as digest_url:
+        with running(home) as cluster, world(cluster, "cases", **settings) as here, _digests(here) as digest_url:
             return _run(here, port, given, digest_url)
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -116,7 +116,7 @@ def _run(here: World, port: int, given: argparse.Namespace, digest_url: str) -> 
     command += ["--header", f"Authorization:Bearer {token}", "--no-color", "--warnings", "off"]
     command += [word for name in _LEFT_OUT for word in ("--exclude-operation-id", name)]
     env = os.environ | {"SCHEMATHESIS_HOOKS": "api_cases_hooks", "PYTHONPATH": str(HERE), "DIGEST_URL": digest_url}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=here.house.home, env=env)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=here.cluster.home, env=env)
     sys.stdout.write(done.stdout[-20_000:].replace(token, "outb_…"))
     sys.stderr.write(done.stderr[-4000:].replace(token, "outb_…"))
     return 1 if done.returncode else 0

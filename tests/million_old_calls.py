@@ -22,7 +22,7 @@ from typing import NamedTuple
 import psycopg
 
 from outbound.local import embedded_servers
-from tests import old_house
+from tests import old_system
 
 ROWS = 1_000_000
 PAUSE_S = 0.01  # between two statements of the reader, and of the writer
@@ -81,8 +81,8 @@ def main() -> None:
             url = str(servers.database_url)
             began = time.monotonic()
             with psycopg.connect(url, autocommit=True) as connection:
-                connection.execute(old_house.tables_sql("whole").encode())
-                connection.execute(old_house.rows_sql("whole").encode())
+                connection.execute(old_system.tables_sql("whole").encode())
+                connection.execute(old_system.rows_sql("whole").encode())
                 connection.execute(FILL, (rows,))
                 connection.execute(b"vacuum analyze call_log")
             print(f"{rows} rows made in {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201

@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608  (constants of this file alone)
 
-from tests.old_house import Shape
+from tests.old_system import Shape
 
 # The moment that the program writes, so that two databases with the same rows stay the same to the byte.
 AT = "timestamp '2026-05-04 09:00:00'"

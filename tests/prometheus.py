@@ -53,7 +53,7 @@ class Prometheus:
 
 
 @contextmanager
-def a_house(servers: Servers, template: str, phones: RunningSimulator, **environment: str) -> Iterator[World]:
+def a_system(servers: Servers, template: str, phones: RunningSimulator, **environment: str) -> Iterator[World]:
     """A database, and the settings of processes that live off it: a fast life, and a web process with a token."""
     port = free_ports(1)[0]
     fast = {"OUTBOUND_TICK_S": "0.5", "OUTBOUND_RELOOK_S": "1", "OUTBOUND_POLL_S": "0.5"}

@@ -1,7 +1,8 @@
 """
 Finds banned words and unclear first sentences in the texts of the code: `python -m tests.prose`, run by `make check`.
 
-It reads docstrings and comments of Python, comments of SQL, and the texts that commands print.  Of sql/functions and
+It reads docstrings and comments of Python, comments of SQL, the texts that commands print, and the names that Python
+gives to modules, classes, functions, arguments and variables.  Of sql/functions and
 sql/views it reads what stands above the definition: the definition itself is compared with the migrations.
 """
 
@@ -44,6 +45,16 @@ BEGINNINGS = (
     (r"(No|Begin|End)\.", "say what it does"),
     (r"See ", "say what it does, then `see ...`"),
     (r"Who(m|ever)?\b", "name the person, the role or the process"),
+)
+# Of names, these are found as whole words: in `old_house` and in `OldHouse`, not in `warehouse`.
+NAMES = (
+    (r"houses?", "system, cluster, servers"),
+    (r"couriers?", "callback sender"),
+    (r"errands?", "task"),
+    (r"bells?", "wake-up key"),
+    (r"storms?", "faults, load"),
+    (r"ladders?", "retry policy"),
+    (r"duty|duties", "maintenance task"),
 )
 # Functions whose arguments people read, beside `UserError` and the classes that derive from it.
 PRINTING = frozenset({"say", "tell", "tell_done", "tell_added", "tell_changed", "tell_import"})
@@ -131,6 +142,26 @@ def texts() -> Iterator[tuple[Path, Text]]:
             yield from ((path, found) for found in sql_texts(path.read_text(), only_above=only_above))
 
 
+def banned_names(source: str) -> Iterator[tuple[int, str, str]]:
+    """Line, name and what to write instead, for each name that this module gives and that holds a banned word."""
+    for node in ast.walk(ast.parse(source)):
+        for pattern, instead in NAMES:
+            if re.search(rf"(?:^|_)(?:{pattern})(?:_|$)", _snake(_given_name(node))):
+                yield getattr(node, "lineno", 1), _given_name(node), instead
+
+
+def _given_name(node: ast.AST) -> str:
+    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return node.name
+    if isinstance(node, ast.arg):
+        return node.arg
+    return node.id if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else ""
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
 def _python_comments(source: str) -> Iterator[Text]:
     """Blocks of whole-line comments, and comments behind code one by one."""
     block: list[str] = []
@@ -173,6 +204,9 @@ def main() -> int:
         for path, text in texts()
         for line, words, instead in faults(text)
     ]
+    for path in sorted([*(ROOT / "outbound").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]):
+        named = [*banned_names(path.read_text()), *banned_names(f"{path.stem.replace('-', '_')} = 1")]
+        found += [f"{path.relative_to(ROOT)}:{line}: {name!r} ({instead})" for line, name, instead in named]
     sys.stdout.writelines(f"{line}\n" for line in found)
     return 1 if found else 0
 

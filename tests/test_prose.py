@@ -52,3 +52,13 @@ def test_comments_of_sql_are_read_but_not_names_and_strings() -> None:
 
     assert found(list(prose.sql_texts(source, only_above=False))) == [(3, "let go"), (4, "The same")]
     assert found(list(prose.sql_texts("select 1; -- whoever\n", only_above=True))) == []
+
+
+def test_names_are_read_word_by_word() -> None:
+    source = "class OldHouse: ...\ndef warehouse(): ...\nasync def run(duty_s): ...\nladder = houseboat = 1\n"
+
+    assert [(line, name) for line, name, _ in prose.banned_names(source)] == [
+        (1, "OldHouse"),
+        (4, "ladder"),
+        (3, "duty_s"),
+    ]

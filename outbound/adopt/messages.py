@@ -9,7 +9,7 @@ import redis
 from outbound import db
 from outbound.adopt import old_redis
 from outbound.adopt.batches import Run, sql
-from outbound.adopt.old_house import CannotAdopt
+from outbound.adopt.old_tables import CannotAdopt
 
 _TIMEOUT_S = 10
 _BATCH_MAX = 2000  # call_sids of one statement

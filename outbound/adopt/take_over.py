@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from redis import Redis
 
 from outbound import db, os_user
-from outbound.adopt import bridge, businesses, calls, jobs, messages, old_house, own_schema
+from outbound.adopt import bridge, businesses, calls, jobs, messages, old_tables, own_schema
 from outbound.adopt.batches import Run, Tell, sql
-from outbound.adopt.old_house import CannotAdopt
+from outbound.adopt.old_tables import CannotAdopt
 from outbound.adopt.report import AdoptionReport, collect
 from outbound.config import settings
 from outbound.database import migrations
@@ -84,7 +84,7 @@ def take_over(
 def _take_over(
     connection: db.Connection, options: Options, tell: Tell, wait: Callable[[float], None]
 ) -> AdoptionReport:
-    tables = old_house.find(connection, options.old_schema)
+    tables = old_tables.find(connection, options.old_schema)
     if unknown := db.missing_ids(connection, options.old_schema, "business", options.businesses):
         raise CannotAdopt(f"there is no old business {', '.join(map(str, unknown))} in the schema {options.old_schema}")
     run = Run(connection, list(options.businesses) or None, options.dry_run, tell)
@@ -128,7 +128,7 @@ def _begin(run: Run, options: Options) -> list[str]:
     adoption = sql.begin_adoption(run.connection, old_schema=options.old_schema, who=os_user.name())
     if not run.is_rehearsal:
         crash_here("adopt.begun")
-        if not old_house.add_error_columns(run.connection, options.old_schema):
+        if not old_tables.add_error_columns(run.connection, options.old_schema):
             notes.append(
                 "error_message and error_code could not be added to the old call_log, which somebody holds locked:"
                 " run `outbound adopt` again"

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from outbound import db, os_user
-from outbound.adopt import bridge, jobs, messages, old_house
+from outbound.adopt import bridge, jobs, messages, old_tables
 from outbound.adopt.batches import sql
-from outbound.adopt.old_house import CannotAdopt
+from outbound.adopt.old_tables import CannotAdopt
 from outbound.failpoint import crash_here
 
 
@@ -51,7 +51,7 @@ def undo(connection: db.Connection, businesses: Sequence[int] = (), old_redis: s
     adoption = sql.find_adoption(connection) if sql.has_adoption(connection) else None
     if adoption is None:
         raise CannotAdopt("nothing was taken over, or all of it was given back: there is nothing to undo")
-    tables = old_house.find(connection, adoption.old_schema)
+    tables = old_tables.find(connection, adoption.old_schema)
     scope = db.array(businesses) if businesses else None
     sql.make_old_views(connection, old_schema=adoption.old_schema)  # an undo that was killed may have dropped them
     if scope and (unknown := sql.not_adopted(connection, businesses=scope)):
@@ -101,7 +101,7 @@ def _end(connection: db.Connection, adoption: db.Row, given: GivenBack) -> None:
     def drop() -> None:
         given.kept_columns = sql.drop_error_columns(connection, old_schema=adoption.old_schema, added=added)
 
-    if added and not old_house.briefly(connection, drop):
+    if added and not old_tables.briefly(connection, drop):
         raise CannotAdopt(
             "the old call_log is locked by somebody, so that error_message and error_code stay there:"
             " run `outbound adopt --undo` again"

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from outbound import broker, config, db, db_session
-from outbound.adopt.old_house import CannotAdopt
+from outbound.adopt.old_tables import CannotAdopt
 from outbound.checks import verify_old
 from outbound.checks.verdict import Failed, Verdict, both, check, demand
 from outbound.database import migrations

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from outbound import db
 from outbound.adopt.batches import sql as adopt
-from outbound.adopt.old_house import CannotAdopt, find
+from outbound.adopt.old_tables import CannotAdopt, find
 from outbound.checks.verdict import Verdict, check, demand
 
 sql = db.statements("checks/verify_old")

@@ -1,4 +1,4 @@
-"""Opening hours as houses write them become calling hours, or are said to be unreadable."""
+"""Opening hours as systems write them become calling hours, or are said to be unreadable."""
 
 import pytest
 

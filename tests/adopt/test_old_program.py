@@ -11,45 +11,45 @@ import redis
 import rq
 
 from outbound.local import embedded_servers
-from tests import old_house, old_program
+from tests import old_program, old_system
 from tests.conftest import Environment, Servers, open_database
-from tests.houses import House, adopt, open_house, outbound
+from tests.old_systems import OldSystem, adopt, open_old_system, outbound
 
-SHAPES: tuple[old_house.Shape, ...] = ("whole", "fixed", "small")
+SHAPES: tuple[old_system.Shape, ...] = ("whole", "fixed", "small")
 every_shape = pytest.mark.parametrize("shape", SHAPES)
 
 
-def replay(house: House, without: tuple[str, ...] = ()) -> dict[str, str]:
+def replay(system: OldSystem, without: tuple[str, ...] = ()) -> dict[str, str]:
     """Run each statement of the old program, each in a transaction of its own; return which failed, and how."""
     failed = {}
-    for name, statement in old_program.statements(house.shape).items():
+    for name, statement in old_program.statements(system.shape).items():
         if name not in without:
             try:
-                house.old.do(statement.replace("%", "%%"))
+                system.old.do(statement.replace("%", "%%"))
             except psycopg.Error as error:
                 failed[name] = str(error.sqlstate)
     return failed
 
 
 @contextmanager
-def copy_of(house: House, servers: Servers) -> Iterator[House]:
-    """Another house with the same bytes."""
-    name = house.old.value("select current_database()")
-    house.close()
+def copy_of(system: OldSystem, servers: Servers) -> Iterator[OldSystem]:
+    """Another system with the same bytes."""
+    name = system.old.value("select current_database()")
+    system.close()
     with open_database(servers, template=name) as url:
-        found = House(url, house.shape)
+        found = OldSystem(url, system.shape)
         with Environment(TWILIO_ACCOUNT_SID="", TWILIO_AUTH_TOKEN="", OUTBOUND_PUBLIC_URL=""):
             yield found
         found.close()
 
 
 @every_shape
-def test_no_statement_fails_after_adopt_that_did_not_fail_before(servers: Servers, shape: old_house.Shape) -> None:
-    with open_house(servers, shape) as house:
-        before = replay(house)
-    with open_house(servers, shape) as house:
+def test_no_statement_fails_after_adopt_that_did_not_fail_before(servers: Servers, shape: old_system.Shape) -> None:
+    with open_old_system(servers, shape) as system:
+        before = replay(system)
+    with open_old_system(servers, shape) as system:
         adopt()
-        after = replay(house)
+        after = replay(system)
         adopt()
 
     assert after.items() <= before.items()
@@ -59,16 +59,16 @@ def test_no_statement_fails_after_adopt_that_did_not_fail_before(servers: Server
 
 @every_shape
 def test_what_the_old_program_did_meanwhile_is_kept_when_all_is_given_back(
-    servers: Servers, shape: old_house.Shape
+    servers: Servers, shape: old_system.Shape
 ) -> None:
-    # In two of the houses it fails where nothing was taken over; what it writes keeps its columns there.
+    # In two of the systems it fails where nothing was taken over; what it writes keeps its columns there.
     without = () if shape == "fixed" else ("clean up",)
-    with open_house(servers, shape) as first, copy_of(first, servers) as house:
+    with open_old_system(servers, shape) as first, copy_of(first, servers) as system:
         adopt()
-        replay(house, without)
+        replay(system, without)
         done = outbound("adopt", "--undo", "--yes")
-        given_back = house.digests()
-        alone = House(first.url, shape)
+        given_back = system.digests()
+        alone = OldSystem(first.url, shape)
         replay(alone, without)
         expected = alone.digests()
         alone.close()
@@ -78,19 +78,19 @@ def test_what_the_old_program_did_meanwhile_is_kept_when_all_is_given_back(
 
 
 def test_an_old_worker_that_was_started_by_mistake_takes_no_job_of_ours(servers: Servers) -> None:
-    with open_house(servers, "whole") as house:
+    with open_old_system(servers, "whole") as system:
         adopt()
-        ours = {job for job, fate in house.fates("job").items() if fate in ("queued_here", "same_number", "job_asked")}
+        ours = {job for job, fate in system.fates("job").items() if fate in ("queued_here", "same_number", "job_asked")}
 
-        taken = house.old.rows(
+        taken = system.old.rows(
             "update outbound_call_jobs set status = 'dialing', dial_lock_token = 'old' where id in"
             " (select id from outbound_call_jobs where status = 'queued' for update skip locked) returning id"
         )
 
         assert len(ours) > 30
         assert ours.isdisjoint(row.id for row in taken)
-        assert {house.fates("job")[row.id] for row in taken} <= {"no_phone", "run_over"}
-        assert house.ours.value("select count(*) from call_log where status = 'queued'") == 34
+        assert {system.fates("job")[row.id] for row in taken} <= {"no_phone", "run_over"}
+        assert system.ours.value("select count(*) from call_log where status = 'queued'") == 34
 
 
 @pytest.fixture
@@ -123,10 +123,10 @@ def test_an_rq_worker_finds_no_job_of_ours_and_all_the_others(
     with (
         embedded_servers.servers(tmp_path_factory.mktemp("old-redis"), postgres=False, durable=False) as own,
         redis.Redis.from_url(own.redis_url or "") as client,
-        open_house(servers, "whole"),
+        open_old_system(servers, "whole"),
     ):
         queue = rq.Queue("default", connection=client)
-        queue.enqueue_call("server.jobs.twilio_call_jobs.create_lead_from_call_job", (old_house.call_sid(1),), ttl=600)
+        queue.enqueue_call("server.jobs.twilio_call_jobs.create_lead_from_call_job", (old_system.call_sid(1),), ttl=600)
         queue.enqueue_call("server.routes_outbound.process_next_queued_job", (1,), ttl=600)
         queue.enqueue_call("server.jobs.prompts.rebuild_prompt_job", (1,))
         adopt("--old-redis", own.redis_url or "")

@@ -1,4 +1,4 @@
-"""Each command of the guide to the take-over runs in a house of the system before, in the guide's order."""
+"""Each command of the guide to the take-over runs in a database of the old system, in the guide's order."""
 
 import os
 import re
@@ -12,9 +12,9 @@ import rq
 
 from outbound.adopt.old_job import LEAD
 from outbound.local import embedded_servers
-from tests import ROOT, forked, old_house
+from tests import ROOT, forked, old_system
 from tests.conftest import Environment, Servers, address_of_schema
-from tests.houses import House, open_house, outbound
+from tests.old_systems import OldSystem, open_old_system, outbound
 
 GUIDES = ("docs/takeover.md", "docs/takeover.he.md")
 _FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.M | re.S)
@@ -49,16 +49,16 @@ def commands(name: str) -> list[str]:
 
 
 @pytest.fixture
-def house(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A house with the guide's business, and a Redis in which jobs of it wait."""
+def system(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OldSystem]:
+    """An old system with the guide's business, and a Redis in which jobs of it wait."""
     with (
         embedded_servers.servers(tmp_path_factory.mktemp("guide-redis"), postgres=False, durable=False) as own,
         redis.Redis.from_url(own.redis_url or "") as client,
-        open_house(servers, "whole") as found,
+        open_old_system(servers, "whole") as found,
     ):
         found.old.do(SEVEN)
         queue = rq.Queue("default", connection=client)
-        queue.enqueue_call(LEAD, (old_house.call_sid(1),), ttl=600)
+        queue.enqueue_call(LEAD, (old_system.call_sid(1),), ttl=600)
         queue.enqueue_call("server.jobs.prompts.rebuild_prompt_job", (1,))
         client.rpush("outbound_queue:7", *range(701, 713))
         with Environment(OUTBOUND_SCHEMA="outbound", OLD_REDIS_URL=own.redis_url or ""):
@@ -73,8 +73,8 @@ def run(command: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_every_command_of_the_guide_runs_in_its_order(house: House) -> None:
-    before = house.digests()
+def test_every_command_of_the_guide_runs_in_its_order(system: OldSystem) -> None:
+    before = system.digests()
     ran = [command for command in commands(GUIDES[0]) if not command.startswith(ELSEWHERE)]
 
     for command in ran:
@@ -82,40 +82,40 @@ def test_every_command_of_the_guide_runs_in_its_order(house: House) -> None:
         status, said = run(command)
         assert status == STATUS.get(command, 0), f"{command}\n{said}"
         if command == "outbound resume campaign 1":  # no phone rings here: the calls wait, and are given back
-            assert house.ours.value("select count(*) from call_log where status = 'queued'") == 13
+            assert system.ours.value("select count(*) from call_log where status = 'queued'") == 13
 
     assert {command.split()[1] for command in ran} >= {"adopt", "verify", "doctor", "status", "resume", "pause"}
-    assert house.digests() == before
+    assert system.digests() == before
 
 
-def test_the_rights_that_the_guide_gives_are_enough(house: House) -> None:
+def test_the_rights_that_the_guide_gives_are_enough(system: OldSystem) -> None:
     (rights,) = (text for language, text in blocks(GUIDES[0]) if language == "sql" and text.startswith("grant create"))
-    database, role = house.old.value("select current_database()"), f"guided_{os.getpid()}"
-    house.old.do(f"create role {role} login")
-    house.old.do(rights.replace("database crm", f"database {database}").replace("to dialer", f"to {role}"))
-    url = house.url.replace("//postgres@", f"//{role}@")
-    assert url != house.url
+    database, role = system.old.value("select current_database()"), f"guided_{os.getpid()}"
+    system.old.do(f"create role {role} login")
+    system.old.do(rights.replace("database crm", f"database {database}").replace("to dialer", f"to {role}"))
+    url = system.url.replace("//postgres@", f"//{role}@")
+    assert url != system.url
     try:
         with Environment(DATABASE_URL=url):
             done = outbound("adopt", "--old-is-stopped", "--yes")
             assert done.exit_code == 0, done.output
-            call_id = house.call_of(701, "job").id
+            call_id = system.call_of(701, "job").id
             with psycopg.connect(address_of_schema(url, "outbound")) as dialer:
                 for word in ("initiated", "completed"):
                     dialer.execute(
                         "update call_log set status = %s, call_sid = %s, dialed_at = now(), overdue_at = %s"
                         " where id = %s",
-                        (word, old_house.sid(701), "infinity" if word == "initiated" else None, call_id),
+                        (word, old_system.sid(701), "infinity" if word == "initiated" else None, call_id),
                     )
-            assert house.ours.rows("select * from bridge_due where state <> 'adopted'") == []
-            assert house.job(701) == "completed"
+            assert system.ours.rows("select * from bridge_due where state <> 'adopted'") == []
+            assert system.job(701) == "completed"
             shown = "select count(*) from public.call_log where call_sid = %s"
-            assert house.old.value(shown, old_house.sid(701)) == 1
+            assert system.old.value(shown, old_system.sid(701)) == 1
             done = outbound("adopt", "--undo", "--yes")
             assert done.exit_code == 0, done.output
     finally:
-        house.old.do(f"drop owned by {role} cascade")
-        house.old.do(f"drop role {role}")
+        system.old.do(f"drop owned by {role} cascade")
+        system.old.do(f"drop role {role}")
 
 
 def test_both_guides_have_the_same_blocks_of_code() -> None:

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from outbound import logs
 from tests.bench import machine, report, spy
-from tests.bench.house import House, running
+from tests.bench.cluster import Cluster, running
 from tests.bench.options import Options, parse
 from tests.bench.report import Line
 
@@ -45,16 +45,18 @@ def main() -> int:
     if given.profile:
         options = dataclasses.replace(options, profile_dir=recordings)
     try:
-        with running(home) as house:
-            facts = machine.facts(house.database_url, house.redis_url, home) | {"options": dataclasses.asdict(options)}
+        with running(home) as cluster:
+            facts = machine.facts(cluster.database_url, cluster.redis_url, home) | {
+                "options": dataclasses.asdict(options)
+            }
             lines = []
             for name in given.only or FIGURES:
                 out.print(f"{time.strftime('%H:%M:%S')} {name} …", highlight=False)
-                found = _measured(name, house, options, out)
+                found = _measured(name, cluster, options, out)
                 lines += found
                 if name in PROFILED and not given.profile and any(line.met is False for line in found):
                     out.print(f"{time.strftime('%H:%M:%S')} {name} missed a target: once more, under py-spy …")
-                    _measured(name, house, profiled, out)
+                    _measured(name, cluster, profiled, out)
         report.tell(out, lines)
         report.write(given.json, facts, lines)
         for name, text in spy.found.items():
@@ -71,10 +73,10 @@ def main() -> int:
     return 0
 
 
-def _measured(name: str, house: House, options: Options, out: Console) -> list[Line]:
+def _measured(name: str, cluster: Cluster, options: Options, out: Console) -> list[Line]:
     """A figure that cannot be measured must not cost the others."""
     try:
-        lines: list[Line] = importlib.import_module(f"tests.bench.{name}").measure(house, options)
+        lines: list[Line] = importlib.import_module(f"tests.bench.{name}").measure(cluster, options)
     except Exception as error:  # noqa: BLE001 (reported, and shown as missed)
         out.print_exception(width=140, max_frames=6)
         return [Line(name, 0, "", target=1, details={"could not be measured": f"{type(error).__name__}: {error}"})]

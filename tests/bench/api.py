@@ -14,7 +14,7 @@ from outbound.config import settings
 from outbound.rules import api_token
 from tests import ROOT
 from tests.bench import cpu, spy
-from tests.bench.house import House
+from tests.bench.cluster import Cluster
 from tests.bench.options import Options
 from tests.bench.report import Line, Round, median
 from tests.bench.world import World, listens, until, world
@@ -26,15 +26,15 @@ _WARM = 500
 _SETTLE_S = 5  # after a start, and after the last request
 
 
-def measure(house: House, options: Options) -> list[Line]:
+def measure(cluster: Cluster, options: Options) -> list[Line]:
     """One API process, and the same connections to a bare app."""
     ours, bare = [], []
     for _ in range(options.rounds):
-        bare.append(_bare(house, options))
-        ours.append(_ours(house, options))
+        bare.append(_bare(cluster, options))
+        ours.append(_ours(cluster, options))
     details = {"ours": _medians(ours), "bare": _medians(bare), "connections": options.api_lines}
     rate, floor = median(ours, "rate"), median(bare, "rate")
-    percent, memory = _idle(house, options)
+    percent, memory = _idle(cluster, options)
     return [
         Line("POST /v1/calls", rate, "calls/s", floor, "answers/s by a bare app", details=details),
         Line("POST /v1/calls, one process", rate, "calls/s", target=1000),
@@ -45,10 +45,10 @@ def measure(house: House, options: Options) -> list[Line]:
 
 
 @contextmanager
-def serving(house: House, name: str) -> Iterator[World]:
+def serving(cluster: Cluster, name: str) -> Iterator[World]:
     """A world whose settings let an API process take what is asked of it; start that by `serve`."""
     (port,) = free_ports(1)
-    with world(house, name, OUTBOUND_API_PORT=str(port), OUTBOUND_API_RATE="100000") as here:
+    with world(cluster, name, OUTBOUND_API_PORT=str(port), OUTBOUND_API_RATE="100000") as here:
         yield here
 
 
@@ -60,8 +60,8 @@ def serve(here: World) -> str:
     return url
 
 
-def _ours(house: House, options: Options) -> Round:
-    with serving(house, "api") as here:
+def _ours(cluster: Cluster, options: Options) -> Round:
+    with serving(cluster, "api") as here:
         url = serve(here)
         token = api_token.add("bench", scopes=["calls:write"], business_id=1, actor="bench").token
         _post(url, token, options, _WARM, 0)
@@ -75,9 +75,9 @@ def _ours(house: House, options: Options) -> Round:
         return told | {f"{name}_cpu_ms": 1000 * seconds / options.api_calls for name, seconds in used.items()}
 
 
-def _bare(house: House, options: Options) -> Round:
+def _bare(cluster: Cluster, options: Options) -> Round:
     (port,) = free_ports(1)
-    with world(house, "bare_api") as here:
+    with world(cluster, "bare_api") as here:
         here.spawn("api", "tests.bench.bare_api", str(port))
         url = f"http://127.0.0.1:{port}"
         until(lambda: listens(url), "the bare app listens", _READY_S)
@@ -87,9 +87,9 @@ def _bare(house: House, options: Options) -> Round:
         return told
 
 
-def _idle(house: House, options: Options) -> tuple[float, float]:
+def _idle(cluster: Cluster, options: Options) -> tuple[float, float]:
     """Percent of a core, and MB, of a process that was asked once and then no more."""
-    with serving(house, "api_idle") as here:
+    with serving(cluster, "api_idle") as here:
         url = serve(here)
         token = api_token.add("bench", scopes=["calls:write"], business_id=1, actor="bench").token
         _post(url, token, dataclasses.replace(options, api_lines=1), 1, 0)

@@ -14,7 +14,7 @@ import psycopg
 from outbound.rules import api_token
 from tests.bench import cpu, history, imports, spy
 from tests.bench.api import serve, serving
-from tests.bench.house import House
+from tests.bench.cluster import Cluster
 from tests.bench.options import Options
 from tests.bench.report import Line, Round, median
 from tests.bench.world import World
@@ -30,15 +30,15 @@ select coalesce(extract(epoch from max(clock_timestamp() - xact_start)), 0)
 """
 
 
-def measure(house: House, options: Options) -> list[Line]:
+def measure(cluster: Cluster, options: Options) -> list[Line]:
     """One API process each: a CSV file of calls, then all rows of a large table as NDJSON and as CSV."""
-    taken = [_import(house, options) for _ in range(options.rounds)]
+    taken = [_import(cluster, options) for _ in range(options.rounds)]
     details = {"rows": options.import_rows, "ours": taken[-1]}
     lines = [
         Line("import by HTTP", median(taken, "rate"), "rows/s", target=40_000, details=details),
         Line("import by HTTP, memory", median(taken, "most_mb"), "MB", target=200, is_at="most"),
     ]
-    with serving(house, "api_export") as here:
+    with serving(cluster, "api_export") as here:
         history.fill(here, options.rows)
         url = serve(here)
         token = api_token.add("bench", scopes=["calls:read"], actor="bench").token
@@ -55,10 +55,10 @@ def _exported(here: World, name: str, found: Round, options: Options) -> list[Li
     ]
 
 
-def _import(house: House, options: Options) -> Round:
-    file = house.home / "calls.csv"
+def _import(cluster: Cluster, options: Options) -> Round:
+    file = cluster.home / "calls.csv"
     imports.write(file, options.import_rows)
-    with serving(house, "api_import") as here:
+    with serving(cluster, "api_import") as here:
         url = serve(here)
         token = api_token.add("bench", scopes=["calls:write"], business_id=1, actor="bench").token
         before = here.cpu()

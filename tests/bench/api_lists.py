@@ -10,7 +10,7 @@ from outbound.calls.call_search import Place
 from outbound.rules import api_token
 from tests.bench import history
 from tests.bench.api import serve, serving
-from tests.bench.house import House
+from tests.bench.cluster import Cluster
 from tests.bench.options import Options
 from tests.bench.report import Line, percentile
 from tests.bench.world import World
@@ -27,9 +27,9 @@ _FILTERS: dict[str, dict[str, str]] = {
 }
 
 
-def measure(house: House, options: Options) -> list[Line]:
+def measure(cluster: Cluster, options: Options) -> list[Line]:
     """GET /v1/calls on one connection that stays open, 100 calls a page."""
-    with serving(house, "api_lists") as here:
+    with serving(cluster, "api_lists") as here:
         history.fill(here, options.rows)
         url = serve(here)
         token = api_token.add("bench", scopes=["calls:read"], business_id=1, actor="bench").token

@@ -7,9 +7,9 @@ import psycopg
 from outbound import db
 from outbound.adopt import bridge
 from outbound.calls import dial, dispatch, events, lead
-from tests import old_house
+from tests import old_system
 from tests.bench import cpu
-from tests.bench.house import House
+from tests.bench.cluster import Cluster
 from tests.bench.options import Options
 from tests.bench.report import Line, Round, median
 from tests.bench.world import BUSINESSES, World, world
@@ -39,11 +39,11 @@ select 1 + n %% 5, 'CAo' || lpad(n::text, 31, '0'), 'outbound', '+15005550001', 
 """
 
 
-def measure(house: House, options: Options) -> list[Line]:
+def measure(cluster: Cluster, options: Options) -> list[Line]:
     """CPU time of the server process that does all that a life asks of the database, from the claim to the lead."""
     lines = []
     for batch in BATCHES:
-        with world(house, "bridge") as here:
+        with world(cluster, "bridge") as here:
             _make_old_tables(here)
             here.sql("insert into worker (id, threads) values (gen_random_uuid(), %s)", THREADS)
             with_it: list[Round] = []
@@ -63,7 +63,7 @@ def _make_old_tables(here: World) -> None:
     with psycopg.connect(here.database_url, autocommit=True) as connection:
         connection.execute(b"create schema old")
         connection.execute(b"set search_path to old")
-        connection.execute(old_house.tables_sql("fixed").encode())
+        connection.execute(old_system.tables_sql("fixed").encode())
         for statement, rows in zip(_OLD_ROWS.split(";")[:3], (BUSINESSES, _HISTORY, _HISTORY), strict=True):
             connection.execute(statement.encode(), [rows])
         connection.execute(b"vacuum analyze leads, call_log")

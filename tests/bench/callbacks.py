@@ -7,7 +7,7 @@ from typing import Any
 
 from tests import ROOT
 from tests.bench import bare_web, cpu, spy
-from tests.bench.house import House
+from tests.bench.cluster import Cluster
 from tests.bench.options import Options
 from tests.bench.report import Line, Round, median
 from tests.bench.sender import STATUSES
@@ -17,19 +17,19 @@ _READY_S = 30
 _MOST_S = 600
 
 
-def measure(house: House, options: Options) -> list[Line]:
+def measure(cluster: Cluster, options: Options) -> list[Line]:
     """One web process each, as many connections, the same callbacks."""
     ours, bare = [], []
     for _ in range(options.rounds):
-        bare.append(_bare(house, options))
-        ours.append(_ours(house, options))
+        bare.append(_bare(cluster, options))
+        ours.append(_ours(cluster, options))
     details = {"ours": _medians(ours), "bare": _medians(bare), "connections": options.lines}
     rate, floor = median(ours, "rate"), median(bare, "rate")
     return [Line("callbacks", rate, "callbacks/s", floor, "callbacks/s by a bare app", 0.6, details=details)]
 
 
-def _ours(house: House, options: Options) -> Round:
-    with world(house, "callbacks") as here:
+def _ours(cluster: Cluster, options: Options) -> Round:
+    with world(cluster, "callbacks") as here:
         calls = here.put_calls_in_the_air(100 + options.callbacks // len(STATUSES))
         here.spawn("web", "outbound", "web")
         until(lambda: listens(here.web_url), "web listens", _READY_S)
@@ -43,8 +43,8 @@ def _ours(house: House, options: Options) -> Round:
         return told
 
 
-def _bare(house: House, options: Options) -> Round:
-    with world(house, "bare_web") as here:
+def _bare(cluster: Cluster, options: Options) -> Round:
+    with world(cluster, "bare_web") as here:
         here.sql(bare_web.TABLE)
         calls = here.put_calls_in_the_air(100 + options.callbacks // len(STATUSES))
         here.spawn("web", "tests.bench.bare_web", here.web_url.rpartition(":")[2])

@@ -3,7 +3,7 @@
 import time
 
 from tests.bench import cpu, floors, spy
-from tests.bench.house import House
+from tests.bench.cluster import Cluster
 from tests.bench.options import Options
 from tests.bench.report import Line, Round, median
 from tests.bench.world import carrier, until, world
@@ -15,14 +15,14 @@ _PROCESSES = ("worker", "scheduler")
 _PATIENT = {"OUTBOUND_RING_S": "600", "OUTBOUND_MARGIN_S": "80000", "OUTBOUND_CARRIER_TIMEOUT_S": "15"}
 
 
-def measure(house: House, options: Options) -> list[Line]:
+def measure(cluster: Cluster, options: Options) -> list[Line]:
     """Ours beside naive actors, round by round; then ours at a slow carrier beside ours at a quick one."""
     quick, naive, slow = [], [], []
     for _ in range(options.rounds):
-        naive.append(_naive(house, options))
-        quick.append(one_round(house, options, threads=options.threads, delay_s=0, name="dialing"))
+        naive.append(_naive(cluster, options))
+        quick.append(one_round(cluster, options, threads=options.threads, delay_s=0, name="dialing"))
         slow.append(
-            one_round(house, options, threads=options.slow_threads, delay_s=_SLOW_S, name="dialing, slow carrier")
+            one_round(cluster, options, threads=options.slow_threads, delay_s=_SLOW_S, name="dialing, slow carrier")
         )
     shape = f"{options.processes} processes of {options.threads} threads"
     slow_shape = f"{options.processes} processes of {options.slow_threads} threads"
@@ -48,11 +48,11 @@ def measure(house: House, options: Options) -> list[Line]:
 
 
 def one_round(
-    house: House, options: Options, *, threads: int, delay_s: float, name: str, prepare: str = "select"
+    cluster: Cluster, options: Options, *, threads: int, delay_s: float, name: str, prepare: str = "select"
 ) -> Round:
     """Calls per second, and CPU milliseconds of a call in each process, in a database in which *prepare* has run."""
     shape = {"OUTBOUND_WORKER_PROCESSES": str(options.processes), "OUTBOUND_WORKER_THREADS": str(threads)}
-    with world(house, "dialing", **shape, **_PATIENT) as here, carrier(here, delay_s):
+    with world(cluster, "dialing", **shape, **_PATIENT) as here, carrier(here, delay_s):
         here.sql(prepare)
         for process in _PROCESSES:
             here.spawn(process, "outbound", process)
@@ -81,8 +81,8 @@ def one_round(
         return _round(ended, began_at, used, options.calls) | {"worker_mb": memory_mb}
 
 
-def _naive(house: House, options: Options) -> Round:
-    with world(house, "naive") as here, carrier(here, 0):
+def _naive(cluster: Cluster, options: Options) -> Round:
+    with world(cluster, "naive") as here, carrier(here, 0):
         stamps, began_at, used = floors.naive(here, options)
         return _round(stamps, began_at, used, options.calls)
 

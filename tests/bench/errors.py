@@ -2,7 +2,7 @@
 
 import time
 
-from tests.bench.house import House
+from tests.bench.cluster import Cluster
 from tests.bench.options import Options
 from tests.bench.report import Line
 from tests.bench.world import carrier, until, world
@@ -16,13 +16,13 @@ _PROCESSES = ("worker", "scheduler")
 _PATIENT = {"OUTBOUND_RING_S": "600", "OUTBOUND_MARGIN_S": "80000", "OUTBOUND_CARRIER_TIMEOUT_S": "15"}
 
 
-def measure(house: House, options: Options) -> list[Line]:
+def measure(cluster: Cluster, options: Options) -> list[Line]:
     """Creates per second at each share of errors, beside those without an error, with and without a limit."""
     lines = []
     for name, limit in ((f"limit {_RATE}/s", _RATE), ("no limit", None)):
-        well = _creates_per_s(house, options, 0, limit)
+        well = _creates_per_s(cluster, options, 0, limit)
         for share in _SHARES:
-            rate = _creates_per_s(house, options, share, limit)
+            rate = _creates_per_s(cluster, options, share, limit)
             lines.append(
                 Line(
                     f"errors {share:.1%}, {name}", rate, "creates/s", well, "creates/s without errors",
@@ -32,9 +32,9 @@ def measure(house: House, options: Options) -> list[Line]:
     return lines
 
 
-def _creates_per_s(house: House, options: Options, share: float, limit: float | None) -> float:
+def _creates_per_s(cluster: Cluster, options: Options, share: float, limit: float | None) -> float:
     shape = {"OUTBOUND_WORKER_PROCESSES": str(options.processes), "OUTBOUND_WORKER_THREADS": str(options.threads)}
-    with world(house, "errors", **shape, **_PATIENT) as here, carrier(here, _ANSWER_S, share):
+    with world(cluster, "errors", **shape, **_PATIENT) as here, carrier(here, _ANSWER_S, share):
         here.sql("update dial_control set calls_per_second = %s where scope = 'account'", limit)
         for process in _PROCESSES:
             here.spawn(process, "outbound", process)

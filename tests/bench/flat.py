@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 
 from outbound import db
-from tests.bench.house import House
+from tests.bench.cluster import Cluster
 from tests.bench.options import Options
 from tests.bench.report import Line, percentile
 from tests.bench.watching import Seen, watching
@@ -43,10 +43,10 @@ select 1 + n %% 5, '+15005550001', '+1' || %s::bigint + n, 'initiated', %s::text
 """
 
 
-def measure(house: House, options: Options) -> list[Line]:
+def measure(cluster: Cluster, options: Options) -> list[Line]:
     """Run the statements on equal live rows, beside few finished calls and beside many, alternately."""
     room = {"OUTBOUND_CLAIMS_PER_THREAD": str(_BATCH // _THREADS)}
-    with world(house, "flat_few", **room) as few, world(house, "flat_many", **room) as many:
+    with world(cluster, "flat_few", **room) as few, world(cluster, "flat_many", **room) as many:
         began_at = time.monotonic()
         _fill(few, options, options.few_rows)
         _fill(many, options, options.rows)

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests import ROOT
-from tests.bench.house import House
+from tests.bench.cluster import Cluster
 from tests.bench.options import Options
 from tests.bench.report import Line, Round, median, percentile
 from tests.bench.sender import requests_of
@@ -23,9 +23,9 @@ _MEAN_GAP_S = 0.05  # between two genuine callbacks
 _REFUSED = "outbound_callbacks_refused_total"
 
 
-def measure(house: House, options: Options) -> list[Line]:
+def measure(cluster: Cluster, options: Options) -> list[Line]:
     """Medians of callbacks that come each on a connection of its own, as the carrier's do."""
-    rounds = [_round(house, options) for _ in range(options.rounds)]
+    rounds = [_round(cluster, options) for _ in range(options.rounds)]
     alone, flooded = median(rounds, "alone"), median(rounds, "flooded")
     details = {
         "p99 ms": median(rounds, "flooded_p99"),
@@ -40,8 +40,8 @@ def measure(house: House, options: Options) -> list[Line]:
     ]
 
 
-def _round(house: House, options: Options) -> Round:
-    with world(house, "flood") as here:
+def _round(cluster: Cluster, options: Options) -> Round:
+    with world(cluster, "flood") as here:
         calls = here.put_calls_in_the_air(2 * options.genuine)
         here.spawn("web", "outbound", "web")
         until(lambda: listens(here.web_url), "web listens", 30)

@@ -15,7 +15,7 @@ import redis
 
 from outbound.database import postgres_tools
 from tests.bench import cpu
-from tests.bench.house import House
+from tests.bench.cluster import Cluster
 from tests.bench.options import Options
 from tests.bench.report import Line, median
 from tests.bench.world import World, carrier, until, world
@@ -25,10 +25,10 @@ _CLIENTS = 2
 _SID = "('CA' || lpad(:call_id::text, 32, '0'))"
 
 
-def measure(house: House, options: Options) -> list[Line]:
+def measure(cluster: Cluster, options: Options) -> list[Line]:
     """Floors that no target is bound to: they show how far the others are from what is possible here."""
     rounds = [
-        {**_pgbench(house, options), "noop": _noop(house, options), "carrier": _carrier_rate(house, options)}
+        {**_pgbench(cluster, options), "noop": _noop(cluster, options), "carrier": _carrier_rate(cluster, options)}
         for _ in range(options.rounds)
     ]
     said = {
@@ -74,12 +74,12 @@ def _send_naive(here: World, calls: int, *, first: int) -> None:
         actors.dial.send(call_id)
 
 
-def _noop(house: House, options: Options) -> float:
-    with world(house, "noop") as here:
+def _noop(cluster: Cluster, options: Options) -> float:
+    with world(cluster, "noop") as here:
         from tests.bench import naive as actors
 
         _start_actors(here, options)
-        with redis.Redis.from_url(house.redis_url) as line:
+        with redis.Redis.from_url(cluster.redis_url) as line:
             left = f"{actors.broker.namespace}:noop.msgs"
             actors.nothing.send(0)
             until(lambda: line.hlen(left) == 0, "the first message", 60)
@@ -96,9 +96,9 @@ def _start_actors(here: World, options: Options) -> None:
     here.spawn("naive worker", "dramatiq", "tests.bench.naive", *shape)
 
 
-def _carrier_rate(house: House, options: Options) -> float:
+def _carrier_rate(cluster: Cluster, options: Options) -> float:
     """One client, one connection per call, as our dial makes them."""
-    with world(house, "carrier") as here, carrier(here, 0):
+    with world(cluster, "carrier") as here, carrier(here, 0):
         port = int(here.carrier_url.rpartition(":")[2])
         body = b"To=%2B15005550100&StatusCallback=http%3A%2F%2F127.0.0.1%2Fcallbacks%2F7"
         request = b"POST /Calls.json HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(body) + body
@@ -110,9 +110,9 @@ def _carrier_rate(house: House, options: Options) -> float:
         return options.statements / (time.monotonic() - began_at)
 
 
-def _pgbench(house: House, options: Options) -> dict[str, float]:
+def _pgbench(cluster: Cluster, options: Options) -> dict[str, float]:
     """What PostgreSQL does of our own statements where nothing else has to be done."""
-    with world(house, "pgbench") as here:
+    with world(cluster, "pgbench") as here:
         here.put_calls(options.statements)
         here.sql("update call_log set status = 'claimed', overdue_at = now() + interval '1 hour', fence = 1")
         here.sql("vacuum analyze call_log")
@@ -125,7 +125,7 @@ def _pgbench(house: House, options: Options) -> dict[str, float]:
 def _run_pgbench(here: World, options: Options, name: str, script: str) -> float:
     each = options.statements // _CLIENTS
     pick = f"\\set n :n + 1\n\\set call_id (:n - 1) * {_CLIENTS} + :client_id + 1\n"
-    path = here.house.home / f"{name}.pgbench"
+    path = here.cluster.home / f"{name}.pgbench"
     path.write_text(pick + script + "\n")
     command = [
         postgres_tools.tool_path("pgbench"),

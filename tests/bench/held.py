@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.bench.house import House
+from tests.bench.cluster import Cluster
 from tests.bench.options import Options
 from tests.bench.report import Line, percentile
 from tests.bench.world import World, listens, until, world
@@ -18,11 +18,11 @@ _METRIC = 'outbound_oldest_snapshot_seconds{holder="session"}'
 _DONE = "select count(*) from call_log where status = 'completed'"
 
 
-def measure(house: House, options: Options) -> list[Line]:
+def measure(cluster: Cluster, options: Options) -> list[Line]:
     """The p99 of the scheduler's own claims before a snapshot is taken, and in the last third of its time."""
     shape = {"OUTBOUND_SIMULATOR_SPEED": _SPEED, "OUTBOUND_WORKER_PROCESSES": str(options.processes)}
-    with world(house, "held", **shape) as here:
-        times = house.home / "claims.txt"
+    with world(cluster, "held", **shape) as here:
+        times = cluster.home / "claims.txt"
         times.unlink(missing_ok=True)
         for process in ("simulator", "web", "worker"):
             here.spawn(process, "outbound", process)

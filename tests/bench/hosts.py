@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.bench import cpu
-from tests.bench.house import NAMESPACE, House
+from tests.bench.cluster import NAMESPACE, Cluster
 from tests.bench.options import Options
 from tests.bench.report import Line, Round, median
 from tests.bench.world import World, carrier, world
@@ -48,16 +48,16 @@ _PAUSE = """
 """
 
 
-def measure(house: House, options: Options) -> list[Line]:
+def measure(cluster: Cluster, options: Options) -> list[Line]:
     """The rate with one, two and four hosts; then four, of which the first one is cut off in mid-run."""
-    if missing := _missing(house):
+    if missing := _missing(cluster):
         return [Line("hosts", 0, "", details={"not measured": missing})]
     rounds: dict[int, list[Round]] = {count: [] for count in _COUNTS}
     for _ in range(options.rounds):
         for count in _COUNTS:
-            with _world(house, options, count) as here:
+            with _world(cluster, options, count) as here:
                 rounds[count].append(_rate(here, options, count))
-    with _world(house, options, _COUNTS[-1]) as here:
+    with _world(cluster, options, _COUNTS[-1]) as here:
         cut = _cut_off(here, options, _COUNTS[-1])
     one = median(rounds[1], "rate")
     each = f"1 process of {options.host_threads} threads, {_SLOW_S * 1000:.0f} ms carrier, TCP through a forwarder"
@@ -72,9 +72,9 @@ def measure(house: House, options: Options) -> list[Line]:
     ]  # fmt: skip
 
 
-def _missing(house: House) -> str:
+def _missing(cluster: Cluster) -> str:
     """What there should be and is not."""
-    if len(house.server_pids) < 2:
+    if len(cluster.server_pids) < 2:
         return "needs servers of the bench's own"
     if os.geteuid() == 0 and shutil.which("ip") and _ip("netns", "add", _name(0)) and _ip("netns", "del", _name(0)):
         return ""
@@ -121,15 +121,15 @@ def _set_up(*words: str) -> None:
 
 
 @contextmanager
-def _world(house: House, options: Options, count: int) -> Iterator[World]:
+def _world(cluster: Cluster, options: Options, count: int) -> Iterator[World]:
     """So many hosts at work, warmed up."""
     shape = {"OUTBOUND_WORKER_PROCESSES": "1", "OUTBOUND_WORKER_THREADS": str(options.host_threads)}
-    with _network(count), world(house, "hosts", **shape, **_SETTINGS) as here, carrier(here, _SLOW_S):
+    with _network(count), world(cluster, "hosts", **shape, **_SETTINGS) as here, carrier(here, _SLOW_S):
         at = conninfo_to_dict(here.database_url)
         postgres, broker, calls = free_ports(3)
         routes = {
             postgres: f"{at['host']}/.s.PGSQL.{at['port']}",
-            broker: unquote(urlsplit(house.redis_url).path),
+            broker: unquote(urlsplit(cluster.redis_url).path),
             calls: here.carrier_url.rpartition(":")[2],
         }
         here.spawn("forward", "tests.bench.forward", f"{_NET}.1", *(f"{port}={to}" for port, to in routes.items()))

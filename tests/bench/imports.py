@@ -19,7 +19,7 @@ import outbound
 from outbound.calls.enqueue import CALLS_MAX
 from tests import ROOT
 from tests.bench import spy
-from tests.bench.house import House
+from tests.bench.cluster import Cluster
 from tests.bench.options import Options
 from tests.bench.report import Line, Round, median
 from tests.bench.world import World, world
@@ -28,19 +28,19 @@ _LOOK_S = 0.1
 _CHUNK_BYTES = 1 << 16
 
 
-def measure(house: House, options: Options) -> list[Line]:
+def measure(cluster: Cluster, options: Options) -> list[Line]:
     """Rows a second, and how much memory the import takes at its end, in what it took after a tenth."""
-    file = house.home / "calls.csv"
+    file = cluster.home / "calls.csv"
     write(file, options.import_rows)
     ours, copies, indexed, together = [], [], [], []
     for _ in range(options.rounds):
-        with world(house, "copy") as here:
+        with world(cluster, "copy") as here:
             copies.append(_copy(here, file))
-        with world(house, "copy_indexed") as here:
+        with world(cluster, "copy_indexed") as here:
             indexed.append(_copy_into_call_log(here, options.import_rows))
-        with world(house, "import") as here:
+        with world(cluster, "import") as here:
             ours.append(_import(here, file, options))
-        with world(house, "enqueue_calls") as here:
+        with world(cluster, "enqueue_calls") as here:
             together.append(_enqueue(here))
     rows = options.import_rows
     rate, copied = rows / median(ours, "seconds"), rows / median(copies, "seconds")
@@ -87,7 +87,7 @@ def _copy(here: World, file: Path) -> Round:
 
 def _copy_into_call_log(here: World, rows: int) -> Round:
     columns = "business_id, direction, from_number, to_number, status, due_at, idempotency_key"
-    path = here.house.home / "call_log.txt"
+    path = here.cluster.home / "call_log.txt"
     with path.open("w") as out:
         out.writelines(
             f"1\toutbound\t+15005550001\t+1201{2_000_000 + row}\tqueued\t2026-11-30T09:00:00+00:00\trow-{row}\n"

@@ -1,7 +1,7 @@
 """Whole lives: from the queue through the carrier and its four callbacks to a lead, the simulator being the carrier."""
 
 from tests.bench import cpu, spy
-from tests.bench.house import House
+from tests.bench.cluster import Cluster
 from tests.bench.options import Options
 from tests.bench.report import Line, Round, median
 from tests.bench.world import listens, until, world
@@ -12,9 +12,9 @@ _DONE = "select count(*) from call_log where status = 'completed' and lead_id is
 _MOST_S = 600
 
 
-def measure(house: House, options: Options) -> list[Line]:
+def measure(cluster: Cluster, options: Options) -> list[Line]:
     """How many calls live and die in a second."""
-    rounds = [one_round(house, options) for _ in range(options.rounds)]
+    rounds = [one_round(cluster, options) for _ in range(options.rounds)]
     details = {
         "CPU per life": {key: median(rounds, key) for key in rounds[0] if key != "rate"},
         "counted": "create, four callbacks, lead; the simulator shares the machine, its CPU is told apart",
@@ -22,14 +22,14 @@ def measure(house: House, options: Options) -> list[Line]:
     return [Line("whole lives", median(rounds, "rate"), "calls/s", target=200, details=details)]
 
 
-def one_round(house: House, options: Options) -> Round:
+def one_round(cluster: Cluster, options: Options) -> Round:
     """Calls per second, and CPU milliseconds of a life in each process."""
     shape = {
         "OUTBOUND_WORKER_PROCESSES": str(options.processes),
         "OUTBOUND_WORKER_THREADS": str(options.threads),
         "OUTBOUND_SIMULATOR_SPEED": _SPEED,
     }
-    with world(house, "lives", **shape) as here:
+    with world(cluster, "lives", **shape) as here:
         for process in ("simulator", *_PROCESSES):
             here.spawn(process, "outbound", process)
         here.wait_for_workers(options.processes)

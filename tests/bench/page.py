@@ -12,8 +12,8 @@ from playwright.sync_api import Page, sync_playwright
 from outbound.page.menu import ENTRIES, ROOT
 from outbound.rules import api_token
 from tests.bench.api import serve
+from tests.bench.cluster import Cluster
 from tests.bench.flat import _FINISHED, _SLICE
-from tests.bench.house import House
 from tests.bench.options import Options
 from tests.bench.report import Line, percentile
 from tests.bench.world import World, world
@@ -31,11 +31,11 @@ _SCHEDULER = (
 _OWN_FORM = {"sec-fetch-site": "same-origin"}
 
 
-def measure(house: House, options: Options) -> list[Line]:
+def measure(cluster: Cluster, options: Options) -> list[Line]:
     """One API process with the page, on a database with history."""
     (port,) = free_ports(1)
     given = {"OUTBOUND_API_PORT": str(port), "OUTBOUND_API_RATE": "100000", "OUTBOUND_PAGE": "true"}
-    with world(house, "page", **given) as here:
+    with world(cluster, "page", **given) as here:
         for begin in range(0, options.rows, _SLICE):
             here.sql(_FINISHED, begin, min(begin + _SLICE, options.rows) - 1)
         here.put_calls(500)

@@ -4,7 +4,7 @@ import random
 import time
 
 from tests.bench import cpu
-from tests.bench.house import House
+from tests.bench.cluster import Cluster
 from tests.bench.options import Options
 from tests.bench.report import Line, percentile
 from tests.bench.world import World, carrier, listens, until, world
@@ -14,9 +14,9 @@ _SETTLE_S = 5
 _PATIENT = {"OUTBOUND_RING_S": "600", "OUTBOUND_MARGIN_S": "80000"}
 
 
-def measure(house: House, options: Options) -> list[Line]:
+def measure(cluster: Cluster, options: Options) -> list[Line]:
     """With the settings as they are when nobody sets any."""
-    with world(house, "wakeup", **_PATIENT) as here, carrier(here, 0):
+    with world(cluster, "wakeup", **_PATIENT) as here, carrier(here, 0):
         for process in _PROCESSES:
             here.spawn(process, "outbound", process)
         here.wait_for_workers(1)
@@ -27,7 +27,7 @@ def measure(house: House, options: Options) -> list[Line]:
         before = here.cpu()
         time.sleep(options.idle_s)
         used = cpu.between(before, here.cpu())
-        memory = {name: cpu.memory_mb(pid) for name, pid in (here.pids | house.server_pids).items()}
+        memory = {name: cpu.memory_mb(pid) for name, pid in (here.pids | cluster.server_pids).items()}
         waits_ms = _wakeups(here, options)
     for mine in (used, memory):
         mine.pop("carrier")

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from outbound import db
 from tests.bench import dialing, lives
 from tests.bench.bridge import BATCHES, LIVES, THREADS, lives_ms
-from tests.bench.house import House
+from tests.bench.cluster import Cluster
 from tests.bench.options import Options
 from tests.bench.report import Line, median
 from tests.bench.world import world
@@ -22,17 +22,17 @@ _ARMS = {
 _TARGETS = {"no endpoint": 1.01, "one endpoint": 1.1}
 
 
-def measure(house: House, options: Options) -> list[Line]:
+def measure(cluster: Cluster, options: Options) -> list[Line]:
     """
     The rate of dialing with triggers beside that without; and CPU time that events add to a call's whole life.
 
     The latter is measured in the server process that does all that a life asks of the database, and compared with what
     a life costs in all processes of ours.
     """
-    lines = _dialing(house, options)
-    whole = sum(_whole_life(house, options).values())
+    lines = _dialing(cluster, options)
+    whole = sum(_whole_life(cluster, options).values())
     for batch in BATCHES:
-        rounds = [_round(house, batch, first=number % len(_ARMS)) for number in range(options.rounds)]
+        rounds = [_round(cluster, batch, first=number % len(_ARMS)) for number in range(options.rounds)]
         for name, target in _TARGETS.items():
             more = [{"ms": one[name] - one[_WITHOUT]} for one in rounds]
             details = {
@@ -45,13 +45,13 @@ def measure(house: House, options: Options) -> list[Line]:
     return lines
 
 
-def _dialing(house: House, options: Options) -> list[Line]:
+def _dialing(cluster: Cluster, options: Options) -> list[Line]:
     """Calls a second from the queue to the carrier, by worker and scheduler."""
     rates: dict[str, list[float]] = {name: [] for name in _ARMS}
     for number in range(options.rounds):
         for name in sorted(_ARMS, reverse=number % 2 == 1):
             dialed = dialing.one_round(
-                house, options, threads=options.threads, delay_s=0, name="webhooks", prepare=_ARMS[name]
+                cluster, options, threads=options.threads, delay_s=0, name="webhooks", prepare=_ARMS[name]
             )
             rates[name].append(dialed["rate"])
     floor = statistics.median(rates[_WITHOUT])
@@ -64,19 +64,19 @@ def _dialing(house: House, options: Options) -> list[Line]:
     ]  # fmt: skip
 
 
-def _whole_life(house: House, options: Options) -> dict[str, float]:
+def _whole_life(cluster: Cluster, options: Options) -> dict[str, float]:
     """CPU milliseconds of a whole life in each process of ours, where nobody wants events."""
-    life = lives.one_round(house, options)
+    life = lives.one_round(cluster, options)
     return {name: ms for name, ms in life.items() if name.endswith("_cpu_ms") and not name.startswith("simulator")}
 
 
-def _round(house: House, batch: int, *, first: int) -> dict[str, float]:
+def _round(cluster: Cluster, batch: int, *, first: int) -> dict[str, float]:
     """CPU milliseconds of a life in each arm: each has a new database, and they live in turn, another one first."""
     arms = list(_ARMS.items())
     with ExitStack() as stack:
         return lives_ms(
             {
-                name: stack.enter_context(_arm(house, f"webhooks_{place}", make))
+                name: stack.enter_context(_arm(cluster, f"webhooks_{place}", make))
                 for place, (name, make) in enumerate(arms[first:] + arms[:first])
             },
             batch,
@@ -84,8 +84,8 @@ def _round(house: House, batch: int, *, first: int) -> dict[str, float]:
 
 
 @contextmanager
-def _arm(house: House, database: str, make: str) -> Iterator[db.Connection]:
-    with world(house, database) as here:
+def _arm(cluster: Cluster, database: str, make: str) -> Iterator[db.Connection]:
+    with world(cluster, database) as here:
         here.sql("insert into worker (id, threads) values (gen_random_uuid(), %s)", THREADS)
         here.sql(make)
         here.put_calls(LIVES)

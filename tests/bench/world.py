@@ -21,7 +21,7 @@ from outbound import db
 from outbound.processes.parent_death import die_with
 from tests import ROOT
 from tests.bench import cpu
-from tests.bench.house import NAMESPACE, TEMPLATE, House
+from tests.bench.cluster import NAMESPACE, TEMPLATE, Cluster
 from tests.ports import free_ports
 
 BUSINESSES = 5
@@ -33,7 +33,7 @@ _STOP_S = 60
 class World:
     """One measurement's database and processes."""
 
-    house: House
+    cluster: Cluster
     database_url: str
     carrier_url: str
     web_url: str
@@ -42,7 +42,7 @@ class World:
 
     def spawn(self, name: str, *module_and_arguments: str, through: Sequence[str] = ()) -> int:
         """Start `python -m …` with this world's settings, under the group *name*, *through* what execs it; its pid."""
-        with (self.house.home / f"{name}.log").open("ab") as log:
+        with (self.cluster.home / f"{name}.log").open("ab") as log:
             child = subprocess.Popen(
                 [*through, sys.executable, "-m", *module_and_arguments],
                 cwd=ROOT,
@@ -68,7 +68,7 @@ class World:
 
     def cpu(self) -> cpu.Seconds:
         """CPU seconds so far, by group."""
-        return cpu.spent(self.pids | self.house.server_pids)
+        return cpu.spent(self.pids | self.cluster.server_pids)
 
     def open_businesses(self) -> None:
         """BUSINESSES of them, each with a number of its own and something to say."""
@@ -136,22 +136,22 @@ class World:
 
 
 @contextmanager
-def world(house: House, name: str, **settings: str) -> Iterator[World]:
+def world(cluster: Cluster, name: str, **settings: str) -> Iterator[World]:
     """A migrated database, and settings for the processes to come; at the end all is stopped and dropped."""
     carrier_port, web_port = free_ports(2)
-    house.settle(house.database_url, {})
+    cluster.settle(cluster.database_url, {})
     url = db.recreate_database(f"outbound_bench_{name}", template=TEMPLATE)
     carrier_url, web_url = f"http://127.0.0.1:{carrier_port}", f"http://127.0.0.1:{web_port}"
     ports = {"OUTBOUND_WEB_PORT": str(web_port), "OUTBOUND_SIMULATOR_PORT": str(carrier_port)}
-    house.settle(url, ports | {"TWILIO_API_URL": carrier_url, "OUTBOUND_PUBLIC_URL": web_url} | settings)
-    here = World(house, url, carrier_url, web_url)
+    cluster.settle(url, ports | {"TWILIO_API_URL": carrier_url, "OUTBOUND_PUBLIC_URL": web_url} | settings)
+    here = World(cluster, url, carrier_url, web_url)
     try:
         here.open_businesses()
         yield here
     finally:
         here.stop()
-        forget_nudges(house)
-        house.settle(house.database_url, {})
+        forget_nudges(cluster)
+        cluster.settle(cluster.database_url, {})
         with db.connect() as connection:
             connection.execute(f"drop database if exists outbound_bench_{name} with (force)".encode())
 
@@ -173,9 +173,9 @@ def listens(url: str) -> bool:
     return False
 
 
-def forget_nudges(house: House) -> None:
+def forget_nudges(cluster: Cluster) -> None:
     """Clear away what a world left in the broker."""
-    with redis.Redis.from_url(house.redis_url) as broker:
+    with redis.Redis.from_url(cluster.redis_url) as broker:
         for key in broker.scan_iter(f"{NAMESPACE}:*"):
             broker.delete(key)
 

@@ -124,7 +124,7 @@ def _look(consumer: dramatiq.Consumer) -> object:
     return message and message.args
 
 
-def test_a_bell_that_rings_between_a_look_and_the_wait_is_heard(
+def test_a_wakeup_between_a_check_and_the_wait_is_received(
     world: World, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_broker, "_WAKE_S", 3600)  # only the bell can wake it

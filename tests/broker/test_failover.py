@@ -45,7 +45,7 @@ class Address:
 
 
 @contextmanager
-def house(url: str, patch: pytest.MonkeyPatch) -> Iterator[dramatiq.Broker]:
+def connected(url: str, patch: pytest.MonkeyPatch) -> Iterator[dramatiq.Broker]:
     """A dispatcher and a worker with this broker."""
     made = broker.make(url)
     patch.setattr(broker, "current", lambda: made)
@@ -89,7 +89,7 @@ def test_after_a_failover_behind_a_stable_address_calls_are_dialed_and_nobody_cu
     old, new = pair
     address = Address(old)
     processes_live_on(world)
-    with Proxy(address.port, address.dial), house(f"redis://127.0.0.1:{address.port}", monkeypatch):
+    with Proxy(address.port, address.dial), connected(f"redis://127.0.0.1:{address.port}", monkeypatch):
         before = world.queued(to="+15005550101")
         until(lambda: is_dialed(world, before))
 
@@ -107,7 +107,7 @@ def test_while_the_only_server_takes_no_writes_that_is_said_everywhere_and_taken
     only, other = pair
     processes_live_on(world)
     monkeypatch.setattr(dispatch, "_STOP_AFTER_S", 0)
-    with house(f"redis://127.0.0.1:{only}", monkeypatch):
+    with connected(f"redis://127.0.0.1:{only}", monkeypatch):
         become_replica(only, of=other)
         call_id = world.queued()
 
@@ -141,7 +141,7 @@ def test_by_sentinel_calls_are_dialed_through_whichever_server_is_the_primary(
         asked = stack.enter_context(sentinels(tmp_path, first))
         until(lambda: all(_sees_a_replica(port) for port in asked), timeout_s=_FAILOVER_S)
         hosts = ",".join(f"127.0.0.1:{port}" for port in asked)
-        stack.enter_context(house(f"redis+sentinel://{hosts}/calls/0", monkeypatch))
+        stack.enter_context(connected(f"redis+sentinel://{hosts}/calls/0", monkeypatch))
         before = world.queued(to="+15005550101")
         until(lambda: is_dialed(world, before))
 

@@ -52,7 +52,7 @@ KEY = {"api_key_sid": "SK" + "a" * 32, "api_key_secret": "the-secret-of-its-key"
 
 
 @dataclass
-class House:
+class System:
     """The directory of credentials, and the simulated carrier that has three accounts."""
 
     directory: Path
@@ -91,7 +91,7 @@ def database(shared_database: str) -> str:
 
 
 @pytest.fixture
-def house(carriers: simulated.RunningSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+def system(carriers: simulated.RunningSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
     """OTHER has its file; THIRD has none."""
     monkeypatch.setenv("TWILIO_ACCOUNTS_DIR", str(tmp_path))
     monkeypatch.setenv("TWILIO_API_URL", carriers.url)
@@ -101,14 +101,14 @@ def house(carriers: simulated.RunningSimulator, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(auth_token, "LOOK_S", 0)
     forget_settings()
     carriers.reset()
-    found = House(tmp_path, carriers)
+    found = System(tmp_path, carriers)
     found.give(OTHER, auth_token=OTHER_TOKEN)
     yield found
     forget_settings()
 
 
 @pytest.fixture
-def public_url(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def public_url(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTBOUND_PUBLIC_URL", PUBLIC_URL)
     forget_settings()
 
@@ -131,7 +131,7 @@ def _claims() -> list[int]:
 
 
 def test_every_question_about_a_call_goes_to_the_account_that_dialed_it(
-    world: World, house: House, nudges: Nudges
+    world: World, system: System, nudges: Nudges
 ) -> None:
     theirs, ours = _business(world, OTHER), _business(world)
     told, cut = world.claimed(theirs, "+15005550122"), world.claimed(theirs, "+15005550127")
@@ -150,14 +150,14 @@ def test_every_question_about_a_call_goes_to_the_account_that_dialed_it(
 
     until(settled)
 
-    assert sorted(house.asked()) == sorted(
+    assert sorted(system.asked()) == sorted(
         [(OTHER, "+15005550122"), (OTHER, "+15005550127"), (OTHER, "+15005550131"), (ACCOUNT_SID, "+15005550222")]
     )
     assert [world.call(call_id).carrier_account for call_id in (told, cut, endless, own)] == [OTHER, OTHER, OTHER, None]
 
 
 def test_many_calls_without_a_call_sid_are_looked_for_in_the_list_of_their_own_account(
-    world: World, house: House, nudges: Nudges
+    world: World, system: System, nudges: Nudges
 ) -> None:
     theirs, ours = _business(world, OTHER), _business(world)
     calls = [world.claimed(whose, f"+15005550{place}27") for place in range(10) for whose in (theirs, ours)]
@@ -170,7 +170,7 @@ def test_many_calls_without_a_call_sid_are_looked_for_in_the_list_of_their_own_a
 
     until(bound)
 
-    sids = {entry["call_sid"]: entry["account_sid"] for entry in house.carrier.log()}
+    sids = {entry["call_sid"]: entry["account_sid"] for entry in system.carrier.log()}
     rows = world.rows("select call_sid, carrier_account from call_log")
     assert len(rows) == 20
     assert all(sids[row.call_sid] == (row.carrier_account or ACCOUNT_SID) for row in rows)
@@ -178,9 +178,9 @@ def test_many_calls_without_a_call_sid_are_looked_for_in_the_list_of_their_own_a
 
 @pytest.mark.parametrize(("silent", "token"), [(OTHER, "wrong"), (THIRD, None), (ACCOUNT_SID, None)])
 def test_an_account_that_gives_no_answer_keeps_no_other_from_its_round(
-    world: World, house: House, monkeypatch: pytest.MonkeyPatch, silent: str, token: str | None
+    world: World, system: System, monkeypatch: pytest.MonkeyPatch, silent: str, token: str | None
 ) -> None:
-    house.give(OTHER, auth_token=token or OTHER_TOKEN)
+    system.give(OTHER, auth_token=token or OTHER_TOKEN)
     if silent == ACCOUNT_SID:
         monkeypatch.setenv("TWILIO_AUTH_TOKEN", "wrong")
         forget_settings()
@@ -207,9 +207,9 @@ def test_an_account_that_gives_no_answer_keeps_no_other_from_its_round(
 
 
 def test_without_an_accounts_credentials_none_of_its_calls_is_begun_and_all_others_are(
-    world: World, house: House
+    world: World, system: System
 ) -> None:
-    (house.directory / f"{OTHER}.json").unlink()
+    (system.directory / f"{OTHER}.json").unlink()
     theirs, ours = world.queued(_business(world, OTHER)), world.queued(_business(world), "+15005550201")
     worker = UUID(int=1)
     dispatch.heartbeat(worker, 8)
@@ -220,12 +220,12 @@ def test_without_an_accounts_credentials_none_of_its_calls_is_begun_and_all_othe
     assert f"{OTHER} are missing in 1 of 1 worker processes" in reason.sentence
     assert f"{OTHER}.json" in reason.sentence
 
-    house.give(OTHER, auth_token=OTHER_TOKEN)
+    system.give(OTHER, auth_token=OTHER_TOKEN)
     dispatch.heartbeat(worker, 8)
     assert _claims() == [theirs]
     assert begin(theirs).carrier_account == OTHER
 
-    (house.directory / f"{OTHER}.json").unlink()
+    (system.directory / f"{OTHER}.json").unlink()
     dispatch.heartbeat(worker, 8)
     later = world.claimed(world.call(theirs).business_id, "+15005550202")
     assert begin(later) is None  # it was claimed before the file went
@@ -244,14 +244,14 @@ def test_one_worker_without_the_credentials_is_enough_to_wait_for(world: World) 
     assert _claims() == [theirs]
 
 
-def test_an_account_that_is_named_and_is_ours_needs_no_file(world: World, house: House) -> None:
+def test_an_account_that_is_named_and_is_ours_needs_no_file(world: World, system: System) -> None:
     call_id = world.queued(_business(world, ACCOUNT_SID))
     dispatch.heartbeat(UUID(int=1), 8)
 
     assert _claims() == [call_id]
     dial.dial_call(call_id)
 
-    assert house.asked() == [(ACCOUNT_SID, "+15005550101")]
+    assert system.asked() == [(ACCOUNT_SID, "+15005550101")]
 
 
 def test_a_preview_says_which_account_lacks_its_credentials(world: World) -> None:
@@ -265,16 +265,16 @@ def test_a_preview_says_which_account_lacks_its_credentials(world: World) -> Non
     assert why.preview(campaign).stopped_by == []
 
 
-def test_a_dial_whose_credentials_went_at_the_last_moment_is_put_back(world: World, house: House) -> None:
+def test_a_dial_whose_credentials_went_at_the_last_moment_is_put_back(world: World, system: System) -> None:
     call_id = world.claimed(_business(world, OTHER))
-    (house.directory / f"{OTHER}.json").unlink()
+    (system.directory / f"{OTHER}.json").unlink()
 
     dial.dial_call(call_id)
 
     call = world.call(call_id)
     assert (call.status, call.put_backs) == ("queued", 1)
     assert OTHER in call.error_message
-    assert house.asked() == []
+    assert system.asked() == []
 
 
 # Holds
@@ -282,11 +282,11 @@ def test_a_dial_whose_credentials_went_at_the_last_moment_is_put_back(world: Wor
 
 @pytest.mark.parametrize("in_trouble", [OTHER, ACCOUNT_SID])
 def test_the_trouble_of_one_account_holds_only_the_calls_of_that_account(
-    world: World, house: House, monkeypatch: pytest.MonkeyPatch, in_trouble: str
+    world: World, system: System, monkeypatch: pytest.MonkeyPatch, in_trouble: str
 ) -> None:
-    house.give(THIRD, auth_token=THIRD_TOKEN)
+    system.give(THIRD, auth_token=THIRD_TOKEN)
     if in_trouble == OTHER:
-        house.give(OTHER, auth_token="wrong")
+        system.give(OTHER, auth_token="wrong")
     else:
         monkeypatch.setenv("TWILIO_AUTH_TOKEN", "wrong")
         forget_settings()
@@ -321,7 +321,7 @@ def test_the_trouble_of_one_account_holds_only_the_calls_of_that_account(
     assert _claims() == []
 
 
-def test_an_accepted_call_of_one_account_ends_no_other_accounts_troubles(world: World, house: House) -> None:
+def test_an_accepted_call_of_one_account_ends_no_other_accounts_troubles(world: World, system: System) -> None:
     theirs, ours = _business(world, OTHER), _business(world)
     world.do("insert into dial_control (scope, key, troubles) values ('business', %s, 2)", str(theirs))
     world.do("update dial_control set troubles = 3 where scope = 'account'")
@@ -350,7 +350,7 @@ def test_each_account_of_a_business_has_the_carriers_rate_of_its_own(world: Worl
 
 
 def test_a_signature_of_one_account_is_believed_for_its_own_calls_alone(
-    world: World, house: House, public_url: None, address: str, nudges: Nudges
+    world: World, system: System, public_url: None, address: str, nudges: Nudges
 ) -> None:
     theirs, ours = world.claimed(_business(world, OTHER), CALLER), world.claimed(_business(world), CALLER)
     never = world.queued(_business(world, OTHER), CALLER)
@@ -385,7 +385,7 @@ def test_a_signature_of_one_account_is_believed_for_its_own_calls_alone(
 
 
 def test_a_call_that_came_in_is_of_the_account_of_its_number(
-    world: World, house: House, public_url: None, address: str, nudges: Nudges
+    world: World, system: System, public_url: None, address: str, nudges: Nudges
 ) -> None:
     theirs = _business(world, OTHER)
     number = world.value("select phone from business_number where business_id = %s", theirs)
@@ -413,7 +413,7 @@ def test_a_call_that_came_in_is_of_the_account_of_its_number(
 
 
 def test_an_accounts_token_is_rotated_without_a_restart_and_without_a_refusal(
-    world: World, house: House, public_url: None, address: str, nudges: Nudges
+    world: World, system: System, public_url: None, address: str, nudges: Nudges
 ) -> None:
     call_id = world.claimed(_business(world, OTHER), CALLER)
     begin(call_id)
@@ -433,11 +433,11 @@ def test_an_accounts_token_is_rotated_without_a_restart_and_without_a_refusal(
     calling.start()
     try:
         taken()
-        house.give(OTHER, auth_token=OTHER_TOKEN, auth_token_secondary="next")
+        system.give(OTHER, auth_token=OTHER_TOKEN, auth_token_secondary="next")
         taken()
         token[0] = "next"  # it is promoted at the carrier
         taken()
-        house.give(OTHER, auth_token="next")
+        system.give(OTHER, auth_token="next")
         taken()
     finally:
         over.set()
@@ -469,8 +469,8 @@ def test_an_accounts_token_is_rotated_without_a_restart_and_without_a_refusal(
         '{"auth_token": "a-secret' + "x" * accounts.FILE_BYTES_MAX + '"}',
     ],
 )
-def test_a_file_that_is_no_credentials_is_none_and_none_of_it_is_told(house: House, text: str) -> None:
-    house.write(THIRD, text)
+def test_a_file_that_is_no_credentials_is_none_and_none_of_it_is_told(system: System, text: str) -> None:
+    system.write(THIRD, text)
     with heard() as said:
         assert accounts.credentials(THIRD) is None
     assert accounts.usable() == sorted([ACCOUNT_SID, OTHER])
@@ -478,9 +478,9 @@ def test_a_file_that_is_no_credentials_is_none_and_none_of_it_is_told(house: Hou
     assert "secret-" not in accounts.faults()[THIRD]
     assert "a-secret" not in said.getvalue() + accounts.faults()[THIRD]
 
-    house.write(OTHER, text)  # what was known goes on, until a file can be read again or is gone
+    system.write(OTHER, text)  # what was known goes on, until a file can be read again or is gone
     assert accounts.credentials(OTHER) == accounts.Credentials((OTHER_TOKEN,))
-    (house.directory / f"{OTHER}.json").unlink()
+    (system.directory / f"{OTHER}.json").unlink()
     assert accounts.credentials(OTHER) is None
 
 
@@ -515,7 +515,7 @@ def _run(*words: str) -> Any:
     return CliRunner().invoke(app.app, ["business", *words], catch_exceptions=False)
 
 
-def test_an_operator_gives_a_business_an_account_and_takes_it_back(world: World, house: House) -> None:
+def test_an_operator_gives_a_business_an_account_and_takes_it_back(world: World, system: System) -> None:
     added = _run("add", "--name", "Acme", "--twiml", "<Response/>", "--account", THIRD)
     whose = int(added.stdout)
     assert f"{THIRD}.json" in added.stderr
@@ -546,7 +546,7 @@ def test_what_is_no_account_is_refused_and_changes_nothing(world: World, given: 
     assert world.rows("select name, carrier_account from business") == [("Acme", OTHER)]
 
 
-def test_doctor_looks_at_each_account(world: World, house: House) -> None:
+def test_doctor_looks_at_each_account(world: World, system: System) -> None:
     assert carrier_checks._accounts().state == "ok"
     theirs = _business(world, OTHER)
     assert carrier_checks._accounts().state == "ok"
@@ -554,11 +554,11 @@ def test_doctor_looks_at_each_account(world: World, house: House) -> None:
     without = _business(world, THIRD)
     said = carrier_checks._accounts()
     assert (said.state, said.said) == ("fail", f"{THIRD} of business {without}: its file is missing here")
-    house.write(THIRD, "{")
+    system.write(THIRD, "{")
     assert "its file is not JSON" in carrier_checks._accounts().said
-    house.give(THIRD, auth_token="wrong")
+    system.give(THIRD, auth_token="wrong")
     assert "does not let us in: HTTP 401" in carrier_checks._accounts().said
-    house.give(THIRD, auth_token=THIRD_TOKEN)
+    system.give(THIRD, auth_token=THIRD_TOKEN)
     _worker(world, ACCOUNT_SID, THIRD)
     assert (
         f"{OTHER} of business {theirs}: The credentials of account {OTHER} are missing"
@@ -568,7 +568,7 @@ def test_doctor_looks_at_each_account(world: World, house: House) -> None:
     assert carrier_checks._accounts().state == "ok"
 
 
-def test_after_a_restore_the_calls_of_every_account_are_taken_in(world: World, house: House) -> None:
+def test_after_a_restore_the_calls_of_every_account_are_taken_in(world: World, system: System) -> None:
     theirs, ours = _business(world, OTHER), _business(world)
     world.do("insert into business_number (phone, business_id) values ('+15005550006', %s)", theirs)
     lost, forgotten = world.claimed(theirs), world.claimed(theirs, "+15005550201")
@@ -592,11 +592,11 @@ def test_after_a_restore_the_calls_of_every_account_are_taken_in(world: World, h
     assert rows == [("+15005550101", OTHER), ("+15005550201", OTHER), ("+15005550301", None)]
 
 
-def test_nothing_is_sent_without_the_credentials_of_an_account(house: House) -> None:
+def test_nothing_is_sent_without_the_credentials_of_an_account(system: System) -> None:
     order = DialOrder(1, "+15005550006", "+15005550101", None, "<Response/>", account=THIRD)
     ((call_id, answer),) = next(twilio.carrier().place_calls([order]))
 
     assert call_id == 1
     assert isinstance(answer, CallNotSent)
     assert THIRD in str(answer)
-    assert house.asked() == []
+    assert system.asked() == []

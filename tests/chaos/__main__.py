@@ -26,9 +26,9 @@ from outbound.database import migrations
 from outbound.local.supervisor import Processes
 from tests import host_clock
 from tests.chaos import calls, ledger, scoreboard, servers
-from tests.chaos.city import City
+from tests.chaos.cluster import Cluster
+from tests.chaos.fault_schedule import FaultSchedule
 from tests.chaos.proxy import Proxy, tcp, unix
-from tests.chaos.storm import Storm
 from tests.chaos.watch import Watch
 from tests.ports import free_ports
 
@@ -82,8 +82,8 @@ def main() -> int:
     home.chmod(0o755)  # as root, PostgreSQL runs as nobody, who must get there
     boring = False
     try:
-        with running_city(options, home) as city:
-            told = _play(city, options, home)
+        with running_cluster(options, home) as cluster:
+            told = _play(cluster, options, home)
         scoreboard.tell(out, told)
         boring = kept = not (told["lost"] or told["rung_twice"] or told["stuck"])
         out.print(
@@ -119,7 +119,9 @@ def _options() -> argparse.Namespace:
 
 
 @contextmanager
-def running_city(options: argparse.Namespace, home: Path, settings: Mapping[str, str] | None = None) -> Iterator[City]:
+def running_cluster(
+    options: argparse.Namespace, home: Path, settings: Mapping[str, str] | None = None
+) -> Iterator[Cluster]:
     """Servers, proxies and processes, with more *settings*; everything is stopped at the end, whatever happens."""
     for name in [name for name in os.environ if name.startswith(_OURS)]:
         del os.environ[name]
@@ -153,7 +155,7 @@ def running_city(options: argparse.Namespace, home: Path, settings: Mapping[str,
         clock = host_clock.HostClock(library, home / "clock") if library else None
         carrier = stack.enter_context(Processes(_CARRIER, log_dir))  # its clock is its own
         processes = stack.enter_context(Processes(_PROCESSES, log_dir, clock.environment if clock else None))
-        yield City(
+        yield Cluster(
             settings=config.settings(),
             rng=random.Random(options.seed),
             database_url=url,
@@ -170,52 +172,52 @@ def running_city(options: argparse.Namespace, home: Path, settings: Mapping[str,
         )
 
 
-def _play(city: City, options: argparse.Namespace, home: Path) -> dict[str, object]:
-    settings = city.settings
+def _play(cluster: Cluster, options: argparse.Namespace, home: Path) -> dict[str, object]:
+    settings = cluster.settings
     bound_s = settings.close_s + settings.tick_s + _SLACK_S
     drawn = calls.draw(options.calls, calls.open_businesses(), options.seed)
-    wait_until_ready(city)
-    referee = city.carrier.pids()["simulator"]
+    wait_until_ready(cluster)
+    referee = cluster.carrier.pids()["simulator"]
     rate = options.rate or min(40, max(12, options.calls / 25))
     began_at = time.monotonic()
-    with Watch(city, bound_s) as watch, calls.Seeder(drawn, rate, options.seed, home) as seeder:
-        storm = Storm(city, watch, options.faults_every, options.at_once)
+    with Watch(cluster, bound_s) as watch, calls.Seeder(drawn, rate, options.seed, home) as seeder:
+        schedule = FaultSchedule(cluster, watch, options.faults_every, options.at_once)
         try:
-            _rage(city, storm, seeder, watch, deadline=began_at + 120 + 3 * options.calls / rate)
+            _cause_faults(cluster, schedule, seeder, watch, deadline=began_at + 120 + 3 * options.calls / rate)
         finally:
-            storm.calm()
+            schedule.stop()
         unmeasured = watch.expect_no_more()
         took_s = time.monotonic() - began_at
-        _settle(city, watch, began_at=time.monotonic(), most_s=bound_s + settings.ring_s + settings.margin_s + 60)
+        _settle(cluster, watch, began_at=time.monotonic(), most_s=bound_s + settings.ring_s + settings.margin_s + 60)
         settled_s = time.monotonic() - began_at - took_s
-    if city.carrier.pids()["simulator"] != referee:
+    if cluster.carrier.pids()["simulator"] != referee:
         raise SystemExit("the simulator died and forgot its log: this run proves nothing")
     log = ledger.simulator_log(settings, f"http://127.0.0.1:{settings.simulator_port}")
-    result = ledger.check(city, drawn, log, bound_s)
+    result = ledger.check(cluster, drawn, log, bound_s)
     result["faults"]["lines refused by the import"] = seeder.rejected
     return scoreboard.summary(
         result,
         ledger.verdict(result, len(watch.stuck)),
-        storm,
+        schedule,
         watch,
         {
             "seed": options.seed,
             "took_s": round(took_s, 1),
             "settled_s": round(settled_s, 1),
-            "database_away_s": round(city.outages.total_s(), 1),
+            "database_away_s": round(cluster.outages.total_s(), 1),
             "recoveries_unmeasured": unmeasured,
             "stuck_seen": sorted(watch.stuck),
         },
     )
 
 
-def wait_until_ready(city: City) -> None:
+def wait_until_ready(cluster: Cluster) -> None:
     """Wait until the workers have a heartbeat, and the referee and the web process listen."""
     deadline = time.monotonic() + _READY_S
-    while city.ask("select count(*) from worker")[0].count < 2 or not _listens(city.settings.simulator_port):
+    while cluster.ask("select count(*) from worker")[0].count < 2 or not _listens(cluster.settings.simulator_port):
         if time.monotonic() > deadline:
             raise SystemExit("the processes did not start: see the logs")
-        city.tend()
+        cluster.tend()
         time.sleep(0.2)
 
 
@@ -225,19 +227,21 @@ def _listens(port: int) -> bool:
     return False
 
 
-def _rage(city: City, storm: Storm, seeder: calls.Seeder, watch: Watch, deadline: float) -> None:
+def _cause_faults(
+    cluster: Cluster, schedule: FaultSchedule, seeder: calls.Seeder, watch: Watch, deadline: float
+) -> None:
     """Break things until every call has been enqueued and the queue is empty."""
     while not (seeder.done and watch.waiting == 0) and time.monotonic() < deadline:
-        city.tend()
-        storm.step()
+        cluster.tend()
+        schedule.step()
         time.sleep(0.1)
 
 
-def _settle(city: City, watch: Watch, began_at: float, most_s: float) -> None:
+def _settle(cluster: Cluster, watch: Watch, began_at: float, most_s: float) -> None:
     """Let every call come to its end, and every lead be made."""
     looks = watch.looks
     while time.monotonic() < began_at + most_s:
-        city.tend()
+        cluster.tend()
         if watch.looks > looks + 4 and watch.waiting == 0 and watch.unsettled == 0:
             return
         time.sleep(0.1)

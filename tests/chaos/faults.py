@@ -13,7 +13,7 @@ import psutil
 import redis
 
 from tests.chaos import messages
-from tests.chaos.city import City, NotNow
+from tests.chaos.cluster import Cluster, NotNow
 from tests.chaos.proxy import unix
 from tests.chaos.servers import Server, socket_path
 
@@ -28,123 +28,125 @@ $$begin raise disk_full using message = 'could not extend file: No space left on
 
 
 @contextmanager
-def restart_postgres(city: City) -> Iterator[None]:
+def restart_postgres(cluster: Cluster) -> Iterator[None]:
     """A fast shutdown, and a start."""
-    with city.outages.one():
-        city.postgres.stop()
-        city.postgres.start()
+    with cluster.outages.one():
+        cluster.postgres.stop()
+        cluster.postgres.start()
     yield
 
 
 @contextmanager
-def kill_postgres(city: City) -> Iterator[None]:
+def kill_postgres(cluster: Cluster) -> Iterator[None]:
     """kill -9 of the postmaster, and a start that replays its log."""
-    with city.outages.one():
-        city.postgres.kill()
-        city.postgres.start()
+    with cluster.outages.one():
+        cluster.postgres.kill()
+        cluster.postgres.start()
     yield
 
 
 @contextmanager
-def terminate_backends(city: City) -> Iterator[None]:
+def terminate_backends(cluster: Cluster) -> Iterator[None]:
     """Every connection of ours is ended, one by one."""
-    for backend in city.ask("select pid from pg_stat_activity where application_name = 'outbound'"):
-        city.ask("select pg_terminate_backend(%s)", backend.pid)
+    for backend in cluster.ask("select pid from pg_stat_activity where application_name = 'outbound'"):
+        cluster.ask("select pg_terminate_backend(%s)", backend.pid)
         time.sleep(0.02)
     yield
 
 
 @contextmanager
-def leave_sockets_half_open(city: City) -> Iterator[None]:
+def leave_sockets_half_open(cluster: Cluster) -> Iterator[None]:
     """Nothing reaches PostgreSQL and nothing comes back, and no socket closes; then all of it flows, or none."""
-    with city.outages.one():
-        city.database_proxy.hold()
+    with cluster.outages.one():
+        cluster.database_proxy.hold()
         try:
             yield
-            if city.rng.random() < 0.5:
-                city.database_proxy.cut()
+            if cluster.rng.random() < 0.5:
+                cluster.database_proxy.cut()
         finally:
-            city.database_proxy.flow()
+            cluster.database_proxy.flow()
 
 
 @contextmanager
-def make_read_only(city: City) -> Iterator[None]:
+def make_read_only(cluster: Cluster) -> Iterator[None]:
     """Every transaction is read-only, as on a standby."""
-    with city.outages.one():
-        city.ask("alter system set default_transaction_read_only = on")
-        city.ask("select pg_reload_conf()")
+    with cluster.outages.one():
+        cluster.ask("alter system set default_transaction_read_only = on")
+        cluster.ask("select pg_reload_conf()")
         try:
             yield
         finally:
-            city.ask("alter system reset default_transaction_read_only")
-            city.ask("select pg_reload_conf()")
+            cluster.ask("alter system reset default_transaction_read_only")
+            cluster.ask("select pg_reload_conf()")
 
 
 @contextmanager
-def fill_the_disk(city: City) -> Iterator[None]:
+def fill_the_disk(cluster: Cluster) -> Iterator[None]:
     """Every write fails with PostgreSQL's error for a full disk; triggers raise it, the real disk is not filled."""
-    with city.outages.one():
-        city.ask(_DISK_FULL)
+    with cluster.outages.one():
+        cluster.ask(_DISK_FULL)
         try:
             for table in _TABLES:
-                city.ask(f"create trigger chaos before insert or update on {table} execute function chaos_disk_full()")
+                cluster.ask(
+                    f"create trigger chaos before insert or update on {table} execute function chaos_disk_full()"
+                )
             yield
         finally:
             for table in _TABLES:
-                city.ask(f"drop trigger if exists chaos on {table}")
+                cluster.ask(f"drop trigger if exists chaos on {table}")
 
 
 # The broker
 
 
 @contextmanager
-def flush_broker(city: City) -> Iterator[None]:
+def flush_broker(cluster: Cluster) -> Iterator[None]:
     """The broker forgets everything."""
-    with city.redis() as line:
+    with cluster.redis() as line:
         line.flushall()
     yield
 
 
 @contextmanager
-def restart_broker(city: City) -> Iterator[None]:
+def restart_broker(cluster: Cluster) -> Iterator[None]:
     """A stop, and a start from its append-only file."""
-    city.broker.stop()
-    city.broker.start()
+    cluster.broker.stop()
+    cluster.broker.start()
     yield
 
 
 @contextmanager
-def take_broker_away(city: City) -> Iterator[None]:
+def take_broker_away(cluster: Cluster) -> Iterator[None]:
     """Killed, and not started again for a while."""
-    city.broker.kill()
+    cluster.broker.kill()
     try:
         yield
     finally:
-        city.broker.start()
+        cluster.broker.start()
 
 
 @contextmanager
-def freeze_broker(city: City) -> Iterator[None]:
+def freeze_broker(cluster: Cluster) -> Iterator[None]:
     """The broker takes connections and answers none."""
-    with _stopped(psutil.Process(city.broker.pid)):
+    with _stopped(psutil.Process(cluster.broker.pid)):
         yield
 
 
 @contextmanager
-def fail_over_broker(city: City) -> Iterator[None]:
+def fail_over_broker(cluster: Cluster) -> Iterator[None]:
     """
     The spare becomes the master, at the same address and without what the old one knew; the old one takes no writes.
 
     Connections to the old one stay open: nobody tells their owners.
     """
-    old, new = city.brokers
+    old, new = cluster.brokers
     with _line_to(new) as line:
         line.execute_command("REPLICAOF", "NO", "ONE")
         line.flushall()
-    city.broker_proxy.lead_to(unix(socket_path(new.url)))
+    cluster.broker_proxy.lead_to(unix(socket_path(new.url)))
     with _line_to(old) as line:
         line.execute_command("REPLICAOF", "127.0.0.1", "1")
-    city.brokers.reverse()
+    cluster.brokers.reverse()
     yield
 
 
@@ -153,40 +155,40 @@ def _line_to(broker: Server) -> redis.Redis:
 
 
 @contextmanager
-def repeat_nudges(city: City) -> Iterator[None]:
+def repeat_nudges(cluster: Cluster) -> Iterator[None]:
     """Every nudge of some calls ten times over, finished calls among them."""
-    messages.repeat(city)
+    messages.repeat(cluster)
     yield
 
 
 @contextmanager
-def poison_queues(city: City) -> Iterator[None]:
+def poison_queues(cluster: Cluster) -> Iterator[None]:
     """Messages that no worker can do anything with."""
-    messages.poison(city)
+    messages.poison(cluster)
     yield
 
 
 # Our own processes
 
 
-def kill(name: str) -> Callable[[City], AbstractContextManager[None]]:
+def kill(name: str) -> Callable[[Cluster], AbstractContextManager[None]]:
     """kill -9."""
-    return lambda city: _signalled(city.master(name), signal.SIGKILL)
+    return lambda cluster: _signalled(cluster.master(name), signal.SIGKILL)
 
 
-def terminate(name: str) -> Callable[[City], AbstractContextManager[None]]:
+def terminate(name: str) -> Callable[[Cluster], AbstractContextManager[None]]:
     """The graceful end: what is in flight is finished."""
-    return lambda city: _signalled(city.master(name), signal.SIGTERM)
+    return lambda cluster: _signalled(cluster.master(name), signal.SIGTERM)
 
 
-def stop(name: str) -> Callable[[City], AbstractContextManager[None]]:
+def stop(name: str) -> Callable[[Cluster], AbstractContextManager[None]]:
     """SIGSTOP, longer than any deadline of what it holds, and SIGCONT."""
-    return lambda city: _stopped(city.worker_process() if name == "worker" else city.master(name))
+    return lambda cluster: _stopped(cluster.worker_process() if name == "worker" else cluster.master(name))
 
 
-def kill_worker_process(city: City) -> AbstractContextManager[None]:
+def kill_worker_process(cluster: Cluster) -> AbstractContextManager[None]:
     """kill -9 of the process that dials, below its master."""
-    return _signalled(city.worker_process(), signal.SIGKILL)
+    return _signalled(cluster.worker_process(), signal.SIGKILL)
 
 
 @contextmanager
@@ -206,11 +208,11 @@ def _stopped(process: psutil.Process) -> Iterator[None]:
 
 
 @contextmanager
-def set_clock(city: City) -> Iterator[None]:
+def set_clock(cluster: Cluster) -> Iterator[None]:
     """The clock of the host on which our processes run is set by an hour or a day, to stay so."""
-    if city.clock is None:
+    if cluster.clock is None:
         raise NotNow
-    city.clock.set(city.rng.choice((-86_400, -3_600, 0, 3_600, 86_400)))
+    cluster.clock.set(cluster.rng.choice((-86_400, -3_600, 0, 3_600, 86_400)))
     yield
 
 
@@ -218,39 +220,39 @@ def set_clock(city: City) -> Iterator[None]:
 
 
 @contextmanager
-def hold_carrier(city: City) -> Iterator[None]:
+def hold_carrier(cluster: Cluster) -> Iterator[None]:
     """Requests and answers are held back."""
-    city.carrier_proxy.hold()
+    cluster.carrier_proxy.hold()
     try:
         yield
     finally:
-        city.carrier_proxy.flow()
+        cluster.carrier_proxy.flow()
 
 
 @contextmanager
-def cut_carrier(city: City) -> Iterator[None]:
+def cut_carrier(cluster: Cluster) -> Iterator[None]:
     """Every request that is under way is cut, before or after it was accepted."""
     for _ in range(5):
-        city.carrier_proxy.cut()
+        cluster.carrier_proxy.cut()
         time.sleep(0.1)
     yield
 
 
 @contextmanager
-def take_carrier_away(city: City) -> Iterator[None]:
+def take_carrier_away(cluster: Cluster) -> Iterator[None]:
     """Connections are refused."""
-    city.carrier_proxy.leave()
+    cluster.carrier_proxy.leave()
     try:
         yield
     finally:
-        city.carrier_proxy.come_back()
+        cluster.carrier_proxy.come_back()
 
 
 @contextmanager
-def lose_callbacks(city: City) -> Iterator[None]:
+def lose_callbacks(cluster: Cluster) -> Iterator[None]:
     """The carrier's callbacks are refused, longer than it tries again: final ones are lost for good."""
-    city.callback_proxy.leave()
+    cluster.callback_proxy.leave()
     try:
         yield
     finally:
-        city.callback_proxy.come_back()
+        cluster.callback_proxy.come_back()

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from tests.chaos import faults
-from tests.chaos.city import City
+from tests.chaos.cluster import Cluster
 
 
 @dataclass(frozen=True)
@@ -13,28 +13,28 @@ class Fault:
     """One kind of trouble: what it breaks, how to cause it, and how many seconds it lasts."""
 
     target: str
-    cause: Callable[[City], AbstractContextManager[None]]
-    lasts_s: Callable[[City], tuple[float, float]] = lambda _: (0, 0)
+    cause: Callable[[Cluster], AbstractContextManager[None]]
+    lasts_s: Callable[[Cluster], tuple[float, float]] = lambda _: (0, 0)
 
 
-def _some_seconds(_: City) -> tuple[float, float]:
+def _some_seconds(_: Cluster) -> tuple[float, float]:
     return 2, 5
 
 
-def _past_every_deadline(city: City) -> tuple[float, float]:
-    return city.settings.close_s + 1, city.settings.close_s + 2
+def _past_every_deadline(cluster: Cluster) -> tuple[float, float]:
+    return cluster.settings.close_s + 1, cluster.settings.close_s + 2
 
 
-def _broker_out(city: City) -> tuple[float, float]:
-    return city.broker_out_s, city.broker_out_s
+def _broker_out(cluster: Cluster) -> tuple[float, float]:
+    return cluster.broker_out_s, cluster.broker_out_s
 
 
-def _below_timeout(city: City) -> tuple[float, float]:
-    return 0.3 * city.settings.carrier_timeout_s, 0.8 * city.settings.carrier_timeout_s
+def _below_timeout(cluster: Cluster) -> tuple[float, float]:
+    return 0.3 * cluster.settings.carrier_timeout_s, 0.8 * cluster.settings.carrier_timeout_s
 
 
-def _above_timeout(city: City) -> tuple[float, float]:
-    return 1.2 * city.settings.carrier_timeout_s, 2 * city.settings.carrier_timeout_s
+def _above_timeout(cluster: Cluster) -> tuple[float, float]:
+    return 1.2 * cluster.settings.carrier_timeout_s, 2 * cluster.settings.carrier_timeout_s
 
 
 KINDS = {

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from outbound.settings_model import Settings
 from outbound.simulator import scenarios
 from tests.chaos.calls import Call
-from tests.chaos.city import City
+from tests.chaos.cluster import Cluster
 
 # Each counts what must not be there.
 _MUST_BE_ZERO = {
@@ -49,13 +49,13 @@ def simulator_log(settings: Settings, url: str) -> list[dict[str, Any]]:
     return entries
 
 
-def check(city: City, calls: list[Call], log: list[dict[str, Any]], bound_s: float) -> dict[str, Any]:
+def check(cluster: Cluster, calls: list[Call], log: list[dict[str, Any]], bound_s: float) -> dict[str, Any]:
     """The ledger: every line of `faults` must be zero, the rest is worth knowing."""
-    rows = city.ask("select id, idempotency_key as key, to_number, status, call_sid, error_code from call_log")
-    faults = {name: city.ask(query)[0].count for name, query in _MUST_BE_ZERO.items()}
+    rows = cluster.ask("select id, idempotency_key as key, to_number, status, call_sid, error_code from call_log")
+    faults = {name: cluster.ask(query)[0].count for name, query in _MUST_BE_ZERO.items()}
     faults |= _of_keys(rows, calls) | _of_rings(rows, log)
-    faults["pending beyond the bound"] = _pending_too_long(city, bound_s)
-    ended, closed = city.ask(_ENDED)[0].n, city.ask(_CLOSED)[0].n
+    faults["pending beyond the bound"] = _pending_too_long(cluster, bound_s)
+    ended, closed = cluster.ask(_ENDED)[0].n, cluster.ask(_CLOSED)[0].n
     faults["ended counter astray"] = int(not len(rows) <= ended <= len(rows) + closed)  # an adopted call ends twice
     return {
         "faults": faults,
@@ -94,9 +94,9 @@ def _of_rings(rows: list[Any], log: list[dict[str, Any]]) -> dict[str, int]:
     }
 
 
-def _pending_too_long(city: City, bound_s: float) -> int:
-    rows = city.ask(_PENDING_TOO_LONG, bound_s)
-    return sum(row.ended - row.began - city.outages.within(row.began, row.ended) > bound_s for row in rows)
+def _pending_too_long(cluster: Cluster, bound_s: float) -> int:
+    rows = cluster.ask(_PENDING_TOO_LONG, bound_s)
+    return sum(row.ended - row.began - cluster.outages.within(row.began, row.ended) > bound_s for row in rows)
 
 
 def _closed_though_it_rang(rows: list[Any], log: list[dict[str, Any]]) -> dict[str, int]:

@@ -4,19 +4,19 @@ import json
 import time
 from typing import Any
 
-from tests.chaos.city import City
+from tests.chaos.cluster import Cluster
 
 _TIMES = 10
 _CALLS = 20
 
 
-def repeat(city: City) -> None:
+def repeat(cluster: Cluster) -> None:
     """Nudge random calls ten times each, to be dialed and to become a lead, whatever has become of them."""
     from outbound import broker
     from outbound.calls import dial, lead
 
-    calls = city.ask("select id, call_sid from call_log order by random() limit %s", _CALLS)
-    direct = broker.make(city.broker.url)
+    calls = cluster.ask("select id, call_sid from call_log order by random() limit %s", _CALLS)
+    direct = broker.make(cluster.broker.url)
     try:
         for call in calls * _TIMES:
             direct.enqueue(_for(direct, dial.dial_call.message(call.id)))
@@ -31,7 +31,7 @@ def _for(direct: Any, message: Any) -> Any:
     return message
 
 
-def poison(city: City) -> None:
+def poison(cluster: Cluster) -> None:
     """An unknown actor, arguments of wrong types, none and too many, a call_sid of nobody, and what is no message."""
     for queue, actor, args in (
         ("dial", "no_such_actor", [1]),
@@ -44,10 +44,10 @@ def poison(city: City) -> None:
         ("default", "create_lead_from_call_job", ["CA-of-nobody", "and", "more"]),
         ("default", "no_such_actor", []),
     ):
-        _push(city, queue, _message(queue, actor, args))
+        _push(cluster, queue, _message(queue, actor, args))
     for queue in ("dial", "default"):
-        _push(city, queue, b"\xff\xfe\x00 not a message")
-        _push(city, queue, b'{"json": "and not a message"}')
+        _push(cluster, queue, b"\xff\xfe\x00 not a message")
+        _push(cluster, queue, b'{"json": "and not a message"}')
 
 
 def _message(queue: str, actor: str, args: list[Any]) -> bytes:
@@ -64,13 +64,13 @@ def _message(queue: str, actor: str, args: list[Any]) -> bytes:
     return json.dumps(message).encode()
 
 
-def _push(city: City, queue: str, content: bytes) -> None:
+def _push(cluster: Cluster, queue: str, content: bytes) -> None:
     """As Dramatiq itself does it: the content under its id, the id into the list."""
     try:
         message_id = json.loads(content)["message_id"]
     except (ValueError, KeyError):
         message_id = f"chaos-{time.time_ns()}"
-    name = f"{city.settings.broker_namespace}:{queue}"
-    with city.redis() as line:
+    name = f"{cluster.settings.broker_namespace}:{queue}"
+    with cluster.redis() as line:
         line.hset(f"{name}.msgs", message_id, content)
         line.rpush(name, message_id)

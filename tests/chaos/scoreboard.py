@@ -7,12 +7,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos.storm import Storm
+from tests.chaos.fault_schedule import FaultSchedule
 from tests.chaos.watch import Watch
 
 
 def summary(
-    ledger: Mapping[str, Any], verdict: Mapping[str, int], storm: Storm, watch: Watch, more: Mapping[str, Any]
+    ledger: Mapping[str, Any],
+    verdict: Mapping[str, int],
+    schedule: FaultSchedule,
+    watch: Watch,
+    more: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Everything worth telling of a run."""
     return {
@@ -24,7 +28,7 @@ def summary(
         "looks": watch.looks,
         "longest_between_looks_s": round(watch.longest_blind_s, 2),
         "longest_database_gap_s": round(watch.longest_database_gap_s, 1),
-        "faults_caused": dict(storm.caused),
+        "faults_caused": dict(schedule.caused),
         "longest_recovery_s": {kind: round(max(times), 1) for kind, times in watch.recovered_s.items()},
         "longest_held_by_a_hurt_worker_s": {kind: round(max(times), 1) for kind, times in watch.held_s.items()},
     }

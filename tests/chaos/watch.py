@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import namedtuple_row
 
-from tests.chaos.city import City
+from tests.chaos.cluster import Cluster
 
 SIGNS = ("claims", "dials", "callbacks", "tasks")
 _EVERY_S = 0.25
@@ -63,8 +63,8 @@ class _Held:
 class Watch:
     """A thread that looks; the numbers are read when it has stopped.  *bound_s* is how old a pending call may get."""
 
-    def __init__(self, city: City, bound_s: float) -> None:
-        self._city = city
+    def __init__(self, cluster: Cluster, bound_s: float) -> None:
+        self._cluster = cluster
         self.bound_s = bound_s
         self.stuck: set[int] = set()
         self.oldest_pending_s = 0.0
@@ -119,7 +119,7 @@ class Watch:
         while not self._stopping.is_set():
             try:
                 with psycopg.connect(
-                    self._city.database_url, autocommit=True, row_factory=namedtuple_row, connect_timeout=2
+                    self._cluster.database_url, autocommit=True, row_factory=namedtuple_row, connect_timeout=2
                 ) as line:
                     while not self._stopping.wait(_EVERY_S):
                         self._look(line)
@@ -130,7 +130,7 @@ class Watch:
     def _saw(self, before: float) -> float:
         now = time.time()
         self.looks += 1
-        self.longest_blind_s = max(self.longest_blind_s, now - before - self._city.outages.within(before, now))
+        self.longest_blind_s = max(self.longest_blind_s, now - before - self._cluster.outages.within(before, now))
         return now
 
     def _look(self, line: psycopg.Connection[Any]) -> None:
@@ -146,7 +146,7 @@ class Watch:
 
     def _judge(self, pending: list[Any], now: float) -> None:
         for call in pending:
-            age_s = call.age_s - self._city.outages.within(now - call.age_s, now)
+            age_s = call.age_s - self._cluster.outages.within(now - call.age_s, now)
             self.oldest_pending_s = max(self.oldest_pending_s, age_s)
             if age_s > self.bound_s:
                 self.stuck.add(call.id)

@@ -29,8 +29,8 @@ from aiohttp import web
 from outbound import db
 from outbound.webhooks import endpoint
 from tests.chaos import faults
-from tests.chaos.__main__ import running_city, wait_until_ready
-from tests.chaos.city import City, NotNow
+from tests.chaos.__main__ import running_cluster, wait_until_ready
+from tests.chaos.cluster import Cluster, NotNow
 from tests.ports import free_ports
 
 SETTINGS = {"OUTBOUND_WEBHOOK_KEY": "0123456789abcdef" * 2, "OUTBOUND_WEBHOOK_ALLOW": "127.0.0.0/8"}
@@ -121,8 +121,8 @@ def main() -> int:
     home = Path(tempfile.mkdtemp(prefix="outbound-chaos-"))
     home.chmod(0o755)  # as root, PostgreSQL runs as nobody, who must get there
     print(f"seed {options.seed}: repeat with --events {options.events} --seed {options.seed}", flush=True)  # noqa: T201
-    with running_city(options, home, SETTINGS) as city:
-        told = _play(city, options)
+    with running_cluster(options, home, SETTINGS) as cluster:
+        told = _play(cluster, options)
     for name, value in told.items():
         print(f"{name}: {value}")  # noqa: T201
     kept = not (told["lost"] or told["still waiting"] or told["strange ids"] or told["out of order"])
@@ -141,37 +141,40 @@ def _options() -> argparse.Namespace:
     return argparse.Namespace(real_deadlines=False, broker_out_s=6.0, **vars(parser.parse_args()))
 
 
-def _play(city: City, options: argparse.Namespace) -> dict[str, Any]:
-    receiver = Receiver(city.rng)
+def _play(cluster: Cluster, options: argparse.Namespace) -> dict[str, Any]:
+    receiver = Receiver(cluster.rng)
     (port,) = free_ports(1)
-    wait_until_ready(city)
-    city.ask("alter system set fsync = off")  # servers are killed, not the machine: what is committed stays
-    city.ask("select pg_reload_conf()")
+    wait_until_ready(cluster)
+    cluster.ask("alter system set fsync = off")  # servers are killed, not the machine: what is committed stays
+    cluster.ask("select pg_reload_conf()")
     with receiving(receiver, port):
         for name in ("well-1", "well-2", "flaky", "dead"):
             _add(port, name)
-        business = city.ask("insert into business (name, twiml) values ('Acme', '<Response/>') returning id")[0].id
-        all_well, before_s = _quiet(city, receiver, business, 0)
+        business = cluster.ask("insert into business (name, twiml) values ('Acme', '<Response/>') returning id")[0].id
+        all_well, before_s = _quiet(cluster, receiver, business, 0)
         receiver.is_ill = True
-        _end_calls(city, business, 900_000, 20, QUIET_RATE, batch=1)  # after which the dead one is known as dead
-        beside, beside_s = _quiet(city, receiver, business, 1_000_000)
+        _end_calls(cluster, business, 900_000, 20, QUIET_RATE, batch=1)  # after which the dead one is known as dead
+        beside, beside_s = _quiet(cluster, receiver, business, 1_000_000)
         public_ids: list[str] = []
         made = threading.Thread(
             target=lambda: public_ids.extend(
-                _end_calls(city, business, 2_000_000, options.events // 2, options.rate, batch=BATCH)
+                _end_calls(cluster, business, 2_000_000, options.events // 2, options.rate, batch=BATCH)
             )
         )
         made.start()
-        caused = _rage(city, made, options.faults_every)
+        caused = _cause_faults(cluster, made, options.faults_every)
         expected = [*all_well, *beside, *public_ids]
-        took_s = _settle(city, receiver, expected)
-    return _ledger(city, receiver, expected, before_s, beside_s) | {"faults": caused, "settled within s": round(took_s)}
+        took_s = _settle(cluster, receiver, expected)
+    return _ledger(cluster, receiver, expected, before_s, beside_s) | {
+        "faults": caused,
+        "settled within s": round(took_s),
+    }
 
 
-def _quiet(city: City, receiver: Receiver, business: int, first: int) -> tuple[list[str], list[float]]:
+def _quiet(cluster: Cluster, receiver: Receiver, business: int, first: int) -> tuple[list[str], list[float]]:
     """Let calls end one by one while nothing is killed; their events, and how late the healthy endpoints took them."""
     receiver.late_s.clear()
-    made = _end_calls(city, business, first, QUIET_CALLS, QUIET_RATE, batch=1)
+    made = _end_calls(cluster, business, first, QUIET_CALLS, QUIET_RATE, batch=1)
     _wait(lambda: len(receiver.healthy_late_s()) >= 2 * len(made), 120)
     return made, receiver.healthy_late_s()
 
@@ -192,14 +195,14 @@ select array_agg(id) from made
 """
 
 
-def _end_calls(city: City, business: int, first: int, count: int, rate: float, *, batch: int) -> list[str]:
+def _end_calls(cluster: Cluster, business: int, first: int, count: int, rate: float, *, batch: int) -> list[str]:
     """Let so many calls end, each with a lead, also past outages; the public ids of what that makes."""
     found: list[str] = []
     began = time.monotonic()
     for start in range(0, count, batch):
         size = min(batch, count - start)
         while True:
-            with suppress(psycopg.OperationalError), psycopg.connect(city.database_url) as line:
+            with suppress(psycopg.OperationalError), psycopg.connect(cluster.database_url) as line:
                 made = line.execute(_END, {"business": business, "first": first + start, "count": size}).fetchone()
                 assert made is not None
                 ids = made[0]
@@ -221,46 +224,46 @@ def _end_calls(city: City, business: int, first: int, count: int, rate: float, *
     return found
 
 
-def _rage(city: City, made: threading.Thread, every_s: float) -> int:
+def _cause_faults(cluster: Cluster, made: threading.Thread, every_s: float) -> int:
     caused = 0
     while made.is_alive():
-        until = time.monotonic() + every_s * city.rng.uniform(0.5, 1.5)
+        until = time.monotonic() + every_s * cluster.rng.uniform(0.5, 1.5)
         while time.monotonic() < until and made.is_alive():
-            city.tend()
-            _hurry(city)
+            cluster.tend()
+            _hurry(cluster)
             time.sleep(0.5)
-        with suppress(NotNow), city.rng.choice(FAULTS)(city):
+        with suppress(NotNow), cluster.rng.choice(FAULTS)(cluster):
             caused += 1
-            time.sleep(city.rng.uniform(0, 2))
+            time.sleep(cluster.rng.uniform(0, 2))
     return caused
 
 
-def _settle(city: City, receiver: Receiver, expected: list[str]) -> float:
+def _settle(cluster: Cluster, receiver: Receiver, expected: list[str]) -> float:
     """Let everything be delivered; the waits between attempts are shortened."""
     began = time.monotonic()
     wanted = set(expected)
 
     def done() -> bool:
-        city.tend()
-        _hurry(city)
+        cluster.tend()
+        _hurry(cluster)
         return all(wanted <= set(receiver.taken[name]) for name in ("well-1", "well-2", "flaky"))
 
     _wait(done, 300 + len(expected) / 50, every_s=1)
     return time.monotonic() - began
 
 
-def _hurry(city: City) -> None:
+def _hurry(cluster: Cluster) -> None:
     """Age what waits for its next attempt, and switch on what said that it is gone."""
     with suppress(psycopg.Error):
-        city.ask(
+        cluster.ask(
             "update webhook_delivery set due_at = now(), attempts = least(attempts, 5)"
             " where state = 'due' and due_at > now() and endpoint_id <= 3"
         )
-        city.ask(  # what was claimed and not begun when it said that it is gone
+        cluster.ask(  # what was claimed and not begun when it said that it is gone
             "update webhook_delivery as delivery set overdue_at = now() from webhook_endpoint as endpoint"
             " where endpoint.id = endpoint_id and endpoint.state = 'off' and delivery.state = 'claimed'"
         )
-        city.ask("update webhook_endpoint set hold_until = null, state = 'on' where id <= 3")
+        cluster.ask("update webhook_endpoint set hold_until = null, state = 'on' where id <= 3")
 
 
 def _wait(condition: Any, at_most_s: float, every_s: float = 0.1) -> None:
@@ -270,19 +273,19 @@ def _wait(condition: Any, at_most_s: float, every_s: float = 0.1) -> None:
 
 
 def _ledger(
-    city: City, receiver: Receiver, expected: list[str], before_s: list[float], beside_s: list[float]
+    cluster: Cluster, receiver: Receiver, expected: list[str], before_s: list[float], beside_s: list[float]
 ) -> dict[str, Any]:
     wanted = set(expected)
-    known = {row.public_id for row in city.ask("select public_id from event_log")}
+    known = {row.public_id for row in cluster.ask("select public_id from event_log")}
     missing = {name: wanted - set(receiver.taken[name]) for name in ("well-1", "well-2", "flaky")}
-    waiting = city.ask(
+    waiting = cluster.ask(
         "select endpoint_id, public_id from webhook_delivery inner join event_log on event_log.id = event_id"
         " where state in ('due', 'claimed', 'sending') and endpoint_id <= 3"
     )
     to_come = {name: {row.public_id for row in waiting if row.endpoint_id == n} for n, name in enumerate(missing, 1)}
     taken = sum(len(ids) for ids in receiver.taken.values())
     distinct = sum(len(set(ids)) for ids in receiver.taken.values())
-    (given_up,) = city.ask("select count(*) from webhook_delivery where state = 'given_up' and endpoint_id <= 3")
+    (given_up,) = cluster.ask("select count(*) from webhook_delivery where state = 'given_up' and endpoint_id <= 3")
     return {
         "events": len(wanted),
         "not taken": {name: len(ids) for name, ids in missing.items()},

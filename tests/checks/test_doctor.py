@@ -1,4 +1,4 @@
-"""Is everything sound, and if not, how is it mended: a healthy house, and one that is broken in one place each time."""
+"""Is everything sound, and if not, how is it mended: a healthy system, and one that is broken in one place each."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def visit(**env: str) -> Visit:
 
 
 @pytest.fixture(scope="module")
-def house(servers: Servers, template: str, phones: RunningSimulator) -> Iterator[World]:
+def system(servers: Servers, template: str, phones: RunningSimulator) -> Iterator[World]:
     """A worker, a scheduler and a web process that are well."""
     port = free_ports(1)[0]
     environment = {
@@ -63,14 +63,14 @@ def house(servers: Servers, template: str, phones: RunningSimulator) -> Iterator
         "OUTBOUND_TICK_S": "0.5",
     }
     with open_database(servers, template) as url, Environment(**environment):
-        house = World(url)
+        system = World(url)
         with Processes({name: [name] for name in ("worker", "scheduler", "web")}) as processes:
-            until(lambda: house.value("select count(*) from worker") > 0, timeout_s=60)
-            until(lambda: house.value("select count(*) from duty") >= 4, timeout_s=60)
+            until(lambda: system.value("select count(*) from worker") > 0, timeout_s=60)
+            until(lambda: system.value("select count(*) from duty") >= 4, timeout_s=60)
             until(lambda: _listens(port), timeout_s=60)
-            yield house
+            yield system
             processes.tend()
-        house.connection.close()
+        system.connection.close()
 
 
 def _listens(port: int) -> bool:
@@ -81,8 +81,8 @@ def _listens(port: int) -> bool:
     return True
 
 
-def test_in_a_healthy_house_nothing_fails(house: World) -> None:
-    before = house.rows("select oid from pg_class order by 1"), house.rows("select nspname from pg_namespace")
+def test_in_a_healthy_system_nothing_fails(system: World) -> None:
+    before = system.rows("select oid from pg_class order by 1"), system.rows("select nspname from pg_namespace")
 
     seen = visit()
 
@@ -90,10 +90,13 @@ def test_in_a_healthy_house_nothing_fails(house: World) -> None:
     # A simulator, and a superuser of the tests' own server: that is said, and stops nobody.
     assert seen.names("warn") == {"carrier", "database role"}
     assert len(seen.found) == 28
-    assert (house.rows("select oid from pg_class order by 1"), house.rows("select nspname from pg_namespace")) == before
+    assert (
+        system.rows("select oid from pg_class order by 1"),
+        system.rows("select nspname from pg_namespace"),
+    ) == before
 
 
-def test_the_table_says_the_same_to_people(house: World) -> None:
+def test_the_table_says_the_same_to_people(system: World) -> None:
     ran = forked.run("doctor", env=os.environ | {"COLUMNS": "160"})
 
     assert ran.returncode == 0, ran.stdout
@@ -105,7 +108,7 @@ def test_the_table_says_the_same_to_people(house: World) -> None:
 # The database.
 
 
-def test_a_database_that_is_away_is_said_and_what_needs_it_is_skipped(house: World) -> None:
+def test_a_database_that_is_away_is_said_and_what_needs_it_is_skipped(system: World) -> None:
     nowhere = f"postgresql://nobody@127.0.0.1:{free_ports(1)[0]}/calls"
 
     seen = visit(DATABASE_URL=nowhere)
@@ -116,26 +119,26 @@ def test_a_database_that_is_away_is_said_and_what_needs_it_is_skipped(house: Wor
     assert {"broker", "public URL", "callbacks"} <= seen.names("ok")
 
 
-def test_a_password_is_never_shown(house: World) -> None:
+def test_a_password_is_never_shown(system: World) -> None:
     nowhere = f"postgresql://somebody:hunter2@127.0.0.1:{free_ports(1)[0]}/calls"
 
     assert "hunter2" not in json.dumps(visit(DATABASE_URL=nowhere).found)
 
 
 @contextmanager
-def broken(house: World, breaks: str, mends: str) -> Iterator[None]:
-    house.do(breaks)
+def broken(system: World, breaks: str, mends: str) -> Iterator[None]:
+    system.do(breaks)
     try:
         yield
     finally:
-        house.do(mends)
+        system.do(mends)
 
 
-def test_an_index_whose_concurrent_build_failed_is_found(house: World) -> None:
+def test_an_index_whose_concurrent_build_failed_is_found(system: World) -> None:
     with pytest.raises(psycopg.errors.UniqueViolation):
-        house.do("create unique index concurrently half_built on phone_zone ((1))")
+        system.do("create unique index concurrently half_built on phone_zone ((1))")
 
-    with broken(house, "select", "drop index half_built"):
+    with broken(system, "select", "drop index half_built"):
         found = visit().only_failing("indexes")
 
     assert found["said"] == "invalid: half_built"
@@ -167,61 +170,61 @@ def test_an_index_whose_concurrent_build_failed_is_found(house: World) -> None:
         ),
     ],
 )
-def test_what_somebody_took_from_the_schema_is_named(house: World, breaks: str, mends: str, named: str) -> None:
-    with broken(house, breaks, mends):
+def test_what_somebody_took_from_the_schema_is_named(system: World, breaks: str, mends: str, named: str) -> None:
+    with broken(system, breaks, mends):
         found = visit().only_failing("schema drift")
 
     assert found["said"].startswith("missing: ")
     assert named in found["said"]
 
 
-def test_a_function_that_somebody_changed_is_named(house: World) -> None:
-    original = house.value("select pg_get_functiondef('call_is_in_doubt'::regproc)")
+def test_a_function_that_somebody_changed_is_named(system: World) -> None:
+    original = system.value("select pg_get_functiondef('call_is_in_doubt'::regproc)")
     changed = (
         "create or replace function call_is_in_doubt(status text, error_code text) returns boolean"
         " language sql immutable parallel safe return false"
     )
-    with broken(house, changed, original):
+    with broken(system, changed, original):
         found = visit().only_failing("schema drift")
 
     assert found["said"] == "not as the migrations make it: function call_is_in_doubt(status text, error_code text)"
 
 
-def test_what_somebody_added_is_a_warning(house: World) -> None:
+def test_what_somebody_added_is_a_warning(system: World) -> None:
     added = "create index by_hand on call_log (created_at); create table not_ours (id int)"
-    with broken(house, added, "drop index by_hand; drop table not_ours"):
+    with broken(system, added, "drop index by_hand; drop table not_ours"):
         seen = visit()
 
     assert (seen.names("fail"), seen.exit_status) == (set(), 0)
     assert seen.found["schema drift"]["said"] == "not made by these migrations: index call_log.by_hand"
 
 
-def test_a_missing_migration_fails_and_says_which_command_to_run(house: World) -> None:
-    last = house.value("select max(migration_id) from _yoyo_migration")
+def test_a_missing_migration_fails_and_says_which_command_to_run(system: World) -> None:
+    last = system.value("select max(migration_id) from _yoyo_migration")
     take, give = "update _yoyo_migration set migration_id = '{}' where migration_id = '{}'", "9999_taken"
-    with broken(house, take.format(give, last), take.format(last, give)):
+    with broken(system, take.format(give, last), take.format(last, give)):
         found = visit().only_failing("migrations")
 
     assert last in found["said"]
     assert found["mend"] == "run `outbound migrate`"
 
 
-def test_a_migration_that_this_version_does_not_know_is_a_warning(house: World) -> None:
+def test_a_migration_that_this_version_does_not_know_is_a_warning(system: World) -> None:
     # The schema goes first in an upgrade: a gate must let the older hosts through.
     later = (
         "insert into _yoyo_migration (migration_hash, migration_id, applied_at_utc) values ('f', '9999_later', now())"
     )
-    with broken(house, later, "delete from _yoyo_migration where migration_id = '9999_later'"):
+    with broken(system, later, "delete from _yoyo_migration where migration_id = '9999_later'"):
         seen = visit()
 
     assert (seen.names("fail"), seen.exit_status) == (set(), 0)
     assert "9999_later" in seen.found["migrations"]["said"]
 
 
-def test_a_database_that_takes_no_writes_fails(house: World) -> None:
-    name = house.connection.info.dbname
+def test_a_database_that_takes_no_writes_fails(system: World) -> None:
+    name = system.connection.info.dbname
     with broken(
-        house,
+        system,
         f"alter database {name} set default_transaction_read_only = on",
         f"set default_transaction_read_only = off; alter database {name} reset default_transaction_read_only",
     ):
@@ -230,18 +233,18 @@ def test_a_database_that_takes_no_writes_fails(house: World) -> None:
     assert "read-only" in found["said"]
 
 
-def test_a_table_without_autovacuum_fails(house: World) -> None:
+def test_a_table_without_autovacuum_fails(system: World) -> None:
     off, on = "set (autovacuum_enabled = false)", "reset (autovacuum_enabled)"
-    with broken(house, f"alter table duty {off}", f"alter table duty {on}"):
+    with broken(system, f"alter table duty {off}", f"alter table duty {on}"):
         seen = visit()
 
     assert seen.names("fail") == {"autovacuum", "schema drift"}
     assert "alter table duty reset" in seen.found["autovacuum"]["mend"]
 
 
-def test_a_snapshot_that_is_held_for_long_is_named(house: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snapshot_that_is_held_for_long_is_named(system: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "_SNAPSHOT_WARN_S", 0)
-    with psycopg.connect(house.url, application_name="a report") as reporting:
+    with psycopg.connect(system.url, application_name="a report") as reporting:
         reporting.execute("select count(*) from call_log")
         reporting.execute("declare held cursor for select * from call_log")
         said = database._snapshots()
@@ -251,16 +254,16 @@ def test_a_snapshot_that_is_held_for_long_is_named(house: World, monkeypatch: py
 
 
 @needs_pgbouncer
-def test_a_pooler_that_lends_by_the_transaction_is_found_out(house: World) -> None:
-    with pgbouncer(house.url, "transaction") as url:
+def test_a_pooler_that_lends_by_the_transaction_is_found_out(system: World) -> None:
+    with pgbouncer(system.url, "transaction") as url:
         found = visit(DATABASE_URL=url).only_failing("pooler")
 
     assert "session" in found["mend"]
 
 
 @needs_pgbouncer
-def test_a_pooler_that_keeps_sessions_is_told_from_none(house: World) -> None:
-    with pgbouncer(house.url, "session") as url:
+def test_a_pooler_that_keeps_sessions_is_told_from_none(system: World) -> None:
+    with pgbouncer(system.url, "session") as url:
         seen = visit(DATABASE_URL=url)
 
     assert (seen.names("fail"), seen.exit_status) == (set(), 0), seen.found
@@ -270,14 +273,14 @@ def test_a_pooler_that_keeps_sessions_is_told_from_none(house: World) -> None:
 # The broker.
 
 
-def test_a_broker_that_is_away_is_said_and_what_needs_it_is_skipped(house: World) -> None:
+def test_a_broker_that_is_away_is_said_and_what_needs_it_is_skipped(system: World) -> None:
     seen = visit(REDIS_URL=f"redis://127.0.0.1:{free_ports(1)[0]}/0")
 
     assert seen.only_failing("broker")
     assert seen.names("skip") == {"broker policy", "broker clock"}
 
 
-def test_a_broker_that_may_evict_nudges_fails(house: World, servers: Servers) -> None:
+def test_a_broker_that_may_evict_nudges_fails(system: World, servers: Servers) -> None:
     client = redis.Redis.from_url(servers.redis_url)
     client.config_set("maxmemory-policy", "allkeys-lru")
     try:
@@ -321,7 +324,7 @@ class _Handler(socketserver.BaseRequestHandler):
 
 
 @pytest.mark.parametrize(("ahead_s", "state"), [(3600, "fail"), (-20, "warn")])
-def test_a_clock_that_is_off_is_measured(house: World, servers: Servers, ahead_s: int, state: str) -> None:
+def test_a_clock_that_is_off_is_measured(system: World, servers: Servers, ahead_s: int, state: str) -> None:
     with _OffBy(servers.redis_url, ahead_s) as proxy:
         threading.Thread(target=proxy.serve_forever, daemon=True).start()
         seen = visit(REDIS_URL=f"redis://127.0.0.1:{proxy.server_address[1]}/0")
@@ -335,7 +338,7 @@ def test_a_clock_that_is_off_is_measured(house: World, servers: Servers, ahead_s
 # The carrier, and its way back.
 
 
-def test_a_carrier_that_does_not_let_us_in_fails(house: World) -> None:
+def test_a_carrier_that_does_not_let_us_in_fails(system: World) -> None:
     # Another token than the carrier's is another one than the web process's too.
     seen = visit(TWILIO_AUTH_TOKEN="another-token-than-the-carriers")
 
@@ -343,20 +346,20 @@ def test_a_carrier_that_does_not_let_us_in_fails(house: World) -> None:
     assert "TWILIO_AUTH_TOKEN" in seen.found["carrier"]["mend"]
 
 
-def test_a_public_url_that_leads_nowhere_fails(house: World) -> None:
+def test_a_public_url_that_leads_nowhere_fails(system: World) -> None:
     seen = visit(OUTBOUND_PUBLIC_URL=f"http://127.0.0.1:{free_ports(1)[0]}")
 
     assert "refused" in seen.only_failing("public URL")["said"]
     assert seen.names("skip") == {"callbacks"}
 
 
-def test_a_public_url_that_leads_to_somebody_else_fails(house: World, phones: RunningSimulator) -> None:
+def test_a_public_url_that_leads_to_somebody_else_fails(system: World, phones: RunningSimulator) -> None:
     found = visit(OUTBOUND_PUBLIC_URL=phones.url).only_failing("public URL")
 
     assert "not as ours" in found["said"]
 
 
-def test_a_web_process_with_another_token_fails(house: World, phones: RunningSimulator) -> None:
+def test_a_web_process_with_another_token_fails(system: World, phones: RunningSimulator) -> None:
     port = free_ports(1)[0]
     url = f"http://127.0.0.1:{port}"
     another = {"OUTBOUND_WEB_PORT": str(port), "OUTBOUND_PUBLIC_URL": url, "TWILIO_AUTH_TOKEN": "another-token"}
@@ -371,7 +374,7 @@ def test_a_web_process_with_another_token_fails(house: World, phones: RunningSim
     assert "TWILIO_AUTH_TOKEN" in found["mend"]
 
 
-# Who does the work; a house of its own, in which nobody is.
+# Who does the work; a system of its own, in which nobody is.
 
 
 def test_without_workers_and_scheduler_it_says_which_to_start(world: World, carrier: RunningSimulator) -> None:
@@ -460,7 +463,7 @@ def test_a_schema_that_was_never_made_fails_without_a_traceback(empty_database: 
     assert {"schema drift", "workers", "scheduler"} <= seen.names("skip")
 
 
-def test_settings_that_are_wrong_are_told_and_nothing_else_is_looked_at(house: World) -> None:
+def test_settings_that_are_wrong_are_told_and_nothing_else_is_looked_at(system: World) -> None:
     found = visit(OUTBOUND_RING_S="soon").only_failing("settings")
 
     assert found["said"].startswith("OUTBOUND_RING_S: ")

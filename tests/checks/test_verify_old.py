@@ -8,19 +8,19 @@ import pytest
 
 from outbound import db
 from outbound.checks import verify_old
-from tests import forked, old_house
+from tests import forked, old_system
 from tests.conftest import Environment, Servers
-from tests.houses import House, adopt, open_house
+from tests.old_systems import OldSystem, adopt, open_old_system
 
 CHECKS, THEIRS = 17, 9
-SHAPES: tuple[old_house.Shape, ...] = ("whole", "fixed", "small")
+SHAPES: tuple[old_system.Shape, ...] = ("whole", "fixed", "small")
 # The checks on the old tables, in their order.
 ERROR_MESSAGE, ERROR_CODE, CLEAN_UP, FRESH, DUPLICATES, NO_CALL_SID, FATES, REACH, LEADS = range(THEIRS)
 
 
 @pytest.fixture
-def house(request: pytest.FixtureRequest, servers: Servers) -> Iterator[House]:
-    with open_house(servers, getattr(request, "param", "whole")) as found:
+def system(request: pytest.FixtureRequest, servers: Servers) -> Iterator[OldSystem]:
+    with open_old_system(servers, getattr(request, "param", "whole")) as found:
         yield found
 
 
@@ -28,49 +28,49 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return forked.run("verify", *arguments, env=os.environ | {"COLUMNS": "200"}, timeout=100)
 
 
-def failed(house: House) -> dict[int, str]:
+def failed(system: OldSystem) -> dict[int, str]:
     """Which of the checks on the old tables fail, and why."""
-    with Environment(DATABASE_URL=house.ours.url), db.connect() as connection:
+    with Environment(DATABASE_URL=system.ours.url), db.connect() as connection:
         verdicts = verify_old.check_all(connection)
     assert len(verdicts) == THEIRS
     return {number: verdict.why for number, verdict in enumerate(verdicts) if not verdict.passed}
 
 
-def settle(house: House) -> None:
+def settle(system: OldSystem) -> None:
     """What was taken over live is over by now, as the scheduler closes it."""
-    house.ours.do(
+    system.ours.do(
         "update call_log set status = 'failed', error_code = 'no_call_sid', overdue_at = null, ended_at = now()"
         " where status in ('initiated', 'ringing', 'in-progress')"
     )
 
 
-@pytest.mark.parametrize("house", SHAPES, indirect=True)
-def test_after_adopt_every_check_on_their_tables_passes_and_nothing_there_is_touched(house: House) -> None:
+@pytest.mark.parametrize("system", SHAPES, indirect=True)
+def test_after_adopt_every_check_on_their_tables_passes_and_nothing_there_is_touched(system: OldSystem) -> None:
     adopt()
-    before = house.digests(), house.ours.rows("select * from call_log order by id")
+    before = system.digests(), system.ours.rows("select * from call_log order by id")
 
-    assert failed(house) == {}
+    assert failed(system) == {}
 
-    assert (house.digests(), house.ours.rows("select * from call_log order by id")) == before
+    assert (system.digests(), system.ours.rows("select * from call_log order by id")) == before
 
 
-def test_the_command_runs_the_checks_of_both_and_says_how_many_stale_rows_it_tried(house: House) -> None:
-    house.old.do("update public.call_log set created_at = created_at - interval '1 h' where id in (24, 30)")
+def test_the_command_runs_the_checks_of_both_and_says_how_many_stale_rows_it_tried(system: OldSystem) -> None:
+    system.old.do("update public.call_log set created_at = created_at - interval '1 h' where id in (24, 30)")
     adopt()
-    before = house.digests()
+    before = system.digests()
 
     ran = run("--old")
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert f"{CHECKS}/{CHECKS} passed" in ran.stdout
     assert "it would close 3 stale rows; rolled back" in ran.stdout
-    assert house.digests() == before
-    assert house.old.value("select count(*) from pg_namespace where nspname like 'outbound_verify%%'") == 0
+    assert system.digests() == before
+    assert system.old.value("select count(*) from pg_namespace where nspname like 'outbound_verify%%'") == 0
 
 
-def test_the_command_fails_where_a_check_on_their_tables_does(house: House) -> None:
+def test_the_command_fails_where_a_check_on_their_tables_does(system: OldSystem) -> None:
     adopt()
-    house.old.do("update public.outbound_call_jobs set status = 'queued' where id = 1")
+    system.old.do("update public.outbound_call_jobs set status = 'queued' where id = 1")
 
     ran = run("--old")
 
@@ -120,30 +120,30 @@ def test_the_command_fails_where_a_check_on_their_tables_does(house: House) -> N
         ),
     ],
 )
-def test_each_fault_fails_its_own_check_and_says_why(house: House, change: str, fails: set[int]) -> None:
+def test_each_fault_fails_its_own_check_and_says_why(system: OldSystem, change: str, fails: set[int]) -> None:
     adopt()
-    house.old.do("update public.call_log set error_message = 'theirs'")
-    house.old.do("drop view if exists outbound.old_call_meaning, outbound.old_call cascade")
-    house.old.do(change)
-    house.ours.do("select make_old_views('public')")
+    system.old.do("update public.call_log set error_message = 'theirs'")
+    system.old.do("drop view if exists outbound.old_call_meaning, outbound.old_call cascade")
+    system.old.do(change)
+    system.ours.do("select make_old_views('public')")
 
-    found = failed(house)
+    found = failed(system)
 
     assert set(found) == fails
     assert all(found.values())
 
 
-def test_a_live_call_of_theirs_that_was_taken_over_counts_from_then(house: House) -> None:
+def test_a_live_call_of_theirs_that_was_taken_over_counts_from_then(system: OldSystem) -> None:
     adopt()
-    assert house.call_of(61).status == "initiated"
-    house.ours.do("update call_log set dialed_at = now() - interval '1 h' where status = 'initiated'")
-    assert failed(house) == {}
+    assert system.call_of(61).status == "initiated"
+    system.ours.do("update call_log set dialed_at = now() - interval '1 h' where status = 'initiated'")
+    assert failed(system) == {}
 
-    house.ours.do("update adopted set adopted_at = now() - interval '121 s' where kind = 'call'")
+    system.ours.do("update adopted set adopted_at = now() - interval '121 s' where kind = 'call'")
 
-    assert set(failed(house)) == {NO_CALL_SID}
-    settle(house)
-    assert failed(house) == {}
+    assert set(failed(system)) == {NO_CALL_SID}
+    settle(system)
+    assert failed(system) == {}
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_live_call_of_theirs_that_was_taken_over_counts_from_then(house: House
         (["--from-schema", "public"], "--from-schema goes with --old"),
     ],
 )
-def test_what_was_not_taken_over_cannot_be_verified(house: House, words: list[str], said: str) -> None:
+def test_what_was_not_taken_over_cannot_be_verified(system: OldSystem, words: list[str], said: str) -> None:
     ran = run(*words)
 
     assert ran.returncode == 2
@@ -161,7 +161,7 @@ def test_what_was_not_taken_over_cannot_be_verified(house: House, words: list[st
     assert "Traceback" not in ran.stderr
 
 
-def test_another_schema_than_that_which_was_taken_over_is_refused(house: House) -> None:
+def test_another_schema_than_that_which_was_taken_over_is_refused(system: OldSystem) -> None:
     adopt()
 
     ran = run("--old", "--from-schema", "elsewhere")

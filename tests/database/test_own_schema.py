@@ -24,7 +24,7 @@ from outbound.rules import business
 from outbound.simulator.server import RunningSimulator
 from tests import ROOT
 from tests.calls import test_life
-from tests.calls.test_life import FAST, House
+from tests.calls.test_life import FAST, System
 from tests.checks.test_verify import failed
 from tests.conftest import (
     CLAIM,
@@ -243,30 +243,30 @@ def test_rolled_back_it_leaves_an_empty_schema(migrated: World) -> None:
 
 
 @pytest.fixture
-def house(servers: Servers, phones: RunningSimulator, tmp_path: Path, empty_database: str) -> Iterator[House]:
+def system(servers: Servers, phones: RunningSimulator, tmp_path: Path, empty_database: str) -> Iterator[System]:
     port = free_ports(1)[0]
     environment = FAST | {"OUTBOUND_WEB_PORT": str(port), "OUTBOUND_PUBLIC_URL": f"http://127.0.0.1:{port}"}
     environment |= {"TWILIO_API_URL": phones.url, "OUTBOUND_SCHEMA": OURS}
     with Environment(**environment):
-        house = House(empty_database)
-        house.do(FOREIGN)
+        system = System(empty_database)
+        system.do(FOREIGN)
         migrations.migrate()
-        house.do(f"set search_path to {OURS}")
-        house.carrier = phones
+        system.do(f"set search_path to {OURS}")
+        system.carrier = phones
         phones.reset()
         with Processes(process_commands(simulator=False, in_process=False)) as processes:
-            house.processes = processes
-            until(lambda: house.value("select count(*) from worker") > 0, timeout_s=30)
-            yield house
-        house.connection.close()
+            system.processes = processes
+            until(lambda: system.value("select count(*) from worker") > 0, timeout_s=30)
+            yield system
+        system.connection.close()
 
 
-def test_a_call_lives_its_whole_life_beside_tables_of_the_same_names(house: House) -> None:
-    before = theirs(house)
+def test_a_call_lives_its_whole_life_beside_tables_of_the_same_names(system: System) -> None:
+    before = theirs(system)
 
-    test_life.test_a_call_lives_from_enqueue_to_lead(house)
+    test_life.test_a_call_lives_from_enqueue_to_lead(system)
 
-    assert theirs(house) == before
+    assert theirs(system) == before
 
 
 def test_poisoned_search_paths_change_nothing(migrated: World) -> None:

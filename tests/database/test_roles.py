@@ -20,7 +20,7 @@ from outbound.rules.scope import scope_of
 from outbound.simulator.server import RunningSimulator
 from tests import forked
 from tests.calls import test_life
-from tests.calls.test_life import FAST, House
+from tests.calls.test_life import FAST, System
 from tests.conftest import Environment, Servers, World, open_database, until
 from tests.database.test_database_as_people_have_it import life_of_a_call
 from tests.database.test_own_schema import as_role
@@ -167,19 +167,19 @@ def test_a_call_lives_from_enqueue_to_lead_while_every_process_is_the_applicatio
     port = free_ports(1)[0]
     environment = FAST | {"OUTBOUND_WEB_PORT": str(port), "OUTBOUND_PUBLIC_URL": f"http://127.0.0.1:{port}"}
     with open_database(servers, template) as url, Environment(**environment, TWILIO_API_URL=phones.url):
-        house = House(url)
-        four = Roles(house)
-        house.carrier = phones
+        system = System(url)
+        four = Roles(system)
+        system.carrier = phones
         phones.reset()
         with (
             Environment(DATABASE_URL=four.url("application")),
             Processes(process_commands(simulator=False, in_process=False)) as processes,
         ):
-            house.processes = processes
-            until(lambda: house.value("select count(*) from worker") > 0, timeout_s=60)
-            test_life.test_a_call_lives_from_enqueue_to_lead(house)
+            system.processes = processes
+            until(lambda: system.value("select count(*) from worker") > 0, timeout_s=60)
+            test_life.test_a_call_lives_from_enqueue_to_lead(system)
         four.drop()
-        house.connection.close()
+        system.connection.close()
 
 
 def test_the_application_changes_no_table_no_audit_and_no_record_of_migrations(four: Roles) -> None:

@@ -13,7 +13,7 @@ from outbound import db
 from outbound.call import FINAL, IN_THE_AIR, RINGING, STATUSES, WAITING
 from outbound.calls import call_search
 from outbound.rules import retry_policy
-from tests import old_house
+from tests import old_system
 from tests.conftest import World
 
 SQL = db.sql_dir()
@@ -56,7 +56,7 @@ def try_statement(connection: psycopg.Connection[Any], step: str, name: str) -> 
     statement = getattr(db.statements(step), name)
     if re.match("adopt/|checks/verify_old", step):
         connection.execute(b"create schema before; set local search_path to before")
-        connection.execute(old_house.tables_sql("whole").encode())
+        connection.execute(old_system.tables_sql("whole").encode())
         connection.execute(b"reset search_path; select make_old_views('before')")
     parameters = re.findall(r"%\((\w+)\)s", statement.sql)
     with suppress(psycopg.IntegrityError):  # NULLs where there may be none; the statement itself was understood

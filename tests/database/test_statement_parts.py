@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests import old_house
+from tests import old_system
 from tests.conftest import World
 
 US, CALLEE, OTHER = "+15005550006", "+15005550101", "+15005550102"
@@ -269,7 +269,7 @@ def test_calls_are_canceled_once_and_their_rows_say_who_wanted_it_and_why(world:
 def test_what_is_written_to_old_tables_follows_the_columns_that_they_have(world: World) -> None:
     with psycopg.connect(world.url) as connection:
         connection.execute(b"create schema before; set local search_path to before")
-        connection.execute(old_house.tables_sql("small").encode())
+        connection.execute(old_system.tables_sql("small").encode())
         connection.execute(b"reset search_path; select make_old_views('before')")
         columns: dict[str, str] = dict(
             connection.execute("select name, value from old_call_columns('before')").fetchall()

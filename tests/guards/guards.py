@@ -647,7 +647,7 @@ GUARDS = (
         "a rollback leaves tables alone that outbound did not make",
         "sql/migrations/0003_business_voice_and_numbers.rollback.sql",
         (("if theirs is not null then", "if false then"),),
-        "tests/database/test_foreign_tables.py::test_a_house_where_an_earlier_try_left_its_marks_is_left_alone_too",
+        "tests/database/test_foreign_tables.py::test_a_system_where_an_earlier_try_left_its_marks_is_left_alone_too",
     ),
     Guard(
         "rows are moved to the queue's schema once",

@@ -20,8 +20,8 @@ from tests import ROOT
 from tests.conftest import Servers, World, until
 from tests.prometheus import (
     RULES,
-    a_house,
     a_prometheus,
+    a_system,
     an_alertmanager,
     metrics_in,
     needs_alertmanager,
@@ -144,7 +144,7 @@ def test_a_call_that_sticks_calls_a_human_and_clean_up_gives_the_all_clear(
 ) -> None:
     impatient = re.sub(r"for: \w+", "for: 0s", RULES.read_text())
     with (
-        a_house(servers, template, phones) as house,
+        a_system(servers, template, phones) as system,
         Processes({"web": ["web"], "worker": ["worker"]}),
         _a_pager() as pager,
         an_alertmanager(tmp_path, f"http://127.0.0.1:{pager.server_port}/") as alertmanager_port,
@@ -153,14 +153,14 @@ def test_a_call_that_sticks_calls_a_human_and_clean_up_gives_the_all_clear(
         until(lambda: prometheus.ask("outbound_worker_threads > 0"), timeout_s=60)
         assert "OutboundCallsStuck" not in prometheus.firing()
 
-        call_id = house.initiated()  # its worker was killed, and no scheduler is alive
-        house.age(call_id, 1000)
+        call_id = system.initiated()  # its worker was killed, and no scheduler is alive
+        system.age(call_id, 1000)
         until(lambda: "OutboundCallsStuck" in prometheus.firing(), timeout_s=30)
         until(lambda: ("OutboundCallsStuck", "firing") in pager.told, timeout_s=30)
 
         with Processes({"scheduler": ["scheduler"]}):
-            until(lambda: house.call(call_id).status == "failed", timeout_s=30)
+            until(lambda: system.call(call_id).status == "failed", timeout_s=30)
             until(lambda: "OutboundCallsStuck" not in prometheus.firing(), timeout_s=30)
             until(lambda: ("OutboundCallsStuck", "resolved") in pager.told, timeout_s=30)
             until(lambda: not prometheus.firing(), timeout_s=30)  # and nothing else is wrong
-        assert house.call(call_id).error_code == "no_call_sid"
+        assert system.call(call_id).error_code == "no_call_sid"

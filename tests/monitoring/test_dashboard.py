@@ -17,7 +17,7 @@ from outbound.monitoring import metrics
 from outbound.simulator.server import RunningSimulator
 from tests import ROOT
 from tests.conftest import Servers, World, until
-from tests.prometheus import DASHBOARD, RULES, a_house, a_prometheus, metrics_in, needs_prometheus
+from tests.prometheus import DASHBOARD, RULES, a_prometheus, a_system, metrics_in, needs_prometheus
 from tests.webhooks.receiver import receiving
 
 BOARD: dict[str, Any] = json.loads(DASHBOARD.read_text())
@@ -61,24 +61,24 @@ def test_grafana_is_told_where_prometheus_and_the_dashboard_are() -> None:
 
 
 @contextmanager
-def a_busy_house(servers: Servers, template: str, phones: RunningSimulator, **environment: str) -> Iterator[World]:
+def a_busy_system(servers: Servers, template: str, phones: RunningSimulator, **environment: str) -> Iterator[World]:
     """A real run with limits and a pause, whose calls must be fed to it."""
-    with a_house(servers, template, phones, **environment) as house:
-        house.do("update dial_control set calls_per_second = 8, live_max = 30 where scope = 'account'")
+    with a_system(servers, template, phones, **environment) as system:
+        system.do("update dial_control set calls_per_second = 8, live_max = 30 where scope = 'account'")
         for name, limits in (("First", "live_max = 6"), ("Second", "weight = 2"), ("Paused", "state = 'paused'")):
-            business_id = house.business(name)
-            house.do("insert into dial_control (scope, key) values ('business', %s)", str(business_id))
-            house.do(f"update dial_control set {limits} where key = %s", str(business_id))  # noqa: S608 (ours)
+            business_id = system.business(name)
+            system.do("insert into dial_control (scope, key) values ('business', %s)", str(business_id))
+            system.do(f"update dial_control set {limits} where key = %s", str(business_id))  # noqa: S608 (ours)
         with Processes(process_commands(simulator=False, in_process=False)) as processes:
-            until(lambda: house.value("select count(*) from worker") > 0, timeout_s=30)
+            until(lambda: system.value("select count(*) from worker") > 0, timeout_s=30)
             processes.tend()
-            yield house
+            yield system
 
 
-def feed(house: World, numbers: Iterator[int], calls: int, names: str = "First|Second|Paused") -> None:
+def feed(system: World, numbers: Iterator[int], calls: int, names: str = "First|Second|Paused") -> None:
     """Put more calls of every fate in the queue, for each of these businesses."""
     for row, number in itertools.product(
-        house.rows("select id from business where name ~ %s", names), list(itertools.islice(numbers, calls))
+        system.rows("select id from business where name ~ %s", names), list(itertools.islice(numbers, calls))
     ):
         enqueue.enqueue(business_id=row.id, to_number=f"+1500{number:05d}{FATES[number % len(FATES)]}")
 
@@ -93,15 +93,17 @@ def test_every_query_of_the_dashboard_finds_what_it_shows(
     webhooks = {"OUTBOUND_WEBHOOK_KEY": "0123456789abcdef" * 2, "OUTBOUND_WEBHOOK_ALLOW": "127.0.0.0/8"}
     with (
         receiving() as receiver,
-        a_busy_house(servers, template, phones, **webhooks) as house,
+        a_busy_system(servers, template, phones, **webhooks) as system,
         a_prometheus(tmp_path, RULES.read_text()) as prometheus,
     ):
-        house.do("insert into webhook_endpoint (url, own_networks, created_by) values (%s, true, 'test')", receiver.url)
-        feed(house, numbers, 5)
+        system.do(
+            "insert into webhook_endpoint (url, own_networks, created_by) values (%s, true, 'test')", receiver.url
+        )
+        feed(system, numbers, 5)
 
         def all_answered() -> bool:
-            if house.value("select count(*) from call_log where status = 'queued'") < 30:
-                feed(house, numbers, 5, "First|Second")
+            if system.value("select count(*) from call_log where status = 'queued'") < 30:
+                feed(system, numbers, 5, "First|Second")
             for query in list(unanswered):
                 if prometheus.ask(query.replace("$__rate_interval", "10s")):
                     del unanswered[query]

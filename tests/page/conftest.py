@@ -15,7 +15,7 @@ from outbound.page import session
 from outbound.page.app import app
 from outbound.rules import api_token
 from tests.conftest import World, forget_settings, until
-from tests.page.house import Rows, fill
+from tests.page.rows import Rows, fill
 from tests.ports import free_ports
 
 LANGUAGES = {"en": "en-US", "he": "he-IL"}

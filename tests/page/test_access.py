@@ -11,7 +11,7 @@ from outbound.rules import control
 from outbound.rules.scope import scope_of
 from tests.conftest import World
 from tests.page.conftest import SignIn, Watch
-from tests.page.house import Rows
+from tests.page.rows import Rows
 
 AXE = Axe()
 EVERY_LOOK = [

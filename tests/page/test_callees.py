@@ -88,12 +88,12 @@ def test_calling_hours_and_attempts_say_until_when_a_number_is_not_called(
     world: World, sign_in: SignIn, page_url: str
 ) -> None:
     acme = world.business("Acme")
-    ladder = world.value(
+    policy = world.value(
         "insert into retry_ladder (business_id, name, attempts_per_day_max, attempts_per_week_max)"
         " values (%s, 'once', 1, 3) returning id",
         acme,
     )
-    world.do("update business set ladder_id = %s where id = %s", ladder, acme)
+    world.do("update business set ladder_id = %s where id = %s", policy, acme)
     call_id = world.initiated(acme, to=PHONE)
     world.do("update call_log set status = 'no-answer', ended_at = now(), overdue_at = null where id = %s", call_id)
     tab = sign_in("he")

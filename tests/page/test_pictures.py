@@ -8,7 +8,7 @@ from pathlib import Path
 from tests import ROOT
 from tests.conftest import World
 from tests.page.conftest import SignIn
-from tests.page.house import Rows
+from tests.page.rows import Rows
 
 PICTURES = ROOT / "docs" / "pictures"
 WIDTH, HEIGHT = 1280, 900

@@ -167,12 +167,12 @@ def test_a_process_that_asked_the_carrier_ends_without_a_word(world: World, carr
 
 
 @pytest.fixture
-def city(world: World, servers: Servers, carrier: RunningSimulator, tmp_path: Path) -> Iterator["City"]:
+def cluster(world: World, servers: Servers, carrier: RunningSimulator, tmp_path: Path) -> Iterator["Cluster"]:
     with ExitStack() as stack:
-        yield City(world, servers, tmp_path, stack)
+        yield Cluster(world, servers, tmp_path, stack)
 
 
-class City:
+class Cluster:
     """A worker and a scheduler as processes of their own, whose way to database and broker can be taken away."""
 
     def __init__(self, world: World, servers: Servers, home: Path, stack: ExitStack) -> None:
@@ -226,22 +226,22 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def test_while_database_and_broker_go_away_and_come_back_nobody_logs_a_traceback_or_an_error(
-    world: World, city: City
+    world: World, cluster: Cluster
 ) -> None:
     business_id = world.business()
     before = world.queued(business_id, to="+15005550101")
     until(lambda: world.call(before).dialed_at is not None, timeout_s=60)
     began = time.monotonic()
-    for way in (city.broker, city.database):
+    for way in (cluster.broker, cluster.database):
         calls = [world.queued(business_id, to=f"+1500555{number:04d}") for number in range(200, 210)]
         way.leave()
-        city.says_something()
+        cluster.says_something()
         way.come_back()
-        city.dials(calls)
+        cluster.dials(calls)
         world.do("update call_log set status = 'completed', ended_at = now() where id = any(%s)", calls)
     took_s = time.monotonic() - began
 
-    troubled = [line for line in city.said() if "level=info" not in line]
+    troubled = [line for line in cluster.said() if "level=info" not in line]
     assert troubled, "nobody said that something was away"
     assert not [line for line in troubled if "Traceback" in line]
     assert not [line for line in troubled if "level=warning" not in line]

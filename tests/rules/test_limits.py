@@ -450,7 +450,7 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _nodes(child)
 
 
-# The whole house
+# The whole system
 
 
 @pytest.mark.parametrize("rate", [20, 80])

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from tests import ROOT, old_house
+from tests import ROOT, old_system
 from tests.runbook import causes, commands
 from tests.runbook.machine import Done, Machine, prepare, why_not
 
@@ -66,7 +66,7 @@ UNITS = {
 }
 ACCOUNT, TOKEN = "AC" + "5" * 32, "runbook-" + "t" * 24
 OLD_TABLES = (
-    f"set role outbound; create schema crm; set search_path = crm; {old_house.tables_sql('small')}"
+    f"set role outbound; create schema crm; set search_path = crm; {old_system.tables_sql('small')}"
     "insert into business (id, name, phone_e164) values (1, 'Small', '+15005550010');"
 )
 CREDENTIALS = {

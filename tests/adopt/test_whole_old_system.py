@@ -11,13 +11,13 @@ import rq
 
 from outbound.adopt.old_job import LEAD
 from outbound.simulator.server import RunningSimulator
-from tests import old_house
+from tests import old_system
 from tests.adopt.test_adopt import old_worker
 from tests.adopt.test_old_job import SHAPES, Bomb, packed
 from tests.adopt.test_old_redis import NUDGE, PROMPT, add_raw, everything
 from tests.calls.test_recover import rung, running_workers
 from tests.conftest import SETTINGS, Environment, Servers, until
-from tests.houses import House, adopt, open_house, outbound
+from tests.old_systems import OldSystem, adopt, open_old_system, outbound
 
 CALLS = range(20_001, 23_001)  # ended calls without a lead: RQ's jobs ask for one, each call several times
 JOBS = range(10_001, 11_001)  # bulk jobs that wait
@@ -39,8 +39,8 @@ select setval(pg_get_serial_sequence(name, 'id'), 100000)
 
 
 @pytest.fixture
-def house(servers: Servers) -> Iterator[House]:
-    with open_house(servers, "whole") as found:
+def system(servers: Servers) -> Iterator[OldSystem]:
+    with open_old_system(servers, "whole") as found:
         found.old.do(ROWS)
         yield found
 
@@ -52,7 +52,7 @@ def old(old_redis_url: str, tmp_path: Path) -> Iterator[Any]:
         client.flushall()
         jobs = []
         for number in range(9_600):
-            args, kwargs = SHAPES[number % len(SHAPES)](old_house.call_sid(CALLS[number % len(CALLS)]))
+            args, kwargs = SHAPES[number % len(SHAPES)](old_system.call_sid(CALLS[number % len(CALLS)]))
             function = (LEAD, LEAD, LEAD, NUDGE, PROMPT)[number % 5]
             jobs.append(rq.Queue.prepare_data(function, args, kwargs, ttl=600, timeout=300))
         rq.Queue("default", connection=client).enqueue_many(jobs)
@@ -66,18 +66,18 @@ def old(old_redis_url: str, tmp_path: Path) -> Iterator[Any]:
 
 @pytest.mark.timeout(600)
 def test_each_job_has_one_fate_and_all_comes_back_to_the_byte(
-    house: House, old: Any, old_redis_url: str, tmp_path: Path
+    system: OldSystem, old: Any, old_redis_url: str, tmp_path: Path
 ) -> None:
-    tables, keys = house.digests(), everything(old)
+    tables, keys = system.digests(), everything(old)
     asked = {CALLS[number % len(CALLS)] for number in range(9_600) if number % 5 < 3}
 
     report = adopt("--history-days", "all", "--old-redis", old_redis_url)
 
     assert report["redis"]["leads_asked_for"] == len(asked)
     assert report["redis"]["of_unknown_calls"] == 0
-    assert Counter(house.fates("job")[job] for job in JOBS) == {"queued_here": len(JOBS)}
-    assert {house.fates("call")[call] for call in asked} == {"lead_made"}
-    ours = house.ours.rows(
+    assert Counter(system.fates("job")[job] for job in JOBS) == {"queued_here": len(JOBS)}
+    assert {system.fates("call")[call] for call in asked} == {"lead_made"}
+    ours = system.ours.rows(
         "select lead_id from adopted inner join call_log on call_log.id = new_id"
         " where kind = 'call' and old_id = any(%s)",
         sorted(asked),
@@ -89,27 +89,27 @@ def test_each_job_has_one_fate_and_all_comes_back_to_the_byte(
     done = outbound("adopt", "--undo", "--yes", "--old-redis", old_redis_url)
 
     assert done.exit_code == 0, done.output
-    assert house.digests() == tables
+    assert system.digests() == tables
     assert everything(old) == keys
 
 
 @pytest.mark.timeout(600)
 def test_of_a_thousand_jobs_none_rings_twice_beside_an_old_worker(
-    house: House, old: Any, old_redis_url: str, carrier: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+    system: OldSystem, old: Any, old_redis_url: str, carrier: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fast = {"OUTBOUND_RELOOK_S": "0.05", "OUTBOUND_LOOKUPS_PER_MINUTE": "6000", "OUTBOUND_HOLD_MAX_S": "0"}
     with Environment(**SETTINGS, **fast, TWILIO_API_URL=carrier.url):
         adopt("--old-redis", old_redis_url)
-        house.ours.do("update business set twiml = '<Response/>', window_id = null")
-        house.ours.do("update dial_control set live_max = null")  # nobody takes the callbacks that would make room
+        system.ours.do("update business set twiml = '<Response/>', window_id = null")
+        system.ours.do("update dial_control set live_max = null")  # nobody takes the callbacks that would make room
         bulk = {f"+97254{job:07d}" for job in JOBS}
 
-        with Environment(DATABASE_URL=house.ours.url), running_workers(monkeypatch) as drain:
+        with Environment(DATABASE_URL=system.ours.url), running_workers(monkeypatch) as drain:
             for campaign in (1, 2, 3):
                 assert outbound("resume", "campaign", str(campaign)).exit_code == 0
-            by_old = old_worker(house)
-            until(lambda: (drain(), "queued" not in house.ours.statuses())[1], timeout_s=120)
-            by_old += old_worker(house)
+            by_old = old_worker(system)
+            until(lambda: (drain(), "queued" not in system.ours.statuses())[1], timeout_s=120)
+            by_old += old_worker(system)
 
     assert set(rung(carrier).values()) == {1}
     assert len(bulk & set(rung(carrier))) > len(bulk) / 2  # the fate of the others is not to ring

@@ -21,7 +21,7 @@ _OURS = ("OUTBOUND_", "TWILIO_", "DATABASE_URL", "REDIS_URL")
 
 
 @dataclass(frozen=True)
-class House:
+class Cluster:
     """Where the servers are; `server_pids` is empty for those that somebody else runs."""
 
     home: Path
@@ -49,7 +49,7 @@ class House:
 
 
 @contextmanager
-def running(home: Path) -> Iterator[House]:
+def running(home: Path) -> Iterator[Cluster]:
     """The servers: those that DATABASE_URL and REDIS_URL name, else our own, which keep what they commit (fsync)."""
     own = {name: value for name, value in os.environ.items() if name.startswith(_OURS)}
     database_url, redis_url = own.get("DATABASE_URL"), own.get("REDIS_URL")
@@ -59,14 +59,14 @@ def running(home: Path) -> Iterator[House]:
             pids["postgres"] = int((home / "postgres" / "postmaster.pid").read_text().split()[0])
         if not redis_url:
             pids["broker"] = int((home / "broker" / "valkey.pid").read_text().split()[0])
-        house = House(home, database_url or servers.database_url or "", redis_url or servers.redis_url or "", pids)
+        cluster = Cluster(home, database_url or servers.database_url or "", redis_url or servers.redis_url or "", pids)
         try:
-            house.settle(house.database_url, {})
-            house.settle(db.recreate_database(TEMPLATE), {})
+            cluster.settle(cluster.database_url, {})
+            cluster.settle(db.recreate_database(TEMPLATE), {})
             migrations.migrate()
-            yield house
+            yield cluster
         finally:
-            house.settle(house.database_url, {})
+            cluster.settle(cluster.database_url, {})
             with suppress(psycopg.Error), db.connect() as connection:
                 connection.execute(f"drop database if exists {TEMPLATE} with (force)".encode())
             db.close()

@@ -53,7 +53,7 @@ class Outages:
 
 
 @dataclass
-class City:
+class Cluster:
     """Everything that runs, by name."""
 
     settings: Settings

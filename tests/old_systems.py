@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from outbound import config, db
 from outbound.cli import app
 from outbound.database import migrations
-from tests import old_house
+from tests import old_system
 from tests.conftest import (
     Environment,
     Servers,
@@ -24,10 +24,10 @@ from tests.conftest import (
 )
 
 
-class House:
+class OldSystem:
     """A database of the system before, with or without what was taken over."""
 
-    def __init__(self, url: str, shape: old_house.Shape) -> None:
+    def __init__(self, url: str, shape: old_system.Shape) -> None:
         self.url, self.shape = url, shape
         self.old = World(url)
         self.ours = World(address_of_schema(url, "outbound"))
@@ -37,7 +37,7 @@ class House:
         self.ours.connection.close()
 
     def digests(self) -> dict[str, str]:
-        return {table: self.old.value(old_house.digest_sql(table)) for table in old_house.tables(self.shape)}
+        return {table: self.old.value(old_system.digest_sql(table)) for table in old_system.tables(self.shape)}
 
     def fates(self, kind: str) -> dict[int, str]:
         return {
@@ -59,12 +59,12 @@ class Templates:
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
-        self._names: dict[old_house.Shape, str] = {}
+        self._names: dict[old_system.Shape, str] = {}
 
-    def of(self, shape: old_house.Shape) -> str:
+    def of(self, shape: old_system.Shape) -> str:
         """The name of the one of this shape."""
         if shape not in self._names:
-            name = f"outbound_test_house_{shape}_{os.getpid()}"
+            name = f"outbound_test_system_{shape}_{os.getpid()}"
             url = create_database(self._servers, name)
             _fill(url, shape)
             with psycopg.connect(url, autocommit=True) as connection:
@@ -79,19 +79,21 @@ class Templates:
             drop_database(self._servers, name)
 
 
-def _fill(url: str, shape: old_house.Shape) -> None:
+def _fill(url: str, shape: old_system.Shape) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(old_house.tables_sql(shape).encode())
-        connection.execute(old_house.rows_sql(shape).encode())
+        connection.execute(old_system.tables_sql(shape).encode())
+        connection.execute(old_system.rows_sql(shape).encode())
 
 
 @contextmanager
-def open_house(servers: Servers, shape: old_house.Shape, templates: Templates | None = None) -> Iterator[House]:
+def open_old_system(
+    servers: Servers, shape: old_system.Shape, templates: Templates | None = None
+) -> Iterator[OldSystem]:
     """An old system of this shape, with its rows; without *templates* there is no schema of ours."""
     with open_database(servers, templates.of(shape) if templates else None) as url:
         if templates is None:
             _fill(url, shape)
-        found = House(url, shape)
+        found = OldSystem(url, shape)
         with Environment(TWILIO_ACCOUNT_SID="", TWILIO_AUTH_TOKEN="", OUTBOUND_PUBLIC_URL=""):
             yield found
         found.close()
