@@ -5,6 +5,7 @@ declare
     told jsonb;
     next_at timestamptz;
     facts jsonb;
+    earlier bigint;
 begin
     if not exists (select from webhook_endpoint) and not exists (select from event_reader) then
         return null;
@@ -56,8 +57,13 @@ begin
             or exists (select from event_log where call_id = new.id and type = 'call.corrected'))
     then
         told := coalesce(told, jsonb_build_object('status', old.status, 'error_code', old.error_code));
-        perform write_event(new.business_id, 'call.corrected', 'evt_call_corrected_' || new.id || '_' || new.status,
-                            new.id,
+        select count(*)
+          into earlier
+          from event_log
+         where call_id = new.id and type = 'call.corrected' and data ->> 'status' = new.status;
+        -- A call may go on twice, each time after it was given up: that is two events.
+        perform write_event(new.business_id, 'call.corrected',
+                            concat_ws('_', 'evt_call_corrected', new.id, new.status, nullif(earlier, 0) + 1), new.id,
                             facts || jsonb_build_object('was', told -> 'status', 'error_code_was', told -> 'error_code'));
     end if;
     return null;

@@ -106,6 +106,29 @@ def test_a_call_that_was_told_to_have_failed_is_corrected_once_for_each_status(t
     assert written(told)[1].data["was"] == "failed"
 
 
+def test_a_call_that_goes_on_twice_is_corrected_twice(told: World) -> None:
+    call_id = told.initiated()
+    told.age(call_id, 110)
+    cleanup.cleanup_stuck_dialing_jobs()
+    for status in ("ringing", "in-progress"):
+        report(call_id, status)
+        told.do(
+            "update call_log set status = 'failed', error_code = 'unknown_to_carrier', ended_at = now(),"
+            " overdue_at = null where id = %s",
+            call_id,
+        )
+    report(call_id, "ringing")
+
+    corrections = written(told)[1:]
+    assert [(event.public_id, event.data["status"]) for event in corrections] == [
+        (f"evt_call_corrected_{call_id}_ringing", "ringing"),
+        (f"evt_call_corrected_{call_id}_failed", "failed"),
+        (f"evt_call_corrected_{call_id}_in-progress", "in-progress"),
+        (f"evt_call_corrected_{call_id}_failed_2", "failed"),
+        (f"evt_call_corrected_{call_id}_ringing_2", "ringing"),
+    ]
+
+
 def test_what_is_rolled_back_is_no_event(told: World) -> None:
     call_id = told.initiated()
     with told.connection.transaction(force_rollback=True):
