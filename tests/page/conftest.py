@@ -8,7 +8,17 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, Route, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    Route,
+    expect,
+    sync_playwright,
+)
 
 from outbound.api import context, route, server
 from outbound.page import session
@@ -78,10 +88,15 @@ def cookie_of(page_url: str, shown: str) -> dict[str, str]:
 
 
 class Watch:
-    """What must not happen in a browser: a request to another host, a message on its console, a script that fails."""
+    """
+    What must not happen in a browser: a request to another host, a message on its console, a script that fails.
+
+    `streams` are the event streams that it has opened.
+    """
 
     def __init__(self) -> None:
         self.faults: list[str] = []
+        self.streams: list[Request] = []
 
     def over(self, browser: BrowserContext, page_url: str) -> None:
         """Watch a profile from now on."""
@@ -103,6 +118,11 @@ class Watch:
             if not message.text.startswith("Failed to load resource: the server responded with a status"):
                 self.faults.append(f"{message.type}: {message.text}")
 
+        def begin(request: Request) -> None:
+            if urlsplit(request.url).path == "/page/live":
+                self.streams.append(request)
+
+        browser.on("request", begin)
         browser.route(re.compile(".*"), pass_on)
         browser.on("response", look)
         browser.on("console", note)
