@@ -2023,6 +2023,10 @@ create function page_pauses(in_business bigint, rows_max integer) returns table(
 create function page_queue(in_business bigint, counted_max integer) returns table(due bigint, first_due_at timestamptz,
     stopped bigint, later bigint, next_at timestamptz) stable;
 
+-- The token of each of some sessions of the page that have not ended.
+create function page_sessions(secrets_sha256 bytea[]) returns table(secret_sha256 bytea, id bigint, public_id text, name
+    text, business_id bigint, scopes text[], expires_at timestamptz) stable;
+
 -- What the page compares to see whether a call or a campaign has changed.
 create function page_versions(call_ids bigint[], campaign_ids bigint[]) returns table(kind text, id bigint, version
     text) stable;

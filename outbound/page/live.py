@@ -10,7 +10,7 @@ from typing import NamedTuple
 from starlette.concurrency import run_in_threadpool
 
 from outbound import db, logs
-from outbound.page import now
+from outbound.page import now, session
 from outbound.page.now import Now, Reader
 
 log = logs.get("page")
@@ -130,8 +130,11 @@ class Live:
     async def _run(self) -> None:
         while self._channels:
             began = time.monotonic()
+            topics, sessions = list(self._channels), session.asked_lately()
             try:
-                await self._announce(await run_in_threadpool(self._look, list(self._channels)))
+                found = await run_in_threadpool(self._look, topics, sessions)
+                session.renew(sessions, found.sessions)
+                await self._announce(await run_in_threadpool(self._parts_of, topics, found))
             except db.Unavailable as error:
                 log.outage("page.database_away", error)
                 await self._announce(None)
@@ -140,11 +143,14 @@ class Live:
                 await self._announce(None)
             await asyncio.sleep(self._rest_s(time.monotonic() - began))
 
-    def _look(self, topics: list[Topic]) -> dict[Topic, dict[str, str]]:
-        """Read what these topics are about, and make their parts; in a thread, as it takes some ms each."""
+    def _look(self, topics: list[Topic], sessions: list[bytes]) -> now.Found:
         ids = {kind: sorted({topic.id for topic in topics if topic.kind == kind}) for kind in KINDS}
-        found = now.read(ids["now"], ids["call"], ids["campaign"])
+        found = now.read(ids["now"], ids["call"], ids["campaign"], sessions)
         self._reader.keep(found)
+        return found
+
+    def _parts_of(self, topics: list[Topic], found: now.Found) -> dict[Topic, dict[str, str]]:
+        """Make the parts of these topics; in a thread, as it takes some ms each."""
         return {topic: self._parts(topic, found) for topic in topics}
 
     def _rest_s(self, took: float) -> float:

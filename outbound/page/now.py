@@ -22,15 +22,24 @@ Now = dict[str, Any]  # as read_now makes it: what a token of one business may n
 
 
 class Found(NamedTuple):
-    """What was read: `now` by business (OF_ALL for all), and a text per (kind, id) that changes with what it is of."""
+    """
+    What was read: `now` by business (OF_ALL for all), a text per (kind, id) that changes with what it is of, and the
+    token of each session, as page/session reads it.
+    """
 
     now: dict[int, Now]
     versions: dict[tuple[str, int], str]
+    sessions: list[dict[str, Any]]
 
 
-def read(businesses: Collection[int], calls: Collection[int] = (), campaigns: Collection[int] = ()) -> Found:
+def read(
+    businesses: Collection[int],
+    calls: Collection[int] = (),
+    campaigns: Collection[int] = (),
+    sessions: Collection[bytes] = (),
+) -> Found:
     """
-    Read what goes on in these businesses, and the versions of these calls and campaigns.
+    Read what goes on in these businesses, the versions of these calls and campaigns, and the sessions of these digests.
 
     Raises:
         db.Unavailable: the database does not answer.
@@ -40,15 +49,18 @@ def read(businesses: Collection[int], calls: Collection[int] = (), campaigns: Co
         business_ids=list(businesses),
         call_ids=list(calls),
         campaign_ids=list(campaigns),
+        secrets_sha256=list(sessions),
         counted_max=COUNTED_MAX,
         rows_max=ROWS_MAX,
         worker_silent_s=WORKER_SILENT_S,
         scheduler_silent_s=SCHEDULER_SILENT_S,
     )
-    found = Found({}, {})
+    found = Found({}, {}, [])
     for row in rows:
         if row.kind == "now":
             found.now[row.id] = _seen_by(row.id, row.found)
+        elif row.kind == "session":
+            found.sessions.append(row.found)
         else:
             found.versions[row.kind, row.id] = row.found
     return found

@@ -4,9 +4,10 @@ import asyncio
 import hashlib
 import secrets
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -82,7 +83,8 @@ async def of(request: Request) -> Session | None:
         async with _looking:
             known = _known.get(digest)  # somebody who waited before us has looked for all
             if known is None or known.until < time.monotonic():
-                await run_in_threadpool(_look_up, digest)
+                asked = [digest, *asked_lately()]
+                renew(asked, await run_in_threadpool(_found, asked), new=digest)
                 known = _known.get(digest)
     if known is None:
         return None
@@ -90,19 +92,44 @@ async def of(request: Request) -> Session | None:
     return Session(known.caller, by_cookie=True, mark=_mark(digest))
 
 
-def _look_up(digest: bytes) -> None:
-    """Look up a session, and with it, since open pages ask again and again, all that were asked for lately."""
+def asked_lately() -> list[bytes]:
+    """The digests of the sessions that open pages ask for, the latest first, _CACHED at most."""
+    since = time.monotonic() - _ASKED_AGAIN_S
+    return sorted((one for one in _known if _known[one].asked_at > since), key=lambda one: -_known[one].asked_at)[
+        :_CACHED
+    ]
+
+
+def renew(digests: Iterable[bytes], found: Iterable[dict[str, Any]], new: bytes = b"") -> None:
+    """
+    Take over what was just read of these sessions; those that were not found are over.
+
+    Args:
+        digests: the sessions that were looked for. One that is no longer known was signed out meanwhile, unless it is
+            *new*.
+        found: what `page_sessions` returns of each.
+        new: the one that was not known before.
+    """
     now = time.monotonic()
-    asked = {one: known.asked_at for one, known in _known.items() if now - known.asked_at < _ASKED_AGAIN_S}
-    asked[digest] = now
-    rows = db.run(sql.find_sessions, secrets_sha256=sorted(asked, key=lambda one: -asked[one])[:_CACHED])
-    found = {}
-    for row in rows:
-        scopes = frozenset(row.scopes)
-        caller = Caller(row.id, row.public_id, row.name, row.business_id, scopes, row.expires_at, is_on_page=True)
-        found[bytes(row.secret_sha256)] = _Known(caller, now + _CACHE_S, asked[bytes(row.secret_sha256)])
-    _known.clear()
-    _known.update(found)
+    callers = {bytes.fromhex(one["secret_sha256"].removeprefix("\\x")): _caller(one) for one in found}
+    for digest in digests:
+        known = _known.pop(digest, None)
+        if digest in callers and (known is not None or digest == new):
+            _known[digest] = _Known(callers[digest], now + _CACHE_S, now if known is None else known.asked_at)
+    for digest in [one for one, known in _known.items() if known.asked_at < now - _ASKED_AGAIN_S]:
+        del _known[digest]
+
+
+def _found(digests: list[bytes]) -> list[dict[str, Any]]:
+    return [row[0] for row in db.run(sql.find_sessions, secrets_sha256=digests)]
+
+
+def _caller(token: dict[str, Any]) -> Caller:
+    expires_at = token["expires_at"] and datetime.fromisoformat(token["expires_at"])
+    scopes = frozenset(token["scopes"])
+    return Caller(
+        token["id"], token["public_id"], token["name"], token["business_id"], scopes, expires_at, is_on_page=True
+    )
 
 
 def _user(request: Request) -> str | None:

@@ -1,13 +1,13 @@
 -- now.sql: the queue at this moment, for the page.  Read by outbound/page/now.py alone.
 
--- name: read_now(business_ids, call_ids, campaign_ids, counted_max, rows_max, worker_silent_s, scheduler_silent_s)
--- What goes on in all businesses (id 0) and in some of them, each as one JSON object, and the versions of some calls and
--- campaigns, in one statement: all that open pages watch.
+-- name: read_now(business_ids, call_ids, campaign_ids, secrets_sha256, counted_max, rows_max, worker_silent_s, scheduler_silent_s)
+-- What goes on in all businesses (id 0) and in some of them, each as one JSON object, the versions of some calls and
+-- campaigns, and which sessions are signed in, in one statement: all that open pages watch.
 --
 -- Of what waits, counted_max calls are counted at most; of what has ended, those of the last hour.  The cost grows
 -- with the lanes, the live calls and the calls of the last hour.
 --
--- Returns  (kind, id, found): kind is now, call or campaign
+-- Returns  (kind, id, found): kind is now, call, campaign or session
 with own as materialized (
     select id, nullif(id, 0) as in_business from unnest(:business_ids::bigint[]) as id
 ), common as materialized (
@@ -55,4 +55,6 @@ select 'now' as kind, own.id,
  cross join lateral page_live(in_business) as live
  cross join lateral page_queue(in_business, :counted_max) as queue
  union all
-select kind, id, to_jsonb(version) from page_versions(:call_ids, :campaign_ids);
+select kind, id, to_jsonb(version) from page_versions(:call_ids, :campaign_ids)
+ union all
+select 'session', id, to_jsonb(one) from page_sessions(:secrets_sha256::bytea[]) as one;

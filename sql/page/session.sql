@@ -14,15 +14,8 @@ select :secret_sha256, id, least(now() + make_interval(hours => :hours), expires
 returning expires_at;
 
 -- name: find_sessions(secrets_sha256)
--- Returns  the token of each of these sessions that has not ended, where that one is live
-select page_session.secret_sha256, token.id, token.public_id, token.name, token.business_id, token.scopes,
-       token.expires_at
-  from page_session
- inner join api_token as token on token.id = page_session.token_id
- where page_session.secret_sha256 = any(:secrets_sha256::bytea[])
-   and page_session.expires_at > now()
-   and token.revoked_at is null
-   and coalesce(token.expires_at > now(), true);
+-- Returns  the token of each of these sessions that has not ended, where that one is live, as one JSON object
+select to_jsonb(one) from page_sessions(:secrets_sha256::bytea[]) as one;
 
 -- name: end_session(secret_sha256)!
 -- Sign a browser out.

@@ -1,0 +1,2 @@
+-- Only a function: nothing is lost.
+drop function if exists page_sessions(bytea[]);
