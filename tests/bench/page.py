@@ -23,7 +23,7 @@ WATCHERS = 100
 COMMITS = 30
 LOOKS = 7  # at each screen, of which the median counts
 _WATCH_S = 20
-_WARM_S = 8
+_WARM_S = 15  # an idle connection adds up to 10 s late to the statistics what it did
 _SCHEDULER = (
     "insert into duty (name, last_success_at) values ('claimed', now() + interval '1 day')"
     " on conflict (name) do update set last_success_at = excluded.last_success_at"
@@ -70,7 +70,7 @@ def _watched(here: World, url: str) -> list[Line]:
     seconds, queries, used, events = found
     details = {"streams": WATCHERS, "seconds": seconds, "events of a stream": events / WATCHERS}
     return [
-        Line("page, queries of 100 streams", queries / seconds, "queries/s", target=1.2, is_at="most", details=details),
+        Line("page, queries of 100 streams", queries / seconds, "queries/s", target=1, is_at="most", details=details),
         Line("page, API process", 100 * used / seconds, "% of a core", target=3, is_at="most", details=details),
     ]
 
