@@ -32,7 +32,9 @@ def _trouble(endpoint: db.Row) -> str | None:
     if endpoint.state == "off":
         return f"{named} is off: {str(endpoint.state_reason).removesuffix('.')}"
     if endpoint.failing_since is not None:
-        return f"{named} fails since {moments.shown(endpoint.failing_since, 'UTC')}, {endpoint.failures} times in a row"
+        return (
+            f"{named} fails since {moments.shown(endpoint.failing_since, 'UTC')} ({endpoint.failures} times in a row)"
+        )
     return None
 
 

@@ -39,7 +39,7 @@ def why(reason: Details, zone: str, t: Words) -> Markup:
         return SENTENCES[code](details, until, t)
     if t.has(f"why.{code}"):
         return t(f"why.{code}", until=until)
-    return t.english(reason["sentence"])
+    return t.sentence(reason["sentence"])
 
 
 def _has_ended(details: Details, zone: str, t: Words) -> Markup:
@@ -139,12 +139,12 @@ def _by(who: str | None, t: Words) -> Markup:
 def fault(code: str | None, message: str | None, t: Words) -> Markup:
     """What a call was closed with: our own codes in the language, what the carrier said as it is; '' of nothing."""
     if code is None:
-        return t.english(message) if message else Markup("")
+        return t.sentence(message) if message else Markup("")
     if t.has(f"obstacle.{code}"):
         return t(f"obstacle.{code}")
     if t.has(f"closed.{code}"):
         return t(f"closed.{code}")
-    return _joined(t("closed.code", code=t.ltr(code)), t.english(message) if message else Markup(""))
+    return _joined(t("closed.code", code=t.ltr(code)), t.sentence(message) if message else Markup(""))
 
 
 def ending(ended: Details, t: Words) -> Markup:
@@ -175,7 +175,7 @@ def event(entry: Details, zone: str, t: Words) -> Markup:
     if "scope" in details:
         own = t("scope.this_call")
         return t(f"event.{code}", what=own if details["scope"] == "call" else _scope_of(details, t))
-    return t(f"event.{code}", **details) if t.has(f"event.{code}") else t.english(entry["what"])
+    return t(f"event.{code}", **details) if t.has(f"event.{code}") else t.sentence(entry["what"])
 
 
 def _ended(details: Details, t: Words) -> Markup:

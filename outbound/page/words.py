@@ -13,6 +13,7 @@ from babel import Locale, dates, numbers, units
 from markupsafe import Markup, escape
 
 from outbound.formats import phone_numbers
+from outbound.page import sentences
 
 LANGUAGES = {"en": "ltr", "he": "rtl"}
 _FIRST_DAYS = {"en": 0, "he": 6}  # of a week, after Monday
@@ -68,14 +69,19 @@ class Words:
         return key in self._texts
 
     def either(self, key: str, text: str | None, **values: Any) -> Markup:
-        """The text of a key; where there is none, an English sentence as it is."""
+        """The text of a key; where there is none, an English sentence."""
         if self.has(key):
             return self(key, **values)
-        return self.english(text or key)
+        return self.sentence(text or key)
 
-    def english(self, text: str) -> Markup:
-        """An English sentence on a page of any language."""
-        return Markup('<span lang="en" dir="ltr">{}</span>').format(text)
+    def sentence(self, text: str) -> Markup:
+        """An English sentence of another part of the program: in the language where that has a text, else as it is."""
+        found = sentences.said(text, self.language, self._kept)
+        return found or Markup('<span lang="en" dir="ltr">{}</span>').format(sentences.coded(text))
+
+    def _kept(self, text: str) -> Markup:
+        """What stays as it is within a sentence: a name, a number, a word of code."""
+        return self.ltr(sentences.coded(text)) if "`" in text else self.value(text)
 
     def _text(self, key: str, values: Mapping[str, Any]) -> str:
         text = self._texts[key]
