@@ -350,11 +350,11 @@ def server() -> Server:
     """
     address = _url()
     with _open(address) as connection:
-        told = connection.info.parameter_status
+        parameter = connection.info.parameter_status
         return Server(
-            told("server_version") or "?",
+            parameter("server_version") or "?",
             connection.info.server_version,
-            told("server_encoding") or "?",
+            parameter("server_encoding") or "?",
             _pooling(connection, address),
         )
 

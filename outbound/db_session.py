@@ -12,9 +12,9 @@ _SETTING = re.compile(r"(?<!\S)(?:-c\s*|--)([\w.-]+)=((?:\\.|\S)*)", re.DOTALL)
 class UnfitDatabase(UserError):
     """The server or the database cannot hold our calls as it is: what is so (`said`), and how it is mended (`mend`)."""
 
-    def __init__(self, said: str, mend: str) -> None:
-        super().__init__(f"{said}: {mend}")
-        self.said, self.mend = said, mend
+    def __init__(self, message: str, mend: str) -> None:
+        super().__init__(f"{message}: {mend}")
+        self.said, self.mend = message, mend
 
 
 class SchemaMissing(UnfitDatabase):
@@ -94,8 +94,8 @@ def refuse_missing_schema(schema: str, *, is_there: bool, is_usable: bool, elsew
     """
     if not is_there:
         others = f" (outbound's tables are in {', '.join(elsewhere)})" if elsewhere else ""
-        said = f"there is no schema {schema} in this database{others}"
-        raise SchemaMissing(said, "run `outbound migrate`, which makes it")
+        message = f"there is no schema {schema} in this database{others}"
+        raise SchemaMissing(message, "run `outbound migrate`, which makes it")
     if not is_usable:
         raise UnfitDatabase(
             f"this role may not use the schema {schema}", f"`grant usage on schema {schema} to …` as its owner"

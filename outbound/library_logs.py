@@ -74,8 +74,8 @@ def cause(error: BaseException | str | None) -> str:
         error = error.args[0]  # Dramatiq wraps the broker's errors in its own
     if error is None or isinstance(error, str):
         return error or "unknown"
-    said = getattr(error, "cause", None)
-    return said if isinstance(said, str) else type(error).__name__
+    text = getattr(error, "cause", None)
+    return text if isinstance(text, str) else type(error).__name__
 
 
 def suppressed(event: str, why: str) -> int | None:

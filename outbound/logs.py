@@ -162,10 +162,10 @@ def _died(kind: type[BaseException], error: BaseException, trace: TracebackType 
     get("process").critical("process.died", exc_info=(kind, error, trace))
 
 
-def _thread_died(told: threading.ExceptHookArgs) -> None:
-    if told.exc_type is SystemExit or told.exc_value is None:
+def _thread_died(death: threading.ExceptHookArgs) -> None:
+    if death.exc_type is SystemExit or death.exc_value is None:
         return
-    name = told.thread.name if told.thread else None
+    name = death.thread.name if death.thread else None
     get("process").critical(
-        "process.thread_died", thread=name, exc_info=(told.exc_type, told.exc_value, told.exc_traceback)
+        "process.thread_died", thread=name, exc_info=(death.exc_type, death.exc_value, death.exc_traceback)
     )

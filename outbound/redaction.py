@@ -100,10 +100,10 @@ def _text(name: str, text: str) -> str:
 
 
 def _hidden(name: str, text: str) -> str:
-    said = name + text  # a number may be known by what it is called alone, as in to=15005550101
-    if not _SUSPECT.search(said):
+    named = name + text  # a number may be known by what it is called alone, as in to=15005550101
+    if not _SUSPECT.search(named):
         return text
-    hidden = _WORDS.sub(_without_word, urls.without_password(_ROW.sub(r"\1: …", said)))
+    hidden = _WORDS.sub(_without_word, urls.without_password(_ROW.sub(r"\1: …", named)))
     hidden = _PHONE.sub(_without_number, _URI.sub(r"\1\2…", hidden))
     return hidden.removeprefix(name)
 

@@ -106,14 +106,14 @@ def read_numbers(run: Run, rows: Sequence[db.Row]) -> dict[str, str]:
     if len(run.numbers) > 100_000:
         run.numbers.clear()
     return {
-        "said": db.array(said for said, _, _ in read),
+        "said": db.array(number for number, _, _ in read),
         "regions": db.array(region for _, region, _ in read),
         "phones": db.array(phone for _, _, phone in read),
     }
 
 
-def _read(said: str, region: str | None) -> str | None:
+def _read(number: str, region: str | None) -> str | None:
     try:
-        return phone_numbers.read(said, region)
+        return phone_numbers.read(number, region)
     except phone_numbers.NoPhoneNumber:
         return None

@@ -48,8 +48,8 @@ def _adopt(run: Run, old: db.Row, *, knows_activity: bool) -> None:
     _give_window(run, made.id, old, region, doubts)
     if knows_activity and not old.is_active:
         sql.pause(run.connection, scope="business", key=str(made.id), reason=INACTIVE)
-        said = "is not active there" if old.is_active is False else "may not be active there"
-        doubts.append(f"it {said}: it is paused until `outbound resume business {made.id}`")
+        doubt = "is not active there" if old.is_active is False else "may not be active there"
+        doubts.append(f"it {doubt}: it is paused until `outbound resume business {made.id}`")
     note = "\n".join(doubts) or None
     sql.write_fate(
         run.connection, kind="business", old_id=old.id, new_id=made.id, business_id=made.id, fate="adopted", note=note
@@ -67,13 +67,13 @@ def _zone(name: str | None, doubts: list[str]) -> str | None:
         return None
 
 
-def _number(said: str | None, zone: str | None, doubts: list[str]) -> tuple[str | None, str | None]:
+def _number(number: str | None, zone: str | None, doubts: list[str]) -> tuple[str | None, str | None]:
     """Its own number and its region: that of the number, else the country of its time zone."""
     region = zone and time_zones.country(zone)
     phone = None
-    if (said or "").strip():
+    if (number or "").strip():
         try:
-            phone = phone_numbers.read(said or "", region)
+            phone = phone_numbers.read(number or "", region)
         except phone_numbers.NoPhoneNumber:
             doubts.append("its number is no phone number that can be read: it has none")
     else:

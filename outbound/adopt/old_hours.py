@@ -48,8 +48,8 @@ def read(hours_json: str | None, text: str | None, days: str | None) -> tuple[st
     Raises:
         NoHours: a part of them cannot be read, or no day is open.
     """
-    for said in (hours_json, text):
-        value = _value(said)
+    for hours in (hours_json, text):
+        value = _value(hours)
         if value in (None, "", {}, []):
             continue
         if isinstance(value, str):
@@ -58,13 +58,13 @@ def read(hours_json: str | None, text: str | None, days: str | None) -> tuple[st
     return None, False
 
 
-def _value(said: str | None) -> Any:
-    if said is None:
+def _value(hours: str | None) -> Any:
+    if hours is None:
         return None
     try:
-        return json.loads(said)
+        return json.loads(hours)
     except ValueError:
-        return said.strip()
+        return hours.strip()
 
 
 def _of_text(text: str, days: str | None) -> tuple[str, bool]:

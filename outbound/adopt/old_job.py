@@ -209,8 +209,8 @@ def _name(value: object) -> str | None:
 def _checked(loaded: Any) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
     if not isinstance(loaded, (tuple, list)) or len(loaded) != 4:
         raise Refused("shape")
-    said, instance, args, kwargs = loaded
-    function = _name(said)
+    name, instance, args, kwargs = loaded
+    function = _name(name)
     try:
         for value in _values(loaded):
             if isinstance(value, int) and value.bit_length() > INTEGER_BITS_MAX:

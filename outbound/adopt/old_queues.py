@@ -73,9 +73,9 @@ def take(redis: Redis, prefix: bytes, place: Place, ours: Ours) -> int:
                 pipeline.rename(place.key, aside)
             old_move.push(pipeline, place.key, [each for each in found if each not in taken])
         # One that lives for ever now may do so since an earlier place of the same job.
-        news = {key: life for key, life in lives.items() if life >= 0 or key not in known}
-        old_move.remember(pipeline, ttl, news)
-        for key in news:
+        further = {key: life for key, life in lives.items() if life >= 0 or key not in known}
+        old_move.remember(pipeline, ttl, further)
+        for key in further:
             pipeline.persist(key)
         return sum(each in taken for each in found)
 

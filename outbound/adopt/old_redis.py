@@ -146,11 +146,11 @@ def _add(redis: Redis, dialer: Dialer, key: DialerKey) -> None:
 
 def _may_evict(redis: Redis) -> bool | None:
     try:
-        said = redis.info("memory")
+        memory = redis.info("memory")
     except RedisError:
         return None
-    policy = said.get("maxmemory_policy")
-    return None if policy is None else bool(said.get("maxmemory")) and policy != "noeviction"
+    policy = memory.get("maxmemory_policy")
+    return None if policy is None else bool(memory.get("maxmemory")) and policy != "noeviction"
 
 
 def of_calls(call_sids: Collection[str]) -> Mine:

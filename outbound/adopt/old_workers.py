@@ -79,8 +79,8 @@ def _lives(redis: Redis, key: bytes, now: float, connected: set[bytes]) -> bool:
 def _moment(text: Any) -> float | None:
     """Seconds since 1970; None where it cannot be read."""
     try:
-        said = bytes(text).decode("ascii")
-        moment = datetime.fromisoformat(said)  # with and without fractions, as RQ 1 and 2 write it
+        line = bytes(text).decode("ascii")
+        moment = datetime.fromisoformat(line)  # with and without fractions, as RQ 1 and 2 write it
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
         pass

@@ -230,11 +230,11 @@ async def _events(
 
 
 def _event(place: Place, row: db.Row) -> str:
-    told = {
+    event = {
         "id": row.public_id,
         "type": row.type,
         "timestamp": row.at.isoformat(),
         "business_id": row.business_id,
         "data": plain(row.data),
     }
-    return f"id: {place}\nevent: {row.type}\ndata: {json.dumps(told)}\n\n"
+    return f"id: {place}\nevent: {row.type}\ndata: {json.dumps(event)}\n\n"

@@ -131,7 +131,7 @@ class RedisBroker(DramatiqRedisBroker):
         self._here = threading.local()
         dispatch = self.scripts["dispatch"]
         # Dramatiq's own script, run in this thread's pipeline while it has one.
-        self.scripts["dispatch"] = lambda **said: dispatch(**said, client=getattr(self._here, "pipeline", None))
+        self.scripts["dispatch"] = lambda **given: dispatch(**given, client=getattr(self._here, "pipeline", None))
 
     def declare_queue(self, queue_name: str) -> None:
         """Declare a queue, without a delay queue."""

@@ -114,20 +114,20 @@ def client(url: str, socket_timeout_s: float) -> redis.Redis:
 
 
 def _pool(url: str, options: dict[str, Any]) -> redis.ConnectionPool:
-    said = options | parse_url(url)  # type: ignore[no-untyped-call]
-    return redis.ConnectionPool(**said | {"connection_class": _OURS[said.get("connection_class", Connection)]})
+    address = options | parse_url(url)  # type: ignore[no-untyped-call]
+    return redis.ConnectionPool(**address | {"connection_class": _OURS[address.get("connection_class", Connection)]})
 
 
 def _sentinel_pool(url: str, options: dict[str, Any]) -> redis.ConnectionPool:
-    said = sentinel_url.parse(url)
-    tls = said.tls or {}
-    asking = options | {"socket_timeout": _SENTINEL_TIMEOUT_S} | said.sentinel_login | tls
+    address = sentinel_url.parse(url)
+    tls = address.tls or {}
+    asking = options | {"socket_timeout": _SENTINEL_TIMEOUT_S} | address.sentinel_login | tls
     sentinels = Sentinel(  # type: ignore[no-untyped-call]
-        list(said.sentinels), sentinel_kwargs=asking | {"ssl": said.tls is not None}
+        list(address.sentinels), sentinel_kwargs=asking | {"ssl": address.tls is not None}
     )
-    theirs = SentinelManagedConnection if said.tls is None else SentinelManagedSSLConnection
+    theirs = SentinelManagedConnection if address.tls is None else SentinelManagedSSLConnection
     return SentinelConnectionPool(  # type: ignore[no-untyped-call]
-        said.service, sentinels, connection_class=_OURS[theirs], db=said.db, **options | said.login | tls
+        address.service, sentinels, connection_class=_OURS[theirs], db=address.db, **options | address.login | tls
     )
 
 

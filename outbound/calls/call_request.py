@@ -202,10 +202,10 @@ def _contact(contact: Mapping[str, str] | None, caller: Row) -> str | None:
     written = _json(known) if known else ""
     if len(written.encode()) > CONTACT_MAX:
         raise BadCall(f"the contact's fields have more than {CONTACT_MAX} bytes in all")
-    said = len(twiml_template.render(caller.twiml, known) or "")
-    if said > twiml_template.TWIML_MAX:
+    length = len(twiml_template.render(caller.twiml, known) or "")
+    if length > twiml_template.TWIML_MAX:
         raise BadCall(
-            f"with this contact's fields the TwiML has {said} characters: {twiml_template.TWIML_MAX} are allowed"
+            f"with this contact's fields the TwiML has {length} characters: {twiml_template.TWIML_MAX} are allowed"
         )
     return written or None
 

@@ -176,16 +176,16 @@ def _before(call: dict[str, Any]) -> str:
 def _event(row: db.Row, words: db.Row | None) -> Entry:
     source = None if words is None else words.source
     payload = {} if words is None or not isinstance(words.payload, dict) else words.payload
-    said: dict[str, str] = {}
+    message: dict[str, str] = {}
     for name, shown in _SAID.items():
         value = payload.get(name)
         if isinstance(value, str | int) and str(value) != "":
-            said.setdefault(f"{shown} {value}", "")
+            message.setdefault(f"{shown} {value}", "")
     return Entry(
         row.occurred_at or row.received_at,
         f"{_SOURCES.get(source or '', source or 'the carrier')}: {row.status}",
         "reported",
-        why=", ".join(said) or None,
+        why=", ".join(message) or None,
         details={"source": source, "status": row.status},
     )
 
@@ -257,9 +257,9 @@ def _ending(call: dict[str, Any]) -> Ending | None:
         return Ending("busy", "the callee's line was busy")
     if call["status"] == "no-answer":
         return Ending("no_answer", "nobody answered")
-    said = call.get("error_message") if "error_message" in call else _HIDDEN
-    sentence = ": ".join(filter(None, [call["error_code"], said]))
-    return Ending("failed", sentence, {"error_code": call["error_code"], "message": said}) if sentence else None
+    message = call.get("error_message") if "error_message" in call else _HIDDEN
+    sentence = ": ".join(filter(None, [call["error_code"], message]))
+    return Ending("failed", sentence, {"error_code": call["error_code"], "message": message}) if sentence else None
 
 
 def _asked(call: dict[str, Any]) -> Ending:

@@ -225,11 +225,11 @@ def next_of(pages: Iterator[list[CarrierCall]], budget: Budget) -> list[CarrierC
 
 def _settle(waiting: dict[str, db.Row], page: Iterable[CarrierCall]) -> int:
     """Record what a page reports of the calls that wait for an answer; return of how many it had a report."""
-    told = [(waiting.pop(call.call_sid), call) for call in page if call.call_sid in waiting]
-    reports = [(ours.id, theirs.report()) for ours, theirs in told if is_news(ours, theirs.status)]
+    known = [(waiting.pop(call.call_sid), call) for call in page if call.call_sid in waiting]
+    reports = [(ours.id, theirs.report()) for ours, theirs in known if is_news(ours, theirs.status)]
     for first in range(0, len(reports), _BATCH_MAX):
         _record(reports[first : first + _BATCH_MAX])
-    return len(told)
+    return len(known)
 
 
 def _record(reports: Sequence[tuple[int, CallEvent]]) -> None:

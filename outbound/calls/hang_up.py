@@ -24,19 +24,19 @@ def hang_up_requested_calls() -> int:
 
     Safe on many hosts at once.  An account for which the carrier does not answer is left alone until the next round.
     """
-    told = 0
+    ended = 0
     silent: set[str] = set()
     deadline = time.monotonic() + _ROUND_S
     with ThreadPoolExecutor(_LINES) as lines:
-        while told < _CALLS_MAX and time.monotonic() < deadline:
+        while ended < _CALLS_MAX and time.monotonic() < deadline:
             calls = _take(silent)
             if not calls:
                 break
-            heard = list(lines.map(_hang_up, calls))
-            told += sum(heard)
-            unheard = [call for call, was_heard in zip(calls, heard, strict=True) if not was_heard]
-            silent |= {call.carrier_account or "" for call in unheard}
-    return told
+            answered = list(lines.map(_hang_up, calls))
+            ended += sum(answered)
+            unanswered = [call for call, has_answered in zip(calls, answered, strict=True) if not has_answered]
+            silent |= {call.carrier_account or "" for call in unanswered}
+    return ended
 
 
 def _take(silent: set[str]) -> list[db.Row]:

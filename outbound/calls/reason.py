@@ -31,5 +31,5 @@ class Reason:
 def of(call_id: int) -> Work[Reason]:
     """The first reason that holds, as it is where every setting of outbound has its default."""
     [row] = yield sql.why(call_id=call_id)
-    said = json.loads(row.answer)
-    return Reason(**said | {"until": said["until"] and datetime.fromisoformat(said["until"])})
+    answer = json.loads(row.answer)
+    return Reason(**answer | {"until": answer["until"] and datetime.fromisoformat(answer["until"])})

@@ -134,21 +134,21 @@ def _settle(age_s: float, wait: Callable[[float], None]) -> None:
 def _take_in_until_nothing_is_new(report: RecoveryReport, wait: Callable[[float], None]) -> None:
     """A list lags behind, so absence is believed at the second look; a call that is made meanwhile is somebody's."""
     listed: set[str] = set()
-    told = broker.remembered_dials(settings().broker_namespace)
+    dials = broker.remembered_dials(settings().broker_namespace)
     for look in range(_PASSES_MAX):
         if look:
             wait(settings().relook_s)
         calls = _list(report)
-        news = [call for call in calls if call.call_sid not in listed]
-        _take_in(news, report)
+        unlisted = [call for call in calls if call.call_sid not in listed]
+        _take_in(unlisted, report)
         listed |= {call.call_sid for call in calls}
         report.listed = len(listed)
-        if told != (broker.remembered_dials(settings().broker_namespace) or told):
+        if dials != (broker.remembered_dials(settings().broker_namespace) or dials):
             raise CannotRecover(
                 "a worker reported new dials while nothing may be dialed from this database: stop whatever"
                 " still works for another database, then run it again"
             )
-        if look + 1 >= LOOKS_MIN and not news:
+        if look + 1 >= LOOKS_MIN and not unlisted:
             return
     raise CannotRecover(
         f"at each of {_PASSES_MAX} looks the carrier had new calls, while nothing is dialed from this database: stop"
@@ -276,7 +276,7 @@ def _count_the_rest(report: RecoveryReport) -> None:
 
 def _let_dial(connection: db.Connection, report: RecoveryReport) -> None:
     taken = {"bound": report.bound, "added": report.added, "unsure": report.unsure[:_NAMED_MAX]}
-    told = identity.as_json(identity.seen())
-    sql.let_dial(connection, seen=told, who=os_user.name(), details=db.json(taken))
+    seen = identity.as_json(identity.seen())
+    sql.let_dial(connection, seen=seen, who=os_user.name(), details=db.json(taken))
     crash_here("recover.letting_go")
     sql.begin_line(connection)

@@ -217,5 +217,5 @@ def _fault(error: Mapping[str, object]) -> str:
     name = ".".join(map(str, where)) if isinstance(where, tuple) else ""
     if error.get("type") in ("extra_forbidden", "json_invalid"):  # what stands there may be part of a secret
         return "has a name that is none of these" if name else "is not JSON"
-    said = str(error.get("msg")).removeprefix("Value error, ")
-    return f"{name}: {said}" if name else said
+    message = str(error.get("msg")).removeprefix("Value error, ")
+    return f"{name}: {message}" if name else message

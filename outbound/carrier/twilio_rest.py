@@ -25,8 +25,8 @@ class RestError(Exception):
 
     def __init__(self, status: int, body: object) -> None:
         error = body if isinstance(body, Mapping) else {}
-        said = (twilio_fields.text(error.get(name)) for name in ("detail", "message", "title"))
-        super().__init__(next(filter(None, said), "Unable to create record"))
+        texts = (twilio_fields.text(error.get(name)) for name in ("detail", "message", "title"))
+        super().__init__(next(filter(None, texts), "Unable to create record"))
         self.status = status
         self.code = twilio_fields.whole(error.get("code")) or None
         self.code_text = twilio_fields.text(str(error.get("code") or status)) or str(status)

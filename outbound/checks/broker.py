@@ -46,8 +46,8 @@ def _info(client: Any) -> Any:
         raise
 
 
-def _unseen(said: str) -> Result:
-    return warn(f"{said}: this user may not run INFO", "nothing, or let it: `acl setuser … +info`")
+def _unseen(text: str) -> Result:
+    return warn(f"{text}: this user may not run INFO", "nothing, or let it: `acl setuser … +info`")
 
 
 def _broker_policy() -> Result:

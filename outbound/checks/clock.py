@@ -17,8 +17,8 @@ def clock(whose: str, read: Callable[[], float]) -> Result:
         took_s = time.time() - before
         asked.append((took_s, theirs - before - took_s / 2))
     _, ahead_s = min(asked)
-    said = f"{whose} is {abs(ahead_s):.1f} s {'ahead of' if ahead_s > 0 else 'behind'} this host"
+    text = f"{whose} is {abs(ahead_s):.1f} s {'ahead of' if ahead_s > 0 else 'behind'} this host"
     mend = "let NTP set the clocks of both (`timedatectl set-ntp true`)"
     if abs(ahead_s) >= _SKEW_FAIL_S:
-        return fail(said, mend)
-    return warn(said, mend) if abs(ahead_s) >= _SKEW_WARN_S else ok(f"within {_SKEW_WARN_S} s of this host's")
+        return fail(text, mend)
+    return warn(text, mend) if abs(ahead_s) >= _SKEW_WARN_S else ok(f"within {_SKEW_WARN_S} s of this host's")

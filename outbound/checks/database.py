@@ -96,9 +96,9 @@ def _server() -> Any:
 
 def _pooler() -> Result:
     pooling = db.server().pooling
-    said, mend = db.TRANSACTION_POOLER
+    text, mend = db.TRANSACTION_POOLER
     if pooling == "transaction":
-        return fail(said, mend)
+        return fail(text, mend)
     if pooling == "session":
         return warn("a pooler stands between, by session as far as can be seen", f"nothing, or {mend}")
     return ok("none")
@@ -109,18 +109,18 @@ def _schema() -> Result:
     here = db.run(sql.schema_here)
     if here is None:
         return fail("no schema is on the search_path", "`create schema public`, or name one in OUTBOUND_SCHEMA")
-    said = f"{here.name}, as OUTBOUND_SCHEMA says" if settings().database_schema else str(here.name)
-    said += "" if here.may_create else "; this role makes no tables in it"
+    text = f"{here.name}, as OUTBOUND_SCHEMA says" if settings().database_schema else str(here.name)
+    text += "" if here.may_create else "; this role makes no tables in it"
     kept_out = [row.name for row in db.run(sql.roles_kept_out)]
     if kept_out:
         return warn(
-            f"{said}; may use its tables, and not the schema: {some(kept_out)}",
+            f"{text}; may use its tables, and not the schema: {some(kept_out)}",
             f"`grant usage on schema {here.name} to {', '.join(kept_out[:NAMED_MAX])}`",
         )
     if not here.may_create and migrations.missing_migrations():
         mend = f"migrate as its owner, or `grant create on schema {here.name} to {here.role}`"
         return fail(f"{here.name}: this role may make no tables in it, and migrations are missing", mend)
-    return ok(said)
+    return ok(text)
 
 
 def _role() -> Result:
@@ -208,9 +208,9 @@ def _snapshots() -> Result:
     held = db.run(sql.held_snapshots, age_s=_SNAPSHOT_WARN_S)
     slots = [row.name for row in db.run(sql.idle_slots)]
     if held:
-        said = f"{held[0].holder} holds one for {held[0].age_s} s"
+        text = f"{held[0].holder} holds one for {held[0].age_s} s"
         mend = "end that transaction (`select pg_terminate_backend(…)`): dead rows pile up behind it"
-        return fail(said, mend) if held[0].age_s > _SNAPSHOT_FAIL_S else warn(said, mend)
+        return fail(text, mend) if held[0].age_s > _SNAPSHOT_FAIL_S else warn(text, mend)
     if slots:
         return warn(f"replication slots hold rows: {some(slots)}", "`select pg_drop_replication_slot(…)` if unused")
     if not db.run(sql.sees_snapshots).sees_all:
@@ -223,22 +223,22 @@ def _time_zones() -> Result:
     found = db.run(sql.unknown_zones)
     if not found:
         return ok("this server knows all that are used")
-    said = f"this server does not know: {some([f'{row.zone} ({row.users})' for row in found])}"
+    text = f"this server does not know: {some([f'{row.zone} ({row.users})' for row in found])}"
     mend = (
         "install the server's full tzdata (Debian: `apt-get install tzdata-legacy`) and start PostgreSQL again, or give"
         " the rows their present names: `outbound business set ID --time-zone …`, `update call_log set time_zone = …`"
     )
     closes = any(row.closes for row in found)
-    return fail(f"{said}; the queued calls are closed when they are due", mend) if closes else warn(said, mend)
+    return fail(f"{text}; the queued calls are closed when they are due", mend) if closes else warn(text, mend)
 
 
 def _set_aside() -> Result:
     found = db.run(sql.set_aside_calls)
     if not found:
         return ok("none")
-    said = some([f"{row.calls} at {row.step} (call {row.call_id}: {row.reason})" for row in found])
+    text = some([f"{row.calls} at {row.step} (call {row.call_id}: {row.reason})" for row in found])
     return warn(
-        said,
+        text,
         "mend what the reason names, dial again what is wanted with `outbound enqueue`, then `delete from"
         " call_set_aside where call_id = …`",
     )
@@ -261,21 +261,21 @@ def _destinations() -> Result:
     if settings().carrier == "simulator":
         return ok("ordinary numbers of all countries, as no phone rings")
     found = db.run(sql.destinations, names_max=NAMED_MAX)
-    said = f"each business's own country ({', '.join(found.home) or 'none has one'})"
-    said += f", {', '.join(found.opened)}" if found.opened else ""
-    said += f"; special numbers: {', '.join(found.special)}" if found.special else ""
-    said += f"; beyond that the carrier's own permissions decide ({_GEO_PERMISSIONS})"
+    text = f"each business's own country ({', '.join(found.home) or 'none has one'})"
+    text += f", {', '.join(found.opened)}" if found.opened else ""
+    text += f"; special numbers: {', '.join(found.special)}" if found.special else ""
+    text += f"; beyond that the carrier's own permissions decide ({_GEO_PERMISSIONS})"
     if found.no_place:
         return warn(
-            f"{found.no_place} businesses may call nobody: they have no region and no number. Open are {said}",
+            f"{found.no_place} businesses may call nobody: they have no region and no number. Open are {text}",
             "`outbound business set ID --region …`, or `outbound destination allow … --business ID`",
         )
     if not found.is_capped:
         return warn(
-            f"nothing bounds how many calls a day may have. Open are {said}",
+            f"nothing bounds how many calls a day may have. Open are {text}",
             "`outbound limit everything --calls-per-day … --minutes-per-day …`",
         )
-    return ok(said)
+    return ok(text)
 
 
 def _identity() -> Result:

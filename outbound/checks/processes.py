@@ -37,8 +37,8 @@ def _dialing() -> Result:
     facts = [fact for fact in situation.read() if fact.kind != "ok" and fact.code not in _OF_OTHER_CHECKS]
     if not facts:
         return ok("no pause and no limit is in the way of a call")
-    said = " ".join(fact.sentence for fact in facts)
-    return warn(said, "nothing, where somebody wants it so; else what it says")
+    text = " ".join(fact.sentence for fact in facts)
+    return warn(text, "nothing, where somebody wants it so; else what it says")
 
 
 CHECKS = (

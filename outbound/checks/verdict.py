@@ -27,8 +27,8 @@ def check(name: str, examine: Callable[[], str]) -> Verdict:
     try:
         return Verdict(name, True, examine())
     except Exception as error:  # noqa: BLE001 (whatever it is, this check has not passed, and the others still run)
-        said = str(error).splitlines()[0] if str(error) else ""
-        return Verdict(name, False, said if isinstance(error, Failed) else f"{type(error).__name__}: {said}")
+        text = str(error).splitlines()[0] if str(error) else ""
+        return Verdict(name, False, text if isinstance(error, Failed) else f"{type(error).__name__}: {text}")
 
 
 def both(name: str, *parts: Verdict) -> Verdict:

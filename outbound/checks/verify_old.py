@@ -66,12 +66,12 @@ def _as_the_old_program(connection: db.Connection, schema: str) -> Iterator[None
 def _is_column(connection: db.Connection, schema: str, name: str, kind: str, length: int | None = None) -> str:
     column = sql.column_of_old_calls(connection, old_schema=schema, name=name)
     demand(column is not None, f"{schema}.call_log has no column {name}: {_AGAIN}")
-    said = f"{column.type}({column.length})" if column.length else column.type
+    type_text = f"{column.type}({column.length})" if column.length else column.type
     demand(
         (column.type, column.length, column.nullable) == (kind, length, True),
-        f"{schema}.call_log.{name} is {said}, {'nullable' if column.nullable else 'not nullable'}",
+        f"{schema}.call_log.{name} is {type_text}, {'nullable' if column.nullable else 'not nullable'}",
     )
-    return str(said)
+    return str(type_text)
 
 
 def _old_clean_up_runs(connection: db.Connection, schema: str) -> str:

@@ -264,15 +264,15 @@ def _sentence(error: Any, path: str) -> str:
         return f"{error.format_message().rstrip('.?')}: see `{path} --help`"
     name = param.opts[0] if param.param_type_name == "option" else (param.metavar or param.name)
     is_missing = type(error).__name__ == "MissingParameter"
-    said = f"{name} is missing" if is_missing else f"{name}: {_plain(error.message)}"
-    return f"{said}. {param.help}" if param.help else said
+    text = f"{name} is missing" if is_missing else f"{name}: {_plain(error.message)}"
+    return f"{text}. {param.help}" if param.help else text
 
 
 def _plain(message: str) -> str:
     """
     Return what pydantic says of a value, in our words; the value is not in it: it may be a phone number given as an id.
     """
-    said = message.rstrip(".").removeprefix("Value error, ").split(", unable")[0]
+    text = message.rstrip(".").removeprefix("Value error, ").split(", unable")[0]
     for theirs, ours in (("Input should", "it should"), ("valid integer", "whole number"), ("valid number", "number")):
-        said = said.replace(theirs, ours)
-    return said
+        text = text.replace(theirs, ours)
+    return text

@@ -163,8 +163,8 @@ def ready_(as_json: AsJson = False) -> None:
     if as_json:
         tell_json(found.as_json())
     else:
-        held = (f"{name}: {said}" for name, said in found.held.items())
-        missing = (f"{name}: {said}" for name, said in found.missing.items())
+        held = (f"{name}: {reason}" for name, reason in found.held.items())
+        missing = (f"{name}: {reason}" for name, reason in found.missing.items())
         tell(*(missing if found.missing else ("ready",)), *held)
     if found.missing:
         raise typer.Exit(1)

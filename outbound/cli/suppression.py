@@ -57,7 +57,7 @@ def suppress_add(
     """
     Let nobody call a number from now on, and end its calls that wait.
 
-    For whom must be said: --everybody, --business or --campaign.
+    Name for whom: --everybody, --business or --campaign.
     """
     from outbound import names
     from outbound.rules import suppression
@@ -88,7 +88,7 @@ def suppress_remove(
     """
     Take an entry off the list: the one of exactly this scope.  Exit status 1 where there is none.
 
-    For whom must be said: --everybody, --business or --campaign.
+    Name for whom: --everybody, --business or --campaign.
     """
     from outbound import names
     from outbound.rules import suppression

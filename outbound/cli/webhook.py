@@ -286,8 +286,8 @@ def _tell_event(row: Any, *, as_json: bool) -> None:
     if as_json:
         from outbound.webhooks import event_stream
 
-        told = {"place": str(event_stream.place_of(row)), "id": row.public_id, "type": row.type}
-        tell_json(told | {"timestamp": row.at, "business_id": row.business_id, "data": row.data})
+        event = {"place": str(event_stream.place_of(row)), "id": row.public_id, "type": row.type}
+        tell_json(event | {"timestamp": row.at, "business_id": row.business_id, "data": row.data})
         return
     facts = [
         f"{name}={row.data[name]}" for name in ("status", "error_code", "campaign", "reason") if row.data.get(name)

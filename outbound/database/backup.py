@@ -244,8 +244,8 @@ def _tool(name: str) -> Path:
 
 
 def _major_of(program: str) -> int:
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
-    found = re.search(r"\) (\d+)", said)
+    text = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"\) (\d+)", text)
     return int(found[1]) if found else 0
 
 
@@ -256,8 +256,8 @@ def _run(command: Sequence[object], secret: dict[str, str], output: IO[bytes]) -
         raise CannotBackUp(f"it was not dumped: {_last_line(done.stderr.decode(errors='replace'))}")
 
 
-def _last_line(said: str) -> str:
+def _last_line(text: str) -> str:
     """The first error of a tool, which names no row; a DETAIL may."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if "ERROR:" in line or "error:" in line]
     return urls.without_password((errors or lines or ["it did not say why"])[0])

@@ -101,8 +101,8 @@ def _without_state(error: BaseException, text: str) -> Words | None:
         )
     for words, state in _BY_WORDS:
         if re.search(words, text, re.IGNORECASE):
-            said, mend = _BY_STATE[state]
-            return Words(f"{said}: {text}", mend)
+            message, mend = _BY_STATE[state]
+            return Words(f"{message}: {text}", mend)
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if "DataError" in kinds:
         return Words(f"the database cannot hold this text: {text}", "write it without zero bytes")

@@ -335,7 +335,7 @@ def _alone(
 
 def _take_lock(connection: db.Connection, wait_s: float, tell: Tell) -> None:
     deadline = time.monotonic() + wait_s
-    told = False
+    is_reported = False
     while not sql.take_migration_lock(connection):
         holder = sql.migration_lock_holder(connection)
         if holder is None:  # it has just ended
@@ -346,9 +346,9 @@ def _take_lock(connection: db.Connection, wait_s: float, tell: Tell) -> None:
                 f"{at_work}; wait until it has ended, or, if it is nobody's,"
                 f" end it with `select pg_terminate_backend({holder.pid})` and migrate again"
             )
-        if not told:
+        if not is_reported:
             tell(f"{at_work}; waiting for it, {wait_s:g} s at most")
-            told = True
+            is_reported = True
         time.sleep(_LOOK_S)
 
 

@@ -32,12 +32,14 @@ class Header:
     def find(self) -> tuple[Iterator[list[str]], Columns]:
         """The reader of the rows below the header, and what each column is; or raise BadFile."""
         try:
-            said = re.fullmatch(r'"?sep=([,;\t|])"?\s*', next(self._lines, ""), re.IGNORECASE)  # Excel's own first line
+            directive = re.fullmatch(
+                r'"?sep=([,;\t|])"?\s*', next(self._lines, ""), re.IGNORECASE
+            )  # Excel's own first line
         except TooLong:
-            said = None
-        self._above = 1 if said else 0
+            directive = None
+        self._above = 1 if directive else 0
         best: tuple[int, int, str, Columns, list[tuple[int, str]]] | None = None
-        for separator in said[1] if said else SEPARATORS:
+        for separator in directive[1] if directive else SEPARATORS:
             found = self._search(separator)
             if found and (best is None or len(found[1].names) > best[0]):
                 rows, header, stepped = found

@@ -83,27 +83,27 @@ class ImportReport:
     def readings(self) -> list[str]:
         """Return how the file was read, where that is not plain from its own words: sentences for people."""
         plain = ["to"], ["phone"]
-        said = [self.sheet] if self.sheet else []
-        said += [f"read as {self.encoding}"] if self.encoding != "UTF-8" else []
-        said += [f"read with {self.separator} between the columns"] if self.separator != "commas" else []
+        parts = [self.sheet] if self.sheet else []
+        parts += [f"read as {self.encoding}"] if self.encoding != "UTF-8" else []
+        parts += [f"read with {self.separator} between the columns"] if self.separator != "commas" else []
         if self.stepped_over:
             lines = ", ".join(f"{line} ({what})" for line, what in self.stepped_over)
-            said.append(f"the columns are named in line {self.header_line}; stepped over: line {lines}")
+            parts.append(f"the columns are named in line {self.header_line}; stepped over: line {lines}")
         names = [name.casefold() for name in self.number_columns]
         if names and (names not in plain or self.code_column):
             counts = self.numbers_from if len(names) > 1 else {}
             of = [f"`{name}`" + (f" ({counts.get(name, 0)})" if counts else "") for name in self.number_columns]
             code = f", with the country's code from `{self.code_column}`" if self.code_column else ""
-            said.append(f"the number is from {', else '.join(of)}{code}")
+            parts.append(f"the number is from {', else '.join(of)}{code}")
         own = [
             f"`{ours}` is from `{name}`"
             for ours, name in self.columns.items()
             if columns.key(name) != columns.key(ours)
         ]
-        said += [", ".join(own)] if own else []
+        parts += [", ".join(own)] if own else []
         if self.fields and self.kept:
-            said.append(f"kept with each call, for {{{{…}}}} in TwiML: {', '.join(self.fields)}")
-        return said + ([f"{self.overdue} due before now: they are called at once"] if self.overdue else [])
+            parts.append(f"kept with each call, for {{{{…}}}} in TwiML: {', '.join(self.fields)}")
+        return parts + ([f"{self.overdue} due before now: they are called at once"] if self.overdue else [])
 
     def as_json(self) -> dict[str, object]:
         """All of it, by plain names."""

@@ -316,17 +316,17 @@ _CALLER = re.compile(r"(?:[^<>]*<)?(?:[a-z][a-z0-9+.-]*\s*:\s*)?(?P<user>[^@;<>]
 _CLIENT = re.compile(r"client\s*:", re.IGNORECASE)  # a browser or an app
 
 
-def caller(said: str, region: str | None) -> str | None:
+def caller(written: str, region: str | None) -> str | None:
     """
     The caller: in E.164 where it is a phone number, else as the carrier gave it; None where the number is withheld.
 
     Args:
-        said: the caller as the carrier gives it, like +972505550134, whatsapp:+972505550134, sip:0505550134@host,
+        written: the caller as the carrier gives it, like +972505550134, whatsapp:+972505550134, sip:0505550134@host,
             anonymous.
         region: two letters: the country of numbers without a country code.
     """
-    said = said.strip()
-    found = None if _CLIENT.match(said) else _CALLER.match(said)
+    written = written.strip()
+    found = None if _CLIENT.match(written) else _CALLER.match(written)
     user = found["user"].strip() if found else ""
     digits = user.removeprefix("+")
     if digits in WITHHELD_DIGITS or digits == "0" * len(digits):

@@ -194,13 +194,13 @@ def _watch(processes: Processes, shown_on: Console, limits: dict[str, int], held
     restarts = 0
     with demo_screen.display(shown_on, limits) as screen:
         while True:
-            news = [f"process {name} had ended and was started again" for name in _tended(processes)]
-            restarts += len(news)
+            notes = [f"process {name} had ended and was started again" for name in _tended(processes)]
+            restarts += len(notes)
             summary: dict[str, Any] = db.run(sql.summary)._asdict()
             live_at_most |= Counter(summary["live"])
-            news += pause.check(seen_s=HELD_S if screen.slow else 0)
+            notes += pause.check(seen_s=HELD_S if screen.slow else 0)
             calls = db.run(sql.every_call)
-            screen.show(summary, calls, news)
+            screen.show(summary, calls, notes)
             if summary["unsettled"] == 0 or time.monotonic() > deadline:
                 break
             time.sleep(0.25)

@@ -43,8 +43,8 @@ def are_kept(summary: Mapping[str, Any]) -> bool:
 def report(out: Console, summary: Mapping[str, Any], *, kept: bool, as_json: bool) -> None:
     """Print what was counted, and the verdict."""
     if as_json:
-        told = {name: value for name, value in summary.items() if name != "unsettled"}
-        print(json.dumps(told), flush=True)  # noqa: T201 (rich would fold the line)
+        shown = {name: value for name, value in summary.items() if name != "unsettled"}
+        print(json.dumps(shown), flush=True)  # noqa: T201 (rich would fold the line)
         return
     ended = ", ".join(f"{count} {status}" for status, count in sorted(summary["by_status"].items()))
     out.print(f"{summary['calls']} calls: {ended}; {summary['leads']} leads")

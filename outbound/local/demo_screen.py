@@ -32,7 +32,7 @@ class Display(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
-    def show(self, summary: dict[str, Any], calls: Sequence[db.Row], news: Sequence[str]) -> None:
+    def show(self, summary: dict[str, Any], calls: Sequence[db.Row], notes: Sequence[str]) -> None:
         """Show what is so now, and what has just happened beside the calls."""
 
 
@@ -49,7 +49,7 @@ class Screen:
     def __init__(self, out: Console, limits: dict[str, int]) -> None:
         self._out = out
         self._limits = limits
-        self._news = ""
+        self._note = ""
         self.drawn = Group()  # what is on it
         self._began = time.monotonic()
         self._live = Live(console=out, auto_refresh=False, transient=True)
@@ -61,17 +61,17 @@ class Screen:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def show(self, summary: dict[str, Any], calls: Sequence[db.Row], news: Sequence[str]) -> None:
+    def show(self, summary: dict[str, Any], calls: Sequence[db.Row], notes: Sequence[str]) -> None:
         """Draw all of it anew."""
-        self._news = news[-1] if news else self._news
-        rows_max = max(1, self._out.size.height - _HEADER_LINES - bool(self._news) - 1)
+        self._note = notes[-1] if notes else self._note
+        rows_max = max(1, self._out.size.height - _HEADER_LINES - bool(self._note) - 1)
         lines = [
             f"{time.monotonic() - self._began:3.0f} s   {_counted(calls)}   {summary['leads']} leads",
             f"live now   {live_now(summary['live'], self._limits)}",
             f"ended without a fault   {_ends(call for call in calls if call.rank == ENDED and not call.trace)}",
         ]
-        if self._news:
-            lines.append(self._news)
+        if self._note:
+            lines.append(self._note)
         self.drawn = Group(*map(cell, lines), "", _table(_shown(calls), rows_max))
         self._live.update(self.drawn, refresh=True)
 
@@ -91,10 +91,10 @@ class Lines:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def show(self, summary: dict[str, Any], calls: Sequence[db.Row], news: Sequence[str]) -> None:
+    def show(self, summary: dict[str, Any], calls: Sequence[db.Row], notes: Sequence[str]) -> None:
         """Print what has happened since the last time."""
         del summary
-        for text in news:
+        for text in notes:
             self._line(text)
         for call in reversed(calls):
             if call.rank == ENDED and call.id not in self._told:

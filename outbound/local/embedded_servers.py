@@ -254,10 +254,10 @@ def _announce(stack: ExitStack, home: Path, started: Servers, *, lasting: bool) 
 
 def _announced(home: Path) -> _Owner | None:
     with suppress(FileNotFoundError, ProcessLookupError):
-        said = json.loads((home / "servers.json").read_text())
-        os.kill(said["pid"], 0)  # Gone: a new owner has the lock and is about to clear this away.
-        servers = Servers(said["database_url"], said["redis_url"], owned=False)
-        return _Owner(said["pid"], said["lasting"], servers)
+        saved = json.loads((home / "servers.json").read_text())
+        os.kill(saved["pid"], 0)  # Gone: a new owner has the lock and is about to clear this away.
+        servers = Servers(saved["database_url"], saved["redis_url"], owned=False)
+        return _Owner(saved["pid"], saved["lasting"], servers)
     return None
 
 

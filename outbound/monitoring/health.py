@@ -54,11 +54,11 @@ def check() -> Health:
         return Health(missing | {"schema": str(foreign)}, {})
     except db.Unavailable as error:
         cause = db.cause_of(error)
-        said = str(cause) if isinstance(cause, db.UnfitDatabase) else "does not answer"
-        return Health(missing | {"database": said}, {})
+        text = str(cause) if isinstance(cause, db.UnfitDatabase) else "does not answer"
+        return Health(missing | {"database": text}, {})
     except Exception as error:  # noqa: BLE001 (no permission, a foreign schema: whatever it is, calls cannot be made)
         log.outage("health.unreadable", error)
         return Health(missing | {"database": "cannot be read"}, {})
     found = {_MISSING[row.code]: as_started(row.sentence) for row in blockers if row.code in _MISSING}
     held = {row.code: row.sentence for row in blockers if row.code not in _MISSING}
-    return Health(missing | {name: said for name, said in found.items() if name not in missing}, held)
+    return Health(missing | {name: text for name, text in found.items() if name not in missing}, held)

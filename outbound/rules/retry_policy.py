@@ -130,11 +130,11 @@ def _read(text: str) -> tuple[list[Step], list[str]]:
     faults: list[str] = []
     named: set[str] = set()
     for part in filter(str.strip, text.split(";")):
-        said, colon, waits = (piece.strip().lower() for piece in part.partition(":"))
-        outcome = re.sub(r"[\s_]+", "-", said)
+        name, colon, waits = (piece.strip().lower() for piece in part.partition(":"))
+        outcome = re.sub(r"[\s_]+", "-", name)
         if outcome not in OUTCOMES or not colon:
             faults.append(
-                f"{said[:20]!r} is not an outcome: write `busy: 5m, 30m; no-answer: 2h, next day; failed: none`"
+                f"{name[:20]!r} is not an outcome: write `busy: 5m, 30m; no-answer: 2h, next day; failed: none`"
             )
             continue
         if outcome in named:

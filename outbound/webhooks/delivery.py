@@ -133,7 +133,7 @@ class _Sender:
         self._loop.set_default_executor(ThreadPoolExecutor(LOOKUP_THREADS, "webhook-names"))
         self._writer = ThreadPoolExecutor(1, "webhook-outcomes")
         self._room = asyncio.Semaphore(POSTS_MAX)
-        self._told: list[tuple[db.Row, Outcome]] = []
+        self._outcomes: list[tuple[db.Row, Outcome]] = []
         self._is_writing = False
         self._open: set[Future[None]] = set()
         self._client: http_client.Client | None = None
@@ -166,14 +166,14 @@ class _Sender:
         except Exception as error:
             log.exception("webhook.not_sent", endpoint_id=row.endpoint_id, webhook_id=row.public_id)
             outcome = Outcome("not_sent", None, type(error).__name__, 0)
-        self._told.append((row, outcome))
+        self._outcomes.append((row, outcome))
         if self._is_writing:
             return  # who writes looks again
         self._is_writing = True
         try:
-            while self._told:
-                told, self._told = self._told, []
-                await self._loop.run_in_executor(self._writer, record, told)
+            while self._outcomes:
+                outcomes, self._outcomes = self._outcomes, []
+                await self._loop.run_in_executor(self._writer, record, outcomes)
         finally:
             self._is_writing = False
 
@@ -200,7 +200,7 @@ class _Sender:
 
 def _body(row: db.Row) -> bytes:
     """The body that is posted and signed."""
-    told: dict[str, Any] = {
+    payload: dict[str, Any] = {
         "id": row.public_id,
         "type": row.type,
         "timestamp": row.at.isoformat(),
@@ -208,15 +208,15 @@ def _body(row: db.Row) -> bytes:
         "data": row.data,
     }
     if row.is_replay:
-        told["replayed"] = True
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+        payload["replayed"] = True
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def record(told: Sequence[tuple[db.Row, Outcome]]) -> None:
+def record(ended: Sequence[tuple[db.Row, Outcome]]) -> None:
     """Write what came of some attempts; where the database stays away, they are sent again."""
     outcomes = [
         {"endpoint_id": row.endpoint_id, "event_id": row.event_id, "attempts": row.attempts, **outcome._asdict()}
-        for row, outcome in told
+        for row, outcome in ended
     ]
     write = partial(
         db.run,
@@ -236,7 +236,7 @@ def record(told: Sequence[tuple[db.Row, Outcome]]) -> None:
     except Exception:
         log.exception("webhook.unwritten")
     crash_here("webhook.written")
-    for row, outcome in told:
+    for row, outcome in ended:
         log.info(
             f"webhook.{outcome.result}",
             endpoint_id=row.endpoint_id,

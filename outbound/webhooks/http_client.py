@@ -125,8 +125,8 @@ class Client:
             return Outcome("not_sent", None, "the proxy takes no connection", _ms(began))
         except aiohttp.ClientHttpProxyError as error:
             is_ours = error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
-            said = f"the proxy answered {error.status}"
-            return Outcome("not_sent" if is_ours else "failed", None, said, _ms(began))
+            reason = f"the proxy answered {error.status}"
+            return Outcome("not_sent" if is_ours else "failed", None, reason, _ms(began))
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             return Outcome("failed", None, _reason(error), _ms(began))
 
@@ -157,10 +157,10 @@ async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
 
 def _refusal(answer: aiohttp.ClientResponse, body: bytes, took_ms: int) -> Outcome:
     status = answer.status
-    said = ""
+    reason = ""
     if answer.headers.get("content-type", "").startswith("text/"):
-        said = plain_text.visible(body.decode(errors="replace"))[:TEXT_MAX]
-    error = f"{status}: {said}" if said else str(status)
+        reason = plain_text.visible(body.decode(errors="replace"))[:TEXT_MAX]
+    error = f"{status}: {reason}" if reason else str(status)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         error = f"{status}: redirects are not followed"
     result = "gone" if status == HTTPStatus.GONE else "failed"

@@ -44,9 +44,9 @@ def listening(port: int, secret: str | None, show: Callable[[str], None]) -> Ite
                 self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
                 return
             body = self.rfile.read(size)
-            said = verdict(key, {name.lower(): value for name, value in self.headers.items()}, body)
-            show(f"{said}: {plain_text.visible(body.decode(errors='replace'))}")
-            self.send_response(HTTPStatus.NO_CONTENT if said != "not verified" else HTTPStatus.BAD_REQUEST)
+            result = verdict(key, {name.lower(): value for name, value in self.headers.items()}, body)
+            show(f"{result}: {plain_text.visible(body.decode(errors='replace'))}")
+            self.send_response(HTTPStatus.NO_CONTENT if result != "not verified" else HTTPStatus.BAD_REQUEST)
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
