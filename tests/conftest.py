@@ -344,7 +344,7 @@ def begin(call_id: int) -> Any:
     return begun[0] if begun else None
 
 
-def until(condition: Callable[[], object], timeout_s: float = 20) -> None:
+def until(condition: Callable[[], object], timeout_s: float = 60) -> None:
     """Wait for a condition, and fail where it does not come true."""
     deadline = time.monotonic() + timeout_s
     while not condition():
