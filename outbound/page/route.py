@@ -1,7 +1,8 @@
 """Declares screens and actions: who is let in, and what is answered where that is nobody, or where something fails."""
 
+import re
 from collections.abc import Awaitable, Callable
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
@@ -14,6 +15,8 @@ from outbound.page import inner_api, menu, render, same_origin, session, words
 from outbound.page.visit import LANGUAGE_COOKIE, Refused, Visit, address_of, language_of
 
 log = logs.get("page")
+
+_SCREEN = re.compile(rf"{menu.ROOT}/(?:[a-z]+(?:/[0-9]+)?)?")  # what a GET shows: a list, or one of its rows
 
 Answer = Callable[[Request], Awaitable[Response]]
 Handler = Callable[[Visit], Awaitable[Response]]
@@ -86,8 +89,16 @@ def foreign(request: Request) -> Response | None:
 
 
 def _to_sign_in(request: Request) -> Response:
-    back = address_of(request) if request.method == "GET" else menu.ROOT + "/"
-    return RedirectResponse(f"{menu.ROOT}/sign-in?next={quote(back)}", 303, headers=render.HEADERS)
+    if request.method != "POST":
+        return _sign_in_for(address_of(request))
+    # A form is not done once somebody has signed in again: they see the screen that it was on, and send it anew.
+    sent_from = urlsplit(request.headers.get("referer", "")).path
+    screen = _SCREEN.match(sent_from) or _SCREEN.match(request.url.path)
+    return _sign_in_for(screen[0] if screen else f"{menu.ROOT}/", "&undone=")
+
+
+def _sign_in_for(back: str, more: str = "") -> Response:
+    return RedirectResponse(f"{menu.ROOT}/sign-in?next={quote(back)}{more}", 303, headers=render.HEADERS)
 
 
 def problem(request: Request, refusal: Refused) -> Response:

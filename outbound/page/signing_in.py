@@ -10,11 +10,13 @@ from outbound.page.visit import language_of, read_form
 
 
 async def _show(request: Request) -> Response:
-    return _form(request, request.query_params.get("next", ""))
+    return _form(request, request.query_params.get("next", ""), was_undone="undone" in request.query_params)
 
 
-def _form(request: Request, goes_on: str, fault: str | None = None, status: int = 200) -> Response:
-    values = {"fault": fault, "next": _next(goes_on), "languages": words.LANGUAGES}
+def _form(
+    request: Request, goes_on: str, fault: str | None = None, status: int = 200, *, was_undone: bool = False
+) -> Response:
+    values = {"fault": fault, "was_undone": was_undone, "next": _next(goes_on), "languages": words.LANGUAGES}
     return render.response(render.text("sign_in.html", language_of(request), values), status)
 
 

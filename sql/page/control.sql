@@ -29,17 +29,35 @@ select count(*)
    and in_scope(call_log, :scope, :key)
    and (:business_id::bigint is null or business_id = :business_id);
 
--- name: audit(business_id, who, action, scope, key, before_place, scan_max, rows_max)
--- Look through the audit from its newest entry on, or from before one place of the chain, at scan_max links at most.  One
--- business is shown what its tokens did, and what others did to it, its campaigns, calls and endpoints: of these neither
--- who it was nor the details.  Changes of single rows by other programs are shown to who may see all businesses.
+-- name: audit(business_id, who, action, scope, key, until, before_place, scan_max, rows_max)
+-- Look through the audit from its newest entry on, or from before one place of the chain, at scan_max links at most.  With
+-- `until` it begins near there: links are in the order of commits, an entry is as old as its transaction.  One business
+-- is shown what its tokens did, and what others did to it, its campaigns, calls and endpoints: of these neither who it
+-- was nor the details.  Changes of single rows by other programs are shown to who may see all businesses.
 --
 -- Returns  entries that fit, the newest first, rows_max at most; and one row more (`is_end`) with the last `place` that was
 --          looked at, where links follow it
-with link as materialized (
+with later as (
+    -- The oldest entry that is surely later: an hour is more than a transaction takes.
+    (select 'audit' as source, id
+       from audit
+      where at >= :until::timestamptz + interval '1 hour' and not details ? 'erased' and action <> 'erase'
+      order by at asc
+      limit 1)
+    union all
+    (select 'audit_change', id
+       from audit_change
+      where at >= :until::timestamptz + interval '1 hour' and not details ? 'erased'
+      order by at asc
+      limit 1)
+), bound as (
+    select min(place) as place
+      from later
+     inner join audit_link on audit_link.source = later.source and audit_link.entry_id = later.id
+), link as materialized (
     select place, source, entry_id
       from audit_link
-     where place < coalesce(:before_place::bigint, 9223372036854775807)
+     where place < least(coalesce(:before_place::bigint, 9223372036854775807), (select bound.place from bound))
      order by place desc
      limit :scan_max
 ), own as (
@@ -72,6 +90,7 @@ with link as materialized (
        and (:action::text is null or entry.action = :action)
        and (:scope::text is null or entry.scope = :scope)
        and (:key::text is null or entry.key = :key)
+       and (:until::timestamptz is null or entry.at < :until)
        and (:business_id::bigint is null
             or actor.is_own
             or (entry.scope, entry.key) in (select scope, key from own)

@@ -82,6 +82,22 @@ def test_what_is_no_number_is_answered_with_the_form_and_how_it_is_mended(
 
     expect(tab.locator("#fault")).to_contain_text("the number")
     expect(tab.locator("#number")).to_have_value("12 three")
+    expect(tab.locator("#fault")).not_to_contain_text("choose the business")
+
+
+def test_a_number_without_country_code_is_read_once_its_business_is_chosen(
+    world: World, sign_in: SignIn, page_url: str
+) -> None:
+    for name, region in (("Acme", "US"), ("Hadar", "IL")):
+        world.do("update business set default_region = %s where id = %s", region, world.business(name))
+    tab = sign_in(javascript=False)
+    tab.goto(f"{page_url}/callees")
+    tab.fill("#number", "054-555 0199")
+    tab.get_by_role("button", name="Find").click()
+    expect(tab.locator("#fault")).to_contain_text("Or choose the business")
+    tab.select_option("#business_id", label="Hadar")
+    tab.get_by_role("button", name="Find").click()
+    expect(tab.locator("h1")).to_contain_text("+972 54-555-0199")
 
 
 def test_calling_hours_and_attempts_say_until_when_a_number_is_not_called(

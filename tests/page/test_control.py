@@ -1,5 +1,6 @@
 """Control and audit: what is paused and limited, by whom, and the forms that change it."""
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -7,7 +8,7 @@ from outbound.rules import api_token, control
 from outbound.rules.limits import set_limits
 from outbound.rules.scope import Scope, scope_of
 from tests.conftest import World
-from tests.page.conftest import SignIn
+from tests.page.conftest import OWN_FORM, SignIn
 
 SCOPES = "What is paused, limited and held"
 
@@ -119,6 +120,26 @@ def test_the_audit_is_filtered_and_says_whether_its_chain_holds(world: World, si
     world.do("set session_replication_role = replica; update audit set who = 'nobody' where who = 'omer'")
     tab.click("#verify")
     expect(tab.locator(".fault")).to_contain_text("the entry or its link was changed")
+
+
+def test_what_was_done_up_to_a_day_is_found(world: World, sign_in: SignIn, page_url: str) -> None:
+    for days, who in ((2, "dana"), (1, "omer"), (0, "rina")):
+        world.do("insert into audit (who, action, scope, key) values (%s, 'pause', 'business', '1')", who)
+        world.do("set session_replication_role = replica")  # so that an entry can be aged
+        world.do("update audit set at = at - make_interval(days => %s) where who = %s", days, who)
+        world.do("set session_replication_role = origin")
+    tab = sign_in(javascript=False)
+    tab.goto(f"{page_url}/control")
+    tab.fill("#audit-until", world.value("select (now() at time zone 'UTC' - interval '1 day')::date::text"))
+    tab.locator("form", has=tab.locator("#audit-until")).get_by_role("button").click()
+    entries = tab.get_by_role("region", name="Entries of the audit").get_by_role("row")
+    expect(entries).to_have_count(3)
+    expect(entries.nth(1)).to_contain_text("omer")
+    expect(entries.nth(2)).to_contain_text("dana")
+
+    cookie = {"cookie": "; ".join(f"{one['name']}={one['value']}" for one in tab.context.cookies())}
+    refused = httpx.post(f"{page_url}/control", data={"until": "9999-12-31"}, headers=cookie | OWN_FORM)
+    assert refused.status_code == 422
 
 
 def test_older_entries_of_the_audit_are_reached(world: World, sign_in: SignIn, page_url: str) -> None:

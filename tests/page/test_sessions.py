@@ -23,6 +23,30 @@ def test_who_signs_in_once_more_ends_the_session_before(world: World, page_url: 
     assert world.value("select count(*) from page_session") == 1
 
 
+@pytest.mark.parametrize(
+    ("form", "sent_from", "screen"),
+    [
+        ("/control/act", "/campaigns/7", "/campaigns/7"),
+        ("/control/act", "/control/act", "/control"),
+        ("/calls/7/retry", None, "/calls/7"),
+        ("/calls/7/retry", "//elsewhere.example/x", "/calls/7"),
+    ],
+)
+def test_a_form_of_a_session_that_ended_is_not_done_which_is_said_before_the_screen_comes_back(
+    world: World, page_url: str, form: str, sent_from: str | None, screen: str
+) -> None:
+    cookie = cookie_of(page_url, token())
+    world.do("delete from page_session")
+    session.forget()
+    referer = {} if sent_from is None else {"referer": page_url + sent_from if sent_from[1] != "/" else sent_from}
+    fields = {"scope": "account", "verb": "pause", "agreed": "STOP"}
+    answer = httpx.post(page_url + form, data=fields, headers=cookie | OWN_FORM | referer)
+    assert answer.headers["location"] == f"/page/sign-in?next=/page{screen}&undone="
+    assert "was not done" in httpx.get(page_url + answer.headers["location"].removeprefix("/page")).text
+    assert "was not done" not in httpx.get(f"{page_url}/sign-in?next=/page{screen}").text
+    assert world.value("select count(*) from dial_control where state <> 'running'") == 0
+
+
 def test_a_stream_is_given_to_the_sign_in_that_the_tab_was_opened_with(world: World, page_url: str) -> None:
     own, other = (cookie_of(page_url, token()) for _ in range(2))
     wanted = {"watch": "now:en", "session": mark_of(page_url, own)}

@@ -2,8 +2,10 @@
 
 import json
 import re
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -32,7 +34,7 @@ _ASKED = ("cancel", "stop")
 _WORD = "STOP"  # typed where everything is concerned; it is the same in each language
 _ROWS_MAX = 50
 _SCAN_MAX = 3000  # links of the audit that one page looks through: some 30 ms
-_FILTERS = ("who", "action", "scope", "key", "before")
+_FILTERS = ("who", "action", "scope", "key", "until", "before")
 _DETAILS_MAX = 600  # characters
 _PHONE = re.compile(r"\+\d{6,15}")
 
@@ -124,11 +126,13 @@ async def _show(visit: Visit, fields: dict[str, str], *, chain: dict[str, Any] |
     scopes = (await visit.read("control"))["control"]
     own = visit.caller.business_id
     wanted = {name: fields.get(name, "") for name in _FILTERS}
-    caps, paused_by, calls, entries = await run_in_threadpool(_read, own, wanted if visit.may("audit") else None)
+    zone = await clock.zone(visit)
+    asked = _asked(visit, wanted, zone) if visit.may("audit") else None
+    caps, paused_by, calls, entries = await run_in_threadpool(_read, own, asked)
     return visit.show(
         "control.html",
         screen="control",
-        zone=await clock.zone(visit),
+        zone=zone,
         scopes=[_scope(visit.t, row, caps, paused_by, own) for row in scopes],
         paused=[row for row in scopes if row["state"] != "running"],
         limited=sum(any(row.get(name) is not None for name in LIMITS) for row in scopes),
@@ -143,10 +147,26 @@ async def _show(visit: Visit, fields: dict[str, str], *, chain: dict[str, Any] |
     )
 
 
+def _asked(visit: Visit, wanted: dict[str, str], zone: str) -> dict[str, Any]:
+    """
+    What a form asks of the audit, as the statement takes it; `until` is the end of that day in a time zone.
+
+    Raises:
+        Refused: the day is none.
+    """
+    asked: dict[str, Any] = {name: wanted[name].replace("\0", "") or None for name in ("who", "action", "scope", "key")}
+    try:
+        day = date.fromisoformat(wanted["until"]) if wanted["until"] else None
+        until = day and datetime.combine(day + timedelta(days=1), time(), ZoneInfo(zone))
+    except (ValueError, OverflowError):
+        raise Refused(422, visit.t.plain("audit.no_day")) from None
+    return asked | {"until": until, "before_place": row_id.read(wanted["before"])}
+
+
 def _read(
-    own: int | None, wanted: dict[str, str] | None
+    own: int | None, asked: dict[str, Any] | None
 ) -> tuple[list[db.Row], dict[tuple[str, str], _Pause], list[db.Row], list[Any]]:
-    """Caps, pauses by scope, paused calls, and the audit's entries that are wanted."""
+    """Caps, pauses by scope, paused calls, and the audit's entries that are asked for."""
     caps = list(db.run(sql.used_caps, business_id=own))
     view = View(own)
     pauses = {
@@ -154,12 +174,10 @@ def _read(
         for row in db.run(sql.pauses, business_id=own, rows_max=1000)
     }
     calls = list(db.run(sql.paused_calls, business_id=own, rows_max=_ROWS_MAX))
-    if wanted is None:
+    if asked is None:
         return caps, pauses, calls, []
-    place = row_id.read(wanted["before"])
-    asked = {name: wanted[name].replace("\0", "") or None for name in ("who", "action", "scope", "key")}
-    found = partial(db.run, sql.audit, business_id=own, before_place=place, scan_max=_SCAN_MAX, rows_max=_ROWS_MAX)
-    return caps, pauses, calls, list(found(**asked))
+    entries = db.run(sql.audit, business_id=own, scan_max=_SCAN_MAX, rows_max=_ROWS_MAX, **asked)
+    return caps, pauses, calls, list(entries)
 
 
 def _scope(
