@@ -46,7 +46,6 @@ ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
 AUTH_TOKEN = "a-token-that-signs-nothing-real"
 PUBLIC_URL = "http://127.0.0.1:9"  # nobody listens there: a test that wants callbacks says where
 
-# A unit of the tests' own: nothing here waits for a deadline, rows are aged.
 SETTINGS = {
     "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
     "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
@@ -187,7 +186,7 @@ def create_database(servers: Servers, name: str, template: str | None = None) ->
     """Make a database, a copy of *template* or empty, in place of an older one; return its address."""
     admin = _admin(servers.database_url)
     admin.execute(f"drop database if exists {name} with (force)".encode())
-    # With the other strategy each page goes through the log, too: it takes half as long again.
+    # The strategy wal_log also writes each page to the log, and takes 1.5 times as long.
     strategy = " strategy file_copy" if admin.info.server_version >= 150_000 else ""
     admin.execute(f"create database {name} template {template or 'template1'}{strategy}".encode())
     parts = urlsplit(db_session.without_search_path(servers.database_url))
@@ -199,7 +198,9 @@ def drop_database(servers: Servers, name: str) -> None:
     admin = _admin(servers.database_url)
     end = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
     while admin.execute(end, [name]).fetchall():
-        time.sleep(0.002)  # one that has just been closed is there for as long; PostgreSQL looks again after 0.1 s
+        time.sleep(
+            0.002
+        )  # a connection that was just closed lingers for about 2 ms; PostgreSQL itself looks again after 0.1 s
     admin.execute(f"drop database {name} with (force)".encode())
 
 

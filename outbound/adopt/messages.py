@@ -26,7 +26,7 @@ def opened(url: str) -> Iterator[redis.Redis]:
     A client of the old Redis.
 
     Raises:
-        CannotAdopt: the address is none, or the server does not answer, or what was asked.
+        CannotAdopt: the URL is invalid, the server does not answer, or it refused a command.
     """
     try:
         client = redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)

@@ -27,7 +27,10 @@ _SIMULATED = (
     "OUTBOUND_CARRIER is the simulator, which knows none of the old live calls: they would be closed as unknown;"
     " set it to twilio before anything else"
 )
-_UNSEEN = "the old Redis was not looked at: its lead jobs vanish ten minutes after the old workers stop"
+_UNSEEN = (
+    "the old Redis was not looked at: its lead jobs vanish ten minutes after the old workers stop;"
+    " --old-redis takes them in"
+)
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def _take_over(
     with messages.opened(options.old_redis) if options.old_redis else nullcontext() as client:
         if client is not None and not (options.old_is_stopped or options.dry_run):
             messages.refuse_while_alive(client)
-        # Outside of it, each batch is a transaction; inside, a savepoint.
+        # In a dry run each batch is a savepoint of one transaction; else a transaction.
         with connection.transaction(force_rollback=True) if options.dry_run else nullcontext():
             _prepare(run, tables)
             notes = _begin(run, options)

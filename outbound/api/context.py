@@ -17,18 +17,18 @@ from starlette.responses import JSONResponse, Response
 from outbound import db, failpoint
 from outbound.api.problem import Problem, language_of, not_found
 from outbound.api.tenant_view import View
+from outbound.calls.call_request import KEY_MAX
 from outbound.config import settings
 from outbound.rules import api_token
 
 sql = db.statements("api/context")
 T = TypeVar("T")
 
-TOKEN_CACHE_S = 5  # a token that was revoked is taken for so long at most
+TOKEN_CACHE_S = 5  # a token that was revoked is still accepted for at most so long
 TOKENS_CACHED = 10_000
-REFUSED_AT_ONCE = 30  # requests of one address without a live token, then
-REFUSED_PER_S = 1.0
+REFUSED_AT_ONCE = 30  # requests that one address may send at once without a live token
+REFUSED_PER_S = 1.0  # that it may send after those
 ADDRESSES_KEPT = 10_000
-KEY_MAX = 255  # characters of an idempotency key
 WAIT_MS = 2000  # for a request with the same key
 SLOW_AT_ONCE = 4  # requests that may take minutes; the others have the rest of the pool
 _SLOW_WAITING_MAX = 8
@@ -148,7 +148,7 @@ class Tokens:
             self._known[digest] = (time.monotonic() + TOKEN_CACHE_S, caller)
         if caller is None:
             challenge = {"www-authenticate": 'Bearer realm="outbound", error="invalid_token"'}
-            raise Problem(401, "the token is none, was revoked or has expired: make another one", headers=challenge)
+            raise Problem(401, "the token is unknown, revoked or expired: make another one", headers=challenge)
         return caller
 
     def forget(self) -> None:
@@ -244,7 +244,7 @@ class Context:
 
     def _at_once(self, work: Callable[[], Any], status: int) -> Response:
         with db.one_transaction() as connection:
-            if self.key is not None and (kept := self._kept(connection)):
+            if self.key is not None and (kept := self._claim_key(connection)):
                 return kept
             db.speak_for(connection, self.caller.who)
             answer = self._answer(work(), status)
@@ -269,8 +269,8 @@ class Context:
         body = self.model.dump_json(self.model.validate_python(plain(found)), by_alias=True)
         return Response(body, status, media_type="application/json")
 
-    def _kept(self, connection: db.Connection) -> Response | None:
-        """The answer that was given to this key before; None where it is new, and from now on ours."""
+    def _claim_key(self, connection: db.Connection) -> Response | None:
+        """Claim the key for this request: None where it is new, else the answer that was given to it before."""
         db.wait_at_most(connection, WAIT_MS)
         one = {"token_id": self.caller.id, "key": self.key}
         try:

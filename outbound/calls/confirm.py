@@ -1,5 +1,5 @@
 """
-Ask the carrier about live calls by the page, since the last callback of each may be lost.
+Ask the carrier for its lists of live calls, up to 1,000 in one answer, since the last callback of each may be lost.
 
 The lists of live calls tell who still talks.  A call of ours that is in none has probably ended: but lists lag behind,
 so its end is believed only where the call itself says so, on a page of recent calls or fetched singly.
@@ -9,13 +9,13 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from outbound import db, logs
 from outbound.call import STATUSES, CallEvent
 from outbound.calls import events
 from outbound.carrier import Carrier, CarrierCall, CarrierSilent, NoCredentials
-from outbound.carrier.twilio import carrier, opened
+from outbound.carrier.twilio import EARLY, carrier, opened
 from outbound.carrier.twilio_rest import is_older
 from outbound.config import CONFIRM_S, settings
 
@@ -29,8 +29,7 @@ _MINUTE_S = 60
 _EMPTY_PAGES_MAX = 3  # of recent calls, none of them ours: strangers', or ours are older; fetching does better then
 _EMPTY_PAGES_MANY = 15  # the same where fetching would take minutes
 _SILENT_MAX = 3  # accounts for which no answer came: then the carrier is away, and the others wait too
-_MANY_ROUNDS = 10  # namely more rounds than this
-_EARLY = timedelta(minutes=1)  # the carrier's clock may differ from ours by this much
+_MANY_ROUNDS = 10  # fetching takes minutes where it takes more rounds than this
 
 # The lists in which a call may be whose last known status is this one; in Twilio's statuses.
 _LISTS = {
@@ -186,7 +185,7 @@ def _read_live_lists(waiting: dict[str, db.Row], line: Carrier, budget: Budget) 
 
 def _read_recent_calls(waiting: dict[str, db.Row], line: Carrier, budget: Budget) -> None:
     dials = [call.dialed_at for call in waiting.values() if call.dialed_at is not None]
-    oldest = min(dials, default=datetime.now(UTC)) - _EARLY
+    oldest = min(dials, default=datetime.now(UTC)) - EARLY
     _read(line.list_calls(), waiting, budget, fewest=budget.singles, oldest=oldest)
 
 

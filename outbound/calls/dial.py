@@ -26,8 +26,8 @@ log = logs.get("dial")
 # After that, callbacks and reconcile find out.
 OUTCOME_WAIT_S = 10
 
-# After the last moment to begin: a paced call that is sent later would bunch up at the carrier.  Of the 0.25 s that
-# pace_tokens in SQL allows, this leaves 0.05 s for what the way to the carrier takes more or less.
+# After the last moment to begin: a paced call that is sent later would bunch up at the carrier.  pace_tokens in SQL
+# allows 0.25 s: 0.15 s until it is begun, 0.05 s until it is sent, and 0.05 s for differences on the way.
 _SEND_S = 0.05
 _PATIENT_PUT_BACKS = 3  # a database whose commits take longer than that must not keep a call from being dialed at all
 _CARRIER_QUEUE_MAX_S = 5  # a call that waits there longer rings when nobody expects it, and outside its calling hours

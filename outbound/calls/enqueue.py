@@ -35,7 +35,7 @@ sql = Questions("calls/enqueue")
 session_sql = Questions("db")
 
 CALLS_MAX = 10_000  # at a time: their locks are held until the caller commits
-_LOOKS = 5  # a twin that was committed in this instant is seen at the second one
+_LOOKS = 5  # a duplicate that was committed meanwhile is visible at the second one
 _NO_BATCH = {"batch_businesses": "{}", "batch_ids": "{}"}
 
 
@@ -45,8 +45,8 @@ class EnqueuedCall:
     A call that is in the queue now; `created` is False where it was there already.
 
     `note` says what was made of a due moment that the clocks of that day show twice, or not at all; `due` is the moment
-    as it was understood, with weekday and zone, where one was given.  `has_key` is False where another key, or none,
-    has the call that was there already: it is a live one to the same telephone.
+    as it was understood, with weekday and zone, where one was given.  `has_key` is False where the call that was there
+    already is a live call to the same number, queued under another key or under none.
     """
 
     call_id: int

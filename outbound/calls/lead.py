@@ -11,7 +11,9 @@ from outbound.formats import phone_numbers
 sql = db.statements("calls/lead")
 log = logs.get("lead")
 
-TRIES_MAX = 5  # refusals of the database after which a lead is given up; a database or broker that is away is none
+TRIES_MAX = (
+    5  # refusals of the database after which a lead is given up; a database or broker that is away does not count
+)
 
 
 class MessageSetAside(Exception):

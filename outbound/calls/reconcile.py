@@ -64,7 +64,7 @@ def _ask_about_overdue(
 
 
 def _ask_about_questions(budget: Budget) -> None:
-    """Ask for the calls of which a callback spoke, although their rows were never dialed: after a restore they were."""
+    """Look up calls that had a callback though their rows were never dialed: after a restore they may have been."""
     relook_s = settings().relook_s
     kept = budget.singles // 2
     while budget.singles > kept:
@@ -151,7 +151,7 @@ def _ask_about(call: db.Row, budget: Budget) -> None:
 
 @contextmanager
 def _by_itself(call: db.Row) -> Iterator[None]:
-    """Let what goes wrong with one call end no other's round; only a carrier that is silent does, for its account."""
+    """Log the error of one call, so that the round goes on; CarrierSilent ends it for the call's account."""
     with logs.about(call_id=call.id, call_sid=call.call_sid):
         try:
             yield

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 def each(step: str, call_ids: Iterable[int], work: Callable[[int], T]) -> list[T]:
     """
-    Do *work* for each call by itself, where it failed for all of them together; who makes it fail is set aside.
+    Do *work* for each call by itself, after it failed for all of them together; a call that fails again is set aside.
 
     Returns:
         what *work* returned, without the calls that were set aside.

@@ -66,7 +66,7 @@ class OtherCall(OddAnswer):
 
 
 class Accepted(NamedTuple):
-    """A call that the carrier took, and how long it says that the call will wait there before it is dialed, seconds."""
+    """A call that the carrier took; `queue_time_s` is its estimate of how long the call waits there to be dialed."""
 
     call_sid: str
     queue_time_s: float

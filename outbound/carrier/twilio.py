@@ -333,7 +333,7 @@ async def _ask(question: Awaitable[T]) -> T:
     try:
         return await question
     except RestError as error:
-        # Where the body is none of Twilio's, somebody in between knows no such address: that is no word of the call.
+        # A 404 without a body of Twilio's comes from a proxy and says nothing about the call.
         if error.status == 404 and error.has_body:
             raise _NoSuchCall from error
         raise CarrierSilent(f"HTTP {error.status}") from error

@@ -16,8 +16,8 @@ from outbound.page.now import Now, Reader
 log = logs.get("page")
 
 PERIOD_S = 1.0  # between two reads
-REST = 30  # reads of which even the fastest took longer than 1/30 of it are followed by so many times its length
-REST_MAX_S = 3.0  # or by this: a page calls its numbers old after 4 s
+REST = 30  # where even the fastest recent read took over PERIOD_S / 30, the pause is so many times as long as it
+REST_MAX_S = 3.0  # the longest pause: a page calls its numbers old after 4 s
 _READS_KNOWN = 5  # the latest, of which the fastest counts: one that was slow on a busy machine says little of its cost
 STREAMS_MAX = 200
 STREAMS_OF_SESSION_MAX = 8

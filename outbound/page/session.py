@@ -1,4 +1,4 @@
-"""Sessions: a browser that has shown a token is signed in, and a user whom a proxy in front of us has let in."""
+"""Sessions: of browsers that signed in with a token, and of users whom a proxy in front of us names."""
 
 import asyncio
 import hashlib
@@ -24,7 +24,7 @@ sql = db.statements("page/session")
 COOKIE = "__Host-outbound"  # its prefix binds it to this host, to https (or loopback) and to the whole of it
 HOURS = 12
 USER_MAX = 100  # characters of a user's name
-_CACHE_S = 5  # a session whose token was revoked is taken for so long at most
+_CACHE_S = 5  # a session whose token was revoked is still accepted for at most so long
 _CACHED = 1000
 _ASKED_AGAIN_S = 20  # an open page asks every few seconds; one that did not for so long is closed
 

@@ -1,4 +1,4 @@
-"""The page's texts in a language: catalogues, plurals, numbers and moments.  Nobody else knows Babel."""
+"""The page's texts in a language: catalogues, plurals, numbers and moments.  The only file that imports Babel."""
 
 import json
 import re

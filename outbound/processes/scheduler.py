@@ -75,7 +75,7 @@ def _follow_clock(tasks: BackgroundScheduler, stop: Event) -> None:
     """
     clock = HostClock()
     while not stop.wait(_CLOCK_LOOK_S):
-        if by_s := clock.was_set():
+        if by_s := clock.jump_s():
             log.warning("scheduler.clock_set", by_s=round(by_s))
             for task in tasks.get_jobs():
                 task.modify(next_run_time=datetime.now(UTC))
@@ -87,8 +87,8 @@ class HostClock:
     def __init__(self) -> None:
         self._offset_s = self._offset()
 
-    def was_set(self) -> float:
-        """By how many seconds the clock was set since the last time that this was not 0; 0 for less than a second."""
+    def jump_s(self) -> float:
+        """Seconds by which the clock jumped since the last jump that was returned; 0 where that is under a second."""
         offset_s = self._offset()
         by_s = offset_s - self._offset_s
         if abs(by_s) < _CLOCK_SET_S:

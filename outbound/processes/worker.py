@@ -85,7 +85,7 @@ class Heartbeat(dramatiq.Middleware):
 
 
 def set_up() -> dramatiq.Broker:
-    """Give this process its broker, with the actors and one heartbeat; what Dramatiq's command calls, by its name."""
+    """Give this process its broker, with the actors and one heartbeat.  Dramatiq's command calls it by name."""
     broker = current()
     if not any(isinstance(known, Heartbeat) for known in broker.middleware):
         broker.add_middleware(Heartbeat())

@@ -168,7 +168,7 @@ async def _signed_form(request: Request) -> Mapping[str, str]:
 
 
 def _promising_signature(request: Request) -> str:
-    """Return what the head alone can tell: a body of which it says that nobody can have signed it is not read."""
+    """Return the signature; refuse before the body is read where the headers rule out that it is valid."""
     signature = request.headers.get("x-twilio-signature", "")
     if not twilio_webhooks.SIGNATURE.fullmatch(signature):
         raise Refused(403, "forged", "there is no signature: check OUTBOUND_PUBLIC_URL and TWILIO_AUTH_TOKEN")

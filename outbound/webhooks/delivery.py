@@ -92,7 +92,7 @@ def claim_once(connection: db.Connection | None = None) -> int:
 
 
 def claim(connection: db.Connection) -> list[db.Row]:
-    """Take what is due: rows of endpoint_id and event_id, which are being sent from now on."""
+    """Claim deliveries that are due: rows of endpoint_id and event_id."""
     return list(
         sql.claim_deliveries(
             connection,

@@ -283,20 +283,20 @@ def _check_payload(payload: str) -> None:
 
 
 def _check_url(url: str, *, is_operators: bool) -> None:
-    """Check what can be seen of an address; it is checked again when it is connected to."""
+    """Check what can be seen of an address; http_client checks it again when it connects."""
     parts = urls.parts(url) if len(url) <= URL_MAX and not plain_text.fault(url) and url.isascii() else None
     if parts is None or parts.scheme not in ("https", "http") or not parts.hostname or " " in url:
         raise BadEndpoint(f"an endpoint is an address like https://example.com/events, {URL_MAX} characters at most")
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise BadEndpoint("leave user, password and # out of the address: what is sent is signed")
     if not _HOST.fullmatch(parts.netloc.rpartition(":")[0] if parts.port else parts.netloc):
-        raise BadEndpoint("the host of the address is none")
+        raise BadEndpoint("the address has no valid host: write it like https://example.com/events")
     allowed = network_addresses.networks((settings().webhook_allow or "") if is_operators else "")
     address = network_addresses.parse(parts.hostname)
     if address is not None and not (
         network_addresses.is_allowed(address, allowed)
         or (network_addresses.is_public(address) and parts.scheme == "https")
     ):
-        raise BadEndpoint("it may not be sent there: OUTBOUND_WEBHOOK_ALLOW opens networks of your own")
+        raise BadEndpoint("webhooks may not be sent to this address: OUTBOUND_WEBHOOK_ALLOW opens networks of your own")
     if not allowed and (parts.scheme != "https" or parts.port not in (None, 443)):
         raise BadEndpoint("an endpoint is https:// on port 443; OUTBOUND_WEBHOOK_ALLOW opens networks of your own")

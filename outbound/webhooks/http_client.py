@@ -24,7 +24,7 @@ TEXT_MAX = 200  # characters of an answer of text/* that are kept, where it says
 RETRY_AFTER_MAX_S = 86_400
 HTTPS_PORT = 443
 
-REFUSED = "it may not be sent there: OUTBOUND_WEBHOOK_ALLOW opens networks of your own"
+REFUSED = "webhooks may not be sent to this address: OUTBOUND_WEBHOOK_ALLOW opens networks of your own"
 
 
 class Outcome(NamedTuple):

@@ -37,7 +37,7 @@ select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regc
 -- each only its head, so that the cost does not grow with what waits.  What stands in a head's own way (call_obstacle)
 -- takes it out of the way: closed, or due later.  A business whose carrier's account not every worker can use has no room.
 -- Of the rest each limit lets its first ones pass, narrow limits first,
--- so that nobody takes up room that a limit of his own denies him.  Their order is fair by weight: who was served less
+-- so that a call which a narrow limit stops uses no room under a wider one.  Their order is fair by weight: who was served less
 -- comes first, and who was idle begins where the others are.
 --
 -- Moves    queued -> claimed; queued -> canceled where something final stands in the way

@@ -1,6 +1,6 @@
 -- Why this call may not be dialed now, whatever the limits: no row where nothing is in its way.  What is final closes
--- the call; anything else holds it until then.  `opening` is next_opening of its windows and zones.  Nothing here may
--- raise, whatever the call, its history or its campaign holds: a dial in the future counts as one of this moment.
+-- the call; anything else makes it due at `until`.  `opening` is next_opening of its windows and zones.  Nothing here
+-- may raise, whatever the call, its history or its campaign holds: a dialed_at in the future is read as now().
 create or replace function call_obstacle(call call_log, window_ids bigint[], zones text[], opening timestamptz)
 returns table (code text, until timestamptz, is_final boolean)
 language sql stable

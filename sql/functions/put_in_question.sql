@@ -1,6 +1,6 @@
 -- A callback speaks of a call that was never dialed here: hold the call, and have the carrier asked about this call_sid.
--- Where the carrier knew nothing of it and now says more, it is asked again: its lists lag behind.  `was_paused` where
--- the call is held already; it stays so where no question did that.
+-- Where the carrier knew nothing of it and now says more, it is asked again: its lists lag behind.  `was_paused`: the
+-- call was paused by somebody else before, so that it stays paused after the answer.
 --
 -- Moves    queued, claimed -> queued, and held
 -- Returns  is the carrier to be asked

@@ -59,7 +59,7 @@ def test_an_endpoint_from_its_first_day_to_its_last(world: World, monkeypatch: p
     [
         (("add", "http://example.com/"), "an endpoint is https:// on port 443"),
         (("add", "https://user:pw@example.com/"), "leave user, password and # out of the address"),
-        (("add", "https://169.254.169.254/latest"), "it may not be sent there"),
+        (("add", "https://169.254.169.254/latest"), "webhooks may not be sent to this address"),
         (("add", "example.com"), "an endpoint is an address like https://example.com/events"),
         (("add", "https://example.com/", "--type", "call.over"), "call.over is no type of event: call.answered, "),
         (("add", "https://example.com/", "--business", "77"), "77"),
