@@ -108,7 +108,7 @@ async def list_calls(
             answered_by=answered_by,
             error_code=error_code,
         )
-        place = call_search.place_of(before) if before else None
+        place = call_search.place_of(before)
         return page_of(asked, call_search.find(search, limit=limit, before=place), "calls")
 
     return await asked.read(work)
@@ -239,7 +239,7 @@ async def list_leads(
 
     def work() -> Any:
         search = wanted(asked, number=number, region=region, business_id=business_id, since=since, until=until)
-        place = call_search.place_of(before) if before else None
+        place = call_search.place_of(before)
         return page_of(asked, lead_list.find(search, limit=limit, before=place), "leads")
 
     return await asked.read(work)

@@ -118,7 +118,9 @@ def read(asked: Asked, *, tell: Callable[[str], None] = lambda _: None) -> Wante
     """
     business_id = names.maybe("business", asked.business, is_strict=True)
     campaign_id = names.maybe("campaign", asked.campaign, business_id=business_id, is_strict=True)
-    number = asked.number and names.number_of(asked.number, region=asked.region, business_id=business_id)
+    number = asked.number
+    if number is not None:
+        number = names.number_of(number, region=asked.region, business_id=business_id)
     for what, text in (("--batch", asked.batch), ("--answered-by", asked.answered_by), ("--error", asked.error_code)):
         if text is not None and (not text.strip() or len(text) > TEXT_MAX or plain_text.fault(text)):
             raise BadSearch(f"{what} is one line of 1 to {TEXT_MAX} characters")
@@ -133,7 +135,7 @@ def read(asked: Asked, *, tell: Callable[[str], None] = lambda _: None) -> Wante
         if moment is not None:
             tell(f"{what}: {moments.shown(moment, zone)}")
     return Wanted(
-        number or None,
+        number,
         business_id,
         campaign_id,
         _statuses(asked.statuses),
@@ -189,14 +191,17 @@ def lines(wanted: Wanted) -> Iterator[list[str]]:
             return
 
 
-def place_of(text: str) -> Place:
-    """Return where a page ended, as it was printed; or raise BadSearch."""
-    moment, _, call_id = text.strip().rpartition("/")
+def place_of(text: str | None) -> Place | None:
+    """Return where a page ended, as it was printed, None where nothing was given; or raise BadSearch."""
+    if text is None:
+        return None
+    moment, _, written = text.strip().rpartition("/")
+    call_id = row_id.read(written)
     try:
         at = datetime.fromisoformat(moment)
-        if at.tzinfo is None or row_id.possible(int(call_id)) == row_id.NONE:
+        if at.tzinfo is None or call_id is None:
             raise ValueError
-        return Place(at, int(call_id))
+        return Place(at, call_id)
     except ValueError:
         raise BadSearch("--before is what the page before ended with, like 2026-11-30T09:00:00.000000Z/812") from None
 

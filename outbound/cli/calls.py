@@ -94,7 +94,7 @@ def calls(
             answered_by=answered_by,
             error_code=error,
         )
-        place = step.place_of(before) if before else None
+        place = step.place_of(before)
         page = step.find(step.read(asked, tell=say), limit=limit_of(limit, as_csv=as_csv), before=place)
     if as_json:
         tell_json({"calls": page.calls, "next": page.next and str(page.next), "is_cut": page.is_cut})
@@ -287,7 +287,7 @@ def leads(
     one_form(as_json, as_csv)
     with ready():
         asked = step.Asked(number=number, region=region, business=business, since=since, until=until)
-        place = step.place_of(before) if before else None
+        place = step.place_of(before)
         page = lead_list.find(step.read(asked, tell=say), limit=limit_of(limit, as_csv=as_csv), before=place)
     if as_json:
         tell_json({"leads": page.calls, "next": page.next and str(page.next)})

@@ -215,6 +215,8 @@ def test_what_cannot_be_looked_for_is_refused(day: Day) -> None:
         ({"since": "yesterday"}, "--since is not a date and time"),
         ({"until": "2026-02-30"}, "--until is no day: February 2026 has 28 days"),
         ({"since": "2026-11-24", "until": "2026-11-23"}, "--since must lie before --until"),
+        ({"number": ""}, "the number is empty: give a phone number"),
+        ({"number": " ", "business": "Acme"}, "the number is empty: give a phone number"),
         ({"batch": " "}, "--batch is one line"),
         ({"error_code": "a\x00"}, "--error is one line"),
         ({"batch": "lis"}, r"there is no batch named lis: there is 1 list.csv \(of campaign 1 Spring\)"),
