@@ -195,18 +195,21 @@ def _pointer(place: tuple[str | int, ...]) -> str:
 
 async def _http(request: Request, error: Any) -> Response:
     if error.status_code == 405:
-        allowed = ", ".join(sorted(_methods(request.url.path)))
+        allowed = ", ".join(sorted(_methods(request)))
         return _answer(request, Problem(405, f"this path answers {allowed}", headers={"allow": allowed}))
     if error.status_code == 404:
         return _answer(request, Problem(404, "there is no such path: see /openapi.json"))
     return _answer(request, Problem(error.status_code, str(error.detail), headers=error.headers))
 
 
-def _methods(path: str) -> set[str]:
+def _methods(request: Request) -> set[str]:
     """All methods that a path answers: the frame names those of its first route alone."""
-    rest = path.removeprefix(PREFIX)
-    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
-    return {method for route in routes if route.path_regex.match(rest) for method in route.methods or ()}
+    found: set[str] = set()
+    for prefix, router in (("", request.app), *((PREFIX, router) for router in ROUTERS)):
+        path = request.url.path.removeprefix(prefix)
+        routes = [route for route in router.routes if isinstance(route, APIRoute) and route.path_regex.match(path)]
+        found |= {method for route in routes for method in route.methods or ()}
+    return found
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:

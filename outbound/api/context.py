@@ -355,7 +355,8 @@ async def slowly(work: Callable[[], T]) -> T:
     if not _slow:
         _slow.append(CapacityLimiter(SLOW_AT_ONCE))
     if _slow[0].statistics().tasks_waiting >= _SLOW_WAITING_MAX:
-        raise Problem(503, "many files and long lists are at work: try again later", headers={"retry-after": "30"})
+        message = "many files and long lists are at work: try again later"
+        raise Problem(503, message, code="busy", headers={"retry-after": "30"})
     return await to_thread.run_sync(work, limiter=_slow[0])
 
 

@@ -60,7 +60,8 @@ class _News:
         """
         of_token = sum(other.id == caller.id for other in self._streams.values())
         if len(self._streams) >= STREAMS_MAX or of_token >= STREAMS_OF_TOKEN_MAX:
-            raise Problem(503, "too many streams are open: close one, or try again", headers={"retry-after": "30"})
+            message = "too many streams are open: close one, or try again"
+            raise Problem(503, message, code="busy", headers={"retry-after": "30"})
         woken = asyncio.Event()
         self._streams[woken] = caller
         return woken

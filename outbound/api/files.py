@@ -154,9 +154,9 @@ def _objects(raw: Path) -> Iterator[dict[str, str]]:
             if not line.strip():
                 continue
             try:
-                row = json_body.parse(line)
+                row = json_body.parse(line, f"line {place}")
             except Problem as problem:
-                raise Problem(422, f"line {place}: {problem.detail}", code="bad_file") from None
+                raise Problem(422, problem.detail, code="bad_file") from None
             if not isinstance(row, dict):
                 raise Problem(422, f"line {place} is no JSON object", code="bad_file")
             yield {name: _text(value, place) for name, value in row.items() if value is not None}

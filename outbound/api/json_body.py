@@ -33,24 +33,29 @@ async def read(request: Request, most: int = BODY_MAX) -> bytes:
     return b"".join(pieces)
 
 
-def parse(body: bytes) -> Any:
+def parse(body: bytes, what: str = "the body") -> Any:
     """
-    The JSON value of a body.
+    The JSON value of a body, or of *what* else is named so where it is refused.
 
     Raises:
         Problem: 400, it is no JSON, names a field twice, is nested too deeply, or holds NaN or NUL.
     """
     try:
-        text = body.decode()
+        text = body.decode("utf-8-sig")  # some programs begin each text with a mark
         _refuse_depth(text)
         return json.loads(
             text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_int=_int, parse_float=_float
         )
     except UnicodeDecodeError:
-        raise Problem(400, "the body is no text in UTF-8") from None
+        raise Problem(400, f"{what} is no text in UTF-8, as which JSON is sent: encode it so") from None
     except (ValueError, RecursionError) as error:
-        message = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-        raise Problem(400, f"the body is no JSON that is read here: {message}") from None
+        raise Problem(400, f"{what} is no JSON that is read here: {_fault(error)}") from None
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg.removesuffix(' at')} at character {error.pos + 1}"
+    return str(error)
 
 
 def _refuse_depth(text: str) -> None:

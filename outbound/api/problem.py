@@ -29,6 +29,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "too_many_requests": ("The token sends too many requests", "האסימון שולח יותר מדי בקשות"),
     "unavailable": ("The database does not answer", "מסד הנתונים אינו עונה"),
     "took_too_long": ("It takes too long", "זה נמשך יותר מדי זמן"),
+    "busy": ("Too much of this kind is being done", "יותר מדי פעולות כאלה מתבצעות כעת"),
     "fault": ("Something broke on our side", "אירעה תקלה בצד שלנו"),
     "bad_call": ("The call cannot be queued", "אי אפשר להכניס את השיחה לתור"),
     "bad_file": ("The file cannot be taken", "אי אפשר לקלוט את הקובץ"),
@@ -39,6 +40,8 @@ TITLES: dict[str, tuple[str, str]] = {
     "bad_destination": ("There is no such destination", "אין יעד כזה"),
     "bad_window": ("The window cannot be so", "חלון השעות אינו יכול להיות כזה"),
     "bad_retry_policy": ("The retry policy cannot be so", "מדיניות הניסיונות אינה יכולה להיות כזאת"),
+    "bad_endpoint": ("The endpoint cannot be so", "נקודת הקצה אינה יכולה להיות כזאת"),
+    "bad_place": ("The stream has no such place", "אין מקום כזה בזרם האירועים"),
     "bad_search": ("That cannot be searched for", "אי אפשר לחפש כך"),
     "bad_retry": ("The call cannot be made again so", "אי אפשר לחייג שוב כך"),
     "bad_token_request": ("The token cannot be made", "אי אפשר ליצור את האסימון"),
@@ -60,7 +63,7 @@ _STATUS_CODES = {
 # Options of the command line, but not of the commands that a sentence names; and those that a request calls otherwise.
 _OPTION = re.compile(r"`outbound [^`]*`|--([a-z]+(?:-[a-z]+)*)")
 _FIELDS = {"error": "error_code"}
-_RENAMED = {"wrong_file": "bad_file", "doubtful_day": "bad_call"}
+_RENAMED = {"wrong_file": "bad_file", "doubtful_day": "bad_call", "not_theirs": "bad_call"}
 
 
 class Problem(Exception):

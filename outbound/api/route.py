@@ -1,7 +1,8 @@
 """Declares operations, and checks token, scope, rate and body of each request before them."""
 
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin
 
 from fastapi import APIRouter, Depends, Path
 from fastapi.exceptions import RequestValidationError
@@ -10,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from outbound import db, logs
@@ -37,6 +39,8 @@ _STATUSES = {
     429: "too many requests",
     503: "the database does not answer, or it takes too long; whether it was done is not known",
 }
+# Headers that say one thing: of two, a proxy may go by one and we by the other.
+_ONCE = frozenset({b"authorization", b"content-type", b"content-encoding", b"idempotency-key", b"last-event-id"})
 
 
 class _Given(Request):
@@ -68,6 +72,10 @@ async def _answered(answer: Handler, request: Request) -> Response:
 class Operation(APIRoute):
     """A route behind a token: a request that is not let in learns nothing else."""
 
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Does it answer this request?  Its pattern alone would take the end of a line behind a path."""
+        return super().matches(scope) if scope["path"].isprintable() else (Match.NONE, {})
+
     def get_route_handler(self) -> Handler:
         """Return the function that answers a request."""
         return self.behind_token(super().get_route_handler())
@@ -75,16 +83,18 @@ class Operation(APIRoute):
     def behind_token(self, answer: Handler) -> Handler:
         """Return the function that lets a request in and has it answered; the framework reads nothing of it before."""
         model: TypeAdapter[Any] = TypeAdapter(self.response_model or Any)
-        known = {one.alias for one in self.dependant.query_params}
+        known = {one.alias: _takes_several(one.field_info.annotation) for one in self.dependant.query_params}
         about = self.openapi_extra or {}
         is_file = bool(about.get("x-file"))
 
         async def handle(request: Request) -> Response:
+            _refuse_headers_sent_twice(request)
             caller = request.state.caller = await tokens.caller(request)
             context.require(caller, about["x-scope"], of_all=about["x-of-all"])
             headers = tokens.take(caller)
             if request.scope["query_string"]:
                 _refuse_unknown(request, known)
+            _refuse_encoded(request)
             body = b""
             if not is_file:
                 body = await json_body.read(request)
@@ -142,15 +152,38 @@ class Direct:
         await response(scope, receive, send)
 
 
-def _refuse_unknown(request: Request, known: set[str]) -> None:
-    """A filter that is misspelt must not find everything."""
-    unknown = sorted(set(request.query_params) - known)
-    if unknown:
-        errors = [
-            {"pointer": f"?{name[:60]}", "code": "unknown", "detail": "there is no such parameter"} for name in unknown
-        ]
+def _takes_several(annotation: Any) -> bool:
+    """Is a parameter a list, which is sent once for each value?"""
+    return list in {get_origin(one) for one in (annotation, *get_args(annotation))}
+
+
+def _refuse_headers_sent_twice(request: Request) -> None:
+    sent = [name for name, _ in request.scope["headers"] if name in _ONCE]
+    if len(sent) != len(set(sent)):
+        twice = ", ".join(name.decode().title() for name, count in Counter(sent).items() if count > 1)
+        raise Problem(400, f"a header is sent twice, and only one of them would be read: send one {twice}")
+
+
+def _refuse_encoded(request: Request) -> None:
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        headers = {"accept-encoding": "identity"}
+        raise Problem(415, "send the body as it is: no Content-Encoding is read here", headers=headers)
+
+
+def _refuse_unknown(request: Request, known: Mapping[str, bool]) -> None:
+    """A filter that is misspelt must not find everything; of one that is sent twice, one would be left out."""
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    if unknown := sorted(given.keys() - known.keys()):
         allowed = ", ".join(sorted(known)) or "none"
-        raise Problem(422, f"the query has parameters that are not read here; it may have: {allowed}", errors=errors)
+        message = f"the query has parameters that are not read here; it may have: {allowed}"
+        raise Problem(422, message, errors=_faults(unknown, "unknown", "there is no such parameter"))
+    if twice := [name for name, count in given.items() if count > 1 and not known[name]]:
+        errors = _faults(twice, "repeated", "it has one value: send it once")
+        raise Problem(422, "the query has a parameter twice that has one value", errors=errors)
+
+
+def _faults(parameters: list[str], code: str, detail: str) -> list[dict[str, str]]:
+    return [{"pointer": f"?{name[:60]}", "code": code, "detail": detail} for name in parameters[:100]]
 
 
 def _with_json(request: Request, body: bytes, *, is_wanted: bool) -> Request:

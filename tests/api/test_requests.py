@@ -35,6 +35,7 @@ JSON = {"content-type": "application/json"}
         (b'{"to": ' + b"9" * 50 + b"}", JSON, 400, "unreadable"),
         (b'{"to": "+12125550101"}', {"content-type": "text/plain"}, 415, "unsupported_type"),
         (b'{"to": "+12125550101"}', {}, 415, "unsupported_type"),
+        (b'{"to": "+12125550101"}', JSON | {"content-encoding": "gzip"}, 415, "unsupported_type"),
         (b'{"to": "' + b"1" * json_body.BODY_MAX + b'"}', JSON, 413, "too_large"),
         (b'{"to": 12125550101}', JSON, 422, "invalid"),
         (b'{"to": "+12125550101", "form": "+12125550100"}', JSON, 422, "invalid"),
@@ -58,6 +59,69 @@ def test_a_body_that_cannot_be_read_changes_nothing_and_is_told_why(
     assert answer.headers["content-type"] == problem.CONTENT_TYPE
     assert answer.json()["detail"]
     assert digest(world) == before
+
+
+@pytest.mark.parametrize("name", ["idempotency-key", "authorization", "content-type", "last-event-id"])
+def test_a_header_that_is_sent_twice_is_refused_and_not_half_read(world: World, client: Client, name: str) -> None:
+    http = client(business_id=world.business())
+    http.get("/token")
+    before = digest(world)
+    once = [*JSON.items(), ("idempotency-key", "a"), ("authorization", http.headers["authorization"])]
+    url = f"{http.base_url}calls"
+
+    answer = httpx.post(url, content=b'{"to": "+12125550101"}', headers=[*once, ("last-event-id", "5-5"), (name, "b")])
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "unreadable")
+    assert name in answer.json()["detail"].lower()
+    assert digest(world) == before
+
+
+def test_a_parameter_that_is_sent_twice_is_refused_unless_it_is_a_list(world: World, client: Client) -> None:
+    own, other = world.business("Mine"), world.business("Other")
+    http = client()
+
+    answer = http.get(f"/calls?business_id={own}&business_id={other}")
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "?business_id")
+    assert http.get("/calls?status=queued&status=failed").status_code == 200
+
+
+def test_an_empty_filter_does_not_find_everything(world: World, client: Client) -> None:
+    world.queued(world.business())
+    http = client()
+
+    for path in ("/calls?number=", "/calls?before=", "/exports/calls?number=", "/leads?number=", "/leads?before="):
+        answer = http.get(path)
+        assert (answer.status_code, "+1" in answer.text) == (422, False), path
+
+
+@pytest.mark.parametrize("end", ["%0a", "%0d%0a", "%00", "%e2%80%a8"])
+def test_a_path_with_the_end_of_a_line_is_none(world: World, client: Client, end: str) -> None:
+    call = world.queued(world.business())
+
+    answer = client().get(f"/calls/{call}{end}")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b'{"to": "a\tb"}', "Invalid control character at character 10"),
+        (b'{"to": ', "Expecting value at character 8"),
+        (b"\xff\xfe{", "the body is no text in UTF-8, as which JSON is sent: encode it so"),
+    ],
+)
+def test_a_body_that_is_no_json_is_told_where(client: Client, body: bytes, detail: str) -> None:
+    answer = client().post("/calls", content=body, headers=JSON)
+
+    assert answer.json()["detail"].endswith(detail)
+
+
+def test_a_body_may_begin_with_the_mark_of_its_encoding(world: World, client: Client) -> None:
+    http = client(business_id=world.business())
+
+    assert http.post("/calls", content=b'\xef\xbb\xbf{"to": "+12125550101"}', headers=JSON).status_code == 201
 
 
 def test_all_faults_are_told_at_once_with_their_place(world: World, client: Client) -> None:
@@ -96,6 +160,7 @@ def test_a_path_tells_all_of_its_methods(client: Client) -> None:
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
     assert answer.json()["code"] == "method_not_allowed"
+    assert client("calls:read").post("../healthz").headers["allow"] == "GET"
 
 
 def test_a_path_that_is_none_is_no_page(client: Client) -> None:
