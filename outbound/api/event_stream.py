@@ -42,13 +42,20 @@ class _Page(NamedTuple):
 
 
 class _News:
-    """Reads what is new, once for all streams of an event loop, and wakes them."""
+    """
+    Reads what is new, once for all streams of an event loop, and wakes them.
 
-    def __init__(self) -> None:
+    Args:
+        stopping: is set when the server stops: the streams end, each where a client can read on.
+    """
+
+    def __init__(self, stopping: asyncio.Event) -> None:
+        self.stopping = stopping
         self._loop = asyncio.get_running_loop()
         self._streams: dict[asyncio.Event, Caller] = {}
         self._page: _Page | None = None
         self._stop = threading.Event()
+        self._end = asyncio.create_task(self._wake_at_the_end())
         threading.Thread(target=self._listen, name="events", daemon=True).start()
 
     def join(self, caller: Caller) -> asyncio.Event:
@@ -87,6 +94,10 @@ class _News:
     def stop(self) -> None:
         """End the thread."""
         self._stop.set()
+
+    async def _wake_at_the_end(self) -> None:
+        await self.stopping.wait()
+        self._wake()
 
     def _listen(self) -> None:
         while not self._stop.is_set():
@@ -127,6 +138,9 @@ class _News:
 
     def _take(self, page: _Page) -> None:
         self._page = page
+        self._wake()
+
+    def _wake(self) -> None:
         for woken in self._streams:
             woken.set()
 
@@ -179,7 +193,7 @@ def response(request: Request, caller: Caller, let_in: LetIn, place: Place, type
         Problem: 503, too many are open.
     """
     if not _news:
-        _news.append(_News())
+        _news.append(_News(request.state.stopping))
     news = _news[0]
     woken = news.join(caller)
     return StreamingResponse(
@@ -202,7 +216,7 @@ async def _events(
     told_at = checked_at = now()
     try:
         yield f"retry: {RETRY_MS}\nid: {place}\n\n"
-        while True:
+        while not news.stopping.is_set():
             woken.clear()
             with suppress(*db.Unavailable):
                 is_whole = False

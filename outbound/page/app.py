@@ -127,7 +127,9 @@ async def _live(request: Request) -> Response:
 
     headers = render.HEADERS | {"x-accel-buffering": "no"}
     return StreamingResponse(
-        streams.stream(topics, signed_in.mark, is_let_in), media_type="text/event-stream", headers=headers
+        streams.stream(topics, signed_in.mark, is_let_in, request.state.stopping),
+        media_type="text/event-stream",
+        headers=headers,
     )
 
 

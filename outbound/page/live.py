@@ -82,6 +82,7 @@ class Live:
         self._reads = 0
         self._is_away = False
         self._task: asyncio.Task[None] | None = None
+        self._end: asyncio.Task[None] | None = None
         self._read = asyncio.Condition()
         self._took: deque[float] = deque(maxlen=_READS_KNOWN)  # seconds that each of the latest reads took
 
@@ -90,11 +91,15 @@ class Live:
         return self._streams.total() >= STREAMS_MAX or self._streams[session] >= STREAMS_OF_SESSION_MAX
 
     async def stream(
-        self, topics: Iterable[Topic], session: str, is_let_in: Callable[[], Awaitable[bool]]
+        self,
+        topics: Iterable[Topic],
+        session: str,
+        is_let_in: Callable[[], Awaitable[bool]],
+        stopping: asyncio.Event,
     ) -> AsyncIterator[bytes]:
         """
         The events of some topics: `parts` (elements and what they hold), `tick` (a read in which nothing changed) and
-        `away` (the database does not answer); it ends once *is_let_in* says no.
+        `away` (the database does not answer); it ends once *is_let_in* says no, or the server is *stopping*.
         """
         watched = [self._channels.setdefault(topic, _Channel()) for topic in dict.fromkeys(topics)]
         for channel in watched:
@@ -102,12 +107,17 @@ class Live:
         self._streams[session] += 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
+        if self._end is None:
+            self._end = asyncio.create_task(self._wake_at_the_end(stopping))
         try:
             yield f"retry: {RETRY_MS}\n\n".encode()
             seen, asked_at = 0, time.monotonic()
             while True:
                 async with self._read:
-                    await self._read.wait()
+                    if not stopping.is_set():
+                        await self._read.wait()
+                    if stopping.is_set():
+                        return
                     events = [event for channel in watched if (event := channel.since(seen))]
                     seen = self._reads
                 if self._is_away:
@@ -126,6 +136,11 @@ class Live:
                 channel.watchers -= 1
             for topic in [topic for topic, channel in self._channels.items() if not channel.watchers]:
                 del self._channels[topic]
+
+    async def _wake_at_the_end(self, stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        async with self._read:
+            self._read.notify_all()
 
     async def _run(self) -> None:
         while self._channels:

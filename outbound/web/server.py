@@ -18,7 +18,7 @@ from outbound.web.connections import Connections
 from outbound.web.protocol import BoundedHttp
 
 _TICK_S = 1  # between two looks at the clock, for the answers' Date, and at whether it is time to stop
-_LAST_REQUESTS_S = 0.5  # who was let in just before we stop has this long to say what he wants
+LAST_REQUESTS_S = 0.5  # who was let in just before we stop has this long to say what he wants
 
 
 def make(
@@ -60,6 +60,11 @@ class _Server(uvicorn.Server):
         self._told_to_stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Each request's `state` has an event, `stopping`, for an answer that would go on for ever."""
+        self.lifespan.state["stopping"] = self._told_to_stop
+        await super().startup(sockets)
+
     async def main_loop(self) -> None:
         """Tick until it is time to stop; uvicorn's own wakes ten times a second."""
         self._loop = asyncio.get_running_loop()
@@ -81,7 +86,7 @@ class _Server(uvicorn.Server):
         systemd_notify.stopping()
         for listener in self.servers:
             listener.close()
-        await asyncio.sleep(_LAST_REQUESTS_S)  # uvicorn would hang up on who has not spoken yet
+        await asyncio.sleep(LAST_REQUESTS_S)  # uvicorn would hang up on who has not spoken yet
         await super().shutdown(sockets)
 
 

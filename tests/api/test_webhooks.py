@@ -6,13 +6,13 @@ from typing import Any
 
 import httpx
 
-from outbound.api import context, event_stream
+from outbound.api import app, context, event_stream
 from outbound.call import CallEvent
 from outbound.calls import events
 from outbound.rules import api_token
 from outbound.webhooks import event_stream as stream_of_events
 from outbound.webhooks import signature
-from tests.api.conftest import Client
+from tests.api.conftest import Client, served
 from tests.conftest import World, until
 
 
@@ -29,6 +29,7 @@ class Stream:
         self.events: list[tuple[str, Any]] = []
         self.has_begun = threading.Event()
         self.has_ended = threading.Event()
+        self.is_whole = False  # the server has ended it, and did not cut it off
         self._http, self._params = http, params
         threading.Thread(target=self._read, daemon=True).start()
         assert self.has_begun.wait(20)
@@ -43,6 +44,7 @@ class Stream:
                         place = line.removeprefix("id: ")
                     elif line.startswith("data: "):
                         self.events.append((place, json.loads(line.removeprefix("data: "))))
+            self.is_whole = True
         except httpx.HTTPError:
             pass
         finally:
@@ -177,6 +179,18 @@ def test_a_revoked_token_reads_no_longer(world: World, client: Client, monkeypat
     api_token.revoke(http.headers["authorization"].split("_")[1], actor="test")
 
     assert stream.has_ended.wait(20)
+
+
+def test_a_server_that_stops_ends_its_streams_where_they_are(world: World, monkeypatch: Any) -> None:
+    """Cut off after 15 s, each restart would take as long."""
+    monkeypatch.setattr(event_stream, "LOOK_S", 600)
+    with served(app.app, monkeypatch) as url:
+        token = api_token.add("test", scopes=["calls:read"], actor="test").token
+        http = httpx.Client(base_url=f"{url}/v1", headers={"authorization": f"Bearer {token}"})
+        streams = [Stream(http) for _ in range(2)]
+    assert all(stream.has_ended.wait(20) for stream in streams)
+    assert all(stream.is_whole for stream in streams)
+    assert world.value("select count(*) from event_log") == 0, "no event has woken them"
 
 
 def test_streams_are_bounded(world: World, client: Client, monkeypatch: Any) -> None:

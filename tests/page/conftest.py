@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
@@ -20,13 +19,12 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from outbound.api import context, route, server
 from outbound.page import session
 from outbound.page.app import app
 from outbound.rules import api_token
-from tests.conftest import World, forget_settings, until
+from tests.api.conftest import served
+from tests.conftest import World
 from tests.page.rows import Rows, fill
-from tests.ports import free_ports
 
 LANGUAGES = {"en": "en-US", "he": "he-IL"}
 
@@ -55,22 +53,9 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def page_url(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Where the page of this test is, without a slash at its end."""
-    (port,) = free_ports(1)
     monkeypatch.setenv("OUTBOUND_PAGE", "true")
-    monkeypatch.setenv("OUTBOUND_API_RATE", "10000")
-    monkeypatch.setenv("OUTBOUND_WEBHOOK_KEY", "0123456789abcdef" * 2)
-    monkeypatch.setattr(context, "REFUSED_AT_ONCE", 10_000)
-    forget_settings()
-    running = server.server(app(), "127.0.0.1", port)
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    until(lambda: running.started or not thread.is_alive())
-    assert running.started, "it ended"
-    yield f"http://127.0.0.1:{port}/page"
-    running.should_exit = True
-    running.handle_exit(15, None)
-    thread.join(20)
-    route.tokens.forget()
+    with served(app, monkeypatch) as url:
+        yield f"{url}/page"
     session.forget()
 
 

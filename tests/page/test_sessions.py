@@ -1,11 +1,14 @@
 """Sessions of one browser are apart, and none takes what belongs to others."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import httpx
 import pytest
 
 from outbound.page import live, session
+from outbound.page.app import app
+from tests.api.conftest import served
 from tests.conftest import World, forget_settings
 from tests.page.conftest import OWN_FORM, cookie_of, token
 
@@ -65,6 +68,22 @@ def test_one_session_does_not_take_all_streams_and_none_without_a_topic(world: W
             reading.append(answer.iter_lines())
             assert next(reading[-1]).startswith("retry:")
         assert httpx.get(f"{page_url}/live", params=wanted, headers=cookie).status_code == 503
+
+
+def test_a_server_that_stops_ends_its_streams_where_they_are(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut off after 15 s, each restart would take as long."""
+    world.worker()
+    monkeypatch.setenv("OUTBOUND_PAGE", "true")
+    with ExitStack() as serving, ExitStack() as reading:
+        url = serving.enter_context(served(app, monkeypatch)) + "/page"
+        cookie = cookie_of(url, token())
+        wanted = {"watch": "now:en", "session": mark_of(url, cookie)}
+        lines = reading.enter_context(httpx.stream("GET", f"{url}/live", params=wanted, headers=cookie)).iter_lines()
+        assert next(lines).startswith("retry:")
+        with ThreadPoolExecutor(1) as stopping:
+            stopping.submit(serving.close)
+            for _ in lines:  # cut off, it raises RemoteProtocolError
+                pass
 
 
 def test_a_link_cannot_say_that_something_was_done(world: World, page_url: str) -> None:
