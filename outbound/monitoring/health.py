@@ -3,10 +3,9 @@
 from typing import NamedTuple
 
 from outbound import broker, db, logs
-from outbound.config import SCHEDULER_SILENT_S, WORKER_SILENT_S, as_started
 from outbound.database import migrations
+from outbound.monitoring import situation
 
-sql = db.statements("monitoring/health")
 log = logs.get("health")
 
 _MISSING = {  # what of dialing_blockers must be mended, by the name of what is missing; the rest holds calls
@@ -49,7 +48,7 @@ def check() -> Health:
         if lacking:
             db.with_connection(migrations.refuse_foreign)
             return Health(missing | {"schema": f"lacks {len(lacking)} migrations: run `outbound migrate`"}, {})
-        blockers = db.run(sql.find_blockers, worker_silent_s=WORKER_SILENT_S, scheduler_silent_s=SCHEDULER_SILENT_S)
+        blockers = situation.blockers()
     except migrations.ForeignTables as foreign:
         return Health(missing | {"schema": str(foreign)}, {})
     except db.Unavailable as error:
@@ -59,6 +58,6 @@ def check() -> Health:
     except Exception as error:  # noqa: BLE001 (no permission, a foreign schema: whatever it is, calls cannot be made)
         log.outage("health.unreadable", error)
         return Health(missing | {"database": "cannot be read"}, {})
-    found = {_MISSING[row.code]: as_started(row.sentence) for row in blockers if row.code in _MISSING}
-    held = {row.code: row.sentence for row in blockers if row.code not in _MISSING}
+    found = {_MISSING[fact.code]: fact.sentence for fact in blockers if fact.code in _MISSING}
+    held = {fact.code: fact.sentence for fact in blockers if fact.code not in _MISSING}
     return Health(missing | {name: text for name, text in found.items() if name not in missing}, held)

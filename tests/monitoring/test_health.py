@@ -164,7 +164,7 @@ def test_a_database_that_hangs_keeps_no_prober_waiting_and_is_asked_once(world: 
         for prober in probers:
             prober.start()
         waiting = """select count(*) from pg_stat_activity
-                      where wait_event_type = 'Lock' and query like '/* monitoring/health.%%'"""
+                      where wait_event_type = 'Lock' and query like '/* monitoring/situation.%%'"""
         until(lambda: world.value(waiting) == 1)
         assert requests.get(f"{address}/healthz", timeout=20).elapsed.total_seconds() < 5
         for prober in probers:
