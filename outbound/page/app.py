@@ -16,7 +16,7 @@ from outbound.api.context import sql as context_sql
 from outbound.config import settings
 from outbound.errors import UserError
 from outbound.formats import row_id
-from outbound.page import live, menu, now, render, session, signing_in, words
+from outbound.page import live, menu, now_reader, render, session, signing_in, words
 from outbound.page.route import foreign, problem
 from outbound.page.screens import (
     callees,
@@ -27,16 +27,16 @@ from outbound.page.screens import (
     control,
     health,
     leads,
+    now,
     tokens,
     webhooks,
     windows,
 )
-from outbound.page.screens import now as now_screen
 from outbound.page.visit import Refused, language_of
 from outbound.rules import api_token
 
 SCREENS = (
-    now_screen.screens,
+    now.screens,
     campaigns.screens,
     campaign.screens,
     campaign_files.screens,
@@ -65,10 +65,10 @@ def app() -> FastAPI:
         raise UserError(
             f"OUTBOUND_PAGE_USER_SCOPES: there is no {unknown.pop()}; there are {' '.join(api_token.SCOPES)}"
         )
-    application, reader = api_app(), now.Reader()
+    application, reader = api_app(), now_reader.Reader()
     application.state.reader = reader
     application.state.examiner = health.Examiner()
-    application.state.live = live.Live(reader, now_screen.parts)
+    application.state.live = live.Live(reader, now.parts)
     routes = [
         Route("/", _root),
         *signing_in.routes,
@@ -141,7 +141,7 @@ def _topics(request: Request, caller: Caller) -> list[live.Topic]:
         kind, _, number = text.partition(":")
         if kind == "now" and number in words.LANGUAGES:
             may_control = "control" in caller.scopes
-            topics.append(live.Topic("now", business_id or now.OF_ALL, number, may_control))
+            topics.append(live.Topic("now", business_id or now_reader.OF_ALL, number, may_control))
         elif kind in own:
             wanted = row_id.read(number)
             if wanted is not None and db.run(own[kind], business_id=business_id, id=wanted):

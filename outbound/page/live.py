@@ -10,8 +10,8 @@ from typing import NamedTuple
 from starlette.concurrency import run_in_threadpool
 
 from outbound import db, logs
-from outbound.page import now, session
-from outbound.page.now import Now, Reader
+from outbound.page import now_reader, session
+from outbound.page.now_reader import Now, Reader
 
 log = logs.get("page")
 
@@ -158,13 +158,13 @@ class Live:
                 await self._announce(None)
             await asyncio.sleep(self._rest_s(time.monotonic() - began))
 
-    def _look(self, topics: list[Topic], sessions: list[bytes]) -> now.Found:
+    def _look(self, topics: list[Topic], sessions: list[bytes]) -> now_reader.Found:
         ids = {kind: sorted({topic.id for topic in topics if topic.kind == kind}) for kind in KINDS}
-        found = now.read(ids["now"], ids["call"], ids["campaign"], sessions)
+        found = now_reader.read(ids["now"], ids["call"], ids["campaign"], sessions)
         self._reader.keep(found)
         return found
 
-    def _parts_of(self, topics: list[Topic], found: now.Found) -> dict[Topic, dict[str, str]]:
+    def _parts_of(self, topics: list[Topic], found: now_reader.Found) -> dict[Topic, dict[str, str]]:
         """Make the parts of these topics; in a thread, as it takes some ms each."""
         return {topic: self._parts(topic, found) for topic in topics}
 
@@ -183,7 +183,7 @@ class Live:
                     channel.publish(parts.get(topic, {}), self._reads)
             self._read.notify_all()
 
-    def _parts(self, topic: Topic, found: now.Found) -> dict[str, str]:
+    def _parts(self, topic: Topic, found: now_reader.Found) -> dict[str, str]:
         if topic.kind == "now":
             return self._render(found.now[topic.id], topic) if topic.id in found.now else {}
         version = found.versions.get((topic.kind, topic.id))  # None of a topic that came while this was read

@@ -198,7 +198,10 @@ def test_only_one_file_knows_each_foreign_library() -> None:
         | {"api/app.py", "api/context.py", "api/event_stream.py", "api/files.py", "api/json_body.py"}
         | {"api/problem.py", "api/route.py", "api/server.py"}
         | PAGE_SCREENS
-        | {f"page/{name}.py" for name in ("app", "clock", "download", "inner_api", "live", "now", "render", "route")}
+        | {
+            f"page/{name}.py"
+            for name in ("app", "clock", "download", "inner_api", "live", "now_reader", "render", "route")
+        }
         | {f"page/{name}.py" for name in ("same_origin", "session", "signing_in", "visit")},
         "jinja2": {"page/render.py"},
         "babel": {"page/words.py"},

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from outbound.page import menu, render, words
 from outbound.page.live import Topic
-from outbound.page.now import COUNTED_MAX, OF_ALL, Now
+from outbound.page.now_reader import COUNTED_MAX, OF_ALL, Now
 from outbound.page.reason_words import paused_why, stopped
 from outbound.page.route import Screens
 from outbound.page.visit import Visit, require

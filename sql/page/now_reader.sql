@@ -1,4 +1,4 @@
--- now.sql: the queue at this moment, for the page.  Read by outbound/page/now.py alone.
+-- now_reader.sql: the queue at this moment, for the page.  Read by outbound/page/now_reader.py alone.
 
 -- name: read_now(business_ids, call_ids, campaign_ids, secrets_sha256, counted_max, rows_max, worker_silent_s, scheduler_silent_s)
 -- What goes on in all businesses (id 0) and in some of them, each as one JSON object, the versions of some calls and

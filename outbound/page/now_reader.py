@@ -11,7 +11,7 @@ from outbound import db
 from outbound.api.tenant_view import View
 from outbound.config import SCHEDULER_SILENT_S, WORKER_SILENT_S
 
-sql = db.statements("page/now")
+sql = db.statements("page/now_reader")
 
 COUNTED_MAX = 10_000  # calls that wait; more are shown as 10,000+
 ROWS_MAX = 20  # campaigns, pauses and latest calls
