@@ -1254,4 +1254,95 @@ GUARDS = (
         (("and event.xid < place.end_xid", ""),),
         "tests/webhooks/test_event_stream.py::test_what_commits_late_is_not_skipped",
     ),
+    Guard(
+        "a browser runs nothing but the page's own script",
+        "outbound/page/render.py",
+        (("\"script-src 'self'\",", '"script-src *",'),),
+        "tests/page/test_doors.py::test_every_answer_of_the_page_lets_a_browser_run_nothing_but_our_own_script",
+    ),
+    Guard(
+        "what outsiders wrote is text on the page",
+        "outbound/page/render.py",
+        (("autoescape=True", "autoescape=False"),),
+        "tests/page/test_outsiders.py::test_what_outsiders_wrote_is_text_on_every_screen",
+    ),
+    Guard(
+        "what comes from outside within a sentence is text on the page",
+        "outbound/page/sentences.py",
+        (
+            (
+                'escape(values[part[1:-1]] if part.startswith("{") else part)',
+                'Markup(values[part[1:-1]] if part.startswith("{") else part)',
+            ),
+        ),
+        "tests/page/test_sentences.py::test_what_comes_from_outside_stays_escaped_and_isolated",
+    ),
+    Guard(
+        "only the page's own forms are taken",
+        "outbound/page/same_origin.py",
+        (('return site == "same-origin"', "return True"),),
+        "tests/page/test_doors.py::test_a_form_that_another_site_sends_changes_nothing",
+    ),
+    Guard(
+        "a form without a site and an origin is another site's",
+        "outbound/page/same_origin.py",
+        (('return bool(origin.netloc) and origin.netloc == request.headers.get("host")', "return not origin.netloc"),),
+        "tests/page/test_doors.py::test_a_form_that_another_site_sends_changes_nothing",
+    ),
+    Guard(
+        "a foreign name that leads to the page is refused",
+        "outbound/page/same_origin.py",
+        (
+            (
+                "return named in LOOPBACK if own is None else named == own or named in LOOPBACK",
+                "return bool(named) or own is None",
+            ),
+        ),
+        "tests/page/test_doors.py::test_a_foreign_name_that_leads_here_is_refused",
+    ),
+    Guard(
+        "no script reads the cookie of a session",
+        "outbound/page/session.py",
+        (
+            (
+                'path="/", secure=True, httponly=True, samesite="strict")\n    return True',
+                'path="/", secure=True, samesite="strict")\n    return True',
+            ),
+        ),
+        "tests/page/test_doors.py::test_a_session_is_a_cookie_that_no_script_and_no_other_host_gets",
+    ),
+    Guard(
+        "no other site sends the cookie of a session",
+        "outbound/page/session.py",
+        (
+            (
+                'path="/", secure=True, httponly=True, samesite="strict")\n    return True',
+                'path="/", secure=True, httponly=True, samesite="lax")\n    return True',
+            ),
+        ),
+        "tests/page/test_doors.py::test_a_session_is_a_cookie_that_no_script_and_no_other_host_gets",
+    ),
+    Guard(
+        "everything is paused by its word alone",
+        "outbound/page/screens/control.py",
+        (
+            (
+                'is_agreed = fields.get("agreed", "") == (_WORD if is_everything else "yes")',
+                'is_agreed = fields.get("agreed", "") != ""',
+            ),
+        ),
+        "tests/page/test_control.py::test_everything_is_paused_by_the_word_and_no_other",
+    ),
+    Guard(
+        "a form does no more than its token",
+        "outbound/api/context.py",
+        (("if scope and scope not in caller.scopes:", "if scope and not caller.scopes:"),),
+        "tests/page/test_doors.py::test_who_may_only_read_changes_nothing_by_any_form",
+    ),
+    Guard(
+        "no file is taken from who may not import",
+        "outbound/page/screens/campaign_files.py",
+        (('    require(visit, "calls:write")  # before a file is taken\n', ""),),
+        "tests/page/test_doors.py::test_who_may_only_read_changes_nothing_by_any_form",
+    ),
 )
