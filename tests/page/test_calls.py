@@ -145,3 +145,4 @@ def test_what_cannot_be_read_in_a_search_is_refused_with_its_mend(world: World, 
             tab.get_by_role("button", name="Find").click()
         assert answer.value.status == 422
         assert tab.locator("tbody tr").count() == 0
+    expect(tab.locator("h1")).to_contain_text("A campaign's number is digits alone")

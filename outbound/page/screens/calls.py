@@ -7,10 +7,11 @@ from starlette.responses import Response
 
 from outbound import db
 from outbound.call import IN_THE_AIR, STATUSES, WAITING
+from outbound.formats import row_id
 from outbound.page import clock, reason_words
 from outbound.page.menu import ROOT
 from outbound.page.route import Screens
-from outbound.page.visit import Visit
+from outbound.page.visit import Refused, Visit
 from outbound.page.words import Words
 
 screens = Screens()
@@ -34,7 +35,9 @@ async def search_calls(visit: Visit) -> Response:
 
 
 async def _found(visit: Visit, wanted: dict[str, str]) -> Response:
-    number = wanted.get("number", "")
+    number, campaign = wanted.get("number", ""), wanted["campaign_id"]
+    if campaign and row_id.read(campaign) is None:
+        raise Refused(422, visit.t.plain("calls.no_campaign_number"))
     page = await visit.read("calls", **wanted, limit=_PAGE)
     return visit.show(
         "calls.html",

@@ -77,8 +77,9 @@ async def act(visit: Visit) -> Response:
         return await _ask(visit, fields, is_everything=is_everything)
     reason = fields.get("reason", "")
     body = None if verb == "resume" else {"reason": reason or None}
-    await visit.send("POST", "control", KINDS[scope], "all" if scope == "account" else key, verb, body=body)
-    return visit.go(_back(fields, scope, key), verb)
+    answer = await visit.send("POST", "control", KINDS[scope], "all" if scope == "account" else key, verb, body=body)
+    is_in_vain = verb == "resume" and not answer["was_paused"]
+    return visit.go(_back(fields, scope, key), "no_resume" if is_in_vain else verb)
 
 
 @screens.does("/control/limits")
