@@ -1345,4 +1345,15 @@ GUARDS = (
         (('    require(visit, "calls:write")  # before a file is taken\n', ""),),
         "tests/page/test_doors.py::test_who_may_only_read_changes_nothing_by_any_form",
     ),
+    Guard(
+        "no token is printed into a log",
+        "outbound/cli/processes.py",
+        (
+            (
+                'page_token.make("up", actor="outbound up") if err.is_terminal else',
+                'page_token.make("up", actor="") if err else',
+            ),
+        ),
+        "tests/local/test_page_token.py::test_up_prints_no_token_into_a_log",
+    ),
 )
