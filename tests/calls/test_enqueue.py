@@ -942,7 +942,11 @@ def test_a_row_of_many_lines_in_quotes_ends_somewhere(world: World, acme: int, w
     assert "were read as one" in report.rejected_lines[0][1]
 
 
-def test_the_memory_does_not_grow_with_the_file(world: World, acme: int, written: Written) -> None:
+def test_the_memory_does_not_grow_with_the_file(
+    world: World, acme: int, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 500)  # both files have more than one
+
     def peak(rows: int) -> int:
         file = written("to,business,name\n" + "".join(f"x{n},{n},n{n}\n" for n in range(rows)))
         tracemalloc.start()
@@ -951,9 +955,9 @@ def test_the_memory_does_not_grow_with_the_file(world: World, acme: int, written
         tracemalloc.stop()
         return most
 
-    small, large = peak(3_000), peak(20_000)
+    small, large = peak(2_500), peak(7_500)
 
-    assert large < small + 2_000_000
+    assert large < small + 500_000, "more than 100 bytes of each row are kept"
 
 
 # Whatever a file holds.
