@@ -3,9 +3,12 @@
 import csv
 import io
 import json
+import re
 import tempfile
+from array import array
 from asyncio import Semaphore
-from collections.abc import AsyncIterator, Callable, Iterator
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from itertools import islice
@@ -31,6 +34,7 @@ from outbound.calls import import_calls as step
 from outbound.calls.call_search import Page, Place
 from outbound.calls.import_record import Record
 from outbound.errors import UserError
+from outbound.formats.file_text import BadFile
 from outbound.formats.spreadsheet import Writer
 from outbound.rules import audit, consent, registry, suppression
 
@@ -43,6 +47,9 @@ _places: list[Semaphore] = []
 _CUT = "the connection broke off: what came until then is kept; send the file again under the same batch"
 LINE_MAX = 65_536  # bytes of a line of NDJSON
 COLUMNS_MAX = 300  # of a file of NDJSON
+_LINE_ENDS = re.compile(r"\r\n|\r|\n")
+_MARKS = re.compile(b'"+')
+_SEPARATORS = b",;\t|"
 PAGE_ROWS = 1000  # of a stream; each page is a statement of its own, so that no snapshot is held
 
 Batch = Annotated[str, Query(min_length=1, max_length=200, description="name of this set of calls")]
@@ -76,10 +83,34 @@ def _kind_of(request: Request) -> str:
     return kind
 
 
-async def _receive(request: Request, to: Path, record: Record | None = None) -> None:
+class _Lines:
+    """
+    Tells which line of NDJSON a line of the CSV was made of; of a file that came as CSV, it is that line.
+
+    The CSV has a line of names, none for an empty line, and further ones where a text holds ends of lines.
+    """
+
+    def __init__(self) -> None:
+        self._begins, self._more = array("q", [0]), array("q", [0])  # where another number is to be taken off, and it
+
+    def note(self, first: int, last: int, line: int) -> None:
+        """The lines *first* to *last* of the CSV, of which the last is reported, were made of this line."""
+        if last - line != self._more[-1]:
+            self._begins.append(first)
+            self._more.append(last - line)
+
+    def of(self, line: int) -> int:
+        """The line of the file that was sent."""
+        return line - self._more[bisect_right(self._begins, line) - 1]
+
+
+async def _receive(request: Request, to: Path, record: Record | None = None) -> _Lines:
     """
     Write the body to a file as it comes; NDJSON becomes CSV.  Of an import that is recorded, what comes before the
     connection breaks off is kept, to its last whole line.
+
+    Returns:
+        which line was sent for each that is read.
 
     Raises:
         Problem: 415 or 413; 400 where a line is no JSON object of texts.
@@ -92,8 +123,10 @@ async def _receive(request: Request, to: Path, record: Record | None = None) -> 
         if record is None or not await slowly(lambda: _cut(raw, is_csv=kind == CSV)):
             raise
         record.cut = _CUT
-    if kind == NDJSON:
-        await slowly(lambda: _to_csv(raw, to))
+    lines = await slowly(lambda: _to_csv(raw, to)) if kind == NDJSON else _Lines()
+    if record is not None:
+        record.line_of = lines.of
+    return lines
 
 
 async def _write(request: Request, to: Path, record: Record | None) -> None:
@@ -113,23 +146,33 @@ async def _write(request: Request, to: Path, record: Record | None) -> None:
 def _cut(raw: Path, *, is_csv: bool) -> bool:
     """Take away what stands behind the last whole line, of CSV outside of quotation marks; is anything left?"""
     end = place = 0
-    is_quoted = False
+    is_quoted = is_begun = False
     with raw.open("r+b") as file:
         if b"\0" in file.read(4):  # two bytes a letter, or a workbook: where a line ends is not plain
             return False
         file.seek(0)
         while line := file.readline(LINE_MAX):
             place += len(line)
-            is_quoted ^= is_csv and line.count(b'"') % 2 == 1
-            if line.endswith(b"\n") and not is_quoted:
+            is_quoted = is_csv and _is_quoted(line, is_begun=is_begun, is_quoted=is_quoted)
+            is_begun = not line.endswith(b"\n")
+            if not is_begun and not is_quoted:
                 end = place
         file.truncate(end)
     return end > 0
 
 
-def _to_csv(raw: Path, to: Path) -> None:
+def _is_quoted(line: bytes, *, is_begun: bool, is_quoted: bool) -> bool:
+    """Does a cell in quotation marks go on behind this line?  Within a cell without them, a mark is a letter."""
+    for marks in _MARKS.finditer(line):
+        begins_cell = line[marks.start() - 1] in _SEPARATORS if marks.start() else not is_begun
+        if is_quoted or begins_cell:
+            is_quoted ^= len(marks[0]) % 2 == 1  # two together are one mark within the cell
+    return is_quoted
+
+
+def _to_csv(raw: Path, to: Path) -> _Lines:
     columns: dict[str, None] = {}
-    for row in _objects(raw):
+    for _, row in _objects(raw):
         columns.update(dict.fromkeys(row))
         if len(columns) > COLUMNS_MAX:
             raise Problem(422, f"the lines have more than {COLUMNS_MAX} fields between them", code="bad_file")
@@ -138,13 +181,22 @@ def _to_csv(raw: Path, to: Path) -> None:
     with to.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(columns))
         writer.writeheader()
-        for row in _objects(raw):
+        lines, last = _Lines(), _height(columns)
+        for line, row in _objects(raw):
             writer.writerow(row)
             if file.tell() > FILE_MAX:
                 raise Problem(413, f"as a table the file has more than {FILE_MAX} bytes: send it in parts")
+            first, last = last + 1, last + _height(row.values())
+            lines.note(first, last, line)
+    return lines
 
 
-def _objects(raw: Path) -> Iterator[dict[str, str]]:
+def _height(cells: Iterable[str]) -> int:
+    """The number of lines that a row of CSV takes."""
+    return 1 + sum(len(_LINE_ENDS.findall(cell)) for cell in cells)
+
+
+def _objects(raw: Path) -> Iterator[tuple[int, dict[str, str]]]:
     with raw.open("rb") as file:
         place = 0
         while line := file.readline(LINE_MAX + 1):
@@ -159,7 +211,7 @@ def _objects(raw: Path) -> Iterator[dict[str, str]]:
                 raise Problem(422, problem.detail, code="bad_file") from None
             if not isinstance(row, dict):
                 raise Problem(422, f"line {place} is no JSON object", code="bad_file")
-            yield {name: _text(value, place) for name, value in row.items() if value is not None}
+            yield place, {name: _text(value, place) for name, value in row.items() if value is not None}
 
 
 def _text(value: Any, place: int) -> str:
@@ -205,7 +257,7 @@ async def import_calls(
         record = await run_in_threadpool(lambda: import_record.begin(batch, **whose, who=asked.caller.who))
 
     def work(path: Path) -> Any:
-        report = step.import_calls(
+        return step.import_calls(
             path,
             business_id=whose["business_id"],
             campaign_id=whose["campaign_id"],
@@ -217,18 +269,17 @@ async def import_calls(
             actor=asked.caller.who,
             only_business=asked.caller.business_id,
             record=record,
-        )
-        return _shown(asked, report.as_json()) | {"import_id": record.id}
+        ).as_json() | {"import_id": record.id}
 
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(_ended(record))
         path = await stack.enter_async_context(_spooled())
-        await _receive(request, path, record)
+        lines = await _receive(request, path, record)
         if dry_run or not _wants_202(request):
-            return await asked.read(lambda: work(path), is_slow=True)
+            return await asked.read(lambda: _reported(asked, work, path, lines), is_slow=True)
         record.is_promised = True
         shown = await run_in_threadpool(lambda: models.ShownImport(**plain(_import_shown(asked, record.id or 0))))
-        background.start(_go_on(stack.pop_all(), lambda: work(path)))
+        background.start(_go_on(stack.pop_all(), lambda: _reported(asked, work, path, lines)))
     headers = {"location": f"{request.url.path}/{record.id}", "preference-applied": "respond-async"}
     return Response(shown.model_dump_json(), 202, headers=headers, media_type="application/json")
 
@@ -316,13 +367,22 @@ async def export_rejected_lines(request: Request, asked: Asked, import_id: Id) -
 
 async def _import(request: Request, asked: Asked, work: Callable[[Path], Any]) -> Any:
     async with _spooled() as path:
-        await _receive(request, path)
-        return await asked.read(lambda: _shown(asked, work(path).as_json()), is_slow=True)
+        lines = await _receive(request, path)
+        return await asked.read(
+            lambda: _reported(asked, lambda given: work(given).as_json(), path, lines), is_slow=True
+        )
 
 
-def _shown(asked: Context, report: dict[str, Any]) -> dict[str, Any]:
-    lines = [line | {"reason": asked.view.text(line["reason"])} for line in report["refused_lines"]]
-    return report | {"refused_lines": lines}
+def _reported(asked: Context, work: Callable[[Path], dict[str, Any]], path: Path, lines: _Lines) -> dict[str, Any]:
+    """The report of a file, as whoever sent it knows it: by its lines, and without a path of this machine."""
+    try:
+        report = work(path)
+    except BadFile as refusal:
+        raise BadFile(str(refusal).replace(str(path), "the file")) from None
+    refused = [
+        {"line": lines.of(one["line"]), "reason": asked.view.text(one["reason"])} for one in report["refused_lines"]
+    ]
+    return report | {"refused_lines": refused}
 
 
 @operation(files, "POST", "/suppressions/import", scope="suppression", answer=models.Report, file_types=(CSV, NDJSON))

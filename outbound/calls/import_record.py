@@ -1,7 +1,7 @@
 """Keeps a row of each import of a file of calls, while it runs and after its end."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -29,12 +29,14 @@ class Record:
     Attributes:
         is_promised: whether its id was answered before the file was read; a refusal is then kept, too.
         cut: why the file has no end, where it has none.
+        line_of: which line of what was sent a line of the file is.
     """
 
     def __init__(self, import_id: int | None) -> None:
         self.id = import_id
         self.is_promised = False
         self.cut: str | None = None
+        self.line_of: Callable[[int], int] = int
         self._report = CallsReport()
         self._received_bytes = 0
         self._noted_at = time.monotonic()
@@ -75,7 +77,8 @@ class Record:
     def _end(self, state: str, reason: str | None) -> None:
         if self.id is None:
             return
-        lines = [{"line": line, "reason": why} for line, why in self._report.rejected_lines[:REJECTED_SHOWN_MAX]]
+        rejected = self._report.rejected_lines[:REJECTED_SHOWN_MAX]
+        lines = [{"line": self.line_of(line), "reason": why} for line, why in rejected]
         given = {"state": state, "reason": reason, "rejected_lines": db.json(lines)}
         db.run(sql.end_import, id=self.id, **given, **self._report.counts())
 

@@ -107,6 +107,9 @@ def break_off(http: httpx.Client, content: bytes, of: int, kind: str = "text/csv
     [
         (b"to\n+12125550101\n+12125550102\n+1212555", ["+12125550101", "+12125550102"]),
         (b'to,name\n+12125550101,Dana\n+12125550102,"Noa\n', ["+12125550101"]),
+        (b'to,name\n+12125550101,5" pipe\n+12125550102,Noa\n+1212', ["+12125550101", "+12125550102"]),
+        (b'to,name\n+12125550101,"a ""b""\nc"\n+12125550102,""""\n+1212', ["+12125550101", "+12125550102"]),
+        (b'"to";name\n+12125550101;"a"\n+12125550102;"""b\n+1212', ["+12125550101"]),
         ("to\n+12125550101\n".encode("utf-16"), []),
         (b"to\n+1212", []),
     ],
@@ -137,6 +140,29 @@ def test_a_quotation_mark_within_a_line_of_json_takes_away_no_line_behind_it(wor
 
     until(lambda: [one["state"] for one in http.get("/imports").json()["imports"]] == ["broken_off"])
     assert world.value("select count(*) from call_log") == 2
+
+
+@pytest.mark.parametrize("path", ["/imports?batch=b", "/suppressions/import"])
+def test_a_refused_line_of_json_is_named_by_its_own_number(world: World, client: Client, path: str) -> None:
+    http = client(business_id=world.business("Shop"))
+    good = '{"to": "+12125550101", "note": "a\\nb\\r\\nc"}'
+    lines = f'{{"to": "one"}}\n\n{good}\n{{"to": "four"}}\n{{"to": "five"}}\n'
+
+    answer = http.post(path, content=lines, headers={"content-type": "application/x-ndjson"}).json()
+
+    assert [line["line"] for line in answer["refused_lines"]] == [1, 4, 5]
+    if "import_id" in answer:
+        assert shown(http, answer["import_id"])["refused_lines"] == answer["refused_lines"]
+
+
+@pytest.mark.parametrize("path", ["/imports?batch=b", "/suppressions/import", "/consents/import"])
+@pytest.mark.parametrize("content", [b"PK\x03\x04", b"%PDF-1.4", b"[{}]"])
+def test_a_refusal_of_a_file_names_no_path_of_the_server(
+    world: World, client: Client, path: str, content: bytes
+) -> None:
+    answer = client(business_id=world.business("Shop")).post(path, content=content, headers=CSV)
+
+    assert (answer.status_code, answer.json()["detail"][:11]) == (422, "the file is")
 
 
 @pytest.mark.parametrize("path", ["/imports?batch=b", "/suppressions/import", "/consents/import"])
