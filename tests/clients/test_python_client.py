@@ -165,6 +165,76 @@ def test_it_gives_up_after_five_tries_and_names_the_key(
     assert world.value("select count(*) from call_log") == 1
 
 
+@contextmanager
+def answering(
+    status: int, retry_after: str, body: str, declared: int | None = None
+) -> Iterator[tuple[str, list[float]]]:
+    """A proxy that answers for the API; when it was asked."""
+    asked: list[float] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(time.monotonic())
+            self.send_response(status)
+            self.send_header("content-length", str(declared or len(body)))
+            self.send_header("retry-after", retry_after)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{proxy.server_address[1]}", asked
+        proxy.shutdown()
+        thread.join()
+
+
+BUSY = '{"code": "busy", "detail": "try again later"}'
+IN_2099 = "Fri, 27 Nov 2099 09:00:00 GMT"
+
+
+@pytest.mark.parametrize("retry_after", ["60", IN_2099])
+@pytest.mark.parametrize(("body", "error"), [(BUSY, Refused), ("<html>", Unanswered)])
+def test_who_is_told_to_come_much_later_is_not_sent_again_but_told_when(
+    retry_after: str, body: str, error: type[Exception]
+) -> None:
+    with answering(503, retry_after, body) as (url, asked), Client(url, "t") as outbound, pytest.raises(error) as told:
+        outbound.list_calls()
+
+    assert len(asked) == 1
+    assert getattr(told.value, "retry_after_s", 0) >= 60
+
+
+def test_a_stream_that_is_told_to_come_later_is_opened_again_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("outbound_client.client.time.sleep", wait)
+    with answering(503, "30", BUSY) as (url, asked), Client(url, "t") as outbound, pytest.raises(KeyboardInterrupt):
+        next(outbound.follow_events())
+
+    assert (waits, len(asked)) == ([30.0, 30.0], 2)
+
+
+def test_an_export_that_breaks_off_is_unanswered() -> None:
+    async def read(url: str) -> list[str]:
+        async with AsyncClient(url, "t") as outbound:
+            return [line async for line in outbound.export_calls()]
+
+    with answering(200, "", '{"id": 1}\n', declared=100) as (url, _), Client(url, "t") as outbound:
+        with pytest.raises(Unanswered, match="exports/calls"):
+            list(outbound.export_calls())
+        with pytest.raises(Unanswered, match="exports/calls"):
+            asyncio.run(read(url))
+
+
 def test_what_is_refused_says_what_and_where(world: World, api_url: str) -> None:
     with Client(api_url, token(world.business())) as outbound:
         with pytest.raises(Refused, match="bad_call") as refusal:

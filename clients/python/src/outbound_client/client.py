@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from outbound_client import models
 from outbound_client.events import RECONNECT_S, Lines, WebhookEvent
 from outbound_client.operations import AsyncOperations, Operations
-from outbound_client.transport import Asking, Splitter, passing, refuse
+from outbound_client.transport import Asking, Splitter, Stumbles, refuse
 
 T = TypeVar("T")
 TIMEOUT_S = 30.0
@@ -56,7 +56,7 @@ class Client(Operations):
         return TypeAdapter(answer).validate_json(self._sent(asking).content)
 
     def _lines(self, asking: Asking) -> Iterator[str]:
-        with self._http.stream(**asking.arguments()) as answer:
+        with asking.reading(), self._http.stream(**asking.arguments()) as answer:
             if not answer.is_success:
                 answer.read()
             refuse(answer)
@@ -93,12 +93,12 @@ class Client(Operations):
         Raises:
             Refused: the API says no.
         """
-        lines = Lines(after)
+        lines, stumbles = Lines(after), Stumbles(RECONNECT_S)
         while True:
-            with suppress(httpx.TransportError), passing():
+            with stumbles.passing():
                 for line in self.stream_events(event_type=types, after=lines.place):
                     yield from lines.read(line)
-            time.sleep(RECONNECT_S)
+            time.sleep(stumbles.wait_s)
 
     def every_call(self, **filters: Any) -> Iterator[models.Call]:
         """The calls that `list_calls` finds, page after page."""
@@ -143,16 +143,17 @@ class AsyncClient(AsyncOperations):
         return TypeAdapter(answer).validate_json((await self._sent(asking)).content)
 
     async def _lines(self, asking: Asking) -> AsyncIterator[str]:
-        async with self._http.stream(**asking.arguments()) as answer:
-            if not answer.is_success:
-                await answer.aread()
-            refuse(answer)
-            splitter = Splitter()
-            async for piece in answer.aiter_bytes():
-                for line in splitter.take(piece):
+        with asking.reading():
+            async with self._http.stream(**asking.arguments()) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                refuse(answer)
+                splitter = Splitter()
+                async for piece in answer.aiter_bytes():
+                    for line in splitter.take(piece):
+                        yield line
+                for line in splitter.rest():
                     yield line
-            for line in splitter.rest():
-                yield line
 
     async def _sent(self, asking: Asking) -> httpx.Response:
         while True:
@@ -175,13 +176,15 @@ class AsyncClient(AsyncOperations):
         self, *, after: str | None = None, types: list[str] | None = None
     ) -> AsyncIterator[WebhookEvent]:
         """Each event as it happens; see `Client.follow_events`."""
-        lines = Lines(after)
+        lines, stumbles = Lines(after), Stumbles(RECONNECT_S)
         while True:
-            with suppress(httpx.TransportError), passing():
-                async for line in self.stream_events(event_type=types, after=lines.place):
-                    for event in lines.read(line):
-                        yield event
-            await asyncio.sleep(RECONNECT_S)
+            with stumbles.passing():
+                stream: Any = self.stream_events(event_type=types, after=lines.place)
+                async with aclosing(stream):  # at once where nobody reads on, not when it is collected
+                    async for line in stream:
+                        for event in lines.read(line):
+                            yield event
+            await asyncio.sleep(stumbles.wait_s)
 
     async def every_call(self, **filters: Any) -> AsyncIterator[models.Call]:
         """The calls that `list_calls` finds, page after page."""

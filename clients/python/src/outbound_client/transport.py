@@ -1,10 +1,12 @@
 """How requests are sent, again where that is safe, and what is refused."""
 
 import random
+import time
 import uuid
 from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -14,6 +16,7 @@ TRIES = 5
 WAIT_S = 0.25  # before the second try, at most; doubles, up to WAIT_MAX_S
 WAIT_MAX_S = 8.0
 AGAIN = frozenset({429, 502, 503, 504})  # answers after which the same request may be sent again
+_TOLD_MAX_S = 3600.0
 IN_PROGRESS = "in_progress"
 FILE_TYPE = "text/csv"
 Content = bytes | str | Iterable[bytes] | AsyncIterable[bytes]
@@ -36,19 +39,39 @@ class Splitter:
 
 
 class Refused(Exception):
-    """The API says no: `status`, a stable `code`, the sentence `detail`, and each fault of the request in `errors`."""
+    """
+    The API says no: `status`, a stable `code`, the sentence `detail`, and each fault of the request in `errors`.
 
-    def __init__(self, status: int, code: str, detail: str, errors: list[dict[str, str]]) -> None:
-        super().__init__(f"{status} {code}: {detail}")
+    `retry_after_s` says in how many seconds the same may be asked again, `key` with which idempotency key; each is None
+    where there is none.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        errors: list[dict[str, str]],
+        retry_after_s: float | None = None,
+        key: str | None = None,
+    ) -> None:
+        later = "" if retry_after_s is None else f"; again in {retry_after_s:g} s"
+        super().__init__(f"{status} {code}: {detail}{later}")
         self.status, self.code, self.detail, self.errors = status, code, detail, errors
+        self.retry_after_s, self.key = retry_after_s, key
 
 
 class Unanswered(Exception):
-    """No answer came, or none that says what became of the request; with the same key it may be sent again."""
+    """
+    No answer came, or none that says what became of the request; with the same key it may be sent again.
 
-    def __init__(self, key: str | None, cause: str) -> None:
-        super().__init__(f"{cause}; idempotency key {key}" if key else cause)
-        self.key = key
+    `retry_after_s` says in how many seconds, where somebody told that.
+    """
+
+    def __init__(self, key: str | None, cause: str, retry_after_s: float | None = None) -> None:
+        later = "" if retry_after_s is None else f"; again in {retry_after_s:g} s"
+        super().__init__((f"{cause}; idempotency key {key}" if key else cause) + later)
+        self.key, self.retry_after_s = key, retry_after_s
 
 
 @dataclass
@@ -105,8 +128,23 @@ class Asking:
         if not self.is_safe or self.tries >= TRIES:
             return None
         wait: float = min(WAIT_MAX_S, WAIT_S * 2 ** (self.tries - 1)) * random.uniform(0, 1)  # noqa: S311 (no secret)
-        told = failure.headers.get("retry-after", "") if isinstance(failure, httpx.Response) else ""
-        return max(wait, float(told)) if told.isascii() and told.isdigit() and int(told) <= WAIT_MAX_S else wait
+        told = _told_wait(failure) if isinstance(failure, httpx.Response) else None
+        if told is None:
+            return wait
+        return max(wait, told) if told <= WAIT_MAX_S else None  # whoever asked decides what to do for so long
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """
+        Read an answer as it comes.
+
+        Raises:
+            Unanswered: the connection broke, perhaps in the middle.
+        """
+        try:
+            yield
+        except httpx.TransportError as error:
+            raise self.failed(error) from error
 
     def failed(self, error: httpx.TransportError) -> Unanswered:
         """What is raised where no answer came."""
@@ -123,22 +161,46 @@ def refuse(answer: httpx.Response, key: str | None = None) -> None:
     """
     if answer.is_success:
         return
-    body = _json(answer)
+    body, told = _json(answer), _told_wait(answer)
     if "code" not in body:
-        raise Unanswered(key, f"HTTP {answer.status_code}, and no answer of the API")
-    raise Refused(answer.status_code, str(body["code"]), str(body.get("detail", "")), list(body.get("errors", [])))
+        raise Unanswered(key, f"HTTP {answer.status_code}, and no answer of the API", told)
+    faults = list(body.get("errors", []))
+    raise Refused(answer.status_code, str(body["code"]), str(body.get("detail", "")), faults, told, key)
 
 
-@contextmanager
-def passing() -> Iterator[None]:
-    """Step over an answer after which the same may be asked again, such as 503."""
+def _told_wait(answer: httpx.Response) -> float | None:
+    """Seconds that Retry-After says, as a number or as a moment (RFC 9110); None where it says neither."""
+    told = answer.headers.get("retry-after", "").strip()
+    if told.isascii() and told.isdigit():
+        return float(told)
     try:
-        yield
-    except Refused as refusal:
-        if refusal.status not in AGAIN:
-            raise
-    except Unanswered:  # a proxy's page
-        return
+        at = parsedate_to_datetime(told)
+    except ValueError:
+        return None
+    return max(0.0, at.timestamp() - time.time())
+
+
+class Stumbles:
+    """
+    Steps over what ends a stream that is opened again, and says when.
+
+    Attributes:
+        wait_s: seconds until it is opened again: as long as the API says, an hour at most.
+    """
+
+    def __init__(self, wait_s: float) -> None:
+        self._usual_s = self.wait_s = wait_s
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """Step over a connection that broke, and over an answer after which the same may be asked again, as 503."""
+        self.wait_s = self._usual_s
+        try:
+            yield
+        except (Refused, Unanswered) as failure:
+            if isinstance(failure, Refused) and failure.status not in AGAIN:
+                raise
+            self.wait_s = max(self._usual_s, min(failure.retry_after_s or 0.0, _TOLD_MAX_S))
 
 
 def _code(answer: httpx.Response) -> str:
