@@ -374,7 +374,7 @@ async def _import(request: Request, asked: Asked, work: Callable[[Path], Any]) -
 
 
 def _reported(asked: Context, work: Callable[[Path], dict[str, Any]], path: Path, lines: _Lines) -> dict[str, Any]:
-    """The report of a file, as whoever sent it knows it: by its lines, and without a path of this machine."""
+    """The report of a file as its sender knows it: by its lines, and without a path of this machine."""
     try:
         report = work(path)
     except BadFile as refusal:
