@@ -231,6 +231,22 @@ class World:
     def value(self, query: str, *parameters: object) -> Any:
         return self.rows(query, *parameters)[0][0]
 
+    def empty(self, *tables: str) -> None:
+        """
+        Delete all rows of these tables, and of those that refer to them, without a trigger.
+
+        After a `truncate` each session reads the tables' definitions anew and plans all its statements again.
+        """
+        referring = (
+            "with recursive found (id) as (select unnest(%s::regclass[])::oid union"
+            " select conrelid from pg_constraint join found on confrelid = id where contype = 'f')"
+            " select id::regclass::text as name from found"
+        )
+        names = [row.name for row in self.rows(referring, list(tables))]
+        with self.connection.transaction():
+            self.do("set local session_replication_role = replica")
+            self.do("; ".join(f"delete from {name}" for name in names))  # noqa: S608 (the database's own names)
+
     def call(self, call_id: int) -> Any:
         return self.rows("select * from call_log where id = %s", call_id)[0]
 

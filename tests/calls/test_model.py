@@ -78,7 +78,7 @@ class Life(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world.do("truncate call_log, call_event, leads, counter, duty, worker, business, business_number cascade")
+        self.world.empty("call_log", "counter", "duty", "worker", "business")
         self.business = self.world.business(phone="+15005550006")
         self.world.worker(threads=100)
         self.model: dict[int, Modelled] = {}

@@ -398,7 +398,7 @@ def test_of_consents_in_any_order_the_latest_word_counts(
     moves: list[tuple[str, int, int | None]], world: World, acme: int
 ) -> None:
     """Days ago on which it was given, and how many days it held; a revocation is of today and ends all before it."""
-    world.do("truncate consent")
+    world.empty("consent")
     now = world.value("select now()")
     valid, latest = False, -1
     for move, day, days in moves:
@@ -667,7 +667,7 @@ def test_every_row_of_any_file_is_new_or_there_already_or_refused(
     csv.writer(text, quoting=csv.QUOTE_ALL).writerows([["phone", "listed", "given", "expires", "reason"], *rows])
     file = tmp_path / "any.csv"
     file.write_bytes(text.getvalue().encode())
-    world.do("truncate suppression, consent, registry_check")
+    world.empty("suppression", "consent", "registry_check")
 
     reports = {
         "suppression": suppression.import_suppressions(file, actor="ann"),
