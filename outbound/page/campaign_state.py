@@ -116,7 +116,11 @@ def sentence(campaign: Campaign, t: Words) -> Markup:
     if campaign["waiting"] and campaign["blockers"]:
         return t("campaign.is.stopped", name=name, why=stopped(campaign["blockers"][0], zone, t))
     if word == "dialing":
-        return t("campaign.is.dialing", name=name, n=campaign["talking"])
+        return t(
+            "campaign.is.dialing" if campaign["talking"] else "campaign.is.dialing_nobody_talks",
+            name=name,
+            n=campaign["talking"],
+        )
     return _at_rest(campaign, word, t)
 
 

@@ -10,7 +10,7 @@ from playwright.sync_api import FilePayload, Page, expect
 from outbound.page.campaign_state import ROWS_MAX
 from outbound.rules.limits import set_limits
 from outbound.rules.scope import Scope
-from tests.conftest import World
+from tests.conftest import World, until
 from tests.page.conftest import SignIn
 
 READ_MS = 30_000  # of a machine with much else to do, on which the reader rests the longer
@@ -243,6 +243,29 @@ def test_a_file_may_be_tried_first_without_javascript(
     expect(tab.locator("h1")).to_contain_text("nothing was queued: the file would make one call")
     expect(tab.locator("h2")).to_have_text("One line was refused")
     assert world.value("select count(*) from call_log") == 0
+
+
+def test_a_file_of_which_most_lines_are_refused_is_taken_anyway(
+    world: World, sign_in: SignIn, page_url: str, tmp_path: Path
+) -> None:
+    found = campaign(world)
+    file = tmp_path / "spring.csv"
+    file.write_text("to\n+12125550101\n" + "call me\n" * 9)
+    tab = sign_in("he", javascript=False)
+
+    tab.goto(f"{page_url}/campaigns/{found}")
+    tab.set_input_files("#file", file)
+    tab.locator("form", has=tab.locator("#file")).locator("button.main").click()
+    tab.goto(f"{page_url}/imports/1")
+    expect(tab.locator(".fault")).to_contain_text("9 מתוך 10 מספרים אינם תקפים בלי קידומת מדינה")
+    assert tab.locator(".fault span[lang=en]").count() == 0
+
+    tab.goto(f"{page_url}/campaigns/{found}")
+    tab.set_input_files("#file", file)
+    tab.check("#anyway")
+    tab.locator("form", has=tab.locator("#file")).locator("button.main").click()
+    tab.wait_for_url(f"{page_url}/imports/2")
+    until(lambda: world.value("select count(*) from call_log where campaign_id = %s", found) == 1)
 
 
 def test_a_file_that_is_none_is_refused_with_its_reason(

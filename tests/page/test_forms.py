@@ -161,3 +161,13 @@ def test_a_time_that_the_clocks_skip_is_the_hour_after(world: World, rows: Rows,
 def test_an_hour_that_comes_twice_is_shown_with_the_call(world: World, rows: Rows, dana: Browser) -> None:
     world.do("update call_log set due_at = '2027-10-31 01:30+02' where id = %s", rows.calls[1])
     assert "01:30" in dana.get(f"/calls/{rows.calls[1]}").text
+
+
+def test_while_phones_ring_and_nobody_talks_no_number_of_people_is_said(
+    world: World, rows: Rows, dana: Browser
+) -> None:
+    world.do("update call_log set status = 'completed', ended_at = now() where status = 'in-progress'")
+    call_id = world.initiated(rows.business, "+97235550299", "CA" + "9" * 32)
+    world.do("update call_log set campaign_id = %s where id = %s", rows.campaign, call_id)
+    assert "nobody is on the phone" in dana.get("/").text
+    assert "nobody is on the phone" in dana.get(f"/campaigns/{rows.campaign}").text

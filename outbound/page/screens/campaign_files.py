@@ -34,6 +34,7 @@ async def import_calls(visit: Visit) -> Response:
             "campaign_id": campaign_id,
             "batch": str(form.get("batch") or "").strip() or PurePath(file.filename).name[:_BATCH_MAX],
             "again": _yes(form, "again"),
+            "anyway": _yes(form, "anyway"),
             "dry_run": _yes(form, "dry_run"),
         }
         kind = NDJSON if file.filename.lower().endswith(_OF_LINES) else CSV

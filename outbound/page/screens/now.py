@@ -94,7 +94,8 @@ def _sentence(found: Now, t: Words, talking: int, in_the_air: int) -> Markup:
     if blockers:
         return t("now.stopped", why=stopped(stop or blockers[0], found["zone"], t))
     if found["live"]["begun_per_s"]:
-        return t("now.dialing", rate=found["live"]["begun_per_s"], n=talking)
+        key = "now.dialing" if talking else "now.dialing_nobody_talks"
+        return t(key, rate=found["live"]["begun_per_s"], n=talking)
     if in_the_air:
         return t("now.in_the_air", n=in_the_air)
     if queue["due"]:
