@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from outbound import drivers, producer
-from outbound.calls import call_record, enqueue
+from outbound.calls import call_record
 from outbound.calls.call_record import CallRecord
 from outbound.calls.enqueue import EnqueuedCall, RefusedCall, Requested
 from outbound.calls.reason import Reason
@@ -35,7 +35,7 @@ async def enqueue_call(
     """Put one call in the queue, as `outbound.enqueue_call` does."""
     return await drivers.answer_later(
         connection,
-        enqueue.one(Requested(to_number, business_id, campaign_id, from_number, due_at, key, contact, time_zone)),
+        producer.queueing(Requested(to_number, business_id, campaign_id, from_number, due_at, key, contact, time_zone)),
     )
 
 
@@ -47,8 +47,7 @@ async def enqueue_calls(
     campaign_id: int | None = None,
 ) -> list[EnqueuedCall | RefusedCall]:
     """Put many calls in the queue, as `outbound.enqueue_calls` does."""
-    work = enqueue.many(calls, business_id=business_id, campaign_id=campaign_id)
-    return await drivers.answer_later(connection, work)
+    return await drivers.answer_later(connection, producer.queueing_many(calls, business_id, campaign_id))
 
 
 async def get_call(

@@ -6,11 +6,12 @@ need.  outbound.aio has the same functions for connections that are awaited.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
 from outbound import drivers
-from outbound.calls import call_record, enqueue, reschedule
+from outbound.calls import call_record, call_request, enqueue, reschedule
 from outbound.calls import reason as reasons
 from outbound.calls.call_record import CallRecord
 from outbound.calls.call_request import BadCall
@@ -62,7 +63,7 @@ def enqueue_call(
     """
     return drivers.answer(
         connection,
-        enqueue.one(Requested(to_number, business_id, campaign_id, from_number, due_at, key, contact, time_zone)),
+        queueing(Requested(to_number, business_id, campaign_id, from_number, due_at, key, contact, time_zone)),
     )
 
 
@@ -87,7 +88,7 @@ def enqueue_calls(
     Raises:
         BadCall: they are too many, or no list of calls; nothing was queued then.
     """
-    return drivers.answer(connection, enqueue.many(calls, business_id=business_id, campaign_id=campaign_id))
+    return drivers.answer(connection, queueing_many(calls, business_id, campaign_id))
 
 
 def get_call(
@@ -158,6 +159,39 @@ def reschedule_call(
 
 
 # What is the same however the connection is worked with.
+
+# Fields of a call, by the names of our arguments.
+_FIELDS = {
+    "to": "to_number",
+    "from": "from_number",
+    "at": "due_at",
+    "business": "business_id",
+    "campaign": "campaign_id",
+}
+
+
+def queueing(request: Requested) -> Work[EnqueuedCall]:
+    """`enqueue_call`, as work."""
+    try:
+        return _named((yield from enqueue.one(request)))
+    except BadCall as refusal:
+        refusal.args = (call_request.renamed(str(refusal), _FIELDS),)
+        raise
+
+
+def queueing_many(
+    calls: Iterable[Mapping[str, Any]], business_id: int | None, campaign_id: int | None
+) -> Work[list[EnqueuedCall | RefusedCall]]:
+    """`enqueue_calls`, as work."""
+    outcomes = yield from enqueue.many(calls, business_id=business_id, campaign_id=campaign_id)
+    return [
+        _named(one) if isinstance(one, EnqueuedCall) else replace(one, fault=call_request.renamed(one.fault, _FIELDS))
+        for one in outcomes
+    ]
+
+
+def _named(made: EnqueuedCall) -> EnqueuedCall:
+    return replace(made, note=made.note and call_request.renamed(made.note, _FIELDS))
 
 
 def explaining(call_id: int) -> Work[Reason]:

@@ -1,5 +1,6 @@
 """Puts the calls of requests that wait at the same moment in the queue in one transaction."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from outbound import db, failpoint
@@ -7,7 +8,7 @@ from outbound.api import models
 from outbound.api.context import WAIT_MS, Context
 from outbound.api.problem import Problem, not_found, of_user_error
 from outbound.calls import enqueue
-from outbound.calls.call_request import BadCall, NotTheirs
+from outbound.calls.call_request import BadCall, NotTheirs, renamed
 from outbound.calls.enqueue import EnqueuedCall, Requested
 from outbound.web.batcher import Batcher
 
@@ -40,7 +41,7 @@ async def put(asked: Context, call: models.NewCall) -> EnqueuedCall:
         Unavailable: the database is away, and whether it was written is not known.
     """
     try:
-        return await _batchers[0].write(Asking(asked, _requested(asked, call, asked.key)))
+        return _named(await _batchers[0].write(Asking(asked, _requested(asked, call, asked.key))))
     except BadCall as refusal:
         raise _refusal(asked, refusal) from None
     except db.LockNotAvailable:
@@ -67,7 +68,7 @@ def put_all(asked: Context, calls: list[models.NewCall]) -> dict[str, Any]:
         if isinstance(outcome, BadCall):
             refused[place] = _refusal(asked, outcome)
         else:
-            queued[place] = outcome
+            queued[place] = _named(outcome)
     return {
         "calls": [vars(queued[place]) if place in queued else None for place in range(len(calls))],
         "refused": [{"place": place, "code": one.code, "detail": one.detail} for place, one in sorted(refused.items())],
@@ -108,6 +109,10 @@ def _requested(asked: Context, call: models.NewCall, key: str | None) -> Request
         time_zone=call.time_zone,
         by=asked.caller.who,
     )
+
+
+def _named(made: EnqueuedCall) -> EnqueuedCall:
+    return replace(made, note=made.note and renamed(made.note, _NAMES))
 
 
 def _refusal(asked: Context, refusal: BadCall) -> Problem:

@@ -1,6 +1,7 @@
 """Parses and validates one requested call: its numbers, due time, key and contact."""
 
 import json
+import re
 import zoneinfo
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +23,7 @@ CONTACT_MAX = 8192  # bytes of all of them as JSON, which each attempt carries w
 AGAIN = "again:"  # the keys of calls that an operator has made again
 KEY_OF_ANOTHER = "the key belongs to a call of another number: give this call a key of its own, or none"
 _OWN_KEYS = ("retry:", AGAIN)  # and of further attempts
+_NAMED = re.compile(r"\A`(\w+)`")
 _json = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -111,6 +113,11 @@ def _refuse_types(to: object, from_: object, at: object, key: object, contact: o
         raise BadCall("`contact` must have a text for each name")
 
 
+def renamed(text: str, fields: Mapping[str, str]) -> str:
+    """A refusal or a note that begins with a name of a field here, with the name that the caller has for it."""
+    return _NAMED.sub(lambda found: f"`{fields.get(found[1], found[1])}`", text, count=1)
+
+
 def read_id(value: str | int | None, what: str) -> int:
     """The id of a business or a campaign as it is written in a file, or raise BadCall."""
     if isinstance(value, str) and value.isdecimal() and len(value) <= row_id.DIGITS_MAX:
@@ -186,11 +193,10 @@ def _contact(contact: Mapping[str, str] | None, caller: Row) -> str | None:
     """
     Return what is known of the callee, by the names that placeholders use, as JSON; nothing where every field is empty.
     """
-    known = {
-        twiml_template.field_name(name): plain_text.cell(value) if isinstance(value, str) else value
-        for name, value in (contact or {}).items()
-        if value
-    }
+    given = [(twiml_template.field_name(name), value) for name, value in (contact or {}).items() if value]
+    known = {name: plain_text.cell(value) if isinstance(value, str) else value for name, value in given}
+    if len(known) < len(given):
+        raise BadCall("two fields of the contact have one name, as neither case nor spaces count: rename one of them")
     if len(known) > FIELDS_MAX:
         raise BadCall(f"a contact has at most {FIELDS_MAX} fields")
     for place, (name, value) in enumerate(known.items(), start=1):

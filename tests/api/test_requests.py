@@ -506,6 +506,25 @@ def test_a_call_that_is_refused_points_to_the_field_at_fault(
     assert in_bulk["detail"] == refused["detail"]
 
 
+def test_a_note_of_a_call_names_the_field_as_the_request_does(world: World, client: Client) -> None:
+    http = client(business_id=world.business("Acme"))
+    given = {"to": "+972541234567", "due_at": "2027-03-28T02:30", "time_zone": "Europe/Berlin"}
+
+    (in_bulk,) = http.post("/calls/bulk", json={"calls": [given]}).json()["calls"]
+    alone = http.post("/calls", json=given | {"to": "+972541234568"}).json()
+
+    assert alone["note"] == in_bulk["note"] == "`due_at` 02:30 does not exist that day in Europe/Berlin: taken as 03:30"
+
+
+def test_two_fields_of_a_contact_that_have_one_name_are_refused(world: World, client: Client) -> None:
+    http = client(business_id=world.business("Acme"))
+
+    answer = http.post("/calls", json={"to": "+972541234567", "contact": {"Name": "Dana", "name ": "Noa"}})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_call")
+    assert world.value("select count(*) from call_log") == 0
+
+
 def test_a_limit_is_named_as_the_request_does(world: World, client: Client) -> None:
     business_id = world.business("Acme")
     refused = client().put(f"/control/businesses/{business_id}/limits", json={"minutes_per_day": "1"}).json()

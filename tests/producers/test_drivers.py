@@ -78,6 +78,19 @@ def test_after_a_refusal_the_applications_transaction_goes_on(
     assert world.statuses() == ["queued"]
 
 
+def test_what_is_said_of_a_call_names_the_arguments_of_the_function(acme: int, application: Application) -> None:
+    for wrong in ({"to_number": "nobody"}, {"to_number": TO, "from_number": "x"}, {"to_number": TO, "due_at": "x"}):
+        name = list(wrong)[-1]
+        with pytest.raises(BadCall, match=rf"\A`{name}` "):
+            application.ask("enqueue_call", business_id=acme, **wrong)
+        (refused,) = application.ask("enqueue_calls", [wrong], business_id=acme)
+        assert refused.fault.startswith(f"`{name}` ")
+    with pytest.raises(BadCall, match=r"\A`business_id` "):
+        application.ask("enqueue_call", business_id="x", to_number=TO)
+    doubtful = {"to_number": TO, "due_at": "2027-03-28T02:30", "time_zone": "Europe/Berlin"}
+    assert application.ask("enqueue_call", business_id=acme, **doubtful).note.startswith("`due_at` 02:30 does not")
+
+
 def test_the_same_key_never_makes_a_second_call(world: World, acme: int, application: Application) -> None:
     first = application.ask("enqueue_call", business_id=acme, to_number=TO, key="invoice 12")
     application.commit()
@@ -98,7 +111,7 @@ def test_thousands_at_once_are_answered_in_the_order_given(world: World, acme: i
     application.commit()
 
     assert [place for place, answer in enumerate(answers) if isinstance(answer, RefusedCall)] == [7]
-    assert (answers[7].place, answers[7].fault[:4]) == (7, "`to`")
+    assert (answers[7].place, answers[7].fault[:11]) == (7, "`to_number`")
     assert (answers[1500].created, answers[1500].call_id) == (False, answers[3].call_id)
     numbers = dict(world.rows("select id, to_number from call_log"))
     assert len(numbers) == 1998
