@@ -80,8 +80,8 @@ async def list_suppressions(
     business_id: Whose = None,
     campaign_id: Whose = None,
     everybody: bool = False,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    before: Annotated[int, Query(ge=0, le=models.ID_MAX)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000), models.DIGITS] = 100,
+    before: Annotated[int, Query(ge=0, le=models.ID_MAX), models.DIGITS] = 0,
 ) -> Any:
     """List the do-not-call entries, the newest first; a token of one business sees that one's own."""
 

@@ -337,7 +337,9 @@ async def list_imports(
     campaign_id: Whose = None,
     state: Annotated[list[models.ImportState] | None, Query(max_length=5)] = None,
     limit: Limit = 100,
-    before: Annotated[int | None, Query(ge=1, le=models.ID_MAX, description="`next` of the page before")] = None,
+    before: Annotated[
+        int | None, Query(ge=1, le=models.ID_MAX, description="`next` of the page before"), models.DIGITS
+    ] = None,
 ) -> Any:
     """List imports of files of calls, the newest first: how far each has come, and how it ended."""
 

@@ -22,7 +22,7 @@ from outbound.errors import UserError
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Refuser = Callable[[Request, Any], Coroutine[Any, Any, Response]]
-Id = Annotated[int, Path(ge=1, le=models.ID_MAX)]
+Id = Annotated[int, Path(ge=1, le=models.ID_MAX), models.DIGITS]
 
 tokens = Tokens()
 log = logs.get("api")

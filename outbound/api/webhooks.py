@@ -114,8 +114,8 @@ async def list_webhook_deliveries(
     asked: Asked,
     endpoint_id: Id,
     state: Annotated[list[models.DeliveryState] | None, Query(max_length=5)] = None,
-    before_id: Annotated[int | None, Query(ge=1, le=models.ID_MAX)] = None,
-    limit: Annotated[int, Query(ge=1, le=endpoint.PAGE_MAX)] = 100,
+    before_id: Annotated[int | None, Query(ge=1, le=models.ID_MAX), models.DIGITS] = None,
+    limit: Annotated[int, Query(ge=1, le=endpoint.PAGE_MAX), models.DIGITS] = 100,
 ) -> Any:
     """List what was sent to an endpoint, the newest event first, and what came of it."""
 

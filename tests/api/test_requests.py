@@ -532,3 +532,19 @@ def test_a_limit_is_named_as_the_request_does(world: World, client: Client) -> N
     assert refused["detail"].startswith("`minutes_per_day` 1 lets no call begin")
     assert refused["errors"][0]["pointer"] == "/minutes_per_day"
     assert "--" not in refused["detail"]
+
+
+@pytest.mark.parametrize("written", ["5_0", "50.0", "%2050", "50%20", "%2B50", "5e1", "\u0665"])
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/calls?business_id={}", 422), ("/calls?limit={}", 422), ("/imports?before={}", 422), ("/businesses/{}", 404)],
+)
+def test_a_number_of_a_path_or_a_query_is_digits_alone(
+    world: World, client: Client, path: str, status: int, written: str
+) -> None:
+    world.do("insert into business (id, name) values (50, 'Acme')")
+
+    answer = client().get(path.format(written))
+
+    assert answer.status_code == status, answer.text
+    assert status == 404 or "digits" in answer.text
