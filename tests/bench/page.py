@@ -91,10 +91,12 @@ async def _watch(here: World, url: str, cookies: list[dict[str, str]]) -> tuple[
     async with httpx.AsyncClient(timeout=None, limits=limits) as client:  # noqa: S113 (a stream)
         listeners = [asyncio.create_task(listen(client, cookie)) for cookie in cookies]
         await asyncio.sleep(_WARM_S)
-        before, at, used, began = _statements(here), heard, here.cpu()["api"], time.monotonic()
+        first = _statements(here)
+        before = _statements(here)
+        at, used, began = heard, here.cpu()["api"], time.monotonic()
         await asyncio.sleep(_WATCH_S)
         seconds, spent, news = time.monotonic() - began, here.cpu()["api"] - used, heard - at
-        queries = _statements(here) - before - 1  # which was ours
+        queries = _statements(here) - before - (before - first)  # without what it costs to count
         for task in listeners:
             task.cancel()
         await asyncio.gather(*listeners, return_exceptions=True)
