@@ -6,7 +6,7 @@ from fastapi import Query
 
 from outbound.api import models
 from outbound.api.context import Context, require
-from outbound.api.parameters import Region, Whose
+from outbound.api.parameters import DIGITS, Region, Whose
 from outbound.api.problem import Problem
 from outbound.api.route import Asked, operation, router
 from outbound.calls import person
@@ -80,8 +80,8 @@ async def list_suppressions(
     business_id: Whose = None,
     campaign_id: Whose = None,
     everybody: bool = False,
-    limit: Annotated[int, Query(ge=1, le=1000), models.DIGITS] = 100,
-    before: Annotated[int, Query(ge=0, le=models.ID_MAX), models.DIGITS] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000), DIGITS] = 100,
+    before: Annotated[int, Query(ge=0, le=models.ID_MAX), DIGITS] = 0,
 ) -> Any:
     """List the do-not-call entries, the newest first; a token of one business sees that one's own."""
 

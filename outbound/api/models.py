@@ -3,20 +3,10 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
-
-
-def _digits(value: Any) -> Any:
-    """Refuse what is not digits alone: `5_0`, `5.0`, `+5` and ` 5` would be read as numbers, too."""
-    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
-        raise PydanticCustomError("not_digits", "write it in digits, like 50")
-    return value
-
+from pydantic import BaseModel, ConfigDict, Field
 
 ID_MAX = 2**53 - 1  # of ids that every client reads as they are; JavaScript has no more
 RowId = Annotated[int, Field(ge=1, le=ID_MAX)]
-DIGITS = BeforeValidator(_digits)  # of a number in a path or a query, where all is text
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Line = Annotated[str, Field(max_length=200)]
 Phone = Annotated[str, Field(min_length=3, max_length=60, description="a phone number in any writing")]

@@ -1,16 +1,27 @@
 """Parameters of queries that several operations have."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
 from outbound.api import models
 
+
+def _digits(value: Any) -> Any:
+    """Refuse what is not digits alone: `5_0`, `5.0`, `+5` and ` 5` would be read as numbers, too."""
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        raise PydanticCustomError("not_digits", "write it in digits, like 50")
+    return value
+
+
+DIGITS = BeforeValidator(_digits)  # of a number in a path or a query, where all is text
 LIMIT_MAX = 1000
-Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="how many at most"), models.DIGITS]
+Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="how many at most"), DIGITS]
 Before = Annotated[str | None, Query(max_length=60, description="`next` of the page before")]
 Number = Annotated[str | None, Query(max_length=60, description="a phone number in any writing")]
-Whose = Annotated[int | None, Query(ge=1, le=models.ID_MAX), models.DIGITS]
+Whose = Annotated[int | None, Query(ge=1, le=models.ID_MAX), DIGITS]
 Word = Annotated[str | None, Query(max_length=200)]
 When = Annotated[str | None, Query(max_length=60, description="like 2026-11-30 or 2026-11-30T09:00Z")]
 Statuses = Annotated[

@@ -17,12 +17,13 @@ from starlette.types import Receive, Scope, Send
 from outbound import db, logs
 from outbound.api import context, json_body, models
 from outbound.api.context import Context, Tokens
+from outbound.api.parameters import DIGITS
 from outbound.api.problem import Problem
 from outbound.errors import UserError
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Refuser = Callable[[Request, Any], Coroutine[Any, Any, Response]]
-Id = Annotated[int, Path(ge=1, le=models.ID_MAX), models.DIGITS]
+Id = Annotated[int, Path(ge=1, le=models.ID_MAX), DIGITS]
 
 tokens = Tokens()
 log = logs.get("api")

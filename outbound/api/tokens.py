@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import Path, Query
 
 from outbound.api import models
+from outbound.api.parameters import DIGITS
 from outbound.api.problem import Problem, not_found
 from outbound.api.route import Asked, operation, router
 from outbound.rules import api_token, audit
@@ -76,7 +77,7 @@ async def revoke_token(asked: Asked, token: Annotated[str, Path(max_length=20)])
 
 
 @operation(tokens, "GET", "/audit", scope="audit", answer=models.Audit, of_all=True)
-async def list_audit(asked: Asked, last: Annotated[int, Query(ge=1, le=10_000), models.DIGITS] = 100) -> Any:
+async def list_audit(asked: Asked, last: Annotated[int, Query(ge=1, le=10_000), DIGITS] = 100) -> Any:
     """List the latest entries of the audit, oldest first."""
     return await asked.read(lambda: {"entries": audit.latest(last)})
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Query, Request
 
 from outbound.api import event_stream, models
+from outbound.api.parameters import DIGITS
 from outbound.api.problem import Problem, not_found
 from outbound.api.route import Asked, Id, operation, router, tokens
 from outbound.formats import moments
@@ -114,8 +115,8 @@ async def list_webhook_deliveries(
     asked: Asked,
     endpoint_id: Id,
     state: Annotated[list[models.DeliveryState] | None, Query(max_length=5)] = None,
-    before_id: Annotated[int | None, Query(ge=1, le=models.ID_MAX), models.DIGITS] = None,
-    limit: Annotated[int, Query(ge=1, le=endpoint.PAGE_MAX), models.DIGITS] = 100,
+    before_id: Annotated[int | None, Query(ge=1, le=models.ID_MAX), DIGITS] = None,
+    limit: Annotated[int, Query(ge=1, le=endpoint.PAGE_MAX), DIGITS] = 100,
 ) -> Any:
     """List what was sent to an endpoint, the newest event first, and what came of it."""
 
