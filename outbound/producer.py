@@ -173,7 +173,7 @@ _FIELDS = {
 def queueing(request: Requested) -> Work[EnqueuedCall]:
     """`enqueue_call`, as work."""
     try:
-        return _named((yield from enqueue.one(request)))
+        return (yield from enqueue.one(request)).renamed(_FIELDS)
     except BadCall as refusal:
         refusal.args = (call_request.renamed(str(refusal), _FIELDS),)
         raise
@@ -185,13 +185,11 @@ def queueing_many(
     """`enqueue_calls`, as work."""
     outcomes = yield from enqueue.many(calls, business_id=business_id, campaign_id=campaign_id)
     return [
-        _named(one) if isinstance(one, EnqueuedCall) else replace(one, fault=call_request.renamed(one.fault, _FIELDS))
+        one.renamed(_FIELDS)
+        if isinstance(one, EnqueuedCall)
+        else replace(one, fault=call_request.renamed(one.fault, _FIELDS))
         for one in outcomes
     ]
-
-
-def _named(made: EnqueuedCall) -> EnqueuedCall:
-    return replace(made, note=made.note and call_request.renamed(made.note, _FIELDS))
 
 
 def explaining(call_id: int) -> Work[Reason]:

@@ -1,6 +1,5 @@
 """Puts the calls of requests that wait at the same moment in the queue in one transaction."""
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from outbound import db, failpoint
@@ -8,7 +7,7 @@ from outbound.api import models
 from outbound.api.context import WAIT_MS, Context
 from outbound.api.problem import Problem, not_found, of_user_error
 from outbound.calls import enqueue
-from outbound.calls.call_request import BadCall, NotTheirs, renamed
+from outbound.calls.call_request import BadCall, NotTheirs
 from outbound.calls.enqueue import EnqueuedCall, Requested
 from outbound.web.batcher import Batcher
 
@@ -41,7 +40,8 @@ async def put(asked: Context, call: models.NewCall) -> EnqueuedCall:
         Unavailable: the database is away, and whether it was written is not known.
     """
     try:
-        return _named(await _batchers[0].write(Asking(asked, _requested(asked, call, asked.key))))
+        made = await _batchers[0].write(Asking(asked, _requested(asked, call, asked.key)))
+        return made.renamed(_NAMES)
     except BadCall as refusal:
         raise _refusal(asked, refusal) from None
     except db.LockNotAvailable:
@@ -68,7 +68,7 @@ def put_all(asked: Context, calls: list[models.NewCall]) -> dict[str, Any]:
         if isinstance(outcome, BadCall):
             refused[place] = _refusal(asked, outcome)
         else:
-            queued[place] = _named(outcome)
+            queued[place] = outcome.renamed(_NAMES)
     return {
         "calls": [vars(queued[place]) if place in queued else None for place in range(len(calls))],
         "refused": [{"place": place, "code": one.code, "detail": one.detail} for place, one in sorted(refused.items())],
@@ -109,10 +109,6 @@ def _requested(asked: Context, call: models.NewCall, key: str | None) -> Request
         time_zone=call.time_zone,
         by=asked.caller.who,
     )
-
-
-def _named(made: EnqueuedCall) -> EnqueuedCall:
-    return replace(made, note=made.note and renamed(made.note, _NAMES))
 
 
 def _refusal(asked: Context, refusal: BadCall) -> Problem:

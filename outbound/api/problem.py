@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from outbound.calls.call_request import KEY_OF_ANOTHER
+from outbound.calls.call_request import KEY_OF_ANOTHER, renamed
 from outbound.errors import UserError
 
 CONTENT_TYPE = "application/problem+json"
@@ -105,13 +105,10 @@ def of_user_error(error: UserError, fields: Mapping[str, str] | None = None) -> 
         code = "key_of_another"
     if code == "bad_token":  # which is that of a request without a live one
         code = "bad_token_request"
-    detail = _OPTION.sub(_field, str(error))
-    named = re.match(r"`(\w+)`", detail)
+    detail = renamed(_OPTION.sub(_field, str(error)), fields or {})
     problem = Problem(422, detail, code=_RENAMED.get(code, code))
-    if named:
-        name = (fields or {}).get(named[1], named[1])
-        problem.detail = f"`{name}`{detail[named.end() :]}"
-        problem.pointer = ("?" if problem.code == "bad_search" else "/") + name
+    if named := re.match(r"`(\w+)`", detail):
+        problem.pointer = ("?" if problem.code == "bad_search" else "/") + named[1]
     return problem
 
 

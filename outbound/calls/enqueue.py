@@ -2,14 +2,14 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outbound import drivers
 from outbound.calls import call_request
-from outbound.calls.call_request import KEY_MAX, KEY_OF_ANOTHER, BadCall, NewCall
+from outbound.calls.call_request import KEY_MAX, KEY_OF_ANOTHER, BadCall, NewCall, renamed
 from outbound.formats import moments
 from outbound.named_sql import Questions, Row, Work, array
 
@@ -55,6 +55,10 @@ class EnqueuedCall:
     note: str | None = None
     due: str | None = None
     has_key: bool = True
+
+    def renamed(self, fields: Mapping[str, str]) -> "EnqueuedCall":
+        """The same call; its note names a field as the caller does, by the name that it has here."""
+        return replace(self, note=self.note and renamed(self.note, fields))
 
 
 @dataclass(frozen=True)
