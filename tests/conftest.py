@@ -198,9 +198,8 @@ def drop_database(servers: Servers, name: str) -> None:
     admin = _admin(servers.database_url)
     end = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
     while admin.execute(end, [name]).fetchall():
-        time.sleep(
-            0.002
-        )  # a connection that was just closed lingers for about 2 ms; PostgreSQL itself looks again after 0.1 s
+        # A connection that was just closed lingers for about 2 ms; PostgreSQL itself looks again after 0.1 s.
+        time.sleep(0.002)
     admin.execute(f"drop database {name} with (force)".encode())
 
 

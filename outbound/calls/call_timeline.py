@@ -176,16 +176,16 @@ def _before(call: dict[str, Any]) -> str:
 def _event(row: db.Row, words: db.Row | None) -> Entry:
     source = None if words is None else words.source
     payload = {} if words is None or not isinstance(words.payload, dict) else words.payload
-    message: dict[str, str] = {}
+    parts: dict[str, str] = {}
     for name, shown in _SAID.items():
         value = payload.get(name)
         if isinstance(value, str | int) and str(value) != "":
-            message.setdefault(f"{shown} {value}", "")
+            parts.setdefault(f"{shown} {value}", "")
     return Entry(
         row.occurred_at or row.received_at,
         f"{_SOURCES.get(source or '', source or 'the carrier')}: {row.status}",
         "reported",
-        why=", ".join(message) or None,
+        why=", ".join(parts) or None,
         details={"source": source, "status": row.status},
     )
 

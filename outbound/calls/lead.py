@@ -11,9 +11,8 @@ from outbound.formats import phone_numbers
 sql = db.statements("calls/lead")
 log = logs.get("lead")
 
-TRIES_MAX = (
-    5  # refusals of the database after which a lead is given up; a database or broker that is away does not count
-)
+# Refusals of the database after which a lead is given up; a database or broker that is away does not count.
+TRIES_MAX = 5
 
 
 class MessageSetAside(Exception):

@@ -32,9 +32,8 @@ class Header:
     def find(self) -> tuple[Iterator[list[str]], Columns]:
         """The reader of the rows below the header, and what each column is; or raise BadFile."""
         try:
-            directive = re.fullmatch(
-                r'"?sep=([,;\t|])"?\s*', next(self._lines, ""), re.IGNORECASE
-            )  # Excel's own first line
+            # Excel's own first line
+            directive = re.fullmatch(r'"?sep=([,;\t|])"?\s*', next(self._lines, ""), re.IGNORECASE)
         except TooLong:
             directive = None
         self._above = 1 if directive else 0

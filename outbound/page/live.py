@@ -5,7 +5,7 @@ import json
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 
@@ -147,9 +147,9 @@ class Live:
             began = time.monotonic()
             topics, sessions = list(self._channels), session.asked_lately()
             try:
-                found = await run_in_threadpool(self._look, topics, sessions)
-                session.renew(sessions, found.sessions)
-                await self._announce(await run_in_threadpool(self._parts_of, topics, found))
+                live_sessions, parts = await run_in_threadpool(self._look, topics, sessions)
+                session.renew(sessions, live_sessions)
+                await self._announce(parts)
             except db.Unavailable as error:
                 log.outage("page.database_away", error)
                 await self._announce(None)
@@ -158,15 +158,18 @@ class Live:
                 await self._announce(None)
             await asyncio.sleep(self._rest_s(time.monotonic() - began))
 
-    def _look(self, topics: list[Topic], sessions: list[bytes]) -> now_reader.Found:
+    def _look(
+        self, topics: list[Topic], sessions: list[bytes]
+    ) -> tuple[list[dict[str, Any]], dict[Topic, dict[str, str]]]:
+        """
+        Read which of these sessions are live, and what the topics are about, and make the topics' parts.
+
+        It runs in a thread, as it takes some ms.
+        """
         ids = {kind: sorted({topic.id for topic in topics if topic.kind == kind}) for kind in KINDS}
         found = now_reader.read(ids["now"], ids["call"], ids["campaign"], sessions)
         self._reader.keep(found)
-        return found
-
-    def _parts_of(self, topics: list[Topic], found: now_reader.Found) -> dict[Topic, dict[str, str]]:
-        """Make the parts of these topics; in a thread, as it takes some ms each."""
-        return {topic: self._parts(topic, found) for topic in topics}
+        return found.sessions, {topic: self._parts(topic, found) for topic in topics}
 
     def _rest_s(self, took: float) -> float:
         """How long nothing is read after a read that took so many seconds."""

@@ -95,9 +95,8 @@ async def of(request: Request) -> Session | None:
 def asked_lately() -> list[bytes]:
     """The digests of the sessions that open pages ask for, the latest first, _CACHED at most."""
     since = time.monotonic() - _ASKED_AGAIN_S
-    return sorted((one for one in _known if _known[one].asked_at > since), key=lambda one: -_known[one].asked_at)[
-        :_CACHED
-    ]
+    lately = [(known.asked_at, digest) for digest, known in _known.items() if known.asked_at > since]
+    return [digest for _, digest in sorted(lately, reverse=True)[:_CACHED]]
 
 
 def renew(digests: Iterable[bytes], found: Iterable[dict[str, Any]], new: bytes = b"") -> None:
