@@ -57,7 +57,7 @@ class EnqueuedCall:
     has_key: bool = True
 
     def renamed(self, fields: Mapping[str, str]) -> "EnqueuedCall":
-        """The same call; its note names a field as the caller does, by the name that it has here."""
+        """Return this call with a note that calls a field what *fields* says, by the name that it has here."""
         return replace(self, note=self.note and renamed(self.note, fields))
 
 
