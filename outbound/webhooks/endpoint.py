@@ -1,6 +1,5 @@
 """Adds, changes and tests the endpoints that receive events, and replays what they received."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,18 +7,16 @@ from datetime import datetime
 from outbound import db
 from outbound.config import settings
 from outbound.errors import UserError
-from outbound.formats import network_addresses, plain_text, urls
-from outbound.webhooks import signature
+from outbound.formats import network_addresses, plain_text
+from outbound.webhooks import address, signature
 from outbound.webhooks.event import TYPES
 
 sql = db.statements("webhooks/endpoint")
 
-URL_MAX = 2000  # characters
 PAGE_MAX = 1000
 _REMOVED_AT_ONCE = 5000  # deliveries
 REPLAY_BATCH = 10_000  # deliveries of one statement, which takes some 0.3 s
 STATES = ("due", "claimed", "sending", "done", "given_up")
-_HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]")
 
 
 class BadEndpoint(UserError):
@@ -283,20 +280,6 @@ def _check_payload(payload: str) -> None:
 
 
 def _check_url(url: str, *, is_operators: bool) -> None:
-    """Check what can be seen of an address; http_client checks it again when it connects."""
-    parts = urls.parts(url) if len(url) <= URL_MAX and not plain_text.fault(url) and url.isascii() else None
-    if parts is None or parts.scheme not in ("https", "http") or not parts.hostname or " " in url:
-        raise BadEndpoint(f"an endpoint is an address like https://example.com/events, {URL_MAX} characters at most")
-    if parts.username is not None or parts.password is not None or parts.fragment:
-        raise BadEndpoint("leave user, password and # out of the address: what is sent is signed")
-    if not _HOST.fullmatch(parts.netloc.rpartition(":")[0] if parts.port else parts.netloc):
-        raise BadEndpoint("the address has no valid host: write it like https://example.com/events")
     allowed = network_addresses.networks((settings().webhook_allow or "") if is_operators else "")
-    address = network_addresses.parse(parts.hostname)
-    if address is not None and not (
-        network_addresses.is_allowed(address, allowed)
-        or (network_addresses.is_public(address) and parts.scheme == "https")
-    ):
-        raise BadEndpoint("webhooks may not be sent to this address: OUTBOUND_WEBHOOK_ALLOW opens networks of your own")
-    if not allowed and (parts.scheme != "https" or parts.port not in (None, 443)):
-        raise BadEndpoint("an endpoint is https:// on port 443; OUTBOUND_WEBHOOK_ALLOW opens networks of your own")
+    if fault := address.fault(url, allowed):
+        raise BadEndpoint(fault)

@@ -14,17 +14,15 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from outbound import __version__
 from outbound.formats import network_addresses, plain_text
-from outbound.formats.network_addresses import Address, Network
+from outbound.formats.network_addresses import Network
 from outbound.settings_model import Settings
+from outbound.webhooks import address
 
 TOTAL_S = 15  # of one attempt
 CONNECT_S = 5
 READ_MAX = 2048  # bytes of an answer that are read
 TEXT_MAX = 200  # characters of an answer of text/* that are kept, where it says no
 RETRY_AFTER_MAX_S = 86_400
-HTTPS_PORT = 443
-
-REFUSED = "webhooks may not be sent to this address: OUTBOUND_WEBHOOK_ALLOW opens networks of your own"
 
 
 class Outcome(NamedTuple):
@@ -55,13 +53,13 @@ class _Resolver(AbstractResolver):
             host, port, type=socket.SOCK_STREAM, family=family, flags=socket.AI_ADDRCONFIG
         )
         kept = []
-        for known_family, _, protocol, _, address in found:
-            parsed = network_addresses.parse(str(address[0]))
-            if parsed is not None and _may_go(parsed, port, self._allowed):
+        for known_family, _, protocol, _, socket_address in found:
+            parsed = network_addresses.parse(str(socket_address[0]))
+            if parsed is not None and address.may_go(parsed, port, self._allowed):
                 kept.append(
                     ResolveResult(
                         hostname=host,
-                        host=str(address[0]),
+                        host=str(socket_address[0]),
                         port=port,
                         family=known_family,
                         proto=protocol,
@@ -69,17 +67,11 @@ class _Resolver(AbstractResolver):
                     )
                 )
         if not kept:
-            raise _Refused(REFUSED)
+            raise _Refused(address.REFUSED)
         return kept
 
     async def close(self) -> None:
         """Implements `AbstractResolver.close`."""
-
-
-def _may_go(address: Address, port: int, allowed: list[Network]) -> bool:
-    if network_addresses.is_allowed(address, allowed):
-        return True
-    return port == HTTPS_PORT and network_addresses.is_public(address)
 
 
 class Client:
@@ -114,7 +106,7 @@ class Client:
         began = time.monotonic()
         try:
             if not self._is_open_to(url, self._allowed[own_networks]):
-                return Outcome("failed", None, REFUSED, 0)
+                return Outcome("failed", None, address.REFUSED, 0)
             async with self._sessions[own_networks].post(
                 url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy
             ) as answer:
@@ -133,13 +125,9 @@ class Client:
     def _is_open_to(self, url: str, allowed: list[Network]) -> bool:
         """May it go to this address?  aiohttp asks no resolver about a host that is an address itself."""
         parts = urlsplit(url)
-        address = network_addresses.parse(parts.hostname or "")
-        port = parts.port or (HTTPS_PORT if parts.scheme == "https" else 80)
-        if parts.scheme == "http" and port == HTTPS_PORT:
-            return False  # public addresses are open on this port, and nothing goes there that others can read
         if self._proxy:
-            return parts.scheme == "https" and address is None
-        return address is None or _may_go(address, port, allowed)
+            return parts.scheme == "https" and network_addresses.parse(parts.hostname or "") is None
+        return address.is_open(parts, allowed)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -185,7 +173,7 @@ def _retry_after_s(value: str | None) -> float | None:
 def _reason(error: BaseException) -> str:
     """Say what went wrong, without addresses."""
     if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, _Refused):
-        return REFUSED
+        return address.REFUSED
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return f"no connection within {CONNECT_S} s"
     if isinstance(error, TimeoutError):

@@ -1239,13 +1239,13 @@ GUARDS = (
     Guard(
         "the addresses of a name are judged at each connection",
         "outbound/webhooks/http_client.py",
-        ((" and _may_go(parsed, port, self._allowed)", ""),),
+        ((" and address.may_go(parsed, port, self._allowed)", ""),),
         "tests/webhooks/test_http_client.py::test_a_name_is_judged_at_each_connection_by_what_it_is_then",
     ),
     Guard(
         "a host that is an address is judged before it is connected to",
-        "outbound/webhooks/http_client.py",
-        (("return address is None or _may_go(address, port, allowed)", "return True"),),
+        "outbound/webhooks/address.py",
+        (("return address is None or may_go(address, port, allowed)", "return True"),),
         "tests/webhooks/test_http_client.py::test_no_connection_is_made_to_an_address_inside",
     ),
     Guard(

@@ -15,7 +15,7 @@ from outbound import broker, db
 from outbound.call import CallEvent
 from outbound.calls import events, lead
 from outbound.monitoring import metrics
-from outbound.webhooks import delivery, endpoint, http_client, signature
+from outbound.webhooks import address, delivery, endpoint, signature
 from outbound.webhooks.http_client import Outcome
 from tests.conftest import World, forget_settings, until
 from tests.webhooks.receiver import Answer, Post, Receiver, receiving
@@ -464,7 +464,7 @@ def test_a_tenant_s_endpoint_leads_to_no_network_of_ours(world: World, receiver:
 
     assert send(world, receiver) == []
     (row,) = rows(world)
-    assert row.error == http_client.REFUSED
+    assert row.error == address.REFUSED
 
 
 def test_replay_goes_on_past_one_batch(world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from outbound.formats import network_addresses
 from outbound.settings_model import Settings
-from outbound.webhooks import http_client
+from outbound.webhooks import address, http_client
 from tests.formats.test_network_addresses import METADATA, REFUSED
 from tests.webhooks.receiver import Answer, Receiver, receiving
 
@@ -53,7 +54,7 @@ def dialed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def test_no_connection_is_made_to_an_address_inside(text: str, scheme: str, dialed: list[Any]) -> None:
     host = f"[{text}]" if ":" in text else text
 
-    assert post(f"{scheme}://{host}/").error == http_client.REFUSED
+    assert post(f"{scheme}://{host}/").error == address.REFUSED
     assert dialed == []
 
 
@@ -78,7 +79,7 @@ def test_a_name_is_judged_at_each_connection_by_what_it_is_then(
     errors = [post("https://rebinding.example/").error for _ in range(4)]
 
     assert dialed == [("8.8.8.8", 443)]
-    assert errors == ["it takes no connection", *[http_client.REFUSED] * 3]
+    assert errors == ["it takes no connection", *[address.REFUSED] * 3]
 
 
 def test_of_a_name_with_several_addresses_only_the_public_ones_are_tried(
@@ -95,18 +96,23 @@ def test_of_a_name_with_several_addresses_only_the_public_ones_are_tried(
 def test_a_metadata_service_is_reached_by_no_setting(text: str, dialed: list[Any]) -> None:
     host = f"[{text}]" if ":" in text else text
 
-    assert post(f"http://{host}/", allow="0.0.0.0/0,::/0").error == http_client.REFUSED
+    assert post(f"http://{host}/", allow="0.0.0.0/0,::/0").error == address.REFUSED
     assert dialed == []
 
 
 @pytest.mark.parametrize("url", ["http://8.8.8.8/", "https://8.8.8.8:22/", "http://8.8.8.8:443/"])
 def test_public_addresses_are_reached_by_https_on_its_port_alone(url: str, dialed: list[Any]) -> None:
-    assert post(url, allow="10.0.0.0/8").error == http_client.REFUSED
+    assert post(url, allow="10.0.0.0/8").error == address.REFUSED
     assert dialed == []
 
 
+@pytest.mark.parametrize("url", ["http://8.8.8.8/", "https://8.8.8.8:22/", "http://8.8.8.8:443/", "https://10.0.0.1/"])
+def test_no_endpoint_is_added_whose_address_nothing_would_be_sent_to(url: str) -> None:
+    assert address.fault(url, network_addresses.networks("192.168.0.0/16")) == address.REFUSED
+
+
 def test_a_network_of_one_s_own_is_reached_where_it_is_named(receiver: Receiver) -> None:
-    assert post(receiver.url).error == http_client.REFUSED
+    assert post(receiver.url).error == address.REFUSED
     assert post(receiver.url, allow="127.0.0.0/8").result == "delivered"
     assert len(receiver.posts) == 1
 
@@ -174,8 +180,8 @@ def test_a_proxy_that_is_away_is_not_the_endpoint_s_fault() -> None:
 def test_a_proxy_is_asked_for_names_alone(receiver: Receiver) -> None:
     proxy = receiver.url.removesuffix("/events")
 
-    assert post("https://10.0.0.1/", proxy=proxy).error == http_client.REFUSED
-    assert post("http://example.com/", proxy=proxy).error == http_client.REFUSED
+    assert post("https://10.0.0.1/", proxy=proxy).error == address.REFUSED
+    assert post("http://example.com/", proxy=proxy).error == address.REFUSED
     assert receiver.posts == []
 
 
