@@ -1,5 +1,6 @@
 """Says what a call is: its statuses, which of them are final, and what a carrier needs in order to ring it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +12,8 @@ RINGING: Final = ("initiated", "ringing")
 IN_THE_AIR: Final = (*RINGING, "in-progress")
 FINAL: Final = ("completed", "busy", "no-answer", "failed", "canceled")
 STATUSES: Final = WAITING + IN_THE_AIR + FINAL
+
+E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")  # a telephone's number, as call_log takes it
 
 # What stands in the place of a number that the caller withholds: a word, or ANONYMOUS, BLOCKED, RESTRICTED, UNAVAILABLE
 # and UNKNOWN on a telephone's keys.  Those look like numbers, and would make one lead of all who withhold theirs.

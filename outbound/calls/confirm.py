@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from outbound import db, logs
 from outbound.call import STATUSES, CallEvent
 from outbound.calls import events
-from outbound.carrier import Carrier, CarrierCall, CarrierSilent, NoCredentials
-from outbound.carrier.twilio import EARLY, carrier, opened
+from outbound.carrier import EARLY, Carrier, CarrierCall, CarrierSilent, NoCredentials
+from outbound.carrier.twilio import carrier, opened
 from outbound.carrier.twilio_rest import is_older
 from outbound.config import CONFIRM_S, settings
 

@@ -9,8 +9,8 @@ from outbound import db, logs
 from outbound.call import CallEvent, DialOrder
 from outbound.calls import events, set_aside
 from outbound.calls.confirm import Budget, by_account, confirm_live_calls, is_news, next_of
-from outbound.carrier import CarrierCall, CarrierSilent, OddAnswer, OtherCall
-from outbound.carrier.twilio import EARLY, carrier, may_have_become
+from outbound.carrier import EARLY, CarrierCall, CarrierSilent, OddAnswer, OtherCall
+from outbound.carrier.twilio import carrier, may_have_become
 from outbound.config import LOOKS_MIN, settings
 from outbound.failpoint import crash_here
 
@@ -191,7 +191,7 @@ def _reports(call: db.Row) -> list[CallEvent]:
         return [] if report is None else [report]
     if call.dialed_at is None:
         return []  # a row of the old system: nobody could say which call it was
-    found = line.find_calls(order, call.dialed_at, call.ended_at)
+    found = line.calls_of(order, call.dialed_at, call.ended_at)
     unbound = _unbound([report.call_sid for report in found])
     return [report for report in found if report.call_sid in unbound]
 

@@ -9,7 +9,7 @@ from itertools import islice
 
 from outbound import broker, db, logs, os_user
 from outbound.calls import events
-from outbound.carrier import CarrierCall, accounts
+from outbound.carrier import EARLY, LATE, CarrierCall, accounts
 from outbound.carrier.twilio import carrier
 from outbound.config import LOOKS_MIN, settings
 from outbound.database import identity
@@ -20,12 +20,10 @@ sql = db.statements("calls/recover")
 log = logs.get("recover")
 
 MARGIN = timedelta(minutes=10)  # before the last dial that the database knows of: others may have been committed later
-_EARLY_S, _LATE_S = 60, 120  # the carrier's clock may differ from ours by this much
 _SETTLE_MARGIN_S = 7  # on top of the carrier's timeout: to connect, and to write down
 _PASSES_MAX = 6
 _BATCH_MAX = 200
 _NAMED_MAX = 1000  # calls that the report names one by one
-_OURS = "outbound-api"
 
 
 class CannotRecover(UserError):
@@ -163,7 +161,7 @@ def _list(report: RecoveryReport) -> list[CarrierCall]:
     for number, (account, page) in enumerate(_pages(report)):
         if number:
             time.sleep(pause_s)
-        ours = (call for call in page if call.direction == _OURS and call.created_at is not None)
+        ours = (call for call in page if call.is_as_ours and call.created_at is not None)
         found |= {call.call_sid: replace(call, account_sid=account) for call in ours}
     return sorted(found.values(), key=lambda call: (call.created_at, call.call_sid))
 
@@ -235,7 +233,7 @@ def _reported(batch: Sequence[CarrierCall]) -> dict[str, object]:
         }
         for call in batch
     ]
-    return {"calls": db.json(calls), "early_s": _EARLY_S, "late_s": _LATE_S}
+    return {"calls": db.json(calls), "early_s": EARLY.total_seconds(), "late_s": LATE.total_seconds()}
 
 
 def _count(rows: Iterable[db.Row], report: RecoveryReport) -> None:

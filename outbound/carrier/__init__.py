@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple, Protocol
 
 from outbound.call import FINAL, CallEvent, DialOrder
+
+# How much earlier, and later, than our dial the carrier may say that a call was created: its clock is not ours.
+EARLY, LATE = timedelta(minutes=1), timedelta(minutes=2)
 
 
 class CallRefused(Exception):
@@ -109,6 +112,11 @@ class CarrierCall:
     answered_by: str | None = None
 
     @property
+    def is_as_ours(self) -> bool:
+        """Return whether it was made as we make ours."""
+        return self.direction == "outbound-api"
+
+    @property
     def is_final(self) -> bool:
         """Return whether it is over."""
         return self.status in FINAL
@@ -160,7 +168,7 @@ class Carrier(Protocol):
             CarrierSilent: no usable answer came.
         """
 
-    def find_calls(self, order: DialOrder, dialed_at: datetime, closed_at: datetime | None = None) -> list[CallEvent]:
+    def calls_of(self, order: DialOrder, dialed_at: datetime, closed_at: datetime | None = None) -> list[CallEvent]:
         """
         Ask for the calls that *order*, dialed at *dialed_at*, may have become: same numbers, made around that time.
 

@@ -4,7 +4,6 @@ import asyncio
 import atexit
 import copy
 import os
-import re
 import threading
 from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,8 +14,10 @@ from typing import Any, Literal, TypeVar
 import aiohttp
 from twilio.rest import Client
 
-from outbound.call import CallEvent, DialOrder
+from outbound.call import E164, CallEvent, DialOrder
 from outbound.carrier import (
+    EARLY,
+    LATE,
     Accepted,
     Answer,
     Answered,
@@ -74,16 +75,11 @@ _NOBODY = "without-an-account"  # the client wants some name and password
 _UNUSED = "none"
 CODE_CHARS_MAX = 64  # call_log.error_code holds no more
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-_OURS = "outbound-api"  # the direction of a call that was made as we make them
 _QUEUED = "queued"
 _PAGES_MAX = 1000  # of one list: a carrier whose pages do not end must not keep anybody for ever
 _FIND_PAGES_MAX = 4  # a telephone has some calls in two days, where a carrier knows the filter
 
 _DAY = timedelta(days=1)
-EARLY = timedelta(minutes=1)  # the carrier's clock may differ from ours by this much
-_LATE = timedelta(minutes=2)
-
 
 T = TypeVar("T")
 
@@ -225,8 +221,8 @@ class Twilio:
             raise OddAnswer("an answer about another call")
         return call
 
-    def find_calls(self, order: DialOrder, dialed_at: datetime, closed_at: datetime | None = None) -> list[CallEvent]:
-        """Implements `Carrier.find_calls`."""
+    def calls_of(self, order: DialOrder, dialed_at: datetime, closed_at: datetime | None = None) -> list[CallEvent]:
+        """Implements `Carrier.calls_of`."""
         found: dict[str, CallEvent] = {}
         for place, calls in enumerate(self.list_calls(dialed_at - EARLY, to_number=order.to_number)):
             if place == _FIND_PAGES_MAX:
@@ -372,9 +368,9 @@ def _is_of_account(error: RestError) -> bool:
 
 def may_have_become(order: DialOrder, dialed_at: datetime, closed_at: datetime | None, call: CarrierCall) -> bool:
     """Is that a call of these numbers, made as we make them, and created when this one was dialed?"""
-    latest = min(dialed_at + _LATE, closed_at or dialed_at + _LATE)
+    latest = min(dialed_at + LATE, closed_at or dialed_at + LATE)
     return (
-        call.direction == _OURS
+        call.is_as_ours
         and call.to_number == order.to_number
         and call.from_number == order.from_number
         and call.created_at is not None
@@ -385,10 +381,10 @@ def may_have_become(order: DialOrder, dialed_at: datetime, closed_at: datetime |
 def _may_be(call: CarrierCall, order: DialOrder) -> bool:
     """Is that what was dialed?  What the carrier does not say, or writes otherwise than as E.164, proves nothing."""
     numbers = ((call.to_number, order.to_number), (call.from_number, order.from_number))
-    return call.direction in (None, _OURS) and all(
+    return (call.direction is None or call.is_as_ours) and all(
         callback_tag.phone_key(theirs) == callback_tag.phone_key(ours)
         for theirs, ours in numbers
-        if theirs and _E164.fullmatch(theirs) and _E164.fullmatch(ours)
+        if theirs and E164.fullmatch(theirs) and E164.fullmatch(ours)
     )
 
 

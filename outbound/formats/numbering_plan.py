@@ -8,7 +8,8 @@ from typing import NamedTuple
 import phonenumbers
 from phonenumbers import PhoneMetadata, PhoneNumber, PhoneNumberFormat, PhoneNumberType, ValidationResult
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")  # what call_log takes
+from outbound.call import E164
+
 _CODE = re.compile(r"[1-9][0-9]{0,2}")  # of a country: +049 is not +49
 _OLD_MEXICAN = re.compile(r"\+521([0-9]{10})")  # a mobile as it was dialed until 2020; WhatsApp still writes it
 _KINDS = ("fixed_line", "mobile", "voip", "personal_number")  # of numbers that people have
@@ -143,7 +144,7 @@ def _parsed(digits: str, region: str | None) -> str | None:
     # Israel's 012 and others choose a carrier; an id that begins so is no number of Spain.
     if is_foreign and not digits.startswith(("00", _international_prefix(region))):
         return None
-    return number if _E164.fullmatch(number) and _is_in_use(parsed) else None
+    return number if E164.fullmatch(number) and _is_in_use(parsed) else None
 
 
 def _is_in_use(number: PhoneNumber) -> bool:

@@ -572,12 +572,12 @@ def test_a_call_is_found_by_its_numbers_and_its_time(carrier: RunningSimulator) 
     place(ask, _order("98"))
     now = datetime.now(UTC)
 
-    found = ask.find_calls(_order(), now)
+    found = ask.calls_of(_order(), now)
 
     assert [(report.call_sid, report.source) for report in found] == [(ours, "lookup")]
-    assert ask.find_calls(_order(), now + timedelta(minutes=10)) == []
-    assert ask.find_calls(_order(), now - timedelta(minutes=10)) == []
-    assert ask.find_calls(_order("97"), now) == []
+    assert ask.calls_of(_order(), now + timedelta(minutes=10)) == []
+    assert ask.calls_of(_order(), now - timedelta(minutes=10)) == []
+    assert ask.calls_of(_order("97"), now) == []
 
 
 def test_a_call_that_waits_at_the_carrier_is_found_too() -> None:
@@ -585,7 +585,7 @@ def test_a_call_that_waits_at_the_carrier_is_found_too() -> None:
     with _anyone(lambda asked: (200, _page(_resource(status="queued")) if "Status" in asked.query else _page())) as (
         server
     ):
-        found = _at(server.url).find_calls(_order(), datetime.now(UTC))
+        found = _at(server.url).calls_of(_order(), datetime.now(UTC))
 
     assert [(report.call_sid, report.status) for report in found] == [(SID, "initiated")]
     queued, started = (asked.query for asked in server.asked)
@@ -612,7 +612,7 @@ def test_only_calls_made_by_the_api_from_our_number_near_the_dial_are_found() ->
         _resource(sid="CA-another-from", date_created=made(0), **{"from": "+15005550007"}),
     ]
     with _anyone((200, _page(*calls))) as server:
-        found = _at(server.url).find_calls(_order(), now)
+        found = _at(server.url).calls_of(_order(), now)
 
     assert [report.call_sid for report in found] == ["CA-at-once", "CA-a-slow-clock", "CA-after-a-long-wait"]
 
@@ -733,12 +733,12 @@ def test_pages_without_an_end_are_silence(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_stranger_s_call_to_another_number_is_not_found() -> None:
     with _anyone((200, _page(_resource(to="+15005550198")))) as server:
-        assert _at(server.url).find_calls(_order(), datetime.now(UTC)) == []
+        assert _at(server.url).calls_of(_order(), datetime.now(UTC)) == []
 
 
 def test_a_found_call_names_the_number_that_it_went_to() -> None:
     with _anyone((200, _page(_resource()))) as server:
-        (report,) = _at(server.url).find_calls(_order(), datetime.now(UTC))
+        (report,) = _at(server.url).calls_of(_order(), datetime.now(UTC))
 
     assert report.to_number == _order().to_number
 
@@ -762,14 +762,14 @@ def test_a_question_without_a_usable_answer_is_silence(answer: Answer) -> None:
         with pytest.raises(CarrierSilent):
             _at(server.url).fetch_call(SID)
         with pytest.raises(CarrierSilent):
-            _at(server.url).find_calls(_order(), datetime.now(UTC))
+            _at(server.url).calls_of(_order(), datetime.now(UTC))
         with pytest.raises(CarrierSilent):
             _listed(server)
 
 
 def test_a_404_to_a_list_is_silence_and_no_proof_of_absence() -> None:
     with _anyone((404, '{"code": 20404}')) as server, pytest.raises(CarrierSilent):
-        _at(server.url).find_calls(_order(), datetime.now(UTC))
+        _at(server.url).calls_of(_order(), datetime.now(UTC))
 
 
 def test_a_404_in_the_newer_form_says_that_there_is_no_such_call() -> None:
@@ -841,7 +841,7 @@ def test_a_carrier_that_is_away_or_slow_is_silent() -> None:
             _at(f"http://127.0.0.1:{port}").fetch_call(SID)
 
     with pytest.raises(CarrierSilent):
-        _at(f"http://127.0.0.1:{port}").find_calls(_order(), datetime.now(UTC))
+        _at(f"http://127.0.0.1:{port}").calls_of(_order(), datetime.now(UTC))
 
 
 def test_calls_are_at_the_carrier_side_by_side_and_each_has_its_own_answer() -> None:
