@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-_FOLDER = Path(__file__).parent / "words"
-_PLACE = re.compile(r"\{(\w+)\}")
+FOLDER = Path(__file__).parent / "words"
+PLACE = re.compile(r"\{(\w+)\}")  # of a value in a text
 _PART = re.compile(r"(`|\{\w+\})")
 _LENGTH_MAX = 2000  # characters; a longer text stays as it is
 _SENTENCE = re.compile(r"(?<=[.!?])( )(?=[^a-z])")  # what stands between two of them
@@ -30,7 +30,7 @@ class Template(NamedTuple):
 @cache
 def catalogue(language: str) -> dict[str, str]:
     """The templates by their English text; none for English."""
-    path = _FOLDER / f"sentences.{language}.json"
+    path = FOLDER / f"sentences.{language}.json"
     found: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return found
 
@@ -38,9 +38,7 @@ def catalogue(language: str) -> dict[str, str]:
 @cache
 def _templates(language: str) -> list[Template]:
     """Those that have the most text of their own first: it is the narrowest that fits which is meant."""
-    found = [
-        Template(_PLACE.split(text)[::2], _PLACE.findall(text), said) for text, said in catalogue(language).items()
-    ]
+    found = [Template(PLACE.split(text)[::2], PLACE.findall(text), said) for text, said in catalogue(language).items()]
     return sorted(found, key=lambda one: (-sum(map(len, one.parts)), len(one.names)))
 
 

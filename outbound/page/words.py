@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from functools import cache
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,8 +16,6 @@ from outbound.page import sentences
 
 LANGUAGES = {"en": "ltr", "he": "rtl"}
 _FIRST_DAYS = {"en": 0, "he": 6}  # of a week, after Monday
-_FOLDER = Path(__file__).parent / "words"
-_PLACE = re.compile(r"\{(\w+)\}")
 _ISOLATED = "\u2068{}\u2069"  # of a direction of its own, where no element can say so
 _PHONE = re.compile(r"\+\d{6,15}")
 
@@ -28,7 +25,7 @@ Text = str | Mapping[str, str]
 @cache
 def catalogue(language: str) -> dict[str, Text]:
     """The texts of a language by key; one that depends on a number is a mapping by the plural's category."""
-    found: dict[str, Text] = json.loads((_FOLDER / f"{language}.json").read_text(encoding="utf-8"))
+    found: dict[str, Text] = json.loads((sentences.FOLDER / f"{language}.json").read_text(encoding="utf-8"))
     return found
 
 
@@ -55,14 +52,13 @@ class Words:
     def __call__(self, key: str, **values: Any) -> Markup:
         """The text of a key with these values in it, as markup."""
         text = self._text(key, values)
-        return Markup("").join(
-            self.value(values[part]) if place % 2 else escape(part) for place, part in enumerate(_PLACE.split(text))
-        )
+        parts = enumerate(sentences.PLACE.split(text))
+        return Markup("").join(self.value(values[part]) if place % 2 else escape(part) for place, part in parts)
 
     def plain(self, key: str, **values: Any) -> str:
         """The text of a key as plain text, for an attribute or a title."""
         text = self._text(key, values)
-        return _PLACE.sub(lambda found: _ISOLATED.format(self._plain(values[found[1]])), text)
+        return sentences.PLACE.sub(lambda found: _ISOLATED.format(self._plain(values[found[1]])), text)
 
     def has(self, key: str) -> bool:
         """Is there a text of this key?"""
@@ -165,6 +161,11 @@ class Words:
 def masked(number: str | None) -> str:
     """A phone number without its last two digits; '' of None."""
     return f"{number[:-2]}\u2022\u2022" if number else ""
+
+
+def masked_in(text: str) -> str:
+    """A text in which each phone number is masked."""
+    return _PHONE.sub(lambda found: masked(found[0]), text)
 
 
 def spaced(number: str | None) -> str:

@@ -1,7 +1,6 @@
 """Control: what is paused, limited and held, the forms that change it, and the audit."""
 
 import json
-import re
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -36,7 +35,6 @@ _ROWS_MAX = 50
 _SCAN_MAX = 3000  # links of the audit that one page looks through: some 30 ms
 _FILTERS = ("who", "action", "scope", "key", "until", "before")
 _DETAILS_MAX = 600  # characters
-_PHONE = re.compile(r"\+\d{6,15}")
 
 
 class _Pause(NamedTuple):
@@ -210,8 +208,8 @@ def _entry(row: db.Row) -> dict[str, Any]:
     href = {"call": "calls", "campaign": "campaigns", "webhook_endpoint": "webhooks"}.get(row.scope)
     shown: dict[str, Any] = row._asdict()
     return shown | {
-        "details": _PHONE.sub(lambda found: words.masked(found[0]), text),
-        "key": _PHONE.sub(lambda found: words.masked(found[0]), row.key) if row.scope != "number" else row.key,
+        "details": words.masked_in(text),
+        "key": words.masked_in(row.key) if row.scope != "number" else row.key,
         "href": f"{menu.ROOT}/{href}/{row.key}" if href and row_id.read(row.key) is not None else None,
     }
 
