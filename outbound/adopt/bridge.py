@@ -13,7 +13,6 @@ log = logs.get("bridge")
 
 _BATCH_MAX = 200  # per round, each in a transaction of its own of some milliseconds
 _WAIT_S, _WAIT_MAX_S = 5, 300  # between two trials of one entry
-_CANCELED = "57014"  # the old tables took as long as a statement of ours may take
 
 
 def make(connection: db.Connection, old_schema: str) -> None:
@@ -38,7 +37,7 @@ def write_late_to_old_tables() -> int:
             done += 1
             continue
         failed.add(state)
-        if state == _CANCELED:
+        if state == db.TOOK_TOO_LONG:
             break
     if failed:
         log.warning("bridge.failed", states=",".join(sorted(failed)))

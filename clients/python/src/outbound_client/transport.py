@@ -38,6 +38,10 @@ class Splitter:
         return [self._begun.decode()] if self._begun else []
 
 
+def _again_in(seconds: float | None) -> str:
+    return "" if seconds is None else f"; again in {seconds:g} s"
+
+
 class Refused(Exception):
     """
     The API says no: `status`, a stable `code`, the sentence `detail`, and each fault of the request in `errors`.
@@ -55,8 +59,7 @@ class Refused(Exception):
         retry_after_s: float | None = None,
         key: str | None = None,
     ) -> None:
-        later = "" if retry_after_s is None else f"; again in {retry_after_s:g} s"
-        super().__init__(f"{status} {code}: {detail}{later}")
+        super().__init__(f"{status} {code}: {detail}{_again_in(retry_after_s)}")
         self.status, self.code, self.detail, self.errors = status, code, detail, errors
         self.retry_after_s, self.key = retry_after_s, key
 
@@ -69,8 +72,7 @@ class Unanswered(Exception):
     """
 
     def __init__(self, key: str | None, cause: str, retry_after_s: float | None = None) -> None:
-        later = "" if retry_after_s is None else f"; again in {retry_after_s:g} s"
-        super().__init__((f"{cause}; idempotency key {key}" if key else cause) + later)
+        super().__init__((f"{cause}; idempotency key {key}" if key else cause) + _again_in(retry_after_s))
         self.key, self.retry_after_s = key, retry_after_s
 
 
