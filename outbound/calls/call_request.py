@@ -255,7 +255,7 @@ def able(caller: Row | None, campaign_id: int | None) -> Row:
 
 
 def keys(calls: Sequence[NewCall]) -> dict[str, str]:
-    """Calls as find_calls takes them."""
+    """Calls as find_calls_there takes them."""
     return {
         "business_ids": array(call.business_id for call in calls),
         "to_numbers": array(call.to_number for call in calls),

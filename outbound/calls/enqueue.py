@@ -252,7 +252,7 @@ def _insert(campaign_id: int | None, calls: dict[int, NewCall], outcomes: _Outco
 def _find(left: _Left, outcomes: _Outcomes) -> Work[None]:
     """Say of calls what is there of each; of one that was given twice, the first was created."""
     calls, created = left
-    found = yield sql.find_calls(created_ats="{}", **call_request.keys(list(calls.values())), **_NO_BATCH)
+    found = yield sql.find_calls_there(created_ats="{}", **call_request.keys(list(calls.values())), **_NO_BATCH)
     there = dict(zip(calls, found, strict=True))
     for place in sorted(there, key=lambda place: (not there[place].has_key, place)):
         row, call = there[place], calls[place]

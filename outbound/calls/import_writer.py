@@ -145,7 +145,7 @@ class Writer:
     def _explain(self, calls: list[tuple[int, NewCall, str | None]], created: int) -> None:
         """Say of calls that were not all created what is there instead."""
         found = db.run(
-            sql.find_calls,
+            sql.find_calls_there,
             created_ats=db.array(self._created_ats),
             **self._batches(),
             **keys([call for _, call, _ in calls]),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outbound.cli.common import AsJson, ready
+from outbound.cli.common import AsJson, DryRun, nobody_to_ask, ready
 from outbound.errors import UserError
 from outbound.printing import Table, err, out, tell, tell_json
 
@@ -27,7 +27,7 @@ def adopt(
     old_redis: Annotated[
         str | None, typer.Option(help="URL of the old system's Redis.", envvar="OLD_REDIS_URL")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")] = False,
+    dry_run: DryRun = False,
     old_is_stopped: Annotated[
         bool, typer.Option("--old-is-stopped", help="You know that no old worker runs, whatever it looks like.")
     ] = False,
@@ -37,7 +37,7 @@ def adopt(
 ) -> None:
     """Take over the calls, leads and waiting jobs of the system before, whose tables stay as they are."""
     if not (yes or dry_run or (err.is_terminal and not as_json)):
-        raise UserError("nobody can be asked here: give --yes, or --dry-run to see what would be done")
+        raise nobody_to_ask()
     if undo and dry_run:
         raise UserError("--undo changes everything back, or nothing: there is no --dry-run of it")
     if not (undo or dry_run or old_redis or old_is_stopped):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from outbound import os_user
-from outbound.cli.common import AsJson, By, ready
+from outbound.cli.common import AsJson, By, Number, Region, ready
 from outbound.formats import moments
 from outbound.printing import Table, out, tell, tell_json
 
@@ -17,8 +17,6 @@ commands.add_typer(audit)
 commands.add_typer(person)
 
 Last = Annotated[int, typer.Option(help="How many, the latest ones.")]
-Number = Annotated[str, typer.Argument(help="The number, in any writing.")]
-Region = Annotated[str | None, typer.Option(help="Country of numbers without a code, like IL; else the businesses'.")]
 
 
 @audit.callback(invoke_without_command=True)

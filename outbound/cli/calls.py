@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Column
 
-from outbound.cli.common import AsJson, By, ready
+from outbound.cli.common import AsJson, By, MaybeBusiness, MaybeCampaign, Region, ready
 from outbound.errors import UserError
 from outbound.formats import moments
 from outbound.printing import Table, out, say, tell, tell_json
@@ -22,16 +22,13 @@ Status = Annotated[
     list[str] | None,
     typer.Option(help="Like failed or busy,no-answer; or waiting, in-the-air, live, ended. May be repeated."),
 ]
-Campaign = Annotated[str | None, typer.Option(help="Its name or id in `outbound campaign list`.")]
 Batch = Annotated[str | None, typer.Option(help="An import: its file's name, or what --batch called it.")]
-Business = Annotated[str | None, typer.Option(help="Its name or id in `outbound business list`.")]
 Since = Annotated[
     str | None, typer.Option(help="Ended, dialed or due from this moment on, like 2026-11-30 or 2026-11-30T09:00.")
 ]
 Until = Annotated[str | None, typer.Option(help="And before this one.")]
 AnsweredBy = Annotated[str | None, typer.Option(help="The result of machine detection, like human or machine_start.")]
 ErrorCode = Annotated[str | None, typer.Option("--error", help="The error's code, like 21211 or no_call_sid.")]
-Region = Annotated[str | None, typer.Option(help="Country of a number without a code, like IL; else the businesses'.")]
 Limit = Annotated[
     int | None, typer.Option(help="How many at most, the newest ones; else 20, and in CSV all, up to 1000000.")
 ]
@@ -64,9 +61,9 @@ CSV_LEAD = (*("id", "business_id", "business", "phone", "created_at", "updated_a
 def calls(
     number: Number = None,
     status: Status = None,
-    campaign: Campaign = None,
+    campaign: MaybeCampaign = None,
     batch: Batch = None,
-    business: Business = None,
+    business: MaybeBusiness = None,
     since: Since = None,
     until: Until = None,
     answered_by: AnsweredBy = None,
@@ -270,7 +267,7 @@ def reschedule(
 
 
 def leads(
-    business: Business = None,
+    business: MaybeBusiness = None,
     number: Number = None,
     since: Annotated[str | None, typer.Option(help="Contacted from this moment on, like 2026-11-30.")] = None,
     until: Until = None,

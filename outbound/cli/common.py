@@ -19,11 +19,17 @@ if TYPE_CHECKING:
 __all__ = [
     "AsJson",
     "BusinessOption",
+    "DryRun",
+    "MaybeBusiness",
+    "MaybeCampaign",
+    "Number",
+    "Region",
     "Table",
     "ToColumn",
     "cell",
     "err",
     "importing",
+    "nobody_to_ask",
     "out",
     "ready",
     "say",
@@ -46,6 +52,11 @@ By = Annotated[
     str | None,
     typer.Option("--by", help="The person who decided it, for the audit; by default you.", callback=os_user.speak_for),
 ]
+MaybeBusiness = Annotated[str | None, typer.Option("--business", help="Its name or id in `outbound business list`.")]
+MaybeCampaign = Annotated[str | None, typer.Option("--campaign", help="Its name or id in `outbound campaign list`.")]
+Number = Annotated[str, typer.Argument(help="The number, in any writing.")]
+Region = Annotated[str | None, typer.Option(help="Country of numbers without a code, like IL; else the businesses'.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
@@ -85,6 +96,11 @@ def ready(
             raise UserError(line) from None
         finally:
             db.close()
+
+
+def nobody_to_ask() -> UserError:
+    """The refusal of a command that asks before it changes anything, where nobody is there who could answer."""
+    return UserError("nobody can be asked here: give --yes, or --dry-run to see what would be done")
 
 
 def stop_event() -> Event:

@@ -7,21 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column
 
-from outbound.cli.calls import (
-    AnsweredBy,
-    Batch,
-    Business,
-    Campaign,
-    ErrorCode,
-    Number,
-    Region,
-    Since,
-    Status,
-    Until,
-    Which,
-    show_calls,
-)
-from outbound.cli.common import AsJson, By, ready, stop_event
+from outbound.cli.calls import AnsweredBy, Batch, ErrorCode, Number, Since, Status, Until, Which, show_calls
+from outbound.cli.common import AsJson, By, MaybeBusiness, MaybeCampaign, Region, ready, stop_event
 from outbound.errors import UserError
 from outbound.formats import moments
 from outbound.printing import Table, cell, err, out, say, tell, tell_done, tell_json
@@ -94,9 +81,9 @@ def cancel(
     key: Key = None,
     number: Number = None,
     status: Status = None,
-    campaign: Campaign = None,
+    campaign: MaybeCampaign = None,
     batch: Batch = None,
-    business: Business = None,
+    business: MaybeBusiness = None,
     since: Since = None,
     until: Until = None,
     answered_by: AnsweredBy = None,

@@ -7,17 +7,10 @@ from typing import Annotated
 import typer
 
 from outbound import os_user
-from outbound.cli.common import AsJson, By, ToColumn, importing, ready, tell_import
+from outbound.cli.common import AsJson, By, MaybeBusiness, MaybeCampaign, ToColumn, importing, ready, tell_import
 from outbound.printing import say, tell_done
 
 commands = typer.Typer()
-
-MaybeBusiness = Annotated[
-    str | None, typer.Option("--business", help="Whose: its name or id in `outbound business list`.")
-]
-MaybeCampaign = Annotated[
-    str | None, typer.Option("--campaign", help="For which: its name or id in `outbound campaign list`.")
-]
 
 
 @commands.command()

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outbound.cli.common import AsJson, ready
+from outbound.cli.common import AsJson, MaybeBusiness, MaybeCampaign, ready
 from outbound.formats import moments
 from outbound.printing import Table, out, tell, tell_json
 
@@ -15,8 +15,6 @@ app = typer.Typer(name="imports", no_args_is_help=True, help="Files of calls: ho
 commands = typer.Typer()
 commands.add_typer(app)
 
-Business = Annotated[str | None, typer.Option(help="Its name or id in `outbound business list`.")]
-Campaign = Annotated[str | None, typer.Option(help="Its name or id in `outbound campaign list`.")]
 State = Annotated[
     list[str] | None,
     typer.Option(help="running, finished, broken_off, refused or interrupted. May be repeated."),
@@ -34,8 +32,8 @@ def _as_json(row: "db.Row", *, with_lines: bool = False) -> dict[str, object]:
 
 @app.command("list")
 def list_(
-    business: Business = None,
-    campaign: Campaign = None,
+    business: MaybeBusiness = None,
+    campaign: MaybeCampaign = None,
     state: State = None,
     limit: Limit = 20,
     before: Before = None,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from outbound.cli.common import AsJson, ready
+from outbound.cli.common import AsJson, DryRun, nobody_to_ask, ready
 from outbound.errors import UserError
 from outbound.formats import moments
 from outbound.printing import Table, err, out, say, tell, tell_json
@@ -18,14 +18,14 @@ def recover(
         str | None,
         typer.Option(help="List the carrier's calls from this moment on, like 2026-11-30T09:00+02:00; UTC by default."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")] = False,
+    dry_run: DryRun = False,
     yes: Annotated[bool, typer.Option("--yes", help="Let dialing go on without asking, for a failover.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """After a restore or a failover: take in what the carrier knows, then dial on.  Exit status 1 until then."""
     moment = _moment(since)
     if not (yes or dry_run or as_json or err.is_terminal):
-        raise UserError("nobody can be asked here: give --yes, or --dry-run to see what would be done")
+        raise nobody_to_ask()
     with ready(broker=True):
         from outbound.calls import recover as step
         from outbound.carrier import CarrierSilent

@@ -10,7 +10,7 @@ import typer
 
 from outbound import os_user
 from outbound.cli.calls import HIDDEN, AsCsv, Limit, limit_of, one_form
-from outbound.cli.common import AsJson, By, ToColumn, importing, ready, tell_import
+from outbound.cli.common import AsJson, By, Number, Region, ToColumn, importing, ready, tell_import
 from outbound.errors import UserError
 from outbound.formats import moments
 from outbound.printing import Table, out, say, tell, tell_done, tell_json
@@ -27,7 +27,6 @@ commands = typer.Typer()
 for group in (suppress, consent, registry):
     commands.add_typer(group)
 
-Phone = Annotated[str, typer.Argument(help="The number, in any writing.")]
 File = Annotated[Path, typer.Argument(help="CSV; a line names the columns.")]
 Everybody = Annotated[bool, typer.Option("--everybody", help="No business may call it.")]
 Business = Annotated[
@@ -39,13 +38,12 @@ Campaign = Annotated[
 Whose = Annotated[
     str, typer.Option("--business", help="Whose calls it allows: its name or id in `outbound business list`.")
 ]
-Region = Annotated[str | None, typer.Option(help="Country of numbers without a code, like IL; else the businesses'.")]
 Given = Annotated[str | None, typer.Option(help="When it was given, like 2026-11-30.")]
 
 
 @suppress.command("add")
 def suppress_add(
-    phone: Phone,
+    phone: Number,
     everybody: Everybody = False,
     business: Business = None,
     campaign: Campaign = None,
@@ -77,7 +75,7 @@ def suppress_add(
 
 @suppress.command("remove")
 def suppress_remove(
-    phone: Phone,
+    phone: Number,
     everybody: Everybody = False,
     business: Business = None,
     campaign: Campaign = None,
@@ -106,7 +104,7 @@ def suppress_remove(
 
 @suppress.command("check")
 def suppress_check(
-    phone: Phone,
+    phone: Number,
     business: Annotated[
         str | None, typer.Option(help="Only what holds for this business: its name or id in `outbound business list`.")
     ] = None,
@@ -218,7 +216,7 @@ def suppress_import(
 
 @consent.command("give")
 def consent_give(
-    phone: Phone,
+    phone: Number,
     business: Whose,
     given_at: Given = None,
     expires: Annotated[str | None, typer.Option(help="From when it no longer counts, like 2027-11-30.")] = None,
@@ -248,7 +246,7 @@ def consent_give(
 
 @consent.command("revoke")
 def consent_revoke(
-    phone: Phone, business: Whose, region: Region = None, by: By = None, as_json: AsJson = False
+    phone: Number, business: Whose, region: Region = None, by: By = None, as_json: AsJson = False
 ) -> None:
     """Write down that somebody does not agree, or no longer."""
     from outbound import names

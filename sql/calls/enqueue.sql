@@ -9,7 +9,7 @@ select created, at, ids, businesses, numbers, place, fault, about
                    :business_ids::bigint[], :from_numbers::text[], :to_numbers::text[], :due_ats::timestamptz[],
                    :idempotency_keys::text[], :contacts::jsonb[], :time_zones::text[], :dry::boolean);
 
--- name: find_calls(business_ids, to_numbers, idempotency_keys, due_ats, batch_businesses, batch_ids, created_ats)
+-- name: find_calls_there(business_ids, to_numbers, idempotency_keys, due_ats, batch_businesses, batch_ids, created_ats)
 -- Returns  what calls_there says of each call that was given, in their order
 select place, telephone, id, status, has_key, key_of_another, live_status, live_due_at, is_twin, keeps_time, dialed_id,
        dialed_at
