@@ -136,8 +136,8 @@ def number_of(text: str, *, region: str | None = None, business_id: int | None =
     """
     if not sees_numbers():
         raise NoSuchName("this database role may not read phone numbers: ask by id or CA…")
-    if region is not None and not phone_numbers.is_region(region.upper()):
-        raise NoSuchName(f"{plain_text.visible(region)} is not a region: two letters, like IL")
+    if fault := phone_numbers.region_fault(region):
+        raise NoSuchName(fault)
     region = region_of(business_id) if region is None else region
     try:
         return phone_numbers.read(text, region and region.upper())

@@ -144,8 +144,8 @@ def _phone(number: str, region: str | None) -> str:
     """The number in E.164, or raise BadPerson."""
     if region is None:
         region = names.region_of()
-    elif not phone_numbers.is_region(region.upper()):
-        raise BadPerson(f"`{region}` is not a region: two letters, like IL")
+    elif fault := phone_numbers.region_fault(region):
+        raise BadPerson(fault)
     try:
         phone = phone_numbers.read(number, region and region.upper())
     except phone_numbers.NoPhoneNumber as refusal:

@@ -5,10 +5,10 @@ import unicodedata
 from datetime import date
 
 from outbound.call import WITHHELD_DIGITS
-from outbound.formats import numbering_plan
-from outbound.formats.numbering_plan import is_region, spaced
+from outbound.formats import numbering_plan, plain_text
+from outbound.formats.numbering_plan import spaced
 
-__all__ = ["NoPhoneNumber", "caller", "is_region", "read", "spaced"]
+__all__ = ["NoPhoneNumber", "caller", "read", "region_fault", "spaced"]
 
 CHARACTERS_MAX = 200  # of a cell that is looked at; no writing of one number is longer
 EXAMPLE = "write it like +97231234567"
@@ -19,6 +19,13 @@ class NoPhoneNumber(ValueError):
     The text is no phone number; the message goes on from its name ("`to` …") and says why, what was probably meant
     where that is known, and what to do.
     """
+
+
+def region_fault(letters: str | None) -> str | None:
+    """Say that these are no country's two letters; None where they are, in either case, or where there are none."""
+    if letters is None or numbering_plan.is_region(letters.upper()):
+        return None
+    return f"`{plain_text.visible(letters)}` is not a region: two letters, like IL"
 
 
 def read(text: str, region: str | None) -> str:
@@ -296,7 +303,7 @@ def _why(digits: str, region: str | None) -> str:
         return f"is not a phone number of the country whose code it begins with: {EXAMPLE}"
     abroad = _abroad(digits)
     mend = f"; looks like {abroad}: write the plus" if abroad else f": {EXAMPLE}"
-    if region is None or not is_region(region):
+    if region is None or not numbering_plan.is_region(region):
         return f"is not a phone number{mend}"
     if numbering_plan.e164(digits[:-1], region):
         lacks_plus = f", or is {abroad} without its plus" if abroad else ""

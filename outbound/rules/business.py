@@ -134,7 +134,7 @@ def _checked(
         for fault in (
             _name_fault(name),
             *zone_faults,
-            _region_fault(region),
+            phone_numbers.region_fault(region),
             "a call must play something: give a voice URL or TwiML (--voice-url, --twiml)" if silent else None,
             _account_fault(account),
             *twiml_template.faults(voice_url, twiml, may_be_http=settings().http_voice_urls),
@@ -186,9 +186,3 @@ def _account_fault(account: str | None) -> str | None:
     return (
         f"an account is its SID, AC and 32 hexadecimal digits, or `{DEFAULT_ACCOUNT}`: its credentials are never given"
     )
-
-
-def _region_fault(region: str | None) -> str | None:
-    if region is None or phone_numbers.is_region(region):
-        return None
-    return f"`{region}` is not a region: two letters, like IL"

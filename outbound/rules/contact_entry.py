@@ -105,9 +105,9 @@ def moment(value: datetime | str, name: str, time_zone: str | None, now: datetim
 
 def region(letters: str | None) -> str | None:
     """The two letters of a country, or raise BadSuppression."""
-    if letters is None or phone_numbers.is_region(letters.upper()):
-        return letters and letters.upper()
-    raise BadSuppression(f"`{letters}` is not a region: two letters, like IL")
+    if fault := phone_numbers.region_fault(letters):
+        raise BadSuppression(fault)
+    return letters and letters.upper()
 
 
 def text(value: str, name: str) -> str:
