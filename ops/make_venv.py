@@ -37,7 +37,7 @@ CAUSES = (
     (
         r"DO NOT MATCH THE HASHES",
         "a package is not the one that the lock names",
-        "do not install it: ask whoever runs your package index, or take another one (PIP_INDEX_URL)",
+        "do not install it: ask the people who run your package index, or take another one (PIP_INDEX_URL)",
     ),
     (
         r"CERTIFICATE_VERIFY_FAILED|SSLError",
@@ -129,7 +129,7 @@ def main() -> int:
 
 @contextmanager
 def alone(venv: Path, progress: Progress) -> Iterator[int]:
-    """Wait until nobody else makes this environment.  Whoever inherits the descriptor keeps others out, too."""
+    """Wait until nobody else makes this environment.  A process that inherits the descriptor keeps others out, too."""
     venv.mkdir(parents=True, exist_ok=True)
     lock = os.open(venv, os.O_RDONLY)
     try:

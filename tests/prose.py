@@ -4,6 +4,7 @@ Finds banned words and unclear first sentences in the texts of the code: `python
 It reads docstrings and comments of Python, comments of SQL, the texts that commands print, and the names that Python
 gives to modules, classes, functions, arguments and variables.  Of sql/functions and
 sql/views it reads what stands above the definition: the definition itself is compared with the migrations.
+In every other text of the program and of the page, which people may see, it looks for banned words alone.
 """
 
 import ast
@@ -66,13 +67,14 @@ class Text(NamedTuple):
 
     line: int
     text: str
+    is_whole: bool = True  # else it may be a title or a part of a sentence, whose beginning says nothing
 
 
 def faults(found: Text) -> Iterator[tuple[int, str, str]]:
     """Line, banned words and what to write instead, for each fault of a text."""
     for pattern, instead in BEGINNINGS:
         match = re.match(pattern, found.text)
-        if match and not re.match(r"[^.?]*\?", found.text):
+        if match and found.is_whole and not re.match(r"[^.?]*\?", found.text):
             yield found.line, match[0].strip(), instead
     for pattern, instead in WORDS:
         for match in re.finditer(rf"\b(?:{pattern})\b", re.sub(r"\s", " ", found.text), re.IGNORECASE):
@@ -106,6 +108,21 @@ def python_texts(source: str, printing: frozenset[str]) -> Iterator[Text]:
     yield from _python_comments(source)
 
 
+def other_texts(source: str) -> Iterator[Text]:
+    """The string constants of two words or more that are no docstrings."""
+    tree = ast.parse(source)
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and id(node) not in docstrings and " " in _literal(node).strip():
+            yield Text(node.lineno, _literal(node), is_whole=False)
+
+
+def page_texts(catalogue: str) -> Iterator[Text]:
+    """The texts of a catalogue of the page, one a line behind its key."""
+    for number, line in enumerate(catalogue.splitlines(), start=1):
+        yield Text(number, line.partition(": ")[2], is_whole=False)
+
+
 def sql_texts(source: str, *, only_above: bool) -> Iterator[Text]:
     """Blocks of comments, and comments behind a line; *only_above*: the first block alone."""
     block: list[str] = []
@@ -136,6 +153,10 @@ def texts() -> Iterator[tuple[Path, Text]]:
     for path in [*program, *sorted((ROOT / "examples").rglob("*.py")), *helpers]:
         if path != Path(__file__):
             yield from ((path, found) for found in python_texts(path.read_text(), printing))
+    for path in program:
+        yield from ((path, found) for found in other_texts(path.read_text()))
+    english = ROOT / "outbound" / "page" / "words" / "en.json"
+    yield from ((english, found) for found in page_texts(english.read_text()))
     for path in sorted((ROOT / "sql").rglob("*.sql")):
         if path.parent.name != "migrations" and path.name != "schema.sql":
             only_above = path.parent.name in ("functions", "views")

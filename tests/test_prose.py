@@ -54,6 +54,13 @@ def test_comments_of_sql_are_read_but_not_names_and_strings() -> None:
     assert found(list(prose.sql_texts("select 1; -- whoever\n", only_above=True))) == []
 
 
+def test_banned_words_are_found_in_every_text_that_people_may_see_and_beginnings_are_not() -> None:
+    source = '"""Whoever asks."""\nx = ["ask whoever", "whoever", "Who asks"]\ntext = {\n"a": "let go of it"}\n'
+
+    assert sorted(found(list(prose.other_texts(source)))) == [(2, "whoever"), (4, "let go")]
+    assert found(list(prose.page_texts('{\n "a.b": "Who did it",\n "c": "as told"\n}\n'))) == [(3, "told")]
+
+
 def test_names_are_read_word_by_word() -> None:
     source = "class OldHouse: ...\ndef warehouse(): ...\nasync def run(duty_s): ...\nladder = houseboat = 1\n"
 

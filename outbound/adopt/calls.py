@@ -77,7 +77,7 @@ def ask_carrier(run: Run, wait: Callable[[float], None]) -> str | None:
         run.tell("asking", left)
         if not left:
             return None
-    return f"of {_unasked(run)} calls the carrier has not told yet: the scheduler goes on asking"
+    return f"of {_unasked(run)} calls the carrier has not said yet how they ended: the scheduler goes on asking"
 
 
 def _unasked(run: Run) -> int:

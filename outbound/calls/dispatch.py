@@ -151,7 +151,7 @@ def _prove_broker(connection: db.Connection) -> None:
 
 def _record_fault(fault: Fault, away_s: float) -> None:
     code = fault.code.lower() if fault.code in FAULTS else "other"
-    reason = f"The broker {fault}, so that no worker can be told of a call: {fault.mend}."
+    reason = f"The broker {fault}, so that no call reaches a worker: {fault.mend}."
     db.run(sql.broker_fails, code=code, reason=reason, away_s=away_s, told_after_s=_STOP_AFTER_S)
 
 

@@ -19,7 +19,7 @@ _LOOK_S = 0.1
 LEFT_ALONE = (
     "backups, replicas that lag and archived WAL hold what they held: let them expire; after a restore, forget again",
     "the carrier keeps its own records of calls: delete them there",
-    "what receivers of webhooks and readers of the stream were told is theirs",
+    "what receivers of webhooks and readers of the stream received is theirs",
     "files that were imported, and whatever another program read, are not ours",
 )
 OLD_TABLES = "the tables of the system before belong to its owners and were not touched"

@@ -128,9 +128,9 @@ def _role() -> Result:
     role = roles.present()
     mend = "`outbound roles`, then let DATABASE_URL of worker, scheduler and web name an account of the application"
     if role.is_superuser:
-        return warn(f"{role.name} is a superuser: whoever gets DATABASE_URL has the whole server", mend)
+        return warn(f"{role.name} is a superuser: anyone who gets DATABASE_URL has the whole server", mend)
     if role.is_owner:
-        return warn(f"{role.name} owns the tables: whoever gets DATABASE_URL can drop them", mend)
+        return warn(f"{role.name} owns the tables: anyone who gets DATABASE_URL can drop them", mend)
     return ok(f"{role.name}: no superuser, and not the owner of the tables")
 
 

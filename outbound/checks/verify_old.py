@@ -48,7 +48,7 @@ def check_all(connection: db.Connection, old_schema: str | None = None) -> list[
         check("their clean-up leaves what is fresh", lambda: _old_clean_up_leaves_the_fresh(connection, schema)),
         check("their duplicate check: no call_sid counts for 60 s", lambda: _old_duplicate_check(connection, schema)),
         check("no call is live without a call_sid beyond 120 s", lambda: _nothing_without_call_sid(connection)),
-        check("each old call and waiting job has its fate", lambda: _all_have_fates(connection)),
+        check("each old call and waiting job is accounted for", lambda: _all_have_fates(connection)),
         check("no old worker can take a job that is here", lambda: _jobs_are_out_of_reach(connection)),
         check("each call that ended has its lead", lambda: _leads_are_made(connection)),
     ]

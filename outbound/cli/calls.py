@@ -296,7 +296,7 @@ def leads(
         tell("there is no such lead")
         return
     table = Table(
-        Column("id", no_wrap=True), Column("heard of", no_wrap=True), "number", "business", "calls", "last call"
+        Column("id", no_wrap=True), Column("last contact", no_wrap=True), "number", "business", "calls", "last call"
     )
     for row in page.calls:
         last = f"{row['call_id']} {row['call_status']}" if row["call_id"] else ""

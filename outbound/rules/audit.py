@@ -21,7 +21,7 @@ FAULTS = {
     "cut_off": "the last links are gone, or the head was changed",
 }
 CANNOT_TELL = (
-    "whoever owns the tables can write the whole chain anew: keep `head` outside of this database, and give it with"
+    "the owner of the tables can write the whole chain again: keep `head` outside of this database, and give it with"
     " --head next time"
 )
 

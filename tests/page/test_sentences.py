@@ -186,7 +186,7 @@ def test_no_text_is_left_of_a_sentence_that_nobody_says() -> None:
 
 def test_what_comes_from_outside_stays_escaped_and_isolated() -> None:
     he, en = words.of("he"), words.of("en")
-    shown = he.sentence("<b>x</b> owns the tables: whoever gets DATABASE_URL can drop them")
+    shown = he.sentence("<b>x</b> owns the tables: anyone who gets DATABASE_URL can drop them")
     assert "<bdi>&lt;b&gt;x&lt;/b&gt;</bdi>" in shown
     assert "<b>" not in he.sentence("migrate as its owner, or `grant create on schema <b> to me`")
     assert "<b>" not in en.sentence("say `<b>` to <b>nobody</b>")

@@ -133,7 +133,7 @@ class Asking:
         told = _told_wait(failure) if isinstance(failure, httpx.Response) else None
         if told is None:
             return wait
-        return max(wait, told) if told <= WAIT_MAX_S else None  # whoever asked decides what to do for so long
+        return max(wait, told) if told <= WAIT_MAX_S else None  # the caller decides what to do for so long
 
     @contextmanager
     def reading(self) -> Iterator[None]:
