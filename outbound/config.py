@@ -20,7 +20,7 @@ SCHEDULER_SILENT_S = (
 )
 PACE_LATE_S = 0.15  # a paced call that is begun later goes back: pace_tokens in SQL allows 0.25 s until it is sent
 LOOKS_MIN = 2  # the carrier's lists lag behind: absence is believed when it was seen twice, some seconds apart
-CONFIRM_S = 45  # the carrier is asked about a live call this often: twice, should one round fail, within two minutes
+CONFIRM_S = 45  # the carrier is asked about a live call this often: twice within two minutes, even if one round fails
 
 T = TypeVar("T")
 

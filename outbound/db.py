@@ -49,7 +49,7 @@ _WAIT_S = 5  # for a connection of the pool
 _FRESH_S = 60  # a connection used within this time, without a notification since, needs no round trip
 _POOLER_TRIALS = 5
 _MAX_IDLE_S = 60  # the pool gives up one connection, of some 5 MB in the server, each time so long that it needs fewer
-_RECONNECT_S = 3  # the pool waits twice as long after each failure: after that it begins anew when somebody asks
+_RECONNECT_S = 3  # the pool waits twice as long after each failure: after that it begins again when somebody asks
 _TIME_LIMIT = "30s"  # nothing that we do takes seconds; a lock that is held that long is somebody's accident
 _CONNECT_OPTIONS: dict[str, Any] = {
     "autocommit": True,  # one move = one statement = one transaction = one round trip

@@ -62,7 +62,7 @@ def expect(*outages: type[BaseException]) -> None:
 
 
 def is_outage(error: BaseException | None) -> bool:
-    """Is this error, or what it was made of, one that something outside being away explains?"""
+    """Is this error, or its cause, one that follows from a server that is away?"""
     return isinstance(error, tuple(_outages)) or (
         error is not None and bool(error.args) and isinstance(error.args[0], BaseException) and is_outage(error.args[0])
     )

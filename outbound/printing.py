@@ -18,7 +18,7 @@ from outbound.standard_output import is_utf
 
 
 class Console(rich.console.Console):
-    """Prints strings as they are, but for what `visible` does to each line of them."""
+    """Prints strings without markup; `visible` shows the characters in them that nobody would see."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)

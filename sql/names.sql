@@ -1,5 +1,5 @@
 -- names.sql: what an operator calls a business, campaign, window or call.  Read by outbound/names.py alone.
--- Who sees no phone number may ask too: what holds numbers is asked for apart.
+-- A role that sees no phone number may ask too: what holds numbers is asked for apart.
 
 -- name: find_named(kind, id, name, business_id)
 -- Look for things of a kind by their id, and by their name in whichever case.

@@ -234,7 +234,7 @@ class World:
         """
         Delete all rows of these tables, and of those that refer to them, without a trigger.
 
-        After a `truncate` each session reads the tables' definitions anew and plans all its statements again.
+        After a `truncate` each session reads the tables' definitions again and plans all its statements again.
         """
         referring = (
             "with recursive found (id) as (select unnest(%s::regclass[])::oid union"
@@ -398,7 +398,7 @@ def forget_settings() -> None:
 
 
 class Environment:
-    """Settings for as long as the block lasts; the pool and the settings are read anew before and after."""
+    """Settings for as long as the block lasts; the pool and the settings are read again before and after."""
 
     def __init__(self, **values: str) -> None:
         self._values = values

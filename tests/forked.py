@@ -170,7 +170,7 @@ def _become(request: dict[str, Any]) -> None:
 
 
 def _end(status: int) -> NoReturn:
-    """Do what Python does at the end of a process, but for freeing each object: that copies all shared memory."""
+    """Do what Python does at the end of a process, except freeing each object: that copies all shared memory."""
     threading._shutdown()  # type: ignore[attr-defined]  # waits for threads that are no daemons
     atexit._run_exitfuncs()
     try:

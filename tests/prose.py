@@ -30,7 +30,6 @@ WORDS = (
     (r"bells?", "wake-up key"),
     (r"nobody needs?", "nothing depends on it, or what follows from that"),
     (r"hear(s|ing)? out", "finish the open requests"),
-    (r"asks? anew", "check again"),
     (r"signs? of life", "heartbeat"),
     (r"as whom?", "name the role"),
     (r"side by side", "concurrently, or one beside the other"),
@@ -40,6 +39,11 @@ WORDS = (
     (r"doors?", "process, endpoint, command"),
     (r"ladders?", "retry policy"),
     (r"dut(y|ies)", "maintenance task"),
+    (r"anew", "again; `recompute`, `check again`"),
+    (r"but for", "except, or `without`"),
+    (r"should (an?|the|it|that|one|its)", "if"),
+    (r"(?:(?<=[.] )|(?<=[.]  ))Who(m|ever)?(?![^.?]*\?)", "name the person, the role or the process"),
+    (r"gone on with", "continued"),
 )
 BEGINNINGS = (
     (r"The (same|opposite)\b", "say what it is: the text above may not be the one that is meant"),
@@ -54,6 +58,7 @@ NAMES = (
     (r"errands?", "task"),
     (r"bells?", "wake-up key"),
     (r"storms?", "faults, load"),
+    (r"doors?", "process, endpoint, command"),
     (r"ladders?", "retry policy"),
     (r"duty|duties", "maintenance task"),
 )
@@ -143,14 +148,14 @@ def sql_texts(source: str, *, only_above: bool) -> Iterator[Text]:
 
 def texts() -> Iterator[tuple[Path, Text]]:
     """
-    Each text of outbound, sql, the examples and what tests are built of, with its file.
+    Each text of outbound, sql, the examples and the tests, with its file.
 
     Left out are sql/migrations and their copies.
     """
     program = sorted((ROOT / "outbound").rglob("*.py"))
-    helpers = [path for path in sorted((ROOT / "tests").rglob("*.py")) if not path.name.startswith("test_")]
+    tests = sorted((ROOT / "tests").rglob("*.py"))
     printing = PRINTING | OPTIONS | user_errors(path.read_text() for path in program)
-    for path in [*program, *sorted((ROOT / "examples").rglob("*.py")), *helpers]:
+    for path in [*program, *sorted((ROOT / "examples").rglob("*.py")), *tests]:
         if path != Path(__file__):
             yield from ((path, found) for found in python_texts(path.read_text(), printing))
     for path in program:

@@ -58,7 +58,7 @@ def body_of(name: str, title: str) -> str:
 
 
 def services() -> dict[str, dict[str, Any]]:
-    """What compose starts, but for what does nothing and holds the network of others."""
+    """What compose starts, without what does nothing and holds the network of others."""
     found: dict[str, dict[str, Any]] = yaml.safe_load(text("ops/compose.yaml"))["services"]
     return {name: service for name, service in found.items() if "entrypoint" not in service}
 

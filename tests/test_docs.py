@@ -369,7 +369,7 @@ def test_nothing_of_the_machine_it_was_written_on_is_in_it(name: str) -> None:
     assert not found, f"{name} has {found}"
 
 
-# The same in both languages.
+# Hebrew and English have the same of each.
 
 
 def test_both_runbooks_have_the_same_sections_in_the_same_order() -> None:

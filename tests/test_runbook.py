@@ -136,7 +136,7 @@ def test_nothing_restarts_units_by_a_pattern_which_finds_none_of_those_that_stan
 def test_every_query_runs_on_a_migrated_database(world: World) -> None:
     for query in (one.text for one in commands.of(text(RUNBOOKS[0])) if one.language == "sql"):
         if query.startswith("select pg_terminate_backend"):
-            continue  # of whoever has that number
+            continue  # of the backend that has that number
         world.connection.execute("begin")
         try:
             world.connection.execute("create schema if not exists outbound")

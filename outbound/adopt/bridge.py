@@ -16,7 +16,7 @@ _WAIT_S, _WAIT_MAX_S = 5, 300  # between two trials of one entry
 
 
 def make(connection: db.Connection, old_schema: str) -> None:
-    """Begin, or begin anew with the columns that the tables in *old_schema* have by now."""
+    """Begin to write to the tables in *old_schema*; begun before, write the columns that they have by now."""
     regions = [writing._asdict() for writing in numbering_plan.writings()]
     sql.know_regions(connection, regions=db.json(regions))
     sql.make_bridge(connection, old_schema=old_schema)

@@ -1,4 +1,4 @@
-"""The old system's Redis in the course of adopt: who works there, whose leads are asked for, what is set aside."""
+"""The old system's Redis while adopt runs: which workers live there, which leads are asked for, what is set aside."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

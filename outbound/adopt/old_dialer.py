@@ -86,7 +86,7 @@ def give(redis: Redis, prefix: bytes, keys: list[DialerKey], ended: Collection[b
                 pipeline.rename(aside, one.key)
             else:
                 pipeline.delete(aside)
-                continue  # it has begun anew, or ended
+                continue  # it has begun again, or ended
             old_move.let_live(pipeline, one.key, known.get(one.key, _LIFE_MS.get(one.what, -1)))
         return len(back)
 
@@ -104,7 +104,7 @@ def _types(redis: Redis, keys: Iterable[DialerKey]) -> list[bytes]:
 def _lists(
     pipeline: Pipeline, prefix: bytes, keys: Iterable[DialerKey]
 ) -> dict[bytes, tuple[list[bytes], list[bytes]]]:
-    """Of each list, what lies aside and what is there now."""
+    """What is set aside of each list, and what it holds now."""
     return {
         one.key: tuple(old_move.members(pipeline, key, b"list") for key in (prefix + one.key, one.key))
         for one in keys

@@ -13,7 +13,7 @@ _LOCKED = "55P03"
 
 
 class CannotAdopt(UserError):
-    """It is not begun, or not gone on with; the message says what to do."""
+    """The error where `outbound adopt` stops; the message says what to do."""
 
 
 def find(connection: db.Connection, old_schema: str) -> db.Row:

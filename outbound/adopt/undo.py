@@ -40,7 +40,7 @@ def undo(connection: db.Connection, businesses: Sequence[int] = (), old_redis: s
     """
     Give back these businesses, or everything; run again, it goes on from where it was.
 
-    What was taken over of history stays here, and is found again should it be taken over again.
+    What was taken over of history stays here, and is found again by another take-over.
 
     Args:
         old_redis: URL of the old system's Redis, where something was set aside there.

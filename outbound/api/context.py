@@ -40,8 +40,8 @@ class Caller(NamedTuple):
     """
     A live token, or a user whom a proxy has let in.
 
-    `business_id` is the one business that it may see, None for all; `user` is the user's name, None of a token. Who is
-    `is_on_page` looks at the page: their requests are counted apart from those of the token's applications.
+    `business_id` is the one business that it may see, None for all; `user` is the user's name, None of a token. With
+    `is_on_page` somebody looks at the page: their requests are counted apart from those of the token's applications.
     """
 
     id: int
@@ -361,7 +361,7 @@ async def slowly(work: Callable[[], T]) -> T:
 
 
 def forget_limits() -> None:
-    """Begin anew with what is slow: for the event loop that begins to serve."""
+    """Forget which slow requests are at work: for the event loop that begins to serve."""
     _slow.clear()
 
 

@@ -27,7 +27,7 @@ _batchers: list[Batcher[Asking, EnqueuedCall]] = []  # of the event loop that se
 
 
 def begin() -> None:
-    """Begin anew, for the event loop that begins to serve."""
+    """Make the batcher of the event loop that begins to serve."""
     _batchers[:] = [Batcher(lambda asking: _write(asking, _TOGETHER_MS), _write_one, writers_max=_WRITERS_MAX)]
 
 

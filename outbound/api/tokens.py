@@ -84,7 +84,7 @@ async def list_audit(asked: Asked, last: Annotated[int, Query(ge=1, le=10_000), 
 
 @operation(tokens, "GET", "/audit/verify", scope="audit", answer=models.Verified, of_all=True)
 async def verify_audit(asked: Asked, head: Annotated[str | None, Query(max_length=100)] = None) -> Any:
-    """Compute the chain of the audit anew, and name the first link that is wrong."""
+    """Recompute the chain of the audit, and name the first link that is wrong."""
 
     def work() -> Any:
         verdict = audit.verify(head)

@@ -74,7 +74,7 @@ class Refused(redis.ConnectionError):
     """
     The server answered, and did not do what it was asked; the connection is closed.
 
-    A connection error, since the same is to be done: connect anew, perhaps to another server, and try again later.
+    A connection error, since the same is to be done: connect again, perhaps to another server, and try again later.
     All that we ever ask of it is fixed, so that any error that it answers is its own trouble.
     """
 
@@ -94,7 +94,7 @@ def client(url: str, socket_timeout_s: float) -> redis.Redis:
     A client of the server at *url*, or of the one that the Sentinels of *url* call the primary.
 
     Nothing is connected before the first command, and none is repeated.  A server that refuses a command gets no
-    further one on the connections that there are: the next ones look its address up anew.
+    further one on the connections that there are: the next ones look its address up again.
     """
     options: dict[str, Any] = {
         "socket_timeout": socket_timeout_s,

@@ -40,7 +40,7 @@ def retry(
     Put a new call to the same telephone in the queue, in place of one that has ended; asked twice, it is one call.
 
     It is a call like any other: do-not-call list, consents, calling hours, destinations and caps hold for it, and its
-    retry policy begins anew.  It is of no batch: a batch reaches a telephone once, and another import of it goes on to
+    retry policy begins again.  It is of no batch: a batch reaches a telephone once, and another import of it goes on to
     find this one reached.
 
     Args:

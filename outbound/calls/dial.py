@@ -224,7 +224,7 @@ def nudge(call_ids: Sequence[int]) -> bool:
     """
     Ask workers to dial claimed calls; False where the broker did not take all nudges, though it may have taken some.
 
-    Should a nudge get lost, clean-up takes its claims back.
+    If a nudge gets lost, clean-up releases its claims.
     """
     # Never shared out: where all threads are busy, claims follow what was begun, and would come in ever smaller nudges.
     shares = [tuple(call_ids[first : first + _BATCH_MAX]) for first in range(0, len(call_ids), _BATCH_MAX)]

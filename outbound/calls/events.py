@@ -190,5 +190,5 @@ def _moment(moment: datetime | None) -> str | None:
 
 
 def _kept(payload: Mapping[str, object]) -> dict[str, object]:
-    """The payload unchanged, but for characters that PostgreSQL allows in no text."""
+    """The payload without the characters that PostgreSQL allows in no text."""
     return {_text(name) or "": _text(value) if isinstance(value, str) else value for name, value in payload.items()}

@@ -21,7 +21,7 @@ class FileDates:
     the other order, it is refused: no guess decides when somebody is called.
 
     Args:
-        texts: reads the moments of the whole file anew, each with its line; asked once, and only where it matters.
+        texts: reads the moments of the whole file again, each with its line; asked once, and only where it matters.
     """
 
     def __init__(self, texts: Callable[[], Iterable[tuple[int, str]]]) -> None:

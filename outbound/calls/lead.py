@@ -66,7 +66,7 @@ def _give_up(call_sid: str, error: Exception) -> None:
 
 
 def nudge(call_sid: str) -> bool:
-    """Ask a worker to make the lead; should the nudge get lost, clean-up repeats it."""
+    """Ask a worker to make the lead; if the nudge gets lost, clean-up repeats it."""
     return nudge_all([call_sid])
 
 

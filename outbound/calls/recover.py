@@ -41,7 +41,7 @@ class RecoveryReport:
         listed: calls of the carrier; `known`: whose row was there; `bound`: given to a row that waited to be dialed;
             `added`: whose row was lost; `strangers`: of numbers that are nobody's here.
         unsure: rows that nobody can tell of; they are closed, and a person must look.
-        added_ids: the rows that were written anew.
+        added_ids: the rows that were written again.
         claimed, unbound, due: rows that go on by themselves: claims that come back to the queue, dials without a
             call_sid that reconcile asks about and closes, and calls that will be dialed.
         let_go: may dialing go on.
@@ -155,7 +155,7 @@ def _take_in_until_nothing_is_new(report: RecoveryReport, wait: Callable[[float]
 
 
 def _list(report: RecoveryReport) -> list[CarrierCall]:
-    """All calls as we make them since that moment, of every account, oldest first."""
+    """The calls of every account since that moment that were made as we make ours, oldest first."""
     found: dict[str, CarrierCall] = {}
     pause_s = 60 / settings().lookups_per_minute
     for number, (account, page) in enumerate(_pages(report)):

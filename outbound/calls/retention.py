@@ -2,7 +2,7 @@
 Deletes what is older than its setting allows: calls with their events, leads, registry checks, details of the audit.
 
 Calls are deleted and not moved to an archive: that would be the same rows, with the same phone numbers, in a table that
-nobody prunes.  Who must keep them copies them out first, to where they are allowed to be:
+nobody prunes.  Whatever must be kept is copied out first, to a place where it may be:
 `copy (select … from call_log where ended_at < …) to …`.
 """
 

@@ -51,7 +51,7 @@ _tokens_of = config.once_per_settings(_Tokens)
 
 
 def stamp_of(file: Path) -> Stamp:
-    """Return what is another once a file was written anew, or replaced; OSError where it cannot be looked at."""
+    """Return what is another once a file was changed or replaced; OSError where it cannot be looked at."""
     found = file.stat()
     return found.st_mtime_ns, found.st_ino, found.st_size
 

@@ -83,7 +83,7 @@ def _refused_writes(connection: db.Connection, *, with_tables: bool) -> dict[str
 
 
 def _grow_a_file(write: Callable[..., Any], refused: dict[str, Exception]) -> None:
-    """A row may find room in a page that is there already; a megabyte does not.  Who may make no table is spared."""
+    """Write a megabyte: a row may find room in a page that is there.  A role that may make no table is not tried."""
     write(_SPACE, sql.grow_a_file)
     if isinstance(refused.get(_SPACE), db.NotAllowed):
         del refused[_SPACE]

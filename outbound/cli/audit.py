@@ -54,7 +54,7 @@ def audit_verify(
     head: Annotated[str | None, typer.Option(help="What an earlier run printed, PLACE:HASH, kept elsewhere.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compute the chain of the audit anew.  Exit status 1, and the first link that is wrong, where it does not hold."""
+    """Recompute the chain of the audit.  Exit status 1, and the first link that is wrong, where it does not hold."""
     from outbound.rules import audit as step
 
     with ready():

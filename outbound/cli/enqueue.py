@@ -74,9 +74,9 @@ def import_(
     Put a file of calls in the queue.  Exit status 1 where lines were refused.
 
     Correct the refused lines and import the file again: whom this batch has reached is not called by it again, whatever
-    was changed in the line, and neither is a call that was canceled; `--batch NEW` calls them again.  Who was called
-    lately by anything of the business (`outbound business set ID --look-back-hours`, 24) is held out and listed;
-    `--again` takes them.
+    was changed in the line, and neither is a call that was canceled; `--batch NEW` calls them again.  A number
+    that the business called lately (`outbound business set ID --look-back-hours`, 24) is held out and listed; `--again`
+    takes it.
 
     The number's column may be called as VICIdial, HubSpot, Salesforce, Google Contacts, Outlook, ElevenLabs, Vapi,
     Bolna and Hebrew spreadsheets call it; of several, each row's first number counts, mobiles before others.  A title

@@ -73,7 +73,7 @@ def _show(report: object) -> None:
         ("listed", report.listed, f"calls of the carrier since {moments.shown(report.since, 'UTC')}"),
         ("known", report.known, "their rows were there; what the carrier says of them is written down"),
         ("bound", report.bound, "were dialed, but waited here to be dialed: they are not dialed again"),
-        ("added", report.added, f"their rows were lost and are written anew{_ids(report.added_ids)}"),
+        ("added", report.added, f"their rows were lost and are written again{_ids(report.added_ids)}"),
         ("unsure", len(report.unsure), f"closed as unsure_after_restore: a person must look{_ids(report.unsure)}"),
         ("strangers", report.strangers, "of from-numbers that are nobody's here: left alone"),
         ("claimed", report.claimed, "the carrier has no call of theirs: they go back to the queue"),

@@ -90,7 +90,7 @@ def restore(file: Path, *, replace: bool = False) -> Restored:
     """
     Bring back what a dump holds, in one transaction, and stop all dialing until `outbound recover`.
 
-    Owners and grants are not taken from the dump: all belongs to this account, and `outbound roles` grants anew.
+    Owners and grants are not taken from the dump: all belongs to this account, and `outbound roles` grants again.
 
     Args:
         replace: take away what is there, where that is more than empty tables.

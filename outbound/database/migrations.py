@@ -285,7 +285,7 @@ def current(connection: db.Connection) -> str | None:
 
 @cache
 def _migrations() -> MigrationList:
-    """Read once in a process: yoyo takes files apart anew each time."""
+    """Read once in a process: yoyo takes files apart again each time."""
     found = read_migrations(str(db.sql_dir() / "migrations"))
     by_name = {migration.id: migration for migration in found}
     for migration in found:

@@ -215,5 +215,5 @@ def is_header_again(cells: Sequence[str], header: Columns, known: Collection[str
 
 
 def named(names: Mapping[str, str]) -> dict[str, str]:
-    """Our name of each key, of our names and the writings of each, with bars between."""
+    """Our name of a column by each key that it may have; *names* has all writings of each, with bars between."""
     return {name: ours for ours, writings in names.items() for name in keys(writings)}

@@ -84,7 +84,7 @@ class Lines:
         self.rewind()
 
     def rewind(self) -> None:
-        """Begin anew."""
+        """Begin again."""
         self._text.seek(0)
         self.number = 0
         self.begin_row()

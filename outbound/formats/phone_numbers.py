@@ -32,7 +32,7 @@ def read(text: str, region: str | None) -> str:
     """
     The phone number in E.164 that a text means.
 
-    Its digits are those of the text, but for what the country's rules take off or put in front: the prefix of calls
+    Its digits are those of the text, except for what the country's rules take off or put in front: the prefix of calls
     inside the country (050 -> +97250), of calls abroad (00), Argentina's 15.
 
     Args:

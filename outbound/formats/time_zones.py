@@ -169,7 +169,7 @@ def _key(name: str) -> str:
 
 @cache
 def _names() -> dict[str, str]:
-    """The zone of today of each name that means a place, or UTC, by its key."""
+    """The zone's name of today by the key of each name that means a place, or UTC."""
     links = {link: target for _, target, link in _links()}
     places = _places()
     meant = {}

@@ -62,7 +62,7 @@ def convert(file: BinaryIO) -> Converted:
         raise
     except Exception as error:  # noqa: BLE001 (whatever a library makes of bytes that are no workbook)
         raise BadFile(
-            f"the workbook cannot be read ({type(error).__name__}): open it in a spreadsheet and save it anew"
+            f"the workbook cannot be read ({type(error).__name__}): open it in a spreadsheet and save it again"
         ) from None
 
 
@@ -71,7 +71,7 @@ def _refuse_bomb(file: BinaryIO) -> None:
         with zipfile.ZipFile(file) as archive:
             parts = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        raise BadFile("the workbook is broken: open it in a spreadsheet and save it anew") from None
+        raise BadFile("the workbook is broken: open it in a spreadsheet and save it again") from None
     finally:
         file.seek(0)
     sheets = [part.file_size for part in parts if part.filename.lower().lstrip("/").startswith("xl/worksheets/")]

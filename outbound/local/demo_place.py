@@ -79,7 +79,7 @@ def database_of_our_own(place: Place) -> Iterator[None]:
     broker is deleted at its end.
     """
     names = ["outbound"] if place.embedded else [DATABASE, *(f"{DATABASE}_{n}" for n in range(2, PLACES_MAX + 1))]
-    if place.embedded:  # from outside the one that is made anew
+    if place.embedded:  # from outside the one that is made again
         _use(re.sub(r"^(\w+://[^/?]*)/[^?]*", r"\1/postgres", config.settings().database_url or ""))
     with db.connect(needs_schema=False) as holder:
         name = next(name for name in names if sql.hold_name(holder, name=name))

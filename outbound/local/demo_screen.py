@@ -62,7 +62,7 @@ class Screen:
         self._live.stop()
 
     def show(self, summary: dict[str, Any], calls: Sequence[db.Row], notes: Sequence[str]) -> None:
-        """Draw all of it anew."""
+        """Draw all of it again."""
         self._note = notes[-1] if notes else self._note
         rows_max = max(1, self._out.size.height - _HEADER_LINES - bool(self._note) - 1)
         lines = [

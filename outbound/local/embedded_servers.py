@@ -141,7 +141,7 @@ def servers(
         data_dir: created if missing. As root, every directory above it must let `nobody` pass.
         durable: False, for tests, lets PostgreSQL lose commits when the machine (not the server) crashes.
         tcp: let PostgreSQL listen on a free port of 127.0.0.1 too, with a new password each time; the URL says both.
-            Who attaches gets what the owner chose.
+            A process that attaches gets what the owner chose.
         lasting: this process is there to stay. It attaches to its like alone: the servers of an owner that is about
             to end would end under it, so it waits for that end, ATTACH_S at most, and starts its own.
 
@@ -473,7 +473,7 @@ def _end_leftover(pid_file: Path, data: Path, stop_signal: int) -> int | None:
 
 
 def _is_server_on(data: Path, pid: int) -> bool:
-    """Ask its command line, for a pid may have gone to a stranger."""
+    """Ask its command line, because a pid may have gone to another program."""
     if Path("/proc/self").exists():
         with suppress(FileNotFoundError, ProcessLookupError):
             return b"\0%b\0" % os.fsencode(data) in Path(f"/proc/{pid}/cmdline").read_bytes()

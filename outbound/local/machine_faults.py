@@ -86,7 +86,7 @@ def _of_number(number: int, where: Path) -> str | None:
 
 
 def _nearest(path: Path) -> Path:
-    """The directory of *path* that is there."""
+    """The nearest directory above *path* that exists."""
     return next(one for one in (path, *path.absolute().parents) if one.is_dir())
 
 

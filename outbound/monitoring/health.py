@@ -21,8 +21,8 @@ class Health(NamedTuple):
     The answer whether calls can be made, in sentences by name.
 
     `missing`: what must be mended (database, schema, broker, dialing, consumers, scheduler); empty where calls can be
-    made.  `held`: what a person or a limit wants so, or the carrier: paused, carrier_hold, spend_cap and the like.  Who
-    is restarted or woken for what is missing must not be for these: a pause is no fault of this process.
+    made.  `held`: what a person or a limit wants so, or the carrier: paused, carrier_hold, spend_cap and the like.  No
+    process is restarted, and nobody woken, for these: a pause is no fault of this process.
     """
 
     missing: dict[str, str]

@@ -91,7 +91,7 @@ def foreign(request: Request) -> Response | None:
 def _to_sign_in(request: Request) -> Response:
     if request.method != "POST":
         return _sign_in_for(address_of(request))
-    # A form is not done once somebody has signed in again: they see the screen that it was on, and send it anew.
+    # A form is not done once somebody has signed in again: they see the screen that it was on, and send it again.
     sent_from = urlsplit(request.headers.get("referer", "")).path
     screen = _SCREEN.match(sent_from) or _SCREEN.match(request.url.path)
     return _sign_in_for(screen[0] if screen else f"{menu.ROOT}/", "&undone=")

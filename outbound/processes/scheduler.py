@@ -71,7 +71,7 @@ def _follow_clock(tasks: BackgroundScheduler, stop: Event) -> None:
     Run every task at once after the host's clock was set, until *stop* is set.
 
     APScheduler plans by that clock: set back by an hour, it would run nothing for an hour.  Elapsed time says that the
-    clock was set, and after the round that runs at once each task is planned anew.
+    clock was set, and after the round that runs at once each task is planned again.
     """
     clock = HostClock()
     while not stop.wait(_CLOCK_LOOK_S):

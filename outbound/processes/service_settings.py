@@ -2,7 +2,7 @@
 On a host where systemd runs outbound, root's commands work with the service's own settings, as the units do.
 
 The units read /etc/outbound/outbound.env (EnvironmentFile=) and are handed the files of /etc/outbound/credentials
-(LoadCredential=).  Who gives a command there as root means that database, broker and carrier.  A secret is never put
+(LoadCredential=).  A command that root gives there means that database, broker and carrier.  A secret is never put
 into the environment, which our child processes and all who may inspect them would see: they get the directory's name.
 """
 

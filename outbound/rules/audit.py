@@ -73,7 +73,7 @@ def pages(page_max: int) -> Iterator[list[db.Row]]:
 
 def verify(known_head: str | None = None) -> Chain:
     """
-    Compute the chain anew, and name the first link that is not what was written.
+    Recompute the chain, and name the first link that is not what was written.
 
     Args:
         known_head: a head that an earlier run gave, PLACE:HASH, kept outside: that link must still be the same.

@@ -25,7 +25,7 @@ class BadWindow(UserError):
 
 
 class Assigned(NamedTuple):
-    """Is it another window than before, and how many calls waited for one until now; these are claimed anew."""
+    """Is it another window than before, and how many calls waited for one until now; these are claimed again."""
 
     is_another: bool
     waited: int

@@ -83,7 +83,7 @@ class _Readiness:
     """
     Calls can be made, or 503 and what is missing; a pause is named, and is no 503.
 
-    Who paused and why needs OUTBOUND_METRICS_TOKEN, where that is set: a reason may name somebody.
+    By whom and why it was paused needs OUTBOUND_METRICS_TOKEN, where that is set: a reason may name somebody.
     There is one look at a time, shared by all who ask meanwhile: probes must not add to the trouble that they find.
     """
 

@@ -252,7 +252,7 @@ def _read(form: Mapping[str, str], reader: Callable[[Mapping[str, str]], T]) -> 
 
 
 def _payload(form: Mapping[str, str]) -> dict[str, object]:
-    """All parameters, unchanged but for NUL, which PostgreSQL has not."""
+    """All parameters without NUL, which PostgreSQL does not store."""
     return {name: value.replace("\0", "") for name, value in form.items()}
 
 

@@ -61,7 +61,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._body = 0
         self._refusal: tuple[str, int] | None = None
         self._deadline = 0.0
-        self._late = "idle"  # what it is, should the deadline pass
+        self._late = "idle"  # what it is, if the deadline passes
         self._timer: asyncio.TimerHandle | None = None
 
     # The connection

@@ -9,7 +9,7 @@ select region, code, formats
 on conflict (region) do update set code = excluded.code, formats = excluded.formats;
 
 -- name: make_bridge(old_schema)$
--- Begin, or begin anew with the columns that the old tables have by now.
+-- Begin, or begin again with the columns that the old tables have by now.
 --
 -- Undo     drop_bridge
 select make_bridge(:old_schema);

@@ -1,5 +1,5 @@
 -- call_search.sql: calls that somebody looks for, and what is done to those that were found.  Read by outbound/calls/call_search.py alone.
--- Who sees no phone number may ask too (the reader of roles.sql): what holds numbers or words is asked for apart.
+-- A role that sees no phone number may ask too (the reader of roles.sql): what holds numbers or words is asked for apart.
 
 -- name: find_calls(number, business_id, campaign_id, statuses, error_code, answered_by, batch_id, since, until, before_at, before_id, page_max, scan_max)
 -- A page of calls, newest first; see find_calls in the migrations.

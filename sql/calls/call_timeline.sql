@@ -1,5 +1,5 @@
 -- call_timeline.sql: what became of one call, from its enqueue to its lead.  Read by outbound/calls/call_timeline.py alone.
--- Who sees no phone number may ask too (the reader of roles.sql): what holds numbers or words is asked for apart.
+-- A role that sees no phone number may ask too (the reader of roles.sql): what holds numbers or words is asked for apart.
 
 -- name: find_call(call_id, call_limit_s)^
 -- Returns  the call without what not every role may see, or nothing
@@ -23,7 +23,7 @@ select from_number, to_number, case when direction = 'inbound' then from_number 
   from call_log
   left join batch on batch.id = call_log.batch_id
   left join lateral (
-       -- An import is noted when it has come to its end: the first one after the call was put in the queue.
+       -- An import is noted when it has ended: the first one after the call was put in the queue.
        select who, details
          from audit
         where action = 'import_calls'

@@ -20,7 +20,7 @@ select exists (
        );
 
 -- name: take_turn()$
--- One dispatcher claims at a time, until its transaction ends: a bound that several count and then act upon is none.
+-- One dispatcher claims at a time, until its transaction ends: several that count at the same time would pass the bound together.
 -- The lock is this table's: another schema of the same database has dispatchers of its own.
 --
 -- A claim that a crash of the server forgets was never begun: its commit need not wait for the disk.

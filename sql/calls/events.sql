@@ -10,7 +10,7 @@
 --          where no other live call holds the number.  The first report gives the row its call_sid (adoption).
 --          Only a report that names our number may do so: ids repeat after a restore, and another call is not ours.
 --          A callback has to name it always, to be signed for the account of its call (`signed_for`, the account's names:
---          '' is TWILIO_ACCOUNT_SID), and to come with a tag (callback_tag.py), but for those of the version before
+--          '' is TWILIO_ACCOUNT_SID), and to come with a tag (callback_tag.py), except those of the version before
 --          (takes_untagged).  All that is may_report.
 --          claimed -> queued, and held, where a callback speaks of a call that was never dialed here: the carrier is
 --          asked first (reconcile.sql).

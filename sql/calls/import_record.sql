@@ -26,7 +26,7 @@ update call_import
  where id = :id and state = 'running';
 
 -- name: forget_import(id)!
--- A file that is refused in the answer to its upload changes nothing.
+-- Delete the row of an import whose file is refused in the answer to its upload: it changed nothing.
 --
 -- Moves    running -> (nothing)
 delete from call_import where id = :id and state = 'running';

@@ -1,5 +1,5 @@
 -- lead_list.sql: the leads, the latest contact first.  Read by outbound/calls/lead_list.py alone.
--- Who sees no phone number may ask too (the reader of roles.sql): what holds numbers is asked for apart.
+-- A role that sees no phone number may ask too (the reader of roles.sql): what holds numbers is asked for apart.
 
 -- name: newest_leads(business_id, since, until, before_at, before_id, page_max, scan_max)
 -- Looks at scan_max leads at most; one that is the twin of another is not shown.

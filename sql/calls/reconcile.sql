@@ -226,5 +226,5 @@ with call as (
 select answered.answer, exists (select from let_go) as may_be_dialed from answered;
 
 -- name: reconcile_done()!
--- A round of reconcile came to its end.
+-- Note that a round of reconcile has ended.
 insert into duty (name) values ('reconcile') on conflict (name) do update set last_success_at = now();

@@ -81,7 +81,7 @@ with past as (
 select count(*) from deleted;
 
 -- name: delete_old_checks(keep_days, batch_max)$
--- Delete the oldest answers of a do-not-call registry.  A campaign that demands one asks for it anew before it calls.
+-- Delete the oldest answers of a do-not-call registry.  A campaign that demands one asks for it again before it calls.
 --
 -- Returns  how many were deleted
 -- Races    an import that writes one of them holds it, and it is left
@@ -186,7 +186,7 @@ select count(*) from gone;
 -- Delete the API's answers that are kept for repeats of a request, 72 hours after the request.
 --
 -- Returns  how many were deleted
--- Races    a repeat that reads one at this moment is answered from it, or does the work anew
+-- Races    a repeat that reads one at this moment is answered from it, or does the work again
 -- Undo     none
 with old as (
     select token_id, key

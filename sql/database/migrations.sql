@@ -106,7 +106,7 @@ with here as (
        and not exists (select from pg_depend where objid = pg_proc.oid and deptype = 'e')
 )
 select kind, owner, name,
-       -- The server writes what is on the path without its schema, but for the table of an index or a trigger.  An alias
+       -- The server writes what is on the path without its schema, except for the table of an index or a trigger.  An alias
        -- of a view may be the same word.
        replace(case when kind in ('index', 'trigger') then replace(says, ' ON ' || prefix, ' ON ') else says end,
                'SET search_path TO ' || quote_literal(nspname), 'SET search_path TO here') as says

@@ -1,4 +1,4 @@
--- An accident must not change what was written.  Who owns the tables can; the chain shows it.
+-- Refuses to change what was written.  The owner of the tables can change it all the same; the chain then shows it.
 create or replace function audit_stays() returns trigger
 language plpgsql as $$
 begin

@@ -1,5 +1,5 @@
--- What a report of the carrier's makes of a call.  `is_news` where it moves the call to the status `reported`; otherwise
--- it may still bring the call_sid, or when the call was answered.
+-- Says what a call is after a report of the carrier's.  `is_news` where the report moves it to the status `reported`;
+-- otherwise the report may still bring the call_sid, or when the call was answered.
 create or replace function call_after_report(
     call call_log, reported text, is_news boolean, source text, occurred_at timestamptz, sip_code integer,
     ring_s float8, talk_s float8, lead_s float8, relook_s float8

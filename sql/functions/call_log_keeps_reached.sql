@@ -1,4 +1,4 @@
--- A call that is deleted leaves the hash of its number to its batch.  Who asked to be forgotten is on a list of their own.
+-- A call that is deleted leaves the hash of its number to its batch.  A person who asked to be forgotten is on another list.
 create or replace function call_log_keeps_reached() returns trigger
 language plpgsql as $$
 begin

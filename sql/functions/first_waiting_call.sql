@@ -1,4 +1,4 @@
--- The call that is due first in these lanes, but for those of which an operator or the breaker paused a scope.
+-- The call that is due first in these lanes, except those of which an operator or the breaker paused a scope.
 create or replace function first_waiting_call(lanes lane[])
 returns table (id bigint, due_at timestamptz, held_by text, zone text)
 language sql stable rows 1

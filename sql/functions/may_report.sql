@@ -1,6 +1,6 @@
 -- May a report that names this call_sid and number speak of this call?  Only of its own call_sid, or of its number where
 -- it has none yet; a callback of an outbound call names both.  A callback has to be signed for the account of its call,
--- and to come with a tag, but for those of the version before.
+-- and to come with a tag, except those of the version before.
 create or replace function may_report(
     call call_log, call_sid text, to_number text, source text, is_untagged boolean, signed_for text[]
 ) returns boolean

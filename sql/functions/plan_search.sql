@@ -1,5 +1,5 @@
--- How find_calls goes about a search: what leads it, whether the calls that this finds must be looked at one by one
--- (`is_picky`), and between which moments.  No row where this role may not search by a number.
+-- Plans a search for find_calls: which index leads it, whether the calls that this finds must be looked at one by one
+-- (`is_picky`), and between which moments it looks.  No row where this role may not search by a number.
 create or replace function plan_search(
     with_number text, in_business bigint, in_campaign bigint, with_error text, with_answerer text, in_batch bigint,
     since timestamptz, until timestamptz, before_at timestamptz, before_id bigint, scan_max integer

@@ -3,7 +3,7 @@
 -- that suits the callee calls.
 --
 -- The calls of a business are of the batch that stands beside its id in `batch_businesses` and `batch_ids`, which
--- reaches a telephone once.  Who was called in the hours to which the business looks back is held out, unless
+-- reaches a telephone once.  A number that was called in the hours to which the business looks back is held out, unless
 -- `again`. With `dry` nothing is written, and the rest of the answer is the same.
 --
 -- Moves    (nothing) -> queued

@@ -1,7 +1,6 @@
--- The first calls of each branch of a search (find_calls), which plan_search has laid out: of each business, with the
--- error that leads or any, or of the campaign that leads, those that ended with each status; of each lane what waits; and
--- the few (few_calls).
--- Of a branch that has `most` calls there may be more.
+-- The first calls of each branch of a search (find_calls), as plan_search says what leads it.  Branches are: per business
+-- (with the error, where that leads) or in the campaign that leads, the calls that ended with one status; per lane, the
+-- calls that wait; and few_calls.  A branch that has `most` calls may have more.
 create or replace function search_branches(
     lead text, is_picky boolean, from_at timestamptz, last_at timestamptz, last_id bigint, with_number text,
     in_business bigint, in_campaign bigint, with_statuses text[], with_error text, with_answerer text, in_batch bigint,

@@ -105,8 +105,8 @@ select exists (select from moved);
 select pg_notify('outbound_due', '');
 
 -- name: begin_cancel_barrier(scope, key)$
--- Nothing new is begun in this scope for half a minute: while its calls are being canceled, batch by batch.  Should that
--- die half-way, the rest goes on by itself.
+-- Nothing new is begun in this scope for half a minute: while its calls are being canceled, batch by batch.  If that
+-- stops half-way, the rest goes on by itself.
 --
 -- Returns  the newest call there is: what comes later is not meant
 -- Undo     end_cancel_barrier
@@ -181,7 +181,7 @@ with live as (
            hang_up_asked_at = null,
            stopped_by = case when hang_up in (:hang_up, 'completed') then stopped_by else :who end,
            stop_reason = case when hang_up in (:hang_up, 'completed') then stop_reason else :reason end,
-           paused_at = case  -- should it come back unsent, it stays
+           paused_at = case  -- if it comes back unsent, it stays
                when :scope = 'call' and :hang_up = 'completed' and call_sid is null then now()
                else paused_at
            end

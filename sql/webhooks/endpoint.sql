@@ -101,7 +101,7 @@ with endpoint as (
 select id, state, pg_notify('outbound_event', '') from changed;
 
 -- name: begin_removal(endpoint_id, business_id)$
--- Send nothing more to an endpoint that is being removed; should its removal stop here, it stays off.
+-- Send nothing more to an endpoint that is being removed; if its removal stops here, it stays off.
 --
 -- Moves    on -> off
 -- Returns  is there such an endpoint

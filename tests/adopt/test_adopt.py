@@ -621,7 +621,7 @@ def test_no_phone_rings_twice_though_an_old_worker_runs_beside_the_resumed_campa
 
     assert set(rung(calling)) <= set(waiting)
     assert set(rung(calling).values()) == {1}
-    assert len(rung(calling)) > len(waiting) / 2  # the others' fate is not to ring
+    assert len(rung(calling)) > len(waiting) / 2  # the others do not ring
     assert set(by_old).isdisjoint(waiting)
 
 

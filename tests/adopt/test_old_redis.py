@@ -247,7 +247,7 @@ def test_a_worker_of_rq_that_lives_is_seen_also_when_its_key_was_evicted(old: An
             old.delete("rq:worker:w1")
             assert old_redis.living_workers(old).workers == ("w1",)
         finally:
-            worker.kill()  # told to end, it may wait for a job for minutes first
+            worker.kill()  # asked to end, it may wait for a job for minutes first
     old.delete("rq:worker:w1")  # which its last heartbeat may have written again
     until(lambda: not old_redis.living_workers(old))
 

@@ -1,4 +1,4 @@
-"""Ten thousand jobs of RQ and a thousand waiting calls: each has its fate, none rings twice, and all comes back."""
+"""Ten thousand jobs of RQ and a thousand waiting calls: each is accounted for, none rings twice, and all comes back."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -112,5 +112,5 @@ def test_of_a_thousand_jobs_none_rings_twice_beside_an_old_worker(
             by_old += old_worker(system)
 
     assert set(rung(carrier).values()) == {1}
-    assert len(bulk & set(rung(carrier))) > len(bulk) / 2  # the fate of the others is not to ring
+    assert len(bulk & set(rung(carrier))) > len(bulk) / 2  # the others do not ring
     assert set(by_old).isdisjoint(bulk)

@@ -125,7 +125,7 @@ def test_a_connection_that_breaks_off_keeps_its_whole_lines_and_the_import_says_
     found = http.get("/imports").json()["imports"]
     kept = [row.to_number for row in world.rows("select to_number from call_log order by to_number")]
     assert kept == numbers
-    if found:  # of no whole line nothing was queued, and nobody was told of an import
+    if found:  # without a whole line nothing was queued, and no answer named an import
         assert (found[0]["state"], found[0]["created"]) == ("broken_off", len(numbers))
         assert "send the file again" in found[0]["reason"]
     again = send(http, GOOD).json()

@@ -1,7 +1,7 @@
 """
 How fast, how cheap, how flat: each figure beside a floor of the same run.
 
-A target that is missed is named; the exit status is 0 all the same, for a figure is no test.
+A target that is missed is named; the exit status is 0 all the same, because a figure is no test.
 """
 
 import dataclasses

@@ -113,7 +113,7 @@ def talk(base_url: str, requests: list[list[bytes]]) -> dict[str, object]:
 
 
 def _is_whole(answer: bytes) -> bool:
-    """Whether an answer has come to its end; one of a connection that was closed has, too."""
+    """Whether an answer is complete; one of a connection that was closed is, too."""
     head, gap, body = answer.partition(b"\r\n\r\n")
     told = _LENGTH.search(head)
     return not answer or (bool(gap) and len(body) >= (int(told[1]) if told else 0))

@@ -127,7 +127,7 @@ def _look(consumer: dramatiq.Consumer) -> object:
 def test_a_wakeup_between_a_check_and_the_wait_is_received(
     world: World, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_broker, "_WAKE_S", 3600)  # only the bell can wake it
+    monkeypatch.setattr(redis_broker, "_WAKE_S", 3600)  # only the wake-up key can wake it
     made, consumer = _consumer(servers)
     look = made.do_fetch
 

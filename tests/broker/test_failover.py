@@ -1,4 +1,4 @@
-"""A broker that answers and takes no writes is not there: connect anew, say so, and go on by itself."""
+"""A broker that answers and takes no writes is not there: connect again, say so, and go on by itself."""
 
 import threading
 from collections.abc import Iterator

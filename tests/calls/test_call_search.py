@@ -618,7 +618,7 @@ def test_leads_and_the_do_not_call_list_are_listed_newest_first_page_by_page(day
         assert outbound(*arguments).returncode == 0
 
 
-# Who sees no number.
+# A role that sees no number.
 
 
 def test_the_reader_of_the_database_finds_calls_without_seeing_a_number(

@@ -1,4 +1,4 @@
-"""What became of a call can be told: who did what, when by the callee's clocks, why, and what came of it."""
+"""What became of a call can be read: who did what, when by the callee's clocks, why, and what came of it."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -669,7 +669,7 @@ def test_a_line_whose_key_belongs_to_a_call_of_another_number_is_rejected(
 
     first, second = (import_calls(file, business_id=acme) for _ in range(2))
 
-    assert counts(first) == (1, 0, len(numbers))  # nobody is told "there already" of a call that no row stands for
+    assert counts(first) == (1, 0, len(numbers))  # no call that has no row is answered with "there already"
     assert counts(second) == (0, 1, len(numbers))
     assert {reason for _, reason in first.rejected_lines} == {enqueue.KEY_OF_ANOTHER}
     lines = dict(first.rejected_lines)

@@ -73,7 +73,7 @@ def only(**counts: int) -> dict[str, int]:
     return dict.fromkeys(("queued", "lately", "refused", "twice"), 0) | counts
 
 
-# Whom a batch has reached.
+# The telephones that a batch has reached.
 
 
 def test_the_corrected_file_rings_only_who_was_refused(world: World, imported: Import) -> None:
@@ -229,7 +229,7 @@ def test_an_import_killed_half_way_is_repeated_also_with_other_keys(
     assert split(imported(text.replace(",", ",x"))) == only(queued=2, done=1)
 
 
-# Who was called lately.
+# Numbers that were called lately.
 
 
 def test_who_was_called_lately_by_anything_of_the_business_is_held_out_and_listed(

@@ -34,7 +34,7 @@ def _call(
     direction: str = "outbound",
     caller: str = "+15005550101",
 ) -> int:
-    """A call with a call_sid and a deadline; `caller` is the phone of the person, whoever called."""
+    """A call with a call_sid and a deadline; `caller` is the phone of the person, in either direction."""
     ours = "+15005550006"
     return int(
         world.value(

@@ -240,7 +240,7 @@ class Life(RuleBasedStateMachine):
                 self.world.do("update call_log set status = %s, overdue_at = now() where id = %s", status, call_id)
 
     def _sid_of(self, call_id: int) -> str:
-        """The carrier gives one attempt one call_sid, whoever hears of it first."""
+        """The carrier gives one attempt one call_sid, by whatever way it becomes known first."""
         return f"CA{call_id:032d}"
 
     def _report(self, call_id: int, status: str, source: str, call_sid: str) -> None:
@@ -310,7 +310,7 @@ class Life(RuleBasedStateMachine):
 
 
 class LifeWithARetryPolicy(Life):
-    """The same, where some ends are followed by another attempt."""
+    """The model of a call's life, where some ends are followed by another attempt."""
 
     waits: ClassVar[Mapping[str, int]] = {"busy": 2, "no-answer": 1, "failed": 1}
 

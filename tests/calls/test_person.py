@@ -1,4 +1,4 @@
-"""A person is shown what is known of them, and whoever asked to be forgotten is found nowhere and stays away."""
+"""A person is shown what is known of them; one who asked to be forgotten is found nowhere and stays away."""
 
 import json
 import re
@@ -221,7 +221,7 @@ def test_the_receipt_has_counts_and_no_number(world: World, nudges: list[Any]) -
     assert (entry.id, entry.who) == (receipt["audit_entry"], "dana")
 
 
-# Who stays away
+# People who stay away
 
 
 def test_the_number_is_kept_as_a_keyed_hash_alone(forgotten: World) -> None:
@@ -341,7 +341,7 @@ def test_a_call_that_was_being_written_meanwhile_goes_too(world: World, nudges: 
     assert traces(world, ISRAELI) == []
 
 
-# Who cannot be forgotten now
+# People who cannot be forgotten now
 
 
 @pytest.mark.parametrize("status", ["queued", "claimed", "initiated", "in-doubt"])

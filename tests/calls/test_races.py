@@ -92,7 +92,7 @@ def test_a_worker_and_clean_up_that_meet_at_an_overdue_claim_do_not_both_have_it
         begun, cleaned = (future.result() for future in (threads.submit(dialed), threads.submit(clean)))
 
     assert begun == set()  # it is too late for all of them
-    assert len(cleaned) + world.count("claim", "given_back") == len(calls)  # each by one of the two, whoever was first
+    assert len(cleaned) + world.count("claim", "given_back") == len(calls)  # each by the one that was first
     assert set(world.statuses()) == {"queued"}
 
 

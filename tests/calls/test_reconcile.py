@@ -280,5 +280,5 @@ def test_a_call_that_was_adopted_while_another_held_its_number_is_asked_about_un
 def _create_by_hand(carrier: RunningSimulator, to: str) -> None:
     url = f"{carrier.url}/2010-04-01/Accounts/{ACCOUNT_SID}/Calls.json"
     form = {"To": to, "From": "+15005550006", "Twiml": "<Response/>"}
-    with pytest.raises(requests.ConnectionError):  # this number's fate
+    with pytest.raises(requests.ConnectionError):  # this number's scenario
         requests.post(url, data=form, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5)

@@ -1,4 +1,4 @@
-"""Calls that ended long ago are let go, and nothing that anybody still needs."""
+"""Calls that ended long ago are deleted, and nothing that is still needed."""
 
 import subprocess
 from threading import Event, Thread
@@ -25,7 +25,7 @@ def sid(number: int) -> str:
 
 
 def ended(world: World, days_ago: float, to: str = "+15005550101", business_id: int | None = None) -> int:
-    """A call that was made, answered, told of by the carrier, and given its lead, that long ago."""
+    """A call that was made, answered, reported by the carrier and given its lead that long ago."""
     number = world.value("select count(*) from call_log") + 1
     call_id = world.initiated(business_id, to=to, call_sid=sid(number))
     events.record(call_id, CallEvent(sid(number), "completed", "callback"))

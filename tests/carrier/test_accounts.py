@@ -59,7 +59,7 @@ class System:
     carrier: simulated.RunningSimulator
 
     def give(self, account: str, **content: object) -> None:
-        """Write an account's file beside its place and move it there, as operators are told to."""
+        """Write an account's file beside its place and move it there, as the runbook says."""
         self.write(account, json.dumps(content))
 
     def write(self, account: str, text: str) -> None:

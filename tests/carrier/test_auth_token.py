@@ -1,4 +1,4 @@
-"""Who may ask the carrier, and what callbacks are signed with: each process has what it needs, and no more."""
+"""What the carrier is asked with, and what callbacks are signed with: each process has what it needs, and no more."""
 
 import threading
 from collections.abc import Iterator

@@ -76,12 +76,12 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _order(digits: str = "99", voice_url: str | None = None, twiml: str | None = "<Response/>") -> DialOrder:
-    """A call to the number of this fate."""
+    """A call to the number of this scenario."""
     return DialOrder(812, FROM, f"+150055501{digits}", voice_url, twiml)
 
 
 def _at(url: str) -> twilio.Twilio:
-    """The adapter for whoever lives at *url*, by settings that a real start might refuse."""
+    """The adapter for the server at *url*, by settings that a real start might refuse."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TWILIO_API_URL", url)
         _opened.append(twilio.Twilio(settings_model.Settings(**settings_model._given(config.environment()))))
@@ -103,7 +103,7 @@ class Asked:
 
 @dataclass
 class Anyone:
-    """An HTTP server that answers as it is told, and remembers what it was asked."""
+    """An HTTP server that gives the answers it was made with, and remembers what it was asked."""
 
     url: str
     asked: list[Asked] = field(default_factory=list)
@@ -713,7 +713,7 @@ def test_a_listed_call_says_what_it_can() -> None:
 
 
 def test_the_next_page_is_asked_for_at_our_own_address_alone() -> None:
-    """Whoever answers must not have our token sent elsewhere."""
+    """A server that answers must not make us send our token elsewhere."""
     with _anyone((200, _page())) as elsewhere:
         following = f"{elsewhere.url}/2010-04-01/Accounts/{ACCOUNT_SID}/Calls.json?PageToken=PA1"
         first = json.dumps({"calls": [], "next_page_uri": following})

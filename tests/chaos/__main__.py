@@ -238,7 +238,7 @@ def _cause_faults(
 
 
 def _settle(cluster: Cluster, watch: Watch, began_at: float, most_s: float) -> None:
-    """Let every call come to its end, and every lead be made."""
+    """Wait until every call has ended and every lead is made."""
     looks = watch.looks
     while time.monotonic() < began_at + most_s:
         cluster.tend()

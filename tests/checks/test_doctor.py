@@ -374,7 +374,7 @@ def test_a_web_process_with_another_token_fails(system: World, phones: RunningSi
     assert "TWILIO_AUTH_TOKEN" in found["mend"]
 
 
-# Who does the work; a system of its own, in which nobody is.
+# The processes, in a system of its own, in which none runs.
 
 
 def test_without_workers_and_scheduler_it_says_which_to_start(world: World, carrier: RunningSimulator) -> None:

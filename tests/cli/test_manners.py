@@ -1,4 +1,4 @@
-"""A command line with manners: every command answers programs too, and every wrong input is told what to give."""
+"""A command line with manners: it answers programs too, and for every wrong input it says what to give."""
 
 import io
 import itertools
@@ -66,7 +66,7 @@ def outbound_here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[
 
 @pytest.fixture
 def outbound(shop: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Outbound]:
-    """The same; what a command sets in the environment is taken back."""
+    """Run a command in this process; what it sets in the environment is taken back."""
     before = dict(os.environ)
     yield outbound_here(monkeypatch, capfd)
     os.environ.clear()

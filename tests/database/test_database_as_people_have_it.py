@@ -265,7 +265,7 @@ def test_a_dump_is_restored_with_its_rows_and_guards(world: World, servers: Serv
         restored.connection.close()
 
 
-# Whom migrate waits for, and poolers.
+# Sessions that migrate waits for, and poolers.
 
 
 def test_migrate_says_whom_it_waits_for_and_gives_up(world: World) -> None:

@@ -1,7 +1,7 @@
 """
 No migration keeps others from call_log while it reads it: how long that takes grows with the table.
 
-What can be told without a clock: which locks a transaction holds on call_log, and how many of its rows it has read.
+What can be known without a clock: which locks a transaction holds on call_log, and how many of its rows it has read.
 `python -m tests.migration_locks` measures the time.
 """
 
@@ -20,7 +20,7 @@ from tests.database.test_migrations import Chain, dump, in_one_transaction, old_
 
 ALL = migrations.known_migrations()
 ROWS = 60
-# Whoever wants to read waits for the first; whoever wants to write, for each of them.
+# A session that wants to read waits for the first; one that wants to write, for each of them.
 _HELD = """
 select coalesce(array_agg(distinct mode), '{}')
   from pg_locks

@@ -478,7 +478,7 @@ def test_a_rollback_tells_before_which_tables_and_columns_it_takes(empty: World)
     assert migrations.losses(FIRST) == {}
 
 
-# What the schema itself refuses, by whomever.
+# What the schema itself refuses, from any program.
 
 
 def refused(world: World, statement: str, *parameters: object) -> str:

@@ -515,7 +515,7 @@ def test_two_schemas_of_one_database_share_no_lock(migrated: World) -> None:
         db.run(dispatch.sql.broker_fails, **broker_away)
         assert migrated.value("select count(*) from dialing_stop where cause = 'broker'") == 1
 
-        # The same locks keep two of one schema apart.
+        # In one schema, these locks keep two apart.
         with Environment(OUTBOUND_SCHEMA="others"):
             assert db.transact(dispatch.sql.take_turn) is False
             with pytest.raises(migrations.MigrationLocked, match=rf"pg_terminate_backend\({other.info.backend_pid}\)"):

@@ -149,7 +149,7 @@ def _calls(world: World) -> tuple[dict[int, str], dict[int, str]]:
 
 
 def _genuine(chance: random.Random, target: Target, call_id: int | None = None) -> Request:
-    """What the carrier would send about one of the calls; not sent as it is, but for what it is bent to."""
+    """A request as the carrier would send it about one of the calls; the others are made by changing it."""
     call_id = chance.choice(list(target.calls)) if call_id is None else call_id
     number = target.calls[call_id]
     verdict = chance.random() < 0.2

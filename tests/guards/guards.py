@@ -1258,7 +1258,7 @@ GUARDS = (
         "a browser runs nothing but the page's own script",
         "outbound/page/render.py",
         (("\"script-src 'self'\",", '"script-src *",'),),
-        "tests/page/test_doors.py::test_every_answer_of_the_page_lets_a_browser_run_nothing_but_our_own_script",
+        "tests/page/test_strangers.py::test_every_answer_of_the_page_lets_a_browser_run_nothing_but_our_own_script",
     ),
     Guard(
         "what outsiders wrote is text on the page",
@@ -1281,13 +1281,13 @@ GUARDS = (
         "only the page's own forms are taken",
         "outbound/page/same_origin.py",
         (('return site == "same-origin"', "return True"),),
-        "tests/page/test_doors.py::test_a_form_that_another_site_sends_changes_nothing",
+        "tests/page/test_strangers.py::test_a_form_that_another_site_sends_changes_nothing",
     ),
     Guard(
         "a form without a site and an origin is another site's",
         "outbound/page/same_origin.py",
         (('return bool(origin.netloc) and origin.netloc == request.headers.get("host")', "return not origin.netloc"),),
-        "tests/page/test_doors.py::test_a_form_that_another_site_sends_changes_nothing",
+        "tests/page/test_strangers.py::test_a_form_that_another_site_sends_changes_nothing",
     ),
     Guard(
         "a foreign name that leads to the page is refused",
@@ -1298,7 +1298,7 @@ GUARDS = (
                 "return bool(named) or own is None",
             ),
         ),
-        "tests/page/test_doors.py::test_a_foreign_name_that_leads_here_is_refused",
+        "tests/page/test_strangers.py::test_a_foreign_name_that_leads_here_is_refused",
     ),
     Guard(
         "no script reads the cookie of a session",
@@ -1309,7 +1309,7 @@ GUARDS = (
                 'path="/", secure=True, samesite="strict")\n    return True',
             ),
         ),
-        "tests/page/test_doors.py::test_a_session_is_a_cookie_that_no_script_and_no_other_host_gets",
+        "tests/page/test_strangers.py::test_a_session_is_a_cookie_that_no_script_and_no_other_host_gets",
     ),
     Guard(
         "no other site sends the cookie of a session",
@@ -1320,7 +1320,7 @@ GUARDS = (
                 'path="/", secure=True, httponly=True, samesite="lax")\n    return True',
             ),
         ),
-        "tests/page/test_doors.py::test_a_session_is_a_cookie_that_no_script_and_no_other_host_gets",
+        "tests/page/test_strangers.py::test_a_session_is_a_cookie_that_no_script_and_no_other_host_gets",
     ),
     Guard(
         "everything is paused by its word alone",
@@ -1337,13 +1337,13 @@ GUARDS = (
         "a form does no more than its token",
         "outbound/api/context.py",
         (("if scope and scope not in caller.scopes:", "if scope and not caller.scopes:"),),
-        "tests/page/test_doors.py::test_who_may_only_read_changes_nothing_by_any_form",
+        "tests/page/test_strangers.py::test_who_may_only_read_changes_nothing_by_any_form",
     ),
     Guard(
         "no file is taken from who may not import",
         "outbound/page/screens/campaign_files.py",
         (('    require(visit, "calls:write")  # before a file is taken\n', ""),),
-        "tests/page/test_doors.py::test_who_may_only_read_changes_nothing_by_any_form",
+        "tests/page/test_strangers.py::test_who_may_only_read_changes_nothing_by_any_form",
     ),
     Guard(
         "no token is printed into a log",

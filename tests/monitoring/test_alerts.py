@@ -106,14 +106,14 @@ def test_every_metric_that_an_alert_asks_for_exists(world: World) -> None:
 
 
 class _Pager(ThreadingHTTPServer):
-    """Somebody to be told, by a webhook."""
+    """A receiver of alerts, by a webhook."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _PagerDoor)
+        super().__init__(("127.0.0.1", 0), _PagerEndpoint)
         self.told: list[tuple[str, str]] = []  # alert and status, in the order in which they came
 
 
-class _PagerDoor(BaseHTTPRequestHandler):
+class _PagerEndpoint(BaseHTTPRequestHandler):
     server: _Pager
 
     def do_POST(self) -> None:

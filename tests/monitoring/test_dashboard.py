@@ -76,7 +76,7 @@ def a_busy_system(servers: Servers, template: str, phones: RunningSimulator, **e
 
 
 def feed(system: World, numbers: Iterator[int], calls: int, names: str = "First|Second|Paused") -> None:
-    """Put more calls of every fate in the queue, for each of these businesses."""
+    """Put more calls of every scenario in the queue, for each of these businesses."""
     for row, number in itertools.product(
         system.rows("select id from business where name ~ %s", names), list(itertools.islice(numbers, calls))
     ):

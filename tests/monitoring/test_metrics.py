@@ -294,7 +294,7 @@ def _refuse(world: World, call_id: int, at_fault: str | None = None) -> None:
     db.run(dial.sql.record_refusal, call_id=call_id, fence=world.call(call_id).fence, **refusal)
 
 
-# Who may dial how much
+# How much each scope may dial
 
 
 def test_due_calls_that_an_operator_withholds_are_counted_apart(world: World) -> None:

@@ -1,4 +1,4 @@
-"""What is going on at this moment, as every command that says it is told."""
+"""What is going on at this moment, as every command that shows it reads it."""
 
 import fcntl
 import os

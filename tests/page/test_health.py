@@ -36,7 +36,7 @@ def test_one_look_is_shown_to_all_who_look_within_ten_seconds(world: World, sign
     world.worker()
     began = time.monotonic()
     tab.request.get(f"{page_url}/health")
-    assert time.monotonic() - began < 1, "it looked anew"
+    assert time.monotonic() - began < 1, "it looked again"
     tab.goto(f"{page_url}/health")
     expect(tab.get_by_role("row", name="workers").locator(".state")).to_have_text("broken")
 

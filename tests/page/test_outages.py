@@ -108,7 +108,7 @@ def test_postgresql_is_killed_under_an_open_page(postgres: Server, sign_in: Sign
 
     expect(tab.locator(".needs")).to_contain_text("after the outage", timeout=AGAIN)
     expect(age).not_to_have_class("old", timeout=AGAIN)
-    assert tab.evaluate("window.sameDocument"), "it was not loaded anew"
+    assert tab.evaluate("window.sameDocument"), "it was not loaded again"
     outage_alone(watch)
 
 

@@ -34,7 +34,7 @@ select %s, %s, '+97231234567', '+97235551' || lpad(nth::text, 3, '0'), status,
 def test_the_pictures_of_the_readme_are_made_by_the_page(
     world: World, rows: Rows, page_url: str, sign_in: SignIn, tmp_path: Path
 ) -> None:
-    """`make pictures` writes them anew; without it, what is missing is written and nothing else is changed."""
+    """`make pictures` writes them again; without it, what is missing is written and nothing else is changed."""
     world.do(AN_HOUR, rows.business, rows.campaign)
     shown = {
         "now": ("en", "light", "/"),

@@ -1,4 +1,4 @@
-"""What the processes tell systemd, heard where systemd would hear it; the processes are those that the units start."""
+"""What the processes that the units start tell systemd, received where systemd would receive it."""
 
 import os
 import shlex
@@ -44,7 +44,7 @@ class Supervisor:
         return any(assignment in said.splitlines() for said in self.said)
 
     def is_fed(self) -> bool:
-        """Was there a sign of life since we last asked?"""
+        """Was there a heartbeat since we last asked?"""
         said, self.said = self.said, []
         return any("WATCHDOG=1" in each.splitlines() for each in said)
 

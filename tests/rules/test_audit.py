@@ -1,4 +1,4 @@
-"""Whoever changes what is dialed, by whatever program, leaves a trace, and a trace that was touched is found."""
+"""A change of what is dialed, by whatever program, leaves a trace, and a trace that was touched is found."""
 
 import hashlib
 import json
@@ -36,9 +36,9 @@ NOT_DECISIONS = {
         "leads",
     ),
     *("number_range", "person_key", "phone_zone", "spend", "spend_reserved", "country_called"),
-    # Who makes and revokes a token is an entry of the commands; its last use is noted each minute.
+    # That a token is made or revoked is an entry of the commands; its last use is noted each minute.
     *("api_request", "api_token", "page_session"),
-    # Who adds, changes or removes an endpoint is an entry, too; each delivery notes whether it takes what it is sent.
+    # A change of an endpoint is an entry, too; each delivery notes whether it takes what it is sent.
     *("event_log", "event_reader", "webhook_delivery", "webhook_endpoint"),
     *("batch_reached", "call_in_question", "untagged_callback", "web_presence", "worker"),
 }

@@ -281,7 +281,7 @@ def test_no_zone_changes_its_clocks_twice_within_what_one_look_sees(world: World
         assert all(later - earlier > timedelta(days=16) for earlier, later in pairwise(changes))
 
 
-# The same, where a reader can follow it.
+# Windows by example.
 
 
 def test_a_window_that_would_close_during_the_ring_is_closed(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Stop, slow and let go: everything, a business, a campaign, a from-number or one call, within one dispatch turn."""
+"""Pause, limit and resume: everything, a business, a campaign, a from-number or one call, within one dispatch turn."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -293,7 +293,7 @@ def test_a_cancel_ends_what_rings_and_leaves_alone_who_is_talking(
     until(lambda: at_the_carrier(slow_phones, sids[talking]) == "in-progress")
 
     canceled = control.cancel(Scope("campaign", str(campaign_id)))
-    assert hang_up_requested_calls() == 2  # that somebody answered we had not heard yet
+    assert hang_up_requested_calls() == 2  # the report that somebody answered had not come yet
 
     assert canceled == (0, 2)
     assert at_the_carrier(slow_phones, sids[ringing]) == "canceled"

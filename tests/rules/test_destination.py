@@ -184,7 +184,7 @@ def test_a_number_of_no_country_is_unknown(world: World) -> None:
         assert kind(world, phone) == (None, "unknown")
 
 
-# Who may call whom
+# Where each business may call
 
 
 def fault(world: World, phone: str, business_id: int) -> str | None:

@@ -251,7 +251,7 @@ def test_whatever_the_caps_no_turn_exceeds_one_and_some_turn_fills_them(
             assert sum(other.from_number == row.from_number for other in live) <= limits[row.from_number]
         assert sum(row.campaign_id == campaigns[0, 0] for row in live) <= caps[4]
 
-    # Whoever still waits is denied by a limit that is full.
+    # A call that still waits is denied by a limit that is full.
     live = world.rows("select business_id, campaign_id, from_number from call_log where status = 'claimed'")
     for waiting in world.rows("select business_id, campaign_id, from_number from call_log where status = 'queued'"):
         full = (

@@ -170,7 +170,7 @@ def test_a_business_has_one_retry_policy_of_a_name_and_may_take_another_or_none(
     assert world.value("select count(*) from audit where action = 'retry_policy.use'") == 2
 
 
-# Who is tried again.
+# Calls that are tried again.
 
 
 def test_the_n_th_end_of_its_kind_takes_the_n_th_wait_and_then_nobody_is_tried_again(

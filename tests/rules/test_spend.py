@@ -1,4 +1,4 @@
-"""Caps of calls and minutes an hour and a day: counted from rows, kept in the claim, and told."""
+"""Caps of calls and minutes an hour and a day: counted from rows, kept in the claim, and shown."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Whom nobody may call, who has agreed to be called, and what a do-not-call registry said of whom."""
+"""The do-not-call list, consents, and the answers of a do-not-call registry."""
 
 import csv
 import hashlib

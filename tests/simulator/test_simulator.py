@@ -1,4 +1,4 @@
-"""The simulator, asked by Twilio's own client and heard by a server that checks every signature."""
+"""The simulator, asked by Twilio's own client; its callbacks come to a server that checks every signature."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ numbers = itertools.count(10_000)
 
 
 def number(digits: str = "00") -> str:
-    """A phone number nobody has called yet, with this fate."""
+    """A phone number nobody has called yet, with this scenario."""
     return f"+9725{next(numbers)}{digits}"
 
 
@@ -54,7 +54,7 @@ def wait_for(look: Callable[[], T], what: str = "") -> T:
 
 @dataclass
 class Receiver:
-    """A web server that keeps every callback, and answers 204 unless told otherwise."""
+    """A web server that keeps every callback, and answers 204 where no other answer is set."""
 
     url: str = ""
     heard: list[dict[str, str]] = field(default_factory=list)
@@ -369,7 +369,7 @@ def test_a_list_that_asks_for_nonsense_is_refused(simulator: RunningSimulator, q
     assert (answer.status_code, answer.json()["code"]) == (400, 20001)
 
 
-# Fates
+# Scenarios
 
 
 @pytest.mark.parametrize(
@@ -618,7 +618,7 @@ def test_every_fate_in_the_table_is_told_to_people(simulator: RunningSimulator) 
 
 
 def rang_and_was_told(simulator: RunningSimulator, receiver: Receiver, to: str) -> None:
-    """The claim of every fate that lies about a call it did make."""
+    """The claim of every scenario that lies about a call it did make."""
     wait_for(lambda: len(receiver.of(to)) == 4, "four callbacks")
     (entry,) = logged(simulator, to)
     assert (entry["outcome"], entry["rang"]) == ("accepted", True)

@@ -87,7 +87,7 @@ def test_whoever_gives_up_waiting_takes_nobody_along(world: World, nudges: list[
         return await asyncio.gather(*recording[1:])
 
     assert asyncio.run(one_leaves()) == ["moved"] * 2
-    until(lambda: world.call(calls[0]).status == "ringing")  # the carrier had told it, and it was kept
+    until(lambda: world.call(calls[0]).status == "ringing")  # the carrier had reported it, and it was kept
 
 
 def test_who_comes_in_the_moment_when_the_last_writers_end_has_a_writer_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ def receiver(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver
 
 
 def ended(world: World, to: str = "+15005550101", sid: str = "CA" + "a" * 32) -> int:
-    """A call that has ended, of which an endpoint is to be told."""
+    """A call that has ended, whose event an endpoint is to receive."""
     call_id = world.initiated(to=to)
     events.record(call_id, CallEvent(sid, "completed", "lookup"))
     return call_id

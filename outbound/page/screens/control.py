@@ -58,7 +58,7 @@ async def filter_audit(visit: Visit) -> Response:
 
 @screens.does("/control/verify")
 async def verify(visit: Visit) -> Response:
-    """Compute the audit's chain anew, and show whether it holds."""
+    """Recompute the audit's chain, and show whether it holds."""
     return await _show(visit, {}, chain=await visit.read("audit", "verify"))
 
 

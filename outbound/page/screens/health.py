@@ -25,7 +25,7 @@ _ORDER = ("fail", "warn", "skip", "ok")
 
 
 class Examiner:
-    """Keeps what doctor found last; of several who look at once, one has it look anew and the others wait."""
+    """Keeps what doctor found last; of several who look at once, one has it look again and the others wait."""
 
     def __init__(self) -> None:
         self._found: list[Finding] = []

@@ -607,7 +607,7 @@ class Operations:
         return self._ask(Asking("GET", "/audit", {"last": last}), models.Audit)
 
     def verify_audit(self, *, head: str | None = None) -> models.Verified:
-        """Compute the chain of the audit anew, and name the first link that is wrong."""
+        """Recompute the chain of the audit, and name the first link that is wrong."""
         return self._ask(Asking("GET", "/audit/verify", {"head": head}), models.Verified)
 
     def list_webhooks(self) -> models.Endpoints:
@@ -1303,7 +1303,7 @@ class AsyncOperations:
         return await self._ask(Asking("GET", "/audit", {"last": last}), models.Audit)
 
     async def verify_audit(self, *, head: str | None = None) -> models.Verified:
-        """Compute the chain of the audit anew, and name the first link that is wrong."""
+        """Recompute the chain of the audit, and name the first link that is wrong."""
         return await self._ask(Asking("GET", "/audit/verify", {"head": head}), models.Verified)
 
     async def list_webhooks(self) -> models.Endpoints:

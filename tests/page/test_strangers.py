@@ -1,4 +1,4 @@
-"""Who is let in: every route of the page refuses strangers, forms of other sites and foreign names, and says how."""
+"""Signing in: every route of the page refuses strangers, forms of other sites and foreign names, and says how."""
 
 import re
 import time
@@ -39,7 +39,7 @@ def routes(method: str) -> list[str]:
 
 
 def own_routes(method: str) -> list[str]:
-    """These, and those of the door itself."""
+    """These, and those of signing in itself."""
     found = [route for route in app().routes if isinstance(route, Route) and route.path.startswith("/page")]
     return sorted({re.sub(r"\{[^}]*\}", "1", route.path) for route in found if method in (route.methods or ())})
 
