@@ -25,7 +25,7 @@ def found(texts: "list[prose.Text]") -> list[tuple[int, str]]:
             [(3, "anew")],
         ),
         ('typer.Option(\n    help="Who decided it.")\n', [(2, "Who")]),
-        ('"""Delete it.  Who needs it\ncopies it, but for its name."""\n', [(1, "Who"), (2, "but for")]),
+        ('"""Delete it.  Who needs it\ncopies it, but for its name."""\n', [(2, "but for"), (1, "Who")]),
         ('"""Begin again should the nudge get lost."""\n', [(1, "should the")]),
     ],
 )

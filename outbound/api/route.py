@@ -1,7 +1,7 @@
 """Declares operations, and checks token, scope, rate and body of each request before them."""
 
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Annotated, Any, get_args, get_origin
 
 from fastapi import APIRouter, Depends, Path
@@ -242,12 +242,10 @@ def operation(
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         extra: dict[str, Any] = {"x-scope": scope, "x-of-all": of_all, "x-file": bool(file_types)}
         if file_types:
-            content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in file_types}
-            extra["requestBody"] = {"required": True, "content": content}
+            extra["requestBody"] = _file(file_types)
         responses: dict[int | str, dict[str, Any]] = {code: _problem(code) for code in _STATUSES}
         if streams:
-            content = {kind: {"schema": {"type": "string"}} for kind in streams}
-            responses[status] = {"description": "the rows, as they are found", "content": content}
+            responses[status] = _stream(streams)
         if also is not None:
             responses[also] = {"description": "there already", "model": answer}
         if later is not None:
@@ -265,6 +263,16 @@ def operation(
         return function
 
     return register
+
+
+def _file(types: Iterable[str]) -> dict[str, Any]:
+    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in types}
+    return {"required": True, "content": content}
+
+
+def _stream(types: Iterable[str]) -> dict[str, Any]:
+    content = {kind: {"schema": {"type": "string"}} for kind in types}
+    return {"description": "the rows, as they are found", "content": content}
 
 
 def _problem(code: int) -> dict[str, Any]:

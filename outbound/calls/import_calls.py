@@ -84,18 +84,13 @@ def import_calls(
             all of its lines are refused.  Nothing was queued.  A bad line is no reason: it is reported.
     """
     name = _batch_name(path, batch)
-    try:
-        callers = _Callers(*call_request.ids(business_id, campaign_id), only_business)
-    except BadCall as refusal:
-        raise BadFile(str(refusal)) from None
+    callers = _callers(business_id, campaign_id, only_business)
     who = actor or os_user.name()
     report = CallsReport(kept=True, is_dry=dry_run)
     with _opened(path) as file:
         sha256 = csv_file.sha256(file)
-        batch_name = BatchName(name, batch is not None, sha256)
-        writer = import_writer.Writer(
-            callers.campaign_id, batch_name, callers.zone_of, again=again, dry=dry_run, by=actor
-        )
+        named = BatchName(name, batch is not None, sha256)
+        writer = import_writer.Writer(callers.campaign_id, named, callers.zone_of, again=again, dry=dry_run, by=actor)
         rows = _rows(file, report, callers, to_column)
         _check_fields(report.fields, BOOK_FIELDS_MAX if rows.is_address_book else FIELDS_MAX)
         if callers.campaign_id or "business" not in rows.columns:
@@ -190,6 +185,13 @@ class _Callers:
     def _named(self, row: dict[str, str]) -> db.Row | None:
         named = row.get("business")
         return self._find(call_request.read_id(named, "business") if named else self.business_id)
+
+
+def _callers(business_id: int | None, campaign_id: int | None, only_business: int | None) -> _Callers:
+    try:
+        return _Callers(*call_request.ids(business_id, campaign_id), only_business)
+    except BadCall as refusal:
+        raise BadFile(str(refusal)) from None
 
 
 def _batch_name(path: Path, given: str | None) -> str:

@@ -4,7 +4,8 @@ import asyncio
 import json
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
@@ -101,15 +102,11 @@ class Live:
         The events of some topics: `parts` (elements and what they hold), `tick` (a read in which nothing changed) and
         `away` (the database does not answer); it ends once *is_let_in* says no, or the server is *stopping*.
         """
-        watched = [self._channels.setdefault(topic, _Channel()) for topic in dict.fromkeys(topics)]
-        for channel in watched:
-            channel.watchers += 1
-        self._streams[session] += 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         if self._end is None:
             self._end = asyncio.create_task(self._wake_at_the_end(stopping))
-        try:
+        with self._watching(topics, session) as watched:
             yield f"retry: {RETRY_MS}\n\n".encode()
             seen, asked_at = 0, time.monotonic()
             while True:
@@ -129,6 +126,16 @@ class Live:
                     if not await is_let_in():
                         yield b"event: ended\ndata:\n\n"
                         return
+
+    @contextmanager
+    def _watching(self, topics: Iterable[Topic], session: str) -> Iterator[list[_Channel]]:
+        """The channels of some topics, which are read for as long as the block lasts."""
+        watched = [self._channels.setdefault(topic, _Channel()) for topic in dict.fromkeys(topics)]
+        for channel in watched:
+            channel.watchers += 1
+        self._streams[session] += 1
+        try:
+            yield watched
         finally:
             self._streams[session] -= 1
             self._streams += Counter()  # which forgets those at 0

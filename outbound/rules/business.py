@@ -141,12 +141,7 @@ def _checked(
         )
         if fault
     ]
-    numbers = []
-    for place, phone in enumerate(phones, start=1):
-        try:
-            numbers.append(phone_numbers.read(phone, region))
-        except phone_numbers.NoPhoneNumber as refusal:
-            faults.append(f"own number {place} {refusal}")
+    numbers = _own_numbers(phones, region, faults)
     if faults:
         raise BadBusiness("; ".join(faults))
     return {
@@ -167,6 +162,17 @@ def _name_fault(name: str | None) -> str | None:
     if name.strip() and fault is None:
         return None
     return "a business needs a name, in one line" + (f", and this {fault}" if fault else "")
+
+
+def _own_numbers(phones: Sequence[str], region: str | None, faults: list[str]) -> list[str]:
+    """The numbers in E.164; what is none is named in *faults* by its place."""
+    numbers = []
+    for place, phone in enumerate(phones, start=1):
+        try:
+            numbers.append(phone_numbers.read(phone, region))
+        except phone_numbers.NoPhoneNumber as refusal:
+            faults.append(f"own number {place} {refusal}")
+    return numbers
 
 
 def _time_zone(name: str | None, faults: list[str]) -> str | None:

@@ -82,11 +82,8 @@ def import_consents(
         BadFile: the file cannot be read, or lacks a column.  A bad line is reported.
         BadSuppression: as `suppress`.
     """
-    scope, now, actor = (
-        contact_list.find_scope(business_id, None, region),
-        contact_list.now(),
-        contact_entry.actor(actor),
-    )
+    scope, now = contact_list.find_scope(business_id, None, region), contact_list.now()
+    actor = contact_entry.actor(actor)
     otherwise = contact_entry.moment(given_at, "given", scope.time_zone, now) if given_at else None
     if otherwise:
         tell(f"given, where a line does not say: {moments.shown(otherwise, scope.time_zone)}")
@@ -96,29 +93,14 @@ def import_consents(
         given = row.get("given") or otherwise
         if not given:
             raise BadSuppression("`given` is empty: say when the consent was given")
-        return contact_entry.consent(
-            row.get("to", ""),
-            given,
-            row.get("expires"),
-            row.get("source") or csv_file.name_of(path),
-            scope,
-            now,
-            zones.of,
-        )
+        source = row.get("source") or csv_file.name_of(path)
+        return contact_entry.consent(row.get("to", ""), given, row.get("expires"), source, scope, now, zones.of)
 
     def write(consents: list[Consent]) -> int:
         return _give(consents, business_id, actor, "import_consents", file)
 
-    return contact_list.import_file(
-        path,
-        contact_entry.CONSENT_COLUMNS,
-        () if otherwise else ("given",),
-        to_column,
-        Numbers.ONE,
-        read,
-        write,
-        progress,
-    )
+    columns, needed = contact_entry.CONSENT_COLUMNS, () if otherwise else ("given",)
+    return contact_list.import_file(path, columns, needed, to_column, Numbers.ONE, read, write, progress)
 
 
 def _give(consents: list[Consent], business_id: int, actor: str, action: str, details: dict[str, Any]) -> int:

@@ -1,6 +1,6 @@
 """Limits per scope: calls per second, live calls, a share, caps per hour and day; they hold from the next claim on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from outbound import db, logs
 from outbound.rules import audit, decision
@@ -15,6 +15,7 @@ RATE_MAX = 1000  # calls per second
 LIVE_MAX = 1_000_000
 WEIGHT_MIN, WEIGHT_MAX = 0.01, 100
 CAP_MAX = 100_000_000  # calls, or minutes, of an hour or a day
+_Limits = dict[str, float | None]  # by name; None takes one away
 CAPS = ("calls_per_hour", "calls_per_day", "minutes_per_hour", "minutes_per_day")
 
 
@@ -53,40 +54,45 @@ def set_limits(
         "minutes_per_hour": minutes_per_hour,
         "minutes_per_day": minutes_per_day,
     }
-    values: dict[str, float | None] = {}
+    values = _read(scope, {name: text for name, text in given.items() if text is not None})
+    db.transact(lambda connection: _write(connection, actor, scope, values))
+    log.info("control.limit", scope=scope.scope, **values)
+
+
+def _read(scope: Scope, given: Mapping[str, str]) -> _Limits:
+    """The limits that are given, where this scope may have them; else raise BadControl."""
+    values: _Limits = {}
     faults = []
     for name, text in given.items():
-        if text is not None:
-            read, fault = _LIMITS[name]
-            try:
-                values[name] = read(text)
-            except (ValueError, OverflowError):
-                faults.append(fault)
+        read, fault = _LIMITS[name]
+        try:
+            values[name] = read(text)
+        except (ValueError, OverflowError):
+            faults.append(fault)
     if scope.scope == "call":
         faults = ["one call has no limits: limit its campaign or its business"]
-    elif weight is not None and scope.scope not in ("business", "campaign"):
+    elif "weight" in given and scope.scope not in ("business", "campaign"):
         faults.append("only a business or a campaign has a --weight")
     elif scope.scope == "number" and values.keys() & set(CAPS):
         faults.append("caps are of everything, a business or a campaign, not of a number")
-    elif not values and not faults:
+    elif not given:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in _LIMITS)
         faults = [f"say which: {options}"]
     if faults:
         raise BadControl("; ".join(faults))
+    return values
 
-    def move(connection: db.Connection) -> None:
-        sets = {"sets_rate": "calls_per_second" in values, "sets_live_max": "live_max" in values}
-        limits = {name: values.get(name) for name in ("calls_per_second", "live_max", "weight")}
-        sql.set_limits(connection, **scope._asdict(), **sets, **limits)
-        if given_caps := {name: values[name] for name in CAPS if name in values}:
-            sql.set_spend_cap(connection, **scope._asdict(), given=db.json(given_caps))
-            if small := [row for row in sql.caps_below_one_call(connection, **scope._asdict()) if row.name in values]:
-                raise BadControl("; ".join(map(_below_one_call, small)))
-        audit.write(connection, actor, "limit", scope, **values)
-        control_sql.wake_dispatch(connection)
 
-    db.transact(move)
-    log.info("control.limit", scope=scope.scope, **values)
+def _write(connection: db.Connection, actor: str, scope: Scope, values: _Limits) -> None:
+    sets = {"sets_rate": "calls_per_second" in values, "sets_live_max": "live_max" in values}
+    limits = {name: values.get(name) for name in ("calls_per_second", "live_max", "weight")}
+    sql.set_limits(connection, **scope._asdict(), **sets, **limits)
+    if caps := {name: values[name] for name in CAPS if name in values}:
+        sql.set_spend_cap(connection, **scope._asdict(), given=db.json(caps))
+        if small := [row for row in sql.caps_below_one_call(connection, **scope._asdict()) if row.name in values]:
+            raise BadControl("; ".join(map(_below_one_call, small)))
+    audit.write(connection, actor, "limit", scope, **values)
+    control_sql.wake_dispatch(connection)
 
 
 def _below_one_call(cap: db.Row) -> str:

@@ -56,17 +56,8 @@ def add(
     Raises:
         BadRetryPolicy: names everything that is wrong at once.
     """
-    read_steps, faults = _read(steps)
-    if not (name.strip() and name.isprintable() and len(name) <= NAME_MAX):
-        faults.insert(0, f"a retry policy needs a name, in one line of {NAME_MAX} characters at most")
-    faults += [
-        f"say how often one callee may be dialed per {period}: 1 to {ATTEMPTS_MAX}"
-        for period, cap in (("day", per_day), ("week", per_week))
-        if cap is None or not 1 <= cap <= ATTEMPTS_MAX
-    ]
-    if per_day is not None and per_week is not None and per_week < per_day:
-        faults.append("the cap per week is lower than the one per day")
-    if faults:
+    read_steps, step_faults = _read(steps)
+    if faults := [*_name_faults(name), *step_faults, *_cap_faults(per_day, per_week)]:
         raise BadRetryPolicy("; ".join(faults))
     details = {"business": business_id, "name": name, "steps": steps, "per_day": per_day, "per_week": per_week}
     try:
@@ -88,6 +79,23 @@ def add(
     if added is None:
         raise BadRetryPolicy(f"there is no business {business_id}: see `outbound business list`")
     return int(added)
+
+
+def _name_faults(name: str) -> list[str]:
+    if name.strip() and name.isprintable() and len(name) <= NAME_MAX:
+        return []
+    return [f"a retry policy needs a name, in one line of {NAME_MAX} characters at most"]
+
+
+def _cap_faults(per_day: int | None, per_week: int | None) -> list[str]:
+    faults = [
+        f"say how often one callee may be dialed per {period}: 1 to {ATTEMPTS_MAX}"
+        for period, cap in (("day", per_day), ("week", per_week))
+        if cap is None or not 1 <= cap <= ATTEMPTS_MAX
+    ]
+    if per_day is not None and per_week is not None and per_week < per_day:
+        faults.append("the cap per week is lower than the one per day")
+    return faults
 
 
 def use(business_id: int, name: str | None, *, actor: str) -> bool:
