@@ -33,7 +33,7 @@ ADOPT_POINTS = (
 ADOPT_REDIS_POINTS = ("adopt.messages", "adopt.set_aside")
 UNDO_POINTS = ("adopt.given_back", "adopt.columns_dropped")
 UNDO_REDIS_POINTS = ("adopt.put_back",)
-API_POINTS = ("api.done", "api.committed")  # of a writing request: before its commit, and before its answer
+API_POINTS = ("api.done", "api.committed")  # of a writing request: before its (last) commit, and before its answer
 RECOVERY_POINTS = ("recover.taken_in", "recover.recorded", "recover.letting_go")  # of one command, not of a call's life
 
 

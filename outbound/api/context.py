@@ -1,12 +1,15 @@
 """One request: whose token it shows, what that may do, and its work as one transaction."""
 
+import asyncio
 import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
+from weakref import WeakValueDictionary
 
 from anyio import CapacityLimiter, to_thread
 from pydantic import TypeAdapter
@@ -237,10 +240,12 @@ class Context:
 
         Args:
             in_parts: the work commits in several parts, each of which may be repeated; the answer is kept after it.
+                Where the process is killed before that, a repeat goes on with the work.
         """
-        if in_parts:
+        if not in_parts:
+            return await run_in_threadpool(self._at_once, work, status)
+        async with self._alone():
             return await slowly(lambda: self._in_parts(work, status))
-        return await run_in_threadpool(self._at_once, work, status)
 
     def _at_once(self, work: Callable[[], Any], status: int) -> Response:
         with db.one_transaction() as connection:
@@ -254,15 +259,46 @@ class Context:
         failpoint.crash_here("api.committed")
         return answer
 
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Wait for the request of this process that has the same key: here a wait takes no thread or connection."""
+        if self.key is None:
+            yield
+            return
+        turn = _turns.setdefault((self.caller.id, self.key), asyncio.Lock())
+        try:
+            await asyncio.wait_for(turn.acquire(), WAIT_MS / 1000)
+        except TimeoutError:
+            raise _in_progress() from None
+        try:
+            yield
+        finally:
+            turn.release()
+
     def _in_parts(self, work: Callable[[], Any], status: int) -> Response:
-        if self.key is not None:
-            row = db.run(sql.find_request, token_id=self.caller.id, key=self.key)
-            if row is not None:
+        if self.key is None:
+            return self._answer(work(), status)
+        return db.with_connection(lambda connection: self._once(connection, work, status))
+
+    def _once(self, connection: db.Connection, work: Callable[[], Any], status: int) -> Response:
+        """
+        Work, unless the answer is kept, as the only one of all processes that has the key.
+
+        The lock is the session's: it ends with the connection, so that a process that is killed leaves none.
+        """
+        if not sql.try_lock_key(connection, **self._name):
+            raise _in_progress()
+        try:
+            if (row := sql.find_request(connection, **self._name)) is not None:
                 return self._again(row)
-        answer = self._answer(work(), status)
-        if self.key is not None:
-            db.with_connection(lambda connection: self._keep(connection, answer))
-        return answer
+            answer = self._answer(work(), status)
+            failpoint.crash_here("api.done")
+            self._keep(connection, answer)
+            failpoint.crash_here("api.committed")
+            return answer
+        finally:
+            with suppress(*db.Unavailable):
+                sql.unlock_key(connection, **self._name)
 
     def _answer(self, found: Any, status: int) -> Response:
         """The answer, as its model has it: a column that the document does not name is not shown."""
@@ -272,22 +308,21 @@ class Context:
     def _claim_key(self, connection: db.Connection) -> Response | None:
         """Claim the key for this request: None where it is new, else the answer that was given to it before."""
         db.wait_at_most(connection, WAIT_MS)
-        one = {"token_id": self.caller.id, "key": self.key}
         try:
-            is_new = sql.begin_request(connection, body_sha256=self.digest, **one)
+            is_new = sql.begin_request(connection, body_sha256=self.digest, **self._name)
         except db.LockNotAvailable:
-            raise Problem(
-                409,
-                "a request with this Idempotency-Key is being answered: send it again in a second",
-                code="in_progress",
-                headers={"retry-after": "1"},
-            ) from None
+            raise _in_progress() from None
         db.wait_at_most(connection, 0)
-        return None if is_new else self._again(sql.find_request(connection, **one))
+        return None if is_new else self._again(sql.find_request(connection, **self._name))
+
+    @property
+    def _name(self) -> dict[str, Any]:
+        """The key, and the token whose it is."""
+        return {"token_id": self.caller.id, "key": self.key}
 
     def _again(self, row: db.Row | None) -> Response:
         if row is None:  # it grew old between two statements
-            raise Problem(409, "send it again in a second", code="in_progress", headers={"retry-after": "1"})
+            raise _in_progress()
         if bytes(row.body_sha256) != self.digest:
             raise Problem(
                 422,
@@ -299,11 +334,10 @@ class Context:
     def _keep(self, connection: db.Connection, answer: Response) -> None:
         sql.keep_answer(
             connection,
-            token_id=self.caller.id,
-            key=self.key,
             body_sha256=self.digest,
             status=answer.status_code,
             answer=bytes(answer.body).decode(),
+            **self._name,
         )
 
     def business(self, business_id: int) -> int:
@@ -342,7 +376,18 @@ class Context:
         return {"business_id": business_id, "campaign_id": campaign_id}
 
 
+def in_progress(what: str) -> Problem:
+    """The refusal of what another request is doing at this moment."""
+    return Problem(409, f"{what}: send it again in a second", code="in_progress", headers={"retry-after": "1"})
+
+
+def _in_progress() -> Problem:
+    return in_progress("a request with this Idempotency-Key is being answered")
+
+
 _slow: list[CapacityLimiter] = []  # of the event loop that serves
+# Whose turn it is of the requests with one key, in the event loop that serves.
+_turns: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
 
 
 async def slowly(work: Callable[[], T]) -> T:
@@ -363,6 +408,7 @@ async def slowly(work: Callable[[], T]) -> T:
 def forget_limits() -> None:
     """Forget which slow requests are at work: for the event loop that begins to serve."""
     _slow.clear()
+    _turns.clear()
 
 
 def of_request(request: Request, caller: Caller, body: bytes, model: TypeAdapter[Any]) -> Context:

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from outbound import db, failpoint
 from outbound.api import models
-from outbound.api.context import WAIT_MS, Context
+from outbound.api.context import WAIT_MS, Context, in_progress
 from outbound.api.problem import Problem, not_found, of_user_error
 from outbound.calls import enqueue
 from outbound.calls.call_request import BadCall, NotTheirs
@@ -45,12 +45,7 @@ async def put(asked: Context, call: models.NewCall) -> EnqueuedCall:
     except BadCall as refusal:
         raise _refusal(asked, refusal) from None
     except db.LockNotAvailable:
-        raise Problem(
-            409,
-            "a call with this key or number is being written: send it again in a second",
-            code="in_progress",
-            headers={"retry-after": "1"},
-        ) from None
+        raise in_progress("a call with this key or number is being written") from None
 
 
 def put_all(asked: Context, calls: list[models.NewCall]) -> dict[str, Any]:

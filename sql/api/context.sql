@@ -19,11 +19,22 @@ select id from campaign where :business_id::bigint is null or business_id = :bus
 -- Take an idempotency key; who sent the same at the same time is waited for.
 --
 -- Returns  is it new
--- Races    of two with one key the second waits for the first's commit, and is then not new
+-- Races    of two with one key the second waits for the first's commit, and is then not new; who works in parts holds
+--          the same lock
 insert into api_request (token_id, key, body_sha256)
-values (:token_id, :key, :body_sha256)
+select :token_id, :key, :body_sha256
+  from pg_advisory_xact_lock(hashtextextended('api_request'::regclass::int || ' ' || :key, :token_id))
 on conflict (token_id, key) do nothing
 returning true;
+
+-- name: try_lock_key(token_id, key)$
+-- Be the only one who answers requests with this key, until unlock_key or the end of the session.
+--
+-- Returns  is nobody else at it
+select pg_try_advisory_lock(hashtextextended('api_request'::regclass::int || ' ' || :key, :token_id));
+
+-- name: unlock_key(token_id, key)$
+select pg_advisory_unlock(hashtextextended('api_request'::regclass::int || ' ' || :key, :token_id));
 
 -- name: find_request(token_id, key)^
 select body_sha256, status, answer from api_request where token_id = :token_id and key = :key;

@@ -1334,6 +1334,29 @@ GUARDS = (
         "tests/page/test_control.py::test_everything_is_paused_by_the_word_and_no_other",
     ),
     Guard(
+        "repeats of a request that commits in parts work once",
+        "outbound/api/context.py",
+        (
+            (
+                "if not sql.try_lock_key(connection, **self._name):",
+                "if sql.try_lock_key(connection, **self._name) is None:",
+            ),
+        ),
+        "tests/api/test_repeats.py::test_a_key_that_another_process_is_at_is_in_progress_until_that_one_ends",
+    ),
+    Guard(
+        "a body has one end for a proxy and for us",
+        "outbound/web/protocol.py",
+        (('if codings and codings != [b"chunked"]:', "if False:"),),
+        "tests/web/test_bounded.py::test_a_body_whose_end_may_be_seen_elsewhere_is_refused_by_its_head",
+    ),
+    Guard(
+        "no cell is run behind a semicolon",
+        "outbound/formats/spreadsheet.py",
+        (("""_NEXT_CELL.sub(";'", plain_text.visible(urls.without_password(text)))""", "plain_text.visible(text)"),),
+        "tests/formats/test_spreadsheet.py::test_no_cell_is_run_where_commas_semicolons_or_tabs_part_cells",
+    ),
+    Guard(
         "a form does no more than its token",
         "outbound/api/context.py",
         (("if scope and scope not in caller.scopes:", "if scope and not caller.scopes:"),),
