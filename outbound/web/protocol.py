@@ -28,6 +28,7 @@ _TEXTS = {
     400: "this is no request that is answered here",
     408: "the request took too long",
     413: "the request is too large",
+    501: "a body is read as it is, or in chunks: send no other Transfer-Encoding",
     503: "there are too many connections",
 }
 
@@ -127,7 +128,16 @@ class BoundedHttp(HttpToolsProtocol):
         self._has_head = True
         if self.parser.should_upgrade() or any(name == b"upgrade" for name, _ in self.headers):
             self._stop("upgrade", 400)
+        self._refuse_coding()
         super().on_headers_complete()
+
+    def _refuse_coding(self) -> None:
+        """Refuse a body of which a proxy and we might each see another end, or that we would read as it is coded."""
+        codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
+        if codings and codings != [b"chunked"]:
+            self._stop("malformed", 501)
+        if codings and self.parser.get_http_version() != "1.1":
+            self._stop("malformed", 400)
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""

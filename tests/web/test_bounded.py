@@ -160,6 +160,53 @@ def test_what_comes_after_an_answer_is_bounded(address: str, world: World, call_
     assert _ended("body_too_large") == before + 1
 
 
+# What says where a body ends
+
+CODED = [  # a head's lines, and how they are refused
+    (b"Transfer-Encoding: gzip, chunked", 501),
+    (b"Transfer-Encoding: identity, chunked", 501),
+    (b"Transfer-Encoding: x, Chunked ", 501),
+    (b"Transfer-Encoding: chunked, chunked", 400),
+    (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 400),
+    (b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked", 501),
+    (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", 400),
+    (b"Transfer-Encoding: chunked;a=b", 501),
+    (b"Transfer-Encoding: gzip", 501),
+    (b"Transfer-Encoding: identity", 501),
+    (b"Transfer-Encoding: xchunked", 501),
+    (b"Transfer-Encoding: ", 400),
+    (b"Transfer-Encoding: chunked\r\nContent-Length: 4", 400),
+    (b"Content-Length: 4\r\nTransfer-Encoding: chunked", 400),
+    (b"Content-Length: 4\r\nContent-Length: 4", 400),
+    (b"Content-Length: 4, 4", 400),
+    (b"Content-Length: +4", 400),
+    (b"Content-Length: 4_0", 400),
+    (b"Content-Length: 0x4", 400),
+    (b"Content-Length: ", 400),
+]
+
+
+def coded(path: bytes, lines: bytes, version: bytes = b"1.1") -> bytes:
+    """The head of a request with these lines."""
+    return b"POST %s HTTP/%s\r\nHost: x\r\n%s\r\n\r\n" % (path, version, lines)
+
+
+@pytest.mark.parametrize(("lines", "status"), CODED)
+def test_a_body_whose_end_may_be_seen_elsewhere_is_refused_by_its_head(address: str, lines: bytes, status: int) -> None:
+    before = _ended("malformed")
+
+    assert _codes(_said(address, coded(b"/callbacks/1/x", lines))) == [status]
+
+    assert _ended("malformed") == before + 1
+
+
+def test_chunks_are_of_http_1_1(address: str) -> None:
+    lines, end = b"Connection: close\r\nTransfer-Encoding: Chunked", b"0\r\n\r\n"
+
+    assert _codes(_said(address, coded(b"/callbacks/inbound", lines) + end)) == [403]
+    assert _codes(_said(address, coded(b"/callbacks/inbound", lines, b"1.0") + end)) == [400]
+
+
 # Upgrade, pipelines
 
 
