@@ -13,14 +13,17 @@ _NUMBER = re.compile(r"\+[0-9]{5,18}|-?[0-9]{1,18}(?:\.[0-9]{1,9})?", re.ASCII)
 _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+ -]*|\+[0-9]{5,18}", re.ASCII)  # as most cells are
 # What a spreadsheet takes for the beginning of a formula, also in the wide forms of East Asian keyboards.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# Where a spreadsheet that parts cells by semicolons, as in Germany, would begin one with a formula.
+_NEXT_CELL = re.compile(rf""";(?=[\s"]*[{re.escape("".join(_FORMULA))}])""")
 
 
 def cell(value: object) -> str:
     """
     A value as a cell: moments in ISO 8601, None empty.
 
-    A text that a spreadsheet would run gets an apostrophe in front.  A phone number in E.164, or a plain number, is
-    digits behind its sign and can be no formula: it stays as it is, so that people and programs can read it.
+    A text that a spreadsheet would run gets an apostrophe in front, and so does what stands behind a semicolon in it,
+    which ends a cell in some countries whatever the quotation marks say.  A phone number in E.164, or a plain number,
+    is digits behind its sign and can be no formula: it stays as it is, so that people and programs can read it.
     """
     if value is None:
         return ""
@@ -32,7 +35,7 @@ def cell(value: object) -> str:
     if _HARMLESS.fullmatch(text):
         return text
     is_run = text.lstrip(" \u00a0").startswith(_FORMULA) and not _NUMBER.fullmatch(text)
-    text = plain_text.visible(urls.without_password(text))
+    text = _NEXT_CELL.sub(";'", plain_text.visible(urls.without_password(text)))
     return f"'{text}" if is_run else text
 
 

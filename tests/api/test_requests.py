@@ -17,6 +17,9 @@ from outbound.config import settings
 from tests.api.conftest import Client
 from tests.conftest import World, forget_settings, until
 from tests.digest import digest
+from tests.web.test_bounded import CODED, coded
+from tests.web.test_bounded import _codes as codes
+from tests.web.test_bounded import _said as said
 
 JSON = {"content-type": "application/json"}
 
@@ -59,6 +62,11 @@ def test_a_body_that_cannot_be_read_changes_nothing_and_is_told_why(
     assert answer.headers["content-type"] == problem.CONTENT_TYPE
     assert answer.json()["detail"]
     assert digest(world) == before
+
+
+@pytest.mark.parametrize(("lines", "status"), CODED)
+def test_a_body_whose_end_may_be_seen_elsewhere_is_refused_by_its_head(api_url: str, lines: bytes, status: int) -> None:
+    assert codes(said(api_url, coded(b"/v1/calls", lines))) == [status]
 
 
 @pytest.mark.parametrize("name", ["idempotency-key", "authorization", "content-type", "last-event-id"])
@@ -394,6 +402,20 @@ def test_lists_are_streamed_as_json_lines_or_as_a_spreadsheet(world: World, clie
     assert cells["due_at"] == due_at.isoformat(timespec="seconds")
     assert len(others) == 2
     assert http.get("/exports/leads").text == ""
+
+
+def test_no_list_has_a_cell_that_a_spreadsheet_runs_where_semicolons_part_cells(world: World, client: Client) -> None:
+    business = world.business()
+    http = client()
+    call = {"to": "+12125550101", "business_id": business, "key": "a;=1+1"}
+    assert http.post("/calls", json=call).is_success
+    assert http.post(f"/control/businesses/{business}/pause", json={"reason": "a;=1+1"}).is_success
+
+    sheets = [http.get(path, headers={"accept": "text/csv"}).text for path in ("/exports/calls", "/exports/audit")]
+
+    for sheet in sheets:
+        assert "a;'=1+1" in sheet
+        assert ";=1" not in sheet
 
 
 @pytest.mark.parametrize("path", ["/calls/bulk", "/calls/cancel", "/windows/refresh"])

@@ -1,0 +1,65 @@
+"""Cells that people open in a spreadsheet."""
+
+import csv
+import io
+import re
+
+import pytest
+
+from outbound.formats.spreadsheet import Writer, cell
+
+SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
+ODD = [
+    *(f"{sign}1+1" for sign in SIGNS),
+    *(f"a;{sign}1+1" for sign in SIGNS),
+    '=HYPERLINK("x")',
+    "  =1+1",
+    "a; =1+1",
+    "a;\u00a0=1+1",
+    'a;"=1+1"',
+    'a, "b";"=1+1',
+    "a;;=1+1",
+    ";=1+1;=2+2",
+    "a\t=1+1",
+    "a\n=1+1",
+    "a;\n=1+1",
+    "a;\t=1+1",
+    "5;@SUM(A1)",
+    "a, b;=1+1",
+]
+
+
+def is_run(one: str) -> bool:
+    """Would a spreadsheet run it?  What stands in quotation marks is looked at as well."""
+    bare = re.sub(r"""^[\s"]+""", "", one)
+    return bare.startswith(tuple(SIGNS)) and not re.fullmatch(r"[+-][0-9]+", bare)
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_no_cell_is_run_where_commas_semicolons_or_tabs_part_cells(text: str) -> None:
+    out = io.StringIO()
+    writer = Writer(("id", "text", "number"), out)
+
+    writer.write({"id": 1, "text": text, "number": "+12125550101"})
+
+    line = out.getvalue().split("\n", 1)[1]
+    for by in ",;\t":
+        parted = next(csv.reader(io.StringIO(line), delimiter=by))
+        for one in (*parted, *line.rstrip("\n").split(by)):
+            assert not is_run(one), (by, one)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Dana; 12 Main St", "Dana; 12 Main St"),
+        ("a;=1", "a;'=1"),
+        ("a;'=1", "a;'=1"),
+        ("a;b-c", "a;b-c"),
+        ("+12125550101", "+12125550101"),
+        ("-5", "-5"),
+        ("=1;=2", "'=1;'=2"),
+    ],
+)
+def test_a_cell_has_an_apostrophe_only_where_something_would_be_run(text: str, shown: str) -> None:
+    assert cell(text) == shown
