@@ -4,13 +4,23 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from outbound.errors import SettingsError
-from outbound.formats import network_addresses, plain_text, sentinel_url, urls
+from outbound.formats import digits, network_addresses, plain_text, sentinel_url, urls
 
 TWILIO_API_URL = "https://api.twilio.com"
 CLOSED_WITHIN_S = 120  # a call without a call_sid
@@ -125,6 +135,16 @@ class Settings(BaseModel):
     webhook_proxy: str | None = Field(None, repr=False)  # an http:// proxy that every webhook goes through
     simulator_port: int = Field(8081, ge=0, le=65_535)  # on loopback only
     simulator_speed: float = Field(1, gt=0, le=1000)  # how many times faster than life simulated phones ring
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _digits_alone(cls, value: Any, about: ValidationInfo) -> Any:
+        """Refuse a number that is not written in digits."""
+        annotation = cls.model_fields[str(about.field_name)].annotation
+        kind = next((one for one in (int, float) if one in (annotation, *get_args(annotation))), None)
+        if kind is not None and isinstance(value, str) and (fault := digits.fault(value, kind)):
+            raise PydanticCustomError("not_digits", fault)
+        return value
 
     @property
     def api_url(self) -> str:

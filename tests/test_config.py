@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 
@@ -351,3 +352,18 @@ def test_a_character_that_was_copied_along_with_a_value_is_named(given: Setter, 
 )
 def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
     assert urls.without_password(url) == shown
+
+
+@pytest.mark.parametrize("text", ["5_0", "+50", " 50", "\u0665\u0660", "1e2", "nan", "inf", "0x50", "50.", ".5"])
+def test_a_setting_that_is_a_number_is_written_in_digits(text: str) -> None:
+    fields = settings_model.Settings.model_fields.items()
+    kinds = {field: {int, float} & {about.annotation, *get_args(about.annotation)} for field, about in fields}
+    names = {settings_model.env_names()[field]: kind for field, kind in kinds.items() if kind}
+
+    with pytest.raises(SettingsError) as refusal:
+        settings_model.read(dict.fromkeys(names, text))
+
+    assert len(names) > 20
+    for name, kind in names.items():
+        what = "a whole number in digits, like 50" if kind == {int} else "a number in digits, like 50 or 0.5"
+        assert f"{name}: write {what}" in refusal.value.faults

@@ -7,12 +7,12 @@ from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from outbound.api import models
+from outbound.formats import digits
 
 
 def _digits(value: Any) -> Any:
-    """Refuse what is not digits alone: `5_0`, `5.0`, `+5` and ` 5` would be read as numbers, too."""
-    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
-        raise PydanticCustomError("not_digits", "write it in digits, like 50")
+    if isinstance(value, str) and digits.whole(value) is None:
+        raise PydanticCustomError("not_digits", digits.WRITE_WHOLE)
     return value
 
 

@@ -120,8 +120,8 @@ def renamed(text: str, fields: Mapping[str, str]) -> str:
 
 def read_id(value: str | int | None, what: str) -> int:
     """The id of a business or a campaign as it is written in a file, or raise BadCall."""
-    if isinstance(value, str) and value.isdecimal() and len(value) <= row_id.DIGITS_MAX:
-        value = int(value)
+    if isinstance(value, str):
+        value = row_id.read(value)
     if isinstance(value, int) and not isinstance(value, bool) and row_id.possible(value) == value:
         return int(value)
     raise BadCall(f"`{what}` is not the id of one: see `outbound {what} list`")

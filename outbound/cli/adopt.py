@@ -9,6 +9,7 @@ import typer
 
 from outbound.cli.common import AsJson, DryRun, nobody_to_ask, ready
 from outbound.errors import UserError
+from outbound.formats import digits
 from outbound.printing import Table, err, out, tell, tell_json
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from outbound.adopt.report import AdoptionReport
     from outbound.adopt.undo import GivenBack
 
+_DAYS_MAX = 99_999
 _DOUBTS_MAX = 20
 _BUSINESSES_MAX = 20
 
@@ -66,9 +68,10 @@ def adopt(
 def _days(text: str) -> int | None:
     if text == "all":
         return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 5):
+    days = digits.whole(text)
+    if days is None or not 0 <= days <= _DAYS_MAX:
         raise UserError("--history-days is a whole number of days, or `all`")
-    return int(text)
+    return days
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from rich.text import Text
 from outbound import os_user
 from outbound.cli.common import AsJson, By, ready
 from outbound.errors import UserError
-from outbound.formats import moments, time_zones
+from outbound.formats import digits, moments, time_zones
 from outbound.printing import Table, cell, err, out, say, tell_added, tell_changed, tell_json
 
 if TYPE_CHECKING:
@@ -199,8 +199,8 @@ def _ask(place: str, choices: Sequence[str]) -> str:
     say(f"{place} has several time zones:", *(f"  {number}  {zone}" for number, zone in enumerate(choices, start=1)))
     while True:
         answer = typer.prompt("time zone of the business, its number or its name", err=True).strip()
-        if answer.isdecimal() and 1 <= int(answer) <= len(choices):
-            return choices[int(answer) - 1]
+        if (number := digits.whole(answer)) is not None and 1 <= number <= len(choices):
+            return choices[number - 1]
         try:
             return time_zones.present(answer)
         except time_zones.BadTimeZone as fault:

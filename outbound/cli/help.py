@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
-from typing import Any
+from typing import Any, get_args
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -12,7 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 from outbound import late_imports
 from outbound.cli import option_table
 from outbound.errors import UserError
-from outbound.formats import plain_text
+from outbound.formats import digits, plain_text
 from outbound.printing import out, visible
 
 # The panels of `outbound --help`, and the commands of each, in the order in which a day needs them: the module of
@@ -195,6 +195,8 @@ class _Commands(Mapping[str, Any]):
             self._loaded[name] = command
         for command in _with_all_below(group):
             command.context_class = _Context
+            for param in command.params:
+                _take_digits_alone(param)
 
 
 class Root(TyperGroup):
@@ -251,6 +253,24 @@ class Root(TyperGroup):
             raise UserError(visible(_sentence(error, path))) from None
 
 
+def _take_digits_alone(param: Any) -> None:
+    """Have an option or argument that is a number refuse what is not written in digits; its bounds are typer's."""
+    annotation = param.type_descriptor.annotation
+    kinds = {annotation, *get_args(annotation)}
+    kind = next((one for one in (int, float) if one in kinds), None)
+    if kind is None:
+        return
+    read = param.process_value
+
+    def strictly(ctx: Any, value: Any) -> Any:
+        for text in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(text, str) and (fault := digits.fault(text, kind)):
+                raise typer.BadParameter(fault, ctx=ctx, param=param)
+        return read(ctx, value)
+
+    param.process_value = strictly
+
+
 def _with_all_below(command: Any) -> Iterator[Any]:
     yield command
     for inner in getattr(command, "commands", {}).values():
@@ -273,6 +293,4 @@ def _plain(message: str) -> str:
     Return what pydantic says of a value, in our words; the value is not in it: it may be a phone number given as an id.
     """
     text = message.rstrip(".").removeprefix("Value error, ").split(", unable")[0]
-    for theirs, ours in (("Input should", "it should"), ("valid integer", "whole number"), ("valid number", "number")):
-        text = text.replace(theirs, ours)
-    return text
+    return text.replace("Input should", "it should")

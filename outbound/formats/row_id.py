@@ -1,5 +1,7 @@
 """Ids of rows: which numbers can be one."""
 
+from outbound.formats import digits
+
 MAX = 2**63 - 1  # a bigint has no more
 NONE = -1  # no row has it
 DIGITS_MAX = len(str(MAX))
@@ -12,6 +14,5 @@ def possible(value: int) -> int:
 
 def read(text: str) -> int | None:
     """The id that a text writes with decimal digits; None where no row can have it."""
-    if text.isascii() and text.isdecimal() and len(text) <= DIGITS_MAX and int(text) <= MAX:
-        return int(text)
-    return None
+    value = digits.whole(text) if len(text) <= DIGITS_MAX and text[:1] != "-" else None
+    return value if value is not None and value <= MAX else None

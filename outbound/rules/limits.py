@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from outbound import db, logs
+from outbound.formats import digits
 from outbound.rules import audit, decision
 from outbound.rules.control import sql as control_sql
 from outbound.rules.scope import BadControl, Scope
@@ -67,7 +68,7 @@ def _read(scope: Scope, given: Mapping[str, str]) -> _Limits:
         read, fault = _LIMITS[name]
         try:
             values[name] = read(text)
-        except (ValueError, OverflowError):
+        except ValueError:
             faults.append(fault)
     if scope.scope == "call":
         faults = ["one call has no limits: limit its campaign or its business"]
@@ -104,23 +105,23 @@ def _below_one_call(cap: db.Row) -> str:
 
 
 def _rate(text: str) -> float | None:
-    return None if text == "none" else _within(float(text), RATE_MIN, RATE_MAX)
+    return None if text == "none" else _within(digits.number(text), RATE_MIN, RATE_MAX)
 
 
 def _live(text: str) -> float | None:
-    return None if text == "none" else int(_within(int(text), 0, LIVE_MAX))
+    return None if text == "none" else _within(digits.whole(text), 0, LIVE_MAX)
 
 
 def _cap(text: str) -> float | None:
-    return None if text == "none" else int(_within(int(text), 0, CAP_MAX))
+    return None if text == "none" else _within(digits.whole(text), 0, CAP_MAX)
 
 
 def _weight(text: str) -> float:
-    return _within(float(text), WEIGHT_MIN, WEIGHT_MAX)
+    return _within(digits.number(text), WEIGHT_MIN, WEIGHT_MAX)
 
 
-def _within(number: float, low: float, high: float) -> float:
-    if not low <= number <= high:
+def _within(number: float | None, low: float, high: float) -> float:
+    if number is None or not low <= number <= high:
         raise ValueError(number)
     return number
 

@@ -17,7 +17,7 @@ ATTEMPTS_MAX = 100  # of one callee, in a day or a week: a bound against slips, 
 NAME_MAX = 100  # characters
 WAIT_MIN, WAIT_MAX = timedelta(minutes=1), timedelta(days=30)
 
-_WAIT = re.compile(r"(\d{1,6})\s*([mhd])")
+_WAIT = re.compile(r"([0-9]{1,6})\s*([mhd])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 

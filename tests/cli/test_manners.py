@@ -16,7 +16,7 @@ from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer.main
@@ -117,6 +117,22 @@ def test_every_command_answers_programs_too() -> None:
     }
 
     assert lacking == WITHOUT_JSON
+
+
+@pytest.mark.parametrize("text", ["5_0", "+50", " 50", "\u0665\u0660", "1e2", "nan", "inf", "0x50", "50."])
+def test_every_number_of_the_command_line_is_written_in_digits(text: str) -> None:
+    numbers = [
+        (command, given)
+        for command in commands().values()
+        for given in command.params
+        if {int, float} & {given.type_descriptor.annotation, *get_args(given.type_descriptor.annotation)}
+    ]
+
+    assert len(numbers) > 20
+    for command, given in numbers:
+        value = [text] if get_args(given.type_descriptor.annotation) else text
+        with pytest.raises(typer.BadParameter, match="in digits, like 50"):
+            given.process_value(typer.Context(command), value)
 
 
 def test_every_command_has_its_panel_and_every_parameter_its_help() -> None:
