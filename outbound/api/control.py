@@ -10,6 +10,7 @@ from outbound.api import models
 from outbound.api.context import Context, sql
 from outbound.api.problem import Problem, not_found
 from outbound.api.route import Asked, operation, router
+from outbound.formats import row_id
 from outbound.monitoring import metrics, situation
 from outbound.rules import business
 from outbound.rules import control as step
@@ -28,14 +29,15 @@ def _scope(asked: Context, kind: str, key: str) -> Scope:
         if asked.caller.business_id is not None:
             raise not_found("scope")
         return scope_of("number", key) if kind == "numbers" else Scope("account", "")
-    if kind not in _SCOPES or not (key.isascii() and key.isdigit() and 0 < int(key) <= models.ID_MAX):
+    wanted = row_id.read(key)
+    if kind not in _SCOPES or wanted is None or not 0 < wanted <= models.ID_MAX:
         raise not_found("scope")
     own: dict[str, Callable[[int], int]] = {
         "businesses": asked.business,
         "campaigns": asked.campaign,
         "calls": asked.call,
     }
-    return Scope(_SCOPES[kind], str(own[kind](int(key))))
+    return Scope(_SCOPES[kind], str(own[kind](wanted)))
 
 
 def _reason(body: models.Reasoned | None) -> str | None:

@@ -15,7 +15,7 @@ from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from outbound import db, logs
-from outbound.api import context, json_body, models
+from outbound.api import context, json_body, models, path_numbers
 from outbound.api.context import Context, Tokens
 from outbound.api.parameters import DIGITS
 from outbound.api.problem import Problem
@@ -25,6 +25,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Refuser = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 Id = Annotated[int, Path(ge=1, le=models.ID_MAX), DIGITS]
 
+path_numbers.bound()
 tokens = Tokens()
 log = logs.get("api")
 

@@ -9,11 +9,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from outbound import db, logs
+from outbound.api import path_numbers
 from outbound.api.problem import Problem
 from outbound.errors import UserError
 from outbound.page import inner_api, menu, render, same_origin, session, words
 from outbound.page.visit import LANGUAGE_COOKIE, Refused, Visit, address_of, language_of
 
+path_numbers.bound()
 log = logs.get("page")
 
 _SCREEN = re.compile(rf"{menu.ROOT}/(?:[a-z]+(?:/[0-9]+)?)?")  # what a GET shows: a list, or one of its rows

@@ -570,3 +570,27 @@ def test_a_number_of_a_path_or_a_query_is_digits_alone(
 
     assert answer.status_code == status, answer.text
     assert status == 404 or "digits" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/calls?business_id={}"),
+        ("GET", "/calls?before=2026-11-30T09:00:00Z/{}"),
+        ("GET", "/calls/{}"),
+        ("GET", "/imports/{}/rejected"),
+        ("POST", "/control/campaigns/{}/cancel"),
+        ("GET", "/callees/{}"),
+        ("GET", "/calls?number={}"),
+        ("GET", "/calls?since={}"),
+    ],
+)
+@pytest.mark.parametrize("digits", [40, 41, 4301, 12_000])
+def test_a_number_of_thousands_of_digits_is_no_fault_of_ours(
+    world: World, client: Client, method: str, path: str, digits: int
+) -> None:
+    world.business()
+
+    answer = client().request(method, path.format("9" * digits))
+
+    assert answer.status_code in (404, 422), answer.text

@@ -242,6 +242,13 @@ def test_one_look_at_the_sessions_is_for_all_who_watch(page_url: str) -> None:
     assert all(known.until > time.monotonic() for known in session._known.values())
 
 
+@pytest.mark.parametrize("path", ["/calls/{}", "/campaigns/{}", "/imports/{}", "/campaigns/{}/results.csv"])
+def test_a_path_with_thousands_of_digits_is_none(page_url: str, path: str) -> None:
+    cookie = cookie_of(page_url, token())
+
+    assert httpx.get(page_url + path.format("9" * 5000), headers=cookie).status_code == 404
+
+
 @pytest.mark.parametrize("digits", ["²", "٣", "9" * 19, "1e3"])
 def test_what_is_no_id_of_a_row_is_answered_and_makes_nothing(world: World, page_url: str, digits: str) -> None:
     world.business()
