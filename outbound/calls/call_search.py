@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ SCAN_MAX = 100_000  # calls that one statement looks at, where no index has all 
 SCANS_MAX = 5  # such statements that one command waits for before it says how far it came
 PASSES_MAX = 5  # of a cancel: what was between two statuses during one is found by the next
 TEXT_MAX = 200  # characters of what is asked for
+_SPAN_MIN, _SPAN_MAX = timedelta(seconds=1), timedelta(days=3650)  # of a page of an export
 _AGAIN_S = 40  # for a database that is away in the middle of a cancel
 
 GROUPS = {"waiting": WAITING, "in-the-air": IN_THE_AIR, "live": WAITING + IN_THE_AIR, "ended": FINAL}
@@ -181,14 +182,34 @@ def pages(wanted: Wanted, *, before: Place | None = None, page_max: int = PAGE_M
 
 
 def lines(wanted: Wanted) -> Iterator[list[str]]:
-    """Page after page of the calls that are wanted, each call a line of JSON."""
+    """
+    Page after page of the calls that are wanted, each call a line of JSON.
+
+    A page is the newest of what each business and status has: without a first moment each would give a whole page, and
+    most of it would be read again for the next one.
+    """
     before: Place | None = None
+    since = wanted.since
     while True:
-        rows = _rows(sql.lines_of_calls, wanted, before, PAGE_MAX)
-        yield [row.line for row in rows if row.id is not None]
-        before = _next(rows, PAGE_MAX)
-        if before is None:
-            return
+        rows = _rows(sql.lines_of_calls, wanted._replace(since=since), before, PAGE_MAX)
+        calls = [row for row in rows if row.id is not None]
+        yield [row.line for row in calls]
+        end = _next(rows, PAGE_MAX)
+        if end is None:
+            if since is None or since == wanted.since:
+                return
+            end = Place(since, 0)  # what is of this very moment was read
+        begin = before or next(iter(calls), end)
+        fullness = max(0.001, len(calls) / PAGE_MAX)
+        before, since = end, _earlier(wanted.since, end.at, (begin.at - end.at) / fullness)
+
+
+def _earlier(first: datetime | None, end: datetime, span: timedelta) -> datetime | None:
+    """The first moment of a page that ends at *end* and is to be *span* long; None where all that is left is one."""
+    if span > _SPAN_MAX:
+        return first
+    begin = end - max(span, _SPAN_MIN)
+    return begin if first is None else max(first, begin)
 
 
 def place_of(text: str | None) -> Place | None:

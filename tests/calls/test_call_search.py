@@ -176,6 +176,28 @@ def test_page_after_page_shows_each_call_once(day: Day) -> None:
             assert seen == found(**asked), (limit, asked)
 
 
+def test_an_export_has_each_call_once_however_they_lie_in_time(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    ago = (*range(20, 40), *[50] * 9, *[900.5] * 2, 70_000, 1_500_000, 1_500_000.01, *[4_000_000] * 7)
+    for place, minutes in enumerate(ago, start=1000):
+        day.queued(f"+1500555{place}", minutes=-minutes)
+        day.ended(f"+1500556{place}", minutes=minutes, status="busy")
+    every: list[dict[str, Any]] = [
+        *({}, {"business": "Acme"}, {"statuses": ["ended"]}, {"number": "+15005550101"}, {"answered_by": "human"}),
+        *({"since": NOON - timedelta(days=60)}, {"until": NOON - timedelta(days=1)}, {"business": "Beta"}),
+    ]
+
+    for page_max in (1, 2, 3, 7):
+        for asked in every:
+            newest_first = found(limit=1000, **asked)
+            with monkeypatch.context() as patched:
+                patched.setattr(call_search, "PAGE_MAX", page_max)
+                pages = list(call_search.lines(call_search.read(Asked(**asked))))
+
+            assert [json.loads(line)["id"] for page in pages for line in page] == newest_first, (page_max, asked)
+            assert all(len(page) <= page_max for page in pages)
+            assert sum(not page for page in pages) <= 40  # of years in which nobody was called
+
+
 def test_all_attempts_of_a_batch_are_found_also_where_it_is_too_large_to_be_sorted(
     day: Day, monkeypatch: pytest.MonkeyPatch
 ) -> None:
