@@ -14,6 +14,7 @@ from outbound.web.batcher import Batcher
 _TOGETHER_MS = 100  # a batch waits so long for another transaction; then each of its calls does so by itself
 _NAMES = {"at": "due_at"}  # of fields, where the step has others
 _WRITERS_MAX = 1  # what a batch costs hardly grows with it: a second writer would halve it
+_GATHER_S = 0.005
 
 
 class Asking(NamedTuple):
@@ -28,7 +29,9 @@ _batchers: list[Batcher[Asking, EnqueuedCall]] = []  # of the event loop that se
 
 def begin() -> None:
     """Make the batcher of the event loop that begins to serve."""
-    _batchers[:] = [Batcher(lambda asking: _write(asking, _TOGETHER_MS), _write_one, writers_max=_WRITERS_MAX)]
+    _batchers[:] = [
+        Batcher(lambda asking: _write(asking, _TOGETHER_MS), _write_one, writers_max=_WRITERS_MAX, gather_s=_GATHER_S)
+    ]
 
 
 async def put(asked: Context, call: models.NewCall) -> EnqueuedCall:

@@ -33,6 +33,8 @@ class Batcher(Generic[T, R]):
         write_all: writes several in one transaction, and gives the outcome of each, or an exception in its place.
         write_one: the same of one alone; it is called where a batch failed, so that each item fails by itself.
         writers_max: so many batches are written at once; fewer make the batches larger.
+        gather_s: so long a writer waits after a batch for as many items as were written and came meanwhile, as each
+            connection sends its next request when it has its answer; 0 for never.  Only where there is one writer.
         name_of: two items of the same name are never in one batch; by default all may be together.
     """
 
@@ -42,11 +44,13 @@ class Batcher(Generic[T, R]):
         write_one: Callable[[T], R],
         *,
         writers_max: int = WRITERS_MAX,
+        gather_s: float = 0,
         name_of: Callable[[T], Hashable] = id,
     ) -> None:
         self._write_all, self._write_one, self._name_of = write_all, write_one, name_of
         self._waiting: list[_Waiting[T, R]] = []
         self._writers, self._writers_max = 0, writers_max
+        self._gather_s, self._expected, self._are_there = gather_s, 0, asyncio.Event()
         self._threads = ThreadPoolExecutor(writers_max, "batch")  # none waits for one: cheaper than the shared ones
         self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds them but weakly
 
@@ -57,6 +61,8 @@ class Batcher(Generic[T, R]):
         if self._writers < self._writers_max:
             self._writers += 1
             self._start(self._write())
+        elif len(self._waiting) >= self._expected:
+            self._are_there.set()
         return await outcome
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -68,9 +74,20 @@ class Batcher(Generic[T, R]):
     async def _write(self) -> None:
         try:
             while self._waiting:
-                await self._write_together(self._next())
+                batch = self._next()
+                await self._write_together(batch)
+                await self._gather(len(batch))
         finally:
             self._writers -= 1  # nothing is awaited since the last look: who comes after it starts a writer
+
+    async def _gather(self, written: int) -> None:
+        """Wait for those who were just answered to ask again: a batch costs about as much as ten of its items."""
+        self._expected = min(written + len(self._waiting), BATCH_MAX)
+        if self._gather_s and len(self._waiting) < self._expected > 1:
+            self._are_there.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._gather_s):
+                    await self._are_there.wait()
 
     async def _write_together(self, batch: list[_Waiting[T, R]]) -> None:
         try:
