@@ -13,7 +13,7 @@ from outbound import library_logs, settings_model
 from outbound.calls import retention
 from outbound.cli.app import app
 from outbound.database import migrations, roles
-from outbound.monitoring import metrics
+from outbound.monitoring import metrics, process_counters
 from tests import ROOT
 
 RUNBOOKS = ("ops/runbook.md", "ops/runbook.he.md")
@@ -140,8 +140,8 @@ def exposed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Exposed]:
     monkeypatch.setattr(migrations, "missing_migrations", list)
     families = [
         *metrics._Queue().collect(),
-        *metrics.refused_callbacks.collect(),
-        *metrics.refused_connections.collect(),
+        *process_counters.refused_callbacks.collect(),
+        *process_counters.refused_connections.collect(),
     ]
     found = {}
     for family in families:

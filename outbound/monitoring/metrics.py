@@ -1,12 +1,10 @@
-"""
-Measures what the queue looks like right now, asked of the table at scrape time.  Nobody else knows prometheus_client.
-"""
+"""Measures what the queue looks like right now, asked of the table at scrape time."""
 
 import threading
 import time
 from collections.abc import Iterable, Mapping
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from outbound import __version__, db, logs
@@ -15,6 +13,7 @@ from outbound.call import FINAL
 from outbound.calls.cleanup import RULES
 from outbound.config import WORKER_SILENT_S, settings
 from outbound.database import migrations
+from outbound.monitoring.process_counters import registry
 from outbound.rules.retry_policy import OUTCOMES
 
 sql = db.statements("monitoring/metrics")
@@ -24,47 +23,6 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST  # Prometheus 3 refuses an answer without it
 ROWS_MAX = 50  # businesses, and limited scopes, that a scrape names; who has most to do comes first
 
 _CACHE_S = 2  # several scrapers cost one read
-
-registry = CollectorRegistry()
-
-# Refusals leave no trace in the database: a flood of forgeries costs it nothing.  Each web process counts its own.
-refused_callbacks = Counter(
-    "outbound_callbacks_refused",
-    "Carrier callbacks that were refused and changed nothing, by reason; counted by this web process.",
-    ["reason"],
-    registry=registry,
-)
-for _reason in (
-    "forged",
-    "malformed",
-    "too_large",
-    "unknown_call",
-    "other_call_sid",
-    "other_account",
-    "unknown_number",
-    "wrong_tag",
-    "other_leg",
-):
-    refused_callbacks.labels(_reason)
-
-refused_connections = Counter(
-    "outbound_connections_refused",
-    "Connections that were ended early, by reason; counted by this web process.",
-    ["reason"],
-    registry=registry,
-)
-for _reason in (
-    "idle",
-    "slow",
-    "malformed",
-    "upgrade",
-    "pipelined",
-    "head_too_large",
-    "body_too_large",
-    "too_many",
-    "too_many_of_address",
-):
-    refused_connections.labels(_reason)
 
 Numbers = dict[str, dict[str | None, float]]
 

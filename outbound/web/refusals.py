@@ -3,7 +3,7 @@
 import time
 
 from outbound import logs
-from outbound.monitoring import metrics
+from outbound.monitoring import process_counters
 
 log = logs.get("web")
 
@@ -36,13 +36,13 @@ _pace = _Pace()
 
 def note_callback(reason: str, peer: str | None) -> None:
     """A callback was refused and changed nothing; *reason* is a label of outbound_callbacks_refused_total."""
-    metrics.refused_callbacks.labels(reason).inc()
+    process_counters.refused_callbacks.labels(reason).inc()
     _write("web.refused", reason, peer)
 
 
 def note_connection(reason: str, peer: str | None) -> None:
     """A connection was ended early; *reason* is a label of outbound_connections_refused_total."""
-    metrics.refused_connections.labels(reason).inc()
+    process_counters.refused_connections.labels(reason).inc()
     _write("web.connection_refused", reason, peer)
 
 

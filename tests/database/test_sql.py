@@ -180,7 +180,7 @@ def test_only_one_file_knows_each_foreign_library() -> None:
             *("simulator/callback_sender.py", "simulator/rest_api.py", "simulator/server.py"),
         },
         "apscheduler": {"processes/scheduler.py"},
-        "prometheus_client": {"monitoring/metrics.py"},
+        "prometheus_client": {"monitoring/metrics.py", "monitoring/process_counters.py"},
         "fastapi": API
         - {
             "api/background.py",

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from outbound.monitoring import metrics
+from outbound.monitoring import process_counters
 from outbound.web import protocol, refusals
 from outbound.web.connections import Connections
 from tests.cli.test_logs import heard
@@ -69,7 +69,7 @@ def _rest(line: socket.socket) -> bytes:
 
 
 def _ended(reason: str) -> float:
-    return metrics.registry.get_sample_value("outbound_connections_refused_total", {"reason": reason}) or 0
+    return process_counters.registry.get_sample_value("outbound_connections_refused_total", {"reason": reason}) or 0
 
 
 def _codes(said: bytes) -> list[int]:

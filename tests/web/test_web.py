@@ -17,7 +17,7 @@ from twilio.request_validator import RequestValidator
 
 from outbound import db
 from outbound.carrier import callback_tag
-from outbound.monitoring import metrics
+from outbound.monitoring import metrics, process_counters
 from outbound.web import app, callbacks
 from tests.cli.test_logs import heard
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, Servers, World, forget_settings, open_database, until
@@ -131,7 +131,7 @@ def _trace(world: World) -> list[Any]:
 
 
 def _refused(reason: str) -> float:
-    return metrics.registry.get_sample_value("outbound_callbacks_refused_total", {"reason": reason}) or 0
+    return process_counters.registry.get_sample_value("outbound_callbacks_refused_total", {"reason": reason}) or 0
 
 
 class _NoTrace:
@@ -688,7 +688,7 @@ def test_a_scrape_is_answered_while_the_database_is_away(
     address: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _without_database(monkeypatch)
-    for collector in list(metrics.registry._collector_to_names):
+    for collector in list(process_counters.registry._collector_to_names):
         if isinstance(collector, metrics._Queue):
             monkeypatch.setattr(collector, "_read_at", float("-inf"))  # forget what it read for the last scrape
     try:
