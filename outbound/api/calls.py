@@ -9,7 +9,7 @@ from outbound.api.contacts import known_of
 from outbound.api.context import Context
 from outbound.api.parameters import Before, Limit, Number, Region, Statuses, When, Whose, Word
 from outbound.api.problem import Problem
-from outbound.api.route import Asked, Id, operation, router
+from outbound.api.route import Id, RequestContext, operation, router
 from outbound.call import WAITING
 from outbound.calls import call_again, call_search, call_timeline, lead_list
 from outbound.calls.call_search import Page
@@ -21,7 +21,7 @@ leads = router("leads")
 
 
 def wanted(
-    asked: Context,
+    context: Context,
     *,
     number: str | None = None,
     region: str | None = None,
@@ -35,7 +35,7 @@ def wanted(
     error_code: str | None = None,
 ) -> call_search.Wanted:
     """A search that finds no more than the token may see."""
-    whose = asked.filter(business_id, campaign_id)
+    whose = context.filter(business_id, campaign_id)
     return call_search.read(
         call_search.Asked(
             number=number,
@@ -52,33 +52,33 @@ def wanted(
     )
 
 
-def page_of(asked: Context, page: Page, what: str) -> dict[str, Any]:
+def page_of(context: Context, page: Page, what: str) -> dict[str, Any]:
     """A page as it is answered."""
-    view = asked.view
+    view = context.view
     found = {what: [view.call(row) for row in page.calls], "next": page.next and str(page.next)}
     return found | ({"is_cut": page.is_cut} if what == "calls" else {})
 
 
 @operation(calls, "POST", "/calls", scope="calls:write", answer=models.QueuedCall, status=201, also=200)
-async def create_call(asked: Asked, body: models.NewCall) -> Any:
+async def create_call(context: RequestContext, body: models.NewCall) -> Any:
     """
     Put one call in the queue; the same key never makes a second one.
 
     Send a `key`, or an Idempotency-Key, with every call: after a timeout the same request is then safe to repeat.  A
     call that was there already is answered with 200 and `created: false`.
     """
-    return asked.answer_created(vars(await new_calls.put(asked, body)))
+    return context.answer_created(vars(await new_calls.put(context, body)))
 
 
 @operation(calls, "POST", "/calls/bulk", scope="calls:write", answer=models.QueuedCalls)
-async def create_calls(asked: Asked, body: models.NewCalls) -> Any:
+async def create_calls(context: RequestContext, body: models.NewCalls) -> Any:
     """Put up to 1,000 calls in the queue at once; the others are queued where one is refused."""
-    return await asked.write(lambda: new_calls.put_all(asked, body.calls))
+    return await context.write(lambda: new_calls.put_all(context, body.calls))
 
 
 @operation(calls, "GET", "/calls", scope="calls:read", answer=models.Calls)
 async def list_calls(
-    asked: Asked,
+    context: RequestContext,
     number: Number = None,
     region: Region = None,
     status: Statuses = None,
@@ -96,7 +96,7 @@ async def list_calls(
 
     def work() -> Any:
         search = wanted(
-            asked,
+            context,
             number=number,
             region=region,
             status=status,
@@ -109,17 +109,17 @@ async def list_calls(
             error_code=error_code,
         )
         place = call_search.place_of(before)
-        return page_of(asked, call_search.find(search, limit=limit, before=place), "calls")
+        return page_of(context, call_search.find(search, limit=limit, before=place), "calls")
 
-    return await asked.read(work)
+    return await context.read(work)
 
 
 @operation(calls, "GET", "/calls/{call_id:int}", scope="calls:read", answer=models.ShownCall)
-async def show_call(asked: Asked, call_id: Id) -> Any:
+async def show_call(context: RequestContext, call_id: Id) -> Any:
     """Show a call: its row, events, attempts and lead, and why it waits."""
 
     def work() -> Any:
-        timeline, view = call_timeline.of(asked.call(call_id)), asked.view
+        timeline, view = call_timeline.of(context.call(call_id)), context.view
         waits = timeline.call["status"] in WAITING
         ending = view.how_it_ended(timeline.call, timeline.ending)
         return {
@@ -131,47 +131,47 @@ async def show_call(asked: Asked, call_id: Id) -> Any:
             "again_for_id": timeline.again_for_id,
             "hung_up": ending and ending["sentence"],
             "ending": ending,
-            "why": _why(asked, call_id)["sentence"] if waits else None,
+            "why": _why(context, call_id)["sentence"] if waits else None,
         }
 
-    return await asked.read(work)
+    return await context.read(work)
 
 
 @operation(calls, "GET", "/calls/{call_id:int}/why", scope="calls:read", answer=models.Why)
-async def why_call(asked: Asked, call_id: Id) -> Any:
+async def why_call(context: RequestContext, call_id: Id) -> Any:
     """Say why a call is not being dialed right now."""
-    return await asked.read(lambda: _why(asked, asked.call(call_id)))
+    return await context.read(lambda: _why(context, context.call(call_id)))
 
 
-def _why(asked: Context, call_id: int) -> dict[str, Any]:
-    return asked.view.why(call_id, asdict(why_step.why(call_id)))
+def _why(context: Context, call_id: int) -> dict[str, Any]:
+    return context.view.why(call_id, asdict(why_step.why(call_id)))
 
 
 @operation(calls, "POST", "/calls/{call_id:int}/retry", scope="calls:write", answer=models.MadeAgain)
-async def retry_call(asked: Asked, call_id: Id, body: models.Again | None = None) -> Any:
+async def retry_call(context: RequestContext, call_id: Id, body: models.Again | None = None) -> Any:
     """Make a call that has ended once more: a new call, within all rules; asked twice, it is one."""
     given = body or models.Again()
 
     def work() -> Any:
-        again = call_again.retry(asked.call(call_id), at=given.at, reason=given.reason, actor=asked.caller.who)
+        again = call_again.retry(context.call(call_id), at=given.at, reason=given.reason, actor=context.caller.who)
         return {"retry_of": call_id} | asdict(again)
 
-    return await asked.write(work)
+    return await context.write(work)
 
 
 @operation(calls, "POST", "/calls/{call_id:int}/reschedule", scope="calls:write", answer=models.Rescheduled)
-async def reschedule_call(asked: Asked, call_id: Id, body: models.Reschedule) -> Any:
+async def reschedule_call(context: RequestContext, call_id: Id, body: models.Reschedule) -> Any:
     """Have a call that waits dialed from another moment on; one that is being dialed is not moved."""
 
     def work() -> Any:
-        moved = call_again.reschedule(asked.call(call_id), body.at, reason=body.reason, actor=asked.caller.who)
+        moved = call_again.reschedule(context.call(call_id), body.at, reason=body.reason, actor=context.caller.who)
         return {"call_id": call_id} | asdict(moved)
 
-    return await asked.write(work)
+    return await context.write(work)
 
 
 @operation(calls, "POST", "/calls/cancel", scope="control", answer=models.Canceled)
-async def cancel_calls(asked: Asked, body: models.Selection) -> Any:
+async def cancel_calls(context: RequestContext, body: models.Selection) -> Any:
     """Close the calls that wait and end those that ring, of all that are like this; with `dry_run`, count them."""
 
     given = body.model_dump(exclude_none=True, exclude={"dry_run", "reason"})
@@ -180,7 +180,7 @@ async def cancel_calls(asked: Asked, body: models.Selection) -> Any:
 
     def work() -> Any:
         search = wanted(
-            asked,
+            context,
             number=body.number,
             status=body.status,
             business_id=body.business_id,
@@ -195,38 +195,38 @@ async def cancel_calls(asked: Asked, body: models.Selection) -> Any:
             return {"waiting": found.waiting, "in_the_air": found.ringing, "talking": found.talking, "dry_run": True}
         scope = call_search.scope_of(call_search.to_cancel(search))
         if scope is not None:
-            waiting, in_the_air = control.cancel(scope, reason=body.reason, actor=asked.caller.who)
+            waiting, in_the_air = control.cancel(scope, reason=body.reason, actor=context.caller.who)
         else:
-            waiting, in_the_air, _ = call_search.cancel(search, reason=body.reason, actor=asked.caller.who)
+            waiting, in_the_air, _ = call_search.cancel(search, reason=body.reason, actor=context.caller.who)
         return {"waiting": waiting, "in_the_air": in_the_air, "talking": None, "dry_run": False}
 
-    return await asked.write(work, in_parts=True)
+    return await context.write(work, in_parts=True)
 
 
 @operation(calls, "GET", "/callees/{number}", scope="calls:read", answer=models.Callee)
-async def show_callee(asked: Asked, number: str, business_id: Whose = None, region: Region = None) -> Any:
+async def show_callee(context: RequestContext, number: str, business_id: Whose = None, region: Region = None) -> Any:
     """Show what is known of a number: its calls, do-not-call entries, consents and, with `leads:read`, leads."""
 
     def work() -> Any:
-        whose = asked.filter(business_id, None)["business_id"]
+        whose = context.filter(business_id, None)["business_id"]
         phone = names.number_of(number, region=region, business_id=whose)
         search = call_search.Asked(number=phone, business=whose)
         found = call_search.read(search)
-        verdict, view = destination.check(phone, whose) if whose is not None else None, asked.view
+        verdict, view = destination.check(phone, whose) if whose is not None else None, context.view
         return {
             "number": phone,
             "calls": [view.call(row) for row in call_search.find(found, limit=100).calls],
-            "known": known_of(asked, phone, business_id=whose),
-            "leads": lead_list.find(found, limit=100).calls if "leads:read" in asked.caller.scopes else [],
+            "known": known_of(context, phone, business_id=whose),
+            "leads": lead_list.find(found, limit=100).calls if "leads:read" in context.caller.scopes else [],
             "destination": verdict and verdict._replace(sentence=verdict.sentence and view.text(verdict.sentence)),
         }
 
-    return await asked.read(work)
+    return await context.read(work)
 
 
 @operation(leads, "GET", "/leads", scope="leads:read", answer=models.Leads)
 async def list_leads(
-    asked: Asked,
+    context: RequestContext,
     number: Number = None,
     region: Region = None,
     business_id: Whose = None,
@@ -238,8 +238,8 @@ async def list_leads(
     """List leads, the one with the last contact first."""
 
     def work() -> Any:
-        search = wanted(asked, number=number, region=region, business_id=business_id, since=since, until=until)
+        search = wanted(context, number=number, region=region, business_id=business_id, since=since, until=until)
         place = call_search.place_of(before)
-        return page_of(asked, lead_list.find(search, limit=limit, before=place), "leads")
+        return page_of(context, lead_list.find(search, limit=limit, before=place), "leads")
 
-    return await asked.read(work)
+    return await context.read(work)

@@ -9,7 +9,7 @@ from outbound import db
 from outbound.api import models
 from outbound.api.context import Context, sql
 from outbound.api.problem import Problem, not_found
-from outbound.api.route import Asked, operation, router
+from outbound.api.route import RequestContext, operation, router
 from outbound.formats import row_id
 from outbound.monitoring import situation
 from outbound.rules import business
@@ -23,19 +23,19 @@ _LOOK_S = 0.001  # of a drain: one look, as nobody waits in a request
 _SCOPES = {"businesses": "business", "campaigns": "campaign", "calls": "call"}
 
 
-def _scope(asked: Context, kind: str, key: str) -> Scope:
+def _scope(context: Context, kind: str, key: str) -> Scope:
     """The scope that a path names, as far as the token may see it."""
     if kind == "numbers" or (kind == "everything" and key == "all"):
-        if asked.caller.business_id is not None:
+        if context.caller.business_id is not None:
             raise not_found("scope")
         return scope_of("number", key) if kind == "numbers" else Scope("account", "")
     wanted = row_id.read(key)
     if kind not in _SCOPES or wanted is None or not 0 < wanted <= models.ID_MAX:
         raise not_found("scope")
     own: dict[str, Callable[[int], int]] = {
-        "businesses": asked.business,
-        "campaigns": asked.campaign,
-        "calls": asked.call,
+        "businesses": context.business,
+        "campaigns": context.campaign,
+        "calls": context.call,
     }
     return Scope(_SCOPES[kind], str(own[kind](wanted)))
 
@@ -49,12 +49,12 @@ Key = Path(description="an id; of a number E.164", max_length=30)
 
 
 @operation(control, "GET", "/control", scope="calls:read", answer=models.Controls)
-async def list_control(asked: Asked) -> Any:
+async def list_control(context: RequestContext) -> Any:
     """Show what is paused, limited and held, and how much of each limit is used."""
 
     def work() -> Any:
         rows = step.rows()
-        own = asked.caller.business_id
+        own = context.caller.business_id
         if own is not None:
             campaigns = {str(row.id) for row in db.run(sql.campaigns_of, business_id=own)}
             rows = [
@@ -65,92 +65,92 @@ async def list_control(asked: Asked) -> Any:
             ]
         return {"control": rows}
 
-    return await asked.read(work)
+    return await context.read(work)
 
 
 @operation(control, "POST", "/control/{kind}/{key}/pause", scope="control", answer=models.Paused)
-async def pause(asked: Asked, body: models.Reasoned | None = None, kind: str = Kind, key: str = Key) -> Any:
+async def pause(context: RequestContext, body: models.Reasoned | None = None, kind: str = Kind, key: str = Key) -> Any:
     """Begin no new call here; those in the air go on."""
 
     def work() -> Any:
-        scope = _scope(asked, kind, key)
-        claims = step.pause(scope, reason=_reason(body), actor=asked.caller.who)
+        scope = _scope(context, kind, key)
+        claims = step.pause(scope, reason=_reason(body), actor=context.caller.who)
         return scope._asdict() | {"paused": True, "claims_taken_back": claims}
 
-    return await asked.write(work)
+    return await context.write(work)
 
 
 @operation(control, "POST", "/control/{kind}/{key}/resume", scope="control", answer=models.Resumed)
-async def resume(asked: Asked, kind: str = Kind, key: str = Key) -> Any:
+async def resume(context: RequestContext, kind: str = Kind, key: str = Key) -> Any:
     """Resume dialing, whether an operator or the breaker paused it."""
 
     def work() -> Any:
-        scope = _scope(asked, kind, key)
-        was_paused = step.resume(scope, actor=asked.caller.who)
+        scope = _scope(context, kind, key)
+        was_paused = step.resume(scope, actor=context.caller.who)
         return scope._asdict() | {"paused": False, "was_paused": was_paused}
 
-    return await asked.write(work)
+    return await context.write(work)
 
 
 @operation(control, "POST", "/control/{kind}/{key}/drain", scope="control", answer=models.Drained, status=202)
-async def drain(asked: Asked, body: models.Reasoned | None = None, kind: str = Kind, key: str = Key) -> Any:
+async def drain(context: RequestContext, body: models.Reasoned | None = None, kind: str = Kind, key: str = Key) -> Any:
     """Pause, and say how many calls are in the air; `live` of `GET /control` says when none is."""
 
     def work() -> Any:
-        scope = _scope(asked, kind, key)
+        scope = _scope(context, kind, key)
         if scope.scope == "call":
             raise Problem(422, "one call is paused or stopped, not drained", code="bad_control")
-        live = step.drain(scope, timeout_s=_LOOK_S, reason=_reason(body), actor=asked.caller.who)
+        live = step.drain(scope, timeout_s=_LOOK_S, reason=_reason(body), actor=context.caller.who)
         return scope._asdict() | {"paused": True, "in_the_air": live}
 
-    return await asked.write(work, status=202)
+    return await context.write(work, status=202)
 
 
 @operation(control, "POST", "/control/{kind}/{key}/cancel", scope="control", answer=models.CanceledScope)
-async def cancel(asked: Asked, body: models.Reasoned | None = None, kind: str = Kind, key: str = Key) -> Any:
+async def cancel(context: RequestContext, body: models.Reasoned | None = None, kind: str = Kind, key: str = Key) -> Any:
     """Close calls that wait, and end those that ring; who is talking goes on."""
 
     def work() -> Any:
-        scope = _scope(asked, kind, key)
-        canceled = step.cancel(scope, reason=_reason(body), actor=asked.caller.who)
+        scope = _scope(context, kind, key)
+        canceled = step.cancel(scope, reason=_reason(body), actor=context.caller.who)
         return scope._asdict() | canceled._asdict()
 
-    return await asked.write(work, in_parts=True)
+    return await context.write(work, in_parts=True)
 
 
 @operation(control, "POST", "/control/{kind}/{key}/stop", scope="control", answer=models.Stopped)
-async def stop(asked: Asked, body: models.Reasoned | None = None, kind: str = Kind, key: str = Key) -> Any:
+async def stop(context: RequestContext, body: models.Reasoned | None = None, kind: str = Kind, key: str = Key) -> Any:
     """Pause, and hang up all calls that are in the air, also those in progress."""
 
     def work() -> Any:
-        scope = _scope(asked, kind, key)
-        hang_ups = step.stop(scope, reason=_reason(body), actor=asked.caller.who)
+        scope = _scope(context, kind, key)
+        hang_ups = step.stop(scope, reason=_reason(body), actor=context.caller.who)
         return scope._asdict() | {"paused": True, "hung_up": hang_ups}
 
-    return await asked.write(work)
+    return await context.write(work)
 
 
 @operation(control, "PUT", "/control/{kind}/{key}/limits", scope="control", answer=models.SetLimits)
-async def limit(asked: Asked, body: models.Limits, kind: str = Kind, key: str = Key) -> Any:
+async def limit(context: RequestContext, body: models.Limits, kind: str = Kind, key: str = Key) -> Any:
     """Say how fast, how many at once, how much in all, and how large a share; what is not given stays."""
     given = body.model_dump(exclude_none=True)
-    if "weight" in given and asked.caller.business_id is not None:
+    if "weight" in given and context.caller.business_id is not None:
         raise Problem(403, "a share is one beside other businesses: it needs a token that is of none")
 
     def work() -> Any:
-        scope = _scope(asked, kind, key)
-        set_limits(scope, **given, actor=asked.caller.who)
+        scope = _scope(context, kind, key)
+        set_limits(scope, **given, actor=context.caller.who)
         return scope._asdict() | {"limits": given}
 
-    return await asked.write(work)
+    return await context.write(work)
 
 
 @operation(control, "GET", "/status", scope="calls:read", answer=models.Now)
-async def status(asked: Asked) -> Any:
+async def status(context: RequestContext) -> Any:
     """Show what is going on, and what to do about it; for a token of one business, of that one."""
 
     def work() -> Any:
-        own = asked.caller.business_id
+        own = context.caller.business_id
         facts = situation.read(own)
         if own is None:
             from outbound.monitoring import metrics  # it imports the broker's client, 6 MB that nothing else here needs
@@ -159,7 +159,7 @@ async def status(asked: Asked) -> Any:
             calls = {str(name): int(count) for name, count in numbers["calls"].items()}
         else:
             calls = business.show(own)["live"]
-            facts = [asked.view.fact(fact) for fact in facts]
+            facts = [context.view.fact(fact) for fact in facts]
         return {"now": facts, "calls": calls}
 
-    return await asked.read(work)
+    return await context.read(work)

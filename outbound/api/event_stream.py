@@ -163,7 +163,7 @@ def reader_of(caller: Caller) -> str:
     return f"token {caller.public_id}"
 
 
-async def begin(asked: Context, after: str | None) -> Place:
+async def begin(context: Context, after: str | None) -> Place:
     """
     Where a stream begins; from now on events are written for it.
 
@@ -173,7 +173,7 @@ async def begin(asked: Context, after: str | None) -> Place:
     """
 
     def work() -> Place:
-        stream.want(reader_of(asked.caller), asked.caller.business_id)
+        stream.want(reader_of(context.caller), context.caller.business_id)
         try:
             return stream.place(after)
         except stream.UnknownPlace as refusal:

@@ -28,7 +28,7 @@ from outbound.api.contacts import for_whom, owner_of
 from outbound.api.context import Context, plain, slowly
 from outbound.api.parameters import DIGITS, Limit, Number, Region, Statuses, When, Whose, Word
 from outbound.api.problem import Problem, not_found
-from outbound.api.route import Asked, Id, operation, router
+from outbound.api.route import Id, RequestContext, operation, router
 from outbound.calls import call_search, campaign_results, import_record, lead_list
 from outbound.calls import import_calls as step
 from outbound.calls.call_search import Page, Place
@@ -231,7 +231,7 @@ def _text(value: Any, place: int) -> str:
 )
 async def import_calls(
     request: Request,
-    asked: Asked,
+    context: RequestContext,
     batch: Batch,
     business_id: Whose = None,
     campaign_id: Whose = None,
@@ -248,13 +248,13 @@ async def import_calls(
     simply sent again under the same `batch`, which reaches each telephone once.  With `Prefer: respond-async` the
     answer is 202 once the file has come, with the place of the import in `Location`.
     """
-    whose = await run_in_threadpool(asked.whose, business_id, campaign_id)
+    whose = await run_in_threadpool(context.whose, business_id, campaign_id)
     if whose["business_id"] is None and whose["campaign_id"] is None:
         raise Problem(422, "say whose calls these are: give business_id or campaign_id", code="bad_file")
     _kind_of(request)
     record = Record(None)
     if not dry_run:
-        record = await run_in_threadpool(lambda: import_record.begin(batch, **whose, who=asked.caller.who))
+        record = await run_in_threadpool(lambda: import_record.begin(batch, **whose, who=context.caller.who))
 
     def work(path: Path) -> Any:
         return step.import_calls(
@@ -266,8 +266,8 @@ async def import_calls(
             anyway=anyway,
             dry_run=dry_run,
             to_column=to_column,
-            actor=asked.caller.who,
-            only_business=asked.caller.business_id,
+            actor=context.caller.who,
+            only_business=context.caller.business_id,
             record=record,
         ).as_json() | {"import_id": record.id}
 
@@ -276,10 +276,10 @@ async def import_calls(
         path = await stack.enter_async_context(_spooled())
         lines = await _receive(request, path, record)
         if dry_run or not _wants_202(request):
-            return await asked.read(lambda: _reported(asked, work, path, lines), is_slow=True)
+            return await context.read(lambda: _reported(context, work, path, lines), is_slow=True)
         record.is_promised = True
-        shown = await run_in_threadpool(lambda: models.ShownImport(**plain(_import_shown(asked, record.id or 0))))
-        background.start(_go_on(stack.pop_all(), lambda: _reported(asked, work, path, lines)))
+        shown = await run_in_threadpool(lambda: models.ShownImport(**plain(_import_shown(context, record.id or 0))))
+        background.start(_go_on(stack.pop_all(), lambda: _reported(context, work, path, lines)))
     headers = {"location": f"{request.url.path}/{record.id}", "preference-applied": "respond-async"}
     return Response(shown.model_dump_json(), 202, headers=headers, media_type="application/json")
 
@@ -311,28 +311,28 @@ def _wants_202(request: Request) -> bool:
     return any(wish.partition(";")[0].strip() == "respond-async" for wish in wishes)
 
 
-def _import_of(asked: Context, import_id: int) -> Any:
+def _import_of(context: Context, import_id: int) -> Any:
     try:
-        return import_record.of(import_id, business_id=asked.caller.business_id)
+        return import_record.of(import_id, business_id=context.caller.business_id)
     except import_record.BadImport:
         raise not_found("import") from None
 
 
-def _import_shown(asked: Context, import_id: int) -> dict[str, Any]:
-    row = _import_of(asked, import_id)
-    lines = [line | {"reason": asked.view.text(line["reason"])} for line in row.rejected_lines]
-    return _listed(asked, row) | {"refused_lines": lines}
+def _import_shown(context: Context, import_id: int) -> dict[str, Any]:
+    row = _import_of(context, import_id)
+    lines = [line | {"reason": context.view.text(line["reason"])} for line in row.rejected_lines]
+    return _listed(context, row) | {"refused_lines": lines}
 
 
-def _listed(asked: Context, row: Any) -> dict[str, Any]:
+def _listed(context: Context, row: Any) -> dict[str, Any]:
     shown: dict[str, Any] = row._asdict()
-    reason = row.reason and asked.view.text(row.reason)
-    return shown | {"refused": row.rejected, "reason": reason, "created_by": asked.view.who(row.created_by)}
+    reason = row.reason and context.view.text(row.reason)
+    return shown | {"refused": row.rejected, "reason": reason, "created_by": context.view.who(row.created_by)}
 
 
 @operation(files, "GET", "/imports", scope="calls:read", answer=models.Imports)
 async def list_imports(
-    asked: Asked,
+    context: RequestContext,
     business_id: Whose = None,
     campaign_id: Whose = None,
     state: Annotated[list[models.ImportState] | None, Query(max_length=5)] = None,
@@ -344,45 +344,45 @@ async def list_imports(
     """List imports of files of calls, the newest first: how far each has come, and how it ended."""
 
     def work() -> Any:
-        whose = asked.filter(business_id, campaign_id)
+        whose = context.filter(business_id, campaign_id)
         rows = import_record.find(**whose, states=state, before=before, limit=limit)
         return {
-            "imports": [_listed(asked, row) for row in rows],
+            "imports": [_listed(context, row) for row in rows],
             "next": rows[-1].id if len(rows) == limit else None,
         }
 
-    return await asked.read(work)
+    return await context.read(work)
 
 
 @operation(files, "GET", "/imports/{import_id:int}", scope="calls:read", answer=models.ShownImport)
-async def show_import(asked: Asked, import_id: Id) -> Any:
+async def show_import(context: RequestContext, import_id: Id) -> Any:
     """Show an import: its state, how many bytes came, what came of its lines, and the first 1,000 refused ones."""
-    return await asked.read(lambda: _import_shown(asked, import_id))
+    return await context.read(lambda: _import_shown(context, import_id))
 
 
 @operation(files, "GET", "/imports/{import_id:int}/rejected", scope="calls:read", streams=(NDJSON, CSV))
-async def export_rejected_lines(request: Request, asked: Asked, import_id: Id) -> Any:
+async def export_rejected_lines(request: Request, context: RequestContext, import_id: Id) -> Any:
     """Stream the first 1,000 lines of an import that were refused, with the reason of each."""
-    shown = await run_in_threadpool(lambda: _import_shown(asked, import_id))
+    shown = await run_in_threadpool(lambda: _import_shown(context, import_id))
     return _stream(request, ("line", "reason"), iter([shown["refused_lines"]]))
 
 
-async def _import(request: Request, asked: Asked, work: Callable[[Path], Any]) -> Any:
+async def _import(request: Request, context: RequestContext, work: Callable[[Path], Any]) -> Any:
     async with _spooled() as path:
         lines = await _receive(request, path)
-        return await asked.read(
-            lambda: _reported(asked, lambda given: work(given).as_json(), path, lines), is_slow=True
+        return await context.read(
+            lambda: _reported(context, lambda given: work(given).as_json(), path, lines), is_slow=True
         )
 
 
-def _reported(asked: Context, work: Callable[[Path], dict[str, Any]], path: Path, lines: _Lines) -> dict[str, Any]:
+def _reported(context: Context, work: Callable[[Path], dict[str, Any]], path: Path, lines: _Lines) -> dict[str, Any]:
     """The report of a file as its sender knows it: by its lines, and without a path of this machine."""
     try:
         report = work(path)
     except BadFile as refusal:
         raise BadFile(str(refusal).replace(str(path), "the file")) from None
     refused = [
-        {"line": lines.of(one["line"]), "reason": asked.view.text(one["reason"])} for one in report["refused_lines"]
+        {"line": lines.of(one["line"]), "reason": context.view.text(one["reason"])} for one in report["refused_lines"]
     ]
     return report | {"refused_lines": refused}
 
@@ -390,7 +390,7 @@ def _reported(asked: Context, work: Callable[[Path], dict[str, Any]], path: Path
 @operation(files, "POST", "/suppressions/import", scope="suppression", answer=models.Report, file_types=(CSV, NDJSON))
 async def import_suppressions(
     request: Request,
-    asked: Asked,
+    context: RequestContext,
     business_id: Whose = None,
     campaign_id: Whose = None,
     everybody: bool = False,
@@ -399,13 +399,13 @@ async def import_suppressions(
     to_column: Column = None,
 ) -> Any:
     """Put a file of numbers on the do-not-call list: phone, reason.  A second time adds nothing."""
-    whose = await run_in_threadpool(lambda: for_whom(asked, business_id, campaign_id, everybody=everybody))
+    whose = await run_in_threadpool(lambda: for_whom(context, business_id, campaign_id, everybody=everybody))
     return await _import(
         request,
-        asked,
+        context,
         lambda path: suppression.import_suppressions(
             path,
-            actor=asked.caller.who,
+            actor=context.caller.who,
             business_id=whose["business_id"],
             campaign_id=whose["campaign_id"],
             reason=reason or "",
@@ -418,19 +418,19 @@ async def import_suppressions(
 @operation(files, "POST", "/consents/import", scope="suppression", answer=models.Report, file_types=(CSV, NDJSON))
 async def import_consents(
     request: Request,
-    asked: Asked,
+    context: RequestContext,
     business_id: Whose = None,
     given_at: When = None,
     region: Region = None,
     to_column: Column = None,
 ) -> Any:
     """Record a file of consents: phone, given, expires, source."""
-    owner = await run_in_threadpool(owner_of, asked, business_id)
+    owner = await run_in_threadpool(owner_of, context, business_id)
     return await _import(
         request,
-        asked,
+        context,
         lambda path: consent.import_consents(
-            path, actor=asked.caller.who, business_id=owner, given_at=given_at, region=region, to_column=to_column
+            path, actor=context.caller.who, business_id=owner, given_at=given_at, region=region, to_column=to_column
         ),
     )
 
@@ -440,7 +440,7 @@ async def import_consents(
 )
 async def import_registry(
     request: Request,
-    asked: Asked,
+    context: RequestContext,
     checked_at: Annotated[str, Query(min_length=1, max_length=60)],
     region: Region = None,
     to_column: Column = None,
@@ -448,9 +448,9 @@ async def import_registry(
     """Record a registry's answers: phone, listed (yes or no)."""
     return await _import(
         request,
-        asked,
+        context,
         lambda path: registry.import_registry(
-            path, actor=asked.caller.who, checked_at=checked_at, region=region, to_column=to_column
+            path, actor=context.caller.who, checked_at=checked_at, region=region, to_column=to_column
         ),
     )
 
@@ -496,7 +496,7 @@ def _csv_lines(columns: tuple[str, ...], pages: Iterator[list[dict[str, Any]]]) 
 @operation(files, "GET", "/exports/calls", scope="calls:read", streams=(NDJSON, CSV))
 async def export_calls(
     request: Request,
-    asked: Asked,
+    context: RequestContext,
     number: Number = None,
     region: Region = None,
     status: Statuses = None,
@@ -516,7 +516,7 @@ async def export_calls(
 
     def search() -> call_search.Wanted:
         return wanted(
-            asked,
+            context,
             number=number,
             region=region,
             status=status,
@@ -546,10 +546,10 @@ def _read_line(line: str) -> dict[str, Any]:
 
 @operation(files, "GET", "/exports/leads", scope="leads:read", streams=(NDJSON, CSV))
 async def export_leads(
-    request: Request, asked: Asked, business_id: Whose = None, since: When = None, until: When = None
+    request: Request, context: RequestContext, business_id: Whose = None, since: When = None, until: When = None
 ) -> Any:
     """Stream leads, the one with the last contact first."""
-    found = await run_in_threadpool(lambda: wanted(asked, business_id=business_id, since=since, until=until))
+    found = await run_in_threadpool(lambda: wanted(context, business_id=business_id, since=since, until=until))
 
     def pages() -> Iterator[list[dict[str, Any]]]:
         before: Place | None = None
@@ -570,9 +570,9 @@ async def export_audit(request: Request) -> Any:
 
 
 @operation(files, "GET", "/campaigns/{campaign_id:int}/results", scope="calls:read", streams=(NDJSON, CSV))
-async def export_campaign_results(request: Request, asked: Asked, campaign_id: Id) -> Any:
+async def export_campaign_results(request: Request, context: RequestContext, campaign_id: Id) -> Any:
     """Stream what came of each callee of a campaign: reached or not, last outcome, next call."""
-    await run_in_threadpool(asked.campaign, campaign_id)
+    await run_in_threadpool(context.campaign, campaign_id)
     is_csv = _wants_csv(request)
     file = await slowly(lambda: _results(campaign_id, is_csv=is_csv))
     kind = CSV if is_csv else NDJSON

@@ -34,7 +34,7 @@ def begin() -> None:
     ]
 
 
-async def put(asked: Context, call: models.NewCall) -> EnqueuedCall:
+async def put(context: Context, call: models.NewCall) -> EnqueuedCall:
     """
     Put the call of one request in the queue, in one transaction with those of requests that wait at this moment.
 
@@ -43,28 +43,28 @@ async def put(asked: Context, call: models.NewCall) -> EnqueuedCall:
         Unavailable: the database is away, and whether it was written is not known.
     """
     try:
-        made = await _batchers[0].write(Asking(asked, _requested(asked, call, asked.key)))
+        made = await _batchers[0].write(Asking(context, _requested(context, call, context.key)))
         return made.renamed(_NAMES)
     except BadCall as refusal:
-        raise _refusal(asked, refusal) from None
+        raise _refusal(context, refusal) from None
     except db.LockNotAvailable:
         raise in_progress("a call with this key or number is being written") from None
 
 
-def put_all(asked: Context, calls: list[models.NewCall]) -> dict[str, Any]:
+def put_all(context: Context, calls: list[models.NewCall]) -> dict[str, Any]:
     """Put the calls of one request in the queue, within its transaction; one that is refused concerns itself alone."""
     queued: dict[int, EnqueuedCall] = {}
     refused: dict[int, Problem] = {}
     requests: dict[int, Requested] = {}
     for place, call in enumerate(calls):
         try:
-            requests[place] = _requested(asked, call, None)
+            requests[place] = _requested(context, call, None)
         except Problem as problem:
             refused[place] = problem
     done = db.with_connection(lambda connection: enqueue.enqueue_calls(connection, list(requests.values())))
     for place, outcome in zip(requests, done, strict=True):
         if isinstance(outcome, BadCall):
-            refused[place] = _refusal(asked, outcome)
+            refused[place] = _refusal(context, outcome)
         else:
             queued[place] = outcome.renamed(_NAMES)
     return {
@@ -89,11 +89,11 @@ def _write_one(asking: Asking) -> EnqueuedCall:
     return outcome
 
 
-def _requested(asked: Context, call: models.NewCall, key: str | None) -> Requested:
+def _requested(context: Context, call: models.NewCall, key: str | None) -> Requested:
     """A call as the step takes it, within what the token may see; or raise Problem."""
     if call.key is not None and key is not None and call.key != key:
         raise Problem(422, "`key` and the Idempotency-Key differ: send one of them", code="key_of_another")
-    own = asked.caller.business_id
+    own = context.caller.business_id
     if own is not None and call.business_id not in (None, own):
         raise not_found("business")
     return Requested(
@@ -105,14 +105,14 @@ def _requested(asked: Context, call: models.NewCall, key: str | None) -> Request
         key=call.key or key,
         contact=call.contact,
         time_zone=call.time_zone,
-        by=asked.caller.who,
+        by=context.caller.who,
     )
 
 
-def _refusal(asked: Context, refusal: BadCall) -> Problem:
+def _refusal(context: Context, refusal: BadCall) -> Problem:
     """Why a call was refused; another tenant's campaign is answered like one that is not there."""
-    if isinstance(refusal, NotTheirs) and (refusal.is_none or asked.caller.business_id is not None):
+    if isinstance(refusal, NotTheirs) and (refusal.is_none or context.caller.business_id is not None):
         return not_found(refusal.what)
     problem = of_user_error(refusal, _NAMES)
-    problem.detail = asked.view.text(problem.detail)
+    problem.detail = context.view.text(problem.detail)
     return problem

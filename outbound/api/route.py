@@ -205,7 +205,7 @@ async def _context(request: Request) -> Context:
     return found
 
 
-Asked = Annotated[Context, Depends(_context)]
+RequestContext = Annotated[Context, Depends(_context)]
 
 
 def router(tag: str) -> APIRouter:

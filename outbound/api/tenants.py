@@ -9,7 +9,7 @@ from outbound.api import models
 from outbound.api.context import Context
 from outbound.api.parameters import Whose
 from outbound.api.problem import Problem, not_found
-from outbound.api.route import Asked, Id, operation, router
+from outbound.api.route import Id, RequestContext, operation, router
 from outbound.monitoring import why
 from outbound.rules import business, calling_window, campaign, destination, new_business, retry_policy
 
@@ -18,20 +18,20 @@ rules = router("rules")
 
 
 @operation(tenants, "GET", "/businesses", scope="calls:read", answer=models.Businesses)
-async def list_businesses(asked: Asked) -> Any:
+async def list_businesses(context: RequestContext) -> Any:
     """List the businesses that the token may see."""
-    own = asked.caller.business_id
-    return await asked.read(lambda: {"businesses": [row for row in business.every() if own in (None, row.id)]})
+    own = context.caller.business_id
+    return await context.read(lambda: {"businesses": [row for row in business.every() if own in (None, row.id)]})
 
 
 @operation(tenants, "POST", "/businesses", scope="operator", answer=models.AddedBusiness, status=201, of_all=True)
-async def add_business(asked: Asked, body: models.NewBusiness) -> Any:
+async def add_business(context: RequestContext, body: models.NewBusiness) -> Any:
     """Add a business; it keeps to its region's calling hours unless `any_hour` is said."""
 
     def work() -> Any:
         added = new_business.add(
             body.name,
-            actor=asked.caller.who,
+            actor=context.caller.who,
             time_zone=body.time_zone,
             default_region=body.region,
             voice_url=body.voice_url,
@@ -43,22 +43,22 @@ async def add_business(asked: Asked, body: models.NewBusiness) -> Any:
         hours = None if added.hours is None else added.hours.name
         return {"id": added.id, "name": body.name, "time_zone": body.time_zone, "calling_hours": hours}
 
-    return await asked.write(work, status=201)
+    return await context.write(work, status=201)
 
 
 @operation(tenants, "GET", "/businesses/{business_id:int}", scope="calls:read", answer=models.ShownBusiness)
-async def show_business(asked: Asked, business_id: Id) -> Any:
+async def show_business(context: RequestContext, business_id: Id) -> Any:
     """Show one business: its numbers, what it plays, what limits and holds it, and its campaigns."""
-    return await asked.read(lambda: business.show(asked.business(business_id)))
+    return await context.read(lambda: business.show(context.business(business_id)))
 
 
 @operation(tenants, "PATCH", "/businesses/{business_id:int}", scope="operator", answer=models.Changed, of_all=True)
-async def change_business(asked: Asked, business_id: Id, body: models.ChangedBusiness) -> Any:
+async def change_business(context: RequestContext, business_id: Id, body: models.ChangedBusiness) -> Any:
     """Update a business; what is not given stays."""
 
     def work() -> Any:
         changed = business.change(
-            asked.business(business_id),
+            context.business(business_id),
             name=body.name,
             voice_url=body.voice_url,
             twiml=body.twiml,
@@ -70,44 +70,44 @@ async def change_business(asked: Asked, business_id: Id, body: models.ChangedBus
         )
         return {"id": business_id, "changed": changed}
 
-    return await asked.write(work)
+    return await context.write(work)
 
 
 @operation(tenants, "PUT", "/businesses/{business_id:int}/retry-policy", scope="campaigns", answer=models.Changed)
-async def use_retry_policy(asked: Asked, business_id: Id, body: models.UseRetryPolicy) -> Any:
+async def use_retry_policy(context: RequestContext, business_id: Id, body: models.UseRetryPolicy) -> Any:
     """Make a retry policy the default of a business."""
 
     def work() -> Any:
-        is_another = retry_policy.use(asked.business(business_id), body.name, actor=asked.caller.who)
+        is_another = retry_policy.use(context.business(business_id), body.name, actor=context.caller.who)
         return {"id": business_id, "changed": ["retry_policy"] if is_another else []}
 
-    return await asked.write(work)
+    return await context.write(work)
 
 
 @operation(tenants, "GET", "/campaigns", scope="calls:read", answer=models.Campaigns)
-async def list_campaigns(asked: Asked, business_id: Whose = None) -> Any:
+async def list_campaigns(context: RequestContext, business_id: Whose = None) -> Any:
     """List campaigns."""
 
     def work() -> Any:
-        own = asked.filter(business_id, None)["business_id"]
+        own = context.filter(business_id, None)["business_id"]
         return {"campaigns": [row for row in campaign.every() if own in (None, row.business_id)]}
 
-    return await asked.read(work)
+    return await context.read(work)
 
 
 @operation(tenants, "POST", "/campaigns", scope="campaigns", answer=models.Added, status=201)
-async def add_campaign(asked: Asked, body: models.NewCampaign) -> Any:
+async def add_campaign(context: RequestContext, body: models.NewCampaign) -> Any:
     """Add a campaign."""
 
     def work() -> Any:
-        owner = asked.whose(body.business_id, None)["business_id"]
+        owner = context.whose(body.business_id, None)["business_id"]
         if owner is None:
             raise Problem(422, "say whose campaign it is: give business_id", code="bad_campaign")
         given = _given(body)
-        added = campaign.add(owner, given, phones=body.numbers, actor=asked.caller.who)
+        added = campaign.add(owner, given, phones=body.numbers, actor=context.caller.who)
         return {"id": added, "name": body.name}
 
-    return await asked.write(work, status=201)
+    return await context.write(work, status=201)
 
 
 def _given(body: models.CampaignFields) -> campaign.Given:
@@ -118,64 +118,64 @@ def _given(body: models.CampaignFields) -> campaign.Given:
 
 
 @operation(tenants, "GET", "/campaigns/{campaign_id:int}", scope="calls:read", answer=models.ShownCampaign)
-async def show_campaign(asked: Asked, campaign_id: Id) -> Any:
+async def show_campaign(context: RequestContext, campaign_id: Id) -> Any:
     """Show a campaign, and how many calls of it are in each status."""
 
     def work() -> Any:
-        row = campaign.show(asked.campaign(campaign_id))
+        row = campaign.show(context.campaign(campaign_id))
         return row._asdict() | {"calls": campaign.calls(campaign_id)}
 
-    return await asked.read(work)
+    return await context.read(work)
 
 
 @operation(tenants, "PATCH", "/campaigns/{campaign_id:int}", scope="campaigns", answer=models.Changed)
-async def change_campaign(asked: Asked, campaign_id: Id, body: models.ChangedCampaign) -> Any:
+async def change_campaign(context: RequestContext, campaign_id: Id, body: models.ChangedCampaign) -> Any:
     """Update a campaign; what is not given stays, and null takes a thing away."""
 
     def work() -> Any:
         changed = campaign.change(
-            asked.campaign(campaign_id),
+            context.campaign(campaign_id),
             _given(body),
             phones=body.numbers,
             dropped=body.drop_numbers,
-            actor=asked.caller.who,
+            actor=context.caller.who,
         )
         return {"id": campaign_id, "changed": changed}
 
-    return await asked.write(work)
+    return await context.write(work)
 
 
 @operation(tenants, "GET", "/campaigns/{campaign_id:int}/preview", scope="calls:read", answer=models.Preview)
 async def preview_campaign(
-    asked: Asked, campaign_id: Id, call_s: Annotated[float | None, Query(gt=0, le=86_400)] = None
+    context: RequestContext, campaign_id: Id, call_s: Annotated[float | None, Query(gt=0, le=86_400)] = None
 ) -> Any:
     """Say what a campaign would do if it were launched now."""
 
     def work() -> Any:
-        found = why.preview(asked.campaign(campaign_id), call_s)
-        return asked.view.preview(asdict(found) | {"to_dial": found.to_dial})
+        found = why.preview(context.campaign(campaign_id), call_s)
+        return context.view.preview(asdict(found) | {"to_dial": found.to_dial})
 
-    return await asked.read(work, is_slow=True)
+    return await context.read(work, is_slow=True)
 
 
 @operation(rules, "GET", "/retry-policies", scope="calls:read", answer=models.RetryPolicies)
-async def list_retry_policies(asked: Asked, business_id: Whose = None) -> Any:
+async def list_retry_policies(context: RequestContext, business_id: Whose = None) -> Any:
     """List retry policies."""
 
     def work() -> Any:
-        own = asked.filter(business_id, None)["business_id"]
+        own = context.filter(business_id, None)["business_id"]
         rows = [row for row in retry_policy.every() if own in (None, row.business_id)]
         return {"retry_policies": [row._asdict() | {"steps": retry_policy.written(row)} for row in rows]}
 
-    return await asked.read(work)
+    return await context.read(work)
 
 
 @operation(rules, "POST", "/retry-policies", scope="campaigns", answer=models.Added, status=201)
-async def add_retry_policy(asked: Asked, body: models.NewRetryPolicy) -> Any:
+async def add_retry_policy(context: RequestContext, body: models.NewRetryPolicy) -> Any:
     """Add a retry policy of a business."""
 
     def work() -> Any:
-        owner = asked.whose(body.business_id, None)["business_id"]
+        owner = context.whose(body.business_id, None)["business_id"]
         if owner is None:
             raise Problem(422, "say whose retry policy it is: give business_id", code="bad_retry_policy")
         added = retry_policy.add(
@@ -185,21 +185,21 @@ async def add_retry_policy(asked: Asked, body: models.NewRetryPolicy) -> Any:
             per_day=body.per_day,
             per_week=body.per_week,
             is_default=body.is_default,
-            actor=asked.caller.who,
+            actor=context.caller.who,
         )
         return {"id": added, "name": body.name}
 
-    return await asked.write(work, status=201)
+    return await context.write(work, status=201)
 
 
 @operation(rules, "GET", "/windows", scope="calls:read", answer=models.Windows)
-async def list_windows(asked: Asked) -> Any:
+async def list_windows(context: RequestContext) -> Any:
     """List the calling windows."""
-    return await asked.read(lambda: {"windows": [row for row in calling_window.every() if asked.view.window(row)]})
+    return await context.read(lambda: {"windows": [row for row in calling_window.every() if context.view.window(row)]})
 
 
 @operation(rules, "POST", "/windows", scope="operator", answer=models.Added, status=201, of_all=True)
-async def add_window(asked: Asked, body: models.NewWindow) -> Any:
+async def add_window(context: RequestContext, body: models.NewWindow) -> Any:
     """Add a calling window, by its hours or from a preset (us, uk, il)."""
 
     def work() -> Any:
@@ -207,11 +207,11 @@ async def add_window(asked: Asked, body: models.NewWindow) -> Any:
             raise Problem(422, "give `hours`, or a `preset`: one of them", code="bad_window")
         if body.preset is not None:
             name = body.name or body.preset
-            return {"id": calling_window.add_preset(body.preset, name=name, actor=asked.caller.who), "name": name}
+            return {"id": calling_window.add_preset(body.preset, name=name, actor=context.caller.who), "name": name}
         added = calling_window.add(
             body.name or "",
             body.hours or "",
-            actor=asked.caller.who,
+            actor=context.caller.who,
             days_off=body.days_off,
             half_days=body.half_days,
             known_until=body.known_until,
@@ -219,11 +219,11 @@ async def add_window(asked: Asked, body: models.NewWindow) -> Any:
         )
         return {"id": added, "name": body.name}
 
-    return await asked.write(work, status=201)
+    return await context.write(work, status=201)
 
 
 @operation(rules, "GET", "/windows/{window_id:int}", scope="calls:read", answer=models.ShownWindow)
-async def show_window(asked: Asked, window_id: Id) -> Any:
+async def show_window(context: RequestContext, window_id: Id) -> Any:
     """Show a calling window with the days that have hours of their own."""
 
     def work() -> Any:
@@ -231,50 +231,50 @@ async def show_window(asked: Asked, window_id: Id) -> Any:
             window, days = calling_window.one(window_id)
         except calling_window.BadWindow:
             raise not_found("window") from None
-        if not asked.view.window(window):
+        if not context.view.window(window):
             raise not_found("window")
         return window._asdict() | {"days": days}
 
-    return await asked.read(work)
+    return await context.read(work)
 
 
 @operation(rules, "PUT", "/windows/{window_id:int}/days/{day}", scope="operator", answer=models.ChangedDay, of_all=True)
-async def set_window_day(asked: Asked, window_id: Id, day: str, body: models.DayHours) -> Any:
+async def set_window_day(context: RequestContext, window_id: Id, day: str, body: models.DayHours) -> Any:
     """Give one day hours of its own, or close it with `off`."""
-    return await asked.write(
-        lambda: {"changed": calling_window.set_day(window_id, day, body.hours, actor=asked.caller.who)}
+    return await context.write(
+        lambda: {"changed": calling_window.set_day(window_id, day, body.hours, actor=context.caller.who)}
     )
 
 
 @operation(rules, "POST", "/windows/refresh", scope="operator", answer=models.Refreshed, of_all=True)
-async def refresh_windows(asked: Asked) -> Any:
+async def refresh_windows(context: RequestContext) -> Any:
     """Let the windows of presets know the days off of this year and the next three."""
-    return await asked.write(lambda: {"windows": calling_window.refresh(actor=asked.caller.who)})
+    return await context.write(lambda: {"windows": calling_window.refresh(actor=context.caller.who)})
 
 
 @operation(
     rules, "PUT", "/businesses/{business_id:int}/window", scope="operator", answer=models.AssignedWindow, of_all=True
 )
-async def assign_business_window(asked: Asked, business_id: Id, body: models.AssignWindow) -> Any:
+async def assign_business_window(context: RequestContext, business_id: Id, body: models.AssignWindow) -> Any:
     """Let the calls of a business keep to a window, or to none of its own."""
-    return await asked.write(lambda: _assign(asked, "business", asked.business(business_id), body.window_id))
+    return await context.write(lambda: _assign(context, "business", context.business(business_id), body.window_id))
 
 
 @operation(rules, "PUT", "/campaigns/{campaign_id:int}/window", scope="campaigns", answer=models.AssignedWindow)
-async def assign_campaign_window(asked: Asked, campaign_id: Id, body: models.AssignWindow) -> Any:
+async def assign_campaign_window(context: RequestContext, campaign_id: Id, body: models.AssignWindow) -> Any:
     """Let the calls of a campaign keep to a window beside its business's, or to none of its own."""
-    return await asked.write(lambda: _assign(asked, "campaign", asked.campaign(campaign_id), body.window_id))
+    return await context.write(lambda: _assign(context, "campaign", context.campaign(campaign_id), body.window_id))
 
 
-def _assign(asked: Context, scope: str, key: int, window_id: int | None) -> dict[str, Any]:
-    done = calling_window.assign(scope, key, window_id, actor=asked.caller.who)
+def _assign(context: Context, scope: str, key: int, window_id: int | None) -> dict[str, Any]:
+    done = calling_window.assign(scope, key, window_id, actor=context.caller.who)
     return {"changed": done.is_another, "waited": done.waited}
 
 
 @operation(rules, "GET", "/destinations", scope="calls:read", answer=models.Destinations)
-async def list_destinations(asked: Asked) -> Any:
+async def list_destinations(context: RequestContext) -> Any:
     """List where calls may go: the entries for everybody, and those of the businesses that the token may see."""
-    own = asked.caller.business_id
+    own = context.caller.business_id
 
     def work() -> Any:
         rows = [row for row in destination.every() if own is None or row.business_id in (None, own)]
@@ -282,41 +282,41 @@ async def list_destinations(asked: Asked) -> Any:
             rows = [row if row.business_id == own else row._replace(reason="") for row in rows]
         return {"destinations": rows}
 
-    return await asked.read(work)
+    return await context.read(work)
 
 
 @operation(rules, "PUT", "/destinations", scope="operator", answer=models.SetDestination, of_all=True)
-async def set_destination(asked: Asked, body: models.NewDestination) -> Any:
+async def set_destination(context: RequestContext, body: models.NewDestination) -> Any:
     """Allow or close a destination, for everybody or for one business."""
 
     def work() -> Any:
-        owner = None if body.business_id is None else asked.business(body.business_id)
+        owner = None if body.business_id is None else context.business(body.business_id)
         move = destination.allow if body.allowed else destination.deny
-        done = move(body.place, business_id=owner, reason=body.reason, actor=asked.caller.who)
+        done = move(body.place, business_id=owner, reason=body.reason, actor=context.caller.who)
         return done._asdict() | {"allowed": body.allowed, "business_id": owner}
 
-    return await asked.write(work)
+    return await context.write(work)
 
 
 @operation(rules, "DELETE", "/destinations/{place}", scope="operator", answer=models.Removed, of_all=True)
-async def remove_destination(asked: Asked, place: str, business_id: Whose = None) -> Any:
+async def remove_destination(context: RequestContext, place: str, business_id: Whose = None) -> Any:
     """Take the entry of exactly this place and business away."""
-    return await asked.write(
-        lambda: {"removed": destination.remove(place, business_id=business_id, actor=asked.caller.who)}
+    return await context.write(
+        lambda: {"removed": destination.remove(place, business_id=business_id, actor=context.caller.who)}
     )
 
 
 @operation(rules, "GET", "/destinations/check", scope="calls:read", answer=models.Verdict)
 async def check_destination(
-    asked: Asked, number: Annotated[str, Query(min_length=3, max_length=60)], business_id: Whose = None
+    context: RequestContext, number: Annotated[str, Query(min_length=3, max_length=60)], business_id: Whose = None
 ) -> Any:
     """May this business call this number?"""
 
     def work() -> Any:
-        owner = asked.filter(business_id, None)["business_id"]
+        owner = context.filter(business_id, None)["business_id"]
         if owner is None:
             raise Problem(422, "say for whom: give business_id", code="bad_destination")
         verdict = destination.check(number, owner)
-        return verdict._replace(sentence=verdict.sentence and asked.view.text(verdict.sentence))
+        return verdict._replace(sentence=verdict.sentence and context.view.text(verdict.sentence))
 
-    return await asked.read(work)
+    return await context.read(work)

@@ -9,7 +9,7 @@ from fastapi import Query, Request
 from outbound.api import event_stream, models
 from outbound.api.parameters import DIGITS
 from outbound.api.problem import Problem, not_found
-from outbound.api.route import Asked, Id, operation, router, tokens
+from outbound.api.route import Id, RequestContext, operation, router, tokens
 from outbound.formats import moments
 from outbound.webhooks import endpoint
 from outbound.webhooks.event import TYPES
@@ -26,93 +26,93 @@ def _found(work: Callable[[], T]) -> T:
 
 
 @operation(webhooks, "POST", "/webhooks", scope="webhooks", answer=models.AddedEndpoint, status=201)
-async def add_webhook(asked: Asked, body: models.NewEndpoint) -> Any:
+async def add_webhook(context: RequestContext, body: models.NewEndpoint) -> Any:
     """Post events to an address from now on."""
 
     def work() -> Any:
         made = endpoint.add(
             body.url,
-            business_id=asked.whose(body.business_id, None)["business_id"],
+            business_id=context.whose(body.business_id, None)["business_id"],
             event_types=body.event_types,
             payload=body.payload,
-            is_operators=asked.caller.business_id is None,
-            actor=asked.caller.who,
+            is_operators=context.caller.business_id is None,
+            actor=context.caller.who,
         )
         return {"id": made.id}
 
-    return await asked.write(work, status=201)
+    return await context.write(work, status=201)
 
 
 @operation(webhooks, "GET", "/webhooks", scope="webhooks", answer=models.Endpoints)
-async def list_webhooks(asked: Asked) -> Any:
+async def list_webhooks(context: RequestContext) -> Any:
     """List the endpoints, what waits for each, and whether it takes what it is sent."""
-    return await asked.read(lambda: {"endpoints": endpoint.every(asked.caller.business_id)})
+    return await context.read(lambda: {"endpoints": endpoint.every(context.caller.business_id)})
 
 
 @operation(webhooks, "PATCH", "/webhooks/{endpoint_id}", scope="webhooks", answer=models.EndpointState)
-async def change_webhook(asked: Asked, endpoint_id: Id, body: models.EndpointChange) -> Any:
+async def change_webhook(context: RequestContext, endpoint_id: Id, body: models.EndpointChange) -> Any:
     """Change an endpoint; switched on, what waited for it is sent."""
-    return await asked.write(
+    return await context.write(
         lambda: _found(
             lambda: endpoint.set_(
                 endpoint_id,
-                business_id=asked.caller.business_id,
+                business_id=context.caller.business_id,
                 url=body.url,
                 event_types=body.event_types,
                 payload=body.payload,
                 state=body.state,
-                is_operators=asked.caller.business_id is None,
-                actor=asked.caller.who,
+                is_operators=context.caller.business_id is None,
+                actor=context.caller.who,
             )
         )
     )
 
 
 @operation(webhooks, "DELETE", "/webhooks/{endpoint_id}", scope="webhooks", answer=models.RemovedEndpoint)
-async def remove_webhook(asked: Asked, endpoint_id: Id) -> Any:
+async def remove_webhook(context: RequestContext, endpoint_id: Id) -> Any:
     """Remove an endpoint, and what was not delivered to it yet."""
-    own = asked.caller.business_id
-    return await asked.write(
-        lambda: _found(lambda: endpoint.remove(endpoint_id, business_id=own, actor=asked.caller.who))
+    own = context.caller.business_id
+    return await context.write(
+        lambda: _found(lambda: endpoint.remove(endpoint_id, business_id=own, actor=context.caller.who))
     )
 
 
 @operation(webhooks, "GET", "/webhooks/{endpoint_id}/secret", scope="webhooks", answer=models.EndpointSecret)
-async def show_webhook_secret(asked: Asked, endpoint_id: Id) -> Any:
+async def show_webhook_secret(context: RequestContext, endpoint_id: Id) -> Any:
     """Show the secret with which an endpoint verifies; it is derived, and stored nowhere."""
 
     def work() -> Any:
-        found = _found(lambda: endpoint.secret(endpoint_id, asked.caller.business_id))
+        found = _found(lambda: endpoint.secret(endpoint_id, context.caller.business_id))
         return {"id": found.id, "secret": found.secret}
 
-    return await asked.read(work)
+    return await context.read(work)
 
 
 @operation(webhooks, "POST", "/webhooks/{endpoint_id}/rotate", scope="webhooks", answer=models.RotatedSecret)
-async def rotate_webhook(asked: Asked, endpoint_id: Id) -> Any:
+async def rotate_webhook(context: RequestContext, endpoint_id: Id) -> Any:
     """Give an endpoint another secret; for 24 hours both sign."""
-    own = asked.caller.business_id
+    own = context.caller.business_id
 
     def work() -> Any:
-        return {"id": _found(lambda: endpoint.rotate(endpoint_id, business_id=own, actor=asked.caller.who)).id}
+        return {"id": _found(lambda: endpoint.rotate(endpoint_id, business_id=own, actor=context.caller.who)).id}
 
-    return await asked.write(work)
+    return await context.write(work)
 
 
 @operation(webhooks, "POST", "/webhooks/{endpoint_id}/test", scope="webhooks", answer=models.Ping)
-async def test_webhook(asked: Asked, endpoint_id: Id) -> Any:
+async def test_webhook(context: RequestContext, endpoint_id: Id) -> Any:
     """Send an endpoint a ping, as everything else is sent to it."""
-    own = asked.caller.business_id
+    own = context.caller.business_id
 
     def work() -> Any:
         return {"id": _found(lambda: endpoint.ping(endpoint_id, business_id=own))}
 
-    return await asked.write(work)
+    return await context.write(work)
 
 
 @operation(webhooks, "GET", "/webhooks/{endpoint_id}/deliveries", scope="webhooks", answer=models.Deliveries)
 async def list_webhook_deliveries(
-    asked: Asked,
+    context: RequestContext,
     endpoint_id: Id,
     state: Annotated[list[models.DeliveryState] | None, Query(max_length=5)] = None,
     before_id: Annotated[int | None, Query(ge=1, le=models.ID_MAX), DIGITS] = None,
@@ -123,34 +123,34 @@ async def list_webhook_deliveries(
     def work() -> Any:
         rows = _found(
             lambda: endpoint.deliveries(
-                endpoint_id, business_id=asked.caller.business_id, states=state, before_id=before_id, limit=limit
+                endpoint_id, business_id=context.caller.business_id, states=state, before_id=before_id, limit=limit
             )
         )
         return {"deliveries": rows}
 
-    return await asked.read(work)
+    return await context.read(work)
 
 
 @operation(webhooks, "POST", "/webhooks/{endpoint_id}/replay", scope="webhooks", answer=models.Replayed)
-async def replay_webhook(asked: Asked, endpoint_id: Id, body: models.Replay) -> Any:
+async def replay_webhook(context: RequestContext, endpoint_id: Id, body: models.Replay) -> Any:
     """Send events once more, under the ids that they had."""
 
     def work() -> Any:
         count = _found(
             lambda: endpoint.replay(
                 endpoint_id,
-                business_id=asked.caller.business_id,
+                business_id=context.caller.business_id,
                 event_ids=body.event_ids,
                 event_types=body.event_types,
                 since=_moment(body.since, "/since"),
                 until=_moment(body.until, "/until"),
                 given_up_only=body.given_up_only,
-                actor=asked.caller.who,
+                actor=context.caller.who,
             )
         )
         return {"replayed": count}
 
-    return await asked.write(work)
+    return await context.write(work)
 
 
 def _moment(text: str | None, pointer: str) -> datetime | None:
@@ -164,7 +164,7 @@ def _moment(text: str | None, pointer: str) -> datetime | None:
 @operation(webhooks, "GET", "/events", scope="calls:read", streams=("text/event-stream",))
 async def stream_events(
     request: Request,
-    asked: Asked,
+    context: RequestContext,
     event_type: Annotated[list[models.EventType] | None, Query(max_length=20)] = None,
     after: Annotated[
         str | None, Query(max_length=40, description="the id of an event; by default Last-Event-ID, else now")
@@ -175,5 +175,5 @@ async def stream_events(
 
     Events are written while there is an endpoint, and for 3 days after somebody read here.
     """
-    place = await event_stream.begin(asked, request.headers.get("last-event-id") or after)
-    return event_stream.response(request, asked.caller, tokens.caller, place, event_type or TYPES)
+    place = await event_stream.begin(context, request.headers.get("last-event-id") or after)
+    return event_stream.response(request, context.caller, tokens.caller, place, event_type or TYPES)

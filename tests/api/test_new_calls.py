@@ -18,7 +18,7 @@ BY, BY_OTHER = "token Shop (aaaaaaaa)", "token Bank (bbbbbbbb)"
 Outcome = EnqueuedCall | BaseException
 
 
-def asked(business_id: int | None, *, name: str = "Shop (aaaaaaaa)", key: str | None = None) -> Context:
+def context_of(business_id: int | None, *, name: str = "Shop (aaaaaaaa)", key: str | None = None) -> Context:
     """A request of a token."""
     public_id = name[-9:-1]
     caller = Caller(1, public_id, name.partition(" ")[0], business_id, frozenset({"calls:write"}), None)
@@ -47,7 +47,7 @@ def transactions(world: World) -> int:
 def test_calls_of_one_moment_are_one_transaction(world: World) -> None:
     shop = world.business("Shop")
 
-    outcomes = together(*[(asked(shop), {"to": number(place), "key": f"k{place}"}) for place in range(40)])
+    outcomes = together(*[(context_of(shop), {"to": number(place), "key": f"k{place}"}) for place in range(40)])
 
     assert [one.created for one in outcomes if isinstance(one, EnqueuedCall)] == [True] * 40
     keys = {row.id: row.idempotency_key for row in world.rows("select id, idempotency_key from call_log")}
@@ -61,13 +61,13 @@ def test_who_is_refused_is_refused_alone(world: World) -> None:
     own = world.value("select phone from business_number where business_id = %s limit 1", shop)
 
     good, unread, itself, another, theirs, nobodys, late = together(
-        (asked(shop), {"to": number(1)}),
-        (asked(shop), {"to": "abc"}),
-        (asked(shop), {"to": own}),
-        (asked(shop), {"to": number(2), "business_id": bank}),
-        (asked(shop), {"to": number(3), "campaign_id": campaign}),
-        (asked(None), {"to": number(4)}),
-        (asked(bank, name="Bank (bbbbbbbb)"), {"to": number(5), "campaign_id": campaign}),
+        (context_of(shop), {"to": number(1)}),
+        (context_of(shop), {"to": "abc"}),
+        (context_of(shop), {"to": own}),
+        (context_of(shop), {"to": number(2), "business_id": bank}),
+        (context_of(shop), {"to": number(3), "campaign_id": campaign}),
+        (context_of(None), {"to": number(4)}),
+        (context_of(bank, name="Bank (bbbbbbbb)"), {"to": number(5), "campaign_id": campaign}),
     )
 
     assert isinstance(good, EnqueuedCall)
@@ -87,11 +87,11 @@ def test_one_key_twice_in_a_moment_is_one_call(world: World) -> None:
     shop, bank = world.business("Shop"), world.business("Bank")
 
     first, again, other_number, same_number, other_business = together(
-        (asked(shop), {"to": number(1), "key": "k"}),
-        (asked(shop, key="k"), {"to": number(1)}),
-        (asked(shop), {"to": number(2), "key": "k"}),
-        (asked(shop), {"to": number(1), "key": "other"}),
-        (asked(bank), {"to": number(1), "key": "k"}),
+        (context_of(shop), {"to": number(1), "key": "k"}),
+        (context_of(shop, key="k"), {"to": number(1)}),
+        (context_of(shop), {"to": number(2), "key": "k"}),
+        (context_of(shop), {"to": number(1), "key": "other"}),
+        (context_of(bank), {"to": number(1), "key": "k"}),
     )
 
     assert isinstance(first, EnqueuedCall)
@@ -119,7 +119,7 @@ def test_a_call_that_the_database_refuses_spoils_nobody_elses(world: World) -> N
     shop = world.business("Shop")
     refuse(world, number(2), "raise 'odd'")
 
-    outcomes = together(*[(asked(shop), {"to": number(place)}) for place in range(5)])
+    outcomes = together(*[(context_of(shop), {"to": number(place)}) for place in range(5)])
 
     odd = outcomes.pop(2)
     assert isinstance(odd, db.Error)
@@ -132,7 +132,7 @@ def test_where_the_connection_is_lost_before_the_commit_nobody_is_told_that_a_ca
     shop = world.business("Shop")
     refuse(world, number(2), "perform pg_terminate_backend(pg_backend_pid())")
 
-    outcomes = together(*[(asked(shop), {"to": number(place)}) for place in range(5)])
+    outcomes = together(*[(context_of(shop), {"to": number(place)}) for place in range(5)])
 
     assert [isinstance(one, db.Unavailable) for one in outcomes] == [True] * 5
     assert world.value("select count(*) from call_log") == 0
@@ -148,7 +148,7 @@ def test_who_waits_for_a_transaction_of_somebody_else_holds_up_nobody(
             "insert into call_log (business_id, from_number, to_number) values (%s, '+12125550999', %s)",
             [shop, number(2)],
         )
-        outcomes = together(*[(asked(shop), {"to": number(place)}) for place in range(5)])
+        outcomes = together(*[(context_of(shop), {"to": number(place)}) for place in range(5)])
 
     waits = outcomes.pop(2)
     assert isinstance(waits, Problem)
