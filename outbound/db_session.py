@@ -10,11 +10,11 @@ _SETTING = re.compile(r"(?<!\S)(?:-c\s*|--)([\w.-]+)=((?:\\.|\S)*)", re.DOTALL)
 
 
 class UnfitDatabase(UserError):
-    """The server or the database cannot hold our calls as it is: what is so (`said`), and how it is mended (`mend`)."""
+    """The server or the database cannot hold our calls as it is: what is so (`text`), and how it is mended (`mend`)."""
 
     def __init__(self, message: str, mend: str) -> None:
         super().__init__(f"{message}: {mend}")
-        self.said, self.mend = message, mend
+        self.text, self.mend = message, mend
 
 
 class SchemaMissing(UnfitDatabase):

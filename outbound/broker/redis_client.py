@@ -23,17 +23,17 @@ class Fault(NamedTuple):
 
     Attributes:
         code: the server's own word, like READONLY; AWAY where it does not answer.
-        said: what is so, to be read after "the broker".
+        text: what is so, to be read after "the broker".
         mend: what to do about it.
     """
 
     code: str
-    said: str
+    text: str
     mend: str
 
     def __str__(self) -> str:
         """Return what is so, with the server's word for it."""
-        return self.said if self.code == "AWAY" else f"{self.said} ({self.code})"
+        return self.text if self.code == "AWAY" else f"{self.text} ({self.code})"
 
 
 _A_REPLICA = ("is a replica, which takes no writes", "let REDIS_URL lead to the primary")

@@ -93,7 +93,7 @@ class BrokerAway(Exception):
     """The broker takes no nudge, and *fault* says why; what was claimed was released."""
 
     def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.said)
+        super().__init__(fault.text)
         self.fault = fault
         self.cause = fault.code
 

@@ -48,7 +48,7 @@ def _writable() -> Result:
     if not refused:
         return ok("yes")
     first = failed(next(iter(refused.values())))
-    return fail(f"{some(list(refused))}: {first.said}", first.mend)
+    return fail(f"{some(list(refused))}: {first.text}", first.mend)
 
 
 def _refused_writes(connection: db.Connection, *, with_tables: bool) -> dict[str, Exception]:
@@ -140,7 +140,7 @@ def _migrations() -> Result:
         try:
             db.with_connection(migrations.refuse_foreign)
         except migrations.ForeignTables as foreign:
-            return fail(foreign.said, foreign.mend)
+            return fail(foreign.text, foreign.mend)
         return fail(f"{len(missing)} are missing: {some(missing)}", "run `outbound migrate`")
     if unknown:
         return warn(

@@ -48,6 +48,6 @@ def _run(check: Check) -> Result:
     try:
         return check.run()
     except db.UnfitDatabase as error:
-        return fail(error.said, error.mend)
+        return fail(error.text, error.mend)
     except Exception as error:  # noqa: BLE001 (each part may be away in its own way, and the others are still looked at)
         return failed(error)

@@ -17,7 +17,7 @@ class Finding(NamedTuple):
 
     check: str
     state: State
-    said: str
+    text: str
     mend: str = ""
 
 
@@ -25,7 +25,7 @@ class Result(NamedTuple):
     """A finding without the name of its check."""
 
     state: State
-    said: str
+    text: str
     mend: str = ""
 
 
@@ -37,19 +37,19 @@ class Check(NamedTuple):
     needs: tuple[str, ...] = ()
 
 
-def ok(said: str) -> Result:
+def ok(text: str) -> Result:
     """The result of a check that found nothing wrong."""
-    return Result("ok", said)
+    return Result("ok", text)
 
 
-def warn(said: str, mend: str) -> Result:
+def warn(text: str, mend: str) -> Result:
     """The result of a check that found what is no reason to stop."""
-    return Result("warn", said, mend)
+    return Result("warn", text, mend)
 
 
-def fail(said: str, mend: str) -> Result:
+def fail(text: str, mend: str) -> Result:
     """The result of a check that found what keeps calls from being made."""
-    return Result("fail", said, mend)
+    return Result("fail", text, mend)
 
 
 def failed(error: Exception) -> Result:

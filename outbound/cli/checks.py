@@ -28,12 +28,13 @@ def doctor(as_json: AsJson = False) -> None:
     except SettingsError as wrong:
         findings = checks.refused(wrong.faults)
     if as_json:
-        tell_json({"ok": checks.is_sound(findings), "checks": [found._asdict() for found in findings]})
+        shown = [found._asdict() | {"said": found.text} for found in findings]  # `text` was `said` before
+        tell_json({"ok": checks.is_sound(findings), "checks": shown})
     else:
         table = Table("check", "", "what was found", "what to do")
         for found in findings:
             state = cell(found.state, style=_STYLES[found.state])
-            table.add_row(found.check, state, found.said, found.mend)
+            table.add_row(found.check, state, found.text, found.mend)
         out.print(table)
     if not checks.is_sound(findings):
         raise typer.Exit(1)

@@ -68,7 +68,7 @@ _BY_WORDS = (
 class Words(NamedTuple):
     """The words for an operator: what is so, and what to do about it."""
 
-    said: str
+    text: str
     mend: str
 
 
@@ -91,7 +91,7 @@ def words_of(error: BaseException) -> Words | None:
 def line_of(error: BaseException) -> str | None:
     """The words of an error in one line; see `words_of`."""
     words = words_of(error)
-    return f"{words.said}; {words.mend}" if words else None
+    return f"{words.text}; {words.mend}" if words else None
 
 
 def _without_state(error: BaseException, text: str) -> Words | None:

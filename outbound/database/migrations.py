@@ -46,9 +46,9 @@ class SchemaTooOld(UserError):
 class ForeignTables(SchemaTooOld):
     """Tables that are not ours stand where ours are, or would be made; the message names them and the mend."""
 
-    def __init__(self, said: str, mend: str) -> None:
-        super().__init__(f"{said}: {mend}")
-        self.said, self.mend = said, mend
+    def __init__(self, text: str, mend: str) -> None:
+        super().__init__(f"{text}: {mend}")
+        self.text, self.mend = text, mend
 
 
 class MigrationLocked(UserError):

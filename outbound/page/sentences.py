@@ -24,7 +24,7 @@ class Template(NamedTuple):
 
     parts: list[str]
     names: list[str]
-    said: str
+    translation: str
 
 
 @cache
@@ -38,11 +38,14 @@ def catalogue(language: str) -> dict[str, str]:
 @cache
 def _templates(language: str) -> list[Template]:
     """Those that have the most text of their own first: it is the narrowest that fits which is meant."""
-    found = [Template(PLACE.split(text)[::2], PLACE.findall(text), said) for text, said in catalogue(language).items()]
+    found = [
+        Template(PLACE.split(text)[::2], PLACE.findall(text), translation)
+        for text, translation in catalogue(language).items()
+    ]
     return sorted(found, key=lambda one: (-sum(map(len, one.parts)), len(one.names)))
 
 
-def said(text: str, language: str, show: Shown) -> Markup | None:
+def translated(text: str, language: str, show: Shown) -> Markup | None:
     """
     An English text in another language; None where no template fits it.
 
@@ -76,7 +79,7 @@ def _of_template(text: str, language: str, show: Shown) -> Markup | None:
     for template in _templates(language):
         values = _values(template.parts, text)
         if values is not None:
-            return _filled(template.said, dict(zip(template.names, values, strict=True)), language, show)
+            return _filled(template.translation, dict(zip(template.names, values, strict=True)), language, show)
     return None
 
 
@@ -106,7 +109,7 @@ def _filled(sentence: str, values: dict[str, str], language: str, show: Shown) -
             pieces.append(Markup('<code dir="ltr">') if in_code else Markup("</code>"))
         elif part.startswith("{") and not in_code:
             value = values[part[1:-1]]
-            pieces.append(said(value, language, show) or show(value))
+            pieces.append(translated(value, language, show) or show(value))
         else:
             pieces.append(escape(values[part[1:-1]] if part.startswith("{") else part))
     return Markup("").join(pieces)

@@ -72,7 +72,7 @@ class Words:
 
     def sentence(self, text: str) -> Markup:
         """An English sentence of another part of the program: in the language where that has a text, else as it is."""
-        found = sentences.said(text, self.language, self._kept)
+        found = sentences.translated(text, self.language, self._kept)
         return found or Markup('<span lang="en" dir="ltr">{}</span>').format(sentences.coded(text))
 
     def _kept(self, text: str) -> Markup:

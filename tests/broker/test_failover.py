@@ -195,7 +195,7 @@ def test_a_password_that_was_changed_is_said_as_such(tmp_path: Path, database: s
         fault = broker.fault(broker.make(f"redis://:old@127.0.0.1:{port}"))
 
     assert fault is not None
-    assert (fault.code, fault.said) == ("WRONGPASS", "does not take our user or password")
+    assert (fault.code, fault.text) == ("WRONGPASS", "does not take our user or password")
 
 
 def test_a_dispatcher_that_cannot_reach_the_broker_does_not_speak_for_one_that_can(world: World) -> None:

@@ -91,9 +91,9 @@ def test_doctor_says_what_it_may_not_look_at_and_fails_nothing_for_it(
 
     assert found["broker"].state == found["policy"].state == "warn"
     assert (
-        found["broker"].said == "it takes and gives messages; its version was not looked at: this user may not run INFO"
+        found["broker"].text == "it takes and gives messages; its version was not looked at: this user may not run INFO"
     )
-    assert found["policy"].said == "maxmemory-policy was not looked at: this user may not run INFO"
+    assert found["policy"].text == "maxmemory-policy was not looked at: this user may not run INFO"
     assert broker_checks._broker_clock().state == "ok"
 
 
@@ -108,5 +108,5 @@ def test_doctor_fails_where_a_command_that_nudges_need_is_denied_and_names_the_l
 
     found = broker_checks._broker()
 
-    assert (found.state, found.said) == ("fail", "does not allow our user what it needs (NOPERM)")
+    assert (found.state, found.text) == ("fail", "does not allow our user what it needs (NOPERM)")
     assert "ops/redis/outbound.acl" in found.mend

@@ -426,13 +426,13 @@ def test_doctor_counts_what_was_set_aside_and_the_zones_that_nobody_knows(world:
 
     zones, aside = database._time_zones(), database._set_aside()
     assert (zones.state, aside.state) == ("fail", "ok")
-    assert f"{UNKNOWN} (1 queued calls)" in zones.said
-    assert "Mars/Olympus (1 businesses)" in zones.said
+    assert f"{UNKNOWN} (1 queued calls)" in zones.text
+    assert "Mars/Olympus (1 businesses)" in zones.text
 
     world.do("select set_aside(%s, 'claim', '23514', 'it says \"x\"')", odd)
     world.do("update business set time_zone = 'UTC'")
     assert (database._time_zones().state, database._set_aside().state) == ("ok", "warn")
-    assert "1 at claim" in database._set_aside().said
+    assert "1 at claim" in database._set_aside().text
 
 
 def test_the_classes_of_errors_are_the_same_in_sql(world: World) -> None:

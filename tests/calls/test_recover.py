@@ -146,7 +146,7 @@ def test_after_a_restore_no_phone_rings_twice(
         assert "outbound recover" in health.check().missing["dialing"]
         assert why.why(waiting).code == "stopped_recovery"
         (found,) = [found for found in doctor.examine() if found.check == "identity"]
-        assert (found.state, "set back to an earlier moment" in found.said) == ("fail", True)
+        assert (found.state, "set back to an earlier moment" in found.text) == ("fail", True)
 
         report = recover.recover(wait=at_once)
 

@@ -553,16 +553,16 @@ def test_doctor_looks_at_each_account(world: World, system: System) -> None:
 
     without = _business(world, THIRD)
     said = carrier_checks._accounts()
-    assert (said.state, said.said) == ("fail", f"{THIRD} of business {without}: its file is missing here")
+    assert (said.state, said.text) == ("fail", f"{THIRD} of business {without}: its file is missing here")
     system.write(THIRD, "{")
-    assert "its file is not JSON" in carrier_checks._accounts().said
+    assert "its file is not JSON" in carrier_checks._accounts().text
     system.give(THIRD, auth_token="wrong")
-    assert "does not let us in: HTTP 401" in carrier_checks._accounts().said
+    assert "does not let us in: HTTP 401" in carrier_checks._accounts().text
     system.give(THIRD, auth_token=THIRD_TOKEN)
     _worker(world, ACCOUNT_SID, THIRD)
     assert (
         f"{OTHER} of business {theirs}: The credentials of account {OTHER} are missing"
-        in carrier_checks._accounts().said
+        in carrier_checks._accounts().text
     )
     world.do("update worker set accounts = %s", [OTHER, THIRD])
     assert carrier_checks._accounts().state == "ok"

@@ -90,6 +90,7 @@ def test_in_a_healthy_system_nothing_fails(system: World) -> None:
     # A simulator, and a superuser of the tests' own server: that is said, and stops nobody.
     assert seen.names("warn") == {"carrier", "database role"}
     assert len(seen.found) == 28
+    assert all(found["said"] == found["text"] for found in seen.found.values())  # its former name, for one release
     assert (
         system.rows("select oid from pg_class order by 1"),
         system.rows("select nspname from pg_namespace"),
@@ -113,9 +114,9 @@ def test_a_database_that_is_away_is_said_and_what_needs_it_is_skipped(system: Wo
 
     seen = visit(DATABASE_URL=nowhere)
 
-    assert "refused" in seen.only_failing("database")["said"]
+    assert "refused" in seen.only_failing("database")["text"]
     assert {"migrations", "schema drift", "workers", "scheduler", "pooler"} <= seen.names("skip")
-    assert seen.found["workers"]["said"] == "needs migrations"
+    assert seen.found["workers"]["text"] == "needs migrations"
     assert {"broker", "public URL", "callbacks"} <= seen.names("ok")
 
 
@@ -141,7 +142,7 @@ def test_an_index_whose_concurrent_build_failed_is_found(system: World) -> None:
     with broken(system, "select", "drop index half_built"):
         found = visit().only_failing("indexes")
 
-    assert found["said"] == "invalid: half_built"
+    assert found["text"] == "invalid: half_built"
     assert "reindex index concurrently half_built" in found["mend"]
 
 
@@ -174,8 +175,8 @@ def test_what_somebody_took_from_the_schema_is_named(system: World, breaks: str,
     with broken(system, breaks, mends):
         found = visit().only_failing("schema drift")
 
-    assert found["said"].startswith("missing: ")
-    assert named in found["said"]
+    assert found["text"].startswith("missing: ")
+    assert named in found["text"]
 
 
 def test_a_function_that_somebody_changed_is_named(system: World) -> None:
@@ -187,7 +188,7 @@ def test_a_function_that_somebody_changed_is_named(system: World) -> None:
     with broken(system, changed, original):
         found = visit().only_failing("schema drift")
 
-    assert found["said"] == "not as the migrations make it: function call_is_in_doubt(status text, error_code text)"
+    assert found["text"] == "not as the migrations make it: function call_is_in_doubt(status text, error_code text)"
 
 
 def test_what_somebody_added_is_a_warning(system: World) -> None:
@@ -196,7 +197,7 @@ def test_what_somebody_added_is_a_warning(system: World) -> None:
         seen = visit()
 
     assert (seen.names("fail"), seen.exit_status) == (set(), 0)
-    assert seen.found["schema drift"]["said"] == "not made by these migrations: index call_log.by_hand"
+    assert seen.found["schema drift"]["text"] == "not made by these migrations: index call_log.by_hand"
 
 
 def test_a_missing_migration_fails_and_says_which_command_to_run(system: World) -> None:
@@ -205,7 +206,7 @@ def test_a_missing_migration_fails_and_says_which_command_to_run(system: World) 
     with broken(system, take.format(give, last), take.format(last, give)):
         found = visit().only_failing("migrations")
 
-    assert last in found["said"]
+    assert last in found["text"]
     assert found["mend"] == "run `outbound migrate`"
 
 
@@ -218,7 +219,7 @@ def test_a_migration_that_this_version_does_not_know_is_a_warning(system: World)
         seen = visit()
 
     assert (seen.names("fail"), seen.exit_status) == (set(), 0)
-    assert "9999_later" in seen.found["migrations"]["said"]
+    assert "9999_later" in seen.found["migrations"]["text"]
 
 
 def test_a_database_that_takes_no_writes_fails(system: World) -> None:
@@ -230,7 +231,7 @@ def test_a_database_that_takes_no_writes_fails(system: World) -> None:
     ):
         found = visit().only_failing("database writable")
 
-    assert "read-only" in found["said"]
+    assert "read-only" in found["text"]
 
 
 def test_a_table_without_autovacuum_fails(system: World) -> None:
@@ -250,7 +251,7 @@ def test_a_snapshot_that_is_held_for_long_is_named(system: World, monkeypatch: p
         said = database._snapshots()
 
     assert said.state == "warn"
-    assert "a report, idle in transaction" in said.said
+    assert "a report, idle in transaction" in said.text
 
 
 @needs_pgbouncer
@@ -288,7 +289,7 @@ def test_a_broker_that_may_evict_nudges_fails(system: World, servers: Servers) -
     finally:
         client.config_set("maxmemory-policy", "noeviction")
 
-    assert "allkeys-lru" in found["said"]
+    assert "allkeys-lru" in found["text"]
 
 
 class _OffBy(socketserver.ThreadingTCPServer):
@@ -331,7 +332,7 @@ def test_a_clock_that_is_off_is_measured(system: World, servers: Servers, ahead_
         proxy.shutdown()
 
     assert seen.found["broker clock"]["state"] == state, seen.found
-    assert ("ahead of" if ahead_s > 0 else "behind") in seen.found["broker clock"]["said"]
+    assert ("ahead of" if ahead_s > 0 else "behind") in seen.found["broker clock"]["text"]
     assert "NTP" in seen.found["broker clock"]["mend"]
 
 
@@ -349,14 +350,14 @@ def test_a_carrier_that_does_not_let_us_in_fails(system: World) -> None:
 def test_a_public_url_that_leads_nowhere_fails(system: World) -> None:
     seen = visit(OUTBOUND_PUBLIC_URL=f"http://127.0.0.1:{free_ports(1)[0]}")
 
-    assert "refused" in seen.only_failing("public URL")["said"]
+    assert "refused" in seen.only_failing("public URL")["text"]
     assert seen.names("skip") == {"callbacks"}
 
 
 def test_a_public_url_that_leads_to_somebody_else_fails(system: World, phones: RunningSimulator) -> None:
     found = visit(OUTBOUND_PUBLIC_URL=phones.url).only_failing("public URL")
 
-    assert "not as ours" in found["said"]
+    assert "not as ours" in found["text"]
 
 
 def test_a_web_process_with_another_token_fails(system: World, phones: RunningSimulator) -> None:
@@ -381,7 +382,7 @@ def test_without_workers_and_scheduler_it_says_which_to_start(world: World, carr
     seen = visit()
 
     assert "outbound worker" in seen.found["workers"]["mend"]
-    assert seen.found["scheduler"]["said"] == "it has never run"
+    assert seen.found["scheduler"]["text"] == "it has never run"
     assert {"workers", "scheduler"} <= seen.names("fail")
 
 
@@ -395,7 +396,7 @@ def test_a_worker_and_a_scheduler_that_fell_silent_are_found(world: World, carri
     seen = visit()
 
     assert {"workers", "scheduler"} <= seen.names("fail")
-    assert seen.found["scheduler"]["said"] == "not within 60 s: no_call_sid"
+    assert seen.found["scheduler"]["text"] == "not within 60 s: no_call_sid"
 
 
 def test_a_pause_is_a_warning_that_says_who_and_why(world: World, carrier: RunningSimulator) -> None:
@@ -404,7 +405,7 @@ def test_a_pause_is_a_warning_that_says_who_and_why(world: World, carrier: Runni
     seen = visit().found["dialing"]
 
     assert seen["state"] == "warn"
-    assert " by anna: Lunch. `outbound resume everything` lets it go." in seen["said"]
+    assert " by anna: Lunch. `outbound resume everything` lets it go." in seen["text"]
 
 
 # Webhooks.
@@ -430,9 +431,9 @@ def test_an_endpoint_that_is_off_or_fails_is_named_without_its_path(world: World
     found = visit(OUTBOUND_WEBHOOK_KEY=KEY).found["webhooks"]
 
     assert found["state"] == "warn"
-    assert "endpoint 2 (https://hooks.example.com:8443) is off: It answered 410: it is gone" in found["said"]
-    assert "endpoint 3 (https://hooks.example.com:8443) fails since" in found["said"]
-    assert "7 times in a row" in found["said"]
+    assert "endpoint 2 (https://hooks.example.com:8443) is off: It answered 410: it is gone" in found["text"]
+    assert "endpoint 3 (https://hooks.example.com:8443) fails since" in found["text"]
+    assert "7 times in a row" in found["text"]
     assert "hush" not in str(found)
 
 
@@ -443,7 +444,7 @@ def test_endpoints_without_the_key_fail(world: World, carrier: RunningSimulator)
     found = visit().found["webhooks"]
 
     assert found["state"] == "fail"
-    assert found["said"] == "OUTBOUND_WEBHOOK_KEY is not set: nothing is sent to any endpoint"
+    assert found["text"] == "OUTBOUND_WEBHOOK_KEY is not set: nothing is sent to any endpoint"
 
 
 @pytest.mark.parametrize(
@@ -466,7 +467,7 @@ def test_a_schema_that_was_never_made_fails_without_a_traceback(empty_database: 
 def test_settings_that_are_wrong_are_told_and_nothing_else_is_looked_at(system: World) -> None:
     found = visit(OUTBOUND_RING_S="soon").only_failing("settings")
 
-    assert found["said"].startswith("OUTBOUND_RING_S: ")
+    assert found["text"].startswith("OUTBOUND_RING_S: ")
 
 
 def test_what_is_skipped_for_wrong_settings_is_every_other_check() -> None:

@@ -376,8 +376,8 @@ def test_doctor_writes_and_names_the_table_that_cannot_be_written(
     said = doctor._run(Check("database writable", database._writable))
 
     assert said.state == "fail"
-    assert said.said.startswith(f"{table}: ")
-    assert words in said.said
+    assert said.text.startswith(f"{table}: ")
+    assert words in said.text
     assert said.mend
     assert world.value("select count(*) from business") == 0
 

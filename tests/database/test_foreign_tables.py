@@ -179,7 +179,7 @@ def test_doctor_and_ready_say_it_too(empty: World) -> None:
     found = {one.check: one for one in doctor.examine()}
 
     assert found["migrations"].state == "fail"
-    assert "holds business, call_log, leads, which outbound did not make" in found["migrations"].said
+    assert "holds business, call_log, leads, which outbound did not make" in found["migrations"].text
     assert "`outbound adopt`" in found["migrations"].mend
     assert not any("outbound migrate" in one.mend for one in found.values())
     assert "`outbound adopt`" in health.check().missing["schema"]

@@ -181,7 +181,7 @@ def test_without_the_schema_doctor_ready_and_readyz_say_it_too(beside: World) ->
 
     found = {finding.check: finding for finding in doctor.examine()}
 
-    assert (found["database"].state, found["database"].said) == ("fail", said)
+    assert (found["database"].state, found["database"].text) == ("fail", said)
     assert found["database"].mend == "run `outbound migrate`, which makes it"
     assert {found[name].state for name in ("schema", "migrations", "schema drift", "database writable")} == {"skip"}
     assert health.check().missing["database"].startswith(said)
@@ -303,7 +303,7 @@ def test_where_no_schema_is_said_ours_is_found_beside_the_other_tables(beside: W
         ran = outbound(beside.url, "psql", "-XAtc", "select current_schema(), count(*) from call_log")
         assert (ran.stdout, ran.stderr) == ("outbound|1\n", "")
         found = {finding.check: finding for finding in doctor.examine()}
-        assert (found["schema"].state, found["schema"].said) == ("ok", "outbound")
+        assert (found["schema"].state, found["schema"].text) == ("ok", "outbound")
         assert found["schema drift"].state == "ok"
 
 
@@ -336,7 +336,7 @@ def test_psql_opens_where_our_own_commands_refuse_the_database(migrated: World) 
 
 def test_doctor_says_in_which_schema_it_looked_and_whom_it_keeps_out(migrated: World) -> None:
     found = {finding.check: finding for finding in doctor.examine()}
-    assert (found["schema"].state, found["schema"].said) == ("ok", "calls, as OUTBOUND_SCHEMA says")
+    assert (found["schema"].state, found["schema"].text) == ("ok", "calls, as OUTBOUND_SCHEMA says")
     assert {found[name].state for name in ("migrations", "schema drift", "indexes", "database writable")} == {"ok"}
 
     migrated.do("create role kept_out")
@@ -344,7 +344,7 @@ def test_doctor_says_in_which_schema_it_looked_and_whom_it_keeps_out(migrated: W
         migrated.do("grant select on call_log, leads to kept_out")
         found = {finding.check: finding for finding in doctor.examine()}
         assert found["schema"].state == "warn"
-        assert "kept_out" in found["schema"].said
+        assert "kept_out" in found["schema"].text
         migrated.do(re.findall("`(.*)`", found["schema"].mend)[0])
         found = {finding.check: finding for finding in doctor.examine()}
         assert found["schema"].state == "ok"

@@ -115,7 +115,7 @@ def _texts(path: Path) -> Iterator[str]:
 
 def _in_hebrew(text: str) -> bool:
     """Has it a text in Hebrew?  Code alone is written alike in all languages."""
-    found = sentences.said(text, "he", words.of("he").value)
+    found = sentences.translated(text, "he", words.of("he").value)
     return found is not None and bool(_LETTERS.search(found) or not _CODE.sub("", text).strip(" ;"))
 
 

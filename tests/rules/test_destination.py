@@ -527,18 +527,18 @@ def test_an_entry_of_nobody_s_business_is_refused(world: World) -> None:
 def test_the_doctor_says_what_is_open_and_that_the_carrier_has_permissions_of_its_own(world: World) -> None:
     acme, other = caller(world, "IL"), caller(world, None)
     found = database._destinations()
-    assert (found.state, found.said[:37]) == ("warn", "1 businesses may call nobody: they ha")
+    assert (found.state, found.text[:37]) == ("warn", "1 businesses may call nobody: they ha")
 
     destination.allow("GB", business_id=other, actor="Dana")
     destination.allow("+1900", actor="Dana")
     destination.deny("FR", actor="Dana")
     found = database._destinations()
     assert found.state == "warn"
-    assert "nothing bounds how many calls" in found.said
+    assert "nothing bounds how many calls" in found.text
     set_limits(Scope("account", ""), calls_per_day="100")
     found = database._destinations()
 
     assert found.state == "ok"
-    assert f"own country (IL), GB for business {other}; special numbers: +1900 (premium)" in found.said
-    assert "Geo permissions" in found.said
+    assert f"own country (IL), GB for business {other}; special numbers: +1900 (premium)" in found.text
+    assert "Geo permissions" in found.text
     assert acme
