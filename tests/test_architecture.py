@@ -111,7 +111,7 @@ def test_every_folder_is_in_the_list_of_folders_and_no_other() -> None:
 
 
 def walked() -> list[str]:
-    titles = ("A callback", "A setting", "An enqueued call")
+    titles = ("A callback", "A setting", "An enqueued call", "An event")
     return [name for title in titles for name in re.findall(r"`([\w./]+:[\w.]+)`", body_of(PAGE, title))]
 
 

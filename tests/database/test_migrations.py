@@ -12,7 +12,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from yoyo.migrations import read_sql_migration
+from yoyo.backends import DatabaseBackend
+from yoyo.migrations import StepCollector, read_sql_migration
 
 from outbound import db
 from outbound.calls import cleanup
@@ -593,3 +594,16 @@ def test_a_number_that_is_no_number_belongs_to_nobody(world: World) -> None:
     world.business()
 
     refused(world, "insert into business_number (phone, business_id) values ('0501234567', 1)")
+
+
+def test_the_private_parts_of_yoyo_that_migrations_use_are_there() -> None:
+    """A newer yoyo that renames one of them fails here, and not at night; pyproject.toml bounds its version."""
+    backend = vars(DatabaseBackend)
+    ours = ("init_database", "copy", "savepoint", "savepoint_rollback", "_insert_lock_row", "_delete_lock_row")
+    (migration, *_) = migrations._migrations()
+
+    assert [name for name in (*ours, "__exit__", "connect") if name not in backend] == []
+    assert hasattr(DatabaseBackend, "_is_locked")
+    assert {"_depends", "steps"} <= vars(migration).keys()
+    assert callable(StepCollector.add_step)
+    assert callable(StepCollector.create_steps)

@@ -2,6 +2,7 @@
 
 # ruff: noqa: F811 (fixtures of test_web)
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
@@ -10,6 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from uvicorn.config import Config
+from uvicorn.protocols.http import httptools_impl
+from uvicorn.server import Server, ServerState
 
 from outbound.monitoring import process_counters
 from outbound.web import protocol, refusals
@@ -470,3 +474,22 @@ def test_a_refusal_says_who_made_it(address: str, world: World, nudges: Nudges, 
         until(lambda: _post(address, _path(call_id), _told(), {}) is not None and "web.refused" in said.getvalue())
 
     assert "peer=127.0.0.1" in next(line for line in said.getvalue().splitlines() if "web.refused" in line)
+
+
+def test_the_inner_parts_of_uvicorn_that_we_use_are_there() -> None:
+    """A newer uvicorn that renames one of them fails here, and not at night; pyproject.toml bounds its version."""
+    inside = vars(httptools_impl.RequestResponseCycle)["__init__"].__code__.co_names
+    steps = ("connection_made", "data_received", "connection_lost", "on_response_complete")
+    read = ("on_message_begin", "on_header", "on_headers_complete", "on_body", "on_message_complete")
+    serve = ("startup", "main_loop", "on_tick", "handle_exit", "shutdown")
+
+    async def parts_of_a_connection() -> set[str]:
+        config = Config("outbound.web.app:app", log_config=None)
+        return set(vars(httptools_impl.HttpToolsProtocol(config, ServerState(), {})))
+
+    assert {"client", "cycle", "headers", "loop", "parser", "transport"} <= asyncio.run(parts_of_a_connection())
+    assert {"response_started", "response_complete", "disconnected", "message_event"} <= set(inside)
+    own = ("_unset_keepalive_if_required", "timeout_keep_alive_handler", *steps, *read)
+    assert [name for name in own if not hasattr(httptools_impl.HttpToolsProtocol, name)] == []
+    assert [name for name in serve if not hasattr(Server, name)] == []
+    assert httptools_impl.STATUS_LINE[503].startswith(b"HTTP/1.1 503 ")
