@@ -19,7 +19,9 @@ begin
         -- What is there already is left as it is: all are given again.
         select jsonb_object_agg(
                    places[written.place],
-                   jsonb_build_object('place', places[written.place], 'fault', written.about)
+                   jsonb_build_object('place', places[written.place],
+                                      -- Python and files have a shorter name for it.
+                                      'fault', regexp_replace(written.about, '^`to`', '`to_number`'))
                ) filter (where written.fault is not null),
                new_ids || max(written.ids) filter (where written.ids is not null)
           into refused, new_ids

@@ -83,11 +83,9 @@ def test_python_and_sql_answer_the_same_of_the_same_calls(world: World, acme: in
         seen = connection.execute("select to_number, from_number, due_at, contact from call_log order by to_number")
         rows_by_python = seen.fetchall()
 
+    assert "`to_number` is a number of the business itself" in by_sql[4]["fault"]
     kept = ("created", "status", "has_key", "due", "place", "fault")
     said = [{name: value for name, value in vars(answer).items() if name in kept} for answer in by_python]
-    for answer in said:
-        if "fault" in answer:  # Python names its argument, SQL the field of a call
-            answer["fault"] = answer["fault"].replace("`to_number`", "`to`")
     assert [{name: value for name, value in answer.items() if name in kept} for answer in by_sql] == said
     assert [row[:2] + row[3:] for row in rows_by_sql] == [row[:2] + row[3:] for row in rows_by_python]
     assert rows_by_sql[1][2] == rows_by_python[1][2]
