@@ -26,7 +26,12 @@ TAKEN = (
 )
 _PSYCOPG_2 = "this connection is one of psycopg2, and psycopg 3 is needed: `pip install 'psycopg[binary]'`"
 _GIVEN_UP = "25P02"  # SQLSTATE of a statement in a transaction that has failed
+_MAY_ONLY_READ = "25006"  # of one that writes where the transaction, or the server, may not
+_NOT_PREPARED = ("26000", "42P05")  # of a prepared statement that is another server process's
 _NOT_FOUND = ("42P01", "42883", "42703", "3F000")  # of a table, function, column or schema
+
+
+_BUSY = "this connection is in the middle of a COPY or of another statement: let that end, and then ask again"
 
 
 class BadConnection(UserError):
@@ -39,7 +44,7 @@ def answer(connection: object, work: Work[T]) -> T:
 
     Raises:
         TypeError: it is no connection that can be used; the message says what to give.
-        BadConnection: its transaction has failed before, or it does not see our tables.
+        BadConnection: it cannot be worked with as it is; the message says why.
     """
     with _explained():
         ask = _ask(connection)
@@ -79,6 +84,18 @@ def _explained() -> Iterator[None]:
             raise BadConnection(
                 "this transaction has failed before: roll it back, or to a savepoint, and then ask again"
             ) from error
+        if state == _MAY_ONLY_READ:
+            raise BadConnection(
+                "this transaction may only read: ask in one that may write, on a server that is no standby"
+            ) from error
+        if state in _NOT_PREPARED:
+            raise BadConnection(
+                "a pooler lends this connection by the transaction, and prepared statements stay behind: connect with"
+                " prepare_threshold=None (psycopg) or statement_cache_size=0 (asyncpg), or let the pooler carry them"
+                " (max_prepared_statements of PgBouncer 1.21 or newer)"
+            ) from error
+        if _is(error, "asyncpg.InterfaceError") and "another operation is in progress" in str(error):
+            raise BadConnection(_BUSY) from error
         if state in _NOT_FOUND:
             raise BadConnection(
                 "this connection does not see outbound's tables, or sees those of another version: put their schema in"
@@ -153,6 +170,7 @@ def _of_psycopg(connection: Any) -> Ask:
     rows: Any = sys.modules["psycopg.rows"]
 
     def ask(question: Question) -> list[Row]:
+        _refuse_busy(connection)
         # A cursor of our own kind, whatever kind and rows the application wants of its own.
         with psycopg.Cursor(connection, row_factory=rows.namedtuple_row) as cursor:
             cursor.execute(question.text, question.parameters)
@@ -170,11 +188,19 @@ def _of_async_driver(connection: Any) -> AskLater:
     rows: Any = sys.modules["psycopg.rows"]
 
     async def ask(question: Question) -> list[Row]:
+        _refuse_busy(connection)
         async with psycopg.AsyncCursor(connection, row_factory=rows.namedtuple_row) as cursor:
             await cursor.execute(question.text, question.parameters)
             return await cursor.fetchall() if question.has_rows else []
 
     return ask
+
+
+def _refuse_busy(connection: Any) -> None:
+    """Refuse a psycopg connection that would wait for ever for the end of its own COPY; in a pipeline it queues."""
+    info, kinds = connection.info, sys.modules["psycopg"].pq
+    if info.transaction_status == kinds.TransactionStatus.ACTIVE and info.pipeline_status == kinds.PipelineStatus.OFF:
+        raise BadConnection(_BUSY)
 
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s|%%")

@@ -1,0 +1,198 @@
+"""An application's connection behind a pooler, in the middle of something, or in a transaction that may not write."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+import psycopg
+import pytest
+
+import outbound
+from outbound import BadCall, BadConnection, aio
+from tests.conftest import World
+from tests.pgbouncer import needs_pgbouncer, pgbouncer
+from tests.producers.applications import KINDS, Application
+from tests.producers.test_drivers import OUR_SETTINGS, TO, acme, application
+
+__all__ = ["acme", "application"]
+
+BUSY = "in the middle of"
+
+
+def unprepared(connect: Any) -> Any:
+    """A function of psycopg's that connects, for an application that has nothing prepared."""
+    return lambda *given, **named: connect(*given, **named | {"prepare_threshold": None})
+
+
+@needs_pgbouncer
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_behind_a_pooler_that_lends_by_the_transaction_all_works_and_nothing_stays_in_the_session(
+    world: World, acme: int, kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for owner in (psycopg, psycopg.AsyncConnection):  # as PgBouncer before 1.21 needs it
+        monkeypatch.setattr(owner, "connect", unprepared(owner.connect))
+    with pgbouncer(world.url, "transaction") as address:
+        two: list[Application] = [kind(address), kind(address)]
+        for place in range(16):
+            one = two[place % 2]
+            key, number = f"k{place}", f"+1500555{1000 + place}"
+            made = one.ask("enqueue_call", business_id=acme, to_number=number, key=key)
+            (again,) = one.ask("enqueue_calls", [{"to_number": number, "key": key}], business_id=acme)
+            assert (made.created, again.call_id, again.created) == (True, made.call_id, False)
+            with pytest.raises(BadCall):
+                one.ask("enqueue_call", business_id=acme, to_number="nobody")
+            assert one.ask("get_call", made.call_id).key == key
+            assert one.ask("why", made.call_id).code
+            if place % 4 == 3:
+                one.ask("reschedule_call", made.call_id, "2027-01-15T09:00+00:00", by="Dana")
+                one.ask("cancel_call", made.call_id, by="Dana")
+            one.commit()
+            assert one.value(OUR_SETTINGS) == ""
+            one.commit()
+        for one in two:
+            with suppress(Exception):
+                one.close()
+
+    assert sorted(world.statuses()) == ["canceled"] * 4 + ["queued"] * 12
+
+
+def test_a_transaction_that_may_only_read_is_said_to(world: World, acme: int, application: Application) -> None:
+    application.value("select set_config('transaction_read_only', 'on', true)")
+
+    with pytest.raises(BadConnection, match="may only read"):
+        application.ask("enqueue_call", business_id=acme, to_number=TO)
+
+    application.rollback()
+    assert application.ask("enqueue_call", business_id=acme, to_number=TO).created
+
+
+@pytest.mark.parametrize("to_stdin", [True, False])
+def test_a_connection_of_psycopg_in_the_middle_of_a_copy_is_refused_and_the_copy_goes_on(
+    world: World, acme: int, *, to_stdin: bool
+) -> None:
+    with psycopg.connect(world.url) as connection:
+        connection.execute("create temporary table mine (n integer)")
+        connection.execute("insert into mine select generate_series(1, 3)")
+        text = "copy mine from stdin" if to_stdin else "copy mine to stdout"
+        with connection.cursor().copy(text) as copy:
+            rows = 0
+            if to_stdin:
+                copy.write_row((4,))
+            else:
+                rows += len(copy.read_row() or ())
+            with pytest.raises(BadConnection, match=BUSY):
+                outbound.enqueue_call(connection, business_id=acme, to_number=TO)
+            if to_stdin:
+                copy.write_row((5,))
+            else:
+                rows += sum(1 for _ in copy.rows())
+        found = connection.execute("select count(*) from mine").fetchone()
+        made = outbound.enqueue_call(connection, business_id=acme, to_number=TO)
+
+    assert found == ((5,) if to_stdin else (3,))
+    assert to_stdin or rows == 3
+    assert made.created
+    assert world.statuses() == ["queued"]
+
+
+def test_a_connection_of_psycopg_that_is_awaited_in_the_middle_of_a_copy_is_refused(world: World, acme: int) -> None:
+    async def work() -> Any:
+        async with await psycopg.AsyncConnection.connect(world.url) as connection:
+            await connection.execute("create temporary table mine (n integer)")
+            async with connection.cursor().copy("copy mine from stdin") as copy:
+                await copy.write_row((4,))
+                with pytest.raises(BadConnection, match=BUSY):
+                    await aio.enqueue_call(connection, business_id=acme, to_number=TO)
+                await copy.write_row((5,))
+            await aio.enqueue_call(connection, business_id=acme, to_number=TO)
+            cursor = await connection.execute("select count(*) from mine")
+            return await cursor.fetchone()
+
+    assert asyncio.run(work()) == (2,)
+    assert world.statuses() == ["queued"]
+
+
+def test_a_connection_of_asyncpg_in_the_middle_of_a_copy_is_refused(world: World, acme: int) -> None:
+    async def work() -> Any:
+        connection = await asyncpg.connect(world.url)
+        await connection.execute("create temporary table mine (n integer)")
+
+        async def records() -> AsyncIterator[tuple[int]]:
+            yield (4,)
+            with pytest.raises(BadConnection, match=BUSY):
+                await aio.enqueue_call(connection, business_id=acme, to_number=TO)
+            yield (5,)
+
+        await connection.copy_records_to_table("mine", records=records())
+        await aio.enqueue_call(connection, business_id=acme, to_number=TO)
+        found = await connection.fetchval("select count(*) from mine")
+        await connection.close()
+        return found
+
+    assert asyncio.run(work()) == 2
+    assert world.statuses() == ["queued"]
+
+
+def test_in_the_middle_of_a_servers_cursor_or_a_stream_nothing_is_lost(world: World, acme: int) -> None:
+    with psycopg.connect(world.url) as connection:
+        with connection.cursor("mine") as cursor:
+            cursor.execute("select generate_series(1, 5000)")
+            assert cursor.fetchone() == (1,)
+            outbound.enqueue_call(connection, business_id=acme, to_number=TO)
+            assert len(cursor.fetchall()) == 4999
+        rows: Iterator[Any] = connection.cursor().stream("select generate_series(1, 5000)")
+        assert next(rows) == (1,)
+        with pytest.raises(BadConnection, match=BUSY):
+            outbound.enqueue_call(connection, business_id=acme, to_number="+15005550102")
+        assert sum(1 for _ in rows) == 4999
+
+    assert world.rows("select to_number from call_log") == [(TO,)]
+
+
+def test_in_a_pipeline_of_psycopg_a_call_is_queued_with_what_is_around_it(world: World, acme: int) -> None:
+    with psycopg.connect(world.url) as connection:
+        connection.execute("create temporary table mine (n integer)")
+        with connection.pipeline():
+            connection.execute("insert into mine values (1)")
+            made = outbound.enqueue_call(connection, business_id=acme, to_number=TO, key="k")
+            connection.execute("insert into mine values (2)")
+            with pytest.raises(BadCall):
+                outbound.enqueue_call(connection, business_id=acme, to_number="nobody")
+            again = outbound.enqueue_call(connection, business_id=acme, to_number=TO, key="k")
+            outbound.cancel_call(connection, made.call_id, by="Dana")
+        found = connection.execute("select count(*) from mine").fetchone()
+
+    assert (made.created, again.created, found) == (True, False, (2,))
+    assert world.statuses() == ["canceled"]
+
+
+@needs_pgbouncer
+def test_prepared_statements_that_a_pooler_leaves_behind_are_said_with_the_mend(world: World, acme: int) -> None:
+    with pgbouncer(world.url, "transaction") as address:
+        first, second = (psycopg.connect(address, prepare_threshold=0) for _ in range(2))
+        outbound.enqueue_call(first, business_id=acme, to_number=TO)
+        first.commit()
+        with pytest.raises(BadConnection, match="prepare_threshold=None"):
+            outbound.enqueue_call(second, business_id=acme, to_number="+15005550102")
+        first.close()
+        second.close()
+
+
+@pytest.mark.parametrize("name", ["enqueue_call", "get_call", "why", "cancel_call", "reschedule_call"])
+def test_each_function_works_on_a_connection_that_commits_by_itself(world: World, acme: int, name: str) -> None:
+    with psycopg.connect(world.url, autocommit=True) as connection:
+        made = outbound.enqueue_call(connection, business_id=acme, to_number=TO)
+        given: dict[str, Any] = {
+            "enqueue_call": {"business_id": acme, "to_number": "+15005550102"},
+            "get_call": {"call_id": made.call_id},
+            "why": {"call_id": made.call_id},
+            "cancel_call": {"call_id": made.call_id},
+            "reschedule_call": {"call_id": made.call_id, "at": "2027-01-15T09:00+00:00"},
+        }
+        assert getattr(outbound, name)(connection, **given[name])
+
+        assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        left = psycopg.connect(world.url).execute("select count(*) from call_log").fetchone()
+    assert left == (2,) if name == "enqueue_call" else (1,)
