@@ -45,11 +45,11 @@ def _round(cluster: Cluster, options: Options) -> Round:
         calls = here.put_calls_in_the_air(2 * options.genuine)
         here.spawn("web", "outbound", "web")
         until(lambda: listens(here.web_url), "web listens", 30)
-        alone = _took_ms(here, calls[: options.genuine])
+        alone = took_ms(here, calls[: options.genuine])
         with _forger(here, calls):
             until(lambda: here.metric(_REFUSED) > _FORGED_PER_S, "the first forged callbacks are refused", 30)
             before, began_at = here.metric(_REFUSED), time.monotonic()
-            flooded = _took_ms(here, calls[options.genuine :])
+            flooded = took_ms(here, calls[options.genuine :])
             forged = (here.metric(_REFUSED) - before) / (time.monotonic() - began_at)
         moved = here.number("select count(*) from call_log where status = 'ringing'")
     if moved != len(calls):
@@ -63,7 +63,8 @@ def _round(cluster: Cluster, options: Options) -> Round:
     }
 
 
-def _took_ms(here: World, calls: list[tuple[Any, ...]]) -> list[float]:
+def took_ms(here: World, calls: list[tuple[Any, ...]]) -> list[float]:
+    """Milliseconds of the first callback of each call, one after the other at random moments."""
     where, rng, took = urlsplit(here.web_url), random.Random(1), []
     requests = [requests_of(here.web_url, *call)[0] for call in calls]
     for request in requests:

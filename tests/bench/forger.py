@@ -18,7 +18,7 @@ from tests.bench.sender import requests_of
 _AT_ONCE_MAX = 400  # open at the same time; more would measure this process
 
 
-async def forge(base_url: str, requests: list[bytes], rate: float) -> None:
+async def send_on(base_url: str, requests: list[bytes], rate: float) -> None:
     """Send *rate* requests a second."""
     where = urlsplit(base_url)
     host, port = where.hostname or "", where.port or 0
@@ -52,4 +52,4 @@ def _another_signature(request: bytes) -> bytes:
 if __name__ == "__main__":
     calls = [line.split() for line in sys.stdin]
     forged = [_another_signature(each) for call in calls for each in requests_of(sys.argv[1], *call)]
-    asyncio.run(forge(sys.argv[1], forged, float(sys.argv[2])))
+    asyncio.run(send_on(sys.argv[1], forged, float(sys.argv[2])))
