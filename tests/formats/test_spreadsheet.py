@@ -2,7 +2,9 @@
 
 import csv
 import io
+import random
 import re
+from datetime import UTC, datetime
 
 import pytest
 
@@ -63,3 +65,19 @@ def test_no_cell_is_run_where_commas_semicolons_or_tabs_part_cells(text: str) ->
 )
 def test_a_cell_has_an_apostrophe_only_where_something_would_be_run(text: str, shown: str) -> None:
     assert cell(text) == shown
+
+
+def test_a_row_has_the_cells_that_each_value_alone_would_have() -> None:
+    chance = random.Random(7)
+    pieces = [*"aZ09_.:+- ,;\"'\n\0=@", "+12125550101", "2026-11-27T09:00:00+00:00", "é", "\uff1d"]
+    plain = [None, True, 0, -5, "", "queued", "+12125550101", "a b", datetime(2026, 11, 27, 9, tzinfo=UTC)]
+    columns = [f"column_{number}" for number in range(5)]
+    for _ in range(5000):
+        odd = ["".join(chance.choices(pieces, k=chance.randint(0, 4))) for _ in range(chance.choice((0, 0, 1, 5)))]
+        values = chance.sample([*odd, *chance.choices(plain, k=5)], 5)
+        out, wanted = io.StringIO(), io.StringIO()
+
+        Writer(columns, out).write(dict(zip(columns, values, strict=True)))
+
+        csv.writer(wanted, lineterminator="\n").writerows([columns, [cell(value) for value in values]])
+        assert out.getvalue() == wanted.getvalue(), values
