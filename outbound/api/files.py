@@ -9,6 +9,7 @@ from array import array
 from asyncio import Semaphore
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from itertools import islice
@@ -529,10 +530,22 @@ async def export_calls(
             error_code=error_code,
         )
 
-    lines = call_search.lines(await run_in_threadpool(search))
+    lines = _one_ahead(call_search.lines(await run_in_threadpool(search)))
     if _wants_csv(request):
         return _streaming(CSV, _csv_lines(_CALL_COLUMNS, ([_read_line(line) for line in page] for page in lines)))
     return _streaming(NDJSON, ("".join(f"{line}\n" for line in page) for page in lines))
+
+
+def _one_ahead(pages: Iterator[list[str]]) -> Iterator[list[str]]:
+    """The same pages; PostgreSQL makes the next one while this one is written."""
+    thread = ThreadPoolExecutor(1, "page")
+    try:
+        coming = thread.submit(next, pages, None)
+        while (page := coming.result()) is not None:
+            coming = thread.submit(next, pages, None)
+            yield page
+    finally:
+        thread.shutdown(wait=False)  # a client that hangs up may end this in the event loop, which must not wait
 
 
 def _read_line(line: str) -> dict[str, Any]:
