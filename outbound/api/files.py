@@ -537,7 +537,7 @@ async def export_calls(
 
 
 def _one_ahead(pages: Iterator[list[str]]) -> Iterator[list[str]]:
-    """The same pages; PostgreSQL makes the next one while this one is written."""
+    """Give each page while PostgreSQL makes the next one."""
     thread = ThreadPoolExecutor(1, "page")
     try:
         coming = thread.submit(next, pages, None)
