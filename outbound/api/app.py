@@ -31,6 +31,7 @@ from outbound.api import (
     tokens,
     webhooks,
 )
+from outbound.api.context import PREFIX
 from outbound.api.problem import Problem
 from outbound.api.route import Direct, Operation, Refuser
 from outbound.api.tenant_view import View
@@ -38,7 +39,6 @@ from outbound.errors import UserError
 
 log = logs.get("api")
 
-PREFIX = "/v1"
 ROUTERS = (
     calls.calls,
     control.control,

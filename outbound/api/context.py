@@ -36,6 +36,7 @@ WAIT_MS = 2000  # for a request with the same key
 SLOW_AT_ONCE = 4  # requests that may take minutes; the others have the rest of the pool
 _SLOW_WAITING_MAX = 8
 _BURST_S = 2  # a token may send the requests of so long at once
+PREFIX = "/v1"  # of the paths of all operations
 CALLER = "outbound.caller"  # in the scope of a request from this process: who it is for; nobody else can put it there
 
 

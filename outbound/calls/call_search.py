@@ -148,14 +148,19 @@ def read(asked: Asked, *, tell: Callable[[str], None] = lambda _: None) -> Wante
     )
 
 
+def check_limit(limit: int) -> None:
+    """Raise BadSearch where this is no number of rows that one command shows."""
+    if not 1 <= limit <= LIMIT_MAX:
+        raise BadSearch(f"--limit is a whole number from 1 to {LIMIT_MAX}")
+
+
 def find(wanted: Wanted, *, limit: int, before: Place | None = None) -> Page:
     """
     The newest calls that are wanted, *limit* of them at most.
 
     Raises BadSearch where the limit is none.
     """
-    if not 1 <= limit <= LIMIT_MAX:
-        raise BadSearch(f"--limit is a whole number from 1 to {LIMIT_MAX}")
+    check_limit(limit)
     calls: list[dict[str, Any]] = []
     scans = 0
     for page in pages(wanted, before=before, page_max=min(limit, PAGE_MAX)):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from outbound import db, names
-from outbound.calls.call_search import LIMIT_MAX, PAGE_MAX, SCAN_MAX, SCANS_MAX, BadSearch, Page, Place, Wanted
+from outbound.calls.call_search import LIMIT_MAX, PAGE_MAX, SCAN_MAX, SCANS_MAX, Page, Place, Wanted, check_limit
 
 sql = db.statements("calls/lead_list")
 
@@ -18,8 +18,7 @@ def find(wanted: Wanted, *, limit: int, before: Place | None = None) -> Page:
 
     Raises BadSearch where the limit is none.
     """
-    if not 1 <= limit <= LIMIT_MAX:
-        raise BadSearch(f"--limit is a whole number from 1 to {LIMIT_MAX}")
+    check_limit(limit)
     if wanted.number is not None:
         rows = db.run(sql.leads_of_number, number=wanted.number, business_id=wanted.business_id)
         return Page(_named([row._asdict() for row in rows][:limit]), None, is_cut=False)

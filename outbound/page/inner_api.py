@@ -8,10 +8,8 @@ from urllib.parse import quote, unquote, urlencode
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Send
 
-from outbound.api.context import CALLER, Caller
+from outbound.api.context import CALLER, PREFIX, Caller
 from outbound.api.problem import not_found
-
-PREFIX = "/v1"
 
 
 class Answer(NamedTuple):
