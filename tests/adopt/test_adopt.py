@@ -290,7 +290,7 @@ def test_a_job_that_an_old_worker_takes_meanwhile_is_its_own(system: OldSystem) 
     words = [sys.executable, "-m", "outbound", "adopt", "--old-is-stopped", "--yes"]
     with psycopg.connect(system.url) as old_worker:
         old_worker.execute("update public.outbound_call_jobs set status = 'dialing' where id = 1")
-        adopting = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        adopting = forked.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         waits = "select count(*) from pg_locks where locktype in ('transactionid', 'tuple') and not granted"
         until(lambda: system.old.value(waits) > 0 or adopting.poll() is not None, timeout_s=60)
     said, _ = adopting.communicate(timeout=60)
@@ -409,7 +409,7 @@ def test_a_claim_that_began_before_the_undo_keeps_everything_from_being_given_ba
     with psycopg.connect(system.ours.url) as dispatcher:
         dispatcher.execute("select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regclass::int)")
         dispatcher.execute("update call_log set status = 'claimed', overdue_at = now() where id = %s", (call.id,))
-        undo = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        undo = forked.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         waits = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
         until(lambda: system.ours.value(waits) == 1 or undo.poll() is not None, timeout_s=60)
     _, said = undo.communicate(timeout=60)

@@ -21,6 +21,7 @@ from outbound.config import settings
 from outbound.failpoint import POINTS
 from outbound.local.supervisor import Processes, process_commands
 from outbound.simulator.server import RunningSimulator
+from tests import forked
 from tests.conftest import Environment, Servers, World, let_it_end, open_database, place, until
 from tests.ports import free_ports
 
@@ -73,7 +74,7 @@ def system(
         system = System(url)
         system.carrier = phones
         phones.reset()
-        with Processes(process_commands(simulator=False, in_process=in_process)) as processes:
+        with forked.processes(process_commands(simulator=False, in_process=in_process)) as processes:
             system.processes = processes
             until(lambda: system.value("select count(*) from worker") > 0, timeout_s=30)
             yield system

@@ -23,8 +23,7 @@ from rich.console import Console
 
 from outbound import config, db, logs
 from outbound.database import migrations
-from outbound.local.supervisor import Processes
-from tests import host_clock
+from tests import forked, host_clock
 from tests.chaos import calls, ledger, scoreboard, servers
 from tests.chaos.cluster import Cluster
 from tests.chaos.fault_schedule import FaultSchedule
@@ -153,8 +152,8 @@ def running_cluster(
         log_dir.mkdir()
         library = host_clock.build(home)
         clock = host_clock.HostClock(library, home / "clock") if library else None
-        carrier = stack.enter_context(Processes(_CARRIER, log_dir))  # its clock is its own
-        processes = stack.enter_context(Processes(_PROCESSES, log_dir, clock.environment if clock else None))
+        carrier = stack.enter_context(forked.processes(_CARRIER, log_dir))  # its clock is its own
+        processes = stack.enter_context(forked.processes(_PROCESSES, log_dir, clock.environment if clock else None))
         yield Cluster(
             settings=config.settings(),
             rng=random.Random(options.seed),

@@ -17,7 +17,6 @@ import pytest
 import redis
 
 from outbound.checks import database, doctor
-from outbound.local.supervisor import Processes
 from outbound.rules import control
 from outbound.rules.scope import Scope
 from outbound.simulator.server import RunningSimulator
@@ -64,7 +63,7 @@ def system(servers: Servers, template: str, phones: RunningSimulator) -> Iterato
     }
     with open_database(servers, template) as url, Environment(**environment):
         system = World(url)
-        with Processes({name: [name] for name in ("worker", "scheduler", "web")}) as processes:
+        with forked.processes({name: [name] for name in ("worker", "scheduler", "web")}) as processes:
             until(lambda: system.value("select count(*) from worker") > 0, timeout_s=60)
             until(lambda: system.value("select count(*) from duty") >= 4, timeout_s=60)
             until(lambda: _listens(port), timeout_s=60)
@@ -364,7 +363,7 @@ def test_a_web_process_with_another_token_fails(system: World, phones: RunningSi
     port = free_ports(1)[0]
     url = f"http://127.0.0.1:{port}"
     another = {"OUTBOUND_WEB_PORT": str(port), "OUTBOUND_PUBLIC_URL": url, "TWILIO_AUTH_TOKEN": "another-token"}
-    web = subprocess.Popen([sys.executable, "-m", "outbound", "web"], env=os.environ | another)
+    web = forked.Popen([sys.executable, "-m", "outbound", "web"], env=os.environ | another)
     try:
         until(lambda: _listens(port), timeout_s=60)
         found = visit(OUTBOUND_PUBLIC_URL=url).only_failing("callbacks")

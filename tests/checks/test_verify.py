@@ -115,7 +115,7 @@ def test_columns_of_another_kind_fail(world: World) -> None:
 
 
 def test_what_a_killed_run_left_is_swept_by_the_next(world: World, servers: Servers) -> None:
-    killed = subprocess.Popen(command("verify"), env=environment(), stdout=subprocess.DEVNULL)
+    killed = forked.Popen(command("verify"), env=environment(), stdout=subprocess.DEVNULL)
     until(lambda: world.value(OWN) == 1, timeout_s=60)
     name = world.value("select nspname from pg_namespace where nspname like 'outbound_verify%%'")
     killed.kill()

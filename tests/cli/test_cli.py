@@ -342,9 +342,7 @@ def up(folder: Path, env: dict[str, str]) -> Iterator[None]:
     """`outbound up` in another terminal, from when it is ready on."""
     web, simulator = map(str, free_ports(2))
     env = environment(env | {"OUTBOUND_WEB_PORT": web, "OUTBOUND_SIMULATOR_PORT": simulator})
-    with subprocess.Popen(
-        [sys.executable, "-m", "outbound", "up"], cwd=folder, env=env, stderr=subprocess.PIPE
-    ) as process:
+    with forked.Popen([sys.executable, "-m", "outbound", "up"], cwd=folder, env=env, stderr=subprocess.PIPE) as process:
         try:
             assert process.stderr
             assert any(line.startswith(b"carrier") for line in process.stderr)

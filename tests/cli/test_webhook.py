@@ -104,7 +104,7 @@ def test_events_are_shown_from_the_first_look_on(world: World) -> None:
 
 def test_followed_events_come_as_they_happen(world: World) -> None:
     command = [sys.executable, "-m", "outbound", "events", "--follow", "--json"]
-    with subprocess.Popen(command, cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, text=True) as following:
+    with forked.Popen(command, cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, text=True) as following:
         assert following.stdout is not None
         until(lambda: world.value("select count(*) from event_reader") == 1)
         until(lambda: world.value("select count(*) from pg_stat_activity where query like 'listen%%'") == 1)

@@ -18,11 +18,11 @@ from outbound.checks import doctor
 from outbound.checks.finding import Finding
 from outbound.database import migrations, postgres_tools
 from outbound.errors import SettingsError
-from outbound.local.supervisor import Processes, process_commands
+from outbound.local.supervisor import process_commands
 from outbound.monitoring import health
 from outbound.rules import business
 from outbound.simulator.server import RunningSimulator
-from tests import ROOT
+from tests import ROOT, forked
 from tests.calls import test_life
 from tests.calls.test_life import FAST, System
 from tests.checks.test_verify import failed
@@ -211,7 +211,7 @@ def test_migrate_makes_the_schema_says_so_and_makes_nothing_elsewhere(beside: Wo
 
 def test_of_two_that_migrate_at_once_one_makes_it_and_both_end_well(beside: World) -> None:
     command = [sys.executable, "-m", "outbound", "migrate"]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    both = [forked.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
 
     outputs = [process.communicate(timeout=100) for process in both]
 
@@ -254,7 +254,7 @@ def system(servers: Servers, phones: RunningSimulator, tmp_path: Path, empty_dat
         system.do(f"set search_path to {OURS}")
         system.carrier = phones
         phones.reset()
-        with Processes(process_commands(simulator=False, in_process=False)) as processes:
+        with forked.processes(process_commands(simulator=False, in_process=False)) as processes:
             system.processes = processes
             until(lambda: system.value("select count(*) from worker") > 0, timeout_s=30)
             yield system

@@ -13,7 +13,7 @@ from outbound import db
 from outbound.calls import cleanup, enqueue, lead, retention
 from outbound.checks import doctor
 from outbound.database import migrations, postgres_tools, roles
-from outbound.local.supervisor import Processes, process_commands
+from outbound.local.supervisor import process_commands
 from outbound.monitoring import metrics
 from outbound.rules import audit, business, calling_window, campaign, consent, control, retry_policy, suppression
 from outbound.rules.scope import scope_of
@@ -173,7 +173,7 @@ def test_a_call_lives_from_enqueue_to_lead_while_every_process_is_the_applicatio
         phones.reset()
         with (
             Environment(DATABASE_URL=four.url("application")),
-            Processes(process_commands(simulator=False, in_process=False)) as processes,
+            forked.processes(process_commands(simulator=False, in_process=False)) as processes,
         ):
             system.processes = processes
             until(lambda: system.value("select count(*) from worker") > 0, timeout_s=60)

@@ -71,7 +71,7 @@ def test_processes_of_today_live_through_tomorrow_s_migration_and_on_its_schema(
         ended = "select count(*) from call_log where lead_id is not null and status = 'completed'"
         until(lambda: world.value(ended) == last, timeout_s=60)
 
-    with Processes({name: [name] for name in PROCESSES}) as running:
+    with forked.processes({name: [name] for name in PROCESSES}) as running:
         until(lambda: world.value("select count(*) from worker") > 0, timeout_s=60)
         calls_live(1, 20)  # so many that the server has planned each statement for good
         before = running.pids()
@@ -81,7 +81,7 @@ def test_processes_of_today_live_through_tomorrow_s_migration_and_on_its_schema(
         calls_live(21, 40)
         running.tend()
         assert running.pids() == before  # none of them died of it
-    with Processes({name: [name] for name in PROCESSES}):  # and they start on it
+    with forked.processes({name: [name] for name in PROCESSES}):  # and they start on it
         calls_live(41, 45)
 
     assert len(carrier.log()) == 45
@@ -124,7 +124,7 @@ def test_after_the_migration_the_same_processes_start_and_take_up_what_waited(
     ):
         migrations.rollback(ALL[-2])
         call_id = world.queued(business_id)
-        with Processes({name: [name] for name in PROCESSES}) as refusing:  # started again and again, as systemd would
+        with forked.processes({name: [name] for name in PROCESSES}) as refusing:  # again and again, as by systemd
             until(lambda: _has_died(refusing), timeout_s=60)
 
             migrations.migrate()

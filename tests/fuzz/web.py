@@ -10,7 +10,6 @@ import random
 import re
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from outbound import db
 from outbound.carrier import callback_tag
 from outbound.database import migrations
 from outbound.local import embedded_servers
+from tests import forked
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, Environment, World, until
 from tests.digest import digest
 from tests.fuzz.result import Result
@@ -117,7 +117,7 @@ def _web(log: Path, port: int) -> Iterator[psutil.Process]:
     db.close()
     with log.open("wb") as file:
         command = [sys.executable, "-m", "outbound", "web"]
-        process = subprocess.Popen(command, stdout=file, stderr=file, env=os.environ.copy())
+        process = forked.Popen(command, stdout=file, stderr=file, env=os.environ.copy())
     try:
         until(lambda: _listens(port), timeout_s=60)
         yield psutil.Process(process.pid)

@@ -24,6 +24,7 @@ from rich.console import Console
 
 from outbound.local import demo_screen
 from outbound.local.demo_place import ports_of_our_own
+from tests import forked
 
 PLAY_S = 115
 LINES, COLUMNS = 24, 80
@@ -47,7 +48,7 @@ def environment(data_dir: Path) -> dict[str, str]:
 def play(data_dir: Path, *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "outbound", "demo", *options]
     output = subprocess.PIPE
-    return subprocess.Popen(command, env=environment(data_dir), stdout=output, stderr=output, text=True)
+    return forked.Popen(command, env=environment(data_dir), stdout=output, stderr=output, text=True)
 
 
 def on_a_terminal(data_dir: Path) -> tuple[int, str]:

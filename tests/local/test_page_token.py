@@ -4,7 +4,6 @@ import os
 import pty
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import forked
 from tests.cli.test_cli import environment
 from tests.conftest import World, until
 from tests.ports import free_ports
@@ -25,7 +25,7 @@ _ENDS_S = 60
 def started(env: dict[str, str], folder: Path, *command: str, stderr: int) -> Iterator[None]:
     """A command of outbound, from its start to its end."""
     arguments = [sys.executable, "-m", "outbound", *command]
-    with subprocess.Popen(arguments, env=env, cwd=folder, stdout=stderr, stderr=stderr) as process:
+    with forked.Popen(arguments, env=env, cwd=folder, stdout=stderr, stderr=stderr) as process:
         try:
             yield
         finally:

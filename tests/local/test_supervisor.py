@@ -12,6 +12,7 @@ import pytest
 
 from outbound import config
 from outbound.local.supervisor import PortTaken, Processes, process_commands, require_ports
+from tests import forked
 from tests.cli.test_cli import refuses, run
 from tests.conftest import World, forget_settings, until
 
@@ -38,8 +39,9 @@ def test_with_the_in_process_broker_one_process_does_everything_but_simulate() -
     assert set(process_commands(simulator=False, in_process=False)) == {"worker", "scheduler", "web"}
 
 
-def test_when_the_supervisor_is_killed_its_processes_stop(world: World) -> None:
-    supervisor = subprocess.Popen([sys.executable, "-m", "outbound", "up"], env=os.environ | {"OUTBOUND_WEB_PORT": "0"})
+@pytest.mark.parametrize("start", [subprocess.Popen, forked.Popen])
+def test_when_the_supervisor_is_killed_its_processes_stop(world: World, start: type[subprocess.Popen[bytes]]) -> None:
+    supervisor = start([sys.executable, "-m", "outbound", "up"], env=os.environ | {"OUTBOUND_WEB_PORT": "0"})
     try:
         until(lambda: world.value("select count(*) from worker") > 0, timeout_s=30)
         family = psutil.Process(supervisor.pid).children(recursive=True)

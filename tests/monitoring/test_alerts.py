@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from outbound.local.supervisor import Processes
 from outbound.monitoring import metrics
 from outbound.simulator.server import RunningSimulator
-from tests import ROOT
+from tests import ROOT, forked
 from tests.conftest import Servers, World, until
 from tests.prometheus import (
     RULES,
@@ -145,7 +144,7 @@ def test_a_call_that_sticks_calls_a_human_and_clean_up_gives_the_all_clear(
     impatient = re.sub(r"for: \w+", "for: 0s", RULES.read_text())
     with (
         a_system(servers, template, phones) as system,
-        Processes({"web": ["web"], "worker": ["worker"]}),
+        forked.processes({"web": ["web"], "worker": ["worker"]}),
         _a_pager() as pager,
         an_alertmanager(tmp_path, f"http://127.0.0.1:{pager.server_port}/") as alertmanager_port,
         a_prometheus(tmp_path, impatient, alertmanager_port) as prometheus,
@@ -158,7 +157,7 @@ def test_a_call_that_sticks_calls_a_human_and_clean_up_gives_the_all_clear(
         until(lambda: "OutboundCallsStuck" in prometheus.firing(), timeout_s=30)
         until(lambda: ("OutboundCallsStuck", "firing") in pager.told, timeout_s=30)
 
-        with Processes({"scheduler": ["scheduler"]}):
+        with forked.processes({"scheduler": ["scheduler"]}):
             until(lambda: system.call(call_id).status == "failed", timeout_s=30)
             until(lambda: "OutboundCallsStuck" not in prometheus.firing(), timeout_s=30)
             until(lambda: ("OutboundCallsStuck", "resolved") in pager.told, timeout_s=30)

@@ -12,10 +12,10 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from outbound.calls import enqueue
-from outbound.local.supervisor import Processes, process_commands
+from outbound.local.supervisor import process_commands
 from outbound.monitoring import metrics
 from outbound.simulator.server import RunningSimulator
-from tests import ROOT
+from tests import ROOT, forked
 from tests.conftest import Servers, World, until
 from tests.prometheus import DASHBOARD, RULES, a_prometheus, a_system, metrics_in, needs_prometheus
 from tests.webhooks.receiver import receiving
@@ -69,7 +69,7 @@ def a_busy_system(servers: Servers, template: str, phones: RunningSimulator, **e
             business_id = system.business(name)
             system.do("insert into dial_control (scope, key) values ('business', %s)", str(business_id))
             system.do(f"update dial_control set {limits} where key = %s", str(business_id))  # noqa: S608 (ours)
-        with Processes(process_commands(simulator=False, in_process=False)) as processes:
+        with forked.processes(process_commands(simulator=False, in_process=False)) as processes:
             until(lambda: system.value("select count(*) from worker") > 0, timeout_s=30)
             processes.tend()
             yield system

@@ -18,6 +18,7 @@ import pytest
 from outbound.monitoring import situation, why
 from outbound.rules import control
 from outbound.rules.scope import Scope
+from tests import forked
 from tests.cli.test_cli import Outbound, environment, outbound
 from tests.conftest import Environment, World
 
@@ -315,7 +316,7 @@ def test_watching_without_a_terminal_prints_one_look_after_the_other(
 ) -> None:
     configured = {"DATABASE_URL": database, "REDIS_URL": "memory://", "OUTBOUND_DATA_DIR": str(tmp_path / "data")}
     command = [sys.executable, "-m", "outbound", "status", "--watch"]
-    with subprocess.Popen(
+    with forked.Popen(
         command, cwd=tmp_path, env=environment(configured), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None

@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from playwright.sync_api import expect
 
 from outbound import config
 from outbound.database import migrations
+from tests import forked
 from tests.api.conftest import is_served
 from tests.chaos import servers as chaos_servers
 from tests.chaos.servers import Server
@@ -46,7 +46,7 @@ class Api:
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = forked.Popen(
                 [sys.executable, "-m", "outbound", "api"], env=config.environment(), stdout=log, stderr=log
             )
         until(lambda: is_served(self._port) or self.process.poll() is not None, timeout_s=60)

@@ -192,7 +192,7 @@ class Cluster:
         for file in self.files:
             with file.open("w") as out:
                 command = [sys.executable, "-m", "outbound", file.stem]
-                process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
+                process = forked.Popen(command, env=environment, stdout=out, stderr=out)
             stack.callback(_end, process)
         until(lambda: world.value("select count(*) from worker") > 0, timeout_s=60)
 

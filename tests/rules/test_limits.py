@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from outbound import db
 from outbound.call import CallEvent
 from outbound.calls import cleanup, dispatch, events, reconcile
-from outbound.local.supervisor import Processes, process_commands
+from outbound.local.supervisor import process_commands
 from outbound.monitoring import why
 from outbound.rules import control
+from tests import forked
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, CLAIM, Environment, Servers, World, begin, open_database, until
 from tests.ports import free_ports
 
@@ -469,7 +470,7 @@ def test_by_arrival_no_second_sees_more_calls_than_were_granted(servers: Servers
         world = World(url)
         _limit(world, "account", "", calls_per_second=rate)
         _many(world, world.business(), 20 * rate)
-        with Processes(process_commands(simulator=True, in_process=False)) as running:
+        with forked.processes(process_commands(simulator=True, in_process=False)) as running:
 
             def enough() -> bool:
                 running.tend()
@@ -506,7 +507,7 @@ def test_the_carrier_never_sees_more_than_was_granted(servers: Servers, template
             business_id = world.business(f"business {place}")
             _limit(world, "business", str(business_id), live_max=3)
             _queued(world, business_id, 40)
-        with Processes(processes) as running:
+        with forked.processes(processes) as running:
 
             def settled() -> bool:
                 running.tend()
