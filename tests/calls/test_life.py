@@ -42,6 +42,16 @@ class System(World):
     processes: Processes
     carrier: RunningSimulator
 
+    def claimed(self, business_id: int | None = None, to: str = "+15005550101") -> int:
+        """In one transaction: a call that is queued for a moment is claimed by the living system."""
+        with self.connection.transaction():
+            return super().claimed(business_id, to)
+
+    def initiated(self, business_id: int | None = None, to: str = "+15005550101", call_sid: str | None = None) -> int:
+        """In one transaction, as `claimed`."""
+        with self.connection.transaction():
+            return super().initiated(business_id, to, call_sid)
+
     def settles(self, call_id: int, status: str) -> None:
         """Wait until a call has its final status, and a lead if it has a call_sid."""
 
