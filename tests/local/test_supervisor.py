@@ -15,6 +15,7 @@ from outbound.local.supervisor import PortTaken, Processes, process_commands, re
 from tests import forked
 from tests.cli.test_cli import refuses, run
 from tests.conftest import World, forget_settings, until
+from tests.ports import free_ports
 
 
 def test_a_process_that_is_killed_is_started_again_and_all_are_stopped_at_the_end(world: World) -> None:
@@ -41,7 +42,9 @@ def test_with_the_in_process_broker_one_process_does_everything_but_simulate() -
 
 @pytest.mark.parametrize("start", [subprocess.Popen, forked.Popen])
 def test_when_the_supervisor_is_killed_its_processes_stop(world: World, start: type[subprocess.Popen[bytes]]) -> None:
-    supervisor = start([sys.executable, "-m", "outbound", "up"], env=os.environ | {"OUTBOUND_WEB_PORT": "0"})
+    ports = dict(zip(("WEB", "API", "SIMULATOR"), map(str, free_ports(3)), strict=True))
+    given = {f"OUTBOUND_{name}_PORT": port for name, port in ports.items()}
+    supervisor = start([sys.executable, "-m", "outbound", "up"], env=os.environ | given)
     try:
         until(lambda: world.value("select count(*) from worker") > 0, timeout_s=30)
         family = psutil.Process(supervisor.pid).children(recursive=True)
