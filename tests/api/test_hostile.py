@@ -1,4 +1,4 @@
-"""What a hostile client sends in the place of a call or a filter: it is told no, and nothing changes."""
+"""What a hostile client sends in the place of a call or a filter: it is refused, and nothing changes."""
 
 from tests.api.conftest import Client
 from tests.conftest import World
