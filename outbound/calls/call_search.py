@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from outbound import db, logs, names
 from outbound.call import FINAL, IN_THE_AIR, RINGING, STATUSES, WAITING
 from outbound.errors import UserError
-from outbound.formats import moments, plain_text, row_id
+from outbound.formats import moments, phone_numbers, plain_text, row_id
 from outbound.rules import decision
 from outbound.rules.scope import Scope
 
@@ -114,11 +114,13 @@ def read(asked: Asked, *, tell: Callable[[str], None] = lambda _: None) -> Wante
         tell: called with each moment as it was understood.
 
     Raises:
-        BadSearch: a status, a moment or a text is none.
+        BadSearch: a status, a region, a moment or a text is none.
         NoSuchName: nothing is named so, or several things are.
     """
     business_id = names.maybe("business", asked.business, is_strict=True)
     campaign_id = names.maybe("campaign", asked.campaign, business_id=business_id, is_strict=True)
+    if fault := phone_numbers.region_fault(asked.region):
+        raise BadSearch(fault)
     number = asked.number
     if number is not None:
         number = names.number_of(number, region=asked.region, business_id=business_id)

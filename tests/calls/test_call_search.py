@@ -237,6 +237,7 @@ def test_what_cannot_be_looked_for_is_refused(day: Day) -> None:
         ({"since": "yesterday"}, "--since is not a date and time"),
         ({"until": "2026-02-30"}, "--until is no day: February 2026 has 28 days"),
         ({"since": "2026-11-24", "until": "2026-11-23"}, "--since must lie before --until"),
+        ({"region": "Israel"}, "`Israel` is not a region: two letters, like IL"),
         ({"number": ""}, "the number is empty: give a phone number"),
         ({"number": " ", "business": "Acme"}, "the number is empty: give a phone number"),
         ({"batch": " "}, "--batch is one line"),
