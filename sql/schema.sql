@@ -2159,6 +2159,9 @@ create function unmention(core text, pattern text) returns table(source text, ch
 create function waiting_in_lane(business_id bigint, campaign_id bigint, from_number text, from_at timestamptz, last_at
     timestamptz, last_id bigint, calls_max bigint) returns table(id bigint, at timestamptz) stable;
 
+-- What a queued call waits for: paused, due, not_due, or what held it last
+create function waits_for(paused_at timestamptz, due_at timestamptz, held_by text) returns text stable;
+
 -- How long a delivery waits after so many attempts; null after the last one.
 create function webhook_wait(attempts integer) returns interval immutable;
 

@@ -31,11 +31,10 @@ as $$
      ) as past
      cross join lateral (
            select coalesce(sum(reason.calls), 0)::bigint as waiting,
-                  coalesce(jsonb_object_agg(reason.code, reason.calls) filter (where reason.code is not null), '{}')
+                  coalesce(jsonb_object_agg(reason.code, reason.calls) filter (where reason.code <> 'due'), '{}')
                   as held
-             from (select coalesce(counted.held_by, case when counted.due_at > now() then 'not_due' end) as code,
-                          count(*) as calls
-                     from (select call_log.held_by, call_log.due_at
+             from (select counted.code, count(*) as calls
+                     from (select waits_for(call_log.paused_at, call_log.due_at, call_log.held_by) as code
                              from call_log
                             where call_log.campaign_id = shown.id and call_log.status = 'queued' and shown.has_queue
                             limit counted_max) as counted

@@ -57,11 +57,7 @@ select page.id, page.name, page.business_id, business.name as business, business
        select coalesce(sum(part.calls), 0)::bigint as waiting,
               coalesce(jsonb_agg(to_jsonb(part) order by part.calls desc, part.code asc), '[]') as held
          from (select counted.code, count(*) as calls, min(counted.until) as until
-                 from (select case
-                                  when call_log.paused_at is not null then 'paused'
-                                  when call_log.due_at > now() then coalesce(call_log.held_by, 'not_due')
-                                  else 'due'
-                              end as code,
+                 from (select waits_for(call_log.paused_at, call_log.due_at, call_log.held_by) as code,
                               case
                                   when call_log.paused_at is null and call_log.due_at > now() then call_log.due_at
                               end as until

@@ -171,6 +171,29 @@ def test_calls_that_wait_are_told_by_reason_each_with_its_mend(world: World, sig
     expect(tab.locator("h1")).to_contain_text("all 4 calls are held")
 
 
+def test_now_says_of_waiting_calls_what_the_campaign_s_own_screen_says(
+    world: World, sign_in: SignIn, page_url: str
+) -> None:
+    alive(world)
+    found = campaign(world)
+    waiting(world, found, 4, held_by="outside_window")
+    waiting(world, found, 2, 5, "outside_window")
+    waiting(world, found, 1, 9)
+    world.do("update call_log set paused_at = now() where id in (select id from call_log order by id limit 1)")
+    tab = sign_in()
+
+    tab.goto(f"{page_url}/campaigns/{found}")
+    holds = tab.get_by_role("region", name="What waits")
+    for row in ("its turn 3", "calling hours 2", "due later 1", "paused calls 1"):
+        expect(holds.get_by_role("row", name=row)).to_be_visible()
+    tab.goto(f"{page_url}/")
+
+    shown = tab.get_by_role("region", name="Campaigns").get_by_role("row", name="Winter recall")
+    for part in ("calling hours 2", "due later 1", "paused calls 1"):
+        expect(shown).to_contain_text(part)
+    expect(shown).not_to_contain_text("turn")
+
+
 def test_the_operator_s_name_and_reason_are_not_told_to_a_business(
     world: World, sign_in: SignIn, page_url: str
 ) -> None:
