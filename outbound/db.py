@@ -497,8 +497,14 @@ def recreate_database(name: str, template: str | None = None) -> str:
 
 
 def pool_size() -> int:
-    """Return how many connections this process's pool has at most."""
+    """Return how many connections this process's pool has at most, unless `resize_pool` said otherwise."""
     return settings().worker_threads + 4
+
+
+def resize_pool(connections: int) -> None:
+    """Let this process's pool have so many connections at most; idle ones are given up, as ever."""
+    pool = _pool()
+    pool.resize(pool.min_size, connections)
 
 
 def close() -> None:

@@ -64,6 +64,10 @@ with home as (
     ('exit_on_error', 'off'),
     ('lock_timeout', :lock_limit::text),  -- statement_timeout bounds the wait for a lock too
     ('idle_session_timeout', '0'),
+    -- A host that lost its power says no goodbye: its session, and the locks of it, end within half a minute.
+    ('tcp_keepalives_idle', '10'),
+    ('tcp_keepalives_interval', '5'),
+    ('tcp_keepalives_count', '3'),
     ('transaction_timeout', '0'),
     ('statement_timeout', :time_limit::text),
     ('idle_in_transaction_session_timeout', :time_limit::text),

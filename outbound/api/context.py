@@ -5,7 +5,7 @@ import hashlib
 import math
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
@@ -33,7 +33,8 @@ REFUSED_AT_ONCE = 30  # requests that one address may send at once without a liv
 REFUSED_PER_S = 1.0  # that it may send after those
 ADDRESSES_KEPT = 10_000
 WAIT_MS = 2000  # for a request with the same key
-SLOW_AT_ONCE = 4  # requests that may take minutes; the others have the rest of the pool
+SLOW_AT_ONCE = 4  # requests that may take minutes, each with two connections: one may hold the lock of its key
+PAGES_AT_ONCE = 4  # of all exports
 _SLOW_WAITING_MAX = 8
 _BURST_S = 2  # a token may send the requests of so long at once
 PREFIX = "/v1"  # of the paths of all operations
@@ -285,7 +286,8 @@ class Context:
         """
         Work, unless the answer is kept, as the only one of all processes that has the key.
 
-        The lock is the session's: it ends with the connection, so that a process that is killed leaves none.
+        The lock is the session's: it ends with the connection, so that a process that is killed leaves none, and a host
+        that lost its power leaves one for half a minute.
         """
         if not sql.try_lock_key(connection, **self._name):
             raise _in_progress()
@@ -298,8 +300,10 @@ class Context:
             failpoint.crash_here("api.committed")
             return answer
         finally:
-            with suppress(*db.Unavailable):
+            try:
                 sql.unlock_key(connection, **self._name)
+            except db.Unavailable:
+                connection.close()  # with which the lock ends
 
     def _answer(self, found: Any, status: int) -> Response:
         """The answer, as its model has it: a column that the document does not name is not shown."""

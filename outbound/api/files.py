@@ -26,7 +26,7 @@ from outbound import db
 from outbound.api import background, json_body, models
 from outbound.api.calls import wanted
 from outbound.api.contacts import for_whom, owner_of
-from outbound.api.context import Context, plain, slowly
+from outbound.api.context import PAGES_AT_ONCE, Context, plain, slowly
 from outbound.api.parameters import DIGITS, Limit, Number, Region, Statuses, When, Whose, Word
 from outbound.api.problem import Problem, not_found
 from outbound.api.route import Id, RequestContext, operation, router
@@ -55,6 +55,7 @@ PAGE_ROWS = 1000  # of a stream; each page is a statement of its own, so that no
 
 Batch = Annotated[str, Query(min_length=1, max_length=200, description="name of this set of calls")]
 Column = Annotated[str | None, Query(max_length=200, description="the column that holds the number")]
+_PAGES = ThreadPoolExecutor(PAGES_AT_ONCE, "page")  # the threads in which pages of exports are read
 _CALL_COLUMNS = (
     *("id", "business_id", "campaign_id", "direction", "from_number", "to_number", "status", "created_at", "due_at"),
     *("dialed_at", "answered_at", "ended_at", "duration_s", "answered_by", "error_code", "attempt", "retry_of"),
@@ -538,14 +539,10 @@ async def export_calls(
 
 def _one_ahead(pages: Iterator[list[str]]) -> Iterator[list[str]]:
     """Give each page while PostgreSQL makes the next one."""
-    thread = ThreadPoolExecutor(1, "page")
-    try:
-        coming = thread.submit(next, pages, None)
-        while (page := coming.result()) is not None:
-            coming = thread.submit(next, pages, None)
-            yield page
-    finally:
-        thread.shutdown(wait=False)  # a client that hangs up may end this in the event loop, which must not wait
+    coming = _PAGES.submit(next, pages, None)
+    while (page := coming.result()) is not None:
+        coming = _PAGES.submit(next, pages, None)
+        yield page
 
 
 def _read_line(line: str) -> dict[str, Any]:
