@@ -197,9 +197,14 @@ def _of_async_driver(connection: Any) -> AskLater:
 
 
 def _refuse_busy(connection: Any) -> None:
-    """Refuse a psycopg connection that would wait for ever for the end of its own COPY; in a pipeline it queues."""
+    """
+    Refuse a psycopg connection that would wait for ever for the end of its own COPY.
+
+    In a pipeline it queues; for the statement of another task or thread, which has the lock, it waits.
+    """
     info, kinds = connection.info, sys.modules["psycopg"].pq
-    if info.transaction_status == kinds.TransactionStatus.ACTIVE and info.pipeline_status == kinds.PipelineStatus.OFF:
+    is_active = info.transaction_status == kinds.TransactionStatus.ACTIVE
+    if is_active and info.pipeline_status == kinds.PipelineStatus.OFF and not connection.lock.locked():
         raise BadConnection(_BUSY)
 
 
