@@ -7,7 +7,7 @@ from fastapi import Query
 
 from outbound.api import models
 from outbound.api.context import Context
-from outbound.api.parameters import Whose
+from outbound.api.parameters import Seconds, Whose
 from outbound.api.problem import Problem, not_found
 from outbound.api.route import Id, RequestContext, operation, router
 from outbound.monitoring import why
@@ -146,9 +146,7 @@ async def change_campaign(context: RequestContext, campaign_id: Id, body: models
 
 
 @operation(tenants, "GET", "/campaigns/{campaign_id:int}/preview", scope="calls:read", answer=models.Preview)
-async def preview_campaign(
-    context: RequestContext, campaign_id: Id, call_s: Annotated[float | None, Query(gt=0, le=86_400)] = None
-) -> Any:
+async def preview_campaign(context: RequestContext, campaign_id: Id, call_s: Seconds = None) -> Any:
     """Say what a campaign would do if it were launched now."""
 
     def work() -> Any:

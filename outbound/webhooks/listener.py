@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from outbound.errors import UserError
-from outbound.formats import plain_text
+from outbound.formats import digits, plain_text
 from outbound.webhooks import signature
 
 BODY_MAX = 1 << 20  # bytes
@@ -38,9 +38,8 @@ def listening(port: int, secret: str | None, show: Callable[[str], None]) -> Ite
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            length = self.headers.get("content-length", "")
-            size = int(length) if length.isdecimal() and len(length) < len(str(BODY_MAX)) + 1 else BODY_MAX + 1
-            if size > BODY_MAX:
+            size = digits.whole(self.headers.get("content-length", ""))
+            if size is None or not 0 <= size <= BODY_MAX:
                 self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
                 return
             body = self.rfile.read(size)
@@ -70,7 +69,8 @@ def verdict(key: bytes | None, headers: dict[str, str], body: bytes) -> str:
     if key is None:
         return "not looked at"
     public_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    if not timestamp.isdecimal() or abs(time.time() - int(timestamp[:12])) > OLD_S:
+    sent_at = digits.whole(timestamp)
+    if sent_at is None or abs(time.time() - sent_at) > OLD_S:
         return "not verified"
     expected = signature.sign(key, public_id, timestamp, body)
     given = headers.get("webhook-signature", "").split()

@@ -556,10 +556,13 @@ def test_a_limit_is_named_as_the_request_does(world: World, client: Client) -> N
     assert "--" not in refused["detail"]
 
 
-@pytest.mark.parametrize("written", ["5_0", "50.0", "%2050", "50%20", "%2B50", "5e1", "\u0665"])
+@pytest.mark.parametrize("written", ["5_0", "50.0.", "%2050", "50%20", "%2B50", "5e1", "\u0665", "nan", "inf"])
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/calls?business_id={}", 422), ("/calls?limit={}", 422), ("/imports?before={}", 422), ("/businesses/{}", 404)],
+    [
+        *(("/calls?business_id={}", 422), ("/calls?limit={}", 422), ("/imports?before={}", 422)),
+        *(("/campaigns/50/preview?call_s={}", 422), ("/businesses/{}", 404)),
+    ],
 )
 def test_a_number_of_a_path_or_a_query_is_digits_alone(
     world: World, client: Client, path: str, status: int, written: str
