@@ -56,6 +56,9 @@ def test_no_cell_is_run_where_commas_semicolons_or_tabs_part_cells(text: str) ->
     [
         ("Dana; 12 Main St", "Dana; 12 Main St"),
         ("a;=1", "a;'=1"),
+        ("a;+12125550101", "a;+12125550101"),
+        ("a;-5;=1", "a;-5;'=1"),
+        ("a;-5+1", "a;'-5+1"),
         ("a;'=1", "a;'=1"),
         ("a;b-c", "a;b-c"),
         ("+12125550101", "+12125550101"),
