@@ -193,9 +193,19 @@ class _Parent:
             _adopt(orphans=True)
             try:
                 socket.send_fds(self._line, [json.dumps(request).encode()], files)
-                return int(self._line.recv(64))
+                answer = self._line.recv(64)
+            except TimeoutError:
+                self._line.close()  # a late answer must not be taken for that of another start
+                raise
             finally:
                 _adopt(orphans=False)
+        if not answer:
+            raise RuntimeError("the process that forks has ended: its standard error says why")
+        pid, fault = map(int, answer.split())
+        if fault:
+            os.waitpid(pid, 0)
+            raise OSError(fault, os.strerror(fault), request["cwd"])
+        return pid
 
     def close(self) -> None:
         self._line.close()
@@ -255,12 +265,16 @@ def _begin(request: dict[str, Any], files: list[int], line: socket.socket) -> No
     for place, file in enumerate(files):
         os.dup2(file, place)
     os.umask(request["umask"])
-    os.chdir(request["cwd"])
+    try:
+        os.chdir(request["cwd"])
+    except OSError as error:
+        line.send(f"{os.getpid()} {error.errno}".encode())
+        os._exit(1)
     if request["session"]:
         os.setsid()
     if request["dies_with"] and (ask := die_with(*request["dies_with"])):
         ask()
-    line.send(str(os.getpid()).encode())
+    line.send(f"{os.getpid()} 0".encode())
     os.closerange(3, max(line.detach(), *files) + 1)
 
 

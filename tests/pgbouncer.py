@@ -1,6 +1,7 @@
 """A real PgBouncer in front of a test's database."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -14,6 +15,14 @@ import pytest
 
 from tests.conftest import until
 from tests.ports import free_ports
+
+
+def _prepared() -> str:
+    """The setting by which a newer PgBouncer leaves prepared statements behind, as an older one always does."""
+    said = subprocess.run(["pgbouncer", "--version"], capture_output=True, text=True, check=True).stdout
+    version = re.search(r"(\d+)\.(\d+)", said)
+    assert version is not None, said
+    return "max_prepared_statements = 0\n" if (int(version[1]), int(version[2])) >= (1, 21) else ""
 
 
 def _listens(port: int) -> bool:
@@ -40,7 +49,7 @@ def pgbouncer(url: str, pool_mode: str, ignored: str = "options") -> Iterator[st
         f"[databases]\n{name} = host={server['host']} port={server['port']} dbname={name} {login}\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n"
         f"auth_file = {users}\npool_mode = {pool_mode}\nignore_startup_parameters = {ignored}\n"
-        "max_client_conn = 100\ndefault_pool_size = 10\n"
+        f"max_client_conn = 100\ndefault_pool_size = 10\n{_prepared()}"
     )
     user = ["-u", "nobody"] if os.geteuid() == 0 else []
     process = subprocess.Popen(

@@ -17,6 +17,14 @@ from tests.api.conftest import Client
 from tests.conftest import World, until
 
 KEY = {"idempotency-key": "k"}
+WAITING = """
+select count(*) from pg_locks
+ where not granted and pid in (select pid from pg_stat_activity where datname = current_database())
+"""
+ADVISORY = """
+select count(*) from pg_locks
+ where locktype = 'advisory' and pid in (select pid from pg_stat_activity where datname = current_database())
+"""
 AT_ONCE = 20
 serving = killed.serving
 
@@ -142,7 +150,7 @@ def test_a_request_of_this_process_that_waits_too_long_is_told_to_come_again(
     with psycopg.connect(world.url) as holder:
         holder.execute("select from call_log for update")
         first.start()
-        until(lambda: world.value("select count(*) from pg_locks where not granted"))
+        until(lambda: world.value(WAITING))
         held = http.post(path, json=body, headers=KEY)
     first.join()
     again = http.post(path, json=body, headers=KEY)
@@ -159,7 +167,7 @@ def test_a_key_is_given_back_where_the_work_is_refused(world: World, client: Cli
     http = client(business_id=business)
 
     refused = http.post(path, json=body | {"reason": "two\nlines"}, headers=KEY)
-    locks = world.value("select count(*) from pg_locks where locktype = 'advisory'")
+    locks = world.value(ADVISORY)
     answer = http.post(path, json=body, headers=KEY)
 
     assert refused.status_code == 422
@@ -204,7 +212,7 @@ def test_a_repeat_goes_on_where_a_process_was_killed_between_two_parts(
         holder.execute("select from call_log where id = (select max(id) from call_log) for update")
         first.start()
         until(lambda: world.statuses().count("canceled") == 2)
-        until(lambda: world.value("select count(*) from pg_locks where not granted"))
+        until(lambda: world.value(WAITING))
         os.kill(serving.process.pid or 0, signal.SIGKILL)
         serving.process.join()
         first.join()

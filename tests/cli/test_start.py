@@ -73,3 +73,14 @@ def test_what_is_imported_late_is_there_when_it_is_needed() -> None:
     assert done.returncode == 0, done.stderr
     assert "ZeroDivisionError: division by zero" in done.stdout
     assert "**bold**" in done.stdout
+
+
+def test_an_api_process_that_serves_no_page_has_no_client_of_the_broker() -> None:
+    program = """
+import sys
+import outbound.api.app, outbound.api.server
+loaded = {"redis", "dramatiq"} & {*sys.modules}
+assert not loaded, loaded
+"""
+
+    assert python(program).returncode == 0

@@ -194,5 +194,4 @@ def test_each_function_works_on_a_connection_that_commits_by_itself(world: World
         assert getattr(outbound, name)(connection, **given[name])
 
         assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
-        left = psycopg.connect(world.url).execute("select count(*) from call_log").fetchone()
-    assert left == (2,) if name == "enqueue_call" else (1,)
+        assert world.value("select count(*) from call_log") == (2 if name == "enqueue_call" else 1)

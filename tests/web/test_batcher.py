@@ -32,7 +32,8 @@ def _sizes_of_batches(gather_s: float, first: int, *others: int) -> list[int]:
             loop.call_soon(are_others_there.set)  # behind the first item of each
             await asyncio.gather(*writing)
 
-        await asyncio.gather(write(first), begin_later())
+        async with asyncio.timeout(60):
+            await asyncio.gather(write(first), begin_later())
 
     asyncio.run(all_at_once())
     return sizes
