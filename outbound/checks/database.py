@@ -83,7 +83,8 @@ def _refused_writes(connection: db.Connection, *, with_tables: bool) -> dict[str
 
 
 def _grow_a_file(write: Callable[..., Any], refused: dict[str, Exception]) -> None:
-    """Write a megabyte: a row may find room in a page that is there.  A role that may make no table is not tried."""
+    """Write a megabyte: a row may find room in a page that is there.  The refusal of a role that may make no table
+    does not count."""
     write(_SPACE, sql.grow_a_file)
     if isinstance(refused.get(_SPACE), db.NotAllowed):
         del refused[_SPACE]

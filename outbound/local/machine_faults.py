@@ -86,7 +86,7 @@ def _of_number(number: int, where: Path) -> str | None:
 
 
 def _nearest(path: Path) -> Path:
-    """The nearest directory above *path* that exists."""
+    """The directory *path*, or the nearest one above it that exists."""
     return next(one for one in (path, *path.absolute().parents) if one.is_dir())
 
 

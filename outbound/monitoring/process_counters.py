@@ -1,7 +1,8 @@
 """
-Counts what a web or API process refused, for its scrape: a refusal leaves no trace in the database.
+Counts what a web process refused, for its scrape: a refusal leaves no trace in the database.
 
-A flood of forgeries then costs the database nothing; the numbers begin at 0 with each process.
+A flood of forgeries then costs the database nothing; the numbers begin at 0 with each process.  An API process counts
+too, and nobody reads its numbers.
 """
 
 from prometheus_client import CollectorRegistry, Counter

@@ -49,6 +49,8 @@ class Batcher(Generic[T, R]):
     ) -> None:
         self._write_all, self._write_one, self._name_of = write_all, write_one, name_of
         self._waiting: list[_Waiting[T, R]] = []
+        if gather_s and writers_max > 1:
+            raise ValueError("one writer gathers: several would wake each other")
         self._writers, self._writers_max = 0, writers_max
         self._gather_s, self._expected, self._are_there = gather_s, 0, asyncio.Event()
         self._threads = ThreadPoolExecutor(writers_max, "batch")  # none waits for one: cheaper than the shared ones
