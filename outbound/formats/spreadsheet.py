@@ -16,7 +16,7 @@ _HARMLESS_ROW = re.compile(rf"{_HARMLESS_CELL}?(?:\0{_HARMLESS_CELL}?)*", re.ASC
 # What a spreadsheet takes for the beginning of a formula, also in the wide forms of East Asian keyboards.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 # Where a spreadsheet that parts cells by semicolons, as in Germany, would begin one with a formula.
-_NEXT_CELL = re.compile(rf""";(?!(?:{_NUMBER.pattern})(?:;|\Z))(?=[\s"]*[{re.escape("".join(_FORMULA))}])""", re.ASCII)
+_NEXT_CELL = re.compile(rf""";(?!(?:{_NUMBER.pattern})(?:;|\Z))(?=[\s"]*[{re.escape("".join(_FORMULA))}])""")
 
 
 def cell(value: object) -> str:

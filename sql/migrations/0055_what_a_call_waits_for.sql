@@ -2,7 +2,7 @@
 -- one that is paused for its operator, whatever held it before.
 -- depends: 0054_name_of_to_number
 
-create function waits_for(paused_at timestamptz, due_at timestamptz, held_by text) returns text
+create or replace function waits_for(paused_at timestamptz, due_at timestamptz, held_by text) returns text
 language sql stable
 as $$
     select case
