@@ -197,14 +197,9 @@ def _of_async_driver(connection: Any) -> AskLater:
 
 
 def _refuse_busy(connection: Any) -> None:
-    """
-    Refuse a psycopg connection that would wait for ever for the end of its own COPY.
-
-    In a pipeline it queues; for the statement of another task or thread, which has the lock, it waits.
-    """
+    """Refuse a psycopg connection that would wait for ever for the end of its own COPY; in a pipeline it queues."""
     info, kinds = connection.info, sys.modules["psycopg"].pq
-    is_active = info.transaction_status == kinds.TransactionStatus.ACTIVE
-    if is_active and info.pipeline_status == kinds.PipelineStatus.OFF and not connection.lock.locked():
+    if info.transaction_status == kinds.TransactionStatus.ACTIVE and info.pipeline_status == kinds.PipelineStatus.OFF:
         raise BadConnection(_BUSY)
 
 
