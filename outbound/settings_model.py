@@ -4,7 +4,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -140,8 +140,7 @@ class Settings(BaseModel):
     @classmethod
     def _digits_alone(cls, value: Any, about: ValidationInfo) -> Any:
         """Refuse a number that is not written in digits."""
-        annotation = cls.model_fields[str(about.field_name)].annotation
-        kind = next((one for one in (int, float) if one in (annotation, *get_args(annotation))), None)
+        kind = digits.kind_of(cls.model_fields[str(about.field_name)].annotation)
         if kind is not None and isinstance(value, str) and (fault := digits.fault(value, kind)):
             raise PydanticCustomError("not_digits", fault)
         return value

@@ -10,24 +10,23 @@ from outbound.api import models
 from outbound.formats import digits
 
 
-def _digits(value: Any) -> Any:
-    if isinstance(value, str) and digits.whole(value) is None:
-        raise PydanticCustomError("not_digits", digits.WRITE_WHOLE)
-    return value
+def _written(kind: type) -> BeforeValidator:
+    """Refuse a text that is no number as people write it."""
+
+    def checked(value: Any) -> Any:
+        if isinstance(value, str) and (fault := digits.fault(value, kind)):
+            raise PydanticCustomError("not_digits", fault)
+        return value
+
+    return BeforeValidator(checked)
 
 
-def _number(value: Any) -> Any:
-    if isinstance(value, str) and digits.number(value) is None:
-        raise PydanticCustomError("not_digits", digits.WRITE)
-    return value
-
-
-DIGITS = BeforeValidator(_digits)  # of a whole number in a path or a query, where all is text
+DIGITS = _written(int)  # of a whole number in a path or a query, where all is text
 LIMIT_MAX = 1000
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="how many at most"), DIGITS]
 Before = Annotated[str | None, Query(max_length=60, description="`next` of the page before")]
 Number = Annotated[str | None, Query(max_length=60, description="a phone number in any writing")]
-Seconds = Annotated[float | None, Query(gt=0, le=86_400), BeforeValidator(_number)]
+Seconds = Annotated[float | None, Query(gt=0, le=86_400), _written(float)]
 Whose = Annotated[int | None, Query(ge=1, le=models.ID_MAX), DIGITS]
 Word = Annotated[str | None, Query(max_length=200)]
 When = Annotated[str | None, Query(max_length=60, description="like 2026-11-30 or 2026-11-30T09:00Z")]

@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
-from typing import Any, get_args
+from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -255,9 +255,7 @@ class Root(TyperGroup):
 
 def _take_digits_alone(param: Any) -> None:
     """Have an option or argument that is a number refuse what is not written in digits; its bounds are typer's."""
-    annotation = param.type_descriptor.annotation
-    kinds = {annotation, *get_args(annotation)}
-    kind = next((one for one in (int, float) if one in kinds), None)
+    kind = digits.kind_of(param.type_descriptor.annotation)
     if kind is None:
         return
     read = param.process_value

@@ -5,6 +5,7 @@ Python's own readers, and pydantic's, also take `5_0`, `+5`, ` 5`, digits of oth
 """
 
 import re
+from typing import Any, get_args
 
 WRITE_WHOLE = "write a whole number in digits, like 50"
 WRITE = "write a number in digits, like 50 or 0.5"
@@ -20,6 +21,12 @@ def whole(text: str) -> int | None:
 def number(text: str) -> float | None:
     """The number that a text writes; None where it writes none."""
     return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def kind_of(annotation: Any) -> type | None:
+    """Return int or float where an annotation is that, or may be; None where it is no number."""
+    kinds = {annotation, *get_args(annotation)}
+    return next((kind for kind in (int, float) if kind in kinds), None)
 
 
 def fault(text: str, kind: type) -> str | None:

@@ -83,4 +83,6 @@ loaded = {"redis", "dramatiq"} & {*sys.modules}
 assert not loaded, loaded
 """
 
-    assert python(program).returncode == 0
+    done = python(program)
+
+    assert done.returncode == 0, done.stderr
