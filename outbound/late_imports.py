@@ -1,4 +1,4 @@
-"""Imports a library without a part that it names and does not need: that part is imported when it is used."""
+"""Imports a library without what it names and does not need: a part of its own, until that is used, or another one."""
 
 import importlib
 import sys
@@ -39,6 +39,18 @@ def load(library: str, late: Mapping[str, str]) -> None:
     finally:
         for module in stand_ins:
             del sys.modules[module]
+
+
+def load_without(library: str, other: str) -> None:
+    """Import *library* as where *other* is not installed, which it would import for what nobody here asks of it."""
+    present = sys.modules.get(other)
+    sys.modules[other] = None  # type: ignore[assignment]  # Python's own mark of what cannot be imported
+    try:
+        importlib.import_module(library)
+    finally:
+        del sys.modules[other]
+        if present is not None:
+            sys.modules[other] = present
 
 
 def _stand_in(module: str, name: str) -> ModuleType:

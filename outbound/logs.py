@@ -12,8 +12,7 @@ from typing import Any, TextIO
 from outbound import config, late_imports, library_logs, redaction
 from outbound.formats import plain_text
 
-NOT_FOR_LINES = {"rich.traceback": "Traceback"}  # with what this imports, a third of the time of structlog
-late_imports.load("structlog", NOT_FOR_LINES)
+late_imports.load_without("structlog", "rich")  # it would draw frames around tracebacks: a line has none
 import structlog  # noqa: E402
 
 FORMAT_SETTING = "OUTBOUND_LOG_FORMAT"

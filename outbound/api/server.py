@@ -1,9 +1,15 @@
 """The API process: how its application is served."""
 
+import gc
+import importlib
+
 import uvicorn
 from starlette.types import ASGIApp
 
 from outbound.api.files import FILE_MAX
+from outbound.config import settings
+from outbound.errors import UserError
+from outbound.processes import systemd_notify
 from outbound.web.protocol import BoundedHttp
 from outbound.web.server import make
 
@@ -24,3 +30,22 @@ class ApiHttp(BoundedHttp):
 def server(application: ASGIApp, host: str, port: int) -> uvicorn.Server:
     """A server for it; call `run()`."""
     return make(application, host, port, protocol=ApiHttp)
+
+
+def run(module: str) -> None:
+    """
+    Serve `app()` of a module, on systemd's sockets where it listens for us, until a signal ends it.
+
+    Raises:
+        UserError: the port cannot be had, or a setting cannot be used.
+    """
+    application = importlib.import_module(module).app()
+    serving = server(application, settings().api_host, settings().api_port)
+    gc.collect()
+    gc.freeze()  # what is imported stays, and to look through it takes longer than a request
+    try:
+        serving.run(sockets=systemd_notify.inherited_sockets() or None)
+    except SystemExit:  # uvicorn's way to say that it cannot listen
+        if serving.started or serving.should_exit:
+            raise
+        raise UserError(f"port {settings().api_port} cannot be had: set OUTBOUND_API_PORT") from None

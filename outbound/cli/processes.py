@@ -146,23 +146,18 @@ def api(
     from outbound import config
     from outbound.processes import systemd_units
 
-    with ready(check_schema=False, lasting=True):
+    with ready(check_schema=False, lasting=True) as owned:
         systemd_units.require_schema()
-        from outbound.api.server import server as make
+        application = "outbound.page.app" if config.settings().page else "outbound.api.app"
+        if not owned:
+            from outbound import db
 
-        settings = config.settings()
-        if settings.page:
-            from outbound.page.app import app
-        else:
-            from outbound.api.app import app
-        sockets = systemd_units.inherited()
-        server = make(app(), settings.api_host, settings.api_port)
-        try:
-            server.run(sockets=sockets)
-        except SystemExit:  # uvicorn's way to say that it cannot listen
-            if server.started or server.should_exit:
-                raise
-            raise UserError(f"port {settings.api_port} cannot be had: set OUTBOUND_API_PORT") from None
+            db.close()
+            command = [sys.executable, "-m", "outbound.api", application]
+            os.execve(sys.executable, command, config.environment())  # noqa: S606 (what this command needed stays behind)
+        from outbound.api import server
+
+        server.run(application)
 
 
 @commands.command()

@@ -71,11 +71,6 @@ def web_sockets() -> list[socket.socket] | None:
     return sockets or None
 
 
-def inherited() -> list[socket.socket] | None:
-    """Return what systemd listens on for this process; None where nobody does."""
-    return systemd_notify.inherited_sockets() or None
-
-
 def this_program() -> Path:
     """The `outbound` beside the Python that runs, or where this Python's pip puts programs."""
     beside = Path(sys.executable).parent / "outbound"

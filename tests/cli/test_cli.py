@@ -245,16 +245,17 @@ def test_without_a_broker_one_process_does_everything(outbound: Outbound, comman
     refuses(done, f"with REDIS_URL=memory:// one process does everything: run `outbound up`, not `outbound {command}`")
 
 
-@pytest.mark.parametrize("command", [("web",), ("worker", "--with-web")])
+@pytest.mark.parametrize("command", [("web",), ("worker", "--with-web"), ("api",)])
 def test_without_its_port_no_process_that_listens_goes_on(world: World, outbound: Outbound, command: list[str]) -> None:
+    setting = "OUTBOUND_API_PORT" if "api" in command else "OUTBOUND_WEB_PORT"
     world.queued()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         broker = "memory://" if "--with-web" in command else "redis://127.0.0.1:1"
-        done = outbound(*command, OUTBOUND_WEB_PORT=str(port), REDIS_URL=broker)
+        done = outbound(*command, REDIS_URL=broker, **{setting: str(port)})
 
     assert done.returncode == 2, done.stderr
-    assert done.stderr.splitlines()[-1] == f"outbound: port {port} cannot be had: set OUTBOUND_WEB_PORT"
+    assert done.stderr.splitlines()[-1] == f"outbound: port {port} cannot be had: set {setting}"
     assert world.statuses() == ["queued"]
     assert world.value("select count(*) from worker") == 0
 

@@ -75,11 +75,11 @@ def test_what_is_imported_late_is_there_when_it_is_needed() -> None:
     assert "**bold**" in done.stdout
 
 
-def test_an_api_process_that_serves_no_page_has_no_client_of_the_broker() -> None:
+def test_an_api_process_that_serves_no_page_holds_nothing_that_it_does_not_serve_with() -> None:
     program = """
 import sys
-import outbound.api.app, outbound.api.server
-loaded = {"redis", "dramatiq"} & {*sys.modules}
+import outbound.api.app, outbound.api.server, outbound.db, outbound.logs
+loaded = {"dramatiq", "redis", "rich", "typer", "yoyo"} & {*sys.modules}
 assert not loaded, loaded
 """
 

@@ -40,7 +40,11 @@ PAGE_SCREENS = {f"page/screens/{path.name}" for path in (PACKAGE / "page/screens
 PAGE_SCREENS -= {"page/screens/__init__.py"}
 
 # The old system's Redis is another server than the broker; these read it and move what lies there.
-API = {f"api/{path.name}" for path in (PACKAGE / "api").glob("*.py")} - {"api/__init__.py", "api/models.py"}
+API = {f"api/{path.name}" for path in (PACKAGE / "api").glob("*.py")} - {
+    "api/__init__.py",
+    "api/__main__.py",
+    "api/models.py",
+}
 OLD_REDIS = {
     f"adopt/{name}.py"
     for name in (

@@ -19,7 +19,8 @@ import requests
 from outbound.processes import systemd_notify, systemd_units
 from tests.conftest import Servers, World, until
 
-UNITS = ("outbound-worker@.service", "outbound-scheduler.service", "outbound-web.service")
+UNITS = ("outbound-worker@.service", "outbound-scheduler.service", "outbound-web.service", "outbound-api.service")
+LISTENING = UNITS[2:]
 SILENT_S = 5  # longer than any loop leaves systemd without a sign: the worker's takes HEARTBEAT_S, the others' 1 s
 ACTIVATE = """
 import os, sys
@@ -78,7 +79,8 @@ def exec_start(unit: str) -> list[str]:
 @contextmanager
 def started(unit: str, supervisor: Supervisor | None = None, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """The process of a unit as systemd starts it, and as systemd stops it."""
-    environment = {"OUTBOUND_WEB_PORT": "0", "NOTIFY_SOCKET": supervisor.address if supervisor else ""} | environment
+    ports = {"OUTBOUND_WEB_PORT": "0", "OUTBOUND_API_PORT": "0"}
+    environment = ports | {"NOTIFY_SOCKET": supervisor.address if supervisor else ""} | environment
     process = subprocess.Popen(exec_start(unit), env=os.environ | environment, start_new_session=True)
     try:
         yield process
@@ -234,15 +236,18 @@ def test_sockets_that_were_meant_for_another_process_are_left_alone(monkeypatch:
     assert "LISTEN_FDS" not in os.environ
 
 
-def _activated(listener: socket.socket, supervisor: Supervisor) -> subprocess.Popen[bytes]:
-    """The web process, with a socket that is not its own, as systemd starts it."""
-    command = [sys.executable, "-c", ACTIVATE, str(listener.fileno()), *exec_start("outbound-web.service")]
+def _activated(
+    listener: socket.socket, supervisor: Supervisor, unit: str = "outbound-web.service"
+) -> subprocess.Popen[bytes]:
+    """The process of a unit, with a socket that is not its own, as systemd starts it."""
+    command = [sys.executable, "-c", ACTIVATE, str(listener.fileno()), *exec_start(unit)]
     environment = os.environ | {"NOTIFY_SOCKET": supervisor.address}
     return subprocess.Popen(command, env=environment, pass_fds=[listener.fileno()], start_new_session=True)
 
 
-def test_while_the_web_process_is_restarted_no_connection_is_refused_and_none_is_lost(
-    world: World, supervisor: Supervisor
+@pytest.mark.parametrize("unit", LISTENING)
+def test_while_a_process_that_listens_is_restarted_no_connection_is_refused_and_none_is_lost(
+    world: World, supervisor: Supervisor, unit: str
 ) -> None:
     answers: list[str] = []
     enough = threading.Event()
@@ -257,7 +262,7 @@ def test_while_the_web_process_is_restarted_no_connection_is_refused_and_none_is
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/healthz"
         callers = [threading.Thread(target=call_back) for _ in range(3)]
-        process = _activated(listener, supervisor)
+        process = _activated(listener, supervisor, unit)
         try:
             for caller in callers:
                 caller.start()
@@ -265,7 +270,7 @@ def test_while_the_web_process_is_restarted_no_connection_is_refused_and_none_is
                 until(supervisor.is_fed)
                 process.terminate()
                 process.wait(30)
-                process = _activated(listener, supervisor)
+                process = _activated(listener, supervisor, unit)
             so_far = len(answers)
             until(lambda: len(answers) > so_far + 10)
         finally:

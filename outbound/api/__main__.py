@@ -1,0 +1,27 @@
+"""
+The API process by itself, as `outbound api` becomes it: what the command needed before it serves is not in its memory.
+
+    python -m outbound.api MODULE
+
+serves `app()` of MODULE: `outbound.api.app`, or with the page `outbound.page.app`.
+"""
+
+import signal
+import sys
+
+from outbound import db, logs
+from outbound.api import server
+from outbound.errors import UserError
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as of each command
+    logs.set_up()
+    try:
+        server.run(sys.argv[1])
+    except UserError as error:
+        sys.stderr.write(f"outbound: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        db.close()
