@@ -37,6 +37,36 @@ class _Refused(Exception):
     """Raised inside the parser: it stops there."""
 
 
+class Answer:
+    """
+    The transport of one answer, which writes its head and the beginning of its body together: each write is a system
+    call, and often a packet.  A head whose body is not there yet goes when the event loop comes round.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        """Write the head, or what follows it."""
+        if self._head is None:
+            self._head = data
+            self._loop.call_soon(self._write_head)
+        else:
+            head, self._head = self._head, b""
+            self._transport.write(head + data)
+
+    def _write_head(self) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
+
+    def close(self) -> None:
+        """Close the connection when all is sent."""
+        self._write_head()
+        self._transport.close()
+
+
 class BoundedHttp(HttpToolsProtocol):
     """One connection; a server whose requests or answers are larger gives other bounds in a class of its own."""
 
@@ -130,6 +160,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._stop("upgrade", 400)
         self._refuse_coding()
         super().on_headers_complete()
+        self.cycle.transport = Answer(self.transport, self.loop)  # type: ignore[assignment]
 
     def _refuse_coding(self) -> None:
         """Refuse a body of which a proxy and we might each see another end, or that we would read as it is coded."""

@@ -476,6 +476,28 @@ def test_a_refusal_says_who_made_it(address: str, world: World, nudges: Nudges, 
     assert "peer=127.0.0.1" in next(line for line in said.getvalue().splitlines() if "web.refused" in line)
 
 
+def test_an_answer_is_one_write_and_a_head_waits_for_no_body() -> None:
+    class Written(asyncio.Transport):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pieces: list[bytes] = []
+
+        def write(self, data: object) -> None:
+            self.pieces.append(bytes(data))  # type: ignore[call-overload]
+
+    async def write(*pieces: bytes) -> list[bytes]:
+        written = Written()
+        answer = protocol.Answer(written, asyncio.get_running_loop())
+        for piece in pieces:
+            answer.write(piece)
+        await asyncio.sleep(0)
+        return written.pieces
+
+    assert asyncio.run(write(b"head ", b"body")) == [b"head body"]
+    assert asyncio.run(write(b"head ", b"body", b" more")) == [b"head body", b" more"]
+    assert asyncio.run(write(b"head ")) == [b"head "]
+
+
 def test_the_inner_parts_of_uvicorn_that_we_use_are_there() -> None:
     """A newer uvicorn that renames one of them fails here, and not at night; pyproject.toml bounds its version."""
     inside = vars(httptools_impl.RequestResponseCycle)["__init__"].__code__.co_names
@@ -488,7 +510,7 @@ def test_the_inner_parts_of_uvicorn_that_we_use_are_there() -> None:
         return set(vars(httptools_impl.HttpToolsProtocol(config, ServerState(), {})))
 
     assert {"client", "cycle", "headers", "loop", "parser", "transport"} <= asyncio.run(parts_of_a_connection())
-    assert {"response_started", "response_complete", "disconnected", "message_event"} <= set(inside)
+    assert {"response_started", "response_complete", "disconnected", "message_event", "transport"} <= set(inside)
     own = ("_unset_keepalive_if_required", "timeout_keep_alive_handler", *steps, *read)
     assert [name for name in own if not hasattr(httptools_impl.HttpToolsProtocol, name)] == []
     assert [name for name in serve if not hasattr(Server, name)] == []
