@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from outbound import db, failpoint
-from outbound.api.problem import Problem, language_of, not_found
+from outbound.api.problem import Problem, not_found
 from outbound.api.tenant_view import View
 from outbound.calls.call_request import KEY_MAX
 from outbound.config import settings
@@ -116,6 +116,7 @@ class Tokens:
 
     def __init__(self) -> None:
         self._known: dict[bytes, tuple[float, Caller | None]] = {}
+        self._looks: dict[bytes, asyncio.Task[Caller | None]] = {}
         self._buckets: dict[tuple[int, str | None, bool], _Bucket] = {}
         self._refusals = _Refusals()
 
@@ -147,18 +148,34 @@ class Tokens:
         if caller is None:  # a token that was live a moment ago is not held up by who guesses beside it
             self._refusals.look(request)
         if until < time.monotonic():
-            caller = await run_in_threadpool(_find, text.strip())
-            if len(self._known) >= TOKENS_CACHED:
-                self._known.clear()
-            self._known[digest] = (time.monotonic() + TOKEN_CACHE_S, caller)
+            caller = await self._found(digest, text.strip())
         if caller is None:
             challenge = {"www-authenticate": 'Bearer realm="outbound", error="invalid_token"'}
             raise Problem(401, "the token is unknown, revoked or expired: make another one", headers=challenge)
         return caller
 
+    async def _found(self, digest: bytes, text: str) -> Caller | None:
+        """Look a token up, once for all requests that show it at this moment."""
+        look = self._looks.get(digest)
+        if look is None:
+            look = self._looks[digest] = asyncio.create_task(self._look_up(digest, text))
+        return await asyncio.shield(look)
+
+    async def _look_up(self, digest: bytes, text: str) -> Caller | None:
+        began = time.monotonic()
+        try:
+            caller = await run_in_threadpool(_find, text)
+        finally:
+            self._looks.pop(digest, None)
+        if len(self._known) >= TOKENS_CACHED:
+            self._known.clear()
+        self._known[digest] = (began + TOKEN_CACHE_S, caller)
+        return caller
+
     def forget(self) -> None:
         """Know no token and no address any more."""
         self._known.clear()
+        self._looks.clear()
         self._buckets.clear()
         self._refusals = _Refusals()
 
@@ -216,7 +233,6 @@ class Context:
     caller: Caller
     key: str | None
     digest: bytes
-    language: str
     model: TypeAdapter[Any]
 
     @property
@@ -428,12 +444,13 @@ def of_request(request: Request, caller: Caller, body: bytes, model: TypeAdapter
         raise Problem(400, f"an Idempotency-Key is 1 to {KEY_MAX} printable ASCII characters")
     scope = request.scope
     target = f"{scope['method']} {scope['path']}?".encode() + scope["query_string"] + b"\n"
-    language = language_of(request.headers.get("accept-language", ""))
-    return Context(caller, key, hashlib.sha256(target + body).digest(), language, model)
+    return Context(caller, key, hashlib.sha256(target + body).digest(), model)
 
 
 def plain(value: Any) -> Any:
     """A value whose rows are mappings, as the models read them."""
+    if value is None or isinstance(value, str | int):
+        return value
     if isinstance(value, dict):
         return {name: plain(one) for name, one in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):

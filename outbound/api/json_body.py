@@ -43,9 +43,7 @@ def parse(body: bytes, what: str = "the body") -> Any:
     try:
         text = body.decode("utf-8-sig")  # some programs begin each text with a mark
         _refuse_depth(text)
-        return json.loads(
-            text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_int=_int, parse_float=_float
-        )
+        return _decoder.decode(text)
     except UnicodeDecodeError:
         raise Problem(400, f"{what} is no text in UTF-8, as which JSON is sent: encode it so") from None
     except (ValueError, RecursionError) as error:
@@ -95,7 +93,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _is_storable(text: str) -> bool:
-    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+    return "\0" not in text and (text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text))
 
 
 def _refuse_constant(_: str) -> NoReturn:
@@ -113,3 +111,8 @@ def _float(digits: str) -> float:
     if number in (float("inf"), float("-inf")):
         raise ValueError("a number is too large")
     return number
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_refuse_constant, parse_int=_int, parse_float=_float
+)

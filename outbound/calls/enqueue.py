@@ -58,7 +58,7 @@ class EnqueuedCall:
 
     def renamed(self, fields: Mapping[str, str]) -> "EnqueuedCall":
         """Return this call with a note that calls a field what *fields* says, by the name that it has here."""
-        return replace(self, note=self.note and renamed(self.note, fields))
+        return replace(self, note=renamed(self.note, fields)) if self.note else self
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def context_of(business_id: int | None, *, name: str = "Shop (aaaaaaaa)", key: s
     """A request of a token."""
     public_id = name[-9:-1]
     caller = Caller(1, public_id, name.partition(" ")[0], business_id, frozenset({"calls:write"}), None)
-    return Context(caller, key, b"", "en", TypeAdapter(Any))
+    return Context(caller, key, b"", TypeAdapter(Any))
 
 
 def together(*requests: tuple[Context, dict[str, Any]]) -> list[Outcome]:

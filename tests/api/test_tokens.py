@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -89,6 +91,26 @@ def test_two_tokens_live_side_by_side_until_one_is_revoked(
 
 def test_a_process_knows_a_token_for_five_seconds_at_most() -> None:
     assert context.TOKEN_CACHE_S <= 5
+
+
+def test_requests_of_one_moment_look_their_token_up_once(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    find = api_token.find
+
+    def noted(text: str) -> Any:
+        looks.append(text)
+        return find(text)
+
+    monkeypatch.setattr(api_token, "find", noted)
+    http = client()
+
+    with ThreadPoolExecutor(12) as threads:
+        answers = list(threads.map(lambda _: http.get("/token").status_code, range(12)))
+
+    assert answers == [200] * 12
+    assert len(looks) == 1
 
 
 def test_a_token_makes_none_that_may_do_more(world: World, client: Client) -> None:
