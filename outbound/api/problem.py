@@ -15,9 +15,9 @@ TYPE_PREFIX = "tag:outbound,2026:problem/"
 # By code: the title in English and in Hebrew.  Other codes have the title of their status.
 TITLES: dict[str, tuple[str, str]] = {
     "unreadable": ("The request cannot be read", "אי אפשר לקרוא את הבקשה"),
-    "no_token": ("A token is needed", "נדרש אסימון"),
-    "bad_token": ("The token is not valid", "האסימון אינו תקף"),
-    "scope_missing": ("The token may not do this", "האסימון אינו מורשה לכך"),
+    "no_token": ("A token is needed", "נדרש טוקן"),
+    "bad_token": ("The token is not valid", "הטוקן אינו תקף"),
+    "scope_missing": ("The token may not do this", "הטוקן אינו מורשה לכך"),
     "not_found": ("There is no such thing here", "אין כאן דבר כזה"),
     "method_not_allowed": ("This method is not answered here", "המתודה הזאת אינה נתמכת כאן"),
     "conflict": ("It is not in a state that allows this", "המצב הנוכחי אינו מאפשר זאת"),
@@ -26,7 +26,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "unsupported_type": ("The body has another content type than is read here", "סוג התוכן של גוף הבקשה אינו נתמך"),
     "invalid": ("The request does not fit the document", "הבקשה אינה תואמת למסמך"),
     "key_of_another": ("The idempotency key belongs to another request", "מפתח האידמפוטנטיות שייך לבקשה אחרת"),
-    "too_many_requests": ("The token sends too many requests", "האסימון שולח יותר מדי בקשות"),
+    "too_many_requests": ("The token sends too many requests", "הטוקן שולח יותר מדי בקשות"),
     "unavailable": ("The database does not answer", "מסד הנתונים אינו עונה"),
     "took_too_long": ("It takes too long", "זה נמשך יותר מדי זמן"),
     "busy": ("Too much of this kind is being done", "יותר מדי פעולות כאלה מתבצעות כעת"),
@@ -40,11 +40,11 @@ TITLES: dict[str, tuple[str, str]] = {
     "bad_destination": ("There is no such destination", "אין יעד כזה"),
     "bad_window": ("The window cannot be so", "חלון השעות אינו יכול להיות כזה"),
     "bad_retry_policy": ("The retry policy cannot be so", "מדיניות הניסיונות אינה יכולה להיות כזאת"),
-    "bad_endpoint": ("The endpoint cannot be so", "נקודת הקצה אינה יכולה להיות כזאת"),
+    "bad_endpoint": ("The endpoint cannot be so", "ה־endpoint אינו יכול להיות כזה"),
     "bad_place": ("The stream has no such place", "אין מקום כזה בזרם האירועים"),
     "bad_search": ("That cannot be searched for", "אי אפשר לחפש כך"),
     "bad_retry": ("The call cannot be made again so", "אי אפשר לחייג שוב כך"),
-    "bad_token_request": ("The token cannot be made", "אי אפשר ליצור את האסימון"),
+    "bad_token_request": ("The token cannot be made", "אי אפשר ליצור את הטוקן"),
     "no_such_name": ("Nothing has this name", "אין דבר בשם הזה"),
 }
 _STATUS_CODES = {

@@ -12,7 +12,7 @@ from tests.page.conftest import SignIn, Watch, give_token, token
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["script", "no-script"])
 @pytest.mark.parametrize(
-    ("language", "fault", "out"), [("en", "no live token", "Sign out"), ("he", "לא אסימון תקף", "יציאה")]
+    ("language", "fault", "out"), [("en", "no live token", "Sign out"), ("he", "לא טוקן תקף", "יציאה")]
 )
 def test_somebody_signs_in_and_out(
     world: World, page_url: str, sign_in: SignIn, watch: Watch, language: str, fault: str, out: str, javascript: bool
