@@ -17,7 +17,7 @@ from tests.bench.api import serve, serving
 from tests.bench.cluster import Cluster
 from tests.bench.options import Options
 from tests.bench.report import Line, Round, median
-from tests.bench.world import World
+from tests.bench.world import World, world
 
 _LOOK_S = 0.2
 _PIECE_BYTES = 1 << 16
@@ -32,27 +32,47 @@ select coalesce(extract(epoch from max(clock_timestamp() - xact_start)), 0)
 
 def measure(cluster: Cluster, options: Options) -> list[Line]:
     """One API process each: a CSV file of calls, then all rows of a large table as NDJSON and as CSV."""
-    taken = [_import(cluster, options) for _ in range(options.rounds)]
+    taken, copies = [], []
+    for _ in range(options.rounds):
+        taken.append(_import(cluster, options))
+        with world(cluster, "api_import_copy") as here:
+            copies.append(imports.copy_into_call_log(here, options.import_rows))
+    rate, copied = median(taken, "rate"), options.import_rows / median(copies, "seconds")
     details = {"rows": options.import_rows, "ours": taken[-1]}
     lines = [
-        Line("import by HTTP", median(taken, "rate"), "rows/s", target=40_000, details=details),
+        Line("import by HTTP", rate, "rows/s", target=40_000, details=details),
+        Line("import by HTTP, beside its indexes", rate, "rows/s", copied, "rows/s by COPY into call_log"),
         Line("import by HTTP, memory", median(taken, "most_mb"), "MB", target=200, is_at="most"),
     ]
     with serving(cluster, "api_export") as here:
         history.fill(here, options.rows)
         url = serve(here)
         token = api_token.add("bench", scopes=["calls:read"], actor="bench").token
+        copied = _copy_out(here, options.rows)
         for name, kind in (("NDJSON", "application/x-ndjson"), ("CSV", "text/csv")):
-            lines += _exported(here, name, _export(here, url, token, kind, options), options)
+            lines += _exported(here, name, _export(here, url, token, kind, options), copied, options)
     return lines
 
 
-def _exported(here: World, name: str, found: Round, options: Options) -> list[Line]:
+def _exported(here: World, name: str, found: Round, copied: float, options: Options) -> list[Line]:
     details = {"rows": options.rows, "ours": found, "API process, MB": cpu.most_mb(here.pids["api"])}
     return [
         Line(f"export by HTTP, {name}", found["rate"], "rows/s", target=50_000, details=details),
+        Line(f"export by HTTP, {name}, beside COPY", found["rate"], "rows/s", copied, "rows/s by one COPY"),
         Line(f"export by HTTP, {name}, oldest snapshot", found["snapshot_s"], "s", target=5, is_at="most"),
     ]
+
+
+def _copy_out(here: World, rows: int) -> float:
+    """Rows a second of one COPY of all calls, which holds its snapshot to the end."""
+    began_at = time.monotonic()
+    with psycopg.connect(here.database_url) as connection, connection.cursor() as cursor:
+        with cursor.copy("copy call_log to stdout (format csv)") as copy:
+            for _ in copy:
+                pass
+        if cursor.rowcount != rows:
+            raise AssertionError(f"{cursor.rowcount} rows were copied")
+    return rows / (time.monotonic() - began_at)
 
 
 def _import(cluster: Cluster, options: Options) -> Round:
