@@ -136,7 +136,7 @@ def document() -> dict[str, Any]:
     }
     for operations in made["paths"].values():
         for method, operation in operations.items():
-            if method in ("post", "put", "patch", "delete") and not operation["x-file"]:
+            if method in ("post", "put", "patch", "delete"):
                 operation.setdefault("parameters", []).append(key)
     return made
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
@@ -37,6 +37,7 @@ SLOW_AT_ONCE = 4  # requests that may take minutes, each with two connections: o
 PAGES_AT_ONCE = 4  # of all exports
 _SLOW_WAITING_MAX = 8
 _BURST_S = 2  # a token may send the requests of so long at once
+REPLAYED = "idempotent-replayed"  # the header of an answer that was given before
 PREFIX = "/v1"  # of the paths of all operations
 CALLER = "outbound.caller"  # in the scope of a request from this process: who it is for; nobody else can put it there
 
@@ -226,7 +227,8 @@ class Context:
 
     Attributes:
         key: its Idempotency-Key, None where it has none.
-        digest: SHA-256 of its method, path and body: what a repeat with the same key must have too.
+        digest: SHA-256 of its method, path and body: what a repeat with the same key must have too.  Of a file's body,
+            see of_file.
         model: of the answer, which holds no field that the model has not.
     """
 
@@ -234,6 +236,21 @@ class Context:
     key: str | None
     digest: bytes
     model: TypeAdapter[Any]
+
+    def of_file(self, sha256: bytes | None) -> "Context":
+        """
+        The context of a request whose body, a file, has come by now.
+
+        Args:
+            sha256: of the file; None where it was cut off: nobody takes that answer, and the key is for the whole file.
+        """
+        if sha256 is None:
+            return replace(self, key=None)
+        return replace(self, digest=hashlib.sha256(self.digest + sha256).digest())
+
+    def answering(self, model: TypeAdapter[Any]) -> "Context":
+        """The context of a request that has another answer than the usual one."""
+        return replace(self, model=model)
 
     @property
     def view(self) -> View:
@@ -350,7 +367,7 @@ class Context:
                 "this Idempotency-Key was sent with another request: take a new key for it",
                 code="key_of_another",
             )
-        return JSONResponse(row.answer, row.status, headers={"idempotent-replayed": "true"})
+        return JSONResponse(row.answer, row.status, headers={REPLAYED: "true"})
 
     def _keep(self, connection: db.Connection, answer: Response) -> None:
         sql.keep_answer(
@@ -406,9 +423,16 @@ def _in_progress() -> Problem:
     return in_progress("a request with this Idempotency-Key is being answered")
 
 
-_slow: list[CapacityLimiter] = []  # of the event loop that serves
+_limits: dict[str, CapacityLimiter] = {}  # of the event loop that serves
 # Whose turn it is of the requests with one key, in the event loop that serves.
 _turns: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
+
+
+def limit(name: str, at_once: int) -> CapacityLimiter:
+    """The one limit of this name in the event loop that serves: *at_once* may hold it."""
+    if name not in _limits:
+        _limits[name] = CapacityLimiter(at_once)
+    return _limits[name]
 
 
 async def slowly(work: Callable[[], T]) -> T:
@@ -418,17 +442,16 @@ async def slowly(work: Callable[[], T]) -> T:
     Raises:
         Problem: 503, many wait for that already.
     """
-    if not _slow:
-        _slow.append(CapacityLimiter(SLOW_AT_ONCE))
-    if _slow[0].statistics().tasks_waiting >= _SLOW_WAITING_MAX:
+    limiter = limit("slow", SLOW_AT_ONCE)
+    if limiter.statistics().tasks_waiting >= _SLOW_WAITING_MAX:
         message = "many files and long lists are at work: try again later"
         raise Problem(503, message, code="busy", headers={"retry-after": "30"})
-    return await to_thread.run_sync(work, limiter=_slow[0])
+    return await to_thread.run_sync(work, limiter=limiter)
 
 
 def forget_limits() -> None:
     """Forget which slow requests are at work: for the event loop that begins to serve."""
-    _slow.clear()
+    _limits.clear()
     _turns.clear()
 
 

@@ -1,22 +1,24 @@
 """Operations: files of calls, numbers, consents and registry checks; lists that are streamed out."""
 
 import csv
+import hashlib
 import io
 import json
 import re
 import tempfile
 from array import array
-from asyncio import Semaphore
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Annotated, Any
 
 from fastapi import Query
+from pydantic import TypeAdapter
 from starlette.background import BackgroundTask
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -26,7 +28,7 @@ from outbound import db
 from outbound.api import background, json_body, models
 from outbound.api.calls import wanted
 from outbound.api.contacts import for_whom, owner_of
-from outbound.api.context import PAGES_AT_ONCE, Context, plain, slowly
+from outbound.api.context import PAGES_AT_ONCE, REPLAYED, Context, limit, plain, slowly
 from outbound.api.parameters import DIGITS, Limit, Number, Region, Statuses, When, Whose, Word
 from outbound.api.problem import Problem, not_found
 from outbound.api.route import Id, RequestContext, operation, router
@@ -44,7 +46,6 @@ files = router("files")
 CSV, NDJSON = "text/csv", "application/x-ndjson"
 FILE_MAX = 256 << 20  # bytes; what is made of it has no more either
 FILES_AT_ONCE = 2
-_places: list[Semaphore] = []
 _CUT = "the connection broke off: what came until then is kept; send the file again under the same batch"
 LINE_MAX = 65_536  # bytes of a line of NDJSON
 COLUMNS_MAX = 300  # of a file of NDJSON
@@ -64,17 +65,20 @@ _CALL_COLUMNS = (
 _MOMENTS = ("created_at", "due_at", "dialed_at", "answered_at", "ended_at")
 _SECONDS, _OFFSET = len("2026-11-27T09:00:00"), len("+00:00")
 _AUDIT_COLUMNS = ("place", "at", "who", "db_user", "os_user", "action", "scope", "key", "details")
+_SHOWN: TypeAdapter[Any] = TypeAdapter(models.ShownImport)
 _LEAD_COLUMNS = ("id", "business_id", "phone", "created_at", "updated_at", "calls", "call_id", "call_status")
 
 
 @asynccontextmanager
 async def _spooled() -> AsyncIterator[Path]:
     """A place for a file; few at once, as each may fill FILE_MAX twice."""
-    if not _places:
-        _places.append(Semaphore(FILES_AT_ONCE))
-    async with _places[0]:
+    limiter, upload = limit("files", FILES_AT_ONCE), object()  # not the task: another one may go on with the file
+    await limiter.acquire_on_behalf_of(upload)
+    try:
         with tempfile.TemporaryDirectory(prefix="outbound-api-") as directory:
             yield Path(directory) / "upload.csv"
+    finally:
+        limiter.release_on_behalf_of(upload)
 
 
 def _kind_of(request: Request) -> str:
@@ -106,21 +110,22 @@ class _Lines:
         return line - self._more[bisect_right(self._begins, line) - 1]
 
 
-async def _receive(request: Request, to: Path, record: Record | None = None) -> _Lines:
+async def _receive(request: Request, to: Path, record: Record | None = None) -> tuple[_Lines, bytes | None]:
     """
     Write the body to a file as it comes; NDJSON becomes CSV.  Of an import that is recorded, what comes before the
     connection breaks off is kept, to its last whole line.
 
     Returns:
-        which line was sent for each that is read.
+        which line was sent for each that is read; the SHA-256 of what was sent, None where it broke off.
 
     Raises:
         Problem: 415 or 413; 400 where a line is no JSON object of texts.
     """
     kind = _kind_of(request)
     raw = to if kind == CSV else to.with_name("file.ndjson")
+    sha256 = None
     try:
-        await _write(request, raw, record)
+        sha256 = await _write(request, raw, record)
     except ClientDisconnect:
         if record is None or not await slowly(lambda: _cut(raw, is_csv=kind == CSV)):
             raise
@@ -128,11 +133,12 @@ async def _receive(request: Request, to: Path, record: Record | None = None) -> 
     lines = await slowly(lambda: _to_csv(raw, to)) if kind == NDJSON else _Lines()
     if record is not None:
         record.line_of = lines.of
-    return lines
+    return lines, sha256
 
 
-async def _write(request: Request, to: Path, record: Record | None) -> None:
-    size = 0
+async def _write(request: Request, to: Path, record: Record | None) -> bytes:
+    """Write the body to a file as it comes, and return its SHA-256."""
+    size, digest = 0, hashlib.sha256()
     with to.open("wb") as file:
         async for piece in request.stream():
             size += len(piece)
@@ -141,8 +147,10 @@ async def _write(request: Request, to: Path, record: Record | None) -> None:
                     413, f"a file may have {FILE_MAX} bytes: send it in parts", headers={"connection": "close"}
                 )
             await run_in_threadpool(file.write, piece)
+            digest.update(piece)
             if record is not None:
                 await run_in_threadpool(record.received, size)
+    return digest.digest()
 
 
 def _cut(raw: Path, *, is_csv: bool) -> bool:
@@ -248,7 +256,8 @@ async def import_calls(
     The file is sent as the body and read as `outbound import` reads it.  What was read is kept every 5,000 rows, and
     of a connection that breaks off what came until then: `GET /imports/{import_id}` says how far it came.  The file is
     simply sent again under the same `batch`, which reaches each telephone once.  With `Prefer: respond-async` the
-    answer is 202 once the file has come, with the place of the import in `Location`.
+    answer is 202 once the file has come, with the place of the import in `Location`; a repeat with the same
+    Idempotency-Key is answered with that import.
     """
     whose = await run_in_threadpool(context.whose, business_id, campaign_id)
     if whose["business_id"] is None and whose["campaign_id"] is None:
@@ -273,17 +282,32 @@ async def import_calls(
             record=record,
         ).as_json() | {"import_id": record.id}
 
+    return await _import_recorded(request, context, record, work, is_later=_wants_202(request) and not dry_run)
+
+
+async def _import_recorded(
+    request: Request, context: Context, record: Record, work: Callable[[Path], Any], *, is_later: bool
+) -> Response:
+    """Receive a file and read it, which goes on after the answer where *is_later* says so; the answer."""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(_ended(record))
         path = await stack.enter_async_context(_spooled())
-        lines = await _receive(request, path, record)
-        if dry_run or not _wants_202(request):
-            return await context.read(lambda: _reported(context, work, path, lines), is_slow=True)
-        record.is_promised = True
-        shown = await run_in_threadpool(lambda: models.ShownImport(**plain(_import_shown(context, record.id or 0))))
-        background.start(_go_on(stack.pop_all(), lambda: _reported(context, work, path, lines)))
-    headers = {"location": f"{request.url.path}/{record.id}", "preference-applied": "respond-async"}
-    return Response(shown.model_dump_json(), 202, headers=headers, media_type="application/json")
+        lines, sha256 = await _receive(request, path, record)
+        context = context.of_file(sha256)
+        report = partial(_reported, context, work, path, lines)
+        if is_later:
+            answer = await context.answering(_SHOWN).write(lambda: _import_shown(context, record.id or 0), status=202)
+        else:
+            answer = await context.write(report, in_parts=True)
+        if REPLAYED in answer.headers:
+            await run_in_threadpool(record.forget)
+        elif is_later:
+            record.is_promised = True
+            background.start(_go_on(stack.pop_all(), report))
+    if answer.status_code == 202:
+        place = f"{request.url.path}/{json.loads(bytes(answer.body))['id']}"
+        answer.headers.update({"location": place, "preference-applied": "respond-async"})
+    return answer
 
 
 @asynccontextmanager
@@ -371,9 +395,9 @@ async def export_rejected_lines(request: Request, context: RequestContext, impor
 
 async def _import(request: Request, context: RequestContext, work: Callable[[Path], Any]) -> Any:
     async with _spooled() as path:
-        lines = await _receive(request, path)
-        return await context.read(
-            lambda: _reported(context, lambda given: work(given).as_json(), path, lines), is_slow=True
+        lines, sha256 = await _receive(request, path)
+        return await context.of_file(sha256).write(
+            lambda: _reported(context, lambda given: work(given).as_json(), path, lines), in_parts=True
         )
 
 

@@ -71,7 +71,12 @@ class Record:
         """Note that nothing was queued; where the id was not answered yet, there was no import."""
         if self.is_promised:
             self._end("refused", reason)
-        elif self.id is not None:
+        else:
+            self.forget()
+
+    def forget(self) -> None:
+        """Delete the row: there was no import."""
+        if self.id is not None:
             db.run(sql.forget_import, id=self.id)
 
     def _end(self, state: str, reason: str | None) -> None:

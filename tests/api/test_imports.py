@@ -90,15 +90,17 @@ def test_a_file_that_is_only_tried_is_no_import(world: World, client: Client) ->
     assert digest(world) == before
 
 
-def break_off(http: httpx.Client, content: bytes, of: int, kind: str = "text/csv") -> None:
+def break_off(http: httpx.Client, content: bytes, of: int, kind: str = "text/csv", key: str | None = None) -> None:
     """Send the beginning of a file, and hang up."""
     where = urlsplit(str(http.base_url))
     with socket.create_connection((where.hostname or "", where.port or 80)) as line:
         head = (
             f"POST /v1/imports?batch=spring HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\n"
-            f"authorization: {http.headers['authorization']}\r\ncontent-length: {of}\r\n\r\n"
+            f"authorization: {http.headers['authorization']}\r\ncontent-length: {of}\r\n"
         )
-        line.sendall(head.encode() + content)
+        if key is not None:
+            head += f"idempotency-key: {key}\r\n"
+        line.sendall(head.encode() + b"\r\n" + content)
         until(lambda: len(http.get("/imports").json()["imports"]) == 1)
 
 

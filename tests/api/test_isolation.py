@@ -88,6 +88,8 @@ def parameters_of(operation: Operation, ids: dict[str, int], kind: str = "busine
     for one in operation[2].get("parameters", ()):
         if one["in"] == "query" and one.get("required"):
             query[one["name"]] = required[one["name"]]
+    if named(operation) == "import_consents":
+        query["given_at"] = "2026-01-01T00:00Z"
     if "campaign_id" in query:
         query.pop("business_id", None)
     return path, query
@@ -98,9 +100,8 @@ def send(
 ) -> httpx.Response:
     path, query = parameters_of(operation, ids, kind)
     if operation[2]["x-file"]:
-        return http.post(
-            path, params=query, content="to\n+12125550888\n", headers=headers | {"content-type": "text/csv"}
-        )
+        content = "to,listed\n+12125550888,yes\n" if named(operation) == "import_registry" else "to\n+12125550888\n"
+        return http.post(path, params=query, content=content, headers=headers | {"content-type": "text/csv"})
     if named(operation) == "stream_events":
         return first_of_stream(http, path, **headers)
     body = body_of(named(operation), ids)

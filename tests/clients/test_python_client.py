@@ -22,6 +22,7 @@ from outbound_client import (
     Selection,
     Unanswered,
     client,
+    transport,
     verify_webhook,
 )
 
@@ -137,6 +138,22 @@ def test_an_answer_that_is_lost_makes_no_second_call(
 
     assert world.rows("select id from call_log") == [(call.call_id,)]
     assert world.rows("select id from campaign") == [(campaign.id,)]
+
+
+def test_a_file_whose_answer_is_lost_is_sent_again_and_answered_as_before(
+    world: World, api_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound_client.transport, "WAIT_S", 0.0)
+    with losing_answers(api_url, 1) as url, Client(url, token(world.business())) as outbound:
+        report = outbound.import_calls("to\n+12125550101\nabc\n", batch="b")
+
+    assert (report.created, report.already_there, report.refused) == (1, 0, 1)
+
+
+def test_a_file_that_is_used_up_by_being_sent_is_sent_once() -> None:
+    asked = [transport.Asking("POST", "/imports", content=one, takes_key=True) for one in (b"to", "to", iter([b"to"]))]
+
+    assert [one.is_safe for one in asked] == [True, True, False]
 
 
 def test_what_has_no_key_is_sent_once(world: World, api_url: str) -> None:

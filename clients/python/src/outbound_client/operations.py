@@ -175,6 +175,7 @@ class Operations:
         dry_run: bool | None = None,
         to_column: str | None = None,
         content_type: str = FILE_TYPE,
+        idempotency_key: str | None = None,
     ) -> models.ImportReport:
         """Put a file of calls in the queue, CSV or NDJSON; the report names each line that was refused."""
         return self._ask(
@@ -192,6 +193,8 @@ class Operations:
                 },
                 content=content,
                 content_type=content_type,
+                key=idempotency_key,
+                takes_key=True,
             ),
             models.ImportReport,
         )
@@ -240,6 +243,7 @@ class Operations:
         region: str | None = None,
         to_column: str | None = None,
         content_type: str = FILE_TYPE,
+        idempotency_key: str | None = None,
     ) -> models.Report:
         """Put a file of numbers on the do-not-call list: phone, reason.  A second time adds nothing."""
         return self._ask(
@@ -256,6 +260,8 @@ class Operations:
                 },
                 content=content,
                 content_type=content_type,
+                key=idempotency_key,
+                takes_key=True,
             ),
             models.Report,
         )
@@ -269,6 +275,7 @@ class Operations:
         region: str | None = None,
         to_column: str | None = None,
         content_type: str = FILE_TYPE,
+        idempotency_key: str | None = None,
     ) -> models.Report:
         """Record a file of consents: phone, given, expires, source."""
         return self._ask(
@@ -278,6 +285,8 @@ class Operations:
                 {"business_id": business_id, "given_at": given_at, "region": region, "to_column": to_column},
                 content=content,
                 content_type=content_type,
+                key=idempotency_key,
+                takes_key=True,
             ),
             models.Report,
         )
@@ -290,6 +299,7 @@ class Operations:
         region: str | None = None,
         to_column: str | None = None,
         content_type: str = FILE_TYPE,
+        idempotency_key: str | None = None,
     ) -> models.Report:
         """Record a registry's answers: phone, listed (yes or no)."""
         return self._ask(
@@ -299,6 +309,8 @@ class Operations:
                 {"checked_at": checked_at, "region": region, "to_column": to_column},
                 content=content,
                 content_type=content_type,
+                key=idempotency_key,
+                takes_key=True,
             ),
             models.Report,
         )
@@ -853,6 +865,7 @@ class AsyncOperations:
         dry_run: bool | None = None,
         to_column: str | None = None,
         content_type: str = FILE_TYPE,
+        idempotency_key: str | None = None,
     ) -> models.ImportReport:
         """Put a file of calls in the queue, CSV or NDJSON; the report names each line that was refused."""
         return await self._ask(
@@ -870,6 +883,8 @@ class AsyncOperations:
                 },
                 content=content,
                 content_type=content_type,
+                key=idempotency_key,
+                takes_key=True,
             ),
             models.ImportReport,
         )
@@ -918,6 +933,7 @@ class AsyncOperations:
         region: str | None = None,
         to_column: str | None = None,
         content_type: str = FILE_TYPE,
+        idempotency_key: str | None = None,
     ) -> models.Report:
         """Put a file of numbers on the do-not-call list: phone, reason.  A second time adds nothing."""
         return await self._ask(
@@ -934,6 +950,8 @@ class AsyncOperations:
                 },
                 content=content,
                 content_type=content_type,
+                key=idempotency_key,
+                takes_key=True,
             ),
             models.Report,
         )
@@ -947,6 +965,7 @@ class AsyncOperations:
         region: str | None = None,
         to_column: str | None = None,
         content_type: str = FILE_TYPE,
+        idempotency_key: str | None = None,
     ) -> models.Report:
         """Record a file of consents: phone, given, expires, source."""
         return await self._ask(
@@ -956,6 +975,8 @@ class AsyncOperations:
                 {"business_id": business_id, "given_at": given_at, "region": region, "to_column": to_column},
                 content=content,
                 content_type=content_type,
+                key=idempotency_key,
+                takes_key=True,
             ),
             models.Report,
         )
@@ -968,6 +989,7 @@ class AsyncOperations:
         region: str | None = None,
         to_column: str | None = None,
         content_type: str = FILE_TYPE,
+        idempotency_key: str | None = None,
     ) -> models.Report:
         """Record a registry's answers: phone, listed (yes or no)."""
         return await self._ask(
@@ -977,6 +999,8 @@ class AsyncOperations:
                 {"checked_at": checked_at, "region": region, "to_column": to_column},
                 content=content,
                 content_type=content_type,
+                key=idempotency_key,
+                takes_key=True,
             ),
             models.Report,
         )

@@ -82,7 +82,7 @@ class Asking:
     One request, and how often it was tried.
 
     Attributes:
-        is_safe: it may be sent again: it changes nothing, or has a key.
+        is_safe: it may be sent again: it changes nothing, or has a key, and its body is still there.
     """
 
     method: str
@@ -104,7 +104,8 @@ class Asking:
     @property
     def is_safe(self) -> bool:
         """May it be sent again?"""
-        return self.content is None and (self.method == "GET" or self.key is not None)
+        is_there = self.content is None or isinstance(self.content, bytes | str)  # an iterator is used up
+        return is_there and (self.method == "GET" or self.key is not None)
 
     def arguments(self) -> dict[str, Any]:
         """As httpx takes it."""

@@ -1,0 +1,143 @@
+"""Files that are sent again with the same Idempotency-Key, at once and one after the other."""
+
+import threading
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.conftest import Client
+from tests.api.test_imports import CSV, break_off, send, shown
+from tests.conftest import World, until
+from tests.digest import digest
+
+KEY = {"idempotency-key": "k"}
+AT_ONCE = 10
+# Each operation that takes a file, with the query that it needs and a file of one line.
+FILES = [
+    ("/imports", {"batch": "spring"}, "to\n+12125550101\n"),
+    ("/suppressions/import", {}, "phone\n+12125550101\n"),
+    ("/consents/import", {"given_at": "2026-01-01T00:00Z"}, "phone\n+12125550101\n"),
+    ("/registry/import", {"checked_at": "2026-01-01T00:00Z"}, "phone,listed\n+12125550101,yes\n"),
+]
+
+
+def whole(rows: int) -> str:
+    return "to\n" + "".join(f"+1212555{1000 + row}\n" for row in range(rows))
+
+
+def at_once(ask: Any) -> list[httpx.Response]:
+    """The answers of AT_ONCE requests that begin together; each is sent again while another is being answered."""
+    begin = threading.Barrier(AT_ONCE)
+    answers: list[httpx.Response] = []
+
+    def work() -> None:
+        begin.wait()
+        while (answer := ask()).status_code == 409:
+            assert answer.json()["code"] == "in_progress"
+        answers.append(answer)
+
+    threads = [threading.Thread(target=work) for _ in range(AT_ONCE)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+@pytest.mark.parametrize("prefer", [{}, {"prefer": "respond-async"}], ids=["waits", "does not wait"])
+def test_of_ten_imports_with_one_key_at_once_there_is_one(world: World, client: Client, prefer: dict[str, str]) -> None:
+    http = client(business_id=world.business("Shop"))
+    http.get("/token")
+
+    answers = at_once(lambda: send(http, whole(3000), **KEY, **prefer))
+
+    assert {one.status_code for one in answers} == {202 if prefer else 200}
+    assert len({one.text for one in answers if "idempotent-replayed" in one.headers}) == 1
+    assert sum("idempotent-replayed" in one.headers for one in answers) == AT_ONCE - 1
+    assert len({one.headers.get("location") for one in answers}) == 1
+    (only,) = http.get("/imports").json()["imports"]
+    until(lambda: shown(http, only["id"])["state"] == "finished")
+    assert shown(http, only["id"])["created"] == 3000
+    assert world.value("select count(*) from call_log") == 3000
+
+
+def test_imports_of_one_batch_at_once_reach_each_telephone_once(world: World, client: Client) -> None:
+    http = client(business_id=world.business("Shop"))
+    http.get("/token")
+
+    answers = at_once(lambda: send(http, whole(6000)))
+
+    assert {one.status_code for one in answers} == {200}
+    assert sum(one.json()["created"] for one in answers) == 6000
+    assert {one.json()["created"] + one.json()["already_there"] for one in answers} == {6000}
+    assert world.value("select count(distinct to_number) from call_log") == 6000
+    assert world.value("select count(*) from call_log") == 6000
+
+
+@pytest.mark.parametrize(("path", "query", "content"), FILES, ids=[path for path, _, _ in FILES])
+def test_a_file_that_is_sent_again_is_answered_as_before_and_changes_nothing(
+    world: World, client: Client, path: str, query: dict[str, str], content: str
+) -> None:
+    world.business("Shop")
+    http = client()
+    owner = {} if path == "/registry/import" else {"business_id": "1"}
+
+    first = http.post(path, params=query | owner, content=content, headers=CSV | KEY)
+    before = digest(world)
+    again = http.post(path, params=query | owner, content=content, headers=CSV | KEY)
+
+    assert (first.status_code, again.status_code) == (200, 200), first.text
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.json() == first.json()
+    assert digest(world) == before
+
+
+@pytest.mark.parametrize(("path", "query", "content"), FILES, ids=[path for path, _, _ in FILES])
+def test_another_file_with_the_same_key_is_refused_and_changes_nothing(
+    world: World, client: Client, path: str, query: dict[str, str], content: str
+) -> None:
+    world.business("Shop")
+    http = client()
+    owner = {} if path == "/registry/import" else {"business_id": "1"}
+    assert http.post(path, params=query | owner, content=content, headers=CSV | KEY).is_success
+    before = digest(world)
+
+    other = http.post(path, params=query | owner, content=content.replace("0101", "0102"), headers=CSV | KEY)
+
+    assert (other.status_code, other.json()["code"]) == (422, "key_of_another")
+    assert digest(world) == before
+
+
+def test_an_import_whose_answer_was_refused_may_be_sent_again_with_its_key(world: World, client: Client) -> None:
+    http = client(business_id=world.business("Shop"))
+
+    refused = send(http, "name\nDana\n", **KEY)
+    mended = send(http, **KEY)
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "bad_file")
+    assert (mended.status_code, mended.json()["created"]) == (200, 2)
+
+
+def test_a_file_that_breaks_off_leaves_its_key_to_the_whole_one(world: World, client: Client) -> None:
+    http = client(business_id=world.business("Shop"))
+
+    break_off(http, whole(2).encode()[:-3], of=1000, key="k")
+    until(lambda: http.get("/imports", params={"state": "running"}).json()["imports"] == [])
+    answer = send(http, whole(2), **KEY)
+
+    assert (answer.status_code, answer.json()["created"], answer.json()["already_there"]) == (200, 1, 1)
+
+
+def test_an_import_that_was_promised_is_found_again_also_by_one_who_waits(world: World, client: Client) -> None:
+    http = client(business_id=world.business("Shop"))
+
+    promised = send(http, **KEY, prefer="respond-async")
+    again = send(http, **KEY)
+
+    assert (promised.status_code, again.status_code) == (202, 202)
+    assert again.headers["location"] == promised.headers["location"]
+    assert again.json() == promised.json()
+    until(lambda: shown(http, promised.json()["id"])["state"] == "finished")
+    assert len(http.get("/imports").json()["imports"]) == 1
