@@ -1,4 +1,8 @@
-"""Dial claimed calls, each at most once, and record the outcome."""
+"""
+Dial claimed calls, each at most once, and record the outcome.
+
+After a SlowDown, such as the carrier's 429, the call goes back into the queue and dialing slows.
+"""
 
 import json
 import time

@@ -1,7 +1,7 @@
 """
 The `outbound` command: how it starts, and how it refuses.
 
-A command's module is imported when the command is run, or asked for its help (help.py).
+A command's module is imported when the command is run, or asked for its help: PANELS in help.py names it.
 """
 
 import signal

@@ -1,4 +1,4 @@
-"""Count what calls cost, for the caps that the claim keeps."""
+"""Count calls and minutes for the caps that the claim keeps.  Money is not counted: no price is known here."""
 
 from outbound import db, logs
 

@@ -1,4 +1,8 @@
-"""Deliver events to endpoints: claim what is due, post it, write what came of it."""
+"""
+Deliver events to endpoints: claim what is due, post it, write what came of it.
+
+What failed is due again by `record_deliveries`, what was claimed and got lost by `release_overdue_deliveries`.
+"""
 
 import asyncio
 import json
