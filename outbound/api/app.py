@@ -79,16 +79,14 @@ async def _life(_: FastAPI) -> AsyncIterator[None]:
 
 
 class _Application(FastAPI):
-    """The frame's application, which leaves one operation to `direct`: it is asked a thousand times a second."""
+    """The frame's application, which leaves the operations that are asked most to `direct`, by method and path."""
 
-    direct: Direct
+    direct: dict[tuple[str, str], Direct]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == self.direct.path:
-            await self.direct(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
+        direct = self.direct.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        await (direct or super().__call__)(scope, receive, send)
 
 
 def app() -> FastAPI:
@@ -106,8 +104,11 @@ def app() -> FastAPI:
     )
     for router in ROUTERS:
         application.include_router(router, prefix=PREFIX)
-    (route,) = (one for one in calls.calls.routes if isinstance(one, Operation) and one.endpoint is calls.create_call)
-    application.direct = Direct(f"{PREFIX}{route.path}", route, models.NewCall, _HANDLERS)
+    routes = {one.endpoint: one for one in calls.calls.routes if isinstance(one, Operation)}
+    application.direct = {
+        ("POST", f"{PREFIX}/calls"): Direct(routes[calls.create_call], _HANDLERS, models.NewCall),
+        ("GET", f"{PREFIX}/calls"): Direct(routes[calls.list_calls], _HANDLERS),
+    }
     application.add_api_route("/healthz", _healthz, include_in_schema=False)
     application.add_api_route("/openapi.json", _document, include_in_schema=False)
     return application

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
+from types import NoneType
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
@@ -36,6 +38,7 @@ WAIT_MS = 2000  # for a request with the same key
 SLOW_AT_ONCE = 4  # requests that may take minutes, each with two connections: one may hold the lock of its key
 PAGES_AT_ONCE = 4  # of all exports
 _SLOW_WAITING_MAX = 8
+_WHOLE = frozenset({NoneType, bool, int, float, str, datetime})  # types that hold no rows
 _BURST_S = 2  # a token may send the requests of so long at once
 REPLAYED = "idempotent-replayed"  # the header of an answer that was given before
 PREFIX = "/v1"  # of the paths of all operations
@@ -252,9 +255,9 @@ class Context:
         """The context of a request that has another answer than the usual one."""
         return replace(self, model=model)
 
-    @property
+    @cached_property
     def view(self) -> View:
-        """The view that the token has of its rows."""
+        """The view that the token has of its rows; one for the whole request, which asks but once whose tokens are."""
         return View(self.caller.business_id)
 
     async def read(self, work: Callable[[], Any], *, is_slow: bool = False) -> Response:
@@ -475,7 +478,8 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, str | int):
         return value
     if isinstance(value, dict):
-        return {name: plain(one) for name, one in value.items()}
+        is_plain = _WHOLE.issuperset(map(type, value.values()))  # most rows are: a list has a hundred of them
+        return value if is_plain else {name: plain(one) for name, one in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return plain(value._asdict())
     if isinstance(value, list | tuple | set | frozenset):

@@ -12,9 +12,10 @@ import psycopg
 import pytest
 from starlette.requests import Request
 
-from outbound.api import context, files, json_body, problem, route
+from outbound.api import app, context, files, json_body, problem, route
 from outbound.config import settings
-from tests.api.conftest import Client
+from outbound.rules import api_token
+from tests.api.conftest import Client, served
 from tests.conftest import World, forget_settings, until
 from tests.digest import digest
 from tests.web.test_bounded import CODED, coded
@@ -22,6 +23,49 @@ from tests.web.test_bounded import _codes as codes
 from tests.web.test_bounded import _said as said
 
 JSON = {"content-type": "application/json"}
+
+
+QUERIES = (
+    "",
+    "limit=5",
+    "limit=0",
+    "limit=1.5",
+    "limit=",
+    "limit=5&limit=6",
+    "limit=x&campaign_id=0&number=" + "1" * 61,
+    "status=busy&status=queued,claimed",
+    "status=" + "&status=".join(["busy"] * 21),
+    "status=odd",
+    "before=never",
+    "region=Israel",
+    "odd=1",
+    "business_id=2",
+    "error_code=",
+    "since=2026-11-24&until=2026-11-23",
+)
+
+
+def test_a_list_that_is_answered_beside_the_frame_is_answered_as_the_frame_does(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    business_id = world.business()
+    world.queued(business_id)
+    made = app.app()
+    with served(lambda: made, monkeypatch) as url:
+        token = api_token.add("test", scopes=["calls:read"], business_id=business_id, actor="test").token
+        with httpx.Client(headers={"authorization": f"Bearer {token}"}) as http:
+            direct = [http.get(f"{url}/v1/calls?{query}") for query in QUERIES]
+            assert ("GET", "/v1/calls") in made.direct  # type: ignore[attr-defined]
+            made.direct.clear()  # type: ignore[attr-defined]
+            framed = [http.get(f"{url}/v1/calls?{query}") for query in QUERIES]
+
+    assert [answer.status_code for answer in direct[:3]] == [200, 200, 422]
+    for one, other in zip(direct, framed, strict=True):
+        assert (one.status_code, one.content, one.headers.keys()) == (
+            other.status_code,
+            other.content,
+            other.headers.keys(),
+        )
 
 
 @pytest.mark.parametrize(
