@@ -32,8 +32,10 @@ def find(kind: Kind, text: str | int, *, business_id: int | None = None, is_stri
     number = row_id.read(written)
     if fault := plain_text.fault(written):
         raise NoSuchName(f"the name of a {kind} {fault}")
-    found = db.run(sql.find_named, kind=kind, id=number, name=written, business_id=business_id)
-    named = [row for row in found if row.is_id] or [row for row in found if row.is_name]
+    if number is not None and db.run(sql.is_there, kind=kind, id=number, business_id=business_id):
+        return number
+    found = db.run(sql.find_named, kind=kind, name=written, business_id=business_id)
+    named = [row for row in found if row.is_name]
     if len(named) == 1:
         return int(named[0].id)
     if named:

@@ -1,11 +1,10 @@
 -- names.sql: what an operator calls a business, campaign, window or call.  Read by outbound/names.py alone.
 -- A role that sees no phone number may ask too: what holds numbers is asked for apart.
 
--- name: find_named(kind, id, name, business_id)
--- Look for things of a kind by their id, and by their name in whichever case.
+-- name: find_named(kind, name, business_id)
+-- Look for things of a kind by their name in whichever case.
 --
--- Returns  `id`, `name`, `about` (what tells it from another of its name), `is_id`, `is_name`, else it is like the name;
---          at most 20
+-- Returns  `id`, `name`, `about` (what tells it from another of its name), `is_name`, else it is like the name; at most 20
 with thing (kind, id, name, business_id, about) as (
     select 'business', id, name, id, concat_ws(', ', time_zone, default_region) from business
     union all
@@ -15,17 +14,27 @@ with thing (kind, id, name, business_id, about) as (
     union all
     select 'window', id, name, null, '' from calling_window
 ), found as (
-    select id, name, about, coalesce(id = :id::bigint, false) as is_id,
-           lower(btrim(name)) = lower(btrim(:name)) as is_name,
+    select id, name, about, lower(btrim(name)) = lower(btrim(:name)) as is_name,
            position(lower(btrim(:name)) in lower(name)) > 0 as is_like
       from thing
      where kind = :kind and (:business_id::bigint is null or business_id = :business_id)
 )
-select id, name, about, is_id, is_name
+select id, name, about, is_name
   from found
- where is_id or is_name or is_like
- order by not is_id, not is_name, id
+ where is_name or is_like
+ order by not is_name, id
  limit 20;
+
+-- name: is_there(kind, id, business_id)$
+-- Returns  is there a thing of this kind with this id, of the business where one is given
+select case :kind
+           when 'business'
+           then exists (select from business where id = :id and id = coalesce(:business_id::bigint, id))
+           when 'campaign'
+           then exists (select from campaign where id = :id and business_id = coalesce(:business_id, business_id))
+           when 'window'
+           then exists (select from calling_window where id = :id and :business_id::bigint is null)
+       end;
 
 -- name: find_batches(name, id, business_id, campaign_id)
 -- Returns  batches of this name, of this id, or whose name is like it, the newest first; at most 20
@@ -34,11 +43,14 @@ select batch.id, batch.name, batch.name = :name as is_name, coalesce(batch.id = 
            when batch.campaign_id is null then 'of business ' || batch.business_id || ' ' || business.name
            else 'of campaign ' || batch.campaign_id || ' ' || campaign.name
        end as about
-  from batch
- inner join business on business.id = batch.business_id
+  from asked_businesses(:business_id) as asked
+ inner join business on business.id = asked.id
+ cross join lateral (
+       -- By the index of each business's own: the batches of others may be many.
+       select * from batch where business_id = asked.id offset 0
+ ) as batch
   left join campaign on campaign.id = batch.campaign_id
  where (batch.name = :name or batch.id = :id::bigint or position(lower(btrim(:name)) in lower(batch.name)) > 0)
-   and (:business_id::bigint is null or batch.business_id = :business_id)
    and (:campaign_id::bigint is null or batch.campaign_id = :campaign_id)
  order by batch.name <> :name asc, batch.id <> :id::bigint asc, batch.imported_at desc, batch.id asc
  limit 20;

@@ -1563,6 +1563,9 @@ create function add_old_error_columns(old_schema text) returns text[];
 -- Whether this server knows every one of these time zones.
 create function are_time_zones(zones text[]) returns boolean stable;
 
+-- The business that is asked for; every business where none is.
+create function asked_businesses(in_business bigint) returns table(id bigint) stable;
+
 -- Puts the triggers that write audit_change on a table. May be called again.
 create function audit_changes_of(target regclass, ignored text[] default '{}'::text[], personal text[] default
     '{}'::text[]) returns void;
@@ -1912,6 +1915,10 @@ create function judge_calls(for_campaign bigint, batch_businesses bigint[], batc
 
 -- Is the lane paused, alone or with a scope that it lies in, or does its campaign start later?
 create function lane_is_stopped(of_business bigint, of_campaign bigint, of_number text) returns boolean stable;
+
+-- The lanes of one business, found without a look at those of others.
+create function lanes_of_business(in_business bigint) returns table(business_id bigint, campaign_id bigint, from_number
+    text) stable;
 
 -- Who paused a scope and why, from the audit.
 create function last_pause(scope text, key text, since timestamptz, reason text) returns table(who text, reason text)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -39,7 +40,8 @@ class Asked:
     The search as somebody writes it; what is None does not matter.
 
     number: in any writing; without a country code in `region`, else in the one of the businesses.
-    statuses: STATUSES and GROUPS.  business, campaign: names or ids.  batch: the name of an import, or its id.
+    statuses: STATUSES and GROUPS.  business, campaign: names or ids; the id of a business that there is, where it is an
+    int.  batch: the name of an import, or its id.
     since, until: from the first moment on, and before the second, a call ended, was dialed, or is due; without an
     offset they are in the business's time zone.
     """
@@ -117,7 +119,9 @@ def read(asked: Asked, *, tell: Callable[[str], None] = lambda _: None) -> Wante
         BadSearch: a status, a region, a moment or a text is none.
         NoSuchName: nothing is named so, or several things are.
     """
-    business_id = names.maybe("business", asked.business, is_strict=True)
+    business_id = asked.business
+    if not isinstance(business_id, int):
+        business_id = names.maybe("business", business_id, is_strict=True)
     campaign_id = names.maybe("campaign", asked.campaign, business_id=business_id, is_strict=True)
     if fault := phone_numbers.region_fault(asked.region):
         raise BadSearch(fault)
@@ -179,9 +183,8 @@ def find(wanted: Wanted, *, limit: int, before: Place | None = None) -> Page:
 
 def pages(wanted: Wanted, *, before: Place | None = None, page_max: int = PAGE_MAX) -> Iterator[Page]:
     """Page after page of the calls that are wanted; each is a statement, and looks at a bounded number of calls."""
-    sees_numbers = names.sees_numbers()
     while True:
-        page = _page(wanted, before, page_max, sees_numbers=sees_numbers)
+        page = db.with_connection(partial(_page, _asked(wanted, before, page_max)))
         yield page
         if page.next is None:
             return
@@ -198,7 +201,7 @@ def lines(wanted: Wanted) -> Iterator[list[str]]:
     before: Place | None = None
     since = wanted.since
     while True:
-        rows = _rows(sql.lines_of_calls, wanted._replace(since=since), before, PAGE_MAX)
+        rows = db.run(sql.lines_of_calls, **_asked(wanted._replace(since=since), before, PAGE_MAX))
         calls = [row for row in rows if row.id is not None]
         yield [row.line for row in calls]
         end = _next(rows, PAGE_MAX)
@@ -234,31 +237,26 @@ def place_of(text: str | None) -> Place | None:
         raise BadSearch("--before is what the page before ended with, like 2026-11-30T09:00:00.000000Z/812") from None
 
 
-def _page(wanted: Wanted, before: Place | None, page_max: int, *, sees_numbers: bool) -> Page:
-    rows = _rows(sql.find_calls, wanted, before, page_max)
+def _page(asked: dict[str, Any], line: db.Connection) -> Page:
+    rows: list[db.Row] = sql.find_calls(line, **asked)
+    page_max = asked["page_max"]
     calls = [row._asdict() for row in rows if row.id is not None]
     words = {}
-    if sees_numbers and calls:
-        found = db.run(sql.words_of_calls, call_ids=[call["id"] for call in calls])
+    if calls and calls[0]["sees_numbers"]:
+        found = sql.words_of_calls(line, call_ids=[call["id"] for call in calls])
         words = {row.id: row._asdict() for row in found}
     for call in calls:
-        del call["cut_id"]
+        del call["cut_id"], call["sees_numbers"]
         call.update(words.get(call["id"], {}))
     end = _next(rows, page_max)
     # A search that was led by just what was asked for was cut because the page is full, and goes on without a word.
     return Page(calls, end, is_cut=len(calls) < page_max and end is not None)
 
 
-def _rows(statement: Any, wanted: Wanted, before: Place | None, page_max: int) -> list[db.Row]:
-    rows: list[db.Row] = db.run(
-        statement,
-        **wanted._asdict(),
-        before_at=before and before.at,
-        before_id=before and before.id,
-        page_max=page_max,
-        scan_max=SCAN_MAX,
-    )
-    return rows
+def _asked(wanted: Wanted, before: Place | None, page_max: int) -> dict[str, Any]:
+    """A page as the parameters of its statement."""
+    place = {"before_at": before and before.at, "before_id": before and before.id}
+    return wanted._asdict() | place | {"page_max": page_max, "scan_max": SCAN_MAX}
 
 
 def _next(rows: list[db.Row], page_max: int) -> Place | None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from outbound import db, names
-from outbound.calls.call_search import LIMIT_MAX, PAGE_MAX, SCAN_MAX, SCANS_MAX, Page, Place, Wanted, check_limit
+from outbound.calls.call_search import LIMIT_MAX, PAGE_MAX, SCANS_MAX, Page, Place, Wanted, check_limit
 
 sql = db.statements("calls/lead_list")
 
@@ -33,7 +33,6 @@ def find(wanted: Wanted, *, limit: int, before: Place | None = None) -> Page:
             before_at=before and before.at,
             before_id=before and before.id,
             page_max=page_max,
-            scan_max=SCAN_MAX,
         )
         page = [row._asdict() for row in rows if row.id is not None]
         found += _named(page)

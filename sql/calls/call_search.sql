@@ -4,8 +4,10 @@
 -- name: find_calls(number, business_id, campaign_id, statuses, error_code, answered_by, batch_id, since, until, before_at, before_id, page_max, scan_max)
 -- A page of calls, newest first; see find_calls in the migrations.
 --
--- Returns  a row per call; and where the search was cut short, one without an `id` that says where: `at`, `cut_id`
-select found.at, found.cut_id, call_log.id, call_log.business_id, business.name as business, call_log.campaign_id,
+-- Returns  a row per call, with `sees_numbers`: may this role ask for words_of_calls; and where the search was cut short, one
+--          without an `id` that says where: `at`, `cut_id`
+select found.at, found.cut_id, (select has_column_privilege('call_log', 'to_number', 'select')) as sees_numbers,
+       call_log.id, call_log.business_id, business.name as business, call_log.campaign_id,
        campaign.name as campaign, call_log.direction, call_log.status, call_log.call_sid, call_log.attempt,
        call_log.retry_of, call_log.created_at, call_log.due_at, call_log.dialed_at, call_log.answered_at,
        call_log.ended_at, call_log.duration_s, call_log.answered_by, call_log.error_code, call_log.held_by,

@@ -34,18 +34,21 @@ delete from call_import where id = :id and state = 'running';
 -- name: find_imports(id, business_id, campaign_id, states, before_id, page_max, silent_s)
 -- Find imports, the newest first, or the one with an id.
 --
--- Returns  of each its columns; `state` is interrupted where its process has written nothing for `silent_s`
+-- Returns  of each its columns, the lines that were refused of one with an id alone; `state` is interrupted where its process
+--          has written nothing for `silent_s`
 select id, business_id, campaign_id, batch, shown as state, received_bytes, created, already_there, duplicates,
-       rejected, called_lately, rejected_lines, reason, created_by, started_at, seen_at, finished_at
-  from call_import
+       rejected, called_lately, case when id = :id::bigint then rejected_lines end as rejected_lines, reason,
+       created_by, started_at, seen_at, finished_at
+  from (select * from call_import where business_id = :business_id
+        union all
+        select * from call_import where :business_id::bigint is null) as call_import
  cross join lateral (
        select case
                   when state = 'running' and seen_at < now() - make_interval(secs => :silent_s) then 'interrupted'
                   else state
               end as shown
  ) as now_it_is
- where (:business_id::bigint is null or business_id = :business_id)
-   and (:campaign_id::bigint is null or campaign_id = :campaign_id)
+ where (:campaign_id::bigint is null or campaign_id = :campaign_id)
    and (:states::text[] is null or shown = any(:states::text[]))
    and id between coalesce(:id::bigint, 0) and coalesce(:id::bigint, :before_id::bigint - 1, 9223372036854775807)
  order by id desc

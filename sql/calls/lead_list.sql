@@ -1,8 +1,8 @@
 -- lead_list.sql: the leads, the latest contact first.  Read by outbound/calls/lead_list.py alone.
 -- A role that sees no phone number may ask too (the reader of roles.sql): what holds numbers is asked for apart.
 
--- name: newest_leads(business_id, since, until, before_at, before_id, page_max, scan_max)
--- Looks at scan_max leads at most; one that is the twin of another is not shown.
+-- name: newest_leads(business_id, since, until, before_at, before_id, page_max)
+-- Looks at some more leads than a page has, as one that is the twin of another is not shown.
 --
 -- Returns  a row per lead; and where the search was cut short, one without an `id` that says where: `at`, `cut_id`
 with place as materialized (
@@ -12,7 +12,7 @@ with place as materialized (
                else 0
            end as last_id,
            coalesce(:since::timestamptz, '-infinity') as from_at,
-           case when :business_id::bigint is null then 2 * :page_max::bigint else :scan_max::bigint end as most
+           greatest(2 * :page_max::bigint, 100) as most
 ), seen as materialized (
     (select id, business_id, created_at, updated_at, duplicate_of
        from leads

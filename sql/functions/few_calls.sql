@@ -16,7 +16,7 @@ as $$
     -- What waits after an error of its own; by the index of errors, and not by that of the lanes.
     select call_log.*
       from (select queued.*
-              from business
+              from asked_businesses(in_business) as business
              cross join lateral (
                    select call_log.*
                      from call_log
@@ -26,7 +26,7 @@ as $$
                       and coalesce(call_log.ended_at, call_log.created_at) is not null
                     limit scan_max
              ) as queued
-             where lead = 'error' and business.id = coalesce(in_business, business.id)
+             where lead = 'error'
              limit scan_max) as call_log
      where call_log.paused_at is null
      union all

@@ -4,6 +4,8 @@
 -- is not all that is asked for, call after call is looked at, scan_max of them at most; the page may then be cut short.
 -- A row without an id says where it ends, and the next one begins there.
 -- A role that may not read numbers may not search by them: a phone number finds nothing.
+-- In PL/pgSQL, which plans it once per connection: one of SQL that cannot be inlined is planned at each call,
+-- which takes longer than to find a page.
 --
 -- Returns the `id` and the moment (call_moment) of each; and where the search was cut, a row of that moment and `cut_id`.
 create or replace function find_calls(
@@ -11,8 +13,11 @@ create or replace function find_calls(
     in_batch bigint, since timestamptz, until timestamptz, before_at timestamptz, before_id bigint, page_max integer,
     scan_max integer
 ) returns table (id bigint, at timestamptz, cut_id bigint)
-language sql stable security definer rows 50
+language plpgsql stable security definer rows 50
 as $$
+#variable_conflict use_column
+begin
+    return query
     with search as materialized (
         select *
           from plan_search(with_number, in_business, in_campaign, with_error, with_answerer, in_batch, since, until,
@@ -59,5 +64,6 @@ as $$
     )
     select page.id, page.at, null::bigint from page
     union all
-    select null, cut.at, cut.id from cut
+    select null, cut.at, cut.id from cut;
+end
 $$;

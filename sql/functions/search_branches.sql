@@ -14,17 +14,18 @@ as $$
          where status = any(coalesce(with_statuses, array[status]))
     ), place as materialized (
         select business.id as business_id, past.status
-          from business
+          from asked_businesses(in_business) as business
          cross join past
-         where lead in ('business', 'error') and business.id = coalesce(in_business, business.id)
+         where lead in ('business', 'error')
     ), own_lane as materialized (
-        select lane.business_id, lane.campaign_id, lane.from_number
-          from lane
+        select own.business_id, own.campaign_id, own.from_number
+          from (select * from lanes_of_business(in_business)
+                union all
+                select * from lane where in_business is null) as own
          where lead in ('campaign', 'business')
            and with_answerer is null  -- nobody has answered what waits
            and 'queued' = any(coalesce(with_statuses, array['queued']))
-           and lane.business_id = coalesce(in_business, lane.business_id)
-           and lane.campaign_id = coalesce(in_campaign, lane.campaign_id)
+           and own.campaign_id = coalesce(in_campaign, own.campaign_id)
     ), depth as materialized (
         -- What is looked at is shared out among the branches.
         select greatest(page_max, case when is_picky then scan_max / greatest(places, pasts, 1) end) as past_max,

@@ -125,21 +125,25 @@ select 'forgotten', null, null, forgotten_at, null, ''
 -- Returns  entries, newest first: `is_shown` where it is one of those that are asked for; the last one that was looked at is
 --          there in any case, and is `is_end` where others may follow
 with depth as (
+    -- Of a campaign, and of those for everybody, no index has the entries alone.
     select case
-               when :business_id::bigint is null and :campaign_id::bigint is null and not :everybody::boolean
-                   then :page_max::bigint
+               when :campaign_id::bigint is null and not :everybody::boolean then :page_max::bigint
                else :scan_max::bigint
-           end as most
+           end as most,
+           coalesce(:business_id::bigint, (select business_id from campaign where id = :campaign_id)) as business_id
 ), seen as materialized (
     (select id, business_id, campaign_id, created_at
        from suppression
-      where :business_id::bigint is null and id < coalesce(:before_id::bigint, 9223372036854775807)
+      where :business_id::bigint is null
+        and :campaign_id::bigint is null
+        and id < coalesce(:before_id::bigint, 9223372036854775807)
       order by id desc
       limit (select most from depth))
     union all
     (select id, business_id, campaign_id, created_at
        from suppression
-      where business_id = :business_id and id < coalesce(:before_id::bigint, 9223372036854775807)
+      where business_id = (select business_id from depth)
+        and id < coalesce(:before_id::bigint, 9223372036854775807)
       order by id desc
       limit (select most from depth))
 ), judged as (

@@ -191,7 +191,7 @@ select delivery.event_id, event.public_id, event.type, event.call_id, event.at, 
  where delivery.endpoint_id = :endpoint_id
    and (:business_id::bigint is null or endpoint.business_id = :business_id)
    and (:states::text[] is null or delivery.state = any(:states::text[]))
-   and (:before_id::bigint is null or delivery.event_id < :before_id)
+   and delivery.event_id < coalesce(:before_id, 9223372036854775807)
  order by delivery.event_id desc
  limit :page_max;
 

@@ -1,11 +1,11 @@
-"""What a tenant's lists read: its own rows, however many the others have."""
+"""What a tenant's lists read: a page of its own rows, however many it and the others have."""
 
 from typing import Any
 
 import pytest
 
-from outbound import db
-from outbound.calls import call_search, lead_list
+from outbound import db, names
+from outbound.calls import call_search, import_record, lead_list
 from outbound.rules import suppression
 from tests.conftest import World
 
@@ -13,7 +13,7 @@ OTHERS, MORE_PAGES_MAX = 9000, 10
 LISTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "leads": (
         lead_list.sql.newest_leads,
-        dict.fromkeys(("since", "until", "before_at", "before_id")) | {"page_max": 20, "scan_max": 10_000},
+        dict.fromkeys(("since", "until", "before_at", "before_id")) | {"page_max": 20},
     ),
     "suppression": (
         suppression.sql.list_entries,
@@ -22,12 +22,17 @@ LISTS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-OF_ERROR = {"page_max": 20, "scan_max": 10_000, "error_code": "sip_404"}
+SEARCH = dict.fromkeys(call_search.Wanted._fields) | {
+    "before_at": None,
+    "before_id": None,
+    "page_max": 20,
+    "scan_max": 10_000,
+}
 
 
-def add(world: World, table: str, business: int, count: int) -> None:
-    insert = f"insert into {table} (business_id, phone) select %s, '+1' || 2000000000 + 10000 * %s + n"
-    world.do(f"{insert} from generate_series(1, %s) as n", business, business, count)
+def add(world: World, table: str, business: int, count: int, first: int = 2_000_000_000) -> None:
+    insert = f"insert into {table} (business_id, phone) select %s, '+1' || %s::bigint + 10000 * %s + n"
+    world.do(f"{insert} from generate_series(1, %s) as n", business, first, business, count)
 
 
 def add_failed(world: World, business: int, count: int) -> None:
@@ -47,10 +52,10 @@ def pages(world: World, table: str, business: int) -> int:
     return pages_of(world, statement, parameters | {"business_id": business})
 
 
-def pages_of(world: World, statement: Any, asked: dict[str, Any]) -> int:
-    """How many pages of 8 KiB a list reads that has 20 rows."""
+def pages_of(world: World, statement: Any, asked: dict[str, Any], rows: int = 20) -> int:
+    """How many pages of 8 KiB a list reads that has so many rows."""
     with db.connect(world.url, **db.PREPARED) as line:
-        assert len([row for row in statement(line, **asked) if row.id is not None]) == 20
+        assert len([row for row in statement(line, **asked) if row.id is not None]) == rows
         plan: Any = line.execute(f"explain (analyze, buffers, format json) {statement.sql}".encode(), asked).fetchone()
     read = plan[0][0]["Plan"]
     return int(read["Shared Hit Blocks"] + read["Shared Read Blocks"])
@@ -67,14 +72,84 @@ def test_a_tenant_s_list_does_not_read_the_rows_of_others(world: World, table: s
     assert pages(world, table, mine) <= alone + MORE_PAGES_MAX
 
 
+@pytest.mark.parametrize("table", LISTS)
+def test_a_page_of_a_tenant_s_list_does_not_read_the_whole_list(world: World, table: str) -> None:
+    mine = world.business("Mine")
+    add(world, table, mine, 30)
+    alone = pages(world, table, mine)
+
+    add(world, table, mine, OTHERS, first=3_000_000_000)
+
+    assert pages(world, table, mine) <= alone + MORE_PAGES_MAX
+
+
 def test_a_tenant_s_search_by_error_does_not_read_the_calls_of_others(world: World) -> None:
     statement = call_search.sql.find_calls
-    names = ("number", "campaign_id", "statuses", "answered_by", "batch_id", "since", "until", "before_at", "before_id")
     mine, other = world.business("Mine"), world.business("Other")
     add_failed(world, mine, 30)
-    asked = dict.fromkeys(names) | OF_ERROR | {"business_id": mine}
+    asked = SEARCH | {"error_code": "sip_404", "business_id": mine}
     alone = pages_of(world, statement, asked)
 
     add_failed(world, other, OTHERS)
 
     assert pages_of(world, statement, asked) <= alone + 2 * 20  # an index of more rows is one level deeper
+
+
+def test_a_tenant_s_search_looks_at_no_other_business_and_at_none_of_the_lanes_in_which_others_wait(
+    world: World,
+) -> None:
+    mine = world.business("Mine")
+    add_failed(world, mine, 30)
+    asked = SEARCH | {"business_id": mine}
+    alone = pages_of(world, call_search.sql.find_calls, asked)
+
+    world.do("insert into business (name, twiml) select 'other ' || n, '<Response/>' from generate_series(1, 500) as n")
+    world.do(
+        "insert into call_log (business_id, from_number, to_number)"
+        " select id, '+15005550006', '+12125550101' from business where id <> %s",
+        mine,
+    )
+
+    assert pages_of(world, call_search.sql.find_calls, asked) <= alone + 2 * 20  # as above
+
+
+def test_a_tenant_s_batch_is_found_without_a_look_at_those_of_others(world: World) -> None:
+    mine, other = world.business("Mine"), world.business("Other")
+    insert = "insert into batch (business_id, name) select %s, 'list ' || n from generate_series(1, %s) as n"
+    world.do(insert, mine, 5)
+    asked = {"name": "list 5", "id": None, "business_id": mine, "campaign_id": None}
+    alone = pages_of(world, names.sql.find_batches, asked, 1)
+
+    world.do(insert, other, OTHERS)
+
+    assert pages_of(world, names.sql.find_batches, asked, 1) <= alone + MORE_PAGES_MAX
+
+
+def test_a_tenant_s_imports_are_listed_without_those_of_others_and_without_their_lines(world: World) -> None:
+    mine, other = world.business("Mine"), world.business("Other")
+    insert = (
+        "insert into call_import (business_id, batch, state, created_by, rejected_lines)"
+        """ select %s, 'list', 'finished', 'test', '[{"line": 1, "reason": "odd"}]' from generate_series(1, %s)"""
+    )
+    world.do(insert, mine, 20)
+    asked = dict.fromkeys(("id", "campaign_id", "states", "before_id")) | {"page_max": 20, "silent_s": 300}
+    alone = pages_of(world, import_record.sql.find_imports, asked | {"business_id": mine})
+
+    world.do(insert, other, OTHERS)
+
+    assert pages_of(world, import_record.sql.find_imports, asked | {"business_id": mine}) <= alone + MORE_PAGES_MAX
+    newest = import_record.find(business_id=mine)[0]
+    assert newest.rejected_lines is None
+    assert import_record.of(newest.id).rejected_lines == [{"line": 1, "reason": "odd"}]
+
+
+def test_a_search_is_planned_once_per_connection(world: World) -> None:
+    mine = world.business("Mine")
+    kept = b"select count(*) from pg_backend_memory_contexts where name = 'CachedPlan' and ident like '%plan_search(%'"
+
+    with db.connect(world.url, **db.PREPARED) as line:
+        for _ in range(2):
+            call_search.sql.find_calls(line, **SEARCH | {"business_id": mine})
+        ((count,),) = line.execute(kept, prepare=False).fetchall()
+
+    assert count == 1
