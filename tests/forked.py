@@ -4,7 +4,7 @@ Run `outbound` as a process of its own, forked by a process that has imported it
 A command spends most of a second on imports, a worker two, and the tests start hundreds of each.  `run` stands for
 `subprocess.run` of `python -m outbound`, `Popen` for `subprocess.Popen`, and `processes` for `Processes`: the process
 has its own pid, environment, directory, arguments, streams, signals and exit status, and is a child of the process that
-asked for it.  Modules that read the environment when they are imported are imported after the fork.
+asked for it.  The process that forks is tests/forking.py.
 
 Two things differ: /proc shows another command line, and what is imported lies in memory already.  So each process is
 started by Python itself in some test: those of a host in tests/processes/test_systemd_notify.py and test_worker.py,
@@ -14,49 +14,27 @@ tests/local/test_demo.py, `verify` in tests/checks/test_verify.py.
 
 import atexit
 import ctypes
-import gc
-import importlib
 import inspect
 import json
 import os
-import runpy
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 from outbound.local.supervisor import Processes
 from outbound.processes.parent_death import die_with
 from tests import ROOT
 
-REQUEST_MAX = 1 << 20  # bytes: the arguments and the environment of one process
 PR_SET_CHILD_SUBREAPER = 36
-# What processes import; none of these reads the environment when it is imported.
-LIBRARIES = (
-    *("aiohttp.web", "aiosql", "aiosql.adapters.pyformat", "apscheduler.schedulers.background"),
-    *("dramatiq.brokers.redis", "dramatiq.brokers.stub", "dramatiq.cli", "fastapi", "httptools", "openpyxl"),
-    *("phonenumbers", "prometheus_client", "psycopg", "psycopg.rows", "psycopg.types.json", "psycopg_pool", "pydantic"),
-    *("redis", "requests", "rich.live", "rich.progress", "rich.table", "starlette.applications", "structlog"),
-    *("twilio.http", "twilio.request_validator", "twilio.rest", "twilio.twiml.voice_response", "typer"),
-    *("uvicorn.loops.uvloop", "uvicorn.protocols.http.httptools_impl", "uvloop", "yoyo"),
-    *("yoyo.backends.core.postgresql", "zoneinfo", "outbound.local.embedded_servers", "outbound.local.supervisor"),
-    *("outbound.calls.call_again", "outbound.calls.enqueue", "outbound.calls.person", "outbound.database.migrations"),
-    *("outbound.rules.campaign", "outbound.rules.control", "outbound.rules.destination", "outbound.rules.new_business"),
-)
-# These read it: where to print, which broker.
-NOT_BEFORE = ("outbound.printing", "outbound.broker", "typer.rich_utils")
 _ENVIRONMENT = dict(os.environ)  # in which the process that forks has started
-_execve = os.execve
 PRELOADED = ("LD_PRELOAD", "HOST_CLOCK")
-STARTERS = {"demo", "up", "verify"}  # commands that start processes of their own
 
 
 def run(
@@ -114,7 +92,7 @@ class Popen(subprocess.Popen[Any]):
         usual = close_fds and not pass_fds and not shell and executable in {None, sys.executable}
         usual = usual and (preexec_fn is None or preexec_fn.__module__ == die_with.__module__)
         usual = usual and (gid, gids, uid, umask, group) == (None, None, None, -1, -1)
-        module = _module(args)
+        module = module_of(args)
         if module is None or not usual or not _starts_alike(env) or any(map(os.isatty, streams)):
             super()._execute_child(args, executable, preexec_fn, close_fds, *more)  # type: ignore[misc]
             return
@@ -134,7 +112,7 @@ class Popen(subprocess.Popen[Any]):
             self._close_pipe_fds(*ends[:6])  # type: ignore[attr-defined]
 
 
-def _module(args: Any) -> str | None:
+def module_of(args: Any) -> str | None:
     """The module that these arguments run; None where they run something else."""
     return str(args[2]) if list(args[:2]) == [sys.executable, "-m"] else None
 
@@ -176,10 +154,7 @@ def _dies_with(preexec_fn: Any) -> tuple[int, int] | None:
     return given["parent_pid"], int(given["stop_signal"])
 
 
-_own: "_Parent | None" = None  # of a process that was forked itself
-
-
-class _Parent:
+class Parent:
     """The process that forks, as the process sees it that asks."""
 
     def __init__(self, line: socket.socket) -> None:
@@ -211,7 +186,17 @@ class _Parent:
         self._line.close()
 
 
-def _parent(env: Mapping[str, str]) -> _Parent:
+_own: Parent | None = None  # of a process that was forked itself
+
+
+def use(own: Parent) -> None:
+    """Let what this process starts be forked by *own*, from now on."""
+    global _own  # noqa: PLW0603
+    _own = own
+    subprocess.Popen = Popen  # type: ignore[misc]
+
+
+def _parent(env: Mapping[str, str]) -> Parent:
     """The process that forks for this one."""
     return _own or _started_parent(_preloaded(env))
 
@@ -223,142 +208,13 @@ def _adopt(*, orphans: bool) -> None:
 
 
 @cache
-def _started_parent(preloaded: tuple[str, ...]) -> _Parent:
+def _started_parent(preloaded: tuple[str, ...]) -> Parent:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    command = [sys.executable, "-m", "tests.forked", str(theirs.fileno())]
+    command = [sys.executable, "-m", "tests.forking", str(theirs.fileno())]
     env = _ENVIRONMENT | dict(zip(PRELOADED, preloaded, strict=False))
     process = subprocess.Popen(command, cwd=ROOT, env=env, pass_fds=[theirs.fileno()])
     theirs.close()
-    found = _Parent(ours)
+    found = Parent(ours)
     atexit.register(process.wait, 10)
     atexit.register(found.close)
     return found
-
-
-# The process that forks.
-
-
-def _serve(line: socket.socket) -> dict[str, Any] | None:
-    """Answer requests until nobody can ask, and return None; in each forked process, return its request."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
-    while True:
-        data, files, _, _ = socket.recv_fds(line, REQUEST_MAX, 3)
-        if not data:
-            return None
-        if (between := os.fork()) == 0:
-            between = os.getpid()
-            if os.fork():
-                os._exit(0)
-            while os.getppid() == between:  # and then it is the process that asked
-                time.sleep(0.0005)
-            request: dict[str, Any] = json.loads(data)
-            _begin(request, files, line)
-            return request
-        os.waitpid(between, 0)
-        for file in files:
-            os.close(file)
-
-
-def _begin(request: dict[str, Any], files: list[int], line: socket.socket) -> None:
-    """Do in the new process what subprocess does before the program is executed, and say that it is done."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for place, file in enumerate(files):
-        os.dup2(file, place)
-    os.umask(request["umask"])
-    try:
-        os.chdir(request["cwd"])
-    except OSError as error:
-        line.send(f"{os.getpid()} {error.errno}".encode())
-        os._exit(1)
-    if request["session"]:
-        os.setsid()
-    if request["dies_with"] and (ask := die_with(*request["dies_with"])):
-        ask()
-    line.send(f"{os.getpid()} 0".encode())
-    os.closerange(3, max(line.detach(), *files) + 1)
-
-
-def _become(request: dict[str, Any]) -> NoReturn:
-    """Be `python -m MODULE` in this process."""
-    if STARTERS & {*request["arguments"][:1]} and (theirs := _parent_of_its_own()):
-        request = theirs
-    os.execve = _execute_again  # type: ignore[assignment]
-    _run_module(request["module"], request["arguments"], request["env"])
-
-
-def _parent_of_its_own() -> dict[str, Any] | None:
-    """Let what this process starts be forked too, from what it is now; in such a process, return its request."""
-    global _own  # noqa: PLW0603
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    if os.fork():
-        theirs.close()
-        _own = _Parent(ours)
-        subprocess.Popen = Popen  # type: ignore[misc]
-        return None
-    ours.close()
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for stream in range(3):  # a reader of them need not wait for this process
-        os.dup2(nothing, stream)
-    request = _serve(theirs)
-    if request is None:
-        os._exit(0)
-    return request
-
-
-def _execute_again(path: Any, args: Any, env: Any) -> NoReturn:
-    """Be another `python -m MODULE`, as after `os.execve`: of the program nothing is left, of libraries all."""
-    module = _module(args)
-    if module is None or threading.active_count() > 1:
-        _execve(path, args, env)
-    for name in [name for name in sys.modules if name.partition(".")[0] in {"dramatiq", "outbound"}]:
-        del sys.modules[name]
-    for number in signal.valid_signals():
-        if callable(signal.getsignal(number)):
-            signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    gc.collect()
-    _run_module(module, args[3:], env)
-
-
-def _run_module(module: str, arguments: list[str], env: Mapping[str, str]) -> NoReturn:
-    os.environ.clear()
-    os.environ.update(env)
-    time.tzset()
-    sys.argv[1:] = arguments
-    try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
-    except SystemExit as end:
-        if not isinstance(end.code, int | None):
-            raise  # Python prints it
-        _end(end.code or 0)
-    _end(0)
-
-
-def _end(status: int) -> NoReturn:
-    """Do what Python does at the end of a process, except freeing each object: that copies all shared memory."""
-    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads that are no daemons
-    atexit._run_exitfuncs()
-    try:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-    except OSError:
-        sys.exit(status)  # Python says what it could not write
-    os._exit(status)
-
-
-def main() -> None:
-    """Import the libraries, then fork until the client is gone."""
-    line = socket.socket(fileno=int(sys.argv[1]))
-    for name in LIBRARIES:
-        importlib.import_module(name)
-    if early := {*NOT_BEFORE} & {*sys.modules}:
-        raise RuntimeError(f"imported before the environment was set: {early}")
-    for migration in importlib.import_module("outbound.database.migrations")._migrations():
-        migration.load()  # some commands apply all
-    gc.freeze()  # a forked process then writes to no memory that it shares
-    if request := _serve(line):
-        _become(request)
-
-
-if __name__ == "__main__":
-    main()

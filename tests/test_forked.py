@@ -24,7 +24,7 @@ def test_it_is_our_child_and_imports_nothing_anew(tmp_path: Path) -> None:
     with started(cwd=tmp_path, env=os.environ | {"MARK": "here"}, start_new_session=True) as process:
         seen = psutil.Process(process.pid)
         assert seen.ppid() == os.getpid()
-        assert "tests.forked" in seen.cmdline()
+        assert "tests.forking" in seen.cmdline()
         assert seen.cwd() == str(tmp_path)
         assert os.getsid(process.pid) == process.pid
         process.terminate()
@@ -49,7 +49,7 @@ def test_its_streams_and_its_end_are_those_of_python_itself(tmp_path: Path) -> N
 @pytest.mark.parametrize("env", [{"PYTHONHASHSEED": "1"}, {"LC_ALL": "C"}])
 def test_what_changes_how_python_starts_is_started_by_python(env: dict[str, str]) -> None:
     with started(env=os.environ | env) as process:
-        assert "tests.forked" not in psutil.Process(process.pid).cmdline()
+        assert "tests.forking" not in psutil.Process(process.pid).cmdline()
         process.kill()
 
 

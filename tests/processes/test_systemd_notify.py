@@ -11,14 +11,17 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 import requests
 
 from outbound.processes import systemd_notify, systemd_units
+from tests import forked
 from tests.conftest import Servers, World, until
 
+Process = subprocess.Popen[Any]
 UNITS = ("outbound-worker@.service", "outbound-scheduler.service", "outbound-web.service", "outbound-api.service")
 LISTENING = UNITS[2:]
 SILENT_S = 5  # longer than any loop leaves systemd without a sign: the worker's takes HEARTBEAT_S, the others' 1 s
@@ -77,11 +80,16 @@ def exec_start(unit: str) -> list[str]:
 
 
 @contextmanager
-def started(unit: str, supervisor: Supervisor | None = None, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The process of a unit as systemd starts it, and as systemd stops it."""
-    ports = {"OUTBOUND_WEB_PORT": "0", "OUTBOUND_API_PORT": "0"}
-    environment = ports | {"NOTIFY_SOCKET": supervisor.address if supervisor else ""} | environment
-    process = subprocess.Popen(exec_start(unit), env=os.environ | environment, start_new_session=True)
+def started(unit: str, supervisor: Supervisor, *, by_python: bool = False, port: int = 0) -> Iterator[Process]:
+    """The process of a unit as systemd starts it, and as systemd stops it; forked, unless by Python itself."""
+    ports = {"OUTBOUND_WEB_PORT": str(port), "OUTBOUND_API_PORT": "0"}
+    environment = os.environ | ports | {"NOTIFY_SOCKET": supervisor.address}
+    command = exec_start(unit)
+    if by_python:
+        process: Process = subprocess.Popen(command, env=environment, start_new_session=True)
+    else:
+        command = [sys.executable, "-m", "outbound", *command[1:]]
+        process = forked.Popen(command, env=environment, start_new_session=True)
     try:
         yield process
     finally:
@@ -117,7 +125,7 @@ def away(world: World, servers: Servers) -> Iterator[None]:
 def test_each_process_says_that_it_is_up_and_at_work_and_that_it_stops(
     world: World, supervisor: Supervisor, unit: str
 ) -> None:
-    with started(unit, supervisor) as process:
+    with started(unit, supervisor, by_python=True) as process:
         until(lambda: supervisor.heard("READY=1"))
         until(supervisor.is_fed)
         until(supervisor.is_fed)
@@ -144,7 +152,7 @@ def test_a_loop_that_hangs_on_the_database_gives_no_sign_of_life_until_it_turns_
 def test_a_web_process_whose_threads_all_hang_gives_no_sign_of_life(world: World, supervisor: Supervisor) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with started("outbound-web.service", supervisor, OUTBOUND_WEB_PORT=str(port)):
+    with started("outbound-web.service", supervisor, port=port):
         until(supervisor.is_fed)
 
         with locked(world, "call_log"):
