@@ -42,6 +42,7 @@ from outbound.database import migrations
 from outbound.local import embedded_servers
 from outbound.simulator import server as simulated
 from tests import ROOT
+from tests.kept_databases import Keeper, Kept
 
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
 AUTH_TOKEN = "a-token-that-signs-nothing-real"
@@ -173,9 +174,41 @@ def empty_database(servers: Servers) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def keeper(servers: Servers, template: str) -> Iterator[Keeper]:
+    """Of one file: other tests, which may look at all sessions of the server, see none of its connections."""
+    keeper = make_keeper(servers, template)
+    yield keeper
+    keeper.close()
+
+
+def make_keeper(servers: Servers, template: str) -> Keeper:
+    """What lends copies of *template* to tests, one after the other."""
+
+    def make() -> tuple[str, str]:
+        name = _new_name()
+        return name, create_database(servers, name, template)
+
+    return Keeper(make, lambda name: drop_database(servers, name), lambda url: _working_on(servers, url))
+
+
 @pytest.fixture
-def database(servers: Servers, template: str) -> Iterator[str]:
+def kept_database(request: pytest.FixtureRequest, keeper: Keeper) -> Iterator[Kept | None]:
+    """What a test has that is marked `rows_only`: a migrated database that others have used and left as it was."""
+    marker = request.node.get_closest_marker("rows_only")
+    if marker is None or marker.args == (False,):
+        yield None
+        return
+    with keeper.lent() as kept:
+        yield kept
+
+
+@pytest.fixture
+def database(servers: Servers, template: str, kept_database: Kept | None) -> Iterator[str]:
     """A migrated database, and the settings of a process that uses it."""
+    if kept_database is not None:
+        yield kept_database.url
+        return
     with open_database(servers, template) as url:
         yield url
 
@@ -183,12 +216,21 @@ def database(servers: Servers, template: str) -> Iterator[str]:
 @contextmanager
 def open_database(servers: Servers, template: str | None) -> Iterator[str]:
     """A database of one's own, a copy of *template* or empty, for as long as the block lasts."""
-    name = f"outbound_test_{os.getpid()}_{next(_numbers)}"
+    name = _new_name()
     url = create_database(servers, name, template)
-    base = SETTINGS | {"DATABASE_URL": url, "REDIS_URL": servers.redis_url}
-    with Environment(**base, OUTBOUND_BROKER_NAMESPACE=name):
+    with _working_on(servers, url):
         yield url
     drop_database(servers, name)
+
+
+def _new_name() -> str:
+    return f"outbound_test_{os.getpid()}_{next(_numbers)}"
+
+
+def _working_on(servers: Servers, url: str) -> "Environment":
+    """The settings of a process that uses this database; it shares no broker with what used it before."""
+    base = SETTINGS | {"DATABASE_URL": url, "REDIS_URL": servers.redis_url}
+    return Environment(**base, OUTBOUND_BROKER_NAMESPACE=_new_name())
 
 
 def create_database(servers: Servers, name: str, template: str | None = None) -> str:
@@ -226,9 +268,9 @@ def address_of_schema(url: str, name: str) -> str:
 class World:
     """The rows of one test, read and aged by hand."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, connection: psycopg.Connection[Any] | None = None) -> None:
         self.url = url
-        self.connection = psycopg.connect(url, autocommit=True, row_factory=namedtuple_row)
+        self.connection = connection or psycopg.connect(url, autocommit=True, row_factory=namedtuple_row)
 
     def rows(self, query: str, *parameters: object) -> list[Any]:
         return self.connection.execute(query.encode(), parameters).fetchall()
@@ -332,10 +374,11 @@ class World:
 
 
 @pytest.fixture
-def world(database: str) -> Iterator[World]:
-    world = World(database)
+def world(database: str, kept_database: Kept | None) -> Iterator[World]:
+    world = World(database, kept_database.connection if kept_database else None)
     yield world
-    world.connection.close()
+    if kept_database is None:
+        world.connection.close()
 
 
 @pytest.fixture

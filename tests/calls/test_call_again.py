@@ -14,6 +14,8 @@ from outbound.calls.reschedule import BadRetry
 from outbound.rules import suppression
 from tests.conftest import CLAIM, World, until
 
+pytestmark = pytest.mark.rows_only
+
 TO = "+15005550101"
 FROM = "+15005550006"
 

@@ -24,6 +24,8 @@ from tests.conftest import CLAIM, Environment, World, begin
 from tests.database.test_flat import HISTORY
 from tests.database.test_roles import Roles, four
 
+pytestmark = pytest.mark.rows_only
+
 __all__ = ["four"]
 
 Outbound = Callable[..., subprocess.CompletedProcess[str]]
@@ -278,6 +280,7 @@ def _ask(connection: db.Connection, asked: dict[str, Any]) -> list[Any]:
     return list(call_search.sql.find_calls(connection, **every, **rest))
 
 
+@pytest.mark.rows_only(False)
 def test_no_search_reads_the_whole_table(world: World, line: db.Connection) -> None:
     business_id = world.business()
     campaign_id = world.value("insert into campaign (business_id, name) values (%s, 'x') returning id", business_id)

@@ -10,6 +10,8 @@ from outbound.call import CallEvent
 from outbound.calls import cleanup, events
 from tests.conftest import World, forget_settings
 
+pytestmark = pytest.mark.rows_only
+
 SID = "CA" + "a" * 32
 
 

@@ -18,6 +18,8 @@ from outbound.config import CONFIRM_S
 from tests.carrier.test_carrier import Answer, Asked, _anyone
 from tests.conftest import ACCOUNT_SID, World, forget_settings
 
+pytestmark = pytest.mark.rows_only
+
 FROM = "+15005550006"
 TICK_S = 5  # OUTBOUND_TICK_S
 WITHIN_S = 120  # a call that ended is known

@@ -14,6 +14,8 @@ from outbound.formats import twiml_template
 from outbound.simulator.server import RunningSimulator
 from tests.conftest import CLAIM, World, begin, forget_settings, until
 
+pytestmark = pytest.mark.rows_only
+
 
 def test_the_intent_to_dial_is_committed_before_the_carrier_is_asked(world: World, carrier: RunningSimulator) -> None:
     call_id = world.claimed(to="+15005550119")  # the carrier accepts and holds its answer
@@ -165,6 +167,7 @@ def test_a_refusal_that_comes_after_a_callback_adopted_the_call_changes_nothing(
     assert world.count("dial", "refused") == 0
 
 
+@pytest.mark.rows_only(False)
 def test_no_transaction_is_open_while_a_phone_is_asked_for(world: World, carrier: RunningSimulator) -> None:
     call_id = world.claimed(to="+15005550119")
     dialing = Thread(target=dial.dial_call, args=(call_id,))

@@ -13,6 +13,8 @@ from outbound import broker, db
 from outbound.calls import dial, dispatch, enqueue
 from tests.conftest import CLAIM, World, forget_settings, until
 
+pytestmark = pytest.mark.rows_only
+
 
 def test_a_due_call_is_claimed_and_a_worker_is_nudged(world: World, nudges: list[object]) -> None:
     call_id = world.queued()
@@ -98,6 +100,7 @@ def test_claims_whose_nudge_cannot_be_sent_are_given_back_at_once(
     assert world.statuses() == ["queued"] * 3
 
 
+@pytest.mark.rows_only(False)
 def test_dispatch_wakes_up_when_a_call_is_enqueued(
     world: World, nudges: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +140,7 @@ def test_a_poll_asks_first_whether_anything_is_due(world: World) -> None:
     assert is_due()
 
 
+@pytest.mark.rows_only(False)
 def test_a_claim_reads_a_few_rows_of_each_business_however_many_wait(world: World) -> None:
     big, small = world.business("big"), world.business("small")
     world.do(

@@ -26,6 +26,8 @@ from outbound.formats import plain_text
 from outbound.formats.csv_file import REJECTED_SHOWN_MAX, ROW_MAX
 from tests.conftest import Servers, World, open_database, until
 
+pytestmark = pytest.mark.rows_only
+
 OWN, OTHER = "+15005550006", "+15005550007"
 TO = "+15005550101"
 

@@ -14,6 +14,8 @@ from outbound.call import FINAL, IN_THE_AIR, STATUSES, WAITING, CallEvent
 from outbound.calls import events as callback
 from tests.conftest import World, until
 
+pytestmark = pytest.mark.rows_only
+
 Nudges = list[tuple[str, tuple[Any, ...]]]
 
 BEGAN_AT = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)

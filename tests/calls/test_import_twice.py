@@ -20,6 +20,8 @@ from outbound.calls.wrong_file import WrongFile
 from outbound.rules import business, campaign
 from tests.conftest import World, until
 
+pytestmark = pytest.mark.rows_only
+
 OWN = "+15005550006"
 ONE, TWO, THREE = "+15005550101", "+15005550102", "+15005550103"
 Import = Callable[..., CallsReport]

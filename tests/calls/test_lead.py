@@ -18,6 +18,8 @@ from outbound.config import settings
 from tests.cli.test_logs import heard
 from tests.conftest import Servers, World, until
 
+pytestmark = pytest.mark.rows_only
+
 QUEUE = "default"
 JOIN_MS = 20_000
 

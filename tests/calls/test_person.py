@@ -20,6 +20,8 @@ from outbound.rules.scope import Scope
 from tests import forked
 from tests.conftest import World, begin, until
 
+pytestmark = pytest.mark.rows_only
+
 ISRAELI = "+972501234567"
 NUMBERS = {
     "Israel": (ISRAELI, "050-123-4567", "IL"),

@@ -14,6 +14,8 @@ from outbound.monitoring import metrics, why
 from outbound.simulator.server import RunningSimulator
 from tests.conftest import World
 
+pytestmark = pytest.mark.rows_only
+
 UNKNOWN = "US/Gone"  # a name that no server ever knew is to a row what one is that this server has forgotten
 
 

@@ -10,6 +10,8 @@ from outbound.calls import cleanup, dial, events, reconcile
 from outbound.simulator.server import RunningSimulator
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, World, forget_settings, let_it_end
 
+pytestmark = pytest.mark.rows_only
+
 SID = "CA" + "b" * 32
 
 

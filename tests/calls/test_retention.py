@@ -16,6 +16,8 @@ from outbound.rules import audit
 from tests import forked
 from tests.conftest import World, forget_settings, until
 
+pytestmark = pytest.mark.rows_only
+
 DAY_S = 86_400
 KEEP_DAYS = 30
 
@@ -238,6 +240,7 @@ def test_dispatch_goes_on_beside_it(world: World, nudges: list[Any]) -> None:
     assert sorted(call_id for _, call_ids in nudges for call_id in call_ids) == waiting
 
 
+@pytest.mark.rows_only(False)
 def test_a_batch_costs_the_same_however_long_the_history_is(world: World, nudges: list[Any]) -> None:
     many_ended(world, 20_000, days_ago=2)
     ended(world, 100)

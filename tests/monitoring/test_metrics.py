@@ -21,6 +21,8 @@ from outbound.webhooks import delivery
 from outbound.webhooks.http_client import Outcome
 from tests.conftest import World, begin, forget_settings
 
+pytestmark = pytest.mark.rows_only
+
 # Every label, and how many values it may have at most: no number of a telephone and no word of a stranger among them.
 LABELS = {
     "status": 10,
@@ -631,6 +633,7 @@ def test_a_delivery_shows_how_long_it_took_from_its_event(world: World) -> None:
 # The cost
 
 
+@pytest.mark.rows_only(False)
 def test_without_an_endpoint_a_scrape_reads_no_delivery(world: World) -> None:
     plan = world.value(f"explain (analyze, format json) {metrics.sql.read_webhooks.sql}")[0]["Plan"]
 
@@ -639,6 +642,7 @@ def test_without_an_endpoint_a_scrape_reads_no_delivery(world: World) -> None:
     assert {node["Actual Loops"] for node in reads} == {0}
 
 
+@pytest.mark.rows_only(False)
 @pytest.mark.parametrize("live", [0, 50])
 def test_a_scrape_reads_no_history_however_long_it_is(world: World, live: int) -> None:
     business_id = world.business()

@@ -16,6 +16,8 @@ from tests.cli.test_cli import run
 from tests.conftest import World, forget_settings
 from tests.rules.test_control import queued
 
+pytestmark = pytest.mark.rows_only
+
 # Statements that give the campaign a window: one that is always open, and one whose days off are no longer known.
 OPEN = (
     "insert into calling_window (name, hours) values ('always', '{[0,10080)}');"

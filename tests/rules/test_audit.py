@@ -19,6 +19,8 @@ from outbound.rules.scope import Scope
 from tests import forked
 from tests.conftest import World, until
 
+pytestmark = pytest.mark.rows_only
+
 TO = "+15005550101"
 # Tables whose rows say nobody's decision: what happens to calls, what processes count and say, and the audit itself.
 NOT_DECISIONS = {

@@ -28,6 +28,8 @@ from outbound.rules.calling_window import BadWindow
 from outbound.rules.calling_window_presets import PRESETS
 from tests.conftest import CLAIM, World
 
+pytestmark = pytest.mark.rows_only
+
 BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)
 HORIZON = timedelta(days=15)
 STEP = timedelta(minutes=5)  # every hour and every clock change of these tests is at a multiple of it

@@ -20,6 +20,8 @@ from outbound.rules import campaign, retry_policy
 from outbound.rules.campaign import BadCampaign, Given
 from tests.conftest import CLAIM, World
 
+pytestmark = pytest.mark.rows_only
+
 HELLO = "<Response><Say>Hello {{name}}</Say></Response>"
 OWN, SECOND, NEAR = "+15005550006", "+15005550007", "+12125550008"
 TO = "+15005550101"

@@ -25,6 +25,8 @@ from outbound.simulator.server import RunningSimulator
 from tests.cli.test_cli import refuses, run
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, World, begin, forget_settings, place, until
 
+pytestmark = pytest.mark.rows_only
+
 EVERYTHING = Scope("account", "")
 NUMBER = "+15005550006"  # that World.queued calls from
 

@@ -16,6 +16,8 @@ from outbound.rules import retry_policy
 from outbound.rules.retry_policy import BadRetryPolicy, Step
 from tests.conftest import CLAIM, World, begin
 
+pytestmark = pytest.mark.rows_only
+
 Nudges = list[tuple[str, tuple[Any, ...]]]
 
 STEPS = "busy: 5m, 30m; no-answer: 2h, next day; failed: none"

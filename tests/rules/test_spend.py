@@ -16,6 +16,8 @@ from outbound.rules.scope import BadControl, Scope
 from outbound.simulator.server import RunningSimulator
 from tests.conftest import Environment, World, begin
 
+pytestmark = pytest.mark.rows_only
+
 EVERYTHING = Scope("account", "")
 PERIODS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
 
@@ -346,6 +348,7 @@ def test_old_totals_are_forgotten(world: World) -> None:
     assert world.value("select count(*) from spend") == 1
 
 
+@pytest.mark.rows_only(False)
 def test_the_cost_of_a_claim_does_not_grow_with_what_was_spent(world: World, nudges: list[object], acme: int) -> None:
     set_limits(Scope("business", str(acme)), calls_per_day="100000", minutes_per_hour="100000")
     world.do(
