@@ -492,3 +492,15 @@ def test_the_hebrew_runs_from_the_right_and_code_from_the_left(name: str) -> Non
     for piece in re.finditer(r'(<span dir="ltr">)?`([^`\n]+)`', prose(written)):
         edges = piece[2][0] + piece[2][-1]
         assert piece[1] or edges.isalnum(), f'{name}: write <span dir="ltr">`{piece[2]}`</span>'
+
+
+@pytest.mark.parametrize("name", HEBREW)
+def test_a_hebrew_sentence_that_ends_in_latin_ends_on_its_own_side(name: str) -> None:
+    # A full stop between Latin words takes their direction, and the next sentence jumps before the one that ended.
+    # A right-to-left mark after it keeps both in their order.
+    bare = re.sub(r'(?:<span dir="ltr">)?`[^`\n]*`(?:</span>)?', "x", prose(text(name)))
+    flat = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", bare)
+    items = re.sub(r"^ *(?:\d+\.|-) |<[^>]+>", "\n", flat, flags=re.M)
+    wrong = re.findall(r"\S*[A-Za-z0-9]\)?[.:;](?: +| *\n *)[A-Za-z][^\n]{0,40}", items)
+
+    assert not wrong, f"{name}: write U+200F before the second half of {wrong}"
