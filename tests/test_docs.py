@@ -22,7 +22,17 @@ TRANSLATED = (
     "README",
     *(
         f"docs/{name}"
-        for name in ("http-api", "import", "page", "performance", "rules", "running", "settings", "webhooks")
+        for name in (
+            "glossary",
+            "http-api",
+            "import",
+            "page",
+            "performance",
+            "rules",
+            "running",
+            "settings",
+            "webhooks",
+        )
     ),
 )
 HEBREW = (*(f"{name}.he.md" for name in TRANSLATED), "ops/runbook.he.md", "docs/takeover.he.md", "docs/retention.he.md")
@@ -30,7 +40,7 @@ FILES = (
     *(f"{name}.md" for name in TRANSLATED),
     *HEBREW,
     *("ops/runbook.md", "docs/takeover.md", "docs/retention.md", "CONTRIBUTING.md"),
-    *(f"docs/{name}.md" for name in ("api", "architecture", "faq", "glossary", "promises", "scaling")),
+    *(f"docs/{name}.md" for name in ("api", "architecture", "faq", "promises", "scaling")),
 )
 ALERT_PARTS = {
     "ops/runbook.md": ("Means", "Look", "Do", "Wake"),
