@@ -14,7 +14,7 @@ from outbound.web.batcher import Batcher
 _TOGETHER_MS = 100  # a batch waits so long for another transaction; then each of its calls does so by itself
 _NAMES = {"at": "due_at"}  # of fields, where the step has others
 _WRITERS_MAX = 1  # what a batch costs hardly grows with it: a second writer would halve it
-_GATHER_S = 0.005
+_GATHER_S = 0.003
 
 
 class Asking(NamedTuple):

@@ -17,6 +17,7 @@ R = TypeVar("R")
 
 WRITERS_MAX = 2  # one whose statement is at the database, one that reads its answer
 BATCH_MAX = 64  # of one transaction
+GATHERS_MAX = 4  # times `gather_s`: a writer waits no longer for more items, however they come
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Batcher(Generic[T, R]):
         write_one: the same of one alone; it is called where a batch failed, so that each item fails by itself.
         writers_max: so many batches are written at once; fewer make the batches larger.
         gather_s: so long a writer waits after a batch for as many items as were written and came meanwhile, as each
-            connection sends its next request when it has its answer; 0 for never.  Only where there is one writer.
+            connection sends its next request when it has its answer, and then again if some came, GATHERS_MAX times at
+            most; 0 for never.  Only where there is one writer.
         name_of: two items of the same name are never in one batch; by default all may be together.
     """
 
@@ -85,11 +87,18 @@ class Batcher(Generic[T, R]):
     async def _gather(self, written: int) -> None:
         """Wait for those who were just answered to ask again: a batch costs about as much as ten of its items."""
         self._expected = min(written + len(self._waiting), BATCH_MAX)
-        if self._gather_s and len(self._waiting) < self._expected > 1:
+        if not self._gather_s or self._expected == 1:
+            return
+        for _ in range(GATHERS_MAX):
+            there = len(self._waiting)
+            if there >= self._expected:
+                return
             self._are_there.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._gather_s):
                     await self._are_there.wait()
+            if len(self._waiting) == there:
+                return
 
     async def _write_together(self, batch: list[_Waiting[T, R]]) -> None:
         try:

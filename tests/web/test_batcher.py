@@ -45,3 +45,27 @@ def test_who_was_just_answered_is_waited_for() -> None:
 
 def test_who_does_not_come_again_holds_nobody_up() -> None:
     assert sum(_sizes_of_batches(0.001, 9, 1, 1)) == 11
+
+
+def test_while_some_come_the_writer_waits_for_the_others() -> None:
+    sizes: list[int] = []
+
+    def write_all(items: list[int]) -> list[int]:
+        sizes.append(len(items))
+        return items
+
+    async def one_comes_late() -> None:
+        together = Batcher(write_all, int, writers_max=1, gather_s=0.05)
+        await asyncio.gather(*map(together.write, range(3)))
+        is_late = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.06, is_late.set)
+
+        async def write_late() -> None:
+            await is_late.wait()
+            await together.write(4)
+
+        async with asyncio.timeout(60):
+            await asyncio.gather(together.write(3), write_late())
+
+    asyncio.run(one_comes_late())
+    assert sizes == [3, 2]
