@@ -20,6 +20,7 @@ log = logs.get("call_search")
 LIMIT_MAX = 1_000_000  # calls that one command shows
 PAGE_MAX = 1000  # calls that one statement gives
 SCAN_MAX = 100_000  # calls that one statement looks at, where no index has all that is asked for
+LOOKS_PER_CALL = 10  # calls that are looked at first for each that is asked for
 SCANS_MAX = 5  # such statements that one command waits for before it says how far it came
 PASSES_MAX = 5  # of a cancel: what was between two statuses during one is found by the next
 TEXT_MAX = 200  # characters of what is asked for
@@ -238,8 +239,7 @@ def place_of(text: str | None) -> Place | None:
 
 
 def _page(asked: dict[str, Any], line: db.Connection) -> Page:
-    rows: list[db.Row] = sql.find_calls(line, **asked)
-    page_max = asked["page_max"]
+    rows, page_max = _found(asked, line), asked["page_max"]
     calls = [row._asdict() for row in rows if row.id is not None]
     words = {}
     if calls and calls[0]["sees_numbers"]:
@@ -251,6 +251,20 @@ def _page(asked: dict[str, Any], line: db.Connection) -> Page:
     end = _next(rows, page_max)
     # A search that was led by just what was asked for was cut because the page is full, and goes on without a word.
     return Page(calls, end, is_cut=len(calls) < page_max and end is not None)
+
+
+def _found(asked: dict[str, Any], line: db.Connection) -> list[db.Row]:
+    """
+    The rows of a page.
+
+    No index has who answered: calls are looked at one by one, and most pages are found among the first of them.
+    """
+    if asked["answered_by"] is not None and asked["number"] is None and asked["error_code"] is None:
+        few = min(SCAN_MAX, LOOKS_PER_CALL * asked["page_max"])
+        rows: list[db.Row] = sql.find_calls(line, **asked | {"scan_max": few})
+        if len(rows) > asked["page_max"] or all(row.id is not None for row in rows):
+            return rows  # it is full, or nothing is behind it
+    return list(sql.find_calls(line, **asked))
 
 
 def _asked(wanted: Wanted, before: Place | None, page_max: int) -> dict[str, Any]:

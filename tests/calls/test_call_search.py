@@ -333,6 +333,25 @@ def test_no_search_reads_the_whole_table(world: World, line: db.Connection) -> N
             assert cost <= (PAGES if "answered_by" not in wanted else 5 * SCAN), (wanted, cost)
 
 
+def test_a_page_of_who_answered_is_found_among_the_newest_calls(world: World) -> None:
+    world.do(
+        "insert into call_log (business_id, from_number, to_number, status, ended_at, answered_by)"
+        " select %s, '+15005550006', '+1500' || (1000000 + n), 'completed', now() - n * interval '1 min',"
+        " case when n %% 2 = 0 then 'human' when n = %s - 1 then 'fax' end from generate_series(1, %s) as n",
+        world.business(),
+        HISTORY,
+        HISTORY,
+    )
+
+    with db.one_transaction() as line:
+        found = call_search.find(call_search.read(Asked(answered_by="human")), limit=20)
+        cost = _pages_read(line)
+    rare = call_search.find(call_search.read(Asked(answered_by="fax")), limit=20)
+
+    assert [len(page.calls) for page in (found, rare)] == [20, 1]
+    assert cost <= SCAN
+
+
 def _pages_read(connection: db.Connection) -> int:
     """Pages of the calls and of their indexes that this transaction has touched."""
     (row,) = connection.execute(
