@@ -130,9 +130,12 @@ def give_token(tab: Page, shown: str) -> None:
 @pytest.fixture
 def sign_in(chromium: Browser, page_url: str, watch: Watch) -> Iterator[SignIn]:
     """
-    Opens a browser's profile and signs in: `sign_in("he", scopes=("calls:read",))` is its first tab, on Now.
+    Opens a browser's profile and signs in: `sign_in("he", scopes=("calls:read",))` is its first tab.
 
-    Keywords: business_id, scopes, width (1280), theme (light), javascript (True), lands_on ('', which is Now).
+    The tab shows nothing yet, unless *lands_on* says where Now leads to ('' is Now itself).  A request of the profile
+    signs in as the form does; `by_form` types the token instead, and shows Now.
+
+    Further keywords: business_id, scopes, width (1280), theme (light), javascript (True).
     """
     opened: list[BrowserContext] = []
 
@@ -144,7 +147,8 @@ def sign_in(chromium: Browser, page_url: str, watch: Watch) -> Iterator[SignIn]:
         width: int = 1280,
         theme: str = "light",
         javascript: bool = True,
-        lands_on: str = "",
+        by_form: bool = False,
+        lands_on: str | None = None,
     ) -> Page:
         browser = chromium.new_context(
             locale=LANGUAGES[language],
@@ -155,10 +159,19 @@ def sign_in(chromium: Browser, page_url: str, watch: Watch) -> Iterator[SignIn]:
         browser.set_default_timeout(60_000)
         opened.append(browser)
         watch.over(browser, page_url)
-        tab = browser.new_page()
-        tab.goto(f"{page_url}/")
-        give_token(tab, token(*scopes, business_id=business_id))
-        tab.wait_for_url(f"{page_url}/{lands_on}")
+        tab, shown = browser.new_page(), token(*scopes, business_id=business_id)
+        if by_form:
+            tab.goto(f"{page_url}/")
+            give_token(tab, shown)
+            tab.wait_for_url(f"{page_url}/")
+        else:
+            answer = browser.request.post(
+                f"{page_url}/sign-in", form={"token": shown}, headers=OWN_FORM, max_redirects=0
+            )
+            assert answer.status == 303, answer.text()
+        if lands_on is not None:
+            tab.goto(f"{page_url}/")
+            tab.wait_for_url(f"{page_url}/{lands_on}")
         return tab
 
     yield make

@@ -26,7 +26,7 @@ def test_two_tabs_hold_one_stream_and_the_second_takes_it_over(
     world.worker()
     world.scheduler()
     business_id = world.business("Acme")
-    first = sign_in()
+    first = sign_in(lands_on="")
     has_opened(watch, first)
     second = first.context.new_page()
     second.goto(f"{page_url}/")
@@ -42,7 +42,7 @@ def test_two_tabs_hold_one_stream_and_the_second_takes_it_over(
 def test_a_tab_that_watches_more_is_served_by_the_same_stream(world: World, page_url: str, sign_in: SignIn) -> None:
     world.business("Acme")
     call_id = world.initiated(call_sid="CA" + "1" * 32)
-    first = sign_in()
+    first = sign_in(lands_on="")
     is_fresh(first)
     second = first.context.new_page()
     second.goto(f"{page_url}/calls/{call_id}")

@@ -13,13 +13,13 @@ from tests.page.conftest import SignIn
 def test_now_says_first_what_goes_on(world: World, sign_in: SignIn, language: str, sentence: str) -> None:
     world.worker()
     world.scheduler()
-    expect(sign_in(language).locator("h1")).to_contain_text(sentence)
+    expect(sign_in(language, lands_on="").locator("h1")).to_contain_text(sentence)
 
 
 def test_a_call_that_begins_is_shown_without_a_reload(world: World, sign_in: SignIn) -> None:
     world.worker()
     world.scheduler()
-    tab = sign_in()
+    tab = sign_in(lands_on="")
     expect(tab.locator("#age")).to_have_text(re.compile("old"))
     call_id = world.initiated(call_sid="CA" + "1" * 32)
     world.age(call_id, 60)
@@ -36,7 +36,7 @@ def test_a_pause_is_shown_and_ended_by_one_click(world: World, sign_in: SignIn) 
         "update dial_control set state = 'paused', state_reason = 'wrong text', state_since = now()"
         " where scope = 'account'"
     )
-    tab = sign_in()
+    tab = sign_in(lands_on="")
     expect(tab.locator("h1")).to_contain_text("everything is paused")
     tab.get_by_role("button", name="Resume").click()
     expect(tab.locator(".notice")).to_have_text("It goes on.")
@@ -47,7 +47,7 @@ def test_a_pause_is_shown_and_ended_by_one_click(world: World, sign_in: SignIn) 
 def test_who_may_not_control_is_shown_no_form_also_once_something_has_changed(world: World, sign_in: SignIn) -> None:
     world.worker()
     world.scheduler()
-    tab = sign_in(scopes=("calls:read",))
+    tab = sign_in(scopes=("calls:read",), lands_on="")
     expect(tab.locator("#age")).to_have_text(re.compile("old"))
     world.do("insert into dial_control (scope, key, state, state_since) values ('business', '7', 'paused', now())")
     expect(tab.get_by_role("region", name="Needs a person")).to_contain_text("is paused")

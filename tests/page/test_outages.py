@@ -95,7 +95,7 @@ def outage_alone(watch: Watch) -> None:
 
 
 def test_postgresql_is_killed_under_an_open_page(postgres: Server, sign_in: SignIn, watch: Watch) -> None:
-    tab = sign_in()
+    tab = sign_in(lands_on="")
     age = tab.locator("#age")
     expect(age).to_contain_text("old")
     tab.evaluate("window.sameDocument = true")
@@ -113,7 +113,7 @@ def test_postgresql_is_killed_under_an_open_page(postgres: Server, sign_in: Sign
 
 
 def test_the_process_is_killed_under_an_open_page(postgres: Server, api: Api, sign_in: SignIn, watch: Watch) -> None:
-    tab = sign_in()
+    tab = sign_in(lands_on="")
     age = tab.locator("#age")
     expect(age).to_contain_text("old")
 

@@ -17,7 +17,7 @@ from tests.page.conftest import SignIn, Watch, give_token, token
 def test_somebody_signs_in_and_out(
     world: World, page_url: str, sign_in: SignIn, watch: Watch, language: str, fault: str, out: str, javascript: bool
 ) -> None:
-    tab = sign_in(language, javascript=javascript)
+    tab = sign_in(language, javascript=javascript, by_form=True)
     expect(tab.locator("html")).to_have_attribute("dir", "rtl" if language == "he" else "ltr")
     tab.get_by_role("button", name=out).click()
     tab.wait_for_url(f"{page_url}/sign-in")
@@ -48,7 +48,7 @@ def test_the_language_is_changed_by_one_click_and_kept(page_url: str, sign_in: S
 def test_an_open_page_ends_within_seconds_of_its_tokens_end(world: World, sign_in: SignIn) -> None:
     world.worker()
     world.scheduler()
-    tab = sign_in()
+    tab = sign_in(by_form=True)
     expect(tab.locator("h1")).to_contain_text("Nothing waits")
     (revoked,) = world.rows("select public_id from api_token")[0]
     api_token.revoke(revoked, actor="Dana")
@@ -59,7 +59,7 @@ def test_a_business_s_token_sees_its_own_alone(world: World, page_url: str, sign
     own, other = world.business("Acme", "+15005550006"), world.business("Hadar", "+97235550006")
     mine = world.initiated(own, "+15005550101", "CA" + "1" * 32)
     theirs = world.initiated(other, "+97235550102", "CA" + "2" * 32)
-    tab = sign_in(business_id=own)
+    tab = sign_in(business_id=own, by_form=True)
 
     expect(tab.get_by_role("link", name=str(mine), exact=True).first).to_be_visible()
     assert "Hadar" not in tab.content()
