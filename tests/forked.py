@@ -114,7 +114,7 @@ class Popen(subprocess.Popen[Any]):
 
 def module_of(args: Any) -> str | None:
     """The module that these arguments run; None where they run something else."""
-    return str(args[2]) if list(args[:2]) == [sys.executable, "-m"] else None
+    return str(args[2]) if list(args[:2]) in ([sys.executable, "-m"], [sys.executable, "-Pm"]) else None
 
 
 def _starts_alike(env: Mapping[str, str]) -> bool:

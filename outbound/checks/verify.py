@@ -10,11 +10,10 @@ import os
 import re
 import secrets
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from outbound import broker, config, db, db_session
+from outbound import broker, config, db, db_session, own_module
 from outbound.adopt.old_tables import CannotAdopt
 from outbound.checks import verify_old
 from outbound.checks.verdict import Failed, Verdict, both, check, demand
@@ -125,7 +124,7 @@ def _scratch_schema(live: db.Connection) -> Iterator[str]:
 
 def _in_a_process_of_its_own(name: str) -> list[Verdict]:
     """Run verify_scratch in the schema and namespace *name*, and return its verdicts."""
-    command = [sys.executable, "-m", "outbound.checks.verify_scratch", str(os.getpid())]
+    command = own_module.command("outbound.checks.verify_scratch", str(os.getpid()))
     ran = subprocess.run(command, env=_environment(name), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False)
     if ran.returncode:
         raise CannotVerify(f"its process ended with status {ran.returncode}: the error stands above")

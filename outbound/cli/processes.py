@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from outbound import own_module
 from outbound.cli.common import AsJson, ready, stop_event
 from outbound.errors import UserError
 from outbound.printing import err, out, say, tell_done, tell_json
@@ -33,7 +34,7 @@ def worker(with_web: Annotated[bool, typer.Option(hidden=True)] = False) -> None
             _everything_in_this_process(with_web=with_web)
             return
         settings = config.settings()
-        command = [sys.executable, "-m", "outbound.processes.dramatiq_master", "outbound.processes.worker:set_up"]
+        command = own_module.command("outbound.processes.dramatiq_master", "outbound.processes.worker:set_up")
         command += ["--processes", str(settings.worker_processes), "--threads", str(settings.worker_threads)]
         # What is in flight ends within the carrier's timeout; then its outcome is written.
         command += ["--worker-shutdown-timeout", str(int((settings.carrier_timeout_s + 15) * 1000))]
@@ -153,7 +154,7 @@ def api(
             from outbound import db
 
             db.close()
-            command = [sys.executable, "-m", "outbound.api", application]
+            command = own_module.command("outbound.api", application)
             os.execve(sys.executable, command, config.environment())  # noqa: S606 (what this command needed stays behind)
         from outbound.api import server
 

@@ -5,12 +5,11 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import IO
 
-from outbound import config, logs
+from outbound import config, logs, own_module
 from outbound.errors import UserError
 from outbound.processes.parent_death import die_with
 from outbound.settings_model import Settings
@@ -34,7 +33,7 @@ class _Child:
     def start(self) -> None:
         self._started_at = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "outbound", *self._arguments],
+            own_module.command("outbound", *self._arguments),
             stdout=self._output,
             stderr=self._output,
             stdin=subprocess.DEVNULL,
