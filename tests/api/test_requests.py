@@ -22,6 +22,8 @@ from tests.web.test_bounded import CODED, coded
 from tests.web.test_bounded import _codes as codes
 from tests.web.test_bounded import _said as said
 
+pytestmark = pytest.mark.rows_only
+
 JSON = {"content-type": "application/json"}
 
 
@@ -264,6 +266,7 @@ def test_addresses_that_were_refused_are_bounded(monkeypatch: pytest.MonkeyPatch
     assert context._address(Request({"type": "http", "client": ("2001:db8:1:2:3:4:5:6", 1)})) == "2001:db8:1:2"
 
 
+@pytest.mark.rows_only(False)
 def test_a_slow_reader_of_a_list_holds_no_snapshot(world: World, client: Client) -> None:
     business = world.business()
     world.do(
@@ -297,6 +300,7 @@ def test_the_audit_is_streamed_whole_by_the_page(world: World, client: Client, m
     assert len(sheet) == len(rows) + 1
 
 
+@pytest.mark.rows_only(False)
 def test_a_database_that_is_away_is_said_and_nothing_is_lost(
     client: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,8 @@ from outbound.rules import consent, registry, suppression
 from tests.cli.test_cli import Outbound, _outbound, says
 from tests.conftest import World
 
+pytestmark = pytest.mark.rows_only
+
 TO, SECOND = "+15005550101", "+15005550102"
 OUTLOOK = (
     "Title,First Name,Middle Name,Last Name,Suffix,Company,Department,Job Title,Business Street,Business Street 2,"

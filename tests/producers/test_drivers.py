@@ -19,6 +19,8 @@ from outbound import BadCall, BadConnection, RefusedCall, aio, db
 from tests.conftest import World
 from tests.producers.applications import KINDS, Application, Django, Psycopg, SqlalchemyConnection
 
+pytestmark = pytest.mark.rows_only
+
 TO = "+15005550101"
 SETTINGS = "select jsonb_object_agg(name, setting)::text from pg_settings where not starts_with(name, 'plpgsql.')"
 OUR_SETTINGS = "select concat(current_setting('outbound.carrier', true), current_setting('outbound.by', true))"

@@ -22,6 +22,8 @@ from outbound.simulator.server import RunningSimulator
 from tests import number_ranges
 from tests.conftest import PUBLIC_URL, Environment, World, begin, forget_settings
 
+pytestmark = pytest.mark.rows_only
+
 SPECIAL = {
     PhoneNumberType.PREMIUM_RATE: "premium",
     PhoneNumberType.SHARED_COST: "shared_cost",

@@ -25,6 +25,8 @@ from outbound.simulator.server import RunningSimulator
 from tests.cli.test_cli import Outbound, _outbound, refuses, says
 from tests.conftest import CLAIM, World, begin, until
 
+pytestmark = pytest.mark.rows_only
+
 TO = "+15005550101"
 NO_PHONE = "+97231234567"  # what a refusal shows as an example
 
@@ -786,6 +788,7 @@ def test_an_import_does_not_wait_for_a_dispatcher_in_the_middle_of_its_turn(
 # What it costs.
 
 
+@pytest.mark.rows_only(False)
 def test_a_claim_finds_an_entry_among_a_hundred_thousand_by_the_index(
     world: World, acme: int, nudges: list[object]
 ) -> None:
@@ -817,6 +820,7 @@ def test_a_claim_finds_an_entry_among_a_hundred_thousand_by_the_index(
         assert rows <= 20, table
 
 
+@pytest.mark.rows_only(False)
 def test_suppressing_one_number_and_a_chunk_of_checks_look_only_at_calls_of_their_numbers(world: World) -> None:
     world.do("insert into business (name, twiml) select 'b' || n, '<Response/>' from generate_series(1, 300) as n")
     world.do(

@@ -20,6 +20,8 @@ from outbound.webhooks.http_client import Outcome
 from tests.conftest import World, forget_settings, until
 from tests.webhooks.receiver import Answer, Post, Receiver, receiving
 
+pytestmark = pytest.mark.rows_only
+
 KEY = "0123456789abcdef" * 2
 
 
