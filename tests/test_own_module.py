@@ -28,7 +28,7 @@ def test_a_file_with_the_name_of_a_library_is_not_run(world: World, tmp_path: Pa
     }
     environment = os.environ | {"OUTBOUND_API_PORT": str(port), "OUTBOUND_WORKER_PROCESSES": "1"}
 
-    command = [Path(sys.executable).parent / "outbound", name]
+    command = [str(Path(sys.executable).parent / "outbound"), name]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) as process:
         until(lambda: is_up[name]() or process.poll() is not None)
         status = process.poll()
