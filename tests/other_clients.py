@@ -40,7 +40,11 @@ def _python(programs: Path, home: Path) -> bool:
     names = [".".join(file.relative_to(home).with_suffix("").parts) for file in made.rglob("*.py")]
     modules = [name.removesuffix(".__init__") for name in sorted(names)]
     is_good = _is_done([str(programs / "python"), "-c", f"import {', '.join(modules)}"], home)
-    sys.stdout.write(f"openapi-python-client: {len(modules)} modules are imported\n" if is_good else "")
+    types = [sys.executable, "-m", "mypy", "--strict", "--python-executable", str(programs / "python"), made.name]
+    is_good = is_good and _is_done(types, home)
+    sys.stdout.write(
+        f"openapi-python-client: {len(modules)} modules are imported, mypy takes them\n" if is_good else ""
+    )
     return is_good
 
 

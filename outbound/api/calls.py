@@ -76,7 +76,7 @@ async def create_calls(context: RequestContext, body: models.NewCalls) -> Any:
     return await context.write(lambda: new_calls.put_all(context, body.calls))
 
 
-@operation(calls, "GET", "/calls", scope="calls:read", answer=models.Calls)
+@operation(calls, "GET", "/calls", scope="calls:read", answer=models.CallList)
 async def list_calls(
     context: RequestContext,
     number: Number = None,
@@ -224,7 +224,7 @@ async def show_callee(context: RequestContext, number: str, business_id: Whose =
     return await context.read(work)
 
 
-@operation(leads, "GET", "/leads", scope="leads:read", answer=models.Leads)
+@operation(leads, "GET", "/leads", scope="leads:read", answer=models.LeadList)
 async def list_leads(
     context: RequestContext,
     number: Number = None,

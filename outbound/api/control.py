@@ -145,7 +145,7 @@ async def limit(context: RequestContext, body: models.Limits, kind: str = Kind, 
     return await context.write(work)
 
 
-@operation(control, "GET", "/status", scope="calls:read", answer=models.Now)
+@operation(control, "GET", "/status", scope="calls:read", answer=models.QueueState)
 async def status(context: RequestContext) -> Any:
     """Show what is going on, and what to do about it; for a token of one business, of that one."""
 

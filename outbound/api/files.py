@@ -356,7 +356,7 @@ def _listed(context: Context, row: Any) -> dict[str, Any]:
     return shown | {"refused": row.rejected, "reason": reason, "created_by": context.view.who(row.created_by)}
 
 
-@operation(files, "GET", "/imports", scope="calls:read", answer=models.Imports)
+@operation(files, "GET", "/imports", scope="calls:read", answer=models.ImportList)
 async def list_imports(
     context: RequestContext,
     business_id: Whose = None,

@@ -17,7 +17,7 @@ tenants = router("tenants")
 rules = router("rules")
 
 
-@operation(tenants, "GET", "/businesses", scope="calls:read", answer=models.Businesses)
+@operation(tenants, "GET", "/businesses", scope="calls:read", answer=models.BusinessList)
 async def list_businesses(context: RequestContext) -> Any:
     """List the businesses that the token may see."""
     own = context.caller.business_id
@@ -52,7 +52,7 @@ async def show_business(context: RequestContext, business_id: Id) -> Any:
     return await context.read(lambda: business.show(context.business(business_id)))
 
 
-@operation(tenants, "PATCH", "/businesses/{business_id:int}", scope="operator", answer=models.Changed, of_all=True)
+@operation(tenants, "PATCH", "/businesses/{business_id:int}", scope="operator", answer=models.ChangedParts, of_all=True)
 async def change_business(context: RequestContext, business_id: Id, body: models.ChangedBusiness) -> Any:
     """Update a business; what is not given stays."""
 
@@ -73,7 +73,7 @@ async def change_business(context: RequestContext, business_id: Id, body: models
     return await context.write(work)
 
 
-@operation(tenants, "PUT", "/businesses/{business_id:int}/retry-policy", scope="campaigns", answer=models.Changed)
+@operation(tenants, "PUT", "/businesses/{business_id:int}/retry-policy", scope="campaigns", answer=models.ChangedParts)
 async def use_retry_policy(context: RequestContext, business_id: Id, body: models.UseRetryPolicy) -> Any:
     """Make a retry policy the default of a business."""
 
@@ -84,7 +84,7 @@ async def use_retry_policy(context: RequestContext, business_id: Id, body: model
     return await context.write(work)
 
 
-@operation(tenants, "GET", "/campaigns", scope="calls:read", answer=models.Campaigns)
+@operation(tenants, "GET", "/campaigns", scope="calls:read", answer=models.CampaignList)
 async def list_campaigns(context: RequestContext, business_id: Whose = None) -> Any:
     """List campaigns."""
 
@@ -128,7 +128,7 @@ async def show_campaign(context: RequestContext, campaign_id: Id) -> Any:
     return await context.read(work)
 
 
-@operation(tenants, "PATCH", "/campaigns/{campaign_id:int}", scope="campaigns", answer=models.Changed)
+@operation(tenants, "PATCH", "/campaigns/{campaign_id:int}", scope="campaigns", answer=models.ChangedParts)
 async def change_campaign(context: RequestContext, campaign_id: Id, body: models.ChangedCampaign) -> Any:
     """Update a campaign; what is not given stays, and null takes a thing away."""
 
@@ -156,7 +156,7 @@ async def preview_campaign(context: RequestContext, campaign_id: Id, call_s: Sec
     return await context.read(work, is_slow=True)
 
 
-@operation(rules, "GET", "/retry-policies", scope="calls:read", answer=models.RetryPolicies)
+@operation(rules, "GET", "/retry-policies", scope="calls:read", answer=models.RetryPolicyList)
 async def list_retry_policies(context: RequestContext, business_id: Whose = None) -> Any:
     """List retry policies."""
 
@@ -190,7 +190,7 @@ async def add_retry_policy(context: RequestContext, body: models.NewRetryPolicy)
     return await context.write(work, status=201)
 
 
-@operation(rules, "GET", "/windows", scope="calls:read", answer=models.Windows)
+@operation(rules, "GET", "/windows", scope="calls:read", answer=models.WindowList)
 async def list_windows(context: RequestContext) -> Any:
     """List the calling windows."""
     return await context.read(lambda: {"windows": [row for row in calling_window.every() if context.view.window(row)]})
@@ -269,7 +269,7 @@ def _assign(context: Context, scope: str, key: int, window_id: int | None) -> di
     return {"changed": done.is_another, "waited": done.waited}
 
 
-@operation(rules, "GET", "/destinations", scope="calls:read", answer=models.Destinations)
+@operation(rules, "GET", "/destinations", scope="calls:read", answer=models.DestinationList)
 async def list_destinations(context: RequestContext) -> Any:
     """List where calls may go: the entries for everybody, and those of the businesses that the token may see."""
     own = context.caller.business_id

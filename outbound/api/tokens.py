@@ -46,7 +46,7 @@ async def make_token(context: RequestContext, body: models.NewToken) -> Any:
     return await context.write(work, status=201)
 
 
-@operation(tokens, "GET", "/tokens", scope="tokens", answer=models.Tokens)
+@operation(tokens, "GET", "/tokens", scope="tokens", answer=models.TokenList)
 async def list_tokens(context: RequestContext) -> Any:
     """List the tokens that this one may revoke, the newest first, without their text."""
     caller = context.caller

@@ -43,7 +43,7 @@ async def add_webhook(context: RequestContext, body: models.NewEndpoint) -> Any:
     return await context.write(work, status=201)
 
 
-@operation(webhooks, "GET", "/webhooks", scope="webhooks", answer=models.Endpoints)
+@operation(webhooks, "GET", "/webhooks", scope="webhooks", answer=models.EndpointList)
 async def list_webhooks(context: RequestContext) -> Any:
     """List the endpoints, what waits for each, and whether it takes what it is sent."""
     return await context.read(lambda: {"endpoints": endpoint.every(context.caller.business_id)})
@@ -110,7 +110,7 @@ async def test_webhook(context: RequestContext, endpoint_id: Id) -> Any:
     return await context.write(work)
 
 
-@operation(webhooks, "GET", "/webhooks/{endpoint_id}/deliveries", scope="webhooks", answer=models.Deliveries)
+@operation(webhooks, "GET", "/webhooks/{endpoint_id}/deliveries", scope="webhooks", answer=models.DeliveryList)
 async def list_webhook_deliveries(
     context: RequestContext,
     endpoint_id: Id,

@@ -105,7 +105,7 @@ class Token(Answer):
     is_live: bool
 
 
-class Tokens(Answer):
+class TokenList(Answer):
     """Tokens, the newest first."""
 
     tokens: list[Token]
@@ -201,7 +201,7 @@ class Call(Answer):
     stop_reason: str | None
 
 
-class Calls(Answer):
+class CallList(Answer):
     """A page of calls, newest first; `next` is `before` of the next page, null behind the last."""
 
     calls: list[Call]
@@ -404,7 +404,7 @@ class ShownImport(Import):
     refused_lines: list[RefusedLine]
 
 
-class Imports(Answer):
+class ImportList(Answer):
     """A page of imports, the newest first; `next` is `before` of the next page, null behind the last."""
 
     imports: list[Import]
@@ -429,7 +429,7 @@ class Lead(Answer):
     phone: str | None = None
 
 
-class Leads(Answer):
+class LeadList(Answer):
     """A page of leads, the one with the last contact first."""
 
     leads: list[Lead]
@@ -474,7 +474,7 @@ class AddedBusiness(Answer):
     calling_hours: str | None
 
 
-class Changed(Answer):
+class ChangedParts(Answer):
     """The parts that were changed; none where all was so already."""
 
     id: int
@@ -493,7 +493,7 @@ class Business(Answer):
     phones: list[str]
 
 
-class Businesses(Answer):
+class BusinessList(Answer):
     """The businesses that the token may see."""
 
     businesses: list[Business]
@@ -584,7 +584,7 @@ class Campaign(Answer):
     phones: list[str]
 
 
-class Campaigns(Answer):
+class CampaignList(Answer):
     """Campaigns."""
 
     campaigns: list[Campaign]
@@ -728,7 +728,7 @@ class Fact(Answer):
     until: datetime | None
 
 
-class Now(Answer):
+class QueueState(Answer):
     """The state of the queue; `calls` are the live ones by status."""
 
     now: list[Fact]
@@ -761,7 +761,7 @@ class RetryPolicy(Answer):
     is_default: bool | None
 
 
-class RetryPolicies(Answer):
+class RetryPolicyList(Answer):
     """Retry policies."""
 
     retry_policies: list[RetryPolicy]
@@ -804,13 +804,13 @@ class Window(Answer):
     days: int
 
 
-class Windows(Answer):
+class WindowList(Answer):
     """The calling windows."""
 
     windows: list[Window]
 
 
-class Day(Answer):
+class SpecialDay(Answer):
     """A day that has hours of its own, or `off`."""
 
     day: date
@@ -826,7 +826,7 @@ class ShownWindow(Answer):
     hours: str
     known_until: date | None
     note: str
-    days: list[Day]
+    days: list[SpecialDay]
 
 
 class DayHours(Body):
@@ -891,7 +891,7 @@ class Destination(Answer):
     created_at: datetime
 
 
-class Destinations(Answer):
+class DestinationList(Answer):
     """The entries of where calls may go."""
 
     destinations: list[Destination]
@@ -1107,7 +1107,7 @@ class Endpoint(Answer):
     last_delivered_at: datetime | None
 
 
-class Endpoints(Answer):
+class EndpointList(Answer):
     """Endpoints, the oldest first."""
 
     endpoints: list[Endpoint]
@@ -1164,7 +1164,7 @@ class Delivery(Answer):
     is_replay: bool
 
 
-class Deliveries(Answer):
+class DeliveryList(Answer):
     """Deliveries, the newest event first."""
 
     deliveries: list[Delivery]

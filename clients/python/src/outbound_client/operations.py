@@ -37,7 +37,7 @@ class Operations:
         error_code: str | None = None,
         limit: int | None = None,
         before: str | None = None,
-    ) -> models.Calls:
+    ) -> models.CallList:
         """Find calls, the newest first: by when they ended, were dialed, or are due."""
         return self._ask(
             Asking(
@@ -58,7 +58,7 @@ class Operations:
                     "before": before,
                 },
             ),
-            models.Calls,
+            models.CallList,
         )
 
     def create_calls(self, body: models.NewCalls, *, idempotency_key: str | None = None) -> models.QueuedCalls:
@@ -159,9 +159,9 @@ class Operations:
             models.SetLimits,
         )
 
-    def status(self) -> models.Now:
+    def status(self) -> models.QueueState:
         """Show what is going on, and what to do about it; for a token of one business, of that one."""
-        return self._ask(Asking("GET", "/status"), models.Now)
+        return self._ask(Asking("GET", "/status"), models.QueueState)
 
     def import_calls(
         self,
@@ -207,7 +207,7 @@ class Operations:
         state: list[str] | None = None,
         limit: int | None = None,
         before: int | None = None,
-    ) -> models.Imports:
+    ) -> models.ImportList:
         """List imports of files of calls, the newest first: how far each has come, and how it ended."""
         return self._ask(
             Asking(
@@ -221,7 +221,7 @@ class Operations:
                     "before": before,
                 },
             ),
-            models.Imports,
+            models.ImportList,
         )
 
     def show_import(self, import_id: int) -> models.ShownImport:
@@ -381,7 +381,7 @@ class Operations:
         until: str | None = None,
         limit: int | None = None,
         before: str | None = None,
-    ) -> models.Leads:
+    ) -> models.LeadList:
         """List leads, the one with the last contact first."""
         return self._ask(
             Asking(
@@ -397,12 +397,12 @@ class Operations:
                     "before": before,
                 },
             ),
-            models.Leads,
+            models.LeadList,
         )
 
-    def list_businesses(self) -> models.Businesses:
+    def list_businesses(self) -> models.BusinessList:
         """List the businesses that the token may see."""
-        return self._ask(Asking("GET", "/businesses"), models.Businesses)
+        return self._ask(Asking("GET", "/businesses"), models.BusinessList)
 
     def add_business(self, body: models.NewBusiness, *, idempotency_key: str | None = None) -> models.AddedBusiness:
         """Add a business; it keeps to its region's calling hours unless `any_hour` is said."""
@@ -416,25 +416,25 @@ class Operations:
 
     def change_business(
         self, business_id: int, body: models.ChangedBusiness, *, idempotency_key: str | None = None
-    ) -> models.Changed:
+    ) -> models.ChangedParts:
         """Update a business; what is not given stays."""
         return self._ask(
             Asking("PATCH", f"/businesses/{business_id}", body=body, key=idempotency_key, takes_key=True),
-            models.Changed,
+            models.ChangedParts,
         )
 
     def use_retry_policy(
         self, business_id: int, body: models.UseRetryPolicy, *, idempotency_key: str | None = None
-    ) -> models.Changed:
+    ) -> models.ChangedParts:
         """Make a retry policy the default of a business."""
         return self._ask(
             Asking("PUT", f"/businesses/{business_id}/retry-policy", body=body, key=idempotency_key, takes_key=True),
-            models.Changed,
+            models.ChangedParts,
         )
 
-    def list_campaigns(self, *, business_id: int | None = None) -> models.Campaigns:
+    def list_campaigns(self, *, business_id: int | None = None) -> models.CampaignList:
         """List campaigns."""
-        return self._ask(Asking("GET", "/campaigns", {"business_id": business_id}), models.Campaigns)
+        return self._ask(Asking("GET", "/campaigns", {"business_id": business_id}), models.CampaignList)
 
     def add_campaign(self, body: models.NewCampaign, *, idempotency_key: str | None = None) -> models.Added:
         """Add a campaign."""
@@ -446,19 +446,20 @@ class Operations:
 
     def change_campaign(
         self, campaign_id: int, body: models.ChangedCampaign, *, idempotency_key: str | None = None
-    ) -> models.Changed:
+    ) -> models.ChangedParts:
         """Update a campaign; what is not given stays, and null takes a thing away."""
         return self._ask(
-            Asking("PATCH", f"/campaigns/{campaign_id}", body=body, key=idempotency_key, takes_key=True), models.Changed
+            Asking("PATCH", f"/campaigns/{campaign_id}", body=body, key=idempotency_key, takes_key=True),
+            models.ChangedParts,
         )
 
     def preview_campaign(self, campaign_id: int, *, call_s: float | None = None) -> models.Preview:
         """Say what a campaign would do if it were launched now."""
         return self._ask(Asking("GET", f"/campaigns/{campaign_id}/preview", {"call_s": call_s}), models.Preview)
 
-    def list_retry_policies(self, *, business_id: int | None = None) -> models.RetryPolicies:
+    def list_retry_policies(self, *, business_id: int | None = None) -> models.RetryPolicyList:
         """List retry policies."""
-        return self._ask(Asking("GET", "/retry-policies", {"business_id": business_id}), models.RetryPolicies)
+        return self._ask(Asking("GET", "/retry-policies", {"business_id": business_id}), models.RetryPolicyList)
 
     def add_retry_policy(self, body: models.NewRetryPolicy, *, idempotency_key: str | None = None) -> models.Added:
         """Add a retry policy of a business."""
@@ -466,9 +467,9 @@ class Operations:
             Asking("POST", "/retry-policies", body=body, key=idempotency_key, takes_key=True), models.Added
         )
 
-    def list_windows(self) -> models.Windows:
+    def list_windows(self) -> models.WindowList:
         """List the calling windows."""
-        return self._ask(Asking("GET", "/windows"), models.Windows)
+        return self._ask(Asking("GET", "/windows"), models.WindowList)
 
     def add_window(self, body: models.NewWindow, *, idempotency_key: str | None = None) -> models.Added:
         """Add a calling window, by its hours or from a preset (us, uk, il)."""
@@ -509,9 +510,9 @@ class Operations:
             models.AssignedWindow,
         )
 
-    def list_destinations(self) -> models.Destinations:
+    def list_destinations(self) -> models.DestinationList:
         """List where calls may go: the entries for everybody, and those of the businesses that the token may see."""
-        return self._ask(Asking("GET", "/destinations"), models.Destinations)
+        return self._ask(Asking("GET", "/destinations"), models.DestinationList)
 
     def set_destination(
         self, body: models.NewDestination, *, idempotency_key: str | None = None
@@ -602,9 +603,9 @@ class Operations:
         """Show the token of this request: what it may see and do."""
         return self._ask(Asking("GET", "/token"), models.Me)
 
-    def list_tokens(self) -> models.Tokens:
+    def list_tokens(self) -> models.TokenList:
         """List the tokens that this one may revoke, the newest first, without their text."""
-        return self._ask(Asking("GET", "/tokens"), models.Tokens)
+        return self._ask(Asking("GET", "/tokens"), models.TokenList)
 
     def make_token(self, body: models.NewToken) -> models.MadeToken:
         """Make a token that may do no more than this one; its text is in this answer alone."""
@@ -622,9 +623,9 @@ class Operations:
         """Recompute the chain of the audit, and name the first link that is wrong."""
         return self._ask(Asking("GET", "/audit/verify", {"head": head}), models.Verified)
 
-    def list_webhooks(self) -> models.Endpoints:
+    def list_webhooks(self) -> models.EndpointList:
         """List the endpoints, what waits for each, and whether it takes what it is sent."""
-        return self._ask(Asking("GET", "/webhooks"), models.Endpoints)
+        return self._ask(Asking("GET", "/webhooks"), models.EndpointList)
 
     def add_webhook(self, body: models.NewEndpoint, *, idempotency_key: str | None = None) -> models.AddedEndpoint:
         """Post events to an address from now on."""
@@ -670,13 +671,13 @@ class Operations:
         state: list[str] | None = None,
         before_id: int | None = None,
         limit: int | None = None,
-    ) -> models.Deliveries:
+    ) -> models.DeliveryList:
         """List what was sent to an endpoint, the newest event first, and what came of it."""
         return self._ask(
             Asking(
                 "GET", f"/webhooks/{endpoint_id}/deliveries", {"state": state, "before_id": before_id, "limit": limit}
             ),
-            models.Deliveries,
+            models.DeliveryList,
         )
 
     def replay_webhook(
@@ -725,7 +726,7 @@ class AsyncOperations:
         error_code: str | None = None,
         limit: int | None = None,
         before: str | None = None,
-    ) -> models.Calls:
+    ) -> models.CallList:
         """Find calls, the newest first: by when they ended, were dialed, or are due."""
         return await self._ask(
             Asking(
@@ -746,7 +747,7 @@ class AsyncOperations:
                     "before": before,
                 },
             ),
-            models.Calls,
+            models.CallList,
         )
 
     async def create_calls(self, body: models.NewCalls, *, idempotency_key: str | None = None) -> models.QueuedCalls:
@@ -849,9 +850,9 @@ class AsyncOperations:
             models.SetLimits,
         )
 
-    async def status(self) -> models.Now:
+    async def status(self) -> models.QueueState:
         """Show what is going on, and what to do about it; for a token of one business, of that one."""
-        return await self._ask(Asking("GET", "/status"), models.Now)
+        return await self._ask(Asking("GET", "/status"), models.QueueState)
 
     async def import_calls(
         self,
@@ -897,7 +898,7 @@ class AsyncOperations:
         state: list[str] | None = None,
         limit: int | None = None,
         before: int | None = None,
-    ) -> models.Imports:
+    ) -> models.ImportList:
         """List imports of files of calls, the newest first: how far each has come, and how it ended."""
         return await self._ask(
             Asking(
@@ -911,7 +912,7 @@ class AsyncOperations:
                     "before": before,
                 },
             ),
-            models.Imports,
+            models.ImportList,
         )
 
     async def show_import(self, import_id: int) -> models.ShownImport:
@@ -1071,7 +1072,7 @@ class AsyncOperations:
         until: str | None = None,
         limit: int | None = None,
         before: str | None = None,
-    ) -> models.Leads:
+    ) -> models.LeadList:
         """List leads, the one with the last contact first."""
         return await self._ask(
             Asking(
@@ -1087,12 +1088,12 @@ class AsyncOperations:
                     "before": before,
                 },
             ),
-            models.Leads,
+            models.LeadList,
         )
 
-    async def list_businesses(self) -> models.Businesses:
+    async def list_businesses(self) -> models.BusinessList:
         """List the businesses that the token may see."""
-        return await self._ask(Asking("GET", "/businesses"), models.Businesses)
+        return await self._ask(Asking("GET", "/businesses"), models.BusinessList)
 
     async def add_business(
         self, body: models.NewBusiness, *, idempotency_key: str | None = None
@@ -1108,25 +1109,25 @@ class AsyncOperations:
 
     async def change_business(
         self, business_id: int, body: models.ChangedBusiness, *, idempotency_key: str | None = None
-    ) -> models.Changed:
+    ) -> models.ChangedParts:
         """Update a business; what is not given stays."""
         return await self._ask(
             Asking("PATCH", f"/businesses/{business_id}", body=body, key=idempotency_key, takes_key=True),
-            models.Changed,
+            models.ChangedParts,
         )
 
     async def use_retry_policy(
         self, business_id: int, body: models.UseRetryPolicy, *, idempotency_key: str | None = None
-    ) -> models.Changed:
+    ) -> models.ChangedParts:
         """Make a retry policy the default of a business."""
         return await self._ask(
             Asking("PUT", f"/businesses/{business_id}/retry-policy", body=body, key=idempotency_key, takes_key=True),
-            models.Changed,
+            models.ChangedParts,
         )
 
-    async def list_campaigns(self, *, business_id: int | None = None) -> models.Campaigns:
+    async def list_campaigns(self, *, business_id: int | None = None) -> models.CampaignList:
         """List campaigns."""
-        return await self._ask(Asking("GET", "/campaigns", {"business_id": business_id}), models.Campaigns)
+        return await self._ask(Asking("GET", "/campaigns", {"business_id": business_id}), models.CampaignList)
 
     async def add_campaign(self, body: models.NewCampaign, *, idempotency_key: str | None = None) -> models.Added:
         """Add a campaign."""
@@ -1140,19 +1141,20 @@ class AsyncOperations:
 
     async def change_campaign(
         self, campaign_id: int, body: models.ChangedCampaign, *, idempotency_key: str | None = None
-    ) -> models.Changed:
+    ) -> models.ChangedParts:
         """Update a campaign; what is not given stays, and null takes a thing away."""
         return await self._ask(
-            Asking("PATCH", f"/campaigns/{campaign_id}", body=body, key=idempotency_key, takes_key=True), models.Changed
+            Asking("PATCH", f"/campaigns/{campaign_id}", body=body, key=idempotency_key, takes_key=True),
+            models.ChangedParts,
         )
 
     async def preview_campaign(self, campaign_id: int, *, call_s: float | None = None) -> models.Preview:
         """Say what a campaign would do if it were launched now."""
         return await self._ask(Asking("GET", f"/campaigns/{campaign_id}/preview", {"call_s": call_s}), models.Preview)
 
-    async def list_retry_policies(self, *, business_id: int | None = None) -> models.RetryPolicies:
+    async def list_retry_policies(self, *, business_id: int | None = None) -> models.RetryPolicyList:
         """List retry policies."""
-        return await self._ask(Asking("GET", "/retry-policies", {"business_id": business_id}), models.RetryPolicies)
+        return await self._ask(Asking("GET", "/retry-policies", {"business_id": business_id}), models.RetryPolicyList)
 
     async def add_retry_policy(
         self, body: models.NewRetryPolicy, *, idempotency_key: str | None = None
@@ -1162,9 +1164,9 @@ class AsyncOperations:
             Asking("POST", "/retry-policies", body=body, key=idempotency_key, takes_key=True), models.Added
         )
 
-    async def list_windows(self) -> models.Windows:
+    async def list_windows(self) -> models.WindowList:
         """List the calling windows."""
-        return await self._ask(Asking("GET", "/windows"), models.Windows)
+        return await self._ask(Asking("GET", "/windows"), models.WindowList)
 
     async def add_window(self, body: models.NewWindow, *, idempotency_key: str | None = None) -> models.Added:
         """Add a calling window, by its hours or from a preset (us, uk, il)."""
@@ -1207,9 +1209,9 @@ class AsyncOperations:
             models.AssignedWindow,
         )
 
-    async def list_destinations(self) -> models.Destinations:
+    async def list_destinations(self) -> models.DestinationList:
         """List where calls may go: the entries for everybody, and those of the businesses that the token may see."""
-        return await self._ask(Asking("GET", "/destinations"), models.Destinations)
+        return await self._ask(Asking("GET", "/destinations"), models.DestinationList)
 
     async def set_destination(
         self, body: models.NewDestination, *, idempotency_key: str | None = None
@@ -1308,9 +1310,9 @@ class AsyncOperations:
         """Show the token of this request: what it may see and do."""
         return await self._ask(Asking("GET", "/token"), models.Me)
 
-    async def list_tokens(self) -> models.Tokens:
+    async def list_tokens(self) -> models.TokenList:
         """List the tokens that this one may revoke, the newest first, without their text."""
-        return await self._ask(Asking("GET", "/tokens"), models.Tokens)
+        return await self._ask(Asking("GET", "/tokens"), models.TokenList)
 
     async def make_token(self, body: models.NewToken) -> models.MadeToken:
         """Make a token that may do no more than this one; its text is in this answer alone."""
@@ -1330,9 +1332,9 @@ class AsyncOperations:
         """Recompute the chain of the audit, and name the first link that is wrong."""
         return await self._ask(Asking("GET", "/audit/verify", {"head": head}), models.Verified)
 
-    async def list_webhooks(self) -> models.Endpoints:
+    async def list_webhooks(self) -> models.EndpointList:
         """List the endpoints, what waits for each, and whether it takes what it is sent."""
-        return await self._ask(Asking("GET", "/webhooks"), models.Endpoints)
+        return await self._ask(Asking("GET", "/webhooks"), models.EndpointList)
 
     async def add_webhook(
         self, body: models.NewEndpoint, *, idempotency_key: str | None = None
@@ -1380,13 +1382,13 @@ class AsyncOperations:
         state: list[str] | None = None,
         before_id: int | None = None,
         limit: int | None = None,
-    ) -> models.Deliveries:
+    ) -> models.DeliveryList:
         """List what was sent to an endpoint, the newest event first, and what came of it."""
         return await self._ask(
             Asking(
                 "GET", f"/webhooks/{endpoint_id}/deliveries", {"state": state, "before_id": before_id, "limit": limit}
             ),
-            models.Deliveries,
+            models.DeliveryList,
         )
 
     async def replay_webhook(
