@@ -13,6 +13,8 @@ from tests.api.conftest import Client
 from tests.conftest import World, until
 from tests.digest import digest
 
+pytestmark = pytest.mark.rows_only
+
 CSV = {"content-type": "text/csv"}
 GOOD = "to\n+12125550101\n+12125550102\nabc\n+12125550101\n"
 

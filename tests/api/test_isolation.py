@@ -13,6 +13,8 @@ from tests.api.conftest import Client
 from tests.conftest import World
 from tests.digest import digest
 
+pytestmark = pytest.mark.rows_only
+
 MARK = "qqtenant"  # in every text of the other tenant's
 PHONE = "+12125550777"
 TENANT_SCOPES = tuple(scope for scope in api_token.SCOPES if scope != api_token.OPERATOR)

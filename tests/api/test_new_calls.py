@@ -14,6 +14,8 @@ from outbound.api.problem import Problem
 from outbound.calls.enqueue import EnqueuedCall
 from tests.conftest import World
 
+pytestmark = pytest.mark.rows_only
+
 BY, BY_OTHER = "token Shop (aaaaaaaa)", "token Bank (bbbbbbbb)"
 Outcome = EnqueuedCall | BaseException
 

@@ -16,6 +16,8 @@ from tests.api import test_killed as killed
 from tests.api.conftest import Client
 from tests.conftest import World, until
 
+pytestmark = pytest.mark.rows_only
+
 KEY = {"idempotency-key": "k"}
 WAITING = """
 select count(*) from pg_locks

@@ -14,6 +14,8 @@ from outbound.rules.api_token import BadToken
 from tests.api.conftest import Client
 from tests.conftest import World
 
+pytestmark = pytest.mark.rows_only
+
 
 def test_a_token_is_kept_as_its_hash_alone(world: World) -> None:
     made = api_token.add("app", scopes=["calls:write"], actor="dana")

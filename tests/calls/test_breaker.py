@@ -21,6 +21,8 @@ from outbound.rules.scope import Scope
 from outbound.simulator.server import RunningSimulator
 from tests.conftest import World, begin, forget_settings
 
+pytestmark = pytest.mark.rows_only
+
 NUMBER = "+15005550006"
 
 

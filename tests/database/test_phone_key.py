@@ -16,6 +16,8 @@ from outbound.rules.scope import BadControl, scope_of
 from outbound.rules.suppression import BadSuppression
 from tests.conftest import World
 
+pytestmark = pytest.mark.rows_only
+
 TWINS = [
     ("+5491123456789", "+541123456789"),
     ("+5511961234567", "+551161234567"),
@@ -290,6 +292,7 @@ def test_no_command_takes_what_is_no_number(world: World, tmp_path: Path, text: 
     assert world.rows("select * from business_number") == before
 
 
+@pytest.mark.rows_only(False)
 def test_the_key_is_told_by_the_index_and_not_by_reading_the_table(world: World) -> None:
     with db.connect(world.url) as connection:
         connection.execute("set enable_seqscan = off")

@@ -9,6 +9,8 @@ import pytest
 from tests import old_system
 from tests.conftest import World
 
+pytestmark = pytest.mark.rows_only
+
 US, CALLEE, OTHER = "+15005550006", "+15005550101", "+15005550102"
 CALL = "jsonb_populate_record(null::call_log, %s)"  # a call that is in no table
 

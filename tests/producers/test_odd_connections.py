@@ -16,6 +16,8 @@ from tests.pgbouncer import needs_pgbouncer, pgbouncer
 from tests.producers.applications import KINDS, Application
 from tests.producers.test_drivers import OUR_SETTINGS, TO, acme, application
 
+pytestmark = pytest.mark.rows_only
+
 __all__ = ["acme", "application"]
 
 BUSY = "in the middle of"

@@ -9,6 +9,8 @@ from outbound.rules import business
 from outbound.rules.business import BadBusiness
 from tests.conftest import World, forget_settings
 
+pytestmark = pytest.mark.rows_only
+
 HELLO = "<Response><Say>Hello</Say></Response>"
 
 

@@ -10,6 +10,8 @@ from tests.cli.test_cli import HELLO, Outbound, outbound, refuses, says
 from tests.conftest import World
 from tests.monitoring.test_situation import Terminal
 
+pytestmark = pytest.mark.rows_only
+
 __all__ = ["outbound"]  # a fixture
 
 ADD = ("business", "add", "--name", "Acme", "--twiml", HELLO)

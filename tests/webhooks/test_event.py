@@ -14,6 +14,8 @@ from outbound.rules.scope import Scope
 from outbound.webhooks import event
 from tests.conftest import World
 
+pytestmark = pytest.mark.rows_only
+
 SID = "CA" + "a" * 32
 
 
