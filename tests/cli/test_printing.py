@@ -16,6 +16,8 @@ from tests import forked
 from tests.cli.test_logs import heard
 from tests.conftest import World
 
+pytestmark = pytest.mark.rows_only
+
 Outbound = Callable[..., subprocess.CompletedProcess[str]]
 
 

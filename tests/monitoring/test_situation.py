@@ -22,6 +22,8 @@ from tests import forked
 from tests.cli.test_cli import Outbound, environment, outbound
 from tests.conftest import Environment, World
 
+pytestmark = pytest.mark.rows_only
+
 __all__ = ["outbound"]  # a fixture
 
 EVERYTHING = Scope("account", "")
