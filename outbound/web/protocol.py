@@ -66,6 +66,10 @@ class Answer:
         self._write_head()
         self._transport.close()
 
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else the server asks of a transport is asked of the connection's own."""
+        return getattr(self._transport, name)
+
 
 class BoundedHttp(HttpToolsProtocol):
     """One connection; a server whose requests or answers are larger gives other bounds in a class of its own."""

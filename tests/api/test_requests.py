@@ -18,7 +18,7 @@ from outbound.rules import api_token
 from tests.api.conftest import Client, served
 from tests.conftest import World, forget_settings, until
 from tests.digest import digest
-from tests.web.test_bounded import CODED, coded
+from tests.web.test_bounded import CODED, asked_first, coded
 from tests.web.test_bounded import _codes as codes
 from tests.web.test_bounded import _said as said
 
@@ -113,6 +113,24 @@ def test_a_body_that_cannot_be_read_changes_nothing_and_is_told_why(
 @pytest.mark.parametrize(("lines", "status"), CODED)
 def test_a_body_whose_end_may_be_seen_elsewhere_is_refused_by_its_head(api_url: str, lines: bytes, status: int) -> None:
     assert codes(said(api_url, coded(b"/v1/calls", lines))) == [status]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "body", "status"),
+    [
+        ("/calls", "application/json", b'{"to": "+12125550101"}', 201),
+        ("/imports?batch=b", "text/csv", b"to\n+12125550101\n", 200),
+    ],
+)
+def test_one_who_waits_until_the_body_is_wanted_is_answered(
+    world: World, client: Client, path: str, kind: str, body: bytes, status: int
+) -> None:
+    http = client(business_id=world.business())
+    head = f"POST /v1{path} HTTP/1.1\r\nHost: x\r\nAuthorization: {http.headers['authorization']}\r\n"
+    head += f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+
+    assert asked_first(str(http.base_url), head.encode(), body) == [100, status]
+    assert world.value("select count(*) from call_log") == 1
 
 
 @pytest.mark.parametrize("name", ["idempotency-key", "authorization", "content-type", "last-event-id"])

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 import requests
@@ -21,11 +21,13 @@ from outbound.web.connections import Connections
 from tests.cli.test_logs import heard
 from tests.conftest import World, forget_settings, until
 from tests.web.test_web import (  # noqa: F401
+    FORM_TYPE,
     SOME_SIGNATURE,
     Nudges,
     _NoTrace,
     _path,
     _post,
+    _sign,
     _told,
     address,
     call_id,
@@ -52,6 +54,15 @@ def _said(address: str, *pieces: bytes) -> bytes:
         except OSError:
             pass  # it was closed meanwhile
         return _rest(line)
+
+
+def asked_first(address: str, head: bytes, body: bytes) -> list[int]:
+    """The codes that one is answered who sends the body once the server wants it, as curl does with a large file."""
+    with closing(_connect(address)) as line:
+        line.sendall(head + b"Expect: 100-continue\r\nConnection: close\r\n\r\n")
+        said = line.recv(65_536)
+        line.sendall(body)
+        return _codes(said + _rest(line))
 
 
 def _drip(line: socket.socket, request: bytes) -> None:
@@ -496,6 +507,18 @@ def test_an_answer_is_one_write_and_a_head_waits_for_no_body() -> None:
     assert asyncio.run(write(b"head ", b"body")) == [b"head body"]
     assert asyncio.run(write(b"head ", b"body", b" more")) == [b"head body", b" more"]
     assert asyncio.run(write(b"head ")) == [b"head "]
+
+
+def test_a_callback_whose_sender_waits_until_the_body_is_wanted_is_taken(
+    address: str, world: World, nudges: Nudges, call_id: int
+) -> None:
+    path, form = _path(call_id), _told()
+    body = urlencode(form)
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM_TYPE}\r\nContent-Length: {len(body)}\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in _sign(path, form).items())
+
+    assert asked_first(address, head.encode(), body.encode()) == [100, 204]
+    assert world.call(call_id).status == "ringing"
 
 
 def test_the_inner_parts_of_uvicorn_that_we_use_are_there() -> None:
