@@ -255,6 +255,11 @@ class Context:
         """The context of a request that has another answer than the usual one."""
         return replace(self, model=model)
 
+    def forget_lost_promise(self, silent_s: float) -> None:
+        """Take the key back from an import that was promised (202) and got lost: a repeat does the work."""
+        if self.key is not None:
+            db.run(sql.forget_lost_promise, body_sha256=self.digest, silent_s=silent_s, **self._name)
+
     @cached_property
     def view(self) -> View:
         """The view that the token has of its rows; one for the whole request, which asks but once whose tokens are."""

@@ -257,7 +257,7 @@ async def import_calls(
     of a connection that breaks off what came until then: `GET /imports/{import_id}` says how far it came.  The file is
     simply sent again under the same `batch`, which reaches each telephone once.  With `Prefer: respond-async` the
     answer is 202 once the file has come, with the place of the import in `Location`; a repeat with the same
-    Idempotency-Key is answered with that import.
+    Idempotency-Key is answered with that import, or works again where that one ended before its file was read.
     """
     whose = await run_in_threadpool(context.whose, business_id, campaign_id)
     if whose["business_id"] is None and whose["campaign_id"] is None:
@@ -294,6 +294,7 @@ async def _import_recorded(
         path = await stack.enter_async_context(_spooled())
         lines, sha256 = await _receive(request, path, record)
         context = context.of_file(sha256)
+        await run_in_threadpool(context.forget_lost_promise, import_record.SILENT_S)
         report = partial(_reported, context, work, path, lines)
         if is_later:
             answer = await context.answering(_SHOWN).write(lambda: _import_shown(context, record.id or 0), status=202)

@@ -39,6 +39,21 @@ select pg_advisory_unlock(hashtextextended('api_request'::regclass::int || ' ' |
 -- name: find_request(token_id, key)^
 select body_sha256, status, answer from api_request where token_id = :token_id and key = :key;
 
+-- name: forget_lost_promise(token_id, key, body_sha256, silent_s)!
+-- Forget the answer that promised an import (202) which ended before its file was read: broken off, refused, or of a process
+-- that has written nothing for `silent_s`.  The same file under the same key is then read.
+--
+-- Races    of two repeats one begins the work, and the other finds its answer
+delete from api_request
+ using call_import
+ where api_request.token_id = :token_id
+   and api_request.key = :key
+   and api_request.body_sha256 = :body_sha256
+   and api_request.status = 202
+   and call_import.id = (api_request.answer ->> 'id')::bigint
+   and (call_import.state in ('broken_off', 'refused')
+        or call_import.state = 'running' and call_import.seen_at < now() - make_interval(secs => :silent_s));
+
 -- name: keep_answer(token_id, key, body_sha256, status, answer)!
 -- Keep the answer of a request, to be given again to its repeats for 72 hours.
 insert into api_request (token_id, key, body_sha256, status, answer)

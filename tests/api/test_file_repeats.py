@@ -4,8 +4,10 @@ import threading
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
+from outbound.calls import import_writer
 from tests.api.conftest import Client
 from tests.api.test_imports import CSV, break_off, send, shown
 from tests.conftest import World, until
@@ -128,6 +130,34 @@ def test_a_file_that_breaks_off_leaves_its_key_to_the_whole_one(world: World, cl
     answer = send(http, whole(2), **KEY)
 
     assert (answer.status_code, answer.json()["created"], answer.json()["already_there"]) == (200, 1, 1)
+
+
+@pytest.mark.parametrize("end", ["broken_off", "refused", "interrupted"])
+def test_an_import_that_was_promised_and_got_lost_is_done_by_the_repeat(
+    world: World, client: Client, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http = client(business_id=world.business("Shop"))
+
+    def breaks(self: import_writer.Writer, chunk: import_writer.Chunk) -> None:
+        raise psycopg.OperationalError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(import_writer.Writer, "insert", breaks)
+        lost = send(http, whole(3), **KEY, prefer="respond-async").json()["id"]
+        until(lambda: shown(http, lost)["state"] == "broken_off")
+    if end == "interrupted":
+        world.do("update call_import set state = 'running', seen_at = now() - interval '6 minutes'")
+    else:
+        world.do("update call_import set state = %s", end)
+    other = send(http, whole(2), **KEY, prefer="respond-async")
+    again = send(http, whole(3), **KEY, prefer="respond-async")
+    once_more = send(http, whole(3), **KEY, prefer="respond-async")
+
+    assert (other.status_code, other.json()["code"]) == (422, "key_of_another")
+    assert "idempotent-replayed" not in again.headers
+    assert again.json()["id"] == once_more.json()["id"] != lost
+    until(lambda: shown(http, again.json()["id"])["state"] == "finished")
+    assert world.value("select count(*) from call_log") == 3
 
 
 def test_an_import_that_was_promised_is_found_again_also_by_one_who_waits(world: World, client: Client) -> None:

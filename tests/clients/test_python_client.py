@@ -198,6 +198,10 @@ def answering(
             self.end_headers()
             self.wfile.write(body.encode())
 
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.do_GET()
+
         def log_message(self, *_: object) -> None:
             pass
 
@@ -223,6 +227,20 @@ def test_who_is_told_to_come_much_later_is_not_sent_again_but_told_when(
 
     assert len(asked) == 1
     assert getattr(told.value, "retry_after_s", 0) >= 60
+
+
+def test_what_is_still_at_work_is_unanswered_and_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbound_client.transport, "WAIT_S", 0.0)
+    problem = '{"code": "in_progress", "detail": "it is being answered", "errors": []}'
+    with (
+        answering(409, "0", problem) as (url, asked),
+        Client(url, "t") as outbound,
+        pytest.raises(Unanswered, match="still at work") as failure,
+    ):
+        outbound.import_calls("to\n+12125550101\n", batch="b", idempotency_key="list-7")
+
+    assert failure.value.key == "list-7"
+    assert len(asked) == 5
 
 
 def test_a_stream_that_is_told_to_come_later_is_opened_again_then(monkeypatch: pytest.MonkeyPatch) -> None:

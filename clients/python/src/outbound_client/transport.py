@@ -160,13 +160,15 @@ def refuse(answer: httpx.Response, key: str | None = None) -> None:
 
     Raises:
         Refused: it says no.
-        Unanswered: it is none of the API's, such as a proxy's page.
+        Unanswered: it is none of the API's, such as a proxy's page; or the request with this key is still at work.
     """
     if answer.is_success:
         return
     body, told = _json(answer), _told_wait(answer)
     if "code" not in body:
         raise Unanswered(key, f"HTTP {answer.status_code}, and no answer of the API", told)
+    if key is not None and body["code"] == IN_PROGRESS:
+        raise Unanswered(key, "it is still at work", told)
     faults = list(body.get("errors", []))
     raise Refused(answer.status_code, str(body["code"]), str(body.get("detail", "")), faults, told, key)
 
