@@ -93,9 +93,13 @@ def test_a_file_that_is_only_tried_is_no_import(world: World, client: Client) ->
 
 
 def break_off(http: httpx.Client, content: bytes, of: int, kind: str = "text/csv", key: str | None = None) -> None:
-    """Send the beginning of a file, and hang up."""
+    """Send the beginning of a file, and hang up once it was read: of what nobody has read the server keeps nothing."""
     where = urlsplit(str(http.base_url))
-    with socket.create_connection((where.hostname or "", where.port or 80)) as line:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        socket.create_connection((where.hostname or "", where.port or 80)) as line,
+    ):
+        patch.setattr(import_record, "_NOTE_S", 0)
         head = (
             f"POST /v1/imports?batch=spring HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\n"
             f"authorization: {http.headers['authorization']}\r\ncontent-length: {of}\r\n"
@@ -103,7 +107,7 @@ def break_off(http: httpx.Client, content: bytes, of: int, kind: str = "text/csv
         if key is not None:
             head += f"idempotency-key: {key}\r\n"
         line.sendall(head.encode() + b"\r\n" + content)
-        until(lambda: len(http.get("/imports").json()["imports"]) == 1)
+        until(lambda: [one["received_bytes"] for one in http.get("/imports").json()["imports"]] == [len(content)])
 
 
 @pytest.mark.parametrize(
