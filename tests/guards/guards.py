@@ -916,8 +916,18 @@ GUARDS = (
     Guard(
         "the account has no more live calls than it may",
         "sql/calls/dispatch.sql",
-        (("      limit (select free from room))", "    )"),),
+        # Each of the two keeps the cap where all calls are of TWILIO_ACCOUNT_SID.
+        (
+            ("     where not is_default or account_place <= account_room\n", ""),
+            ("      limit (select free from room))", "    )"),
+        ),
         "tests/rules/test_limits.py::test_the_cap_of_the_account_holds_over_all_businesses_and_numbers",
+    ),
+    Guard(
+        "no more is claimed than the workers have room for",
+        "sql/calls/dispatch.sql",
+        (("      limit (select free from room))", "    )"),),
+        "tests/rules/test_limits.py::test_the_room_of_the_workers_holds_over_all_businesses_and_numbers",
     ),
     Guard(
         "a call that may not be dialed takes up no room",

@@ -195,15 +195,27 @@ def test_a_limit_of_one_scope_takes_no_room_from_another(world: World) -> None:
     assert Counter(row.from_number for row in claimed) == {A_NUMBER: 1, "+15005550007": 4}
 
 
-def test_the_cap_of_the_account_holds_over_all_businesses_and_numbers(world: World) -> None:
+def _four_businesses(world: World) -> None:
+    """Five calls that wait of each, from a number of its own."""
     for place in range(4):
         business_id = world.business(f"business {place}")
         _queued(world, business_id, 5)
         world.do("update call_log set from_number = %s where business_id = %s", f"+1500555000{place}", business_id)
+
+
+def test_the_cap_of_the_account_holds_over_all_businesses_and_numbers(world: World) -> None:
+    _four_businesses(world)
     _limit(world, "account", "", live_max=3)
     world.worker()
 
     assert len(_claim()) == 3
+
+
+def test_the_room_of_the_workers_holds_over_all_businesses_and_numbers(world: World) -> None:
+    _four_businesses(world)
+    world.worker(threads=1)
+
+    assert len(_claim()) == CLAIM["claims_per_thread"]
 
 
 def test_who_may_not_be_dialed_takes_up_no_room(world: World) -> None:
