@@ -480,7 +480,7 @@ def of_request(request: Request, caller: Caller, body: bytes, model: TypeAdapter
 
 def plain(value: Any) -> Any:
     """A value whose rows are mappings, as the models read them."""
-    if value is None or isinstance(value, str | int):
+    if type(value) in _WHOLE:
         return value
     if isinstance(value, dict):
         is_plain = _WHOLE.issuperset(map(type, value.values()))  # most rows are: a list has a hundred of them

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -41,16 +41,21 @@ def worker(with_web: Annotated[bool, typer.Option(hidden=True)] = False) -> None
         # What is at work counts: with fewer, threads stand idle; with more, a nudge waits here that another could dial.
         environ = config.environment() | {"dramatiq_queue_prefetch": str(settings.worker_threads)}
         if not owned:
-            from outbound import db
-
-            db.close()
-            os.execve(sys.executable, command, environ)  # noqa: S606 (systemd sees the master itself)
+            _become(command, environ)  # systemd sees the master itself
         from outbound.local.supervisor import Processes
 
         with Processes({"worker": ["worker"]}) as processes:
             stop = stop_event()
             while not stop.wait(1):
                 processes.tend()
+
+
+def _become(command: list[str], environ: dict[str, str]) -> NoReturn:
+    """Let another program take this process over: pid and sockets stay, what the command needed is left behind."""
+    from outbound import db
+
+    db.close()
+    os.execve(sys.executable, command, environ)  # noqa: S606 (no shell is wanted)
 
 
 def _everything_in_this_process(*, with_web: bool) -> None:
@@ -151,11 +156,7 @@ def api(
         systemd_units.require_schema()
         application = "outbound.page.app" if config.settings().page else "outbound.api.app"
         if not owned:
-            from outbound import db
-
-            db.close()
-            command = own_module.command("outbound.api", application)
-            os.execve(sys.executable, command, config.environment())  # noqa: S606 (what this command needed stays behind)
+            _become(own_module.command("outbound.api", application), config.environment())
         from outbound.api import server
 
         server.run(application)
