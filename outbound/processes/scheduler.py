@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import wraps
 from threading import Event, Thread
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -22,13 +23,33 @@ from outbound.webhooks.event import write_campaigns_done
 
 log = logs.get("scheduler")
 
+_SELDOM_TICKS = 12  # a minute at the default tick
+
+
+def seldom(task: Callable[[], int]) -> Callable[[], int]:
+    """A task that runs each tick while its rounds find something, and else once in _SELDOM_TICKS."""
+    ticks_off = 0
+
+    @wraps(task)
+    def round_() -> int:
+        nonlocal ticks_off
+        if ticks_off:
+            ticks_off -= 1
+            return 0
+        found = task()
+        ticks_off = 0 if found else _SELDOM_TICKS - 1
+        return found
+
+    return round_
+
+
 _TASKS: tuple[Callable[[], object], ...] = (
     cleanup_stuck_dialing_jobs,
     reconcile_overdue_calls,
     hang_up_requested_calls,
     settle_spend,
-    delete_old_calls,
-    delete_old_rest,
+    seldom(delete_old_calls),
+    seldom(delete_old_rest),
     write_late_to_old_tables,
     return_overdue_deliveries,
     write_campaigns_done,

@@ -37,6 +37,7 @@ HOLD_S, HOLD_MAX_S = 5, 300
 FAILING_DAYS, FAILURES_MIN = 5, 20  # then it is switched off
 _OUTCOME_WAIT_S = 10  # for a database that is away; after that it is sent again
 _BUSY_WAIT_S = 0.02  # between two claims while there is work
+_IDLE_S = 5
 _AWAY_WAIT_S = 2
 
 
@@ -55,7 +56,12 @@ def deliver_webhooks(endpoint_id: int, *event_ids: int) -> None:
 
 
 def deliver_until(stop: Event) -> None:
-    """Claim what is due and nudge workers, until *stop* is set: wakes on NOTIFY, and polls every poll_s."""
+    """
+    Claim what is due and nudge workers, until *stop* is set.
+
+    Wakes on NOTIFY and when the next delivery is due, which it asks every _IDLE_S in case a notification was lost, and
+    every poll_s while something is due that no claim takes.
+    """
     while not stop.is_set():
         try:
             with db.connect(**db.PREPARED) as connection:
@@ -64,9 +70,10 @@ def deliver_until(stop: Event) -> None:
                 db.listen(connection, "outbound_delivery")  # an attempt is over: there is room for the next one
                 notified = True
                 while not stop.is_set():
-                    claimed = claim_once(connection) if notified or sql.is_anything_due(connection) else 0
-                    notified = db.wait_for_notice(connection, _BUSY_WAIT_S if claimed else settings().poll_s)
-                    notified = notified or bool(claimed)
+                    due_in_s = 0 if notified else sql.next_due_s(connection, at_most_s=_IDLE_S)
+                    claimed = 0 if due_in_s else claim_once(connection)
+                    wait_s = _BUSY_WAIT_S if claimed else due_in_s or settings().poll_s
+                    notified = db.wait_for_notice(connection, wait_s) or bool(claimed)
         except db.Unavailable as error:
             log.outage("webhook.waiting", error)
             stop.wait(_AWAY_WAIT_S)

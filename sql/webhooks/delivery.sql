@@ -1,14 +1,14 @@
 -- delivery.sql: events on their way to the endpoints.  Read by outbound/webhooks/delivery.py alone.
 
--- name: is_anything_due()$
--- Is there a delivery that a claim could take?
-select exists (
-           select
-             from webhook_endpoint as endpoint
-            inner join webhook_delivery as delivery
-               on delivery.endpoint_id = endpoint.id and delivery.state = 'due' and delivery.due_at <= now()
-            where endpoint.state = 'on' and coalesce(endpoint.hold_until <= now(), true)
-       );
+-- name: next_due_s(at_most_s)$
+-- Seconds until there is a delivery that a claim could take, 0 where there is one, and at_most_s where none comes sooner.
+select greatest(0, least(:at_most_s::float8,
+                         min(extract(epoch from greatest(endpoint.hold_until, first.due_at) - now()))))
+  from webhook_endpoint as endpoint
+ cross join lateral (
+       select due_at from webhook_delivery where endpoint_id = endpoint.id and state = 'due' order by due_at limit 1
+ ) as first
+ where endpoint.state = 'on';
 
 -- name: claim_deliveries(batch_max, in_flight_max, sending_s, worker_silent_s)
 -- Take what is due, of each endpoint in its order and so many at most; of one that is held after failures a single one,

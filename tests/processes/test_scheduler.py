@@ -88,6 +88,15 @@ def test_a_call_lives_while_the_clock_of_every_process_is_set(
     assert len(carrier.log()) == len(STEPS)
 
 
+def test_what_deletes_old_rows_runs_each_tick_while_it_finds_some_and_else_seldom() -> None:
+    batches = [1000, 7, 0, 1, 0]
+
+    seldom = scheduler.seldom(lambda: batches.pop(0))
+    left = [(seldom(), len(batches))[1] for _ in range(27)]
+
+    assert left == [4, 3, *[2] * 12, 1, *[0] * 12]
+
+
 def test_a_clock_that_was_set_is_noticed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     true_time = time.time
     clock = scheduler.HostClock()

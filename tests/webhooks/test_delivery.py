@@ -385,6 +385,43 @@ def test_a_scheduler_and_a_worker_deliver_within_a_moment(world: World, receiver
         worker.stop()
 
 
+def test_the_scheduler_knows_when_the_next_delivery_is_due(world: World, receiver: Receiver) -> None:
+    def next_due_s() -> float:
+        return float(db.run(delivery.sql.next_due_s, at_most_s=50))
+
+    assert next_due_s() == 50, "no endpoint"
+    endpoint.add(receiver.url, actor="test")
+    assert next_due_s() == 50, "nothing waits"
+    ended(world)
+    ended(world, "+15005550102", "CA" + "b" * 32)
+    assert next_due_s() == 0
+    world.do("update webhook_delivery set due_at = now() + event_id * interval '20 s'")
+    assert 19 < next_due_s() <= 20
+    world.do("update webhook_endpoint set hold_until = now() + interval '30 s'")
+    assert 29 < next_due_s() <= 30
+    world.do("update webhook_endpoint set hold_until = now() + interval '30 min'")
+    assert next_due_s() == 50
+    world.do("update webhook_endpoint set hold_until = null, state = 'off'")
+    assert next_due_s() == 50
+
+
+def test_what_is_tried_again_goes_out_when_it_is_due_without_a_notice(world: World, receiver: Receiver) -> None:
+    endpoint.add(receiver.url, actor="test")
+    ended(world)
+    stop = threading.Event()
+    worker = dramatiq.Worker(delivery.deliver_webhooks.broker, worker_threads=1)
+    world.do("update webhook_delivery set due_at = now() + interval '0.3 s'")
+    scheduler = threading.Thread(target=delivery.deliver_until, args=(stop,))
+    worker.start()
+    scheduler.start()
+    try:
+        until(lambda: [row.state for row in rows(world)] == ["done"])
+    finally:
+        stop.set()
+        scheduler.join()
+        worker.stop()
+
+
 def test_the_end_of_an_attempt_wakes_the_scheduler_for_the_next_one(world: World, receiver: Receiver) -> None:
     """Else an endpoint gets its 32 once per poll_s, however quick it is."""
     endpoint.add(receiver.url, actor="test")
