@@ -59,6 +59,9 @@ def page_url(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     session.forget()
 
 
+SIGN_IN_S = 30  # the first request of a new database plans each statement, beside other tests
+
+
 def token(*scopes: str, business_id: int | None = None, name: str = "test") -> str:
     """The text of a new token; with every scope where none is given."""
     wanted = scopes or tuple(scope for scope in api_token.SCOPES if business_id is None or scope != "operator")
@@ -67,7 +70,7 @@ def token(*scopes: str, business_id: int | None = None, name: str = "test") -> s
 
 def cookie_of(page_url: str, shown: str) -> dict[str, str]:
     """The headers of a browser that has signed in with this token."""
-    answer = httpx.post(f"{page_url}/sign-in", data={"token": shown}, headers=OWN_FORM)
+    answer = httpx.post(f"{page_url}/sign-in", data={"token": shown}, headers=OWN_FORM, timeout=SIGN_IN_S)
     assert answer.status_code == 303, answer.text
     return {"cookie": answer.headers["set-cookie"].partition(";")[0]}
 
