@@ -5,6 +5,7 @@ DATABASE_URL and REDIS_URL are used when they are set (each test gets a database
 else the servers come out of the wheels.
 """
 
+import gc
 import itertools
 import os
 import re
@@ -113,6 +114,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     files = collection_path.rglob("test_*.py") if collection_path.is_dir() else [collection_path]
     return not any(name in f"{file.name} {file.read_text()}".lower() for file in files) or None
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what was imported and collected: it stays, and is most of what there is."""
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
-"""Where -k names a test, only the files that have the name are imported."""
+"""Where -k names a test, only the files that have the name are imported; what stays is no matter of the collector."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,7 @@ def test_what_has_not_the_name_is_not_imported(pytestconfig: pytest.Config, path
         patch.setattr(pytestconfig.option, "keyword", "a_phone_rings_once_whatever_is_redelivered")
         patch.setattr(pytestconfig, "args", ["tests"])
         assert conftest.pytest_ignore_collect(path, pytestconfig) is ignored
+
+
+def test_what_was_imported_and_collected_is_not_looked_through_again() -> None:
+    assert gc.get_freeze_count() > 100_000
