@@ -75,8 +75,9 @@ def test_each_job_has_one_fate_and_all_comes_back_to_the_byte(
 
     assert report["redis"]["leads_asked_for"] == len(asked)
     assert report["redis"]["of_unknown_calls"] == 0
-    assert Counter(system.fates("job")[job] for job in JOBS) == {"queued_here": len(JOBS)}
-    assert {system.fates("call")[call] for call in asked} == {"lead_made"}
+    fates_of_jobs, fates_of_calls = system.fates("job"), system.fates("call")
+    assert Counter(fates_of_jobs[job] for job in JOBS) == {"queued_here": len(JOBS)}
+    assert {fates_of_calls[call] for call in asked} == {"lead_made"}
     ours = system.ours.rows(
         "select lead_id from adopted inner join call_log on call_log.id = new_id"
         " where kind = 'call' and old_id = any(%s)",

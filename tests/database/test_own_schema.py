@@ -22,7 +22,7 @@ from outbound.local.supervisor import process_commands
 from outbound.monitoring import health
 from outbound.rules import business
 from outbound.simulator.server import RunningSimulator
-from tests import ROOT, forked
+from tests import ROOT, forked, yoyo_here
 from tests.calls import test_life
 from tests.calls.test_life import FAST, System
 from tests.checks.test_verify import failed
@@ -38,7 +38,6 @@ from tests.conftest import (
     until,
 )
 from tests.database.test_database_as_people_have_it import life_of_a_call, outbound, refusal
-from tests.database.test_migrations import yoyo
 from tests.pgbouncer import needs_pgbouncer, pgbouncer
 from tests.ports import free_ports
 
@@ -367,7 +366,7 @@ def test_yoyo_by_hand_works_in_the_schema_that_the_address_names(beside: World) 
     beside.do("create schema calls")
     url = address_of_schema(beside.url, OURS)
 
-    yoyo("apply", url)
+    yoyo_here.apply_all(url)
 
     migrations.require()
     assert migrations.migrate() == []
@@ -376,7 +375,7 @@ def test_yoyo_by_hand_works_in_the_schema_that_the_address_names(beside: World) 
     life_of_a_call(beside)
     with db.connect() as connection:
         db.statements("checks/verify_scratch").empty_tables(connection)
-    yoyo("rollback", f"{url}%20-coutbound.lose_rows%3Don", "--all")
+    yoyo_here.roll_back_all(f"{url}%20-coutbound.lose_rows%3Don")
     assert len(migrations.missing_migrations()) == len(migrations.known_migrations())
 
 

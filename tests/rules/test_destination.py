@@ -151,8 +151,9 @@ def test_each_number_is_of_the_country_and_the_kind_that_libphonenumber_says(wor
                 phones.add(digits[:place] + "".join(dice.choice("0123456789") for _ in digits[place:]))
     phones = {phone for phone in phones if re.fullmatch(r"\+[1-9][0-9]{6,14}", phone)}
 
+    # In their order: libphonenumber compiles the patterns of a country again where too many others came between.
     rows = world.rows(
-        "select phone, place.* from unnest(%s::text[]) as phone, number_place(phone) as place", list(phones)
+        "select phone, place.* from unnest(%s::text[]) as phone, number_place(phone) as place", sorted(phones)
     )
 
     wrong = {}
