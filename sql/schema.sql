@@ -601,7 +601,9 @@ create table suppression (
     constraint suppression_phone_check check (phone ~ '^\+[1-9][0-9]{6,14}$')
 );
 
+create index suppression_everybody on suppression (id) where business_id is null;
 create index suppression_of_business on suppression (business_id, id) where business_id is not null;
+create index suppression_of_campaign on suppression (campaign_id, id) where campaign_id is not null;
 create unique index suppression_once on suppression (phone_key(phone), coalesce(business_id, 0::bigint),
     coalesce(campaign_id, 0::bigint));
 create trigger suppression_forgotten before insert on suppression for each row when

@@ -25,8 +25,6 @@ __all__ = [
 sql = db.statements("rules/suppression")
 
 ENTRIES_MAX = 1_000_000  # that one command lists
-SCAN_MAX = 100_000  # entries that one statement looks at
-SCANS_MAX = 100
 
 
 @dataclass(frozen=True)
@@ -123,21 +121,13 @@ def entries(
     if not 1 <= limit <= ENTRIES_MAX:
         raise BadSuppression(f"--limit is a whole number from 1 to {ENTRIES_MAX}")
     scope = {"business_id": business_id, "campaign_id": campaign_id, "everybody": everybody}
-    found: list[dict[str, Any]] = []
-    last: int | None = before or None
-    for _ in range(SCANS_MAX):
-        rows = db.run(sql.list_entries, before_id=last, page_max=limit - len(found), scan_max=SCAN_MAX, **scope)
-        found += [row._asdict() for row in rows if row.is_shown]
-        last = rows[-1].id if rows and (len(found) == limit or rows[-1].is_end) else None
-        if last is None or len(found) == limit:
-            break
+    rows = db.run(sql.list_entries, before_id=before or None, page_max=limit, **scope)
+    found = [row._asdict() for row in rows]
     if found and names.sees_numbers():
         words = {row.id: row for row in db.run(sql.words_of_entries, ids=[entry["id"] for entry in found])}
         for entry in found:
             entry |= {"phone": words[entry["id"]].phone, "reason": words[entry["id"]].reason}
-    for entry in found:
-        del entry["is_shown"], entry["is_end"]
-    return found, last
+    return found, found[-1]["id"] if len(found) == limit else None
 
 
 def import_suppressions(

@@ -119,52 +119,47 @@ select 'forgotten', null, null, forgotten_at, null, ''
  where hash = person_hash(:phone)
  order by fact, business_id nulls first, campaign_id nulls first;
 
--- name: list_entries(before_id, business_id, campaign_id, everybody, page_max, scan_max)
--- Look through the do-not-call list from its newest entry on, at scan_max entries at most.
---
--- Returns  entries, newest first: `is_shown` where it is one of those that are asked for; the last one that was looked at is
---          there in any case, and is `is_end` where others may follow
-with depth as (
-    -- Of a campaign, and of those for everybody, no index has the entries alone.
-    select case
-               when :campaign_id::bigint is null and not :everybody::boolean then :page_max::bigint
-               else :scan_max::bigint
-           end as most,
-           coalesce(:business_id::bigint, (select business_id from campaign where id = :campaign_id)) as business_id
-), seen as materialized (
+-- name: list_entries(before_id, business_id, campaign_id, everybody, page_max)
+-- Returns  entries of the do-not-call list, newest first: of a campaign, of a business and its campaigns, those for
+--          everybody, or all
+with place as materialized (
+    -- Where the planner does not know them, it takes each arm's index in its order.
+    select coalesce(:before_id::bigint, 9223372036854775807) as last_id, :page_max::bigint as most
+), page as (
+    (select id, business_id, campaign_id, created_at
+       from suppression
+      where campaign_id = :campaign_id::bigint
+        and id < (select last_id from place)
+      order by id desc
+      limit (select most from place))
+    union all
+    (select id, business_id, campaign_id, created_at
+       from suppression
+      where business_id = :business_id::bigint
+        and :campaign_id::bigint is null
+        and id < (select last_id from place)
+      order by id desc
+      limit (select most from place))
+    union all
+    (select id, business_id, campaign_id, created_at
+       from suppression
+      where business_id is null
+        and :everybody::boolean
+        and id < (select last_id from place)
+      order by id desc
+      limit (select most from place))
+    union all
     (select id, business_id, campaign_id, created_at
        from suppression
       where :business_id::bigint is null
         and :campaign_id::bigint is null
-        and id < coalesce(:before_id::bigint, 9223372036854775807)
+        and not :everybody::boolean
+        and id < (select last_id from place)
       order by id desc
-      limit (select most from depth))
-    union all
-    (select id, business_id, campaign_id, created_at
-       from suppression
-      where business_id = (select business_id from depth)
-        and id < coalesce(:before_id::bigint, 9223372036854775807)
-      order by id desc
-      limit (select most from depth))
-), judged as (
-    select seen.*,
-           coalesce(case
-               when :campaign_id::bigint is not null then campaign_id = :campaign_id
-               when :business_id::bigint is not null then business_id = :business_id
-               when :everybody::boolean then business_id is null
-               else true
-           end, false) as is_shown,
-           id = (select min(id) from seen) and (select count(*) from seen) >= (select most from depth) as is_end
-      from seen
-), shown as (
-    select * from judged where is_shown order by id desc limit :page_max
-), page as (
-    select * from shown
-    union
-    select * from judged where is_end and (select count(*) from shown) < :page_max
+      limit (select most from place))
 )
 select page.id, page.business_id, business.name as business, page.campaign_id, campaign.name as campaign,
-       page.created_at, page.is_shown, page.is_end
+       page.created_at
   from page
   left join business on business.id = page.business_id
   left join campaign on campaign.id = page.campaign_id

@@ -17,7 +17,7 @@ LISTS: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
     "suppression": (
         suppression.sql.list_entries,
-        dict.fromkeys(("before_id", "campaign_id")) | {"everybody": False, "page_max": 20, "scan_max": 10_000},
+        dict.fromkeys(("before_id", "campaign_id")) | {"everybody": False, "page_max": 20},
     ),
 }
 
@@ -81,6 +81,22 @@ def test_a_page_of_a_tenant_s_list_does_not_read_the_whole_list(world: World, ta
     add(world, table, mine, OTHERS, first=3_000_000_000)
 
     assert pages(world, table, mine) <= alone + MORE_PAGES_MAX
+
+
+@pytest.mark.parametrize("whose", ["everybody", "campaign"])
+def test_few_do_not_call_entries_are_listed_without_a_look_at_the_others(world: World, whose: str) -> None:
+    mine = world.business("Mine")
+    campaign_id = world.value("insert into campaign (business_id, name) values (%s, 'Spring') returning id", mine)
+    owner = {"everybody": "null, null", "campaign": f"{mine}, {campaign_id}"}[whose]
+    insert = "insert into suppression (business_id, campaign_id, phone) select"
+    world.do(f"{insert} {owner}, '+1' || 3000000000 + n from generate_series(1, 20) as n")
+    asked = {"before_id": None, "business_id": None, "campaign_id": None, "everybody": False, "page_max": 20}
+    asked |= {"everybody": True} if whose == "everybody" else {"campaign_id": campaign_id}
+    alone = pages_of(world, suppression.sql.list_entries, asked)
+
+    add(world, "suppression", mine, OTHERS)
+
+    assert pages_of(world, suppression.sql.list_entries, asked) <= alone + MORE_PAGES_MAX
 
 
 def test_a_tenant_s_search_by_error_does_not_read_the_calls_of_others(world: World) -> None:
