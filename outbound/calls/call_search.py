@@ -19,6 +19,7 @@ log = logs.get("call_search")
 
 LIMIT_MAX = 1_000_000  # calls that one command shows
 PAGE_MAX = 1000  # calls that one statement gives
+EXPORT_PAGE_MAX = 4000  # that one gives to an export, 2 MB; the first, whose span nobody knows, has PAGE_MAX
 SCAN_MAX = 100_000  # calls that one statement looks at, where no index has all that is asked for
 LOOKS_PER_CALL = 10  # calls that are looked at first for each that is asked for
 SCANS_MAX = 5  # such statements that one command waits for before it says how far it came
@@ -192,27 +193,36 @@ def pages(wanted: Wanted, *, before: Place | None = None, page_max: int = PAGE_M
         before = page.next
 
 
-def lines(wanted: Wanted) -> Iterator[list[str]]:
+def lines(wanted: Wanted, *, as_cells: bool = False) -> Iterator[str]:
     """
-    Page after page of the calls that are wanted, each call a line of JSON.
+    Page after page of the calls that are wanted, each call a line of JSON: an object, or with *as_cells* the texts and
+    nulls of a row of a sheet.
 
     A page is the newest of what each business and status has: without a first moment each would give a whole page, and
     most of it would be read again for the next one.
     """
     before: Place | None = None
-    since = wanted.since
+    since, page_max = wanted.since, PAGE_MAX
     while True:
-        rows = db.run(sql.lines_of_calls, **_asked(wanted._replace(since=since), before, PAGE_MAX))
-        calls = [row for row in rows if row.id is not None]
-        yield [row.line for row in calls]
-        end = _next(rows, PAGE_MAX)
+        asked = _asked(wanted._replace(since=since), before, page_max)
+        page = db.run(sql.lines_of_calls, **asked, as_cells=as_cells)
+        yield page.lines or ""
+        end = _end_of(page, page_max)
         if end is None:
             if since is None or since == wanted.since:
                 return
             end = Place(since, 0)  # what is of this very moment was read
-        begin = before or next(iter(calls), end)
-        fullness = max(0.001, len(calls) / PAGE_MAX)
-        before, since = end, _earlier(wanted.since, end.at, (begin.at - end.at) / fullness)
+        begin_at = before.at if before else page.first_at or end.at
+        fullness = max(0.001, page.calls / EXPORT_PAGE_MAX)
+        before, since = end, _earlier(wanted.since, end.at, (begin_at - end.at) / fullness)
+        page_max = EXPORT_PAGE_MAX
+
+
+def _end_of(page: db.Row, page_max: int) -> Place | None:
+    """Where the page behind one of lines begins: behind its last call where it is full, else where it was cut."""
+    if page.calls == page_max:
+        return Place(page.last_at, page.last_id)
+    return None if page.cut_at is None else Place(page.cut_at, page.cut_id)
 
 
 def _earlier(first: datetime | None, end: datetime, span: timedelta) -> datetime | None:

@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from outbound.api import app, context, files, json_body, problem, route
 from outbound.config import settings
+from outbound.formats import spreadsheet
 from outbound.rules import api_token
 from tests.api.conftest import Client, served
 from tests.conftest import World, forget_settings, until
@@ -468,6 +469,50 @@ def test_lists_are_streamed_as_json_lines_or_as_a_spreadsheet(world: World, clie
     assert cells["due_at"] == due_at.isoformat(timespec="seconds")
     assert len(others) == 2
     assert http.get("/exports/leads").text == ""
+
+
+def test_odd_texts_come_out_of_an_export_as_json_and_csv_write_them(world: World, client: Client) -> None:
+    odd = [
+        "",
+        "a,b",
+        'a "b"',
+        "a;=1+1",
+        "=1+1",
+        "+1",
+        "-1+1",
+        "@SUM(A1)",
+        "\tx",
+        "a\r\nb",
+        "1,2\n3",
+        "-5",
+        "{",
+        "a\\nb",
+    ]
+    odd += ["\u05e9\u05dc\u05d5\u05dd", "\U0001f600", "\uff1d1+1", "\u202e", " =1", "http://user:pass@host", "plain"]
+    business = world.business()
+    for place, text in enumerate(odd):
+        world.do(
+            "insert into call_log (business_id, from_number, to_number, status, ended_at, error_code, idempotency_key)"
+            " values (%s, '+12125550100', '+12125550101', 'failed',"
+            " timestamptz '2026-11-27 09:00:00.98Z' - %s * interval '1 s', %s, %s)",
+            *(business, place, text, None if place % 5 == 0 else f"{text}{place}"),
+        )
+    http = client(business_id=business)
+
+    lines = http.get("/exports/calls").content.decode()
+    sheet = http.get("/exports/calls", headers={"accept": "text/csv"}).content.decode()
+
+    rows = [json.loads(line) for line in lines.split("\n")[:-1]]
+    assert [row["error_code"] for row in rows] == odd
+    assert lines == "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
+    wanted = io.StringIO()
+    writer = csv.writer(wanted, lineterminator="\n")
+    writer.writerow(rows[0])
+    for row in rows:
+        moments = {name: value and datetime.fromisoformat(value) for name, value in row.items() if name.endswith("_at")}
+        writer.writerow([spreadsheet.cell(value) for value in (row | moments).values()])
+    assert sheet == wanted.getvalue()
+    assert ",2026-11-27T09:00:00+00:00," in sheet
 
 
 def test_no_list_has_a_cell_that_a_spreadsheet_runs_where_semicolons_part_cells(world: World, client: Client) -> None:

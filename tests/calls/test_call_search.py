@@ -193,10 +193,14 @@ def test_an_export_has_each_call_once_however_they_lie_in_time(day: Day, monkeyp
             newest_first = found(limit=1000, **asked)
             with monkeypatch.context() as patched:
                 patched.setattr(call_search, "PAGE_MAX", page_max)
+                patched.setattr(call_search, "EXPORT_PAGE_MAX", 2 * page_max)
                 pages = list(call_search.lines(call_search.read(Asked(**asked))))
 
-            assert [json.loads(line)["id"] for page in pages for line in page] == newest_first, (page_max, asked)
-            assert all(len(page) <= page_max for page in pages)
+            assert [json.loads(line)["id"] for page in pages for line in page.splitlines()] == newest_first, (
+                page_max,
+                asked,
+            )
+            assert all(page.count("\n") <= 2 * page_max for page in pages)
             assert sum(not page for page in pages) <= 40  # of years in which nobody was called
 
 

@@ -84,3 +84,29 @@ def test_a_row_has_the_cells_that_each_value_alone_would_have() -> None:
 
         csv.writer(wanted, lineterminator="\n").writerows([columns, [cell(value) for value in values]])
         assert out.getvalue() == wanted.getvalue(), values
+
+
+def test_a_page_of_texts_has_the_cells_that_each_text_alone_would_have() -> None:
+    chance = random.Random(11)
+    pieces = [
+        *"aZ09_.:+- ,;\"'\r\n\0=@{",
+        "+12125550101",
+        "+1",
+        "\u05d0\u05d1",
+        "\U0001f600",
+        "\uff1d",
+        "\u202e",
+        "\u0661",
+    ]
+    plain = [None, "", "queued", "+12125550101", "+12345", "a b", "2026-11-27T09:00:00+00:00", "CA0f", "9"]
+    columns = ["one", "two", "three"]
+    for _ in range(20_000):
+        odd = ["".join(chance.choices(pieces, k=chance.randint(1, 3))) for _ in range(chance.choice((0, 0, 1, 2)))]
+        texts = chance.sample([*odd, *chance.choices(plain, k=9)], 9)
+        rows = [texts[:3], texts[3:6], texts[6:]]
+        out, wanted = io.StringIO(), io.StringIO()
+
+        Writer(columns, out).write_texts(rows)
+
+        csv.writer(wanted, lineterminator="\n").writerows([columns, *([cell(text) for text in row] for row in rows)])
+        assert out.getvalue() == wanted.getvalue(), rows
