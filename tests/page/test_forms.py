@@ -11,6 +11,8 @@ from tests.digest import digest
 from tests.page.conftest import OWN_FORM, cookie_of, token
 from tests.page.rows import Rows
 
+pytestmark = pytest.mark.rows_only
+
 RTL_OVERRIDE = "\u202e"
 
 

@@ -12,6 +12,8 @@ from tests.api.conftest import served
 from tests.conftest import World, forget_settings
 from tests.page.conftest import OWN_FORM, cookie_of, token
 
+pytestmark = pytest.mark.rows_only
+
 
 def mark_of(page_url: str, cookie: dict[str, str]) -> str:
     return httpx.get(f"{page_url}/", headers=cookie).text.partition('data-session="')[2].partition('"')[0]

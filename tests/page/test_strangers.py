@@ -18,6 +18,8 @@ from tests.digest import digest
 from tests.page.conftest import OWN_FORM, cookie_of, token
 from tests.page.rows import Rows
 
+pytestmark = pytest.mark.rows_only
+
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self';"
     " base-uri 'none'; frame-ancestors 'none'"
