@@ -93,10 +93,14 @@ def array(values: Iterable[object]) -> str:
 
     psycopg would take a list as it is, and several times as long: it looks at each value twice.
     """
-    return "{" + ",".join(["NULL" if value is None else _element(str(value)) for value in values]) + "}"
+    given = list(values)
+    elements = ["NULL" if value is None else f'"{value!s}"' for value in given]
+    text = ",".join(elements)
+    if "\\" in text or text.count('"') > 2 * (len(given) - elements.count("NULL")):
+        text = ",".join("NULL" if value is None else _escaped(str(value)) for value in given)
+    return f"{{{text}}}"
 
 
-def _element(text: str) -> str:
-    if '"' in text or "\\" in text:
-        text = text.replace("\\", "\\\\").replace('"', '\\"')
+def _escaped(text: str) -> str:
+    text = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'

@@ -5,7 +5,8 @@ import re
 import zoneinfo
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
+from operator import attrgetter
 from typing import NamedTuple
 
 from outbound.errors import UserError
@@ -83,6 +84,21 @@ def read(
     without it, DoubtfulDay.
     """
     _refuse_types(to_number, from_number, due_at, key, contact, time_zone)
+    return read_texts(caller, to_number, from_number, due_at, key, contact, time_zone, zone_of, order)
+
+
+def read_texts(
+    caller: Row,
+    to_number: str,
+    from_number: str | None,
+    due_at: datetime | str | None,
+    key: str | None,
+    contact: Mapping[str, str] | None,
+    time_zone: str | None,
+    zone_of: Callable[[str], str | None],
+    order: moments.Order | None = None,
+) -> NewCall:
+    """`read` of what has these types for sure, as each row of a file has."""
     to = _number(to_number, caller, "to")
     stated = _callees_zone(time_zone)
     zone = (stated or zone_of(to) or caller.time_zone) if due_at else None
@@ -171,10 +187,10 @@ def _due(
         raise BadCall(f"`at` {fault}; or `outbound business set {caller.id} --time-zone …`") from None
     except moments.BadMoment as fault:
         raise BadCall(f"`at` {fault}") from None
-    now = datetime.now(UTC)  # of a horizon, not of a deadline: any clock will do
-    if due.at < now - PAST_MAX:
+    ahead = due.at - datetime.now(UTC)  # of a horizon, not of a deadline: any clock will do
+    if ahead < -PAST_MAX:
         raise BadCall(f"`at` lies more than {PAST_MAX.days // 365} years in the past: leave it empty to call at once")
-    if due.at > now + AHEAD_MAX:
+    if ahead > AHEAD_MAX:
         raise BadCall(f"`at` lies more than {AHEAD_MAX.days // 365} years ahead: give an earlier moment")
     return due
 
@@ -193,7 +209,9 @@ def _contact(contact: Mapping[str, str] | None, caller: Row) -> str | None:
     """
     Return what is known of the callee, by the names that placeholders use, as JSON; nothing where every field is empty.
     """
-    given = [(twiml_template.field_name(name), value) for name, value in (contact or {}).items() if value]
+    given = [(twiml_template.field_name(name), value) for name, value in contact.items() if value] if contact else []
+    if not given:
+        return None
     known = {name: plain_text.cell(value) if isinstance(value, str) else value for name, value in given}
     if len(known) < len(given):
         raise BadCall("two fields of the contact have one name, as neither case nor spaces count: rename one of them")
@@ -205,7 +223,7 @@ def _contact(contact: Mapping[str, str] | None, caller: Row) -> str | None:
             raise BadCall(f"field {place} of the contact must be text of {FIELD_MAX} characters at most")
         if fault := plain_text.cell_fault(value):
             raise BadCall(f"field {place} of the contact {fault}")
-    written = _json(known) if known else ""
+    written = _json(known)
     if len(written.encode()) > CONTACT_MAX:
         raise BadCall(f"the contact's fields have more than {CONTACT_MAX} bytes in all")
     length = len(twiml_template.render(caller.twiml, known) or "")
@@ -213,7 +231,7 @@ def _contact(contact: Mapping[str, str] | None, caller: Row) -> str | None:
         raise BadCall(
             f"with this contact's fields the TwiML has {length} characters: {twiml_template.TWIML_MAX} are allowed"
         )
-    return written or None
+    return written
 
 
 def _callees_zone(name: str | None) -> str | None:
@@ -254,20 +272,30 @@ def able(caller: Row | None, campaign_id: int | None) -> Row:
     return caller
 
 
+_KEYS = {
+    "business_ids": "business_id",
+    "to_numbers": "to_number",
+    "idempotency_keys": "idempotency_key",
+    "due_ats": "due_at",
+}
+_COLUMNS = _KEYS | {"from_numbers": "from_number", "contacts": "contact", "time_zones": "time_zone"}
+
+
 def keys(calls: Sequence[NewCall]) -> dict[str, str]:
     """Calls as find_calls_there takes them."""
-    return {
-        "business_ids": array(call.business_id for call in calls),
-        "to_numbers": array(call.to_number for call in calls),
-        "idempotency_keys": array(call.idempotency_key for call in calls),
-        "due_ats": array(call.due_at for call in calls),
-    }
+    return _arrays(calls, _KEYS)
 
 
 def columns(calls: Sequence[NewCall]) -> dict[str, str]:
     """Calls as enqueue_calls takes them."""
-    return keys(calls) | {
-        "from_numbers": array(call.from_number for call in calls),
-        "contacts": array(call.contact for call in calls),
-        "time_zones": array(call.time_zone for call in calls),
-    }
+    return _arrays(calls, _COLUMNS)
+
+
+def _arrays(calls: Sequence[NewCall], fields: Mapping[str, str]) -> dict[str, str]:
+    given = {name: map(attrgetter(field), calls) for name, field in fields.items()}
+    return {name: array(map(_written, values) if name == "due_ats" else values) for name, values in given.items()}
+
+
+@lru_cache(1000)  # a file has few, and to write one takes longer than all else of a call
+def _written(moment: datetime | None) -> str | None:
+    return None if moment is None else str(moment)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -164,15 +164,21 @@ class _Callers:
         if not self.is_given:
             raise BadFile("say whose calls these are: give --business or --campaign, or a column named business")
         try:
-            call_request.able(self.owner, self.campaign_id)
+            _ = self._able_owner
         except BadCall as refusal:
             raise BadFile(str(refusal)) from None
 
     def of(self, row: dict[str, str]) -> db.Row:
         """The business that a row calls for; raise BadCall where it names none, or one that cannot call."""
-        if not row.get("business") and not self.is_given:
+        if row.get("business"):
+            return call_request.able(self._named(row), self.campaign_id)
+        if not self.is_given:
             raise BadCall("`business` is empty: give the id of one, see `outbound business list`")
-        return call_request.able(self._named(row), self.campaign_id)
+        return self._able_owner
+
+    @cached_property
+    def _able_owner(self) -> db.Row:
+        return call_request.able(self.owner, self.campaign_id)
 
     def holds_number(self, cell: str, row: dict[str, str]) -> bool:
         """Return whether a cell is a number as the row's business would write it."""
@@ -277,15 +283,15 @@ def _read(
 ) -> NewCall:
     """The call that a row of the file means, or raise BadCall."""
     caller = callers.of(row)
-    contact = {name: row[name] for name in fields if name in row}
+    contact = {name: row[name] for name in fields if name in row} if fields else None
     given = (row.get("to", ""), row.get("from"), row.get("at"), row.get("key"), contact, row.get("time_zone"))
     region = caller.default_region
     try:
-        return call_request.read(caller, *given, zone_of, dates.orders.get(region))
+        return call_request.read_texts(caller, *given, zone_of, dates.orders.get(region))
     except call_request.DoubtfulDay:
         if region in dates.orders:
             raise
-        call = call_request.read(caller, *given, zone_of, dates.decide(region))
+        call = call_request.read_texts(caller, *given, zone_of, dates.decide(region))
         dates.say(caller, row["at"], call)
         return call
 
@@ -312,17 +318,17 @@ def _chunks(
             chunk.calls.append(call)
             if call.note:
                 report.remark(line, call.note)
-            dates.show(line, row.get("at", ""), call)
-            report.overdue += call.due_at is not None and call.due_at < now
-            chars += len(call.contact or "")
+            if call.due_at is not None:
+                dates.show(line, row.get("at", ""), call)
+                report.overdue += call.due_at < now
+            if call.contact is not None:
+                chars += len(call.contact)
         seen += 1
         if seen == CHUNK_ROWS or chars > CHUNK_CHARS:
-            chunk.end = file.tell()
-            yield chunk
+            yield chunk.complete(file.tell())
             chunk = Chunk()
             seen = chars = 0
-    chunk.end, chunk.is_last = file.tell(), True
-    yield chunk
+    yield chunk.complete(file.tell(), is_last=True)
 
 
 def _ahead(chunks: Iterator[T]) -> Generator[T]:

@@ -1,13 +1,14 @@
 """Writes the calls of a file into the queue, chunk after chunk, and reports what came of each line."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from outbound import db
-from outbound.calls.call_request import KEY_OF_ANOTHER, NewCall, columns, keys
+from outbound.calls import call_request
+from outbound.calls.call_request import KEY_OF_ANOTHER, NewCall, keys
 from outbound.calls.import_report import CallsReport
 from outbound.formats import moments
 
@@ -28,6 +29,7 @@ class Chunk:
         refused: why other lines of it are no calls.
         end: how many bytes of the file were read.
         is_last: whether the file has no more.
+        columns: the calls as the statement takes them, made where the file is read, while PostgreSQL is busy.
     """
 
     calls: list[NewCall] = field(default_factory=list)
@@ -35,6 +37,12 @@ class Chunk:
     refused: list[str] = field(default_factory=list)
     end: int = 0
     is_last: bool = False
+    columns: dict[str, str] = field(default_factory=dict)
+
+    def complete(self, end: int, *, is_last: bool = False) -> "Chunk":
+        """Say that no call comes in addition."""
+        self.end, self.is_last, self.columns = end, is_last, call_request.columns(self.calls)
+        return self
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ class Writer:
         """Return why calls of a chunk may not be queued; writes nothing."""
         if not chunk.calls:
             return []
-        _, *left_out = db.run(sql.enqueue_calls, **self._given(chunk.calls, dry=True))
+        _, *left_out = db.run(sql.import_calls, **self._given(chunk, dry=True))
         return [row.about for row in left_out if row.fault not in _HELD_OUT]
 
     def insert(self, chunk: Chunk) -> None:
@@ -87,20 +95,22 @@ class Writer:
         if not chunk.calls:
             return
         self._open_batches(chunk.calls)
-        insert = partial(self._run, sql.enqueue_calls, **self._given(chunk.calls, dry=self._dry))
+        insert = partial(self._run, sql.import_calls, **self._given(chunk, dry=self._dry))
         done, *left_out = db.persist(insert, for_s=AGAIN_S)
         faults = {row.place: row for row in left_out}
         for place, row in sorted(faults.items()):
             if row.fault not in _HELD_OUT:
                 self.report.reject(chunk.lines[place - 1], row.about)
+        self.report.created += done.created
+        if done.created:
+            self._created_ats.append(done.at)
+        if done.created == len(chunk.calls):
+            return
         rest = [
             (line, call, faults[place].fault if place in faults else None)
             for place, (line, call) in enumerate(zip(chunk.lines, chunk.calls, strict=True), start=1)
             if place not in faults or faults[place].fault in _HELD_OUT
         ]
-        self.report.created += done.created
-        if done.created:
-            self._created_ats.append(done.at)
         if done.created < len(rest):
             self._explain(rest, done.created)
 
@@ -132,9 +142,9 @@ class Writer:
             self.report.was_there = self.report.was_there or bool(found and not found.is_new)
             self.report.same_content = self.report.batch != self._batch.name
 
-    def _given(self, calls: Sequence[NewCall], *, dry: bool) -> dict[str, object]:
+    def _given(self, chunk: Chunk, *, dry: bool) -> dict[str, object]:
         given: dict[str, object] = {"campaign_id": self._campaign_id, "again": self._again, "dry": dry}
-        return {**given, **self._batches(), **columns(calls)}
+        return {**given, **self._batches(), **chunk.columns}
 
     def _batches(self) -> dict[str, str]:
         return {

@@ -248,27 +248,27 @@ class Rows:
                 continue
             line = self._lines.number
             text = "".join(cells)
-            values = list(map(_plain, cells)) if "=" in text else list(map(str.strip, cells))
-            if not is_whole(text):
+            values = list(map(_plain, cells)) if "=" in text else [cell.strip() for cell in cells]
+            is_printable = text.isprintable()
+            if not ((is_printable and text.isascii()) or is_whole(text)):
                 nul = ": it holds a NUL byte" if "\0" in text else ""
                 self._report.reject(line, f"not {self._report.encoding} text{nul}")
                 continue
-            if not text.isprintable():
+            if not is_printable:
                 values = [plain_text.cell(value).strip() for value in values]
             if len(values) > width and any(values[width:]):
                 self._report.reject(
                     line, "more cells than the first line has names: put one that holds a comma in quotes"
                 )
-            elif any(values):
-                yield from self._read(line, values)
+            elif any(values) and not self._is_no_row(line, values):
+                row = dict(zip(self.columns, values, strict=False))
+                if self._is_plain:
+                    yield line, row
+                else:
+                    yield from self._of_several(line, values, row)
 
-    def _read(self, line: int, values: list[str]) -> Iterator[Row]:
-        if self._is_no_row(line, values):
-            return
-        row = dict(zip(self.columns, values, strict=False))
-        if self._is_plain:
-            yield line, row
-            return
+    def _of_several(self, line: int, values: list[str], row: dict[str, str]) -> Iterator[Row]:
+        """The rows that a line means whose number stands in one of several cells, or in two parts."""
         try:
             found = list(self._candidates(values))
         except _BadCode:
@@ -312,7 +312,9 @@ class Rows:
             self._report.reject(line, f"stands below another header, in line {self._foreign}: make two files of it")
             return True
         cell = values[self._place] if self._place < len(values) else ""
-        if not cell or any(map(str.isdigit, cell)) or not columns.is_header_again(values, self._columns, self._known):
+        if not cell or cell[-1].isdigit() or any(map(str.isdigit, cell)):
+            return False
+        if not columns.is_header_again(values, self._columns, self._known):
             return False
         again = list(map(columns.key, values)) == list(map(columns.key, self._columns.names))
         self._report.reject(line, "names columns, and is no row: two files were joined")

@@ -9,6 +9,17 @@ select created, at, ids, businesses, numbers, place, fault, about
                    :business_ids::bigint[], :from_numbers::text[], :to_numbers::text[], :due_ats::timestamptz[],
                    :idempotency_keys::text[], :contacts::jsonb[], :time_zones::text[], :dry::boolean);
 
+-- name: import_calls(campaign_id, batch_businesses, batch_ids, again, dry, business_ids, from_numbers, to_numbers, due_ats, idempotency_keys, contacts, time_zones)
+-- enqueue_calls of a file, which does not ask which ids its calls have got.
+--
+-- Moves    (nothing) -> queued
+-- Returns  how many were `created`, then each that was left out
+-- Races    as queue_calls
+select created, at, place, fault, about
+  from queue_calls(:campaign_id::bigint, :batch_businesses::bigint[], :batch_ids::bigint[], :again::boolean,
+                   :business_ids::bigint[], :from_numbers::text[], :to_numbers::text[], :due_ats::timestamptz[],
+                   :idempotency_keys::text[], :contacts::jsonb[], :time_zones::text[], :dry::boolean);
+
 -- name: find_calls_there(business_ids, to_numbers, idempotency_keys, due_ats, batch_businesses, batch_ids, created_ats)
 -- Returns  what calls_there says of each call that was given, in their order
 select place, telephone, id, status, has_key, key_of_another, live_status, live_due_at, is_twin, keeps_time, dialed_id,
