@@ -8,16 +8,16 @@ from typing import Any
 
 
 class _Later(type):
-    """The kind of a class that stands for another one, whose module is imported when the class is used."""
+    """The kind of a class that stands for a class or function, whose module is imported when it is used."""
 
     origin: tuple[str, str]
 
     def __call__(cls, *given: Any, **named: Any) -> Any:
-        """Make one of the other class."""
+        """Make one of the other class, or call the function."""
         return cls._meant()(*given, **named)
 
     def __getattr__(cls, name: str) -> Any:
-        """Give the other class's attribute."""
+        """Give the other's attribute."""
         return getattr(cls._meant(), name)
 
     def _meant(cls) -> Any:
@@ -25,14 +25,14 @@ class _Later(type):
         return getattr(importlib.import_module(module), name)
 
 
-def load(library: str, late: Mapping[str, str]) -> None:
+def load(library: str, late: Mapping[str, tuple[str, ...]]) -> None:
     """
     Import *library*.
 
     Args:
-        late: modules that it imports, each with the one class that it takes from there.
+        late: modules that it imports, each with the classes and functions that it takes from there.
     """
-    stand_ins = {module: _stand_in(module, name) for module, name in late.items() if module not in sys.modules}
+    stand_ins = {module: _stand_in(module, names) for module, names in late.items() if module not in sys.modules}
     sys.modules.update(stand_ins)
     try:
         importlib.import_module(library)
@@ -53,7 +53,13 @@ def load_without(library: str, other: str) -> None:
             sys.modules[other] = present
 
 
-def _stand_in(module: str, name: str) -> ModuleType:
+def leave_out(module: str) -> None:
+    """Have a module count as not installed in this process, unless it is imported already."""
+    sys.modules.setdefault(module, None)  # type: ignore[arg-type]  # as above
+
+
+def _stand_in(module: str, names: tuple[str, ...]) -> ModuleType:
     found = ModuleType(module)
-    setattr(found, name, _Later(name, (), {"origin": (module, name)}))
+    for name in names:
+        setattr(found, name, _Later(name, (), {"origin": (module, name)}))
     return found

@@ -9,9 +9,15 @@ serves `app()` of MODULE: `outbound.api.app`, or with the page `outbound.page.ap
 import signal
 import sys
 
-from outbound import db, logs
-from outbound.api import server
-from outbound.errors import UserError
+from outbound import late_imports
+
+late_imports.leave_out("pydantic.v1")  # the frame would ask each model whether it is one of these, and none is
+# What starts uvicorn from its own command line, and several processes of it, with what these two import.
+late_imports.load("uvicorn", {"uvicorn.main": ("Server", "main", "run")})
+
+from outbound import db, logs  # noqa: E402
+from outbound.api import server  # noqa: E402
+from outbound.errors import UserError  # noqa: E402
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as of each command

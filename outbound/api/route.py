@@ -268,7 +268,7 @@ def operation(
         extra: dict[str, Any] = {"x-scope": scope, "x-of-all": of_all, "x-file": bool(file_types)}
         if file_types:
             extra["requestBody"] = _file(file_types)
-        responses: dict[int | str, dict[str, Any]] = {code: _problem(code) for code in _STATUSES}
+        responses: dict[int | str, dict[str, Any]] = {**_PROBLEMS}
         if streams:
             responses[status] = _stream(streams)
         if also is not None:
@@ -303,3 +303,6 @@ def _stream(types: Iterable[str]) -> dict[str, Any]:
 def _problem(code: int) -> dict[str, Any]:
     reference = {"$ref": f"#/components/schemas/{models.ProblemAnswer.__name__}"}
     return {"description": _STATUSES[code], "content": {"application/problem+json": {"schema": reference}}}
+
+
+_PROBLEMS: dict[int | str, dict[str, Any]] = {code: _problem(code) for code in _STATUSES}  # all operations have these

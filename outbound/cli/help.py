@@ -148,7 +148,7 @@ _PANEL_OF = {name: panel for panel, commands in PANELS.items() for name in comma
 
 # What typer.rich_utils imports for another kind of markup than ours, and for an error that nobody expected: with what
 # these two import, a third of the time of `outbound --help`.
-NOT_FOR_HELP = {"rich.markdown": "Markdown", "rich.traceback": "Traceback"}
+NOT_FOR_HELP = {"rich.markdown": ("Markdown",), "rich.traceback": ("Traceback",)}
 
 # ClickException of whichever click typer brings.
 _NOT_UNDERSTOOD: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")

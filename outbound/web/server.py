@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
+from uvicorn.server import Server
 
 from outbound.config import settings
 from outbound.processes import systemd_notify
@@ -53,7 +54,7 @@ def make(
     )
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     def __init__(self, config: uvicorn.Config, beside: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
         super().__init__(config)
         self._beside = beside
