@@ -124,10 +124,9 @@ def entries(
     rows = db.run(sql.list_entries, before_id=before or None, page_max=limit, **scope)
     found = [row._asdict() for row in rows]
     if found and names.sees_numbers():
-        words = {row.id: row for row in db.run(sql.words_of_entries, ids=[entry["id"] for entry in found])}
-        for entry in found:
-            entry |= {"phone": words[entry["id"]].phone, "reason": words[entry["id"]].reason}
-    return found, found[-1]["id"] if len(found) == limit else None
+        words = {row.id: row._asdict() for row in db.run(sql.words_of_entries, ids=[entry["id"] for entry in found])}
+        found = [entry | words[entry["id"]] for entry in found if entry["id"] in words]  # some were removed meanwhile
+    return found, rows[-1].id if len(rows) == limit else None
 
 
 def import_suppressions(

@@ -16,7 +16,20 @@ begin
                    and nspname = current_schema()
                    and relname in ('suppression_everybody', 'suppression_of_campaign')
     loop
-        execute format('drop index %I', name);
+        -- Tried again and again: behind a lock that is waited for, everybody waits.
+        for attempt in 1..100 loop
+            begin
+                perform set_config('lock_timeout', '500ms', true);
+                execute format('drop index %I', name);
+                exit;
+            exception
+                when lock_not_available or deadlock_detected then
+                    if attempt = 100 then
+                        raise;
+                    end if;
+                    perform pg_sleep(0.1);
+            end;
+        end loop;
     end loop;
 end
 $$;

@@ -123,28 +123,31 @@ select 'forgotten', null, null, forgotten_at, null, ''
 -- Returns  entries of the do-not-call list, newest first: of a campaign, of a business and its campaigns, those for
 --          everybody, or all
 with place as materialized (
-    -- Where the planner does not know them, it takes each arm's index in its order.
+    -- Where the planner does not know them, it takes each arm's index in its order; and where the order begins with the
+    -- scope, and the scope is a range, no other index has it: by the primary key, all newer entries would be passed.
     select coalesce(:before_id::bigint, 9223372036854775807) as last_id, :page_max::bigint as most
 ), page as (
     (select id, business_id, campaign_id, created_at
        from suppression
-      where campaign_id = :campaign_id::bigint
+      where campaign_id between :campaign_id::bigint and :campaign_id::bigint
         and id < (select last_id from place)
-      order by id desc
+      order by campaign_id desc, id desc
       limit (select most from place))
     union all
     (select id, business_id, campaign_id, created_at
        from suppression
-      where business_id = :business_id::bigint
+      where business_id between :business_id::bigint and :business_id::bigint
         and :campaign_id::bigint is null
         and id < (select last_id from place)
-      order by id desc
+      order by business_id desc, id desc
       limit (select most from place))
     union all
     (select id, business_id, campaign_id, created_at
        from suppression
       where business_id is null
         and :everybody::boolean
+        and :business_id::bigint is null
+        and :campaign_id::bigint is null
         and id < (select last_id from place)
       order by id desc
       limit (select most from place))

@@ -99,6 +99,25 @@ def test_few_do_not_call_entries_are_listed_without_a_look_at_the_others(world: 
     assert pages_of(world, suppression.sql.list_entries, asked) <= alone + MORE_PAGES_MAX
 
 
+@pytest.mark.parametrize("whose", ["everybody", "business", "campaign"])
+def test_do_not_call_entries_are_listed_without_a_look_at_newer_ones_of_others(world: World, whose: str) -> None:
+    mine, other = world.business("Mine"), world.business("Other")
+    campaign_id = world.value("insert into campaign (business_id, name) values (%s, 'Spring') returning id", mine)
+    owner = {"everybody": "null, null", "business": f"{mine}, null", "campaign": f"{mine}, {campaign_id}"}[whose]
+    insert = "insert into suppression (business_id, campaign_id, phone) select"
+    world.do(f"{insert} {owner}, '+1' || 3000000000 + n from generate_series(1, %s) as n", OTHERS)
+    asked = {"before_id": None, "business_id": None, "campaign_id": None, "everybody": whose == "everybody"}
+    asked |= {"page_max": 20} | {"business": {"business_id": mine}, "campaign": {"campaign_id": campaign_id}}.get(
+        whose, {}
+    )
+    alone = pages_of(world, suppression.sql.list_entries, asked)
+
+    add(world, "suppression", other, OTHERS)
+    world.do("analyze suppression")
+
+    assert pages_of(world, suppression.sql.list_entries, asked) <= alone + MORE_PAGES_MAX
+
+
 def test_a_tenant_s_search_by_error_does_not_read_the_calls_of_others(world: World) -> None:
     statement = call_search.sql.find_calls
     mine, other = world.business("Mine"), world.business("Other")
