@@ -45,7 +45,9 @@ class Deleted(NamedTuple):
 
 def delete_old_calls() -> int:
     """
-    Delete one batch of calls older than OUTBOUND_RETENTION_DAYS; return how many.  None where it is not set, or 0.
+    Delete one batch of calls older than OUTBOUND_RETENTION_DAYS.  None where it is not set, or 0.
+
+    Returns how many it dealt with: some may be set aside, as another table points to them, and stay.
 
     One batch a tick is 17 million calls a day at the default tick, and a small part of what the queue itself writes.
     """
@@ -55,7 +57,7 @@ def delete_old_calls() -> int:
     deleted = _batch(keep_days)
     if deleted.calls:
         log.info("retention.deleted", calls=deleted.calls, events=deleted.events)
-    return deleted.calls
+    return int(deleted.dealt_with)
 
 
 def delete_old_rest() -> int:
@@ -103,19 +105,18 @@ def purge(keep_days: int) -> Deleted:
     total = Deleted(0, 0)
     while True:
         batch = _batch(keep_days)
-        if not batch.calls:  # not at the first batch that is not full: first attempts go after their later ones
+        if not batch.dealt_with:  # not at the first batch that is not full: first attempts go after their later ones
             return total
         total = Deleted(total.calls + batch.calls, total.events + batch.events)
 
 
-def _batch(keep_days: int) -> Deleted:
+def _batch(keep_days: int) -> db.Row:
     try:
-        row = db.run(sql.delete_ended_calls, keep_days=keep_days, batch_max=BATCH_MAX, apart=False)
+        return db.run(sql.delete_ended_calls, keep_days=keep_days, batch_max=BATCH_MAX, apart=False)
     except db.Error as error:
         if not db.is_of_a_row(error):
             raise
-        row = db.run(sql.delete_ended_calls, keep_days=keep_days, batch_max=BATCH_MAX, apart=True)
-    return Deleted(row.calls, row.events)
+        return db.run(sql.delete_ended_calls, keep_days=keep_days, batch_max=BATCH_MAX, apart=True)
 
 
 def _refuse_unfit(keep_days: int) -> None:

@@ -11,7 +11,7 @@
 -- (somebody's table points to it) is set aside.
 --
 -- Moves    completed, busy, no-answer, failed, canceled -> (nothing)
--- Returns  how many calls and events were deleted
+-- Returns  how many calls and events were deleted, and how many calls were dealt with: those that were set aside too
 -- Races    a row that somebody holds (a late callback, a lead job, another host) is skipped, and found the next time
 -- Undo     none
 with past as (
@@ -51,7 +51,8 @@ with past as (
     select 'retention', 'calls', count(*) from calls having count(*) > 0
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
-select (select count(*) from calls) as calls, (select count(*) from events) as events;
+select (select count(*) from calls) as calls, (select count(*) from events) as events,
+       (select count(*) from doomed) as dealt_with;
 
 -- name: delete_old_leads(keep_days, batch_max)$
 -- Delete the leads whose last contact is the longest ago.  One that still has a call is kept as long as that is: it would

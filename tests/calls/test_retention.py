@@ -195,6 +195,23 @@ def test_a_round_deletes_one_batch_and_the_oldest_first(
     assert retention.purge(KEEP_DAYS) == (30, 60)
 
 
+def test_old_calls_that_another_table_points_to_are_passed_over_however_many_there_are(
+    world: World, nudges: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many_ended(world, 10)
+    world.do("create table note as select id as call_id from call_log where id > 5")
+    world.do("alter table note add foreign key (call_id) references call_log (id)")
+    monkeypatch.setattr(retention, "BATCH_MAX", 2)
+    monkeypatch.setenv("OUTBOUND_RETENTION_DAYS", str(KEEP_DAYS))
+    forget_settings()
+
+    assert retention.delete_old_calls() == 2, "a round that only set calls aside has found something"
+
+    assert len(ids(world)) == 10
+    assert retention.purge(KEEP_DAYS).calls == 5
+    assert ids(world) == [6, 7, 8, 9, 10]
+
+
 def test_a_row_that_somebody_holds_is_left_for_the_next_round(world: World, nudges: list[Any]) -> None:
     held, free = ended(world, 100), ended(world, 100, "+15005550102")
 
