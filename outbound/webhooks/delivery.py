@@ -68,12 +68,12 @@ def deliver_until(stop: Event) -> None:
                 event_stream.take_in_restored()
                 db.listen(connection, "outbound_event")
                 db.listen(connection, "outbound_delivery")  # an attempt is over: there is room for the next one
-                notified = True
+                is_due = True
                 while not stop.is_set():
-                    due_in_s = 0 if notified else sql.next_due_s(connection, at_most_s=_IDLE_S)
-                    claimed = 0 if due_in_s else claim_once(connection)
+                    claimed = claim_once(connection) if is_due else 0
+                    due_in_s = 0 if claimed else sql.next_due_s(connection, at_most_s=_IDLE_S)
                     wait_s = _BUSY_WAIT_S if claimed else due_in_s or settings().poll_s
-                    notified = db.wait_for_notice(connection, wait_s) or bool(claimed)
+                    is_due = db.wait_for_notice(connection, wait_s) or due_in_s < _IDLE_S
         except db.Unavailable as error:
             log.outage("webhook.waiting", error)
             stop.wait(_AWAY_WAIT_S)
