@@ -19,7 +19,7 @@ log = logs.get("call_search")
 
 LIMIT_MAX = 1_000_000  # calls that one command shows
 PAGE_MAX = 1000  # calls that one statement gives
-EXPORT_PAGE_MAX = 2000  # that one gives to an export; the first, whose span nobody knows, has PAGE_MAX
+EXPORT_PAGE_MAX = 4000  # that one gives to an export, 1 to 2 MB; the first, whose span nobody knows, has PAGE_MAX
 SCAN_MAX = 100_000  # calls that one statement looks at, where no index has all that is asked for
 LOOKS_PER_CALL = 10  # calls that are looked at first for each that is asked for
 SCANS_MAX = 5  # such statements that one command waits for before it says how far it came
