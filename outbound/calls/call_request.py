@@ -75,30 +75,18 @@ def read(
     time_zone: str | None,
     zone_of: Callable[[str], str | None],
     order: moments.Order | None = None,
+    *,
+    are_texts: bool = False,
 ) -> NewCall:
     """
     Read one call request of a caller, which is a row of find_callers; or raise BadCall.
 
     A moment without an offset is by the callee's clocks, where *time_zone* or *zone_of* their number tells which those
     are, else by the business's.  Of a date that may be two days, `order` says which comes first, the day or the month;
-    without it, DoubtfulDay.
+    without it, DoubtfulDay.  *are_texts* where the types are these for sure, as in each row of a file.
     """
-    _refuse_types(to_number, from_number, due_at, key, contact, time_zone)
-    return read_texts(caller, to_number, from_number, due_at, key, contact, time_zone, zone_of, order)
-
-
-def read_texts(
-    caller: Row,
-    to_number: str,
-    from_number: str | None,
-    due_at: datetime | str | None,
-    key: str | None,
-    contact: Mapping[str, str] | None,
-    time_zone: str | None,
-    zone_of: Callable[[str], str | None],
-    order: moments.Order | None = None,
-) -> NewCall:
-    """`read` of what has these types for sure, as each row of a file has."""
+    if not are_texts:
+        _refuse_types(to_number, from_number, due_at, key, contact, time_zone)
     to = _number(to_number, caller, "to")
     stated = _callees_zone(time_zone)
     zone = (stated or zone_of(to) or caller.time_zone) if due_at else None
@@ -209,7 +197,7 @@ def _contact(contact: Mapping[str, str] | None, caller: Row) -> str | None:
     """
     Return what is known of the callee, by the names that placeholders use, as JSON; nothing where every field is empty.
     """
-    given = [(twiml_template.field_name(name), value) for name, value in contact.items() if value] if contact else []
+    given = [(twiml_template.field_name(name), value) for name, value in (contact or {}).items() if value]
     if not given:
         return None
     known = {name: plain_text.cell(value) if isinstance(value, str) else value for name, value in given}

@@ -287,11 +287,11 @@ def _read(
     given = (row.get("to", ""), row.get("from"), row.get("at"), row.get("key"), contact, row.get("time_zone"))
     region = caller.default_region
     try:
-        return call_request.read_texts(caller, *given, zone_of, dates.orders.get(region))
+        return call_request.read(caller, *given, zone_of, dates.orders.get(region), are_texts=True)
     except call_request.DoubtfulDay:
         if region in dates.orders:
             raise
-        call = call_request.read_texts(caller, *given, zone_of, dates.decide(region))
+        call = call_request.read(caller, *given, zone_of, dates.decide(region), are_texts=True)
         dates.say(caller, row["at"], call)
         return call
 
