@@ -18,6 +18,7 @@ from outbound.settings_model import Settings
 from tests.chaos.proxy import Proxy
 from tests.chaos.servers import Server
 from tests.host_clock import HostClock
+from tests.running import is_running
 
 
 class NotNow(Exception):
@@ -95,10 +96,10 @@ class Cluster:
     def master(self, name: str) -> psutil.Process:
         """A living process whose name begins with *name*."""
         pids = [pid for full, pid in self.processes.pids().items() if full.startswith(name)]
-        alive = [pid for pid in pids if _is_alive(pid)]
+        alive = [process for process in map(psutil.Process, filter(psutil.pid_exists, pids)) if is_running(process)]
         if not alive:
             raise NotNow
-        return psutil.Process(self.rng.choice(alive))
+        return self.rng.choice(alive)
 
     def worker_process(self) -> psutil.Process:
         """The process below a Dramatiq master that dials."""
@@ -106,10 +107,3 @@ class Cluster:
         if not children:
             raise NotNow  # it is starting
         return self.rng.choice(children)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-    except psutil.NoSuchProcess:
-        return False

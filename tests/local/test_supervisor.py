@@ -16,6 +16,7 @@ from tests import forked
 from tests.cli.test_cli import refuses, run
 from tests.conftest import World, forget_settings, until
 from tests.ports import free_ports
+from tests.running import is_running
 
 
 def test_a_process_that_is_killed_is_started_again_and_all_are_stopped_at_the_end(world: World) -> None:
@@ -53,7 +54,7 @@ def test_when_the_supervisor_is_killed_its_processes_stop(world: World, start: t
         supervisor.wait(10)
 
     assert len(family) >= 4
-    until(lambda: not any(process.is_running() and process.status() != "zombie" for process in family), timeout_s=60)
+    until(lambda: not any(map(is_running, family)), timeout_s=60)
 
 
 @pytest.mark.parametrize("setting", ["OUTBOUND_WEB_PORT", "OUTBOUND_SIMULATOR_PORT"])

@@ -14,6 +14,7 @@ import pytest
 from outbound.calls import dispatch
 from outbound.simulator.server import RunningSimulator
 from tests.conftest import Servers, World, until
+from tests.running import is_running
 
 DRAMATIQS_OWN = [sys.executable, "-m", "dramatiq", "outbound.processes.worker:set_up", "--processes=1", "--threads=1"]
 
@@ -87,7 +88,7 @@ def test_a_worker_that_is_killed_leaves_nothing_running(world: World, servers: S
 
         master.kill()
 
-        until(lambda: not any(process.is_running() and process.status() != "zombie" for process in family))
+        until(lambda: not any(map(is_running, family)))
 
 
 def test_a_worker_that_is_killed_before_it_is_up_leaves_nothing_running(world: World, servers: Servers) -> None:
@@ -98,7 +99,7 @@ def test_a_worker_that_is_killed_before_it_is_up_leaves_nothing_running(world: W
 
         master.kill()
 
-        until(lambda: not any(process.is_running() and process.status() != "zombie" for process in children))
+        until(lambda: not any(map(is_running, children)))
 
 
 def _by_dramatiqs_own_command(**environment: str) -> subprocess.CompletedProcess[str]:
@@ -171,7 +172,7 @@ def test_a_worker_that_is_killed_while_the_database_is_silent_leaves_nothing_run
 
                 master.kill()
 
-                until(lambda: not any(process.is_running() and process.status() != "zombie" for process in family))
+                until(lambda: not any(map(is_running, family)))
         finally:
             master.kill()
             master.wait(20)
