@@ -26,6 +26,7 @@ from outbound.api import (
     files,
     models,
     new_calls,
+    preference,
     problem,
     tenants,
     tokens,
@@ -161,7 +162,7 @@ async def _document() -> Response:
 
 
 def _answer(request: Request, found: Problem) -> Response:
-    return problem.response(found, problem.language_of(request.headers.get("accept-language", "")))
+    return problem.response(found, problem.language_of(preference.sent(request, "accept-language")))
 
 
 async def _problem(request: Request, error: Any) -> Response:

@@ -24,8 +24,8 @@ from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
-from outbound import db
-from outbound.api import background, json_body, models
+from outbound import db, logs
+from outbound.api import background, json_body, models, preference
 from outbound.api.calls import wanted
 from outbound.api.contacts import for_whom, owner_of
 from outbound.api.context import PAGES_AT_ONCE, REPLAYED, Context, limit, plain, slowly
@@ -42,8 +42,10 @@ from outbound.formats.spreadsheet import Writer
 from outbound.rules import audit, consent, registry, suppression
 
 files = router("files")
+log = logs.get("api")
 
 CSV, NDJSON = "text/csv", "application/x-ndjson"
+_KINDS = {NDJSON: (NDJSON, "application/*", "*/*"), CSV: (CSV, "text/*", "*/*")}  # of a stream
 FILE_MAX = 256 << 20  # bytes; what is made of it has no more either
 FILES_AT_ONCE = 2
 _CUT = "the connection broke off: what came until then is kept; send the file again under the same batch"
@@ -137,19 +139,23 @@ async def _receive(request: Request, to: Path, record: Record | None = None) -> 
 
 async def _write(request: Request, to: Path, record: Record | None) -> bytes:
     """Write the body to a file as it comes, and return its SHA-256."""
+    if json_body.announced(request) > FILE_MAX:
+        raise _too_large()
     size, digest = 0, hashlib.sha256()
     with to.open("wb") as file:
         async for piece in request.stream():
             size += len(piece)
             if size > FILE_MAX:
-                raise Problem(
-                    413, f"a file may have {FILE_MAX} bytes: send it in parts", headers={"connection": "close"}
-                )
+                raise _too_large()
             await run_in_threadpool(file.write, piece)
             digest.update(piece)
             if record is not None:
                 await run_in_threadpool(record.received, size)
     return digest.digest()
+
+
+def _too_large() -> Problem:
+    return Problem(413, f"a file may have {FILE_MAX} bytes: send it in parts", headers={"connection": "close"})
 
 
 def _cut(raw: Path, *, is_csv: bool) -> bool:
@@ -262,6 +268,7 @@ async def import_calls(
     if whose["business_id"] is None and whose["campaign_id"] is None:
         raise Problem(422, "say whose calls these are: give business_id or campaign_id", code="bad_file")
     _kind_of(request)
+    step.checked_batch(batch)  # before it is written, and before the file comes
     record = Record(None)
     if not dry_run:
         record = await run_in_threadpool(lambda: import_record.begin(batch, **whose, who=context.caller.who))
@@ -333,7 +340,7 @@ async def _go_on(stack: AsyncExitStack, work: Callable[[], Any]) -> None:
 
 
 def _wants_202(request: Request) -> bool:
-    wishes = request.headers.get("prefer", "").lower().split(",")
+    wishes = preference.sent(request, "prefer").lower().split(",")
     return any(wish.partition(";")[0].strip() == "respond-async" for wish in wishes)
 
 
@@ -390,7 +397,7 @@ async def show_import(context: RequestContext, import_id: Id) -> Any:
 async def export_rejected_lines(request: Request, context: RequestContext, import_id: Id) -> Any:
     """Stream the first 1,000 lines of an import that were refused, with the reason of each."""
     shown = await run_in_threadpool(lambda: _import_shown(context, import_id))
-    return _stream(request, ("line", "reason"), iter([shown["refused_lines"]]))
+    return await _stream(request, ("line", "reason"), iter([shown["refused_lines"]]))
 
 
 async def _import(request: Request, context: RequestContext, work: Callable[[Path], Any]) -> Any:
@@ -482,19 +489,37 @@ async def import_registry(
 
 
 def _wants_csv(request: Request) -> bool:
-    return CSV in request.headers.get("accept", "")
+    return preference.best(preference.sent(request, "accept"), _KINDS) == CSV
 
 
-def _stream(request: Request, columns: tuple[str, ...], pages: Iterator[list[dict[str, Any]]]) -> StreamingResponse:
+async def _stream(
+    request: Request, columns: tuple[str, ...], pages: Iterator[list[dict[str, Any]]]
+) -> StreamingResponse:
     """Rows page by page, as NDJSON or, where that is asked for, as CSV that no spreadsheet runs as a formula."""
     plain_pages = ([plain(row) for row in page] for page in pages)
     if _wants_csv(request):
-        return _streaming(CSV, _csv_lines(columns, plain_pages))
-    return _streaming(NDJSON, _json_lines(columns, plain_pages))
+        return await _streaming(CSV, _csv_lines(columns, plain_pages))
+    return await _streaming(NDJSON, _json_lines(columns, plain_pages))
 
 
-def _streaming(kind: str, pieces: Iterator[str]) -> StreamingResponse:
-    return StreamingResponse(iterate_in_threadpool(pieces), media_type=kind)
+async def _streaming(kind: str, pieces: Iterator[str]) -> StreamingResponse:
+    """What comes in pieces.  The first is there before the answer begins: where it cannot be had, that is said."""
+    first = await run_in_threadpool(next, pieces, "")
+
+    async def all_pieces() -> AsyncIterator[str]:
+        yield first
+        try:
+            async for piece in iterate_in_threadpool(pieces):
+                yield piece
+        except db.Unavailable as error:
+            log.outage("api.database_away", error)
+            raise ConnectionAbortedError from None  # the server hangs up, by which the client knows
+        except Exception as error:  # noqa: BLE001 (its text may hold a row's data, and would be logged)
+            code, _ = db.fault(error)
+            log.error("api.fault", error=type(error).__name__, sqlstate=code)
+            raise ConnectionAbortedError from None
+
+    return StreamingResponse(all_pieces(), media_type=kind)
 
 
 def _json_lines(columns: tuple[str, ...], pages: Iterator[list[dict[str, Any]]]) -> Iterator[str]:
@@ -555,7 +580,7 @@ async def export_calls(
 
     is_csv = _wants_csv(request)
     pages = _one_ahead(call_search.lines(await run_in_threadpool(search), as_cells=is_csv))
-    return _streaming(CSV, _sheet(_CALL_COLUMNS, pages)) if is_csv else _streaming(NDJSON, pages)
+    return await (_streaming(CSV, _sheet(_CALL_COLUMNS, pages)) if is_csv else _streaming(NDJSON, pages))
 
 
 def _one_ahead(pages: Iterator[str]) -> Iterator[str]:
@@ -601,13 +626,13 @@ async def export_leads(
                 return
             before = page.next
 
-    return _stream(request, _LEAD_COLUMNS, pages())
+    return await _stream(request, _LEAD_COLUMNS, pages())
 
 
 @operation(files, "GET", "/exports/audit", scope="audit", streams=(NDJSON, CSV), of_all=True)
 async def export_audit(request: Request) -> Any:
     """Stream the audit, the newest entry first, each with its place in the chain."""
-    return _stream(request, _AUDIT_COLUMNS, audit.pages(PAGE_ROWS))
+    return await _stream(request, _AUDIT_COLUMNS, audit.pages(PAGE_ROWS))
 
 
 @operation(files, "GET", "/campaigns/{campaign_id:int}/results", scope="calls:read", streams=(NDJSON, CSV))

@@ -19,8 +19,7 @@ async def read(request: Request, most: int = BODY_MAX) -> bytes:
     Raises:
         Problem: 413, it has more than *most* bytes.
     """
-    told = request.headers.get("content-length", "")
-    pieces, size = [], int(told) if told.isascii() and told.isdigit() else 0
+    pieces, size = [], announced(request)
     if size <= most:
         size = 0
         async for piece in request.stream():
@@ -31,6 +30,12 @@ async def read(request: Request, most: int = BODY_MAX) -> bytes:
     if size > most:
         raise Problem(413, f"the body may have {most} bytes", headers={"connection": "close"})
     return b"".join(pieces)
+
+
+def announced(request: Request) -> int:
+    """The bytes that a body will have, as its head says; 0 where that says nothing."""
+    told = request.headers.get("content-length", "")
+    return int(told) if told.isascii() and told.isdigit() else 0
 
 
 def parse(body: bytes, what: str = "the body") -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
+from outbound.api import preference
 from outbound.calls.call_request import KEY_OF_ANOTHER, renamed
 from outbound.errors import UserError
 
@@ -47,6 +48,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "bad_token_request": ("The token cannot be made", "אי אפשר ליצור את הטוקן"),
     "no_such_name": ("Nothing has this name", "אין דבר בשם הזה"),
 }
+_LANGUAGES = {"en": ("en", "*"), "he": ("he", "iw", "*")}  # `iw` is Hebrew to older programs
 _STATUS_CODES = {
     400: "unreadable",
     401: "bad_token",
@@ -136,13 +138,5 @@ def _pointed(problem: Problem) -> list[dict[str, str]]:
 
 
 def language_of(accept_language: str) -> str:
-    """The first of `en` and `he` that an Accept-Language header asks for; English where it asks for neither."""
-    wanted: list[tuple[float, int, str]] = []
-    for place, part in enumerate(accept_language.split(",")[:20]):
-        tag, _, weight = part.partition(";")
-        language = tag.strip().lower().partition("-")[0]
-        found = re.fullmatch(r"\s*q=([01](?:\.\d{0,3})?)\s*", weight)
-        quality = float(found[1]) if found else 1.0
-        if language in ("en", "he", "iw") and quality > 0:
-            wanted.append((-quality, place, "en" if language == "en" else "he"))
-    return min(wanted)[2] if wanted else "en"
+    """The one of `en` and `he` that an Accept-Language header asks for; English where it asks for neither."""
+    return preference.best(re.sub(r"-[\w-]*", "", accept_language), _LANGUAGES)

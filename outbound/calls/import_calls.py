@@ -205,7 +205,11 @@ def _batch_name(path: Path, given: str | None) -> str:
     csv_file.refuse_directory(path)
     if given is None and (path == STANDARD_INPUT or path.parts[:2] in (("/", "dev"), ("/", "proc"))):
         raise BadFile("what is no file has no name: give --batch NAME, and the same one for the same list next time")
-    name = csv_file.name_of(path) if given is None else given
+    return checked_batch(csv_file.name_of(path) if given is None else given)
+
+
+def checked_batch(name: str) -> str:
+    """The name of a batch as it was given; or raise BadFile."""
     if not name.strip() or len(name) > BATCH_MAX or not csv_file.is_text(name):
         raise BadFile(f"the name of the batch must be text of {BATCH_MAX} characters at most: give --batch NAME")
     if fault := plain_text.fault(name):

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from outbound.api import files
 from outbound.calls import import_record, import_writer, retention
 from tests import forked
 from tests.api.conftest import Client
@@ -90,6 +91,44 @@ def test_a_file_that_is_only_tried_is_no_import(world: World, client: Client) ->
 
     assert (answer.status_code, answer.json()["import_id"], answer.json()["created"]) == (200, None, 2)
     assert digest(world) == before
+
+
+@pytest.mark.parametrize("batch", ["a\0b", "a\u202eb", " "])
+def test_a_batch_whose_name_cannot_be_is_refused_before_the_file_is_read(
+    world: World, client: Client, batch: str
+) -> None:
+    http = client(business_id=world.business("Shop"))
+
+    answer = http.post("/imports", params={"batch": batch}, content=GOOD, headers=CSV)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_file")
+    assert "name of the batch" in answer.json()["detail"]
+    assert http.get("/imports").json()["imports"] == []
+
+
+def test_a_file_that_is_announced_as_too_large_is_refused_before_it_comes(world: World, client: Client) -> None:
+    http = client(business_id=world.business("Shop"))
+    where = urlsplit(str(http.base_url))
+    head = (
+        "POST /v1/imports?batch=spring HTTP/1.1\r\nhost: x\r\ncontent-type: text/csv\r\nexpect: 100-continue\r\n"
+        f"authorization: {http.headers['authorization']}\r\ncontent-length: {files.FILE_MAX + 1}\r\n\r\n"
+    )
+
+    with socket.create_connection((where.hostname or "", where.port or 80), timeout=30) as line:
+        line.sendall(head.encode())
+        answer = line.recv(4096)
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert http.get("/imports").json()["imports"] == []
+
+
+def test_a_wish_not_to_wait_is_read_wherever_it_stands(world: World, client: Client) -> None:
+    http = client(business_id=world.business("Shop"))
+    wishes = [("content-type", "text/csv"), ("prefer", "wait=5"), ("prefer", "respond-async")]
+
+    answer = http.post("/imports", params={"batch": "spring"}, content=GOOD, headers=wishes)
+
+    assert answer.status_code == 202
 
 
 def break_off(http: httpx.Client, content: bytes, of: int, kind: str = "text/csv", key: str | None = None) -> None:

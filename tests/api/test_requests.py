@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import threading
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -220,6 +221,11 @@ def test_a_filter_that_is_misspelt_finds_nothing(client: Client) -> None:
         ("", "There is no such thing here"),
         ("he;q=0", "There is no such thing here"),
         (";;;q=,,", "There is no such thing here"),
+        ("he-IL", "אין כאן דבר כזה"),
+        ("en;Q=0.1, he", "אין כאן דבר כזה"),
+        ("*;q=0.5, he;q=0.4", "There is no such thing here"),
+        ("*;q=0.1, en;q=0", "אין כאן דבר כזה"),
+        ("*", "There is no such thing here"),
     ],
 )
 def test_a_title_is_in_the_language_that_is_asked_for(client: Client, asked: str, title: str) -> None:
@@ -469,6 +475,59 @@ def test_lists_are_streamed_as_json_lines_or_as_a_spreadsheet(world: World, clie
     assert cells["due_at"] == due_at.isoformat(timespec="seconds")
     assert len(others) == 2
     assert http.get("/exports/leads").text == ""
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/csv", "text/csv"),
+        ("TEXT/CSV; charset=utf-8", "text/csv"),
+        ("text/*", "text/csv"),
+        ("text/csv;q=0.5, application/x-ndjson;q=0.4", "text/csv"),
+        ("text/csv;q=0, */*", "application/x-ndjson"),
+        ("application/x-ndjson, text/csv;q=0.5", "application/x-ndjson"),
+        ("text/csvx", "application/x-ndjson"),
+        ("*/*", "application/x-ndjson"),
+        ("", "application/x-ndjson"),
+    ],
+)
+def test_a_list_comes_as_the_client_would_rather_have_it(client: Client, accept: str, kind: str) -> None:
+    http = client()
+
+    for path in ("/exports/calls", "/exports/audit"):
+        answer = http.get(path, headers={"accept": accept})
+        assert answer.headers["content-type"].partition(";")[0] == kind
+
+
+@pytest.mark.parametrize("path", ["/exports/calls", "/exports/leads", "/exports/audit"])
+@pytest.mark.parametrize("accept", ["text/csv", "application/x-ndjson"])
+@pytest.mark.rows_only(False)
+def test_a_list_whose_first_page_cannot_be_had_is_no_success(
+    world: World, client: Client, path: str, accept: str
+) -> None:
+    http = client()
+    http.get("/token")
+    world.do("alter table call_log rename to away")
+    world.do("alter table audit rename to gone")
+
+    answer = http.get(path, headers={"accept": accept})
+
+    assert (answer.status_code, answer.json()["code"]) == (500, "fault")
+
+
+def test_a_list_that_breaks_off_has_no_end_and_nothing_of_it_is_logged(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def pages(_: int) -> Iterator[list[dict[str, Any]]]:
+        yield [{"place": 1}]
+        raise ValueError("+12125550101 Dana")
+
+    monkeypatch.setattr("outbound.rules.audit.pages", pages)
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        client().get("/exports/audit")
+
+    assert "Dana" not in caplog.text
 
 
 def test_odd_texts_come_out_of_an_export_as_json_and_csv_write_them(world: World, client: Client) -> None:
