@@ -5,6 +5,7 @@ No setting is read, and neither the broker nor a carrier is known here: what is 
 need.  outbound.aio has the same functions for connections that are awaited.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -168,6 +169,9 @@ _FIELDS = {
     "business": "business_id",
     "campaign": "campaign_id",
 }
+# What a command calls our arguments, at the beginning of a refusal.
+_ARGUMENTS = {"the reason": "`reason`", "the name after --by": "`by`", "--at": "`at`"}
+_OPTION = re.compile(rf"\A(?:{'|'.join(_ARGUMENTS)})")
 
 
 def queueing(request: Requested) -> Work[EnqueuedCall]:
@@ -215,4 +219,4 @@ def _decided(step: Callable[..., Work[T]], call_id: int, *rest: Any, reason: str
     except BadCall:
         raise
     except UserError as refusal:
-        raise BadCall(str(refusal)) from None
+        raise BadCall(_OPTION.sub(lambda found: _ARGUMENTS[found[0]], str(refusal))) from None

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from outbound.calls.call_request import BadCall
 from outbound.formats import row_id
+from outbound.formats.file_text import is_text
 from outbound.named_sql import Questions, Work
 
 sql = Questions("calls/call_record")
@@ -56,7 +57,7 @@ def find(
     if (call_id is None) == (key is None) or (key is None) != (business_id is None):
         raise BadCall("give the call's id, or its business and its key")
     ids = None if call_id is None else read_id(call_id), None if business_id is None else read_id(business_id)
-    if key is not None and not isinstance(key, str):
+    if key is not None and not (isinstance(key, str) and is_text(key)):
         raise BadCall("`key` must be text")
     found = yield sql.find_call(call_id=ids[0], business_id=ids[1], key=key)
     if not found:

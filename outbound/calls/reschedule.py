@@ -1,7 +1,7 @@
 """Have a call that waits dialed at another time, on whatever connection."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from outbound.call import IN_THE_AIR
 from outbound.calls import call_request
@@ -59,6 +59,8 @@ def reschedule(call_id: int, at: datetime | str, *, reason: str | None, actor: s
 
 def moment(call_id: int, at: datetime | str) -> Work[tuple[datetime, str, str, str | None]]:
     """The moment, whose clocks it is by, and what was made of one that those show twice or never."""
+    if not isinstance(at, date | str):  # who calls from Python may give anything
+        raise BadRetry(f"--at must be a moment: write it like {moments.TIME_FORM}, or now")
     rows = yield sql.clocks_of_call(call_id=call_id)
     if not rows:
         raise NoSuchName(f"there is no call {call_id}: see `outbound calls`")

@@ -18,6 +18,8 @@ def actor(by: str | None) -> str:
 
 def one_line(text: str | None, what: str) -> str | None:
     """One line of text, None where it is empty; or raise BadControl."""
+    if text is not None and not isinstance(text, str):  # who calls from Python may give anything
+        raise BadControl(f"{what} must be text")
     if text and len(text) > TEXT_MAX:
         raise BadControl(f"{what} must be one line of {TEXT_MAX} characters at most")
     if text and (fault := plain_text.fault(text)):

@@ -149,6 +149,37 @@ def test_a_call_is_shown_explained_moved_and_canceled(world: World, acme: int, a
     assert world.rows("select action, who from audit order by id") == [("reschedule", "Dana"), ("cancel", "Dana")]
 
 
+ODD: list[Any] = [True, False, 0, 1.5, b"Dana", [], {"a": "b"}, ("x",), object()]
+
+
+def test_what_is_no_text_or_no_moment_is_refused_by_the_name_of_its_argument(
+    world: World, acme: int, application: Application
+) -> None:
+    made = application.ask("enqueue_call", business_id=acme, to_number=TO)
+    asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+    for odd in [*ODD, "x" * 201, "a\nb"]:
+        for argument in ("reason", "by"):
+            asked.append((argument, ("cancel_call",), {argument: odd}))
+            asked.append((argument, ("reschedule_call", "now"), {argument: odd}))
+    asked += [("at", ("reschedule_call", odd), {}) for odd in [*ODD, None, "1999-01-01T09:00Z", "2199-01-01T09:00Z"]]
+
+    for argument, (name, *rest), named in asked:
+        with pytest.raises(BadCall, match=f"^`{argument}` "):
+            application.ask(name, made.call_id, *rest, **named)
+    application.commit()
+
+    assert world.statuses() == ["queued"]
+    assert world.rows("select from audit") == []
+
+
+@pytest.mark.parametrize("key", ["a\0b", "\ud800", 7, b"k"])
+def test_a_key_that_no_call_can_have_is_refused(acme: int, application: Application, key: Any) -> None:
+    with pytest.raises(BadCall, match=r"^`key` must be text"):
+        application.ask("get_call", business_id=acme, key=key)
+
+    assert application.ask("get_call", business_id=acme, key="k") is None
+
+
 def test_no_setting_of_the_session_changes(acme: int, application: Application) -> None:
     before, ours = json.loads(application.value(SETTINGS)), application.value(OUR_SETTINGS)
 
