@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TypeVar
 
 from outbound_client import models
-from outbound_client.transport import FILE_TYPE, Asking, Content
+from outbound_client.transport import FILE_TYPE, Asking, Content, part
 
 T = TypeVar("T")
 '''
@@ -94,7 +94,7 @@ def _method(method: str, path: str, about: dict[str, Any], *, is_async: bool) ->
         named.append("idempotency_key: str | None = None")
     arguments = ["self", *needed, *optional, *(["*", *named] if named else [])]
     answer = _answer(about)
-    asking = [f'"{method}"', f'f"{path.removeprefix("/v1")}"' if in_path else f'"{path.removeprefix("/v1")}"']
+    asking = [f'"{method}"', f'{"f" if in_path else ""}"{_path(path, in_path)}"']
     if in_query:
         asking.append("{" + ", ".join(f'"{one["name"]}": {_argument(one)}' for one in in_query) + "}")
     if body:
@@ -116,6 +116,16 @@ def _method(method: str, path: str, about: dict[str, Any], *, is_async: bool) ->
         head = f"    {'async ' * is_async}def {about['operationId']}({', '.join(arguments)}) -> models.{answer}:"
         lines.append(f"        return {'await ' * is_async}self._ask({asked}, models.{answer})")
     return "\n" + "\n".join([head, *lines]) + "\n"
+
+
+def _path(path: str, parameters: list[dict[str, Any]]) -> str:
+    """The path as the method fills it; a text is quoted, as `/` or `?` in it would be another path."""
+    for one in parameters:
+        name = _argument(one)
+        path = path.replace(
+            f"{{{one['name']}}}", f"{{part({name})}}" if _type(one["schema"]) == "str" else f"{{{name}}}"
+        )
+    return path.removeprefix("/v1")
 
 
 def _argument(parameter: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 import httpx
 import outbound_client
@@ -184,7 +185,7 @@ def test_it_gives_up_after_five_tries_and_names_the_key(
 
 @contextmanager
 def answering(
-    status: int, retry_after: str, body: str, declared: int | None = None
+    status: int, retry_after: str, body: str, declared: int | None = None, headers: dict[str, str] | None = None
 ) -> Iterator[tuple[str, list[float]]]:
     """A proxy that answers for the API; when it was asked."""
     asked: list[float] = []
@@ -195,6 +196,8 @@ def answering(
             self.send_response(status)
             self.send_header("content-length", str(declared or len(body)))
             self.send_header("retry-after", retry_after)
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body.encode())
 
@@ -227,6 +230,98 @@ def test_who_is_told_to_come_much_later_is_not_sent_again_but_told_when(
 
     assert len(asked) == 1
     assert getattr(told.value, "retry_after_s", 0) >= 60
+
+
+@pytest.mark.parametrize(
+    "retry_after",
+    [
+        *("", "soon", "-1", "1.5", "1e3", "\u0663", "9" * 400, "Fri, 27 Nov 99999999999 09:00:00 GMT", "Fri"),
+        *("Fri, 31 Dec 9999 23:59:59 -2359", "Mon, 01 Jan 0001 00:00:00 +2359", "Sat, 28 Nov 2026 09:00:00 -0000"),
+    ],
+)
+def test_whatever_is_said_of_when_to_come_again_the_refusal_is_raised(
+    retry_after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound_client.transport, "TRIES", 1)
+    with (
+        answering(503, retry_after.encode().decode("latin1"), BUSY) as (url, _),
+        Client(url, "t") as outbound,
+        pytest.raises(Refused) as refusal,
+    ):
+        outbound.list_calls()
+
+    assert refusal.value.retry_after_s is None or refusal.value.retry_after_s >= 0
+
+
+def test_a_moment_without_a_zone_is_one_of_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    told = httpx.Response(503, headers={"retry-after": "Fri, 27 Nov 2099 09:00:00 -0000"}, json=json.loads(BUSY))
+    of_utc = httpx.Response(503, headers={"retry-after": IN_2099}, json=json.loads(BUSY))
+    found = [outbound_client.transport._told_wait(one) for one in (told, of_utc)]
+    monkeypatch.undo()
+    time.tzset()
+
+    assert found[0] == pytest.approx(found[1], abs=5)
+
+
+OF_A_PROXY: list[tuple[int, str, dict[str, str]]] = [
+    (200, "<html>sign in</html>", {"content-type": "text/html"}),
+    (200, '{"status": "up"}', {"content-type": "application/json"}),
+    (204, "", {}),
+    (200, "not gzip", {"content-encoding": "gzip", "content-type": "application/json"}),
+    (302, "", {"location": "https://sso.example.com/"}),
+    (502, '{"code": 502, "errors": null}', {"content-type": "application/json"}),
+    (502, '{"code": "bad_gateway", "message": "no upstream"}', {"content-type": "application/json"}),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "headers"), OF_A_PROXY)
+def test_what_another_answers_in_the_place_of_the_api_is_unanswered(
+    status: int, body: str, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound_client.transport, "WAIT_S", 0.0)
+
+    async def ask(url: str) -> None:
+        async with AsyncClient(url, "t") as outbound:
+            await outbound.create_call(NewCall(to="+12125550101"), idempotency_key="appointment-7")
+
+    async def read(url: str) -> list[str]:
+        async with AsyncClient(url, "t") as outbound:
+            return [line async for line in outbound.export_calls()]
+
+    with answering(status, "", body, headers=headers) as (url, _), Client(url, "t") as outbound:
+        with pytest.raises(Unanswered) as failure:
+            outbound.create_call(NewCall(to="+12125550101"), idempotency_key="appointment-7")
+        with pytest.raises(Unanswered) as awaited:
+            asyncio.run(ask(url))
+        if status != 204:
+            with pytest.raises(Unanswered):
+                list(outbound.export_calls())
+            with pytest.raises(Unanswered):
+                asyncio.run(read(url))
+
+    assert (failure.value.key, awaited.value.key) == ("appointment-7", "appointment-7")
+
+
+@pytest.mark.parametrize("odd", ["1/2", "a?b=c", "a#b", "a b", "50%", "..\\x", "שלום", "+12125550101", "a\nb"])
+def test_a_text_in_a_path_stays_one_part_of_it(odd: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbound_client.transport, "TRIES", 1)
+    paths: list[bytes] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        paths.append(request.url.raw_path)
+        return httpx.Response(404, json={"code": "not_found", "detail": "there is none"})
+
+    with Client("http://x", "t") as outbound:
+        outbound._http = httpx.Client(base_url="http://x/v1", transport=httpx.MockTransport(answer))
+        with pytest.raises(Refused):
+            outbound.show_callee(odd)
+
+    (path,) = paths
+    assert unquote(path.decode()) == f"/v1/callees/{odd}"
+    assert path.count(b"/") == 3
+    assert b"?" not in path
 
 
 def test_what_is_still_at_work_is_unanswered_and_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:

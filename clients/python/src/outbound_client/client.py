@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
-from pydantic import TypeAdapter
 
 from outbound_client import models
 from outbound_client.events import RECONNECT_S, Lines, WebhookEvent
@@ -53,13 +52,14 @@ class Client(Operations):
         self._http.close()
 
     def _ask(self, asking: Asking, answer: type[T]) -> T:
-        return TypeAdapter(answer).validate_json(self._sent(asking).content)
+        return asking.read(self._sent(asking), answer)
 
     def _lines(self, asking: Asking) -> Iterator[str]:
         with asking.reading(), self._http.stream(**asking.arguments()) as answer:
             if not answer.is_success:
                 answer.read()
             refuse(answer)
+            asking.refuse_another_stream(answer)
             splitter = Splitter()
             for piece in answer.iter_bytes():
                 yield from splitter.take(piece)
@@ -67,12 +67,12 @@ class Client(Operations):
 
     def _sent(self, asking: Asking) -> httpx.Response:
         while True:
-            failure: httpx.TransportError | httpx.Response
+            failure: httpx.RequestError | httpx.Response
             try:
                 failure = self._http.request(**asking.arguments())
                 if failure.is_success:
                     return failure
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 failure = error
             wait_s = asking.wait_after(failure)
             if wait_s is not None:
@@ -140,7 +140,7 @@ class AsyncClient(AsyncOperations):
         await self._http.aclose()
 
     async def _ask(self, asking: Asking, answer: type[T]) -> T:
-        return TypeAdapter(answer).validate_json((await self._sent(asking)).content)
+        return asking.read(await self._sent(asking), answer)
 
     async def _lines(self, asking: Asking) -> AsyncIterator[str]:
         with asking.reading():
@@ -148,6 +148,7 @@ class AsyncClient(AsyncOperations):
                 if not answer.is_success:
                     await answer.aread()
                 refuse(answer)
+                asking.refuse_another_stream(answer)
                 splitter = Splitter()
                 async for piece in answer.aiter_bytes():
                     for line in splitter.take(piece):
@@ -157,12 +158,12 @@ class AsyncClient(AsyncOperations):
 
     async def _sent(self, asking: Asking) -> httpx.Response:
         while True:
-            failure: httpx.TransportError | httpx.Response
+            failure: httpx.RequestError | httpx.Response
             try:
                 failure = await self._http.request(**asking.arguments())
                 if failure.is_success:
                     return failure
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 failure = error
             wait_s = asking.wait_after(failure)
             if wait_s is not None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TypeVar
 
 from outbound_client import models
-from outbound_client.transport import FILE_TYPE, Asking, Content
+from outbound_client.transport import FILE_TYPE, Asking, Content, part
 
 T = TypeVar("T")
 
@@ -101,7 +101,7 @@ class Operations:
     def show_callee(self, number: str, *, business_id: int | None = None, region: str | None = None) -> models.Callee:
         """Show what is known of a number: its calls, do-not-call entries, consents and, with `leads:read`, leads."""
         return self._ask(
-            Asking("GET", f"/callees/{number}", {"business_id": business_id, "region": region}), models.Callee
+            Asking("GET", f"/callees/{part(number)}", {"business_id": business_id, "region": region}), models.Callee
         )
 
     def list_control(self) -> models.Controls:
@@ -113,14 +113,15 @@ class Operations:
     ) -> models.Paused:
         """Begin no new call here; those in the air go on."""
         return self._ask(
-            Asking("POST", f"/control/{kind}/{key}/pause", body=body, key=idempotency_key, takes_key=True),
+            Asking("POST", f"/control/{part(kind)}/{part(key)}/pause", body=body, key=idempotency_key, takes_key=True),
             models.Paused,
         )
 
     def resume(self, kind: str, key: str, *, idempotency_key: str | None = None) -> models.Resumed:
         """Resume dialing, whether an operator or the breaker paused it."""
         return self._ask(
-            Asking("POST", f"/control/{kind}/{key}/resume", key=idempotency_key, takes_key=True), models.Resumed
+            Asking("POST", f"/control/{part(kind)}/{part(key)}/resume", key=idempotency_key, takes_key=True),
+            models.Resumed,
         )
 
     def drain(
@@ -128,7 +129,7 @@ class Operations:
     ) -> models.Drained:
         """Pause, and say how many calls are in the air; `live` of `GET /control` says when none is."""
         return self._ask(
-            Asking("POST", f"/control/{kind}/{key}/drain", body=body, key=idempotency_key, takes_key=True),
+            Asking("POST", f"/control/{part(kind)}/{part(key)}/drain", body=body, key=idempotency_key, takes_key=True),
             models.Drained,
         )
 
@@ -137,7 +138,7 @@ class Operations:
     ) -> models.CanceledScope:
         """Close calls that wait, and end those that ring; who is talking goes on."""
         return self._ask(
-            Asking("POST", f"/control/{kind}/{key}/cancel", body=body, key=idempotency_key, takes_key=True),
+            Asking("POST", f"/control/{part(kind)}/{part(key)}/cancel", body=body, key=idempotency_key, takes_key=True),
             models.CanceledScope,
         )
 
@@ -146,7 +147,7 @@ class Operations:
     ) -> models.Stopped:
         """Pause, and hang up all calls that are in the air, also those in progress."""
         return self._ask(
-            Asking("POST", f"/control/{kind}/{key}/stop", body=body, key=idempotency_key, takes_key=True),
+            Asking("POST", f"/control/{part(kind)}/{part(key)}/stop", body=body, key=idempotency_key, takes_key=True),
             models.Stopped,
         )
 
@@ -155,7 +156,7 @@ class Operations:
     ) -> models.SetLimits:
         """Say how fast, how many at once, how much in all, and how large a share; what is not given stays."""
         return self._ask(
-            Asking("PUT", f"/control/{kind}/{key}/limits", body=body, key=idempotency_key, takes_key=True),
+            Asking("PUT", f"/control/{part(kind)}/{part(key)}/limits", body=body, key=idempotency_key, takes_key=True),
             models.SetLimits,
         )
 
@@ -484,7 +485,7 @@ class Operations:
     ) -> models.ChangedDay:
         """Give one day hours of its own, or close it with `off`."""
         return self._ask(
-            Asking("PUT", f"/windows/{window_id}/days/{day}", body=body, key=idempotency_key, takes_key=True),
+            Asking("PUT", f"/windows/{window_id}/days/{part(day)}", body=body, key=idempotency_key, takes_key=True),
             models.ChangedDay,
         )
 
@@ -528,7 +529,11 @@ class Operations:
         """Take the entry of exactly this place and business away."""
         return self._ask(
             Asking(
-                "DELETE", f"/destinations/{place}", {"business_id": business_id}, key=idempotency_key, takes_key=True
+                "DELETE",
+                f"/destinations/{part(place)}",
+                {"business_id": business_id},
+                key=idempotency_key,
+                takes_key=True,
             ),
             models.Removed,
         )
@@ -597,7 +602,7 @@ class Operations:
 
     def show_person(self, number: str, *, region: str | None = None) -> models.Person:
         """Show all that is known of a person, for an access request."""
-        return self._ask(Asking("GET", f"/persons/{number}", {"region": region}), models.Person)
+        return self._ask(Asking("GET", f"/persons/{part(number)}", {"region": region}), models.Person)
 
     def show_token(self) -> models.Me:
         """Show the token of this request: what it may see and do."""
@@ -613,7 +618,9 @@ class Operations:
 
     def revoke_token(self, token: str, *, idempotency_key: str | None = None) -> models.RevokedToken:
         """Refuse a token, by its id or its 8 letters, from now on; within 5 seconds it is refused everywhere."""
-        return self._ask(Asking("DELETE", f"/tokens/{token}", key=idempotency_key, takes_key=True), models.RevokedToken)
+        return self._ask(
+            Asking("DELETE", f"/tokens/{part(token)}", key=idempotency_key, takes_key=True), models.RevokedToken
+        )
 
     def list_audit(self, *, last: int | None = None) -> models.Audit:
         """List the latest entries of the audit, oldest first."""
@@ -792,7 +799,7 @@ class AsyncOperations:
     ) -> models.Callee:
         """Show what is known of a number: its calls, do-not-call entries, consents and, with `leads:read`, leads."""
         return await self._ask(
-            Asking("GET", f"/callees/{number}", {"business_id": business_id, "region": region}), models.Callee
+            Asking("GET", f"/callees/{part(number)}", {"business_id": business_id, "region": region}), models.Callee
         )
 
     async def list_control(self) -> models.Controls:
@@ -804,14 +811,15 @@ class AsyncOperations:
     ) -> models.Paused:
         """Begin no new call here; those in the air go on."""
         return await self._ask(
-            Asking("POST", f"/control/{kind}/{key}/pause", body=body, key=idempotency_key, takes_key=True),
+            Asking("POST", f"/control/{part(kind)}/{part(key)}/pause", body=body, key=idempotency_key, takes_key=True),
             models.Paused,
         )
 
     async def resume(self, kind: str, key: str, *, idempotency_key: str | None = None) -> models.Resumed:
         """Resume dialing, whether an operator or the breaker paused it."""
         return await self._ask(
-            Asking("POST", f"/control/{kind}/{key}/resume", key=idempotency_key, takes_key=True), models.Resumed
+            Asking("POST", f"/control/{part(kind)}/{part(key)}/resume", key=idempotency_key, takes_key=True),
+            models.Resumed,
         )
 
     async def drain(
@@ -819,7 +827,7 @@ class AsyncOperations:
     ) -> models.Drained:
         """Pause, and say how many calls are in the air; `live` of `GET /control` says when none is."""
         return await self._ask(
-            Asking("POST", f"/control/{kind}/{key}/drain", body=body, key=idempotency_key, takes_key=True),
+            Asking("POST", f"/control/{part(kind)}/{part(key)}/drain", body=body, key=idempotency_key, takes_key=True),
             models.Drained,
         )
 
@@ -828,7 +836,7 @@ class AsyncOperations:
     ) -> models.CanceledScope:
         """Close calls that wait, and end those that ring; who is talking goes on."""
         return await self._ask(
-            Asking("POST", f"/control/{kind}/{key}/cancel", body=body, key=idempotency_key, takes_key=True),
+            Asking("POST", f"/control/{part(kind)}/{part(key)}/cancel", body=body, key=idempotency_key, takes_key=True),
             models.CanceledScope,
         )
 
@@ -837,7 +845,7 @@ class AsyncOperations:
     ) -> models.Stopped:
         """Pause, and hang up all calls that are in the air, also those in progress."""
         return await self._ask(
-            Asking("POST", f"/control/{kind}/{key}/stop", body=body, key=idempotency_key, takes_key=True),
+            Asking("POST", f"/control/{part(kind)}/{part(key)}/stop", body=body, key=idempotency_key, takes_key=True),
             models.Stopped,
         )
 
@@ -846,7 +854,7 @@ class AsyncOperations:
     ) -> models.SetLimits:
         """Say how fast, how many at once, how much in all, and how large a share; what is not given stays."""
         return await self._ask(
-            Asking("PUT", f"/control/{kind}/{key}/limits", body=body, key=idempotency_key, takes_key=True),
+            Asking("PUT", f"/control/{part(kind)}/{part(key)}/limits", body=body, key=idempotency_key, takes_key=True),
             models.SetLimits,
         )
 
@@ -1181,7 +1189,7 @@ class AsyncOperations:
     ) -> models.ChangedDay:
         """Give one day hours of its own, or close it with `off`."""
         return await self._ask(
-            Asking("PUT", f"/windows/{window_id}/days/{day}", body=body, key=idempotency_key, takes_key=True),
+            Asking("PUT", f"/windows/{window_id}/days/{part(day)}", body=body, key=idempotency_key, takes_key=True),
             models.ChangedDay,
         )
 
@@ -1227,7 +1235,11 @@ class AsyncOperations:
         """Take the entry of exactly this place and business away."""
         return await self._ask(
             Asking(
-                "DELETE", f"/destinations/{place}", {"business_id": business_id}, key=idempotency_key, takes_key=True
+                "DELETE",
+                f"/destinations/{part(place)}",
+                {"business_id": business_id},
+                key=idempotency_key,
+                takes_key=True,
             ),
             models.Removed,
         )
@@ -1304,7 +1316,7 @@ class AsyncOperations:
 
     async def show_person(self, number: str, *, region: str | None = None) -> models.Person:
         """Show all that is known of a person, for an access request."""
-        return await self._ask(Asking("GET", f"/persons/{number}", {"region": region}), models.Person)
+        return await self._ask(Asking("GET", f"/persons/{part(number)}", {"region": region}), models.Person)
 
     async def show_token(self) -> models.Me:
         """Show the token of this request: what it may see and do."""
@@ -1321,7 +1333,7 @@ class AsyncOperations:
     async def revoke_token(self, token: str, *, idempotency_key: str | None = None) -> models.RevokedToken:
         """Refuse a token, by its id or its 8 letters, from now on; within 5 seconds it is refused everywhere."""
         return await self._ask(
-            Asking("DELETE", f"/tokens/{token}", key=idempotency_key, takes_key=True), models.RevokedToken
+            Asking("DELETE", f"/tokens/{part(token)}", key=idempotency_key, takes_key=True), models.RevokedToken
         )
 
     async def list_audit(self, *, last: int | None = None) -> models.Audit:

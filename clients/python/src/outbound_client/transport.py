@@ -6,11 +6,15 @@ import uuid
 from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+T = TypeVar("T")
 
 TRIES = 5
 WAIT_S = 0.25  # before the second try, at most; doubles, up to WAIT_MAX_S
@@ -20,6 +24,11 @@ _TOLD_MAX_S = 3600.0
 IN_PROGRESS = "in_progress"
 FILE_TYPE = "text/csv"
 Content = bytes | str | Iterable[bytes] | AsyncIterable[bytes]
+
+
+def part(text: str) -> str:
+    """A text as a part of a path, where `/`, `?` and `#` would end it."""
+    return quote(text, safe="")
 
 
 class Splitter:
@@ -122,7 +131,7 @@ class Asking:
             given["content"] = self.content
         return given
 
-    def wait_after(self, failure: httpx.TransportError | httpx.Response) -> float | None:
+    def wait_after(self, failure: httpx.RequestError | httpx.Response) -> float | None:
         """Seconds until it is sent again; None where it is not."""
         if isinstance(failure, httpx.Response):
             is_passing = failure.status_code in AGAIN or _code(failure) == IN_PROGRESS
@@ -146,12 +155,33 @@ class Asking:
         """
         try:
             yield
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise self.failed(error) from error
 
-    def failed(self, error: httpx.TransportError) -> Unanswered:
-        """What is raised where no answer came."""
+    def failed(self, error: httpx.RequestError) -> Unanswered:
+        """What is raised where no answer came, or none that can be decoded."""
         return Unanswered(self.key, f"{self.method} {self.path}: {type(error).__name__}")
+
+    def read(self, answer: httpx.Response, kind: type[T]) -> T:
+        """
+        What a success says.
+
+        Raises:
+            Unanswered: it is none of the API's, such as the page of a proxy where people sign in.
+        """
+        try:
+            return TypeAdapter(kind).validate_json(answer.content)
+        except ValidationError as error:
+            raise self._of_another(answer) from error
+
+    def refuse_another_stream(self, answer: httpx.Response) -> None:
+        """Raise Unanswered where a stream is none of the API's."""
+        if answer.headers.get("content-type", self.accept).partition(";")[0].strip().lower() != self.accept:
+            raise self._of_another(answer)
+
+    def _of_another(self, answer: httpx.Response) -> Unanswered:
+        cause = f"{self.method} {self.path}: HTTP {answer.status_code}, and no answer of the API that is read here"
+        return Unanswered(self.key, cause)
 
 
 def refuse(answer: httpx.Response, key: str | None = None) -> None:
@@ -165,12 +195,14 @@ def refuse(answer: httpx.Response, key: str | None = None) -> None:
     if answer.is_success:
         return
     body, told = _json(answer), _told_wait(answer)
-    if "code" not in body:
+    if not (isinstance(body.get("code"), str) and isinstance(body.get("detail"), str)):
         raise Unanswered(key, f"HTTP {answer.status_code}, and no answer of the API", told)
     if key is not None and body["code"] == IN_PROGRESS:
         raise Unanswered(key, "it is still at work", told)
-    faults = list(body.get("errors", []))
-    raise Refused(answer.status_code, str(body["code"]), str(body.get("detail", "")), faults, told, key)
+    faults = body.get("errors")
+    raise Refused(
+        answer.status_code, body["code"], body["detail"], faults if isinstance(faults, list) else [], told, key
+    )
 
 
 def _told_wait(answer: httpx.Response) -> float | None:
@@ -180,9 +212,10 @@ def _told_wait(answer: httpx.Response) -> float | None:
         return float(told)
     try:
         at = parsedate_to_datetime(told)
-    except ValueError:
+        moment = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()  # -0000 is UTC
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, at.timestamp() - time.time())
+    return max(0.0, moment - time.time())
 
 
 class Stumbles:
