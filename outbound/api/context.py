@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from types import NoneType
 from typing import Any, NamedTuple, TypeVar
@@ -66,6 +66,12 @@ class Caller(NamedTuple):
     def who(self) -> str:
         """As the audit names it."""
         return f"user {self.user}" if self.user else f"token {self.name} ({self.public_id})"
+
+    def holds_s(self, most_s: float) -> float:
+        """Seconds for which what was found of the token is taken for true: *most_s*, and no longer than it lives."""
+        if self.expires_at is None:
+            return most_s
+        return min(most_s, (self.expires_at - datetime.now(UTC)).total_seconds())
 
 
 class _Bucket:
@@ -173,7 +179,7 @@ class Tokens:
             self._looks.pop(digest, None)
         if len(self._known) >= TOKENS_CACHED:
             self._known.clear()
-        self._known[digest] = (began + TOKEN_CACHE_S, caller)
+        self._known[digest] = (began + (TOKEN_CACHE_S if caller is None else caller.holds_s(TOKEN_CACHE_S)), caller)
         return caller
 
     def forget(self) -> None:

@@ -114,7 +114,8 @@ def renew(digests: Iterable[bytes], found: Iterable[dict[str, Any]], new: bytes 
     for digest in digests:
         known = _known.pop(digest, None)
         if digest in callers and (known is not None or digest == new):
-            _known[digest] = _Known(callers[digest], now + _CACHE_S, now if known is None else known.asked_at)
+            caller, asked_at = callers[digest], now if known is None else known.asked_at
+            _known[digest] = _Known(caller, now + caller.holds_s(_CACHE_S), asked_at)
     for digest in [one for one, known in _known.items() if known.asked_at < now - _ASKED_AGAIN_S]:
         del _known[digest]
 

@@ -2,13 +2,14 @@
 
 import hashlib
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
-from outbound.api import context
+from outbound.api import context, route
 from outbound.rules import api_token
 from outbound.rules.api_token import BadToken
 from tests.api.conftest import Client
@@ -93,6 +94,16 @@ def test_two_tokens_live_side_by_side_until_one_is_revoked(
 
 def test_a_process_knows_a_token_for_five_seconds_at_most() -> None:
     assert context.TOKEN_CACHE_S <= 5
+
+
+def test_a_token_that_expires_soon_is_known_until_then(world: World, client: Client) -> None:
+    http = client("calls:read")
+    world.do("update api_token set expires_at = now() + interval '2 s'")
+
+    assert http.get("/token").status_code == 200
+
+    ((until_then, _),) = route.tokens._known.values()
+    assert until_then - time.monotonic() < 2
 
 
 def test_requests_of_one_moment_look_their_token_up_once(
