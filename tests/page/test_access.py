@@ -14,30 +14,54 @@ from tests.conftest import World
 from tests.page.conftest import SignIn, Watch
 from tests.page.rows import Rows
 
-AXE = Axe().axe_script
-EVERY_LOOK: tuple[tuple[Literal["light", "dark"], int], ...] = (
-    ("light", 1280),
-    ("dark", 1280),
-    ("dark", 375),
-    ("light", 375),
+WIDE, NARROW = 1280, 375  # px
+# Beside axe in each screen.  Rules that ask for colours take four fifths of axe's time, and there is little to ask
+# them again in a narrow window: `redrawn` are the elements that are shown there, and were not so when `drawn` was read.
+SCRIPT = (
+    Axe().axe_script
+    + """;
+const OF_COLOURS = ["color-contrast", "link-in-text-block"];
+const DRAWN = ["color", "backgroundColor", "backgroundImage", "opacity", "visibility", "textShadow", "fontSize",
+  "fontWeight", "textDecorationLine"];
+const OF_LINKS = ["borderBottomColor", "borderBottomStyle", "borderBottomWidth"];
+const all = () => [...document.querySelectorAll("*")].filter(one => one.checkVisibility());
+const asked = one => one.localName === "a" ? [...DRAWN, ...OF_LINKS] : DRAWN;
+const drawn = one => asked(one).map(name => getComputedStyle(one)[name]).join();
+window.readDrawn = () => new Map(all().map(one => [one, drawn(one)]));
+window.redrawn = before => all().filter(one => before.get(one) !== drawn(one));
+async function faults(place, options) {
+  const found = await axe.run(place, {resultTypes: ["violations"], ...options});
+  return found.violations.flatMap(one => one.nodes.map(node => `${one.id}: ${node.html.slice(0, 200)}`));
+}
+window.faultsOfAll = () => faults(document, {});
+window.faultsOfColours = (place = document) => faults(place, {runOnly: OF_COLOURS});
+const off = Object.fromEntries(OF_COLOURS.map(id => [id, {enabled: false}]));
+window.faultsOfOthers = () => faults(document, {rules: off});
+"""
 )
 
 
 def faults(tab: Page) -> list[str]:
     """
-    What axe finds in every look, and whether the page is wider than the window; axe is an init script of the profile.
+    What axe finds light and dark, wide and narrow, and whether the page is wider than the window.
 
-    Media queries of the style sheet alone make the looks, so that a screen need not come again for each.
+    Media queries of the style sheet alone make the looks, so that a screen need not come again for each; the theme is
+    nothing to a rule that asks for no colours.
     """
-    found = []
-    for theme, width in EVERY_LOOK:
+    found: list[str] = []
+
+    def ask(theme: Literal["light", "dark"], width: int, script: str) -> None:
         tab.emulate_media(color_scheme=theme)
         tab.set_viewport_size({"width": width, "height": 900})
-        violations = tab.evaluate("axe.run({resultTypes: ['violations']}).then(found => found.violations)")
         over = tab.evaluate("document.scrollingElement.scrollWidth - innerWidth")
-        faults = [f"{one['id']}: {node['html'][:200]}" for one in violations for node in one["nodes"]]
-        faults += [f"{over} px wider than the window"] if over > 0 else []
-        found += [f"{tab.url}, {theme}, {width} px: {fault}" for fault in faults]
+        faults = tab.evaluate(script) + ([f"{over} px wider than the window"] if over > 0 else [])
+        found.extend(f"{tab.url}, {theme}, {width} px: {fault}" for fault in faults)
+
+    ask("light", WIDE, "window.inLight = readDrawn(), faultsOfAll()")
+    ask("dark", WIDE, "window.inDark = readDrawn(), faultsOfColours()")
+    ask("dark", NARROW, "window.other = redrawn(inDark), other.length ? faultsOfColours(other) : []")
+    ask("light", NARROW, "window.other = redrawn(inLight), other.length ? faultsOfColours(other) : []")
+    ask("light", NARROW, "faultsOfOthers()")
     return found
 
 
@@ -47,7 +71,7 @@ def test_axe_finds_nothing_on_any_screen(
     rows: Rows, page_url: str, sign_in: SignIn, watch: Watch, language: str
 ) -> None:
     tab = sign_in(language)
-    tab.context.add_init_script(AXE)  # sent to the browser once, and not again for each screen
+    tab.context.add_init_script(SCRIPT)  # sent to the browser once, and not again for each screen
     found = []
     for path in [entry.path for entry in menu.ENTRIES] + [f"/calls/{call_id}" for call_id in rows.calls]:
         answer = tab.goto(page_url + path)
