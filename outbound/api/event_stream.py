@@ -27,7 +27,7 @@ STREAMS_OF_TOKEN_MAX = 20
 COMMENT_S = 15  # without an event, a comment keeps the connection open
 PAUSE_S = 0.2  # between two looks at the database
 RETRY_MS = 2000  # what a client waits before it connects again
-LOOK_S = 5  # at the database without a notice, and at the token: a revoked one reads no longer
+LOOK_S = 5  # at the database without a notice
 WANT_S = 600  # between two times that a stream says that it is there
 _LISTEN_S = 1
 _AWAY_WAIT_S = 2
@@ -213,7 +213,7 @@ async def _events(
     woken: asyncio.Event,
 ) -> AsyncIterator[str]:
     now = asyncio.get_running_loop().time
-    told_at = checked_at = now()
+    told_at = now()
     try:
         yield f"retry: {RETRY_MS}\nid: {place}\n\n"
         while not news.stopping.is_set():
@@ -221,6 +221,7 @@ async def _events(
             with suppress(*db.Unavailable):
                 is_whole = False
                 while not is_whole:
+                    await let_in(request)  # raises once the token is revoked, as for a request, and ends the stream
                     found = news.after(place, caller.business_id, types)
                     if found is None:
                         found = await run_in_threadpool(stream.read, place, caller.business_id, types)
@@ -231,10 +232,6 @@ async def _events(
                     is_whole = len(rows) < stream.PAGE_MAX
             with suppress(TimeoutError):
                 await asyncio.wait_for(woken.wait(), LOOK_S)
-            if now() - checked_at >= LOOK_S:
-                checked_at = now()
-                with suppress(*db.Unavailable):
-                    await let_in(request)  # raises where the token was revoked, and ends the stream
             if now() - told_at >= COMMENT_S:
                 told_at = now()
                 yield f": still here\nid: {place}\n\n"

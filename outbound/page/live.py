@@ -23,7 +23,6 @@ _READS_KNOWN = 5  # the latest, of which the fastest counts: one that was slow o
 STREAMS_MAX = 200
 STREAMS_OF_SESSION_MAX = 8
 RETRY_MS = 2000
-_SIGNED_IN_S = 5  # between two looks at whether somebody is still signed in
 
 
 KINDS = ("now", "call", "campaign")
@@ -108,7 +107,7 @@ class Live:
             self._end = asyncio.create_task(self._wake_at_the_end(stopping))
         with self._watching(topics, session) as watched:
             yield f"retry: {RETRY_MS}\n\n".encode()
-            seen, asked_at = 0, time.monotonic()
+            seen = 0
             while True:
                 async with self._read:
                     if not stopping.is_set():
@@ -117,15 +116,13 @@ class Live:
                         return
                     events = [event for channel in watched if (event := channel.since(seen))]
                     seen = self._reads
+                if not await is_let_in():
+                    yield b"event: ended\ndata:\n\n"
+                    return
                 if self._is_away:
                     yield b"event: away\ndata:\n\n"
                 else:
                     yield b"".join(events) or b"event: tick\ndata:\n\n"
-                if time.monotonic() - asked_at > _SIGNED_IN_S:
-                    asked_at = time.monotonic()
-                    if not await is_let_in():
-                        yield b"event: ended\ndata:\n\n"
-                        return
 
     @contextmanager
     def _watching(self, topics: Iterable[Topic], session: str) -> Iterator[list[_Channel]]:

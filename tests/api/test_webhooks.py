@@ -170,6 +170,25 @@ def test_a_place_of_after_a_restore_is_refused(world: World, client: Client) -> 
     assert "restored to an earlier moment" in answer.json()["detail"]
 
 
+def test_what_happens_after_a_token_was_refused_does_not_reach_its_stream(
+    world: World, client: Client, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(event_stream, "LOOK_S", 600)
+    monkeypatch.setattr(context, "TOKEN_CACHE_S", 0)
+    own = world.business()
+    http, other = client("calls:read", business_id=own), client("calls:read", business_id=own)
+    stream, of_other = Stream(http), Stream(other)
+    end(world, own, 1)
+    until(lambda: len(stream.events) == len(of_other.events) == 1)
+
+    api_token.revoke(http.headers["authorization"].split("_")[1], actor="test")
+    end(world, own, 2)
+
+    assert stream.has_ended.wait(20)
+    until(lambda: len(of_other.events) == 2)
+    assert len(stream.events) == 1
+
+
 def test_a_revoked_token_reads_no_longer(world: World, client: Client, monkeypatch: Any) -> None:
     monkeypatch.setattr(event_stream, "LOOK_S", 0.1)
     monkeypatch.setattr(context, "TOKEN_CACHE_S", 0)
