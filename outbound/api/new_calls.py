@@ -69,8 +69,15 @@ def put_all(context: Context, calls: list[models.NewCall]) -> dict[str, Any]:
             queued[place] = outcome.renamed(_NAMES)
     return {
         "calls": [vars(queued[place]) if place in queued else None for place in range(len(calls))],
-        "refused": [{"place": place, "code": one.code, "detail": one.detail} for place, one in sorted(refused.items())],
+        "refused": [
+            {"place": place, "code": one.code, "detail": _all_of(one)} for place, one in sorted(refused.items())
+        ],
     }
+
+
+def _all_of(problem: Problem) -> str:
+    """All that is wrong with one call of many."""
+    return "; ".join(fault["detail"] for fault in problem.errors) or problem.detail
 
 
 def _write(asking: list[Asking], wait_ms: int) -> list[EnqueuedCall | Exception]:
@@ -106,6 +113,7 @@ def _requested(context: Context, call: models.NewCall, key: str | None) -> Reque
         contact=call.contact,
         time_zone=call.time_zone,
         by=context.caller.who,
+        all_faults=True,
     )
 
 
@@ -115,4 +123,8 @@ def _refusal(context: Context, refusal: BadCall) -> Problem:
         return not_found(refusal.what)
     problem = of_user_error(refusal, _NAMES)
     problem.detail = context.view.text(problem.detail)
+    for field, sentence in refusal.faults:
+        fault = of_user_error(BadCall(sentence), _NAMES)
+        pointer = f"/{_NAMES.get(field, field)}"
+        problem.errors.append({"pointer": pointer, "code": fault.code, "detail": context.view.text(fault.detail)})
     return problem

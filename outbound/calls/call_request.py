@@ -29,7 +29,14 @@ _json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class BadCall(UserError, ValueError):
-    """The call cannot be put in the queue; the message says why and what to do, and nothing was changed."""
+    """
+    The call cannot be put in the queue; the message says why and what to do, and nothing was changed.
+
+    Attributes:
+        faults: of a call whose fields were all looked at, each field at fault with its sentence.
+    """
+
+    faults: Sequence[tuple[str, str]] = ()
 
 
 class DoubtfulDay(BadCall):
@@ -102,6 +109,33 @@ def read(
         due and due.note and f"`at` {due.note}",
         zone,
     )
+
+
+def faults_of(
+    caller: Row,
+    to_number: str,
+    from_number: str | None,
+    due_at: datetime | str | None,
+    key: str | None,
+    contact: Mapping[str, str] | None,
+    time_zone: str | None,
+) -> list[tuple[str, str]]:
+    """Each field at fault, and a sentence: all at once, where `read` stops at the first.  The types are right."""
+    looks: dict[str, Callable[[], object]] = {
+        "to": lambda: _number(to_number, caller, "to"),
+        "from": lambda: _caller(from_number, caller),
+        "at": lambda: _due(due_at, caller, caller.time_zone, None),
+        "key": lambda: _key(key),
+        "contact": lambda: _contact(contact, caller),
+        "time_zone": lambda: _callees_zone(time_zone),
+    }
+    found = []
+    for field, look in looks.items():
+        try:
+            look()
+        except BadCall as refusal:
+            found.append((field, str(refusal)))
+    return found
 
 
 def _refuse_types(to: object, from_: object, at: object, key: object, contact: object, time_zone: object) -> None:

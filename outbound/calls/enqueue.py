@@ -73,7 +73,8 @@ class Requested(NamedTuple):
     """
     One call as `enqueue_call` takes it; `by` is who asks for it, where that is not the session's user.
 
-    `own_key` is a key of our own making, which no caller may give.
+    `own_key` is a key of our own making, which no caller may give.  With `all_faults`, a refusal names all fields at
+    fault; their types must be right.
     """
 
     to_number: str
@@ -86,9 +87,10 @@ class Requested(NamedTuple):
     time_zone: str | None = None
     by: str | None = None
     own_key: str | None = None
+    all_faults: bool = False
 
 
-_GIVEN = Requested._fields[:-2]  # by who calls us
+_GIVEN = Requested._fields[:-3]  # by who calls us
 _Outcomes = dict[int, EnqueuedCall | BadCall]  # by the place among the calls that were given
 _Whose = tuple[int | None, int | None]  # the ids of a business and of a campaign
 
@@ -199,16 +201,16 @@ def _zones(requests: Mapping[int, Requested], callers: Mapping[int, Row]) -> Wor
 
 
 def _read(request: Requested, caller: Row, zones: Mapping[str, str]) -> NewCall:
-    call = call_request.read(
-        caller,
-        request.to_number,
-        request.from_number,
-        request.due_at,
-        request.key,
-        request.contact,
-        request.time_zone,
-        zones.get,
+    given = (
+        *(request.to_number, request.from_number, request.due_at),
+        *(request.key, request.contact, request.time_zone),
     )
+    try:
+        call = call_request.read(caller, *given, zones.get)
+    except BadCall as refusal:
+        if request.all_faults:
+            refusal.faults = call_request.faults_of(caller, *given)
+        raise
     return call if request.own_key is None else call._replace(idempotency_key=request.own_key)
 
 

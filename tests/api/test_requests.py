@@ -206,6 +206,30 @@ def test_all_faults_are_told_at_once_with_their_place(world: World, client: Clie
     assert {fault["pointer"] for fault in answer["errors"]} == {"/to", "/due_at", "/contact/name"}
 
 
+def test_all_that_is_wrong_of_a_call_is_said_at_once(world: World, client: Client) -> None:
+    http = client(business_id=world.business("Acme", "+12125550100"))
+    call = {
+        "to": "nobody",
+        "from": "x",
+        "due_at": "yesterday",
+        "key": "again:1",
+        "time_zone": "Mars/Olympus",
+        "contact": {"name": "a\u202e", "Name": "b"},
+    }
+
+    answer = http.post("/calls", json=call).json()
+    (refused,) = http.post("/calls/bulk", json={"calls": [call]}).json()["refused"]
+    one = http.post("/calls", json={"to": "+12125550101", "contact": {"name": "x" * 1001}}).json()
+
+    pointers = ["/to", "/from", "/due_at", "/key", "/contact", "/time_zone"]
+    assert [fault["pointer"] for fault in answer["errors"]] == pointers
+    assert answer["detail"] == answer["errors"][0]["detail"]
+    assert {fault["code"] for fault in answer["errors"]} == {"bad_call"}
+    assert "`due_at` is not a date and time" in answer["errors"][2]["detail"]
+    assert all(fault["detail"] in refused["detail"] for fault in answer["errors"])
+    assert [fault["pointer"] for fault in one["errors"]] == ["/contact"]
+
+
 def test_a_filter_that_is_misspelt_finds_nothing(client: Client) -> None:
     answer = client("calls:read").get("/calls", params={"campain_id": 1})
 
