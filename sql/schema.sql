@@ -1700,6 +1700,18 @@ create function call_zone(to_number text, stated text, business_id bigint) retur
 -- Time zones in which a callee may be: the stated one, else those of the number. Empty: unknown.
 create function callee_zones(to_number text, stated text) returns text[] stable;
 
+-- The latest calls of a business that ended with one status, before a place.
+create function calls_ended_in_business(business_id bigint, status text, from_at timestamptz, last_at timestamptz,
+    last_id bigint, calls_max bigint) returns setof call_log stable;
+
+-- The latest calls of a campaign that ended with one status, before a place.
+create function calls_ended_in_campaign(campaign_id bigint, status text, from_at timestamptz, last_at timestamptz,
+    last_id bigint, calls_max bigint) returns setof call_log stable;
+
+-- The latest calls of a business that ended with one status and error, before a place.
+create function calls_ended_with_error(in_business bigint, with_error text, with_status text, from_at timestamptz,
+    last_at timestamptz, last_id bigint, calls_max bigint) returns setof call_log stable;
+
 -- The calls of a telephone: outbound ones that are live, were dialed or never were, and inbound ones.
 create function calls_of_telephone(number text, scan_max integer) returns setof call_log stable;
 
@@ -1708,6 +1720,10 @@ create function calls_there(business_ids bigint[], to_numbers text[], idempotenc
     batch_businesses bigint[], batch_ids bigint[], created_ats timestamptz[]) returns table(place bigint, telephone
     text, id bigint, status text, has_key boolean, key_of_another boolean, live_status text, live_due_at timestamptz,
     is_twin boolean, keeps_time boolean, dialed_id bigint, dialed_at timestamptz) stable;
+
+-- The calls that wait in a lane and are due last, before a place.
+create function calls_waiting_in_lane(business_id bigint, campaign_id bigint, from_number text, from_at timestamptz,
+    last_at timestamptz, last_id bigint, calls_max bigint) returns setof call_log stable;
 
 -- The campaign's number that the n-th attempt to a callee calls from.
 create function campaign_from_number(campaign_id bigint, to_number text, attempt integer) returns text stable;
@@ -1789,17 +1805,9 @@ create function drop_old_views() returns void;
 create function due_heads(business_id bigint, campaign_id bigint, from_number text, calls_max bigint) returns setof
     call_log stable;
 
--- The latest calls of a business that ended with a status, before a place in the list.
-create function ended_in_business(business_id bigint, status text, from_at timestamptz, last_at timestamptz, last_id
-    bigint, calls_max bigint) returns table(id bigint, at timestamptz) stable;
-
 -- The latest calls of a campaign that ended with a status, before a place in the list.
 create function ended_in_campaign(campaign_id bigint, status text, from_at timestamptz, last_at timestamptz, last_id
     bigint, calls_max bigint) returns table(id bigint, at timestamptz) stable;
-
--- The latest calls of a business that ended with a status and error.
-create function ended_with_error(in_business bigint, with_error text, with_status text, from_at timestamptz, last_at
-    timestamptz, last_id bigint, calls_max bigint) returns table(id bigint, at timestamptz) stable;
 
 -- What attempts that came to their end together make of their endpoint: its failures, hold and state.
 create function endpoint_after_attempts(endpoint webhook_endpoint, has_success boolean, is_gone boolean, failed bigint,
@@ -2132,11 +2140,11 @@ create function scopes_of_call(call_id bigint, account_rate double precision) re
     precision, tokens double precision, live_max integer, live bigint, unknown bigint, room bigint, spend_code text,
     spend_until timestamptz, is_elsewhere boolean) stable;
 
--- The first calls of each branch of a search, and how many calls one may have before it is cut.
+-- The calls of each branch of a search that fit, and the last that was looked at of one that goes on.
 create function search_branches(lead text, is_picky boolean, from_at timestamptz, last_at timestamptz, last_id bigint,
     with_number text, in_business bigint, in_campaign bigint, with_statuses text[], with_error text, with_answerer text,
-    in_batch bigint, page_max integer, scan_max integer) returns table(branch text, id bigint, at timestamptz, most
-    bigint) stable;
+    in_batch bigint, page_max integer, scan_max integer) returns table(id bigint, at timestamptz, fits boolean, is_end
+    boolean) stable;
 
 -- The rows of counter that one duration adds to: its bucket and the sum.
 create function seconds_counted(name text, seconds double precision) returns table(name text, label text, value bigint)
@@ -2163,10 +2171,6 @@ create function takes_untagged(dialed_at timestamptz) returns boolean stable;
 
 -- Replaces a number in every text of ours but the audit; returns the changed rows per table.
 create function unmention(core text, pattern text) returns table(source text, changed bigint);
-
--- The calls that wait in a lane and are due last, before a place in the list.
-create function waiting_in_lane(business_id bigint, campaign_id bigint, from_number text, from_at timestamptz, last_at
-    timestamptz, last_id bigint, calls_max bigint) returns table(id bigint, at timestamptz) stable;
 
 -- What a queued call waits for: paused, due, not_due, or what held it last
 create function waits_for(paused_at timestamptz, due_at timestamptz, held_by text) returns text stable;

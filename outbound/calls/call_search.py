@@ -22,7 +22,7 @@ PAGE_MAX = 1000  # calls that one statement gives
 EXPORT_PAGE_MAX = 4000  # that one gives to an export, 1 to 2 MB; the first, whose span nobody knows, has PAGE_MAX
 SCAN_MAX = 100_000  # calls that one statement looks at, where no index has all that is asked for
 LOOKS_PER_CALL = 10  # calls that are looked at first for each that is asked for
-SCANS_MAX = 5  # such statements that one command waits for before it says how far it came
+SCANS_MAX = 5  # such statements that are waited for before a search says how far it came
 PASSES_MAX = 5  # of a cancel: what was between two statuses during one is found by the next
 TEXT_MAX = 200  # characters of what is asked for
 _SPAN_MIN, _SPAN_MAX = timedelta(seconds=1), timedelta(days=3650)  # of a page of an export
@@ -162,31 +162,37 @@ def check_limit(limit: int) -> None:
         raise BadSearch(f"--limit is a whole number from 1 to {LIMIT_MAX}")
 
 
-def find(wanted: Wanted, *, limit: int, before: Place | None = None) -> Page:
+def find(wanted: Wanted, *, limit: int, before: Place | None = None, looks_max: int | None = None) -> Page:
     """
     The newest calls that are wanted, *limit* of them at most.
+
+    Args:
+        looks_max: where no index has all that is asked for, how many calls are looked at, by one statement; by default
+            SCAN_MAX by each of SCANS_MAX.
 
     Raises BadSearch where the limit is none.
     """
     check_limit(limit)
     calls: list[dict[str, Any]] = []
-    scans = 0
-    for page in pages(wanted, before=before, page_max=min(limit, PAGE_MAX)):
+    scans, scans_max = 0, SCANS_MAX if looks_max is None else 1
+    for page in pages(wanted, before=before, page_max=min(limit, PAGE_MAX), scan_max=looks_max or SCAN_MAX):
         calls += page.calls
         if len(calls) >= limit:
             more = page.next is not None or len(calls) > limit
             calls = calls[:limit]
             return Page(calls, _place(calls[-1]) if more else None, is_cut=False)
         scans += page.is_cut
-        if scans == SCANS_MAX:
+        if scans == scans_max:
             return Page(calls, page.next, is_cut=True)
     return Page(calls, None, is_cut=False)
 
 
-def pages(wanted: Wanted, *, before: Place | None = None, page_max: int = PAGE_MAX) -> Iterator[Page]:
+def pages(
+    wanted: Wanted, *, before: Place | None = None, page_max: int = PAGE_MAX, scan_max: int | None = None
+) -> Iterator[Page]:
     """Page after page of the calls that are wanted; each is a statement, and looks at a bounded number of calls."""
     while True:
-        page = db.with_connection(partial(_page, _asked(wanted, before, page_max)))
+        page = db.with_connection(partial(_page, _asked(wanted, before, page_max) | {"scan_max": scan_max or SCAN_MAX}))
         yield page
         if page.next is None:
             return
@@ -270,7 +276,7 @@ def _found(asked: dict[str, Any], line: db.Connection) -> list[db.Row]:
     No index has who answered: calls are looked at one by one, and most pages are found among the first of them.
     """
     if asked["answered_by"] is not None and asked["number"] is None and asked["error_code"] is None:
-        few = min(SCAN_MAX, LOOKS_PER_CALL * asked["page_max"])
+        few = min(asked["scan_max"], LOOKS_PER_CALL * asked["page_max"])
         rows: list[db.Row] = sql.find_calls(line, **asked | {"scan_max": few})
         if len(rows) > asked["page_max"] or all(row.id is not None for row in rows):
             return rows  # it is full, or nothing is behind it

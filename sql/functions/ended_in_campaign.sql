@@ -1,16 +1,9 @@
--- The latest calls of a campaign that ended with this status, before (last_at, last_id).
+-- Which calls of a campaign ended with this status, and when, the latest first, before (last_at, last_id).
 create or replace function ended_in_campaign(
     campaign_id bigint, status text, from_at timestamptz, last_at timestamptz, last_id bigint, calls_max bigint
 ) returns table (id bigint, at timestamptz)
 language sql stable
 as $$
-    select call_log.id, coalesce(call_log.ended_at, call_log.created_at)
-      from call_log
-     where call_log.campaign_id = $1
-       and call_log.status = $2
-       and call_log.status in ('completed', 'busy', 'no-answer', 'failed', 'canceled')
-       and (coalesce(call_log.ended_at, call_log.created_at), call_log.id) < (last_at, last_id)
-       and coalesce(call_log.ended_at, call_log.created_at) >= from_at
-     order by coalesce(call_log.ended_at, call_log.created_at) desc, call_log.id desc
-     limit calls_max
+    select call.id, coalesce(call.ended_at, call.created_at)
+      from calls_ended_in_campaign($1, $2, from_at, last_at, last_id, calls_max) as call
 $$;

@@ -22,44 +22,25 @@ begin
         select *
           from plan_search(with_number, in_business, in_campaign, with_error, with_answerer, in_batch, since, until,
                            before_at, before_id, scan_max)
-    ), head as (
-        select head.*
+    ), looked as materialized (
+        select looked.*
           from search
          cross join lateral search_branches(lead, is_picky, from_at, last_at, last_id, with_number, in_business,
                                             in_campaign, with_statuses, with_error, with_answerer, in_batch, page_max,
-                                            scan_max) as head
-    ), counted as materialized (
-        select head.*, count(*) over (partition by branch) as found from head
+                                            scan_max) as looked
     ), cut as (
         -- Behind the end of a branch that goes on, nothing is known.
-        select at, id
-          from (select distinct on (branch) at, id from counted where found >= most order by branch, at, id) as ends
-         order by at desc, id desc
-         limit 1
-    ), near as (
-        select counted.id, counted.at
-          from counted
+        select at, id from looked where is_end order by at desc, id desc limit 1
+    ), page as (
+        select looked.id, looked.at
+          from looked
          cross join search
           left join cut on true
-         where (counted.at, counted.id) < (last_at, last_id)
-           and (cut.id is null or (counted.at, counted.id) >= (cut.at, cut.id))
-           and counted.at >= from_at
-         order by counted.at desc, counted.id desc
-         limit (select case when not is_picky then page_max end from search)
-    ), page as (
-        select near.id, near.at
-          from near
-          -- One look by the key each: as a condition, it might be answered by a look at all calls.
-          left join lateral (
-               select true as fits
-                 from call_log
-                where call_log.id = near.id
-                  and (select is_picky from search)
-                  and call_fits(call_log, with_statuses, in_business, in_campaign, with_error, with_answerer, in_batch)
-                limit 1
-          ) as looked_at on true
-         where fits or not (select is_picky from search)
-         order by near.at desc, near.id desc
+         where fits
+           and (looked.at, looked.id) < (last_at, last_id)
+           and (cut.id is null or (looked.at, looked.id) >= (cut.at, cut.id))
+           and looked.at >= from_at
+         order by looked.at desc, looked.id desc
          limit page_max
     )
     select page.id, page.at, null::bigint from page

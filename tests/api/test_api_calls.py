@@ -1,5 +1,8 @@
 """Calls over HTTP: queued once, found, steered."""
 
+import pytest
+
+from outbound.api import calls
 from tests.api.conftest import Client
 from tests.conftest import World
 
@@ -37,6 +40,27 @@ def test_a_call_is_shown_found_and_moved(world: World, client: Client) -> None:
     assert http.post(f"/control/calls/{call}/cancel").json()["waiting"] == 1
     assert world.call(call).status == "canceled"
     assert world.call(call).stopped_by.startswith("token test (")
+
+
+def test_a_list_looks_at_a_bounded_number_of_calls_and_says_where_it_goes_on(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "LOOKS_MAX", 50)
+    business = world.business()
+    world.do(
+        "insert into call_log (business_id, from_number, to_number, status, ended_at, answered_by)"
+        " select %s, '+15005550006', '+1500' || (1000000 + n), 'completed', now() - n * interval '1 min',"
+        " case when n = 100 then 'fax' else 'human' end from generate_series(1, 120) as n",
+        business,
+    )
+    http = client(business_id=business)
+    pages = [http.get("/calls", params={"answered_by": "fax", "limit": 5}).json()]
+    while before := pages[-1]["next"]:
+        pages.append(http.get("/calls", params={"answered_by": "fax", "limit": 5, "before": before}).json())
+
+    assert [call["answered_by"] for page in pages for call in page["calls"]] == ["fax"]
+    assert len(pages) > 2
+    assert [page["is_cut"] for page in pages] == [True] * (len(pages) - 1) + [False]
 
 
 def test_a_preview_says_how_many_calls_wait_for_what(world: World, client: Client) -> None:

@@ -134,20 +134,24 @@ def test_a_search_is_planned_and_each_of_its_branches_finds_its_own(world: World
     assert world.rows(plan, None, None, None, None) == [("business", False)]
 
     before = "'-infinity', 'infinity', 0, 10"
-    assert world.rows(f"select id from ended_in_business(%s, 'busy', {before})", acme) == [(busy,)]  # noqa: S608
+    assert world.rows(f"select id from calls_ended_in_business(%s, 'busy', {before})", acme) == [(busy,)]  # noqa: S608
+    assert world.rows(f"select id from calls_ended_in_campaign(1, 'busy', {before})") == [(busy,)]  # noqa: S608
     assert world.rows(f"select id from ended_in_campaign(1, 'busy', {before})") == [(busy,)]  # noqa: S608
-    assert world.rows(f"select id from ended_with_error(%s, 'sip_404', 'failed', {before})", acme) == [(failed,)]  # noqa: S608
-    assert world.rows(f"select id from waiting_in_lane(%s, 0, %s, {before})", acme, US) == [(waiting,)]  # noqa: S608
+    assert world.rows(f"select id from calls_ended_with_error(%s, 'sip_404', 'failed', {before})", acme) == [(failed,)]  # noqa: S608
+    assert world.rows(f"select id from calls_waiting_in_lane(%s, 0, %s, {before})", acme, US) == [(waiting,)]  # noqa: S608
     assert set(world.rows("select id from calls_of_telephone(%s, 10)", CALLEE)) == {(busy,), (failed,)}
     few = "select id from few_calls(%s, %s, null, null, %s, 10)"
     assert world.rows(few, "business", None, None) == [(paused,)]
     assert world.rows(few, "batch", None, batch) == [(busy,)]
     assert set(world.rows(few, "number", CALLEE, None)) == {(busy,), (failed,)}
 
-    branches = "select id, most from search_branches('business', false, '-infinity', 'infinity', 0,"
-    branches += " null, null, null, %s, null, null, null, 7, 100) order by id"
-    assert world.rows(branches, None) == [(busy, 7), (failed, 7), (waiting, 7), (paused, None)]
-    assert world.rows(branches, ["busy"]) == [(busy, 7)]
+    branches = "select id, fits, is_end from search_branches('business', %s, '-infinity', 'infinity', 0,"
+    branches += " null, null, null, %s, null, %s, null, 1, 1) order by id"
+    each = [(busy, True, True), (failed, True, True), (waiting, True, True), (paused, True, False)]
+    assert world.rows(branches, False, None, None) == each
+    assert world.rows(branches, False, ["busy"], None) == [(busy, True, True)]
+    assert world.rows(branches, True, None, "human") == [(busy, None, True), (failed, None, True)]
+    assert world.rows(branches.replace("1, 1)", "2, 2)"), True, None, "human") == []
     fits = f"select call_fits({CALL}, %s, null, null, null, null, null)"
     assert [world.value(fits, call(), statuses) for statuses in (None, ["ringing"], ["busy"])] == [True, True, False]
 

@@ -1,11 +1,11 @@
 -- The latest calls of a business that ended with this status and error, before (last_at, last_id).
-create or replace function ended_with_error(
+create or replace function calls_ended_with_error(
     in_business bigint, with_error text, with_status text, from_at timestamptz, last_at timestamptz, last_id bigint,
     calls_max bigint
-) returns table (id bigint, at timestamptz)
+) returns setof call_log
 language sql stable
 as $$
-    select call_log.id, coalesce(call_log.ended_at, call_log.created_at)
+    select call_log.*
       from call_log
      where call_log.business_id = in_business
        and call_log.error_code = with_error

@@ -1,11 +1,11 @@
 -- The calls that wait in a lane and are due last, before (last_at, last_id).
-create or replace function waiting_in_lane(
+create or replace function calls_waiting_in_lane(
     business_id bigint, campaign_id bigint, from_number text, from_at timestamptz, last_at timestamptz, last_id bigint,
     calls_max bigint
-) returns table (id bigint, at timestamptz)
+) returns setof call_log
 language sql stable
 as $$
-    select call_log.id, call_log.due_at
+    select call_log.*
       from call_log
      where call_log.business_id = $1
        and coalesce(call_log.campaign_id, 0) = $2

@@ -1,10 +1,10 @@
 -- The latest calls of a business that ended with this status, before (last_at, last_id).
-create or replace function ended_in_business(
+create or replace function calls_ended_in_business(
     business_id bigint, status text, from_at timestamptz, last_at timestamptz, last_id bigint, calls_max bigint
-) returns table (id bigint, at timestamptz)
+) returns setof call_log
 language sql stable
 as $$
-    select call_log.id, coalesce(call_log.ended_at, call_log.created_at)
+    select call_log.*
       from call_log
      where call_log.business_id = $1
        and call_log.status = $2
