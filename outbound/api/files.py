@@ -71,15 +71,22 @@ _LEAD_COLUMNS = ("id", "business_id", "phone", "created_at", "updated_at", "call
 
 
 @asynccontextmanager
-async def _spooled() -> AsyncIterator[Path]:
-    """A place for a file; few at once, as each may fill FILE_MAX twice."""
-    limiter, upload = limit("files", FILES_AT_ONCE), object()  # not the task: another one may go on with the file
-    await limiter.acquire_on_behalf_of(upload)
-    try:
+async def _spooled(context: Context) -> AsyncIterator[Path]:
+    """
+    A place for a file; few at once, as each may fill FILE_MAX twice.
+
+    A business has one of them at a time: who sends slowly, or never ends, holds up nobody else's files.
+    """
+    owner, upload = context.caller.business_id, object()  # not the task: another one may go on with the file
+    limiters = [limit("files", FILES_AT_ONCE)]
+    if owner is not None:
+        limiters.insert(0, limit(f"files of {owner}", FILES_AT_ONCE - 1))
+    async with AsyncExitStack() as stack:
+        for limiter in limiters:
+            await limiter.acquire_on_behalf_of(upload)
+            stack.callback(limiter.release_on_behalf_of, upload)
         with tempfile.TemporaryDirectory(prefix="outbound-api-") as directory:
             yield Path(directory) / "upload.csv"
-    finally:
-        limiter.release_on_behalf_of(upload)
 
 
 def _kind_of(request: Request) -> str:
@@ -297,7 +304,7 @@ async def _import_recorded(
     """Receive a file and read it, which goes on after the answer where *is_later* says so; the answer."""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(_ended(record))
-        path = await stack.enter_async_context(_spooled())
+        path = await stack.enter_async_context(_spooled(context))
         lines, sha256 = await _receive(request, path, record)
         context = context.of_file(sha256)
         await run_in_threadpool(context.forget_lost_promise, import_record.SILENT_S)
@@ -401,7 +408,7 @@ async def export_rejected_lines(request: Request, context: RequestContext, impor
 
 
 async def _import(request: Request, context: RequestContext, work: Callable[[Path], Any]) -> Any:
-    async with _spooled() as path:
+    async with _spooled(context) as path:
         lines, sha256 = await _receive(request, path)
         return await context.of_file(sha256).write(
             lambda: _reported(context, lambda given: work(given).as_json(), path, lines), in_parts=True

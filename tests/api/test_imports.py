@@ -1,6 +1,7 @@
 """How far an import over HTTP has come, what it refused, and what is left of one that breaks off."""
 
 import socket
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -120,6 +121,22 @@ def test_a_file_that_is_announced_as_too_large_is_refused_before_it_comes(world:
 
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert http.get("/imports").json()["imports"] == []
+
+
+def test_files_that_come_slowly_hold_up_nobody_elses(world: World, client: Client) -> None:
+    slow, other = client(business_id=world.business("Shop")), client(business_id=world.business("Bank", "+12125550199"))
+    where = urlsplit(str(slow.base_url))
+    head = (
+        "POST /v1/imports?batch=spring HTTP/1.1\r\nhost: x\r\ncontent-type: text/csv\r\ncontent-length: 1000\r\n"
+        f"authorization: {slow.headers['authorization']}\r\n\r\nto\n"
+    )
+    with ExitStack() as open_lines:
+        for _ in range(files.FILES_AT_ONCE):
+            line = open_lines.enter_context(socket.create_connection((where.hostname or "", where.port or 80)))
+            line.sendall(head.encode())
+        until(lambda: len(slow.get("/imports").json()["imports"]) == files.FILES_AT_ONCE)
+
+        assert other.post("/imports", params={"batch": "b"}, content=GOOD, headers=CSV, timeout=10).status_code == 200
 
 
 def test_a_wish_not_to_wait_is_read_wherever_it_stands(world: World, client: Client) -> None:
