@@ -46,17 +46,22 @@ def system(servers: Servers) -> Iterator[OldSystem]:
 
 
 @pytest.fixture
-def old(old_redis_url: str, tmp_path: Path) -> Iterator[Any]:
-    """Ten thousand jobs as RQ writes them: of six shapes, two functions that are not ours, bombs and garbage."""
+def old(request: pytest.FixtureRequest, old_redis_url: str, tmp_path: Path) -> Iterator[Any]:
+    """
+    A thousand bulk jobs, and ten thousand as RQ writes them, or as many as the test says.
+
+    RQ's are of six shapes, two functions that are not ours, bombs and garbage.
+    """
+    of_rq = getattr(request, "param", 10_000)
     with redis.Redis.from_url(old_redis_url) as client:
         client.flushall()
         jobs = []
-        for number in range(9_600):
+        for number in range(of_rq * 96 // 100):
             args, kwargs = SHAPES[number % len(SHAPES)](old_system.call_sid(CALLS[number % len(CALLS)]))
             function = (LEAD, LEAD, LEAD, NUDGE, PROMPT)[number % 5]
             jobs.append(rq.Queue.prepare_data(function, args, kwargs, ttl=600, timeout=300))
         rq.Queue("default", connection=client).enqueue_many(jobs)
-        for _ in range(200):
+        for _ in range(of_rq // 50):
             add_raw(client, packed(LEAD, None, (Bomb(tmp_path / "run"),), {}))
             add_raw(client, b"\x80garbage")
         client.rpush("outbound_queue:1", *JOBS)
@@ -95,6 +100,7 @@ def test_each_job_has_one_fate_and_all_comes_back_to_the_byte(
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("old", [1_000], indirect=True)  # of RQ's, which ring nobody
 def test_of_a_thousand_jobs_none_rings_twice_beside_an_old_worker(
     system: OldSystem, old: Any, old_redis_url: str, carrier: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
