@@ -430,7 +430,9 @@ def until(condition: Callable[[], object], timeout_s: float = 60) -> None:
 @pytest.fixture(scope="session")
 def phones() -> Iterator[simulated.RunningSimulator]:
     """The simulated carrier, with phones that ring fast."""
-    with simulated.in_thread(account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, speed=100, stall_s=4) as running:
+    with simulated.in_thread(
+        account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, speed=100, stall_s=4, nobody_at=PUBLIC_URL
+    ) as running:
         yield running
 
 

@@ -22,10 +22,11 @@ log = logging.getLogger(__name__)
 class CallStore:
     """All calls of one account; a call costs one timer of the running loop."""
 
-    def __init__(self, *, account_sid: str, auth_token: str, speed: float) -> None:
+    def __init__(self, *, account_sid: str, auth_token: str, speed: float, nobody_at: str | None = None) -> None:
         self._account_sid = account_sid
         self._auth_token = auth_token
         self._speed = speed
+        self._nobody_at = nobody_at
         self._tasks: set[asyncio.Task[None]] = set()
         self._forget()
 
@@ -130,7 +131,8 @@ class CallStore:
 
     @cached_property
     def _callback_sender(self) -> CallbackSender:
-        return CallbackSender(self._auth_token)  # Not sooner: its session needs a running loop.
+        # Not sooner: its session needs a running loop.
+        return CallbackSender(self._auth_token, nobody_at=self._nobody_at)
 
 
 def sorted_log(stores: Iterable[CallStore]) -> list[dict[str, Any]]:

@@ -42,6 +42,7 @@ class Simulator:
         others: more accounts, by their SIDs, and the auth token of each; each has calls of its own.
         speed: how many times faster than life phones ring and people talk.
         stall_s: how long a response that "times out after accepting" is held, seconds, not scaled.
+        nobody_at: the base of callback addresses where nobody listens, so that none is tried.
     """
 
     def __init__(
@@ -52,10 +53,12 @@ class Simulator:
         others: Mapping[str, str] | None = None,
         speed: float = 1.0,
         stall_s: float = 60.0,
+        nobody_at: str | None = None,
     ) -> None:
         tokens = {account_sid: auth_token} | dict(others or {})
         self._stores = {
-            account: CallStore(account_sid=account, auth_token=token, speed=speed) for account, token in tokens.items()
+            account: CallStore(account_sid=account, auth_token=token, speed=speed, nobody_at=nobody_at)
+            for account, token in tokens.items()
         }
         api = CallsApi(self._stores, tokens, stall_s=stall_s)
         # No access log: the query of a list request holds phone numbers.
@@ -118,6 +121,7 @@ def in_thread(
     others: Mapping[str, str] | None = None,
     speed: float = 1.0,
     stall_s: float = 60.0,
+    nobody_at: str | None = None,
 ) -> Iterator[RunningSimulator]:
     """A simulator on a free port of 127.0.0.1, for tests; the arguments are those of `Simulator`."""
     loop = asyncio.new_event_loop()
@@ -127,7 +131,14 @@ def in_thread(
     def ask(question: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(question, loop).result(timeout=30)
 
-    simulator = Simulator(account_sid=account_sid, auth_token=auth_token, others=others, speed=speed, stall_s=stall_s)
+    simulator = Simulator(
+        account_sid=account_sid,
+        auth_token=auth_token,
+        others=others,
+        speed=speed,
+        stall_s=stall_s,
+        nobody_at=nobody_at,
+    )
 
     async def entries() -> list[dict[str, Any]]:
         return simulator.entries()

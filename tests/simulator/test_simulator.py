@@ -682,6 +682,16 @@ def test_a_receiver_that_is_away_is_counted_and_breaks_nothing(client: Client, s
     assert dial(client, number()).status == "queued"
 
 
+def test_an_address_that_nobody_listens_at_is_not_tried(receiver: Receiver) -> None:
+    with in_thread(account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, speed=SPEED, nobody_at=f"{receiver.url}/x") as own:
+        silent = dial(client_of(own), number(), receiver, status_callback=f"{receiver.url}/x/calls/7").to
+        other = dial(client_of(own), number(), receiver, status_callback=f"{receiver.url}/xy").to
+        wait_for(lambda: logged(own, silent)[0]["callbacks_failed"] == 4, "four failures")
+        wait_for(lambda: logged(own, other)[0]["callbacks_taken"] == 4, "four callbacks")
+
+    assert receiver.of(silent) == []
+
+
 def test_a_receiver_that_never_answers_is_given_up(client: Client, simulator: RunningSimulator) -> None:
     to = number()
     with socket.create_server(("127.0.0.1", 0)) as deaf:
