@@ -1,12 +1,12 @@
 """Makes what a call plays: a voice URL, or TwiML whose `{{field}}` is what the contact's row says there."""
 
+import html
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from ipaddress import ip_address
 from xml.etree import ElementTree as ET
-from xml.sax.saxutils import escape
 
 from outbound.formats import urls
 
@@ -14,7 +14,6 @@ TWIML_MAX = 4000  # characters; Twilio's limit for Twiml of a call
 
 _FIELD = re.compile(r"\{\{([^{}]*)\}\}")
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # no escape makes these XML
-_QUOTES = {'"': "&quot;", "'": "&apos;"}
 
 
 @lru_cache(256)  # a file's, or a text's, few names are asked for with each row
@@ -31,7 +30,8 @@ def render(twiml: str | None, contact: Mapping[str, object] | None) -> str | Non
     known = {field_name(name): value for name, value in (contact or {}).items() if value is not None}
 
     def value_of(placeholder: re.Match[str]) -> str:
-        return escape(_NOT_XML.sub("", str(known.get(field_name(placeholder[1]), ""))), _QUOTES)
+        text = _NOT_XML.sub("", str(known.get(field_name(placeholder[1]), "")))
+        return html.escape(text, quote=False).replace('"', "&quot;").replace("'", "&apos;")
 
     return _FIELD.sub(value_of, twiml)
 
