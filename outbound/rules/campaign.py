@@ -149,11 +149,11 @@ def _checked(
     if "priority" in given:
         values["weight"] = given["priority"] or 1
     retry_policy = given.get("retry_policy")
-    if retry_policy:
+    if retry_policy is not None:
         values["ladder_id"] = db.run(sql.find_retry_policy, business_id=business.id, name=retry_policy)
         if values["ladder_id"] is None:
             faults.append(
-                f"business {business.id} has no retry policy named {retry_policy}: see `outbound retry-policy list`"
+                f"business {business.id} has no retry policy named `{retry_policy}`: see `outbound retry-policy list`"
             )
     starts, ends = _moments(given, business, campaign, faults)
     for name, moment in (("starts", starts), ("ends", ends)):
