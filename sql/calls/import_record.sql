@@ -36,20 +36,46 @@ delete from call_import where id = :id and state = 'running';
 --
 -- Returns  of each its columns, the lines that were refused of one with an id alone; `state` is interrupted where its process
 --          has written nothing for `silent_s`
+with place as materialized (
+    select coalesce(:id::bigint, 0) as first_id,
+           coalesce(:id::bigint + 1, :before_id::bigint, 9223372036854775807) as behind_id,
+           now() - make_interval(secs => :silent_s) as silent_since
+), page as (
+    (select call_import.*, now_it_is.state as shown
+       from call_import
+      cross join lateral (
+            select case
+                       when state = 'running' and seen_at < (select silent_since from place) then 'interrupted'
+                       else state
+                   end as state
+      ) as now_it_is
+      where :business_id::bigint is null
+        and id >= (select first_id from place)
+        and id < (select behind_id from place)
+        and (:campaign_id::bigint is null or campaign_id = :campaign_id)
+        and (:states::text[] is null or now_it_is.state = any(:states::text[]))
+      order by id desc
+      limit :page_max)
+    union all
+    -- Between two places of the business's own index, which no other index can lead to.
+    (select call_import.*, now_it_is.state as shown
+       from call_import
+      cross join lateral (
+            select case
+                       when state = 'running' and seen_at < (select silent_since from place) then 'interrupted'
+                       else state
+                   end as state
+      ) as now_it_is
+      where :business_id::bigint is not null
+        and (business_id, id) >= (:business_id, (select first_id from place))
+        and (business_id, id) < (:business_id, (select behind_id from place))
+        and (:campaign_id::bigint is null or campaign_id = :campaign_id)
+        and (:states::text[] is null or now_it_is.state = any(:states::text[]))
+      order by business_id desc, id desc
+      limit :page_max)
+)
 select id, business_id, campaign_id, batch, shown as state, received_bytes, created, already_there, duplicates,
        rejected, called_lately, case when id = :id::bigint then rejected_lines end as rejected_lines, reason,
        created_by, started_at, seen_at, finished_at
-  from (select * from call_import where business_id = :business_id
-        union all
-        select * from call_import where :business_id::bigint is null) as call_import
- cross join lateral (
-       select case
-                  when state = 'running' and seen_at < now() - make_interval(secs => :silent_s) then 'interrupted'
-                  else state
-              end as shown
- ) as now_it_is
- where (:campaign_id::bigint is null or campaign_id = :campaign_id)
-   and (:states::text[] is null or shown = any(:states::text[]))
-   and id between coalesce(:id::bigint, 0) and coalesce(:id::bigint, :before_id::bigint - 1, 9223372036854775807)
- order by id desc
- limit :page_max;
+  from page
+ order by id desc;

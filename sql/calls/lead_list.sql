@@ -22,12 +22,14 @@ with place as materialized (
       order by updated_at desc, id desc
       limit (select most from place))
     union all
+    -- Between two places of the business's own index: planned for whatever business, another index might lead past the
+    -- leads of all.
     (select id, business_id, created_at, updated_at, duplicate_of
        from leads
-      where business_id = :business_id
-        and (updated_at, id) < ((select last_at from place), (select last_id from place))
-        and updated_at >= (select from_at from place)
-      order by updated_at desc, id desc
+      where :business_id::bigint is not null
+        and (business_id, updated_at, id) < (:business_id, (select last_at from place), (select last_id from place))
+        and (business_id, updated_at) >= (:business_id, (select from_at from place))
+      order by business_id desc, updated_at desc, id desc
       limit (select most from place))
 ), cut as (
     select updated_at as at, id

@@ -185,15 +185,22 @@ select public_id, pg_notify('outbound_event', public_id) from event inner join d
 select delivery.event_id, event.public_id, event.type, event.call_id, event.at, delivery.state, delivery.attempts,
        case when delivery.state = 'due' then delivery.due_at end as next_attempt_at, delivery.status_code,
        delivery.error, delivery.took_ms, delivery.done_at, delivery.is_replay
-  from webhook_delivery as delivery
- inner join webhook_endpoint as endpoint on endpoint.id = delivery.endpoint_id
- inner join event_log as event on event.id = delivery.event_id
- where delivery.endpoint_id = :endpoint_id
-   and (:business_id::bigint is null or endpoint.business_id = :business_id)
-   and (:states::text[] is null or delivery.state = any(:states::text[]))
-   and delivery.event_id < coalesce(:before_id, 9223372036854775807)
- order by delivery.event_id desc
- limit :page_max;
+  from (select *
+          from webhook_delivery
+         where exists (select
+                         from webhook_endpoint
+                        where id = :endpoint_id and (:business_id::bigint is null or business_id = :business_id))
+           -- Between two places of the key, which no other index can lead to.
+           and (endpoint_id, event_id) < (:endpoint_id, coalesce(:before_id, 9223372036854775807))
+           and endpoint_id >= :endpoint_id
+           and (:states::text[] is null or state = any(:states::text[]))
+         order by endpoint_id desc, event_id desc
+         limit :page_max) as delivery
+ cross join lateral (
+       -- One look by the key each: those of one endpoint may be few among the events of all.
+       select public_id, type, call_id, at from event_log where id = delivery.event_id limit 1
+ ) as event
+ order by delivery.event_id desc;
 
 -- name: replay_deliveries(endpoint_id, business_id, event_ids, types, since, until, given_up_only, after_id, batch_max, who)^
 -- Send events once more, batch_max at most, under the ids that they had: those of given public ids, of some types, of a

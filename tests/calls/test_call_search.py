@@ -23,6 +23,7 @@ from tests.cli.test_logs import heard
 from tests.conftest import CLAIM, Environment, World, begin
 from tests.database.test_flat import HISTORY
 from tests.database.test_roles import Roles, four
+from tests.pages_read import pages_read
 
 pytestmark = pytest.mark.rows_only
 
@@ -341,9 +342,9 @@ def test_no_search_reads_the_whole_table(world: World, line: db.Connection) -> N
     with line.transaction(force_rollback=True):
         _ask(line, {})  # to plan it reads some 200 pages
         for wanted, expected in asked:
-            before = _pages_read(line)
+            before = pages_read(line)
             rows = [row for row in _ask(line, wanted) if row.id is not None]
-            cost = _pages_read(line) - before
+            cost = pages_read(line) - before
             assert len(rows) == min(expected, 20) or "since" in wanted, wanted
             # No index has who answered: the calls of a scan are looked at, each where the index of its age leads.
             assert cost <= (PAGES if "answered_by" not in wanted else SCAN + PAGES), (wanted, cost)
@@ -361,23 +362,11 @@ def test_a_page_of_who_answered_is_found_among_the_newest_calls(world: World) ->
 
     with db.one_transaction() as line:
         found = call_search.find(call_search.read(Asked(answered_by="human")), limit=20)
-        cost = _pages_read(line)
+        cost = pages_read(line)
     rare = call_search.find(call_search.read(Asked(answered_by="fax")), limit=20)
 
     assert [len(page.calls) for page in (found, rare)] == [20, 1]
     assert cost <= SCAN
-
-
-def _pages_read(connection: db.Connection) -> int:
-    """Pages of the calls and of their indexes that this transaction has touched."""
-    (row,) = connection.execute(
-        "select sum(heap + idx)::bigint from ("
-        " select pg_stat_get_xact_blocks_fetched('call_log'::regclass) as heap,"
-        " (select sum(pg_stat_get_xact_blocks_fetched(indexrelid)) from pg_index"
-        "   where indrelid = 'call_log'::regclass) as idx) as read",
-        prepare=False,
-    ).fetchall()
-    return int(row[0])
 
 
 # An end of those that were found.

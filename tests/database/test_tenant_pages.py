@@ -7,7 +7,9 @@ import pytest
 from outbound import db, names
 from outbound.calls import call_search, import_record, lead_list
 from outbound.rules import suppression
+from outbound.webhooks import endpoint
 from tests.conftest import World
+from tests.pages_read import pages_read
 
 OTHERS, MORE_PAGES_MAX = 9000, 10
 LISTS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -52,13 +54,16 @@ def pages(world: World, table: str, business: int) -> int:
     return pages_of(world, statement, parameters | {"business_id": business})
 
 
-def pages_of(world: World, statement: Any, asked: dict[str, Any], rows: int = 20) -> int:
-    """How many pages of 8 KiB a list reads that has so many rows."""
-    with db.connect(world.url, **db.PREPARED) as line:
-        assert len([row for row in statement(line, **asked) if row.id is not None]) == rows
-        plan: Any = line.execute(f"explain (analyze, buffers, format json) {statement.sql}".encode(), asked).fetchone()
-    read = plan[0][0]["Plan"]
-    return int(read["Shared Hit Blocks"] + read["Shared Read Blocks"])
+def pages_of(world: World, statement: Any, asked: dict[str, Any], rows: int = 20, key: str = "id") -> int:
+    """
+    How many pages of 8 KiB a list reads that has so many rows, by the plan that each connection keeps of it.
+
+    EXPLAIN would be given the values, and plan for these alone.
+    """
+    with db.connect(world.url, **db.PREPARED) as line, line.transaction(force_rollback=True):
+        before = pages_read(line)
+        assert len([row for row in statement(line, **asked) if getattr(row, key) is not None]) == rows
+        return pages_read(line) - before
 
 
 @pytest.mark.parametrize("table", LISTS)
@@ -176,6 +181,58 @@ def test_a_tenant_s_imports_are_listed_without_those_of_others_and_without_their
     newest = import_record.find(business_id=mine)[0]
     assert newest.rejected_lines is None
     assert import_record.of(newest.id).rejected_lines == [{"line": 1, "reason": "odd"}]
+
+
+def test_the_leads_of_all_are_listed_by_a_page(world: World) -> None:
+    mine = world.business("Mine")
+    insert = "insert into leads (business_id, phone, updated_at)"
+    insert += " select %s, '+1' || 2000000000 + n, now() - n * interval '1 s' from generate_series(%s::int, %s) as n"
+    world.do(insert, mine, 1, 30)
+    statement, asked = LISTS["leads"]
+    alone = pages_of(world, statement, asked | {"business_id": None})
+
+    world.do(insert, mine, 31, OTHERS)
+    world.do("analyze leads")
+
+    assert pages_of(world, statement, asked | {"business_id": None}) <= alone + 2 * MORE_PAGES_MAX
+
+
+def test_all_imports_are_listed_by_a_page(world: World) -> None:
+    mine = world.business("Mine")
+    insert = "insert into call_import (business_id, batch, state, created_by)"
+    insert += " select %s, 'list', 'finished', 'test' from generate_series(1, %s)"
+    world.do(insert, mine, 20)
+    asked = dict.fromkeys(("id", "business_id", "campaign_id", "states", "before_id")) | {
+        "page_max": 20,
+        "silent_s": 300,
+    }
+    alone = pages_of(world, import_record.sql.find_imports, asked)
+
+    world.do(insert, mine, OTHERS)
+    world.do("analyze call_import")
+
+    assert pages_of(world, import_record.sql.find_imports, asked) <= alone + MORE_PAGES_MAX
+
+
+def test_an_endpoint_s_deliveries_are_listed_without_those_of_others(world: World) -> None:
+    mine, other = world.business("Mine"), world.business("Other")
+    add_endpoint = "insert into webhook_endpoint (business_id, url, created_by) values (%s, 'https://x.test/', 'test')"
+    own, others = (world.value(f"{add_endpoint} returning id", whose) for whose in (mine, other))
+    add_events = "insert into event_log (public_id, business_id, type, data)"
+    add_events += " select 'evt_' || %s || '_' || n, %s, 'call.ended', '{}' from generate_series(1, %s) as n"
+    deliver = "insert into webhook_delivery (endpoint_id, event_id) select %s, id from event_log where business_id = %s"
+    world.do(add_events, own, mine, 20)
+    world.do(deliver, own, mine)
+    asked = {"endpoint_id": own, "states": None, "before_id": None, "page_max": 20}
+    given = [asked | {"business_id": whose} for whose in (mine, None)]
+    alone = [pages_of(world, endpoint.sql.list_deliveries, one, key="event_id") for one in given]
+
+    world.do(add_events, others, other, OTHERS)
+    world.do(deliver, others, other)
+    world.do("analyze")
+
+    now = [pages_of(world, endpoint.sql.list_deliveries, one, key="event_id") for one in given]
+    assert all(more <= before + 2 * 20 for before, more in zip(alone, now, strict=True))  # an index is a level deeper
 
 
 def test_a_search_is_planned_once_per_connection(world: World) -> None:
