@@ -16,7 +16,7 @@ from outbound.calls.call_search import Page
 from outbound.monitoring import why as why_step
 from outbound.rules import control, destination
 
-# Calls that one list looks at, where no index has all that is asked for: more would take longer than an answer may.
+# Calls that one list looks at, where no index has all that is asked for, or a page of each business and status.
 LOOKS_MAX = 5000
 
 calls = router("calls")

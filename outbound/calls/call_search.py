@@ -167,15 +167,18 @@ def find(wanted: Wanted, *, limit: int, before: Place | None = None, looks_max: 
     The newest calls that are wanted, *limit* of them at most.
 
     Args:
-        looks_max: where no index has all that is asked for, how many calls are looked at, by one statement; by default
-            SCAN_MAX by each of SCANS_MAX.
+        looks_max: where no index has all that is asked for, about how many calls are looked at, or a page of each
+            business and status; by default SCAN_MAX by each of SCANS_MAX statements.
 
     Raises BadSearch where the limit is none.
     """
     check_limit(limit)
     calls: list[dict[str, Any]] = []
     scans, scans_max = 0, SCANS_MAX if looks_max is None else 1
-    for page in pages(wanted, before=before, page_max=min(limit, PAGE_MAX), scan_max=looks_max or SCAN_MAX):
+    # A telephone's calls, or a batch's, are found all together.
+    is_whole = looks_max is None or wanted.number is not None or wanted.batch_id is not None
+    scan_max = SCAN_MAX if is_whole else looks_max
+    for page in pages(wanted, before=before, page_max=min(limit, PAGE_MAX), scan_max=scan_max):
         calls += page.calls
         if len(calls) >= limit:
             more = page.next is not None or len(calls) > limit

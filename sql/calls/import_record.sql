@@ -38,7 +38,7 @@ delete from call_import where id = :id and state = 'running';
 --          has written nothing for `silent_s`
 with place as materialized (
     select coalesce(:id::bigint, 0) as first_id,
-           coalesce(:id::bigint + 1, :before_id::bigint, 9223372036854775807) as behind_id,
+           coalesce(:id::bigint, :before_id::bigint - 1, 9223372036854775807) as last_id,
            now() - make_interval(secs => :silent_s) as silent_since
 ), page as (
     (select call_import.*, now_it_is.state as shown
@@ -51,7 +51,7 @@ with place as materialized (
       ) as now_it_is
       where :business_id::bigint is null
         and id >= (select first_id from place)
-        and id < (select behind_id from place)
+        and id <= (select last_id from place)
         and (:campaign_id::bigint is null or campaign_id = :campaign_id)
         and (:states::text[] is null or now_it_is.state = any(:states::text[]))
       order by id desc
@@ -68,7 +68,7 @@ with place as materialized (
       ) as now_it_is
       where :business_id::bigint is not null
         and (business_id, id) >= (:business_id, (select first_id from place))
-        and (business_id, id) < (:business_id, (select behind_id from place))
+        and (business_id, id) <= (:business_id, (select last_id from place))
         and (:campaign_id::bigint is null or campaign_id = :campaign_id)
         and (:states::text[] is null or now_it_is.state = any(:states::text[]))
       order by business_id desc, id desc

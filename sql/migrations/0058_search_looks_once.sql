@@ -179,7 +179,8 @@ as $$
         union all
         select call.id, call_moment(call),
                call_fits(call, with_statuses, in_business, in_campaign, with_error, with_answerer, in_batch), false
-          from few_calls(lead, with_number, in_business, with_error, in_batch, scan_max) as call
+          -- All of them: nothing would say that there are more.
+          from few_calls(lead, with_number, in_business, with_error, in_batch, greatest(scan_max, 100000)) as call
     )
     select id, at, fits, is_end from looked where fits or is_end
 $$;

@@ -63,6 +63,25 @@ def test_a_list_looks_at_a_bounded_number_of_calls_and_says_where_it_goes_on(
     assert [page["is_cut"] for page in pages] == [True] * (len(pages) - 1) + [False]
 
 
+def test_a_batch_of_more_calls_than_a_list_looks_at_is_found_whole(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "LOOKS_MAX", 3)
+    business = world.business()
+    batch = world.value("insert into batch (business_id, name) values (%s, 'spring') returning id", business)
+    world.do(
+        "insert into call_log (business_id, batch_id, from_number, to_number, status, ended_at)"
+        " select %s, case when n > 150 then %s::bigint end, '+15005550006', '+1500' || (1000000 + n), 'completed',"
+        " now() - n * interval '1 min' from generate_series(1, 160) as n",
+        business,
+        batch,
+    )
+
+    found = client(business_id=business).get("/calls", params={"batch": "spring"}).json()
+
+    assert (len(found["calls"]), found["next"], found["is_cut"]) == (10, None, False)
+
+
 def test_a_preview_says_how_many_calls_wait_for_what(world: World, client: Client) -> None:
     business = world.business("Shop")
     campaign = world.value("insert into campaign (business_id, name) values (%s, 'Recall') returning id", business)

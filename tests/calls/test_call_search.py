@@ -249,6 +249,16 @@ def test_a_search_that_may_look_at_few_is_one_statement(day: Day) -> None:
     assert (first.calls, first.is_cut, second) == ([], True, ([], None, False))
 
 
+def test_calls_that_wait_after_an_error_are_all_found_however_few_may_be_looked_at(day: Day) -> None:
+    waiting = [day.queued(f"+1500555{number:04}", minutes=number, campaign=day.spring) for number in range(200, 205)]
+    day.world.do("update call_log set error_code = '13224' where id = any(%s)", waiting)
+    wanted = call_search.read(Asked(error_code="13224", campaign="Spring"))
+
+    found = call_search.find(wanted, limit=50, looks_max=1)
+
+    assert sorted(call["id"] for call in found.calls) == waiting
+
+
 def test_what_cannot_be_looked_for_is_refused(day: Day) -> None:
     refused: list[tuple[dict[str, Any], str]] = [
         ({"statuses": ["done"]}, "--status is one of queued, claimed"),

@@ -212,6 +212,8 @@ def test_all_imports_are_listed_by_a_page(world: World) -> None:
     world.do("analyze call_import")
 
     assert pages_of(world, import_record.sql.find_imports, asked) <= alone + MORE_PAGES_MAX
+    with pytest.raises(import_record.BadImport, match="there is no import"):
+        import_record.of(2**63 - 1)
 
 
 def test_an_endpoint_s_deliveries_are_listed_without_those_of_others(world: World) -> None:

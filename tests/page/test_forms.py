@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from outbound.api import calls
 from tests.conftest import World
 from tests.digest import digest
 from tests.page.conftest import OWN_FORM, cookie_of, token
@@ -173,3 +174,24 @@ def test_while_phones_ring_and_nobody_talks_no_number_of_people_is_said(
     world.do("update call_log set campaign_id = %s where id = %s", rows.campaign, call_id)
     assert "nobody is on the phone" in dana.get("/").text
     assert "nobody is on the phone" in dana.get(f"/campaigns/{rows.campaign}").text
+
+
+def test_a_search_that_found_nothing_so_far_does_not_say_that_there_is_none(
+    world: World, page_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "LOOKS_MAX", 1)
+    business = world.business("Acme")
+    campaign = world.value("insert into campaign (business_id, name) values (%s, 'Spring') returning id", business)
+    world.do(
+        "insert into call_log (business_id, from_number, to_number, status, ended_at, error_code)"
+        " select %s, '+15005550006', '+1500' || (1000000 + n), 'failed', now() - n * interval '1 min', '13224'"
+        " from generate_series(1, 120) as n",
+        business,
+    )
+    browser = Browser(page_url)
+
+    searched = browser.send("/calls", campaign_id=str(campaign), error_code="13224").text
+    without = browser.send("/calls", campaign_id=str(campaign), error_code="99999").text
+
+    assert "None of the newest calls is like that" in searched
+    assert "No call is like that" in without
