@@ -1,5 +1,6 @@
 """Operations: files of calls, numbers, consents and registry checks; lists that are streamed out."""
 
+import asyncio
 import csv
 import hashlib
 import io
@@ -48,6 +49,7 @@ CSV, NDJSON = "text/csv", "application/x-ndjson"
 _KINDS = {NDJSON: (NDJSON, "application/*", "*/*"), CSV: (CSV, "text/*", "*/*")}  # of a stream
 FILE_MAX = 256 << 20  # bytes; what is made of it has no more either
 FILES_AT_ONCE = 2
+SILENT_S = 60  # between two pieces of a file that comes: its place is then another's
 _CUT = "the connection broke off: what came until then is kept; send the file again under the same batch"
 LINE_MAX = 65_536  # bytes of a line of NDJSON
 COLUMNS_MAX = 300  # of a file of NDJSON
@@ -75,7 +77,7 @@ async def _spooled(context: Context) -> AsyncIterator[Path]:
     """
     A place for a file; few at once, as each may fill FILE_MAX twice.
 
-    A business has one of them at a time: who sends slowly, or never ends, holds up nobody else's files.
+    A business has one of them at a time, so that one that sends slowly leaves the other to the rest.
     """
     owner, upload = context.caller.business_id, object()  # not the task: another one may go on with the file
     limiters = [limit("files", FILES_AT_ONCE)]
@@ -150,7 +152,7 @@ async def _write(request: Request, to: Path, record: Record | None) -> bytes:
         raise _too_large()
     size, digest = 0, hashlib.sha256()
     with to.open("wb") as file:
-        async for piece in request.stream():
+        async for piece in _pieces(request):
             size += len(piece)
             if size > FILE_MAX:
                 raise _too_large()
@@ -159,6 +161,26 @@ async def _write(request: Request, to: Path, record: Record | None) -> bytes:
             if record is not None:
                 await run_in_threadpool(record.received, size)
     return digest.digest()
+
+
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    """
+    The body as it comes.
+
+    Raises:
+        Problem: 400, nothing came for SILENT_S.
+    """
+    pieces = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(SILENT_S):
+                piece = await anext(pieces)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            message = f"nothing of the file came for {SILENT_S} seconds: send it again"
+            raise Problem(400, message, headers={"connection": "close"}) from None
+        yield piece
 
 
 def _too_large() -> Problem:
@@ -518,13 +540,13 @@ async def _streaming(kind: str, pieces: Iterator[str]) -> StreamingResponse:
         try:
             async for piece in iterate_in_threadpool(pieces):
                 yield piece
-        except db.Unavailable as error:
-            log.outage("api.database_away", error)
-            raise ConnectionAbortedError from None  # the server hangs up, by which the client knows
         except Exception as error:  # noqa: BLE001 (its text may hold a row's data, and would be logged)
             code, _ = db.fault(error)
-            log.error("api.fault", error=type(error).__name__, sqlstate=code)
-            raise ConnectionAbortedError from None
+            if isinstance(error, db.Unavailable) and code != db.TOOK_TOO_LONG:
+                log.outage("api.database_away", error)
+            else:
+                log.error("api.fault", error=type(error).__name__, sqlstate=code)
+            raise ConnectionAbortedError from None  # the server hangs up, by which the client knows
 
     return StreamingResponse(all_pieces(), media_type=kind)
 

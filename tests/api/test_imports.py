@@ -136,7 +136,26 @@ def test_files_that_come_slowly_hold_up_nobody_elses(world: World, client: Clien
             line.sendall(head.encode())
         until(lambda: len(slow.get("/imports").json()["imports"]) == files.FILES_AT_ONCE)
 
-        assert other.post("/imports", params={"batch": "b"}, content=GOOD, headers=CSV, timeout=10).status_code == 200
+        assert other.post("/imports", params={"batch": "b"}, content=GOOD, headers=CSV, timeout=60).status_code == 200
+
+
+def test_a_file_of_which_nothing_comes_gives_its_place_to_another(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "SILENT_S", 0.2)
+    http = client(business_id=world.business("Shop"))
+    where = urlsplit(str(http.base_url))
+    head = (
+        "POST /v1/imports?batch=spring HTTP/1.1\r\nhost: x\r\ncontent-type: text/csv\r\ncontent-length: 1000\r\n"
+        f"authorization: {http.headers['authorization']}\r\n\r\nto\n"
+    )
+    with socket.create_connection((where.hostname or "", where.port or 80), timeout=60) as line:
+        line.sendall(head.encode())
+        answer = b"".join(iter(lambda: line.recv(65536), b""))
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"nothing of the file came for 0.2 seconds: send it again" in answer
+    assert http.post("/imports", params={"batch": "b"}, content=GOOD, headers=CSV).status_code == 200
 
 
 def test_a_wish_not_to_wait_is_read_wherever_it_stands(world: World, client: Client) -> None:
