@@ -324,6 +324,12 @@ def test_a_text_in_a_path_stays_one_part_of_it(odd: str, monkeypatch: pytest.Mon
     assert b"?" not in path
 
 
+@pytest.mark.parametrize("odd", ["", ".", ".."])
+def test_a_text_that_would_lead_to_another_path_is_refused(odd: str) -> None:
+    with Client("http://x", "t") as outbound, pytest.raises(ValueError, match="names nothing that the API has"):
+        outbound.cancel(odd, "calls")
+
+
 def test_what_is_still_at_work_is_unanswered_and_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbound_client.transport, "WAIT_S", 0.0)
     problem = '{"code": "in_progress", "detail": "it is being answered", "errors": []}'

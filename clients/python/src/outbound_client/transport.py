@@ -26,8 +26,16 @@ FILE_TYPE = "text/csv"
 Content = bytes | str | Iterable[bytes] | AsyncIterable[bytes]
 
 
-def part(text: str) -> str:
-    """A text as a part of a path, where `/`, `?` and `#` would end it."""
+def part(value: str | int) -> str:
+    """
+    A text as a part of a path, where `/`, `?` and `#` would end it.
+
+    Raises:
+        ValueError: as a part of a path it would name another one.
+    """
+    text = str(value)
+    if text in ("", ".", ".."):
+        raise ValueError(f"{text!r} names nothing that the API has")
     return quote(text, safe="")
 
 
