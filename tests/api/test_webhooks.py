@@ -145,7 +145,7 @@ def test_many_events_of_one_commit_come_at_once_also_to_a_token_of_one_business(
 ) -> None:
     """Of a page that one reads for all, such a token has a part: that is no sign that nothing is left."""
     monkeypatch.setattr(stream_of_events, "PAGE_MAX", 5)
-    monkeypatch.setattr(event_stream, "LOOK_S", 600)
+    monkeypatch.setattr(event_stream, "LOOK_S", 30)
     own, other = world.business(), world.business("Other")
     stream = Stream(client("calls:read", business_id=own))
     end(world, own, 1)
@@ -173,7 +173,7 @@ def test_a_place_of_after_a_restore_is_refused(world: World, client: Client) -> 
 def test_what_happens_after_a_token_was_refused_does_not_reach_its_stream(
     world: World, client: Client, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(event_stream, "LOOK_S", 600)
+    monkeypatch.setattr(event_stream, "LOOK_S", 30)
     monkeypatch.setattr(context, "TOKEN_CACHE_S", 0)
     own = world.business()
     http, other = client("calls:read", business_id=own), client("calls:read", business_id=own)
@@ -202,7 +202,7 @@ def test_a_revoked_token_reads_no_longer(world: World, client: Client, monkeypat
 
 def test_a_server_that_stops_ends_its_streams_where_they_are(world: World, monkeypatch: Any) -> None:
     """Cut off after 15 s, each restart would take as long."""
-    monkeypatch.setattr(event_stream, "LOOK_S", 600)
+    monkeypatch.setattr(event_stream, "LOOK_S", 30)
     with served(app.app, monkeypatch) as url:
         token = api_token.add("test", scopes=["calls:read"], actor="test").token
         http = httpx.Client(base_url=f"{url}/v1", headers={"authorization": f"Bearer {token}"})

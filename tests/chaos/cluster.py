@@ -96,10 +96,10 @@ class Cluster:
     def master(self, name: str) -> psutil.Process:
         """A living process whose name begins with *name*."""
         pids = [pid for full, pid in self.processes.pids().items() if full.startswith(name)]
-        alive = [process for process in map(psutil.Process, filter(psutil.pid_exists, pids)) if is_running(process)]
+        alive = [pid for pid in pids if is_running(pid)]
         if not alive:
             raise NotNow
-        return self.rng.choice(alive)
+        return psutil.Process(self.rng.choice(alive))
 
     def worker_process(self) -> psutil.Process:
         """The process below a Dramatiq master that dials."""

@@ -23,6 +23,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 from aiohttp import web
 
@@ -232,7 +233,7 @@ def _cause_faults(cluster: Cluster, made: threading.Thread, every_s: float) -> i
             cluster.tend()
             _hurry(cluster)
             time.sleep(0.5)
-        with suppress(NotNow), cluster.rng.choice(FAULTS)(cluster):
+        with suppress(NotNow, psutil.NoSuchProcess), cluster.rng.choice(FAULTS)(cluster):
             caused += 1
             time.sleep(cluster.rng.uniform(0, 2))
     return caused
