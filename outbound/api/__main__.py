@@ -14,6 +14,19 @@ from outbound import late_imports
 late_imports.leave_out("pydantic.v1")  # the frame would ask each model whether it is one of these, and none is
 # What starts uvicorn from its own command line, and several processes of it, with what these two import.
 late_imports.load("uvicorn", {"uvicorn.main": ("Server", "main", "run")})
+# What the document is checked against when it is asked for, and ways to sign in that no operation has: 2.4 MB.
+late_imports.load(
+    "fastapi",
+    {
+        "fastapi.openapi.models": (
+            *("APIKey", "APIKeyIn", "Example", "HTTPBase", "HTTPBearer", "OpenAPI", "OpenIdConnect", "SecurityBase"),
+        ),
+        "fastapi.security.oauth2": (
+            *("OAuth2", "OAuth2AuthorizationCodeBearer", "OAuth2PasswordBearer", "OAuth2PasswordRequestForm"),
+            *("OAuth2PasswordRequestFormStrict", "SecurityScopes"),
+        ),
+    },
+)
 
 from outbound import db, logs  # noqa: E402
 from outbound.api import server  # noqa: E402
