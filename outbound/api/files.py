@@ -32,7 +32,7 @@ from outbound.api.contacts import for_whom, owner_of
 from outbound.api.context import PAGES_AT_ONCE, REPLAYED, Context, limit, plain, slowly
 from outbound.api.parameters import DIGITS, Limit, Number, Region, Statuses, When, Whose, Word
 from outbound.api.problem import Problem, not_found
-from outbound.api.route import Id, RequestContext, operation, router
+from outbound.api.route import Id, RequestContext, log_fault, operation, router
 from outbound.calls import call_search, campaign_results, import_record, lead_list
 from outbound.calls import import_calls as step
 from outbound.calls.call_search import Page, Place
@@ -541,11 +541,10 @@ async def _streaming(kind: str, pieces: Iterator[str]) -> StreamingResponse:
             async for piece in iterate_in_threadpool(pieces):
                 yield piece
         except Exception as error:  # noqa: BLE001 (its text may hold a row's data, and would be logged)
-            code, _ = db.fault(error)
-            if isinstance(error, db.Unavailable) and code != db.TOOK_TOO_LONG:
+            if isinstance(error, db.Unavailable) and db.fault(error)[0] != db.TOOK_TOO_LONG:
                 log.outage("api.database_away", error)
             else:
-                log.error("api.fault", error=type(error).__name__, sqlstate=code)
+                log_fault(error)
             raise ConnectionAbortedError from None  # the server hangs up, by which the client knows
 
     return StreamingResponse(all_pieces(), media_type=kind)

@@ -55,6 +55,12 @@ class _Given(Request):
         return self
 
 
+def log_fault(error: Exception) -> None:
+    """Log an error by its type alone, as its text may hold a row's data."""
+    code, _ = db.fault(error)
+    log.error("api.fault", error=type(error).__name__, sqlstate=code)
+
+
 async def _answered(answer: Handler, request: Request) -> Response:
     """
     The answer; an error that nobody expected is logged by its type alone, as its text may hold a row's data.
@@ -67,8 +73,7 @@ async def _answered(answer: Handler, request: Request) -> Response:
     except (Problem, UserError, HTTPException, RequestValidationError, ClientDisconnect, *db.Unavailable):
         raise
     except Exception as error:  # noqa: BLE001 (whatever it is, the client gets an answer)
-        code, _ = db.fault(error)
-        log.error("api.fault", error=type(error).__name__, sqlstate=code)
+        log_fault(error)
         raise Problem(500, "it was logged; nothing more is known here") from None
 
 

@@ -176,8 +176,7 @@ def find(wanted: Wanted, *, limit: int, before: Place | None = None, looks_max: 
     calls: list[dict[str, Any]] = []
     scans, scans_max = 0, SCANS_MAX if looks_max is None else 1
     # A telephone's calls, or a batch's, are found all together.
-    is_whole = looks_max is None or wanted.number is not None or wanted.batch_id is not None
-    scan_max = SCAN_MAX if is_whole else looks_max
+    scan_max = looks_max if wanted.number is None and wanted.batch_id is None else None
     for page in pages(wanted, before=before, page_max=min(limit, PAGE_MAX), scan_max=scan_max):
         calls += page.calls
         if len(calls) >= limit:
@@ -195,7 +194,7 @@ def pages(
 ) -> Iterator[Page]:
     """Page after page of the calls that are wanted; each is a statement, and looks at a bounded number of calls."""
     while True:
-        page = db.with_connection(partial(_page, _asked(wanted, before, page_max) | {"scan_max": scan_max or SCAN_MAX}))
+        page = db.with_connection(partial(_page, _asked(wanted, before, page_max, scan_max)))
         yield page
         if page.next is None:
             return
@@ -286,10 +285,10 @@ def _found(asked: dict[str, Any], line: db.Connection) -> list[db.Row]:
     return list(sql.find_calls(line, **asked))
 
 
-def _asked(wanted: Wanted, before: Place | None, page_max: int) -> dict[str, Any]:
+def _asked(wanted: Wanted, before: Place | None, page_max: int, scan_max: int | None = None) -> dict[str, Any]:
     """A page as the parameters of its statement."""
     place = {"before_at": before and before.at, "before_id": before and before.id}
-    return wanted._asdict() | place | {"page_max": page_max, "scan_max": SCAN_MAX}
+    return wanted._asdict() | place | {"page_max": page_max, "scan_max": scan_max or SCAN_MAX}
 
 
 def _next(rows: list[db.Row], page_max: int) -> Place | None:
