@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,8 +13,9 @@ from babel import Locale, dates, numbers, units
 from markupsafe import Markup, escape
 
 from outbound.formats import phone_numbers
-from outbound.page import sentences
+from outbound.translation import sentences
 
+_FOLDER = Path(__file__).parent / "words"
 LANGUAGES = {"en": "ltr", "he": "rtl"}
 _FIRST_DAYS = {"en": 0, "he": 6}  # of a week, after Monday
 _ISOLATED = "\u2068{}\u2069"  # of a direction of its own, where no element can say so
@@ -25,7 +27,7 @@ Text = str | Mapping[str, str]
 @cache
 def catalogue(language: str) -> dict[str, Text]:
     """The texts of a language by key; one that depends on a number is a mapping by the plural's category."""
-    found: dict[str, Text] = json.loads((sentences.FOLDER / f"{language}.json").read_text(encoding="utf-8"))
+    found: dict[str, Text] = json.loads((_FOLDER / f"{language}.json").read_text(encoding="utf-8"))
     return found
 
 

@@ -1278,7 +1278,7 @@ GUARDS = (
     ),
     Guard(
         "what comes from outside within a sentence is text on the page",
-        "outbound/page/sentences.py",
+        "outbound/translation/sentences.py",
         (
             (
                 'escape(values[part[1:-1]] if part.startswith("{") else part)',

@@ -1,4 +1,4 @@
-"""Says in a language of the page what other parts of the program say in English, by the template of each sentence."""
+"""Says in another language what the program says in English, by the template of each sentence."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-FOLDER = Path(__file__).parent / "words"
+FOLDER = Path(__file__).parent
 PLACE = re.compile(r"\{(\w+)\}")  # of a value in a text
 _PART = re.compile(r"(`|\{\w+\})")
 _LENGTH_MAX = 2000  # characters; a longer text stays as it is

@@ -1,0 +1,179 @@
+"""What the program says in English has a text in each other language, and none is left over."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from outbound.broker import redis_client
+from outbound.checks import doctor
+from outbound.database import error_messages
+from outbound.formats import phone_numbers
+from outbound.page import words
+from outbound.translation import sentences
+from tests import ROOT
+
+HEBREW = sentences.catalogue("he")
+_PLACE = re.compile(r"\{(\w+)\}")
+_LETTERS = re.compile("[\u05d0-\u05ea]")
+_CODE = re.compile(r"`[^`]*`")
+_CHECKS = ("broker", "carrier", "clock", "database", "doctor", "finding", "processes", "webhooks")
+# Not said by themselves: names, parts of a sentence, what goes to a server.
+_PARTS = {
+    " and ",
+    " of business x",
+    "Basic x",
+    "x on x",
+    "x x",
+    "x (x)",
+    "space for a new table",
+    "ahead of",
+    "each business's own country (x)",
+    "; special numbers: x",
+    "; beyond that the carrier's own permissions decide (x)",
+    "; this role makes no tables in it",
+    "endpoint x (x)",
+    "its file x",
+    "its file is missing here",
+    "x: this user may not run INFO",
+    "it takes and gives messages; its version was not looked at",
+    "maxmemory-policy was not looked at",
+    "x is x s x this host",
+    "PostgreSQL x",
+    "Redis x",
+    "Valkey x",
+    "x, x",
+    ", x",
+    "x: x",
+    "xx: x",
+    " and x more",
+    "x is off: x",
+    "x fails since x (x times in a row)",
+    "x x.x",
+    "HTTP 401",
+    "HTTP 403",
+}
+_WHOLE = (
+    "AC1 of business 3: its file is missing here",
+    "AC1 of business 3, 4: its file cannot be read",
+    "the broker is 5.0 s behind this host",
+    "the database is 5.0 s ahead of this host",
+    "public; this role makes no tables in it",
+    "maxmemory-policy was not looked at: this user may not run INFO",
+    "it takes and gives messages; its version was not looked at: this user may not run INFO",
+    (
+        "nothing bounds how many calls a day may have. Open are each business's own country (IL, US), GB; special"
+        " numbers: toll-free; beyond that the carrier's own permissions decide (Twilio's console: Voice, Settings, Geo"
+        " permissions)"
+    ),
+    (
+        "endpoint 3 (https://a.example) is off: It answered 410: it is gone, endpoint 4 (https://b.example) fails since"
+        " Fri 2026-11-27 09:00 UTC (7 times in a row)"
+    ),
+    (
+        "Campaign 3 (Recall) is paused since Fri 2026-11-27 09:00 UTC by Dana: lunch. `outbound resume campaign 3` lets"
+        " it go. The carrier was in trouble: one call at a time is tried, until it takes one."
+    ),
+)
+_NO_NUMBERS = (
+    *(
+        "",
+        "call me",
+        "12 percent",
+        "054-ABC-0199",
+        "a@b.example",
+        "*4455",
+        "10:30",
+        "50%",
+        "5 nis \u20aa",
+        "-545550199",
+    ),
+    *("054-555-0199 ext 4", "054-555-0199 / 054-555-0198", "5.45E+8", "545,550,199", "2026-11-27", "+9721", "9" * 400),
+    *("054-555-01991", "054-555-019", "123-4567", "1-500-555-0199-7", "4412345", "054-555-0199;x=1"),
+    "tel:0545550199;phone-context=a.example",
+)
+
+
+def _texts(path: Path) -> Iterator[str]:
+    """The texts of a module, an x at each place; neither docstrings nor the parts of a longer text."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
+    inner |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner:
+            yield node.value
+
+
+def _in_hebrew(text: str) -> bool:
+    """Has it a text in Hebrew?  Code alone is written alike in all languages."""
+    found = sentences.translated(text, "he", words.of("he").value)
+    return found is not None and bool(_LETTERS.search(found) or not _CODE.sub("", text).strip(" ;"))
+
+
+def _missing(texts: Iterator[str] | list[str] | tuple[str, ...]) -> list[str]:
+    return sorted({text for text in texts if text.strip(" ,;") and text not in _PARTS and not _in_hebrew(text)})
+
+
+def test_all_that_a_check_can_say_has_a_text() -> None:
+    said = [text for name in _CHECKS for text in _texts(ROOT / "outbound" / "checks" / f"{name}.py") if " " in text]
+    assert len(said) > 150
+    assert _missing(said) == []
+    assert _missing([check.name for check in doctor.CHECKS]) == []
+    assert _missing(["settings", "accepted", "yes", "none", "on", "needs broker", *_WHOLE]) == []
+
+
+def test_what_servers_answer_and_what_refuses_a_database_has_a_text() -> None:
+    faults = [redis_client.Fault(code, *found) for code, found in redis_client.FAULTS.items()]
+    assert _missing([text for fault in faults for text in (str(fault), fault.mend)]) == []
+    states = error_messages._BY_STATE.values()
+    assert _missing([text for said, mend in states for text in (f"{said}: x", mend)]) == []
+    unfit = [text for text in _texts(ROOT / "outbound" / "db_session.py") if text.startswith(_UNFIT)]
+    assert len(unfit) == len(_UNFIT)
+    assert _missing(unfit) == []
+
+
+_UNFIT = (
+    *("the server is", "upgrade it", "the encoding", "make one with", "the schemas", "name one in"),
+    *("DATABASE_URL asks", "take search_path", "this role may not use", "`grant usage"),
+)
+
+
+@pytest.mark.parametrize("region", ["IL", None])
+def test_what_is_no_phone_number_is_refused_in_hebrew(region: str | None) -> None:
+    for text in _NO_NUMBERS:
+        with pytest.raises(phone_numbers.NoPhoneNumber) as refused:
+            phone_numbers.read(text, region)
+        assert _missing([f"the number {refused.value}", f"`to` {refused.value}"]) == []
+
+
+def test_each_text_takes_what_its_sentence_has_and_is_written_in_hebrew() -> None:
+    assert list(HEBREW) == sorted(HEBREW)
+    for text, said in HEBREW.items():
+        assert set(_PLACE.findall(said)) <= set(_PLACE.findall(text)), text
+        assert len(set(_PLACE.findall(text))) == len(_PLACE.findall(text)), text
+        assert said.count("`") % 2 == 0, text
+        assert _LETTERS.search(said) or not re.sub(r"`[^`]*`|\{\w+\}", "", said).strip(" ;"), text
+
+
+def test_no_text_is_left_of_a_sentence_that_nobody_says() -> None:
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "outbound").rglob("*.py")]
+    sources = [
+        node.value
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    sources += [
+        re.sub(r"'\s*\n\s*(?:\|\| )?'", "", path.read_text(encoding="utf-8")).replace("''", "'")
+        for path in (ROOT / "sql").rglob("*.sql")
+        if "migrations" not in path.parts
+    ]
+    said = "\n".join(sources).lower()
+    longest = {text: max(re.split(r"\{\w+\}|[:;,(.`]", text), key=len).strip().lower() for text in HEBREW}
+    joints = re.compile(r"^(s|or|and|with) | (this host|and its time line|since)$")  # where a text is put together
+    longest = {text: joints.sub("", part) for text, part in longest.items()}
+    assert [text for text, part in longest.items() if part.replace("calls per day", "calls per ") not in said] == []
