@@ -1,7 +1,9 @@
 """What a command imports before it does anything: the libraries of its work are imported when the work begins."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 from tests import ROOT
 
@@ -103,3 +105,13 @@ def test_an_api_process_that_serves_no_page_holds_nothing_that_it_does_not_serve
 
     assert done.returncode == 0, done.stderr
     assert "the application was made" in done.stdout
+
+
+def test_ctrl_c_while_modules_are_imported_says_nothing(tmp_path: Path) -> None:
+    """Seen with an import of a file that was stopped at once: twenty lines of Python's own importing."""
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+    command, given = [sys.executable, "-m", "outbound", "--version"], os.environ | {"PYTHONPATH": str(tmp_path)}
+
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=given, timeout=60)
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
