@@ -115,10 +115,14 @@ def test_the_sql_of_the_page_runs(world: World) -> None:
     assert numbers == [(f"+1500555010{n}", "queued") for n in (1, 2, 3)]
 
 
-def test_what_is_promised_to_stay_is_in_the_database(world: World) -> None:
+def promised() -> dict[str, list[str]]:
+    """The names in the database that are promised to stay, by their kind."""
     rows = re.findall(r"^\| ([\w ]+) \| (`.+) \|$", body_of("What stays"), re.M)
-    public = {kind: re.findall(r"`(\w+)`", names) for kind, names in rows}
+    return {kind: re.findall(r"`(\w+)`", names) for kind, names in rows}
 
+
+def test_what_is_promised_to_stay_is_in_the_database(world: World) -> None:
+    public = promised()
     columns = "select attname from pg_attribute where attrelid = %s::regclass"
     found = {row.attname for row in world.rows(columns, public["table"][0])}
     assert set(public["columns to write"] + public["columns to read"]) <= found

@@ -1,5 +1,6 @@
 """A schema of our own (OUTBOUND_SCHEMA) in a database whose `public` holds another application's tables."""
 
+import json
 import os
 import re
 import subprocess
@@ -489,6 +490,24 @@ def test_our_schema_alone_is_dumped_and_restored_beside_the_other_tables(migrate
     assert migrated.value("select identity_fault()") == "copy"
     assert db.transact(dispatch._claim) == []
     assert "outbound recover" in str(health.check().missing["dialing"])
+
+
+def test_a_schema_that_is_renamed_works_once_its_functions_have_the_new_name(migrated: World) -> None:
+    migrated.simulated()
+    business_id = migrated.business()
+    _, _, section = RUNBOOK.read_text().partition("   alter schema outbound rename to calls;\n")
+    rename, statement = f"alter schema {OURS} rename to renamed", section.partition("   ```")[0]
+    call = json.dumps({"business_id": business_id, "to_number": "+15005550101"})
+    db.close()
+    migrated.do(f"{rename}; set search_path to public")
+
+    with pytest.raises(psycopg.errors.UndefinedFunction):
+        migrated.value("select renamed.enqueue_call(%s)", call)
+    migrated.do(re.sub(r"\bcalls\b", "renamed", statement).replace("%", "%%"))
+
+    assert migrated.value("select renamed.enqueue_call(%s)", call)["created"]
+    with Environment(OUTBOUND_SCHEMA="renamed"), db.connect() as connection:
+        assert migrations.parts(connection) == migrations.parts_of_migrations(connection, "scratch")
 
 
 # Two installations in one database.

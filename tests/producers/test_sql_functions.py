@@ -139,6 +139,56 @@ def test_a_call_that_rings_is_marked_for_a_hang_up_and_one_that_is_answered_is_n
     assert world.call(ringing).stopped_by == "Dana"
 
 
+# Which tables they find.
+
+# What another application, or a guest of it, may have where the session looks first.
+THEIRS = [
+    "create {kind} table {name} (id bigint, status text, direction text, name text, key text, time_zone text)",
+    "insert into {name} values (1, 'recorded', 'outbound', 'theirs', 'k', 'UTC')",
+]
+TABLES = "call_log", "business", "campaign", "audit", "spend_cap", "dialing_stop", "dial_control", "former_zone"
+
+
+@pytest.fixture(params=["nothing", "another schema", "temporary tables"])
+def elsewhere(request: pytest.FixtureRequest, world: World) -> Iterator[World]:
+    """A session that sees none of our tables, or others of the same names first."""
+    world.simulated()
+    world.business("Acme", OWN)
+    world.do("update business set time_zone = 'Israel'")
+    world.do("insert into dial_control (scope, key) values ('business', '1')")
+    world.do("insert into spend_cap (scope, key, calls_per_day) values ('business', '1', 100)")
+    path, kind, prefix = {
+        "nothing": ("''", None, ""),
+        "another schema": ("theirs, public", "", "theirs."),
+        "temporary tables": ("public", "temporary", "pg_temp."),
+    }[request.param]
+    if prefix == "theirs.":
+        world.do("create schema theirs")
+    if kind is not None:
+        for table in TABLES:
+            for statement in THEIRS:
+                world.do(statement.format(kind=kind, name=f"{prefix}{table}"))
+    world.do(f"set search_path to {path}")
+    yield world
+    world.do("set search_path to public, pg_temp")
+
+
+def test_they_find_our_tables_wherever_the_session_looks(elsewhere: World) -> None:
+    call = json.dumps({"business_id": 1, "to_number": TO, "due_at": "2030-01-01T09:00Z"})
+    one = elsewhere.value("select public.enqueue_call(%s)", call)
+    (again,) = elsewhere.value("select public.enqueue_calls(%s)", f"[{call}]")
+    why = elsewhere.value("select public.why(%s)", one["call_id"])
+    waiting = elsewhere.rows("select calls from public.queue_load")
+    used = elsewhere.rows("select calls_per_day from public.scope_usage where scope = 'business'")
+    canceled = elsewhere.value("select public.cancel_call(%s)", one["call_id"])
+
+    assert (one["created"], again["created"], again["call_id"]) == (True, False, one["call_id"])
+    assert (why["code"], waiting, used) == ("not_due", [(1,)], [(100,)])
+    assert canceled == {"waiting": 1, "in_the_air": 0}
+    assert elsewhere.rows("select status from public.call_log") == [("canceled",)]
+    assert elsewhere.rows("select call_id from public.stale_calls") == []
+
+
 @pytest.mark.parametrize(
     ("call", "fault"),
     [
