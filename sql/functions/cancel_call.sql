@@ -16,13 +16,13 @@ begin
     if greatest(length(reason), length(by)) > 200 or has_unseen(concat(reason, by), false) then
         return jsonb_build_object('fault', 'the reason and the name must be one line of 200 characters at most each');
     end if;
-    select status into was from call_log where id = cancel_call.call_id and direction = 'outbound';
+    -- Under its lock the call stays what it is until this transaction ends.
+    select status into was from call_log where id = cancel_call.call_id and direction = 'outbound' for update;
     if was is null then
         return jsonb_build_object('fault', 'there is no such outbound call: see `outbound calls`');
     end if;
     closed := cancel_waiting_calls(array[cancel_call.call_id], nullif(cancel_call.reason, ''), actor);
     if closed = 0 then
-        select status into was from call_log where id = cancel_call.call_id for update;
         asked := (was in ('initiated', 'ringing'))::integer;
         if asked = 0 then
             return jsonb_build_object('fault', format(

@@ -5,6 +5,8 @@ import json
 import re
 import zoneinfo
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +18,7 @@ import outbound
 from outbound import db
 from outbound.calls import call_request
 from outbound.formats import moments, phone_numbers, plain_text, time_zones
-from tests.conftest import Servers, World, open_database
+from tests.conftest import Servers, World, open_database, until
 
 OWN, TO = "+15005550006", "+15005550101"
 TWIML = "<Response><Say>{{name}}</Say></Response>"
@@ -137,6 +139,68 @@ def test_a_call_that_rings_is_marked_for_a_hang_up_and_one_that_is_answered_is_n
 
     assert [world.call(call_id).hang_up for call_id in (ringing, talking)] == ["canceled", None]
     assert world.call(ringing).stopped_by == "Dana"
+
+
+@contextmanager
+def beside(world: World, statement: str, *values: Any) -> Iterator[psycopg.Connection]:
+    """A session that has done this, and commits it once somebody waits for its lock."""
+    with psycopg.connect(world.url) as other, ThreadPoolExecutor(1) as threads:
+        other.execute(statement.encode(), values)
+
+        def commit() -> None:
+            waits = "select exists (select from pg_locks where not granted and pid = %s)"
+            with psycopg.connect(world.url, autocommit=True) as watch:
+                pid = world.connection.info.backend_pid
+                until(lambda: (watch.execute(waits, [pid]).fetchone() or [False])[0])
+            other.commit()
+
+        committed = threads.submit(commit)
+        yield other
+        committed.result()
+
+
+def test_a_call_that_comes_back_unsent_while_it_is_canceled_is_canceled(world: World, acme: int) -> None:
+    call_id = world.initiated(acme, TO, call_sid=None)
+    put_back = "update call_log set status = 'queued', overdue_at = null where id = %s"
+
+    with beside(world, put_back, call_id):
+        answer = asked(world, "cancel_call", call_id, None, "Dana")
+
+    assert answer == {"waiting": 1, "in_the_air": 0}
+    assert (world.call(call_id).status, world.call(call_id).stopped_by) == ("canceled", "Dana")
+
+
+def test_a_call_that_two_sessions_cancel_at_once_is_canceled_by_one(world: World, acme: int) -> None:
+    call_id = world.queued(acme, TO)
+
+    with beside(world, "select cancel_call(%s, null, 'Noa')", call_id):
+        answer = asked(world, "cancel_call", call_id, None, "Dana")
+
+    assert answer == {"fault": f"call {call_id} has ended: canceled"}
+    assert world.call(call_id).stopped_by == "Noa"
+    assert world.rows("select who from audit where action = 'cancel'") == [("Noa",)]
+
+
+def test_a_call_whose_dial_begins_while_it_is_canceled_is_ended_at_the_carrier(world: World, acme: int) -> None:
+    call_id = world.claimed(acme, TO)
+    begins = "update call_log set status = 'initiated', dialed_at = now(), fence = fence + 1 where id = %s"
+
+    with beside(world, begins, call_id):
+        answer = asked(world, "cancel_call", call_id, None, "Dana")
+
+    assert answer == {"waiting": 0, "in_the_air": 1}
+    assert (world.call(call_id).status, world.call(call_id).hang_up) == ("initiated", "canceled")
+
+
+def test_a_call_that_is_deleted_while_it_is_canceled_is_not_there(world: World, acme: int) -> None:
+    call_id = world.queued(acme, TO)
+    world.do("update call_log set status = 'canceled', ended_at = now() where id = %s", call_id)
+
+    with beside(world, "select delete_call(%s)", call_id):
+        answer = asked(world, "cancel_call", call_id)
+
+    assert answer == {"fault": "there is no such outbound call: see `outbound calls`"}
+    assert world.rows("select who from audit where action = 'cancel'") == []
 
 
 # Which tables they find.
