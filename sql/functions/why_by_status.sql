@@ -6,7 +6,10 @@ as $$
     with call as (
         select call_log.*, call_zone(to_number, time_zone, business_id) as zone from call_log where id = $1
     )
-    select 0, 'unknown_call', 'There is no call ' || $1 || '.', null::timestamptz, '{}'::jsonb
+    select 0, 'unknown_call',
+           coalesce('There is no call ' || $1 || '.',
+                    'That is not the id of a call: `enqueue_call` returned it as `call_id`.'),
+           null::timestamptz, '{}'::jsonb
      where not exists (select from call)
     union all
     select 1, 'ended',

@@ -203,6 +203,15 @@ def test_a_call_that_is_deleted_while_it_is_canceled_is_not_there(world: World, 
     assert world.rows("select who from audit where action = 'cancel'") == []
 
 
+def test_why_says_what_to_give_where_no_id_is_given(world: World) -> None:
+    answer = world.value("select why(null)")
+
+    assert (answer["code"], answer["sentence"]) == (
+        "unknown_call",
+        "That is not the id of a call: `enqueue_call` returned it as `call_id`.",
+    )
+
+
 # Which tables they find.
 
 # What another application, or a guest of it, may have where the session looks first.
