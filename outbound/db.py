@@ -595,7 +595,7 @@ def _open_pool() -> ConnectionPool[_Connection]:
         connection_class=_Connection,
         kwargs=_connect_options(url) | PREPARED,
         configure=lambda connection: _settle(connection, url),
-        min_size=1,
+        min_size=0,  # with 1, psycopg_pool opens two for the first statement, which asks before the one is there
         max_size=pool_size(),
         open=True,
         timeout=_WAIT_S,

@@ -37,6 +37,12 @@ def test_a_statement_without_a_suffix_runs_even_if_nobody_reads_its_rows(world: 
     assert world.call(call_id).status == "queued"
 
 
+def test_the_first_statement_opens_one_connection(world: World) -> None:
+    db.run(sql.release_overdue_claims, batch_max=10, only_id=None)
+
+    assert db._pool().get_stats()["pool_size"] == 1
+
+
 def _end_others(world: World) -> None:
     others = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
     world.do(f"select pg_terminate_backend(pid) {others}")
