@@ -104,7 +104,8 @@ def app() -> FastAPI:
         exception_handlers=_HANDLERS,
     )
     for router in ROUTERS:
-        application.include_router(router, prefix=PREFIX)
+        # As they are: of an included router, the frame would make each route once more, which takes half a second.
+        application.router.routes.extend(router.routes)
     routes = {one.endpoint: one for one in calls.calls.routes if isinstance(one, Operation)}
     application.direct = {
         ("POST", f"{PREFIX}/calls"): Direct(routes[calls.create_call], _HANDLERS, models.NewCall),
@@ -208,12 +209,9 @@ async def _http(request: Request, error: Any) -> Response:
 
 def _methods(request: Request) -> set[str]:
     """All methods that a path answers: the frame names those of its first route alone."""
-    found: set[str] = set()
-    for prefix, router in (("", request.app), *((PREFIX, router) for router in ROUTERS)):
-        path = request.url.path.removeprefix(prefix)
-        routes = [route for route in router.routes if isinstance(route, APIRoute) and route.path_regex.match(path)]
-        found |= {method for route in routes for method in route.methods or ()}
-    return found
+    routes = [route for route in request.app.routes if isinstance(route, APIRoute)]
+    answering = [route for route in routes if route.path_regex.match(request.url.path)]
+    return {method for route in answering for method in route.methods or ()}
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:

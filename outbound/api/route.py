@@ -239,7 +239,7 @@ RequestContext = Annotated[Context, Depends(_context)]
 
 def router(tag: str) -> APIRouter:
     """A router, all of whose routes are operations."""
-    return APIRouter(route_class=Operation, tags=[tag], redirect_slashes=False)
+    return APIRouter(prefix=context.PREFIX, route_class=Operation, tags=[tag], redirect_slashes=False)
 
 
 def operation(

@@ -72,6 +72,15 @@ def test_a_list_that_is_answered_beside_the_frame_is_answered_as_the_frame_does(
         )
 
 
+def test_an_application_answers_with_the_routes_that_were_declared_and_makes_none_again() -> None:
+    declared = [declared_route for router in app.ROUTERS for declared_route in router.routes]
+
+    served_routes = [one for one in app.app().routes if isinstance(one, route.Operation)]
+
+    assert len(declared) > 50
+    assert list(map(id, served_routes)) == list(map(id, declared))
+
+
 @pytest.mark.parametrize(
     ("body", "headers", "status", "code"),
     [
