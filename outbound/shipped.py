@@ -1,4 +1,4 @@
-"""Files that travel with the program and are no Python: statements, systemd's units, the demo's calls."""
+"""Files that travel with the program: statements, units of systemd, the demo's calls, the document of the API."""
 
 from pathlib import Path
 

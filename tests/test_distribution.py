@@ -142,7 +142,7 @@ def test_the_wheel_has_all_that_the_program_reads_and_no_tests(wheel: Path) -> N
     version = f"outbound-{outbound.__version__}.dist-info"
     statements = {f"outbound/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "sql").rglob("*.sql")}
 
-    assert {"outbound/py.typed", f"{version}/licenses/LICENSE"} | statements <= names
+    assert {"outbound/py.typed", "outbound/openapi.json", f"{version}/licenses/LICENSE"} | statements <= names
     assert {name.split("/")[0] for name in names} == {"outbound", version}
 
 

@@ -14,7 +14,7 @@ from outbound import late_imports
 late_imports.leave_out("pydantic.v1")  # the frame would ask each model whether it is one of these, and none is
 # What starts uvicorn from its own command line, and several processes of it, with what these two import.
 late_imports.load("uvicorn", {"uvicorn.main": ("Server", "main", "run")})
-# What the document is checked against when it is asked for, and ways to sign in that no operation has: 2.4 MB.
+# What the document is made with, which is served from its file, and ways to sign in that no operation has: 2.4 MB.
 late_imports.load(
     "fastapi",
     {

@@ -17,6 +17,7 @@ from outbound.api import app, context, files, json_body, problem, route
 from outbound.config import settings
 from outbound.formats import spreadsheet
 from outbound.rules import api_token
+from tests import ROOT
 from tests.api.conftest import Client, served
 from tests.conftest import World, forget_settings, until
 from tests.digest import digest
@@ -273,6 +274,14 @@ def test_a_path_tells_all_of_its_methods(client: Client) -> None:
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
     assert answer.json()["code"] == "method_not_allowed"
     assert client("calls:read").post("../healthz").headers["allow"] == "GET"
+
+
+def test_the_document_is_served_as_it_is_committed(api_url: str) -> None:
+    """It was made by the first request for it, and nothing else was answered in that second of processor time."""
+    answer = httpx.get(f"{api_url}/openapi.json")
+
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.content == (ROOT / "ops" / "openapi.json").read_bytes()
 
 
 def test_a_path_that_is_none_is_no_page(client: Client) -> None:
