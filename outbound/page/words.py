@@ -18,7 +18,6 @@ from outbound.translation import sentences
 _FOLDER = Path(__file__).parent / "words"
 LANGUAGES = {"en": "ltr", "he": "rtl"}
 _FIRST_DAYS = {"en": 0, "he": 6}  # of a week, after Monday
-_ISOLATED = "\u2068{}\u2069"  # of a direction of its own, where no element can say so
 _PHONE = re.compile(r"\+\d{6,15}")
 
 Text = str | Mapping[str, str]
@@ -60,7 +59,7 @@ class Words:
     def plain(self, key: str, **values: Any) -> str:
         """The text of a key as plain text, for an attribute or a title."""
         text = self._text(key, values)
-        return sentences.PLACE.sub(lambda found: _ISOLATED.format(self._plain(values[found[1]])), text)
+        return sentences.PLACE.sub(lambda found: sentences.ISOLATED.format(self._plain(values[found[1]])), text)
 
     def has(self, key: str) -> bool:
         """Is there a text of this key?"""
@@ -74,12 +73,17 @@ class Words:
 
     def sentence(self, text: str) -> Markup:
         """An English sentence of another part of the program: in the language where that has a text, else as it is."""
-        found = sentences.translated(text, self.language, self._kept)
-        return found or Markup('<span lang="en" dir="ltr">{}</span>').format(sentences.coded(text))
+        found = sentences.translated(text, self.language)
+        if found is None:
+            return Markup('<span lang="en" dir="ltr">{}</span>').format(_coded(text))
+        return Markup("").join(map(self._piece, found))
 
-    def _kept(self, text: str) -> Markup:
-        """What stays as it is within a sentence: a name, a number, a word of code."""
-        return self.ltr(sentences.coded(text)) if "`" in text else self.value(text)
+    def _piece(self, piece: sentences.Piece) -> Markup:
+        if piece.kind == "text":
+            return escape(piece.text)
+        if piece.kind == "code":
+            return _code(piece.text)
+        return self.ltr(_coded(piece.text)) if "`" in piece.text else self.value(piece.text)
 
     def _text(self, key: str, values: Mapping[str, Any]) -> str:
         text = self._texts[key]
@@ -158,6 +162,18 @@ class Words:
     def zone(self, name: str) -> str:
         """What people call a time zone, like `Israel Time`."""
         return name if name == "UTC" else str(dates.get_timezone_name(ZoneInfo(name), locale=self._locale))
+
+
+def _coded(text: str) -> Markup:
+    """A text in which what stands between backticks is shown as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(_code(part) if place % 2 else escape(part) for place, part in enumerate(parts))
+
+
+def _code(text: str) -> Markup:
+    return Markup('<code dir="ltr">{}</code>').format(text)
 
 
 def masked(number: str | None) -> str:

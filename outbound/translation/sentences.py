@@ -2,29 +2,45 @@
 
 import json
 import re
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
-
-from markupsafe import Markup, escape
+from typing import Literal, NamedTuple
 
 FOLDER = Path(__file__).parent
 PLACE = re.compile(r"\{(\w+)\}")  # of a value in a text
-_PART = re.compile(r"(`|\{\w+\})")
+ISOLATED = "\u2068{}\u2069"  # of a direction of its own, where no element can say so
 _LENGTH_MAX = 2000  # characters; a longer text stays as it is
+_PIECES_MAX = 50  # of a text; of one that has more, none is looked for by itself
+_DEPTH_MAX = 4  # of texts that are values of others
+_START = 4  # letters by which the templates are found that may fit
 _SENTENCE = re.compile(r"(?<=[.!?])( )(?=[^a-z])")  # what stands between two of them
+_FAULT = re.compile(r"(; )")
 _ITEM = re.compile(r"(, )")
+_KEPT = frozenset({"id", "key", "n", "name", "names", "number", "text", "url"})  # places of what is no text of ours
 
-Shown = Callable[[str], Markup]
+
+class Piece(NamedTuple):
+    """A part of a translated text: what is said, a value that stays as it is, or code, without its backticks."""
+
+    text: str
+    kind: Literal["text", "value", "code"]
 
 
-class Template(NamedTuple):
-    """An English sentence cut at its places, the names of these, and the sentence in another language."""
+class _Template(NamedTuple):
+    """An English sentence cut at its places, its longest part, the names of the places, and the sentence translated."""
 
     parts: list[str]
+    longest: str
     names: list[str]
     translation: str
+
+
+class _Index(NamedTuple):
+    """The templates: those without places by their text, the others by how a text begins that they may fit."""
+
+    whole: dict[str, str]
+    by_start: dict[str, list[_Template]]
+    anyhow: list[_Template]  # those that may fit whatever the beginning; they are in the lists of *by_start* too
 
 
 @cache
@@ -36,57 +52,90 @@ def catalogue(language: str) -> dict[str, str]:
 
 
 @cache
-def _templates(language: str) -> list[Template]:
-    """Those that have the most text of their own first: it is the narrowest that fits which is meant."""
-    found = [
-        Template(PLACE.split(text)[::2], PLACE.findall(text), translation)
-        for text, translation in catalogue(language).items()
-    ]
-    return sorted(found, key=lambda one: (-sum(map(len, one.parts)), len(one.names)))
+def _index(language: str) -> _Index:
+    index = _Index({}, {}, [])
+    for text, translation in catalogue(language).items():
+        parts, names = PLACE.split(text)[::2], PLACE.findall(text)
+        if not names:
+            index.whole[text] = translation
+            continue
+        start = parts[0][:_START]
+        of_start = index.anyhow if len(start) < _START else index.by_start.setdefault(start, [])
+        of_start.append(_Template(parts, max(parts, key=len), names, translation))
+    for of_start in index.by_start.values():
+        of_start.extend(index.anyhow)
+        of_start.sort(key=_width)
+    index.anyhow.sort(key=_width)
+    return index
 
 
-def translated(text: str, language: str, show: Shown) -> Markup | None:
+def _width(template: _Template) -> tuple[int, int]:
+    """What the templates are ordered by: the narrowest that fits, with the most text of its own, is meant."""
+    return -sum(map(len, template.parts)), len(template.names)
+
+
+def plain(text: str, language: str) -> str | None:
+    """
+    An English text in another language, as plain text; None where no template fits it.
+
+    Values and code stand in isolates (U+2068, U+2069), so that a plus, a slash or a date stays at its place.
+    """
+    found = translated(text, language)
+    return None if found is None else "".join(map(_plain, found))
+
+
+def _plain(piece: Piece) -> str:
+    if piece.kind == "text":
+        return piece.text
+    return ISOLATED.format(f"`{piece.text}`" if piece.kind == "code" else piece.text)
+
+
+def translated(text: str, language: str, depth: int = 0) -> list[Piece] | None:
     """
     An English text in another language; None where no template fits it.
 
     Args:
         text: a sentence, or several, or a list of such.
-        show: how what stays as it is stands in the answer: a name, a number, an address.
+        depth: of how many others it is a value.
     """
-    if len(text) > _LENGTH_MAX:
+    if len(text) > _LENGTH_MAX or depth > _DEPTH_MAX:
         return None
     return (
-        _cut(text, _SENTENCE, language, show)
-        or _cut(text, _ITEM, language, show)
-        or _of_template(text, language, show)
-        or _cut(text, _SENTENCE, language, show, is_in_part=True)
+        _cut(text, _SENTENCE, language, depth)
+        or _cut(text, _FAULT, language, depth)
+        or _cut(text, _ITEM, language, depth)
+        or _of_template(text, language, depth)
+        or _cut(text, _SENTENCE, language, depth, is_in_part=True)
+        or _cut(text, _FAULT, language, depth, is_in_part=True)
     )
 
 
-def _cut(text: str, between: re.Pattern[str], language: str, show: Shown, *, is_in_part: bool = False) -> Markup | None:
+def _cut(
+    text: str, between: re.Pattern[str], language: str, depth: int, *, is_in_part: bool = False
+) -> list[Piece] | None:
     """The pieces of a text, each by its template; None where one has none: *in part*, where all have none."""
-    pieces = between.split(text)
-    if len(pieces) == 1:
+    pieces = between.split(text, _PIECES_MAX)
+    if not 1 < len(pieces) < 2 * _PIECES_MAX:
         return None
-    known = [_of_template(piece, language, show) for piece in pieces[::2]]
+    known = [_of_template(piece, language, depth) for piece in pieces[::2]]
     if not (any(known) if is_in_part else all(known)):
         return None
-    shown = [one or show(piece) for one, piece in zip(known, pieces[::2], strict=True)]
-    return escape(pieces[1]).join(shown)
+    shown = [one or [Piece(piece, "value")] for one, piece in zip(known, pieces[::2], strict=True)]
+    return [*shown[0], *(part for one in shown[1:] for part in (Piece(pieces[1], "text"), *one))]
 
 
-def _of_template(text: str, language: str, show: Shown) -> Markup | None:
-    for template in _templates(language):
-        values = _values(template.parts, text)
-        if values is not None:
-            return _filled(template.translation, dict(zip(template.names, values, strict=True)), language, show)
+def _of_template(text: str, language: str, depth: int) -> list[Piece] | None:
+    index = _index(language)
+    if text in index.whole:
+        return _filled(index.whole[text], {}, language, depth)
+    for template in index.by_start.get(text[:_START], index.anyhow):
+        if template.longest in text and (values := _values(template.parts, text)) is not None:
+            return _filled(template.translation, dict(zip(template.names, values, strict=True)), language, depth)
     return None
 
 
 def _values(parts: list[str], text: str) -> list[str] | None:
     """What stands at the places between these parts, each as short as can be; None where they are not all there."""
-    if len(parts) == 1:
-        return [] if text == parts[0] else None
     first, *middle, last = parts
     if not (text.startswith(first) and text.endswith(last)) or len(text) < len(first) + len(last):
         return None
@@ -100,27 +149,21 @@ def _values(parts: list[str], text: str) -> list[str] | None:
     return [*values, text[at:end]]
 
 
-def _filled(sentence: str, values: dict[str, str], language: str, show: Shown) -> Markup:
+def _filled(sentence: str, values: dict[str, str], language: str, depth: int) -> list[Piece]:
     """A sentence with values in it; what stands between backticks is code, and a value there stays as it is."""
-    pieces, in_code = [], False
-    for part in _PART.split(sentence):
-        if part == "`":
-            in_code = not in_code
-            pieces.append(Markup('<code dir="ltr">') if in_code else Markup("</code>"))
-        elif part.startswith("{") and not in_code:
-            value = values[part[1:-1]]
-            pieces.append(translated(value, language, show) or show(value))
-        else:
-            pieces.append(escape(values[part[1:-1]] if part.startswith("{") else part))
-    return Markup("").join(pieces)
+    pieces: list[Piece] = []
+    for place, part in enumerate(sentence.split("`")):
+        if place % 2:
+            pieces.append(Piece(PLACE.sub(lambda found: values[found[1]], part), "code"))
+            continue
+        for number, text in enumerate(PLACE.split(part)):
+            if number % 2:
+                pieces += _value(text, values[text], language, depth)
+            elif text:
+                pieces.append(Piece(text, "text"))
+    return pieces
 
 
-def coded(text: str) -> Markup:
-    """A text in which what stands between backticks is shown as code."""
-    parts = text.split("`")
-    if len(parts) % 2 == 0:
-        return escape(text)
-    return Markup("").join(
-        Markup('<code dir="ltr">{}</code>').format(part) if place % 2 else escape(part)
-        for place, part in enumerate(parts)
-    )
+def _value(name: str, text: str, language: str, depth: int) -> list[Piece]:
+    found = None if name in _KEPT else translated(text, language, depth + 1)
+    return found or [Piece(text, "value")]

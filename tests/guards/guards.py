@@ -1278,13 +1278,8 @@ GUARDS = (
     ),
     Guard(
         "what comes from outside within a sentence is text on the page",
-        "outbound/translation/sentences.py",
-        (
-            (
-                'escape(values[part[1:-1]] if part.startswith("{") else part)',
-                'Markup(values[part[1:-1]] if part.startswith("{") else part)',
-            ),
-        ),
+        "outbound/page/words.py",
+        (("""Markup('<code dir="ltr">{}</code>').format(text)""", """Markup(f'<code dir="ltr">{text}</code>')"""),),
         "tests/page/test_sentences.py::test_what_comes_from_outside_stays_escaped_and_isolated",
     ),
     Guard(
