@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -12,7 +13,7 @@ ISOLATED = "\u2068{}\u2069"  # of a direction of its own, where no element can s
 _LENGTH_MAX = 2000  # characters; a longer text stays as it is
 _PIECES_MAX = 50  # of a text; of one that has more, none is looked for by itself
 _DEPTH_MAX = 4  # of texts that are values of others
-_START = 4  # letters by which the templates are found that may fit
+_WORD = re.compile("[a-z]{2}")  # a text of ours has one
 _SENTENCE = re.compile(r"(?<=[.!?])( )(?=[^a-z])")  # what stands between two of them
 _FAULT = re.compile(r"(; )")
 _ITEM = re.compile(r"(, )")
@@ -27,20 +28,18 @@ class Piece(NamedTuple):
 
 
 class _Template(NamedTuple):
-    """An English sentence cut at its places, its longest part, the names of the places, and the sentence translated."""
+    """An English sentence cut at its places, the names of these, and the sentence in another language."""
 
     parts: list[str]
-    longest: str
     names: list[str]
     translation: str
 
 
 class _Index(NamedTuple):
-    """The templates: those without places by their text, the others by how a text begins that they may fit."""
+    """The templates: those without places by their text, the others, numbered from the narrowest on, by a word."""
 
     whole: dict[str, str]
-    by_start: dict[str, list[_Template]]
-    anyhow: list[_Template]  # those that may fit whatever the beginning; they are in the lists of *by_start* too
+    by_word: dict[str, list[tuple[int, _Template]]]
 
 
 @cache
@@ -53,25 +52,27 @@ def catalogue(language: str) -> dict[str, str]:
 
 @cache
 def _index(language: str) -> _Index:
-    index = _Index({}, {}, [])
-    for text, translation in catalogue(language).items():
-        parts, names = PLACE.split(text)[::2], PLACE.findall(text)
-        if not names:
-            index.whole[text] = translation
-            continue
-        start = parts[0][:_START]
-        of_start = index.anyhow if len(start) < _START else index.by_start.setdefault(start, [])
-        of_start.append(_Template(parts, max(parts, key=len), names, translation))
-    for of_start in index.by_start.values():
-        of_start.extend(index.anyhow)
-        of_start.sort(key=_width)
-    index.anyhow.sort(key=_width)
-    return index
+    texts = catalogue(language)
+    found = [_Template(PLACE.split(text)[::2], PLACE.findall(text), said) for text, said in texts.items()]
+    templates = sorted((one for one in found if one.names), key=_width)
+    counts = Counter(word for one in templates for word in _words(one.parts))
+    by_word: dict[str, list[tuple[int, _Template]]] = {}
+    for place, one in enumerate(templates):
+        rarest = min(_words(one.parts), key=counts.__getitem__)
+        by_word.setdefault(rarest, []).append((place, one))
+    return _Index({text: said for text, said in texts.items() if not PLACE.search(text)}, by_word)
 
 
 def _width(template: _Template) -> tuple[int, int]:
     """What the templates are ordered by: the narrowest that fits, with the most text of its own, is meant."""
     return -sum(map(len, template.parts)), len(template.names)
+
+
+def _words(parts: list[str]) -> list[str]:
+    """The words between spaces that each text has which fits: those that touch no value."""
+    last = len(parts) - 1
+    found = [part.split(" ")[place > 0 : None if place == last else -1] for place, part in enumerate(parts)]
+    return [word for words in found for word in words if word]
 
 
 def plain(text: str, language: str) -> str | None:
@@ -98,7 +99,7 @@ def translated(text: str, language: str, depth: int = 0) -> list[Piece] | None:
         text: a sentence, or several, or a list of such.
         depth: of how many others it is a value.
     """
-    if len(text) > _LENGTH_MAX or depth > _DEPTH_MAX:
+    if len(text) > _LENGTH_MAX or depth > _DEPTH_MAX or not _WORD.search(text):
         return None
     return (
         _cut(text, _SENTENCE, language, depth)
@@ -128,8 +129,9 @@ def _of_template(text: str, language: str, depth: int) -> list[Piece] | None:
     index = _index(language)
     if text in index.whole:
         return _filled(index.whole[text], {}, language, depth)
-    for template in index.by_start.get(text[:_START], index.anyhow):
-        if template.longest in text and (values := _values(template.parts, text)) is not None:
+    may_fit = [one for word in set(text.split(" ")) for one in index.by_word.get(word, ())]
+    for _, template in sorted(may_fit):
+        if (values := _values(template.parts, text)) is not None:
             return _filled(template.translation, dict(zip(template.names, values, strict=True)), language, depth)
     return None
 
