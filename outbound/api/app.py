@@ -59,8 +59,8 @@ needs. A token of one business sees that one's rows: what is another's is answer
 Send an `Idempotency-Key` with each request that writes: the same request may then be repeated after a timeout, and is
 answered as before, with `Idempotent-Replayed: true`, for 72 hours; of a call, for as
 long as the call is kept.
-What is refused is answered as `application/problem+json`, with a stable `code` and the title in English or Hebrew by
-`Accept-Language`."""
+What is refused is answered as `application/problem+json`, with a stable `code`, and with title and sentences in English
+or Hebrew by `Accept-Language`; `Content-Language` says in which."""
 _AWAY = "the database does not answer, and whether this was done is not known: send it again with the same key"
 # A query may hold a number; and the frame would look for providers at each request.
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
@@ -179,12 +179,16 @@ async def _invalid(request: Request, error: Any) -> Response:
         {
             "pointer": _pointer(fault["loc"]),
             "code": str(fault["type"]),
-            "detail": "it has none of the values that are read here" if fault["type"] in _ECHOES else str(fault["msg"]),
+            "detail": _sentence(fault),
         }
         for fault in error.errors()
     ]
     where = ", ".join(fault["pointer"] for fault in errors[:10])
     return _answer(request, Problem(422, f"these do not fit the document: {where}", errors=errors[:100]))
+
+
+def _sentence(fault: Any) -> str:
+    return "it has none of the values that are read here" if fault["type"] in _ECHOES else str(fault["msg"])
 
 
 def _pointer(place: tuple[str | int, ...]) -> str:

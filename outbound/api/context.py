@@ -20,7 +20,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from outbound import db, failpoint
-from outbound.api.problem import Problem, not_found
+from outbound.api import preference
+from outbound.api.problem import Problem, in_language, language_of, not_found
 from outbound.api.tenant_view import View
 from outbound.calls.call_request import KEY_MAX
 from outbound.config import settings
@@ -239,12 +240,14 @@ class Context:
         digest: SHA-256 of its method, path and body: what a repeat with the same key must have too.  Of a file's body,
             see of_file.
         model: of the answer, which holds no field that the model has not.
+        accept_language: the header of this name.
     """
 
     caller: Caller
     key: str | None
     digest: bytes
     model: TypeAdapter[Any]
+    accept_language: str = ""
 
     def of_file(self, sha256: bytes | None) -> "Context":
         """
@@ -270,6 +273,14 @@ class Context:
     def view(self) -> View:
         """The view that the token has of its rows; one for the whole request, which asks but once whose tokens are."""
         return View(self.caller.business_id)
+
+    def refusal(self, sentence: str) -> str:
+        """Why something within an answer is refused: what the token may see of it, in the language asked for."""
+        return in_language(self.view.text(sentence), self._language)
+
+    @cached_property
+    def _language(self) -> str:
+        return language_of(self.accept_language)
 
     async def read(self, work: Callable[[], Any], *, is_slow: bool = False) -> Response:
         """Answer with what *work* finds; it may take minutes where *is_slow* says so."""
@@ -481,7 +492,8 @@ def of_request(request: Request, caller: Caller, body: bytes, model: TypeAdapter
         raise Problem(400, f"an Idempotency-Key is 1 to {KEY_MAX} printable ASCII characters")
     scope = request.scope
     target = f"{scope['method']} {scope['path']}?".encode() + scope["query_string"] + b"\n"
-    return Context(caller, key, hashlib.sha256(target + body).digest(), model)
+    accepted = preference.sent(request, "accept-language")
+    return Context(caller, key, hashlib.sha256(target + body).digest(), model, accepted)
 
 
 def plain(value: Any) -> Any:

@@ -382,13 +382,13 @@ def _import_of(context: Context, import_id: int) -> Any:
 
 def _import_shown(context: Context, import_id: int) -> dict[str, Any]:
     row = _import_of(context, import_id)
-    lines = [line | {"reason": context.view.text(line["reason"])} for line in row.rejected_lines]
+    lines = [line | {"reason": context.refusal(line["reason"])} for line in row.rejected_lines]
     return _listed(context, row) | {"refused_lines": lines}
 
 
 def _listed(context: Context, row: Any) -> dict[str, Any]:
     shown: dict[str, Any] = row._asdict()
-    reason = row.reason and context.view.text(row.reason)
+    reason = row.reason and context.refusal(row.reason)
     return shown | {"refused": row.rejected, "reason": reason, "created_by": context.view.who(row.created_by)}
 
 
@@ -444,7 +444,7 @@ def _reported(context: Context, work: Callable[[Path], dict[str, Any]], path: Pa
     except BadFile as refusal:
         raise BadFile(str(refusal).replace(str(path), "the file")) from None
     refused = [
-        {"line": lines.of(one["line"]), "reason": context.view.text(one["reason"])} for one in report["refused_lines"]
+        {"line": lines.of(one["line"]), "reason": context.refusal(one["reason"])} for one in report["refused_lines"]
     ]
     return report | {"refused_lines": refused}
 

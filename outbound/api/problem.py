@@ -9,44 +9,45 @@ from starlette.responses import JSONResponse
 from outbound.api import preference
 from outbound.calls.call_request import KEY_OF_ANOTHER, renamed
 from outbound.errors import UserError
+from outbound.translation import sentences
 
 CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "tag:outbound,2026:problem/"
 
-# By code: the title in English and in Hebrew.  Other codes have the title of their status.
-TITLES: dict[str, tuple[str, str]] = {
-    "unreadable": ("The request cannot be read", "אי אפשר לקרוא את הבקשה"),
-    "no_token": ("A token is needed", "נדרש טוקן"),
-    "bad_token": ("The token is not valid", "הטוקן אינו תקף"),
-    "scope_missing": ("The token may not do this", "הטוקן אינו מורשה לכך"),
-    "not_found": ("There is no such thing here", "אין כאן דבר כזה"),
-    "method_not_allowed": ("This method is not answered here", "המתודה הזאת אינה נתמכת כאן"),
-    "conflict": ("It is not in a state that allows this", "המצב הנוכחי אינו מאפשר זאת"),
-    "in_progress": ("The same request is being answered", "אותה בקשה עדיין בטיפול"),
-    "too_large": ("The body is too large", "גוף הבקשה גדול מדי"),
-    "unsupported_type": ("The body has another content type than is read here", "סוג התוכן של גוף הבקשה אינו נתמך"),
-    "invalid": ("The request does not fit the document", "הבקשה אינה תואמת למסמך"),
-    "key_of_another": ("The idempotency key belongs to another request", "מפתח האידמפוטנטיות שייך לבקשה אחרת"),
-    "too_many_requests": ("The token sends too many requests", "הטוקן שולח יותר מדי בקשות"),
-    "unavailable": ("The database does not answer", "מסד הנתונים אינו עונה"),
-    "took_too_long": ("It takes too long", "זה נמשך יותר מדי זמן"),
-    "busy": ("Too much of this kind is being done", "יותר מדי פעולות כאלה מתבצעות כעת"),
-    "fault": ("Something broke on our side", "אירעה תקלה בצד שלנו"),
-    "bad_call": ("The call cannot be queued", "אי אפשר להכניס את השיחה לתור"),
-    "bad_file": ("The file cannot be taken", "אי אפשר לקלוט את הקובץ"),
-    "bad_control": ("That cannot be controlled so", "אי אפשר לשלוט כך"),
-    "bad_campaign": ("The campaign cannot be so", "הקמפיין אינו יכול להיות כזה"),
-    "bad_business": ("The business cannot be so", "העסק אינו יכול להיות כזה"),
-    "bad_suppression": ("That cannot be put on the list", "אי אפשר להכניס זאת לרשימה"),
-    "bad_destination": ("There is no such destination", "אין יעד כזה"),
-    "bad_window": ("The window cannot be so", "חלון השעות אינו יכול להיות כזה"),
-    "bad_retry_policy": ("The retry policy cannot be so", "מדיניות הניסיונות אינה יכולה להיות כזאת"),
-    "bad_endpoint": ("The endpoint cannot be so", "ה־endpoint אינו יכול להיות כזה"),
-    "bad_place": ("The stream has no such place", "אין מקום כזה בזרם האירועים"),
-    "bad_search": ("That cannot be searched for", "אי אפשר לחפש כך"),
-    "bad_retry": ("The call cannot be made again so", "אי אפשר לחייג שוב כך"),
-    "bad_token_request": ("The token cannot be made", "אי אפשר ליצור את הטוקן"),
-    "no_such_name": ("Nothing has this name", "אין דבר בשם הזה"),
+# By code: the title.  Other codes have the title of their status.
+TITLES = {
+    "unreadable": "The request cannot be read",
+    "no_token": "A token is needed",
+    "bad_token": "The token is not valid",
+    "scope_missing": "The token may not do this",
+    "not_found": "There is no such thing here",
+    "method_not_allowed": "This method is not answered here",
+    "conflict": "It is not in a state that allows this",
+    "in_progress": "The same request is being answered",
+    "too_large": "The body is too large",
+    "unsupported_type": "The body has another content type than is read here",
+    "invalid": "The request does not fit the document",
+    "key_of_another": "The idempotency key belongs to another request",
+    "too_many_requests": "The token sends too many requests",
+    "unavailable": "The database does not answer",
+    "took_too_long": "It takes too long",
+    "busy": "Too much of this kind is being done",
+    "fault": "Something broke on our side",
+    "bad_call": "The call cannot be queued",
+    "bad_file": "The file cannot be taken",
+    "bad_control": "That cannot be controlled so",
+    "bad_campaign": "The campaign cannot be so",
+    "bad_business": "The business cannot be so",
+    "bad_suppression": "That cannot be put on the list",
+    "bad_destination": "There is no such destination",
+    "bad_window": "The window cannot be so",
+    "bad_retry_policy": "The retry policy cannot be so",
+    "bad_endpoint": "The endpoint cannot be so",
+    "bad_place": "The stream has no such place",
+    "bad_search": "That cannot be searched for",
+    "bad_retry": "The call cannot be made again so",
+    "bad_token_request": "The token cannot be made",
+    "no_such_name": "Nothing has this name",
 }
 _LANGUAGES = {"en": ("en", "*"), "he": ("he", "iw", "*")}  # `iw` is Hebrew to older programs
 _STATUS_CODES = {
@@ -120,17 +121,26 @@ def _field(option: re.Match[str]) -> str:
 
 
 def response(problem: Problem, language: str) -> JSONResponse:
-    """The answer, with its title in the language that was asked for."""
-    english, hebrew = TITLES.get(problem.code) or TITLES[_STATUS_CODES.get(problem.status, "fault")]
+    """The answer in the language that was asked for; a sentence that has no text in it stays English."""
+    title = TITLES.get(problem.code) or TITLES[_STATUS_CODES.get(problem.status, "fault")]
+    errors = problem.errors or _pointed(problem)
+    texts = {title, problem.detail, *(fault["detail"] for fault in errors)}
+    said = {} if language == "en" else {text: sentences.plain(text, language) for text in texts}
     body: dict[str, Any] = {
         "type": TYPE_PREFIX + problem.code.replace("_", "-"),
-        "title": hebrew if language == "he" else english,
+        "title": said.get(title) or title,
         "status": problem.status,
         "code": problem.code,
-        "detail": problem.detail,
-        "errors": problem.errors or _pointed(problem),
+        "detail": said.get(problem.detail) or problem.detail,
+        "errors": [fault | {"detail": said.get(fault["detail"]) or fault["detail"]} for fault in errors],
     }
-    return JSONResponse(body, problem.status, headers=problem.headers, media_type=CONTENT_TYPE)
+    headers = problem.headers | {"content-language": f"{language}, en" if None in said.values() else language}
+    return JSONResponse(body, problem.status, headers=headers, media_type=CONTENT_TYPE)
+
+
+def in_language(text: str, language: str) -> str:
+    """A sentence in `en` or `he`; one that has no text in it stays English."""
+    return text if language == "en" else sentences.plain(text, language) or text
 
 
 def _pointed(problem: Problem) -> list[dict[str, str]]:

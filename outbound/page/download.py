@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 from outbound.api.files import CSV
 from outbound.page import inner_api, render
 from outbound.page.route import problem
-from outbound.page.visit import Refused, Visit
+from outbound.page.visit import Visit, refused_by_api
 
 
 class Download(Response):
@@ -51,8 +51,7 @@ class Download(Response):
 
         await self._visit.api.stream(self._path, self._query, CSV, receive, pass_on)
         if refused:
-            said = json.loads(b"".join(parts))
-            refusal = Refused(refused, said.get("title", ""), said.get("detail", ""))
+            refusal = refused_by_api(refused, json.loads(b"".join(parts)), self._visit.t)
             await problem(self._visit.request, refusal)(scope, receive, send)
 
 

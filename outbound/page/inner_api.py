@@ -26,17 +26,16 @@ class Answer(NamedTuple):
 
 class InnerApi:
     """
-    The API as one caller sees it.
+    The API as one caller sees it, in English: the page shows what is refused in its own language.
 
     Args:
         api: the API's ASGI application.
         caller: who asks; None for somebody who shows a token in *headers*.
-        language: `en` or `he`, of the titles of problems.
         client: the address and port that the request came from, by which refused tokens are counted.
     """
 
-    def __init__(self, api: ASGIApp, caller: Caller | None, language: str, client: tuple[str, int] | None) -> None:
-        self._api, self._caller, self._language, self._client = api, caller, language, client
+    def __init__(self, api: ASGIApp, caller: Caller | None, client: tuple[str, int] | None) -> None:
+        self._api, self._caller, self._client = api, caller, client
 
     async def ask(
         self,
@@ -99,7 +98,6 @@ class InnerApi:
 
     def _scope(self, method: str, path: str, query: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
         given = {name: value for name, value in query.items() if value not in (None, "")}
-        headers = {"accept-language": self._language} | dict(headers)
         return {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -117,10 +115,10 @@ class InnerApi:
         }
 
 
-def of(request: Request, caller: Caller | None, language: str) -> InnerApi:
+def of(request: Request, caller: Caller | None) -> InnerApi:
     """The API for the sender of a request, as *caller* sees it."""
     client = None if request.client is None else (request.client.host, request.client.port)
-    return InnerApi(request.app, caller, language, client)
+    return InnerApi(request.app, caller, client)
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

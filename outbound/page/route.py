@@ -77,7 +77,7 @@ def _signed_in(handler: Handler) -> Answer:
 
 
 def _visit(request: Request, signed_in: session.Session) -> Visit:
-    return Visit(request, signed_in, inner_api.of(request, signed_in.caller, language_of(request)))
+    return Visit(request, signed_in, inner_api.of(request, signed_in.caller))
 
 
 def foreign(request: Request) -> Response | None:

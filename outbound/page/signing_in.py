@@ -23,7 +23,7 @@ def _form(
 async def _sign_in(request: Request) -> Response:
     fields = await read_form(request)
     goes_on = fields.get("next", "")
-    api = inner_api.of(request, None, language_of(request))
+    api = inner_api.of(request, None)
     text = fields.get("token", "")
     shown = text if text.isascii() and text.isprintable() and text else "none"
     answer = await api.ask("GET", "/token", headers={"authorization": f"Bearer {shown}"})

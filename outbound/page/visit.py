@@ -65,7 +65,7 @@ class Visit:
         Raises:
             Refused: the API says no.
         """
-        return body_of(await self.api.ask("GET", inner_api.path(*parts), query=query))
+        return body_of(await self.api.ask("GET", inner_api.path(*parts), query=query), self.t)
 
     async def send(self, method: str, *parts: str | int, body: Any = None) -> Any:
         """
@@ -74,7 +74,7 @@ class Visit:
         Raises:
             Refused: the API says no, and nothing was changed.
         """
-        return body_of(await self.api.ask(method, inner_api.path(*parts), body=body))
+        return body_of(await self.api.ask(method, inner_api.path(*parts), body=body), self.t)
 
     async def form(self) -> dict[str, str]:
         """
@@ -195,7 +195,7 @@ def done(request: Request) -> str | None:
     return key if words.of("en").has(key) else None
 
 
-def body_of(answer: inner_api.Answer) -> Any:
+def body_of(answer: inner_api.Answer, t: words.Words) -> Any:
     """
     What an operation answered.
 
@@ -203,6 +203,12 @@ def body_of(answer: inner_api.Answer) -> Any:
         Refused: it says no.
     """
     if answer.is_refused:
-        body = answer.body or {}
-        raise Refused(answer.status, body.get("title", ""), body.get("detail", ""))
+        raise refused_by_api(answer.status, answer.body, t)
     return answer.body
+
+
+def refused_by_api(status: int, body: Any, t: words.Words) -> Refused:
+    """A refusal of the API, with its title in the language of these words."""
+    said = body or {}
+    title = said.get("title", "")
+    return Refused(status, title and t.sentence(title), said.get("detail", ""))

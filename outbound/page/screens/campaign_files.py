@@ -42,7 +42,7 @@ async def import_calls(visit: Visit) -> Response:
         answer = await visit.api.send_file(path("imports"), kind, _pieces(file), query=wanted, headers=headers)
     finally:
         await form.close()
-    found = body_of(answer)
+    found = body_of(answer, visit.t)
     if wanted["dry_run"]:
         return visit.show("import_tried.html", screen="campaigns", found=found, campaign_id=campaign_id)
     return visit.go(f"{ROOT}/imports/{found['id']}", "import")

@@ -1,0 +1,183 @@
+"""What is refused is said in the language that is asked for, over real HTTP; codes and pointers stay the same."""
+
+import json
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from outbound.api import problem
+from outbound.api.problem import Problem
+from outbound.config import settings
+from outbound.translation import sentences
+from tests.api.conftest import Client
+from tests.conftest import World, forget_settings
+
+pytestmark = pytest.mark.rows_only
+
+HEBREW = {"accept-language": "he"}
+_LETTERS = re.compile("[\u05d0-\u05ea]")
+_CODE = re.compile("\u2068`(\\w+)`\u2069")
+
+
+def _both(http: httpx.Client, method: str, path: str, **sent: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The problem that a request is answered with in English, and in Hebrew; they differ in nothing but the words."""
+    headers = sent.pop("headers", {})
+    english = http.request(method, path, headers=headers, **sent)
+    hebrew = http.request(method, path, headers=headers | HEBREW, **sent)
+    assert english.headers["content-language"] == "en"
+    assert hebrew.headers["content-language"] == "he"
+    assert english.status_code == hebrew.status_code
+    said, meant = hebrew.json(), english.json()
+    for name in ("type", "status", "code"):
+        assert said[name] == meant[name]
+    assert [(one["pointer"], one["code"]) for one in said["errors"]] == [
+        (one["pointer"], one["code"]) for one in meant["errors"]
+    ]
+    for text in (said["title"], said["detail"], *(one["detail"] for one in said["errors"])):
+        assert _LETTERS.search(text), text
+    return meant, said
+
+
+def test_several_faults_of_one_request_are_each_said_in_hebrew(client: Client) -> None:
+    meant, said = _both(client(), "POST", "/calls", json={"to": "1", "contact": {"a": 1}, "nonesuch": True})
+    assert [one["detail"] for one in said["errors"]] == [
+        "נדרשים \u20683\u2069 תווים לפחות",
+        "צריך להיות טקסט",
+        "אין כאן שדה כזה",
+    ]
+    assert said["detail"] == "השדות האלה אינם תקינים: \u2068/to, /contact/a, /nonesuch\u2069"
+    assert len(meant["errors"]) == 3
+
+
+def test_what_is_wrong_with_a_call_is_said_in_hebrew_with_its_fields_readable(world: World, client: Client) -> None:
+    body = {"to": "call me", "due_at": "soon", "contact": {"Name": "A", "name ": "B"}, "business_id": world.business()}
+    _, said = _both(client(), "POST", "/calls", json=body)
+
+    assert (said["status"], said["code"]) == (422, "bad_call")
+    assert [one["pointer"] for one in said["errors"]] == ["/to", "/due_at", "/contact"]
+    assert [_CODE.findall(one["detail"]) for one in said["errors"]] == [["to"], ["due_at"], []]
+    assert "\u2068+97231234567\u2069" in said["errors"][0]["detail"]
+    assert said["detail"] == said["errors"][0]["detail"]
+
+
+def test_a_request_that_cannot_be_read_is_refused_in_hebrew(client: Client) -> None:
+    sent = {"content": b'{"to": 1,}', "headers": {"content-type": "application/json"}}
+    meant, said = _both(client(), "POST", "/calls", **sent)
+    assert meant["code"] == "unreadable"
+    assert said["detail"].startswith("גוף הבקשה אינו JSON שנקרא כאן: ")
+    assert said["title"] == "אי אפשר לקרוא את הבקשה"
+    _, said = _both(client(), "POST", "/calls", content=b" " * 70_000, headers={"content-type": "application/json"})
+    assert (said["status"], said["detail"]) == (413, "גוף הבקשה יכול להכיל עד \u206865536\u2069 בתים")
+    _, said = _both(client(), "POST", "/calls", content=b"{}", headers={"content-type": "text/plain"})
+    assert said["detail"] == "יש לשלוח את גוף הבקשה כ־\u2068`application/json`\u2069"
+
+
+def test_who_is_not_let_in_reads_so_in_hebrew(client: Client, api_url: str) -> None:
+    with httpx.Client(base_url=f"{api_url}/v1") as nobody:
+        _, said = _both(nobody, "GET", "/calls")
+        assert (said["code"], said["detail"]) == ("no_token", "יש לשלוח \u2068`Authorization: Bearer outb_…`\u2069")
+        _, said = _both(nobody, "GET", "/calls", headers={"authorization": "Bearer outb_none"})
+        assert said["code"] == "bad_token"
+    _, said = _both(client("leads:read"), "GET", "/calls")
+    assert (said["status"], said["code"]) == (403, "scope_missing")
+    assert "\u2068`calls:read`\u2069" in said["detail"]
+
+
+def test_what_is_not_there_and_what_the_state_forbids_is_said_in_hebrew(world: World, client: Client) -> None:
+    http = client()
+    for method, path, status in (
+        ("GET", "/calls/812", 404),
+        ("GET", "/nothing", 404),
+        ("DELETE", "/calls", 405),
+        ("GET", "/calls?limit=x", 422),
+        ("GET", "/calls?limit=5&limit=6", 422),
+        ("GET", "/calls?odd=1", 422),
+        ("GET", "/calls?since=2026-11-24&until=2026-11-23", 422),
+        ("GET", "/events?after=never", 422),
+        ("GET", "/events?after=999999999-1", 409),
+    ):
+        _, said = _both(http, method, path)
+        assert said["status"] == status, path
+
+
+def test_a_token_that_sends_too_much_reads_so_in_hebrew(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    http = client("calls:read")
+    monkeypatch.setenv("OUTBOUND_API_RATE", "1")
+    forget_settings()
+    assert settings().api_rate == 1
+    refused = [http.get("/token", headers=HEBREW) for _ in range(4)][-1]
+    assert (refused.status_code, refused.headers["content-language"]) == (429, "he")
+    assert refused.json()["detail"] == "לכל היותר \u20681\u2069 בקשות בשנייה: יש לנסות שוב בעוד \u20681\u2069 שניות"
+
+
+@pytest.mark.parametrize(
+    ("asked", "language"),
+    [
+        ("he", "he"),
+        ("he-IL, en;q=0.9", "he"),
+        ("iw", "he"),
+        ("he;q=0.1, en", "en"),
+        ("he;q=0", "en"),
+        ("fr", "en"),
+        ("", "en"),
+        ("*", "en"),
+    ],
+)
+def test_the_sentence_is_in_the_language_with_the_largest_weight(client: Client, asked: str, language: str) -> None:
+    answer = client("calls:read").get("/calls/812", headers={"accept-language": asked})
+    assert answer.headers["content-language"] == language
+    assert bool(_LETTERS.search(answer.json()["detail"])) is (language == "he")
+
+
+def test_a_sentence_without_a_text_stays_english_and_the_header_says_so() -> None:
+    answer = problem.response(Problem(409, "nobody has a text for this"), "he")
+    body = json.loads(bytes(answer.body))
+    assert answer.headers["content-language"] == "he, en"
+    assert body["detail"] == "nobody has a text for this"
+    assert body["title"] == "המצב הנוכחי אינו מאפשר זאת"
+
+
+def test_each_call_of_a_list_that_is_refused_says_why_in_hebrew(world: World, client: Client) -> None:
+    body = {"calls": [{"to": "call me", "due_at": "soon", "business_id": world.business()}]}
+    (refused,) = client().post("/calls/bulk", json=body, headers=HEBREW).json()["refused"]
+    assert (refused["place"], refused["code"]) == (0, "bad_call")
+    number, moment = refused["detail"].split("; ")
+    assert number.startswith("\u2068`to`\u2069 אינו מספר טלפון: יש לכתוב אותו כמו \u2068+97231234567\u2069")
+    assert moment == "\u2068`due_at`\u2069 אינו תאריך ושעה: יש לכתוב כמו \u20682026-11-30T09:00\u2069"
+
+
+def test_a_repeat_is_the_answer_that_was_given_in_its_language(world: World, client: Client) -> None:
+    http, key = client(), {"idempotency-key": "once"}
+    body = {"calls": [{"to": "call me", "business_id": world.business()}]}
+    english = http.post("/calls/bulk", json=body, headers=key)
+    again = http.post("/calls/bulk", json=body, headers=key | HEBREW)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.json() == english.json()
+    assert "is not a phone number" in again.json()["refused"][0]["detail"]
+
+
+def test_the_lines_of_a_file_that_are_refused_say_why_in_hebrew(world: World, client: Client) -> None:
+    http, business_id = client(), world.business()
+    lines = "to\n+972545550198\ncall me\n"
+    query = {"batch": "a", "business_id": str(business_id)}
+    report = http.post("/imports", params=query, content=lines, headers=HEBREW | {"content-type": "text/csv"}).json()
+    (line,) = report["refused_lines"]
+    assert line["line"] == 3
+    assert line["reason"].startswith("\u2068`to`\u2069 אינו מספר טלפון: יש לכתוב אותו כמו \u2068+97231234567\u2069")
+    place = f"/imports/{report['import_id']}"
+    assert http.get(place, headers=HEBREW).json()["refused_lines"] == [line]
+    assert "is not a phone number" in http.get(place).json()["refused_lines"][0]["reason"]
+
+
+def test_no_catalogue_is_loaded_before_hebrew_is_asked_for(client: Client) -> None:
+    sentences.catalogue.cache_clear()
+    sentences._index.cache_clear()
+    http = client("calls:read")
+    assert http.get("/calls").status_code == 200
+    assert http.get("/calls", headers=HEBREW).status_code == 200
+    assert http.get("/calls/812").status_code == 404
+    assert sentences.catalogue.cache_info().currsize == 0
+    assert http.get("/calls/812", headers=HEBREW).status_code == 404
+    assert sentences.catalogue.cache_info().currsize == 1
