@@ -407,6 +407,7 @@ create table campaign (
     constraint campaign_time_limit_s_check check (time_limit_s >= 10 and time_limit_s <= 86400)
 );
 
+create index campaign_of_business on campaign (business_id, id);
 -- Audited: each insert, update, delete and truncate is a row of audit_change.
 
 

@@ -30,7 +30,7 @@ from outbound.api import background, json_body, models, preference
 from outbound.api.calls import wanted
 from outbound.api.contacts import for_whom, owner_of
 from outbound.api.context import PAGES_AT_ONCE, REPLAYED, Context, limit, plain, slowly
-from outbound.api.parameters import DIGITS, Limit, Number, Region, Statuses, When, Whose, Word
+from outbound.api.parameters import BeforeId, Limit, Number, Region, Statuses, When, Whose, Word
 from outbound.api.problem import Problem, not_found
 from outbound.api.route import Id, RequestContext, log_fault, operation, router
 from outbound.calls import call_search, campaign_results, import_record, lead_list
@@ -399,9 +399,7 @@ async def list_imports(
     campaign_id: Whose = None,
     state: Annotated[list[models.ImportState] | None, Query(max_length=5)] = None,
     limit: Limit = 100,
-    before: Annotated[
-        int | None, Query(ge=1, le=models.ID_MAX, description="`next` of the page before"), DIGITS
-    ] = None,
+    before: BeforeId = None,
 ) -> Any:
     """List imports of files of calls, the newest first: how far each has come, and how it ended."""
 

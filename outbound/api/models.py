@@ -585,9 +585,10 @@ class Campaign(Answer):
 
 
 class CampaignList(Answer):
-    """Campaigns."""
+    """A page of campaigns, the newest first; `next` is `before` of the next page, null behind the last."""
 
     campaigns: list[Campaign]
+    next: int | None
 
 
 class ShownCampaign(Campaign):

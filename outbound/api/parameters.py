@@ -25,6 +25,7 @@ DIGITS = _written(int)  # of a whole number in a path or a query, where all is t
 LIMIT_MAX = 1000
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="how many at most"), DIGITS]
 Before = Annotated[str | None, Query(max_length=60, description="`next` of the page before")]
+BeforeId = Annotated[int | None, Query(ge=1, le=models.ID_MAX, description="`next` of the page before"), DIGITS]
 Number = Annotated[str | None, Query(max_length=60, description="a phone number in any writing")]
 Seconds = Annotated[float | None, Query(gt=0, le=86_400), _written(float)]
 Whose = Annotated[int | None, Query(ge=1, le=models.ID_MAX), DIGITS]

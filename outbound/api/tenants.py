@@ -7,7 +7,7 @@ from fastapi import Query
 
 from outbound.api import models
 from outbound.api.context import Context
-from outbound.api.parameters import Seconds, Whose
+from outbound.api.parameters import BeforeId, Limit, Seconds, Whose
 from outbound.api.problem import Problem, not_found
 from outbound.api.route import Id, RequestContext, operation, router
 from outbound.monitoring import why
@@ -85,12 +85,15 @@ async def use_retry_policy(context: RequestContext, business_id: Id, body: model
 
 
 @operation(tenants, "GET", "/campaigns", scope="calls:read", answer=models.CampaignList)
-async def list_campaigns(context: RequestContext, business_id: Whose = None) -> Any:
-    """List campaigns."""
+async def list_campaigns(
+    context: RequestContext, business_id: Whose = None, limit: Limit = 100, before: BeforeId = None
+) -> Any:
+    """List campaigns, the newest first."""
 
     def work() -> Any:
         own = context.filter(business_id, None)["business_id"]
-        return {"campaigns": [row for row in campaign.every() if own in (None, row.business_id)]}
+        rows, last = campaign.page(business_id=own, before=before, limit=limit)
+        return {"campaigns": rows, "next": last}
 
     return await context.read(work)
 

@@ -134,14 +134,25 @@ def campaign_set(
 
 
 @campaign_app.command("list")
-def campaign_list(as_json: AsJson = False) -> None:
-    """Show the campaigns."""
+def campaign_list(
+    business: Annotated[
+        str | None, typer.Option(help="Only this business's: its name or id in `outbound business list`.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="How many at most, up to 1000.")] = 100,
+    before: Annotated[
+        int | None, typer.Option(min=1, help="Go on before this campaign: what the page before ended with.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the campaigns, the newest first."""
+    from outbound import names
     from outbound.rules import campaign
 
     with ready():
-        rows = campaign.every()
+        own = names.whose(business, None)["business_id"]
+        rows, last = campaign.page(business_id=own, before=before, limit=limit)
     if as_json:
-        tell_json([row._asdict() for row in rows])
+        tell_json({"campaigns": [row._asdict() for row in rows], "next": last})
         return
     table = Table("id", "campaign", "business", "state", "numbers", "pace", Column("until", no_wrap=True))
     for row in rows:
@@ -155,6 +166,8 @@ def campaign_list(as_json: AsJson = False) -> None:
             cell(*(() if row.ends_at is None else moments.shown(row.ends_at, row.time_zone).rsplit(" ", 2))),
         )
     out.print(table)
+    if last is not None:
+        say(f"more: --before {last}")
 
 
 def _pace(row: Any) -> list[str]:

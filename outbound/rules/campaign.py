@@ -13,6 +13,7 @@ sql = db.statements("rules/campaign")
 
 NAME_MAX = 100  # characters
 NUMBERS_MAX = 1000
+LISTED_MAX = 1000  # in one page
 MACHINE_DETECTIONS = ("Enable", "DetectMessageEnd")
 
 _ALWAYS = ("name", "local_presence", "consent_required")
@@ -102,17 +103,45 @@ def change(
     return list(changed)
 
 
-def every() -> list[db.Row]:
-    """All campaigns with their numbers and their pace."""
-    return list(db.run(sql.list_campaigns, campaign_id=None))
+def page(*, business_id: int | None = None, before: int | None = None, limit: int) -> tuple[list[db.Row], int | None]:
+    """
+    The campaigns of a business, or of all, with their numbers and their pace, the newest first: *limit* at most.
+
+    Args:
+        before: a campaign's id, behind which the page begins; None for the first.
+        limit: from 1 to LISTED_MAX.
+
+    Returns:
+        them, and the id before which the next ones are, or None.
+
+    Raises BadCampaign where the limit is none.
+    """
+    if not 1 <= limit <= LISTED_MAX:
+        raise BadCampaign(f"--limit is a whole number from 1 to {LISTED_MAX}")
+    rows = _listed(business_id=business_id, before_id=before, page_max=limit)
+    return rows, rows[-1].id if len(rows) == limit else None
 
 
 def show(campaign_id: int) -> db.Row:
     """One campaign, or raise BadCampaign."""
-    found = db.run(sql.list_campaigns, campaign_id=row_id.possible(campaign_id))
+    found = _listed(campaign_id=row_id.possible(campaign_id), page_max=1)
     if not found:
         raise BadCampaign("there is no such campaign: see `outbound campaign list`")
     return found[0]
+
+
+def _listed(
+    *, campaign_id: int | None = None, business_id: int | None = None, before_id: int | None = None, page_max: int
+) -> list[db.Row]:
+    return list(
+        db.run(
+            sql.list_campaigns,
+            campaign_id=campaign_id,
+            business_id=business_id,
+            before_id=before_id,
+            page_max=page_max,
+        )
+    )
 
 
 def calls(campaign_id: int) -> dict[str, int]:

@@ -108,22 +108,51 @@ select id
 -- Returns  those of the numbers that are another business's own: nobody calls with a neighbour's number
 select phone from business_number where phone = any(:phones::text[]) and business_id <> :business_id;
 
--- name: list_campaigns(campaign_id)
--- Returns  all campaigns, or the one that is asked for
+-- name: list_campaigns(campaign_id, business_id, before_id, page_max)
+-- Returns  the campaign that is asked for, or a page of a business's or of all, the newest first
+with place as materialized (
+    -- Where the planner does not know them, it takes each arm's index in its order; and where the order begins with the
+    -- business, and the business is a range, no other index has it.
+    select coalesce(:before_id::bigint, 9223372036854775807) as last_id, :page_max::bigint as most
+), campaign as (
+    (select * from campaign where id = :campaign_id::bigint)
+    union all
+    (select *
+       from campaign
+      where business_id between :business_id::bigint and :business_id::bigint
+        and :campaign_id::bigint is null
+        and id < (select last_id from place)
+      order by business_id desc, id desc
+      limit (select most from place))
+    union all
+    (select *
+       from campaign
+      where :business_id::bigint is null
+        and :campaign_id::bigint is null
+        and id < (select last_id from place)
+      order by id desc
+      limit (select most from place))
+)
 select campaign.id, campaign.business_id, campaign.name, campaign.voice_url, campaign.twiml, local_presence,
        machine_detection, consent_required, registry_max_age_days, starts_at, ends_at, time_limit_s,
        campaign.window_id,
        campaign.created_at, business.name as business, business.default_region, business.time_zone,
-       retry_ladder.name as retry_policy,
+       (select name from retry_ladder where retry_ladder.id = campaign.ladder_id) as retry_policy,
        calls_per_second, live_max, coalesce(weight, 1) as weight, coalesce(state, 'running') as state,
        coalesce(campaign.ends_at <= now(), false) as has_ended,
        array(select phone from campaign_number where campaign_id = campaign.id order by phone) as phones
   from campaign
- inner join business on business.id = business_id
-  left join retry_ladder on retry_ladder.id = campaign.ladder_id
-  left join dial_control on scope = 'campaign' and key = campaign.id::text
- where :campaign_id::bigint is null or campaign.id = :campaign_id
- order by campaign.id;
+ -- One look by the key for each, whatever the planner takes the length of a page for.
+ cross join lateral (
+       select name, default_region, time_zone from business where business.id = campaign.business_id limit 1
+ ) as business
+  left join lateral (
+       select calls_per_second, live_max, weight, state
+         from dial_control
+        where scope = 'campaign' and key = campaign.id::text
+        limit 1
+ ) as control on true
+ order by campaign.id desc;
 
 -- name: count_calls(campaign_id)
 -- Returns  how many calls of the campaign are in each status; each attempt is a call

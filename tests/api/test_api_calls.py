@@ -22,6 +22,26 @@ def test_a_call_is_queued_once_for_each_key(world: World, client: Client) -> Non
     assert [row.key for row in world.rows("select idempotency_key as key from call_log")] == ["appointment-7"]
 
 
+def test_pages_of_campaigns_go_on_behind_each_other(world: World, client: Client) -> None:
+    mine, other = world.business("Mine"), world.business("Other")
+    for place in range(5):
+        for whose in (mine, other):
+            world.do("insert into campaign (business_id, name) values (%s, %s)", whose, f"c{place}")
+
+    for http, asked in ((client(business_id=mine), {}), (client(), {"business_id": mine})):
+        found, before = [], None
+        while True:
+            page = http.get("/campaigns", params=asked | {"limit": 2} | ({"before": before} if before else {})).json()
+            found.append([one["name"] for one in page["campaigns"]])
+            before = page["next"]
+            if before is None:
+                break
+        assert found == [["c4", "c3"], ["c2", "c1"], ["c0"]]
+    assert len(client().get("/campaigns").json()["campaigns"]) == 10
+    for wrong in ({"limit": 0}, {"limit": 1001}, {"before": 0}, {"before": "c4"}):
+        assert client().get("/campaigns", params=wrong).status_code == 422
+
+
 def test_a_call_is_shown_found_and_moved(world: World, client: Client) -> None:
     business = world.business()
     http = client(business_id=business)

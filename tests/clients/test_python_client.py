@@ -98,6 +98,20 @@ def test_calls_are_queued_found_and_canceled(world: World, api_url: str) -> None
         assert outbound.cancel_calls(Selection(business_id=business)).waiting == 4
 
 
+def test_all_campaigns_are_read_page_after_page(world: World, api_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbound_client.client, "PAGE", 2)
+    business = world.business()
+    world.do("insert into campaign (business_id, name) select %s, n::text from generate_series(1, 5) as n", business)
+
+    async def read() -> list[int]:
+        async with AsyncClient(api_url, token(business)) as outbound:
+            return [one.id async for one in outbound.every_campaign()]
+
+    with Client(api_url, token(business)) as outbound:
+        assert [one.id for one in outbound.every_campaign(business_id=business)] == [5, 4, 3, 2, 1]
+    assert asyncio.run(read()) == [5, 4, 3, 2, 1]
+
+
 def test_it_works_without_waiting_too(world: World, api_url: str) -> None:
     business = world.business()
 

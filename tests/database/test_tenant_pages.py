@@ -6,7 +6,7 @@ import pytest
 
 from outbound import db, names
 from outbound.calls import call_search, import_record, lead_list
-from outbound.rules import suppression
+from outbound.rules import campaign, suppression
 from outbound.webhooks import endpoint
 from tests.conftest import World
 from tests.pages_read import pages_read
@@ -195,6 +195,32 @@ def test_the_leads_of_all_are_listed_by_a_page(world: World) -> None:
     world.do("analyze leads")
 
     assert pages_of(world, statement, asked | {"business_id": None}) <= alone + 2 * MORE_PAGES_MAX
+
+
+def add_campaigns(world: World, business: int, count: int) -> None:
+    world.do(
+        "with added as (insert into campaign (business_id, name)"
+        " select %s, gen_random_uuid() from generate_series(1, %s) returning id)"
+        " insert into dial_control (scope, key, calls_per_second) select 'campaign', id::text, 1 from added",
+        business,
+        count,
+    )
+
+
+@pytest.mark.parametrize(("of_all", "more_of"), [(True, 2), (False, 2), (False, 1)])
+def test_campaigns_are_listed_by_a_page_without_a_look_at_the_others(world: World, of_all: bool, more_of: int) -> None:
+    mine, _ = world.business("Mine"), world.business("Other")
+    add_campaigns(world, mine, 30)
+    asked = {"campaign_id": None, "business_id": None if of_all else mine, "before_id": None, "page_max": 20}
+    alone = pages_of(world, campaign.sql.list_campaigns, asked)
+
+    add_campaigns(world, more_of, OTHERS)
+    world.do("analyze")
+
+    # An index of more rows is one level deeper, for the campaign's row of control and for its numbers.
+    assert pages_of(world, campaign.sql.list_campaigns, asked) <= alone + 3 * 20
+    (row,), last = campaign.page(business_id=asked["business_id"], limit=1)
+    assert row.id == last == (30 if (of_all, more_of) == (False, 2) else 30 + OTHERS)
 
 
 def test_all_imports_are_listed_by_a_page(world: World) -> None:

@@ -110,6 +110,16 @@ class Client(Operations):
                 return
             before = page.next
 
+    def every_campaign(self, **filters: Any) -> Iterator[models.Campaign]:
+        """The campaigns that `list_campaigns` finds, page after page."""
+        before: int | None = None
+        while True:
+            page = self.list_campaigns(**filters, limit=PAGE, before=before)
+            yield from page.campaigns
+            if page.next is None:
+                return
+            before = page.next
+
     def every_lead(self, **filters: Any) -> Iterator[models.Lead]:
         """The leads that `list_leads` finds, page after page."""
         before: str | None = None
@@ -193,6 +203,17 @@ class AsyncClient(AsyncOperations):
         while True:
             page = await self.list_calls(**filters, limit=PAGE, before=before)
             for one in page.calls:
+                yield one
+            if page.next is None:
+                return
+            before = page.next
+
+    async def every_campaign(self, **filters: Any) -> AsyncIterator[models.Campaign]:
+        """The campaigns that `list_campaigns` finds, page after page."""
+        before: int | None = None
+        while True:
+            page = await self.list_campaigns(**filters, limit=PAGE, before=before)
+            for one in page.campaigns:
                 yield one
             if page.next is None:
                 return

@@ -433,9 +433,14 @@ class Operations:
             models.ChangedParts,
         )
 
-    def list_campaigns(self, *, business_id: int | None = None) -> models.CampaignList:
-        """List campaigns."""
-        return self._ask(Asking("GET", "/campaigns", {"business_id": business_id}), models.CampaignList)
+    def list_campaigns(
+        self, *, business_id: int | None = None, limit: int | None = None, before: int | None = None
+    ) -> models.CampaignList:
+        """List campaigns, the newest first."""
+        return self._ask(
+            Asking("GET", "/campaigns", {"business_id": business_id, "limit": limit, "before": before}),
+            models.CampaignList,
+        )
 
     def add_campaign(self, body: models.NewCampaign, *, idempotency_key: str | None = None) -> models.Added:
         """Add a campaign."""
@@ -1133,9 +1138,14 @@ class AsyncOperations:
             models.ChangedParts,
         )
 
-    async def list_campaigns(self, *, business_id: int | None = None) -> models.CampaignList:
-        """List campaigns."""
-        return await self._ask(Asking("GET", "/campaigns", {"business_id": business_id}), models.CampaignList)
+    async def list_campaigns(
+        self, *, business_id: int | None = None, limit: int | None = None, before: int | None = None
+    ) -> models.CampaignList:
+        """List campaigns, the newest first."""
+        return await self._ask(
+            Asking("GET", "/campaigns", {"business_id": business_id, "limit": limit, "before": before}),
+            models.CampaignList,
+        )
 
     async def add_campaign(self, body: models.NewCampaign, *, idempotency_key: str | None = None) -> models.Added:
         """Add a campaign."""
