@@ -218,9 +218,9 @@ create table leads (
 );
 
 create index leads_duplicates on leads (duplicate_of) where duplicate_of is not null;
+create index leads_latest on leads (updated_at, id);
 create index leads_of_business on leads (business_id, updated_at, id);
 create unique index leads_one_per_phone on leads (business_id, phone_key(phone)) where duplicate_of is null;
-create index leads_touched on leads (updated_at);
 create trigger leads_forgotten before insert on leads for each row when (current_setting('outbound.some_forgotten',
     true) is distinct from 'no') execute function forgotten_stay_out();
 create trigger leads_forgotten_look before insert on leads for each statement execute function

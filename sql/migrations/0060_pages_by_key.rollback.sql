@@ -3,7 +3,9 @@
 do $rollback$
 begin
     if exists (select from _yoyo_migration where migration_id = '0060_pages_by_key') then
+        create index if not exists leads_touched on leads (updated_at);
         drop index if exists campaign_of_business;
+        drop index if exists leads_latest;
     end if;
 end
 $rollback$;

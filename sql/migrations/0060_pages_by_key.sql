@@ -1,4 +1,4 @@
--- The campaigns of a business are listed page by page without a look at the others.
+-- The campaigns of a business, and the leads of all, are listed page by page without a look at the others.
 -- squawk-ignore-file ban-concurrent-index-creation-in-transaction
 -- transactional: false
 -- depends: 0059_callers_path
@@ -14,7 +14,7 @@ begin
                  inner join pg_namespace on pg_namespace.oid = relnamespace
                  where not indisvalid
                    and nspname = current_schema()
-                   and relname = 'campaign_of_business'
+                   and relname in ('campaign_of_business', 'leads_latest')
     loop
         -- Tried again and again: behind a lock that is waited for, everybody waits.
         for attempt in 1..100 loop
@@ -35,3 +35,6 @@ end
 $$;
 
 create index concurrently if not exists campaign_of_business on campaign (business_id, id);
+create index concurrently if not exists leads_latest on leads (updated_at, id);
+-- leads_latest has all that it had.
+drop index concurrently if exists leads_touched;

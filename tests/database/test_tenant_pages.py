@@ -6,6 +6,7 @@ import pytest
 
 from outbound import db, names
 from outbound.calls import call_search, import_record, lead_list
+from outbound.calls.call_search import Wanted
 from outbound.rules import campaign, suppression
 from outbound.webhooks import endpoint
 from tests.conftest import World
@@ -195,6 +196,30 @@ def test_the_leads_of_all_are_listed_by_a_page(world: World) -> None:
     world.do("analyze leads")
 
     assert pages_of(world, statement, asked | {"business_id": None}) <= alone + 2 * MORE_PAGES_MAX
+
+
+@pytest.mark.parametrize("of_all", [True, False])
+def test_leads_of_one_moment_are_listed_page_by_page_each_once(world: World, of_all: bool) -> None:
+    mine = world.business("Mine")
+    add(world, "leads", mine, 30)
+    statement, asked = LISTS["leads"]
+    asked |= {"business_id": None if of_all else mine}
+    alone = pages_of(world, statement, asked)
+
+    world.do("delete from leads")
+    add(world, "leads", mine, OTHERS)  # in one transaction: one now()
+    world.do("analyze leads")
+
+    assert world.value("select count(distinct updated_at) from leads") == 1
+    assert pages_of(world, statement, asked) <= alone + 2 * MORE_PAGES_MAX
+    wanted = Wanted(**dict.fromkeys(Wanted._fields) | {"business_id": asked["business_id"]})
+    place, seen = None, []
+    for _ in range(3):
+        page = lead_list.find(wanted, limit=1000, before=place)
+        seen += [lead["id"] for lead in page.calls]
+        place = page.next
+    assert seen == sorted(seen, reverse=True)
+    assert seen == [row.id for row in world.rows("select id from leads order by id desc limit 3000")]
 
 
 def add_campaigns(world: World, business: int, count: int) -> None:
