@@ -93,6 +93,7 @@ _PARTS = {
     "write it like `09:00-13:00`",
     "write it like `sun-thu 09:00-20:00, fri 09:00-13:00`",
     "x: send it again in a second",
+    "there is no such x, or it is not this token's",
     "an id; of a number E.164",
     "businesses, campaigns, calls or numbers; or everything, with the key `all`",
     ": still here\nid: x\n\n",
@@ -180,7 +181,10 @@ _PARTS = {
 _WHOLE = (
     "machine detection is Enable or DetectMessageEnd",
     "the reason must be one line, and holds a character that cannot be seen, U+0007: leave it out",
-    "the name of a campaign holds a character that cannot be seen, U+0007: leave it out",
+    *(
+        f"the name of a {what} holds a character that cannot be seen, U+0007: leave it out"
+        for what in ("business", "campaign", "window")
+    ),
     "the name of the batch holds a character that cannot be seen, U+0007: leave it out",
     "field 2 of the contact holds a character that cannot be seen, U+0007: leave it out",
     "say how often one callee may be dialed per day: 1 to 9; say how often one callee may be dialed per week: 1 to 99",
@@ -221,7 +225,7 @@ _WHOLE = (
     "a business needs a name, in one line, and this holds a character that cannot be seen, U+0007: leave it out",
     "no column is named `listed`: found are to, name; say in it `yes` or `no` for each number",
     "no column is named `given`: found are to; say in it when each consent was given, or with `given_at` when all were",
-    "which campaign?  Give its id or name",
+    *(f"which {what}?  Give its id or name" for what in ("business", "campaign")),
     "which call?  Give its id, its CA…, its key or its number",
     "which number?  It is not a phone number: write it like +97231234567",
     "`due_at` may be day and month or month and day: in US both are met; write it like 2026-11-30T09:00",
@@ -360,6 +364,14 @@ def test_every_module_that_refuses_is_looked_through() -> None:
 
 def test_what_is_put_together_of_parts_has_a_text() -> None:
     assert missing(_WHOLE) == []
+
+
+def test_whatever_is_not_there_has_a_text() -> None:
+    paths = (path for name in ("api", "page") for path in (ROOT / "outbound" / name).rglob("*.py"))
+    calls = re.compile(r"""(?:not_found\(|_own\([^"]*)"(\w+)"\)""")
+    things = {found for path in paths for found in calls.findall(path.read_text(encoding="utf-8"))}
+    assert {"call", "campaign", "scope", "window"} < things
+    assert missing(problem.not_found(thing).detail for thing in things) == []
 
 
 def _refusals(read: Callable[[Any], object], wrong: tuple[Any, ...], begins: str = "") -> list[str]:
