@@ -20,8 +20,7 @@ rules = router("rules")
 @operation(tenants, "GET", "/businesses", scope="calls:read", answer=models.BusinessList)
 async def list_businesses(context: RequestContext) -> Any:
     """List the businesses that the token may see."""
-    own = context.caller.business_id
-    return await context.read(lambda: {"businesses": [row for row in business.every() if own in (None, row.id)]})
+    return await context.read(lambda: {"businesses": business.every(context.caller.business_id)})
 
 
 @operation(tenants, "POST", "/businesses", scope="operator", answer=models.AddedBusiness, status=201, of_all=True)
@@ -165,7 +164,7 @@ async def list_retry_policies(context: RequestContext, business_id: Whose = None
 
     def work() -> Any:
         own = context.filter(business_id, None)["business_id"]
-        rows = [row for row in retry_policy.every() if own in (None, row.business_id)]
+        rows = retry_policy.every(own)
         return {"retry_policies": [row._asdict() | {"steps": retry_policy.written(row)} for row in rows]}
 
     return await context.read(work)

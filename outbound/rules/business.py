@@ -83,9 +83,9 @@ def change(
     return list(changed)
 
 
-def every() -> list[db.Row]:
-    """All businesses with their numbers."""
-    return list(db.run(sql.list_businesses))
+def every(business_id: int | None = None) -> list[db.Row]:
+    """All businesses, or one, with their numbers."""
+    return list(db.run(sql.list_businesses, business_id=business_id))
 
 
 def show(business_id: int) -> dict[str, Any]:

@@ -118,9 +118,9 @@ def use(business_id: int, name: str | None, *, actor: str) -> bool:
     return bool(is_another)
 
 
-def every() -> list[db.Row]:
-    """All retry policies, business by business."""
-    return list(db.run(sql.list_retry_policies))
+def every(business_id: int | None = None) -> list[db.Row]:
+    """All retry policies, business by business, or those of one."""
+    return list(db.run(sql.list_retry_policies, business_id=business_id))
 
 
 def written(policy: db.Row) -> str:

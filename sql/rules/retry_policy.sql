@@ -49,7 +49,8 @@ with before as materialized (
 )
 select is_another from changed;
 
--- name: list_retry_policies()
+-- name: list_retry_policies(business_id)
+-- Returns  all retry policies, or one business's: a range, which the index by business has whatever is asked for
 select retry_ladder.id, business_id, retry_ladder.name, attempts_per_day_max, attempts_per_week_max,
        business.ladder_id = retry_ladder.id as is_default,
        array(select outcome from retry_step where ladder_id = retry_ladder.id order by outcome, step) as outcomes,
@@ -59,4 +60,6 @@ select retry_ladder.id, business_id, retry_ladder.name, attempts_per_day_max, at
               order by outcome, step) as waits_s
   from retry_ladder
  inner join business on business.id = business_id
+ where retry_ladder.business_id between coalesce(:business_id::bigint, 0)
+                                    and coalesce(:business_id::bigint, 9223372036854775807)
  order by business_id, retry_ladder.name;

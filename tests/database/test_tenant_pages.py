@@ -7,7 +7,7 @@ import pytest
 from outbound import db, names
 from outbound.calls import call_search, import_record, lead_list
 from outbound.calls.call_search import Wanted
-from outbound.rules import campaign, suppression
+from outbound.rules import business, campaign, retry_policy, suppression
 from outbound.webhooks import endpoint
 from tests.conftest import World
 from tests.pages_read import pages_read
@@ -230,6 +230,25 @@ def add_campaigns(world: World, business: int, count: int) -> None:
         business,
         count,
     )
+
+
+ADD_POLICIES = """
+with added as (insert into business (name) select 'b' || n from generate_series(1, %s) as n returning id)
+insert into retry_ladder (business_id, name, attempts_per_day_max, attempts_per_week_max)
+select id, 'usual', 1, 2 from added
+"""
+
+
+@pytest.mark.parametrize("statement", [business.sql.list_businesses, retry_policy.sql.list_retry_policies])
+def test_a_tenant_s_business_and_policies_are_listed_without_those_of_others(world: World, statement: Any) -> None:
+    world.do(ADD_POLICIES, 1)
+    alone = pages_of(world, statement, {"business_id": 1}, 1)
+
+    world.do(ADD_POLICIES, 1000)
+    world.do("analyze")
+
+    assert pages_of(world, statement, {"business_id": 1}, 1) <= alone + 2 * MORE_PAGES_MAX
+    assert pages_of(world, statement, {"business_id": None}, 1001) > 1001
 
 
 @pytest.mark.parametrize(("of_all", "more_of"), [(True, 2), (False, 2), (False, 1)])
