@@ -46,8 +46,10 @@ select source, content from row_of_call
 select id, status,
        call_status_rank(status) < 5 or call_is_in_doubt(status, error_code) and overdue_at is not null as is_live
   from call_log
- where (position(:core in translate(concat_ws(' ', to_number, from_number), '-./()', '')) > 0
-        and concat_ws(chr(10), to_number, from_number) ~ :pattern)
+ where case
+           when position(:core in translate(concat_ws(' ', to_number, from_number), '-./()', '')) > 0
+               then concat_ws(chr(10), to_number, from_number) ~ :pattern
+       end
     or lead_id in (select id from leads where phone ~ :pattern)
  order by id
    for update;

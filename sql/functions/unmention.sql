@@ -8,7 +8,8 @@ declare
 begin
     for place in select * from columns_with_text() where columns_with_text.source not like 'audit%' order by 1 loop
         execute format(
-            'update %1$I set %3$s where position($1 in translate(%2$s, '' -./()'' || chr(160), '''')) > 0 and %2$s ~ $2',
+            'update %1$I set %3$s '
+            'where case when position($1 in translate(%2$s, '' -./()'' || chr(160), '''')) > 0 then %2$s ~ $2 end',
             place.source, place.content, place.assignments)
         using core, pattern;
         get diagnostics changed = row_count;

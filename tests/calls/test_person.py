@@ -164,6 +164,17 @@ def test_a_number_is_found_in_whichever_way_it_is_written(world: World, text: st
     assert "1234567" not in re.sub(r"\D", "", str(world.call(call_id).contact))
 
 
+def test_the_slow_pattern_is_asked_about_no_row_that_lacks_the_digits(world: World) -> None:
+    world.queued(world.business(), SOMEBODY)
+    search = {"core": "9999999", "pattern": "("}  # no regular expression: to ask it is an error
+
+    assert world.rows("select source from rows_that_mention(%s, %s)", *search.values()) == []
+    assert world.rows("select source from unmention(%s, %s)", *search.values()) == []
+    assert db.run(person.sql.lock_calls, **search) == []
+    with pytest.raises(db.Error, match="parentheses"):
+        db.run(person.sql.lock_calls, core="150055", pattern="(")
+
+
 @pytest.mark.parametrize("text", ["+9725012345678", "1972501234567", "05012345678", "+972502234567", "150123456"])
 def test_another_s_number_is_left_as_it_is(world: World, text: str) -> None:
     call_id = world.queued(world.business(), SOMEBODY)
