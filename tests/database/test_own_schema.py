@@ -496,14 +496,15 @@ def test_a_schema_that_is_renamed_works_once_its_functions_have_the_new_name(mig
     migrated.simulated()
     business_id = migrated.business()
     _, _, section = RUNBOOK.read_text().partition("   alter schema outbound rename to calls;\n")
-    rename, statement = f"alter schema {OURS} rename to renamed", section.partition("   ```")[0]
+    rename, query = f"alter schema {OURS} rename to renamed", section.partition("   ```")[0]
     call = json.dumps({"business_id": business_id, "to_number": "+15005550101"})
     db.close()
     migrated.do(f"{rename}; set search_path to public")
 
     with pytest.raises(psycopg.errors.UndefinedFunction):
         migrated.value("select renamed.enqueue_call(%s)", call)
-    migrated.do(re.sub(r"\bcalls\b", "renamed", statement).replace("%", "%%"))
+    for (statement,) in migrated.rows(re.sub(r"\bcalls\b", "renamed", query).replace("%", "%%")):
+        migrated.do(statement)
 
     assert migrated.value("select renamed.enqueue_call(%s)", call)["created"]
     with Environment(OUTBOUND_SCHEMA="renamed"), db.connect() as connection:
