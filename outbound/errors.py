@@ -1,12 +1,40 @@
 """The base class of errors that a user of outbound can correct."""
 
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+
+class Fault(NamedTuple):
+    """
+    One thing that is wrong with what was given.
+
+    Attributes:
+        field: what HTTP calls the field at fault, `numbers/0` within a list; empty where it is no single one.
+        sentence: what is wrong and what to do.
+    """
+
+    field: str
+    sentence: str
+
 
 class UserError(Exception):
     """
     The error where what was asked for cannot be done: the message says why and what to do, and nothing was changed.
 
     A command prints the message as one line and exits with status 2.
+
+    Attributes:
+        field_faults: of what was looked at whole, everything that is wrong; empty where the message says all.
     """
+
+    field_faults: Sequence[Fault] = ()
+
+    @classmethod
+    def of(cls, faults: Sequence[Fault]) -> Self:
+        """The error that says all of this at once."""
+        error = cls("; ".join(fault.sentence for fault in faults))
+        error.field_faults = faults
+        return error
 
 
 class SettingsError(UserError, ValueError):

@@ -109,7 +109,9 @@ def app() -> FastAPI:
         application.router.routes.extend(router.routes)
     routes = {one.endpoint: one for one in calls.calls.routes if isinstance(one, Operation)}
     application.direct = {
-        ("POST", f"{PREFIX}/calls"): Direct(routes[calls.create_call], _HANDLERS, models.NewCall),
+        ("POST", f"{PREFIX}/calls"): Direct(
+            routes[calls.create_call], _HANDLERS, models.NewCall, new_calls.faults_beside
+        ),
         ("GET", f"{PREFIX}/calls"): Direct(routes[calls.list_calls], _HANDLERS),
     }
     application.add_api_route("/healthz", _healthz, include_in_schema=False)
@@ -167,10 +169,10 @@ async def _problem(request: Request, error: Any) -> Response:
 
 
 async def _refused(request: Request, error: Any) -> Response:
-    found = problem.of_user_error(error)
+    found = problem.of_user_error(error, known=getattr(request.state, "fields", ()))
     caller = getattr(request.state, "caller", None)
     if caller is not None:
-        found.detail = View(caller.business_id).text(found.detail)
+        found.reword(View(caller.business_id).text)
     return _answer(request, found)
 
 
@@ -184,7 +186,8 @@ async def _invalid(request: Request, error: Any) -> Response:
         for fault in error.errors()
     ]
     where = ", ".join(fault["pointer"] for fault in errors[:10])
-    return _answer(request, Problem(422, f"these do not fit the document: {where}", errors=errors[:100]))
+    errors = errors[:100] + getattr(request.state, "faults_beside", [])
+    return _answer(request, Problem(422, f"these do not fit the document: {where}", errors=errors))
 
 
 def _sentence(fault: Any) -> str:

@@ -1,18 +1,23 @@
 """Puts the calls of requests that wait at the same moment in the queue in one transaction."""
 
+from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
 
-from outbound import db, failpoint
+from starlette.concurrency import run_in_threadpool
+
+from outbound import db, drivers, failpoint
 from outbound.api import models
 from outbound.api.context import WAIT_MS, Context, in_progress
 from outbound.api.problem import Problem, not_found, of_user_error
 from outbound.calls import enqueue
 from outbound.calls.call_request import BadCall, NotTheirs
 from outbound.calls.enqueue import EnqueuedCall, Requested
+from outbound.errors import Fault
 from outbound.web.batcher import Batcher
 
 _TOGETHER_MS = 100  # a batch waits so long for another transaction; then each of its calls does so by itself
 _NAMES = {"at": "due_at"}  # of fields, where the step has others
+_FIELDS = {field.alias or name for name, field in models.NewCall.model_fields.items()}
 _WRITERS_MAX = 1  # what a batch costs hardly grows with it: a second writer would halve it
 _GATHER_S = 0.003
 
@@ -49,6 +54,23 @@ async def put(context: Context, call: models.NewCall) -> EnqueuedCall:
         raise _refusal(context, refusal) from None
     except db.LockNotAvailable:
         raise in_progress("a call with this key or number is being written") from None
+
+
+async def faults_beside(context: Context, sent: Mapping[str, Any], at_fault: Container[str]) -> list[dict[str, str]]:
+    """What else is wrong with a call that does not fit the document: with the content of the fields that do fit."""
+    good = {name: value for name, value in sent.items() if name in _FIELDS and name not in at_fault}
+    call = models.NewCall.model_construct(**{"to": "", **good})
+
+    def look() -> list[Fault]:
+        request = _requested(context, call, None)
+        return db.with_connection(lambda connection: drivers.answer(connection, enqueue.faults(request)))
+
+    try:
+        found = await run_in_threadpool(look)
+    except (Problem, *db.Unavailable):
+        return []
+    others = [fault for fault in found if _NAMES.get(fault.field, fault.field) not in at_fault]
+    return _refusal(context, BadCall.of(others)).errors
 
 
 def put_all(context: Context, calls: list[models.NewCall]) -> dict[str, Any]:
@@ -122,10 +144,6 @@ def _refusal(context: Context, refusal: BadCall) -> Problem:
     """Why a call was refused; another tenant's campaign is answered like one that is not there."""
     if isinstance(refusal, NotTheirs) and (refusal.is_none or context.caller.business_id is not None):
         return not_found(refusal.what)
-    problem = of_user_error(refusal, _NAMES)
-    problem.detail = context.view.text(problem.detail)
-    for field, sentence in refusal.faults:
-        fault = of_user_error(BadCall(sentence), _NAMES)
-        pointer = f"/{_NAMES.get(field, field)}"
-        problem.errors.append({"pointer": pointer, "code": fault.code, "detail": context.view.text(fault.detail)})
+    problem = of_user_error(refusal, fields=_NAMES, known=_FIELDS)
+    problem.reword(context.view.text)
     return problem

@@ -1,7 +1,7 @@
 """Answers that say no: problem+json (RFC 9457) with a code for programs and a sentence for people."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -65,8 +65,14 @@ _STATUS_CODES = {
 }
 # Options of the command line, but not of the commands that a sentence names; and those that a request calls otherwise.
 _OPTION = re.compile(r"`outbound [^`]*`|--([a-z]+(?:-[a-z]+)*)")
+_NAMED = re.compile(r"`(\w+)`")  # a field that a sentence begins with, or a value
 _FIELDS = {"error": "error_code"}
-_RENAMED = {"wrong_file": "bad_file", "doubtful_day": "bad_call", "not_theirs": "bad_call"}
+_RENAMED = {
+    "bad_token": "bad_token_request",  # the first is that of a request without a live one
+    "wrong_file": "bad_file",
+    "doubtful_day": "bad_call",
+    "not_theirs": "bad_call",
+}
 
 
 class Problem(Exception):
@@ -89,30 +95,52 @@ class Problem(Exception):
         self.pointer: str | None = None  # to the field that the detail begins with
         self.headers = dict(headers or {})
 
+    def reword(self, word: Callable[[str], str]) -> None:
+        """Say each of its sentences as *word* does."""
+        self.detail = word(self.detail)
+        self.errors = [fault | {"detail": word(fault["detail"])} for fault in self.errors]
+
 
 def not_found(what: str) -> Problem:
     """404, alike for a row that is not there and for one of another tenant."""
     return Problem(404, f"there is no such {what}, or it is not this token's")
 
 
-def of_user_error(error: UserError, fields: Mapping[str, str] | None = None) -> Problem:
+def of_user_error(error: UserError, *, fields: Mapping[str, str] | None = None, known: Container[str] = ()) -> Problem:
     """
-    The answer for a refused request: 422 with a code made of the error's name, and a pointer to the field at fault.
+    The answer for a refused request: 422 with a code made of the error's name, and pointers to the fields at fault.
 
     Args:
         fields: what the request calls a field, by the name that it has elsewhere.
+        known: the fields of the request; a sentence may also begin with a value.
     """
-    name = type(error).__name__
-    code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-    if str(error) == KEY_OF_ANOTHER:
-        code = "key_of_another"
-    if code == "bad_token":  # which is that of a request without a live one
-        code = "bad_token_request"
-    detail = renamed(_OPTION.sub(_field, str(error)), fields or {})
-    problem = Problem(422, detail, code=_RENAMED.get(code, code))
-    if named := re.match(r"`(\w+)`", detail):
-        problem.pointer = ("?" if problem.code == "bad_search" else "/") + named[1]
+    named = fields or {}
+    begins = _NAMED.match(_OPTION.sub(_field, str(error)))
+    if begins and begins[1] not in known and f"{begins[1]}_at" in known:
+        named = {begins[1]: f"{begins[1]}_at"}  # as a file has it
+    problem = Problem(422, _worded(str(error), named), code=_code(error, str(error)))
+    if begins and (field := named.get(begins[1], begins[1])) in known:
+        problem.pointer = ("?" if problem.code == "bad_search" else "/") + field
+    problem.errors = [
+        {
+            "pointer": f"/{named.get(fault.field, fault.field)}" if fault.field else "",
+            "code": _code(error, fault.sentence),
+            "detail": _worded(fault.sentence, named),
+        }
+        for fault in error.field_faults
+    ]
     return problem
+
+
+def _code(error: UserError, sentence: str) -> str:
+    if sentence == KEY_OF_ANOTHER:
+        return "key_of_another"
+    code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
+    return _RENAMED.get(code, code)
+
+
+def _worded(sentence: str, fields: Mapping[str, str]) -> str:
+    return renamed(_OPTION.sub(_field, sentence), fields)
 
 
 def _field(option: re.Match[str]) -> str:

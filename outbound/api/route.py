@@ -23,6 +23,8 @@ from outbound.api.problem import Problem
 from outbound.errors import UserError
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+# The body as it was sent, and the fields that do not fit; what is wrong with the others, as Problem has it.
+Beside = Callable[[Context, dict[str, Any], set[str]], Coroutine[Any, Any, list[dict[str, str]]]]
 Refuser = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 Id = Annotated[int, Path(ge=1, le=models.ID_MAX), DIGITS]
 
@@ -88,10 +90,16 @@ class Operation(APIRoute):
         """Return the function that answers a request."""
         return self.behind_token(super().get_route_handler())
 
+    def _body_fields(self) -> set[str]:
+        model = self.body_field and self.body_field.field_info.annotation
+        models = [one for one in (model, *get_args(model)) if isinstance(one, type) and issubclass(one, BaseModel)]
+        return {field.alias or name for one in models for name, field in one.model_fields.items()}
+
     def behind_token(self, answer: Handler) -> Handler:
         """Return the function that lets a request in and has it answered; the framework reads nothing of it before."""
         model: TypeAdapter[Any] = TypeAdapter(self.response_model or Any)
         known = {one.alias: _takes_several(one.field_info.annotation) for one in self.dependant.query_params}
+        fields = known.keys() | self._body_fields()
         about = self.openapi_extra or {}
         is_file = bool(about.get("x-file"))
 
@@ -99,6 +107,7 @@ class Operation(APIRoute):
             _refuse_headers_sent_twice(request)
             caller = request.state.caller = await tokens.caller(request)
             context.require(caller, about["x-scope"], of_all=about["x-of-all"])
+            request.state.fields = fields
             headers = tokens.take(caller)
             if request.scope["query_string"]:
                 _refuse_unknown(request, known)
@@ -126,6 +135,7 @@ class Direct:
         route: the operation; its path has no parameters.
         refusers: of each kind of error, what answers it.
         body_model: of its body; None where it takes a query.
+        beside: of a body that does not fit the model, what is wrong with the content of the fields that do.
     """
 
     def __init__(
@@ -133,10 +143,11 @@ class Direct:
         route: Operation,
         refusers: Mapping[type[Exception], Refuser],
         body_model: type[BaseModel] | None = None,
+        beside: Beside | None = None,
     ) -> None:
         self._body = None if body_model is None else TypeAdapter(body_model)
         self._query = [(one, _takes_several(one.field_info.annotation)) for one in route.dependant.query_params]
-        self._endpoint, self._refusers = route.endpoint, refusers
+        self._endpoint, self._refusers, self._beside = route.endpoint, refusers, beside
         self._handle = route.behind_token(self._answer)
 
     async def _answer(self, request: Request) -> Response:
@@ -145,7 +156,15 @@ class Direct:
         if self._body is None:
             response = await self._endpoint(context, **self._asked(request.query_params))
         else:
-            response = await self._endpoint(context, self._read(self._body, await request.json()))
+            sent = await request.json()
+            try:
+                body = self._read(self._body, sent)
+            except RequestValidationError as error:
+                if self._beside is not None and isinstance(sent, dict):
+                    at_fault = {str(fault["loc"][1]) for fault in error.errors()}
+                    request.state.faults_beside = await self._beside(context, sent, at_fault)
+                raise
+            response = await self._endpoint(context, body)
         return response
 
     def _asked(self, query: QueryParams) -> dict[str, Any]:

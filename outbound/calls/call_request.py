@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from operator import attrgetter
 from typing import NamedTuple
 
-from outbound.errors import UserError
+from outbound.errors import Fault, UserError
 from outbound.formats import moments, phone_numbers, plain_text, row_id, time_zones, twiml_template
 from outbound.formats.file_text import is_text
 from outbound.named_sql import Row, array
@@ -29,14 +29,7 @@ _json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class BadCall(UserError, ValueError):
-    """
-    The call cannot be put in the queue; the message says why and what to do, and nothing was changed.
-
-    Attributes:
-        faults: of a call whose fields were all looked at, each field at fault with its sentence.
-    """
-
-    faults: Sequence[tuple[str, str]] = ()
+    """The call cannot be put in the queue; the message says why and what to do, and nothing was changed."""
 
 
 class DoubtfulDay(BadCall):
@@ -119,8 +112,8 @@ def faults_of(
     key: str | None,
     contact: Mapping[str, str] | None,
     time_zone: str | None,
-) -> list[tuple[str, str]]:
-    """Each field at fault, and a sentence: all at once, where `read` stops at the first.  The types are right."""
+) -> list[Fault]:
+    """Each field at fault: all at once, where `read` stops at the first.  The types are right."""
     looks: dict[str, Callable[[], object]] = {
         "to": lambda: _number(to_number, caller, "to"),
         "from": lambda: _caller(from_number, caller),
@@ -134,7 +127,7 @@ def faults_of(
         try:
             look()
         except BadCall as refusal:
-            found.append((field, str(refusal)))
+            found.append(Fault(field, str(refusal)))
     return found
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from outbound import drivers
 from outbound.calls import call_request
 from outbound.calls.call_request import KEY_MAX, KEY_OF_ANOTHER, BadCall, NewCall, renamed
+from outbound.errors import Fault
 from outbound.formats import moments
 from outbound.named_sql import Questions, Row, Work, array
 
@@ -171,6 +172,12 @@ def together(requests: Sequence[Requested | BadCall]) -> Work[list[EnqueuedCall 
     return [outcomes[place] for place in range(len(requests))]
 
 
+def faults(request: Requested) -> Work[list[Fault]]:
+    """What is wrong with the fields of a request, whose types must be right; nothing where its business cannot call."""
+    callers = yield from _callers({0: request}, {})
+    return [fault for caller in callers.values() for fault in call_request.faults_of(caller, *_fields(request))]
+
+
 def _callers(requests: Mapping[int, Requested], outcomes: _Outcomes) -> Work[dict[int, Row]]:
     """Of each request the business that calls, as find_callers has it; those that cannot call are refused."""
     asked: dict[_Whose, list[int]] = defaultdict(list)
@@ -200,16 +207,24 @@ def _zones(requests: Mapping[int, Requested], callers: Mapping[int, Row]) -> Wor
     return {row.number: row.zone for row in rows}
 
 
-def _read(request: Requested, caller: Row, zones: Mapping[str, str]) -> NewCall:
-    given = (
+_Fields = tuple[str, str | None, datetime | str | None, str | None, Mapping[str, str] | None, str | None]
+
+
+def _fields(request: Requested) -> _Fields:
+    """The fields as `call_request.read` takes them."""
+    return (
         *(request.to_number, request.from_number, request.due_at),
         *(request.key, request.contact, request.time_zone),
     )
+
+
+def _read(request: Requested, caller: Row, zones: Mapping[str, str]) -> NewCall:
+    given = _fields(request)
     try:
         call = call_request.read(caller, *given, zones.get)
     except BadCall as refusal:
         if request.all_faults:
-            refusal.faults = call_request.faults_of(caller, *given)
+            refusal.field_faults = call_request.faults_of(caller, *given)
         raise
     return call if request.own_key is None else call._replace(idempotency_key=request.own_key)
 

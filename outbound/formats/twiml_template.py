@@ -8,6 +8,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from xml.etree import ElementTree as ET
 
+from outbound.errors import Fault
 from outbound.formats import urls
 
 TWIML_MAX = 4000  # characters; Twilio's limit for Twiml of a call
@@ -36,7 +37,7 @@ def render(twiml: str | None, contact: Mapping[str, object] | None) -> str | Non
     return _FIELD.sub(value_of, twiml)
 
 
-def faults(voice_url: str | None, twiml: str | None, *, may_be_http: bool = False) -> Iterator[str]:
+def faults(voice_url: str | None, twiml: str | None, *, may_be_http: bool = False) -> Iterator[Fault]:
     """
     Everything that is wrong with what was given of a voice; None is nothing given.
 
@@ -44,10 +45,11 @@ def faults(voice_url: str | None, twiml: str | None, *, may_be_http: bool = Fals
         may_be_http: a voice URL may be http:// on other hosts than this one, as OUTBOUND_HTTP_VOICE_URLS says.
     """
     if voice_url and twiml:
-        yield "a call plays a voice URL or TwiML, not both"
-    for fault in (_voice_url_fault(voice_url, may_be_http=may_be_http), _twiml_fault(twiml)):
-        if fault:
-            yield fault
+        yield Fault("", "a call plays a voice URL or TwiML, not both")
+    if fault := _voice_url_fault(voice_url, may_be_http=may_be_http):
+        yield Fault("voice_url", fault)
+    if fault := _twiml_fault(twiml):
+        yield Fault("twiml", fault)
 
 
 def _voice_url_fault(voice_url: str | None, *, may_be_http: bool) -> str | None:

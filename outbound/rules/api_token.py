@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from outbound import db
-from outbound.errors import UserError
+from outbound.errors import Fault, UserError
 from outbound.formats import plain_text
 
 sql = db.statements("rules/api_token")
@@ -70,17 +70,19 @@ def add(
         BadToken: names everything that is wrong at once.
     """
     wanted = sorted(set(scopes), key=list(SCOPES).index) if set(scopes) <= SCOPES.keys() else None
-    faults = []
+    faults: list[Fault] = []
     if not name.strip() or len(name) > NAME_MAX or plain_text.fault(name):
-        faults.append(f"a token needs a name: one line of {NAME_MAX} characters at most")
+        faults.append(Fault("name", f"a token needs a name: one line of {NAME_MAX} characters at most"))
     if not wanted:
-        faults.append(f"say what it may do: one or more of {', '.join(SCOPES)}")
+        faults.append(Fault("scopes", f"say what it may do: one or more of {', '.join(SCOPES)}"))
     elif OPERATOR in wanted and business_id is not None:
-        faults.append("`operator` concerns all businesses: leave it out, or make the token for no business")
+        message = "`operator` concerns all businesses: leave it out, or make the token for no business"
+        faults.append(Fault("scopes", message))
     if life_days is not None and not 1 <= life_days <= LIFE_DAYS_MAX:
-        faults.append(f"a token lives 1 to {LIFE_DAYS_MAX} days, or for ever where that is not said")
+        message = f"a token lives 1 to {LIFE_DAYS_MAX} days, or for ever where that is not said"
+        faults.append(Fault("life_days", message))
     if faults or not wanted:
-        raise BadToken("; ".join(faults))
+        raise BadToken.of(faults)
     public_id = _random(_ID_LETTERS, _ID_LENGTH)
     secret = _random(_LETTERS, _SECRET_LENGTH)
     token = f"outb_{public_id}_{secret}_{_check(public_id + secret)}"

@@ -7,12 +7,13 @@ from typing import Any
 from outbound import db, names
 from outbound.carrier import accounts
 from outbound.config import settings
-from outbound.errors import UserError
+from outbound.errors import Fault, UserError
 from outbound.formats import phone_numbers, plain_text, row_id, time_zones, twiml_template
 
 sql = db.statements("rules/business")
 
 DEFAULT_ACCOUNT = "default"  # TWILIO_ACCOUNT_SID
+_SILENT = "a call must play something: give a voice URL or TwiML (--voice-url, --twiml)"
 LOOK_BACK_HOURS = range(169)  # calls of the last 8 days are never deleted for their age
 
 
@@ -127,23 +128,19 @@ def _checked(
     silent: bool = False,
 ) -> dict[str, object]:
     region = default_region.upper() if default_region else None
-    zone_faults: list[str] = []
+    zone_faults: list[Fault] = []
     zone = _time_zone(time_zone, zone_faults)
     faults = [
-        fault
-        for fault in (
-            _name_fault(name),
-            *zone_faults,
-            phone_numbers.region_fault(region),
-            "a call must play something: give a voice URL or TwiML (--voice-url, --twiml)" if silent else None,
-            _account_fault(account),
-            *twiml_template.faults(voice_url, twiml, may_be_http=settings().http_voice_urls),
-        )
-        if fault
+        *_fault("name", _name_fault(name)),
+        *zone_faults,
+        *_fault("region", phone_numbers.region_fault(region)),
+        *_fault("", _SILENT if silent else None),
+        *_fault("account", _account_fault(account)),
+        *twiml_template.faults(voice_url, twiml, may_be_http=settings().http_voice_urls),
     ]
     numbers = _own_numbers(phones, region, faults)
     if faults:
-        raise BadBusiness("; ".join(faults))
+        raise BadBusiness.of(faults)
     return {
         "name": name,
         "time_zone": zone,
@@ -155,6 +152,10 @@ def _checked(
     }
 
 
+def _fault(field: str, sentence: str | None) -> list[Fault]:
+    return [Fault(field, sentence)] if sentence else []
+
+
 def _name_fault(name: str | None) -> str | None:
     if name is None:
         return None
@@ -164,25 +165,25 @@ def _name_fault(name: str | None) -> str | None:
     return "a business needs a name, in one line" + (f", and this {fault}" if fault else "")
 
 
-def _own_numbers(phones: Sequence[str], region: str | None, faults: list[str]) -> list[str]:
+def _own_numbers(phones: Sequence[str], region: str | None, faults: list[Fault]) -> list[str]:
     """The numbers in E.164; what is none is named in *faults* by its place."""
     numbers = []
     for place, phone in enumerate(phones, start=1):
         try:
             numbers.append(phone_numbers.read(phone, region))
         except phone_numbers.NoPhoneNumber as refusal:
-            faults.append(f"own number {place} {refusal}")
+            faults.append(Fault(f"numbers/{place - 1}", f"own number {place} {refusal}"))
     return numbers
 
 
-def _time_zone(name: str | None, faults: list[str]) -> str | None:
+def _time_zone(name: str | None, faults: list[Fault]) -> str | None:
     """The IANA name of today."""
     if name is None:
         return None
     try:
         return time_zones.present(name, zoneinfo.available_timezones())
     except time_zones.BadTimeZone as fault:
-        faults.append(f"{name or '``'} {fault}")
+        faults.append(Fault("time_zone", f"{name or '``'} {fault}"))
         return None
 
 

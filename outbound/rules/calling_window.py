@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from outbound import config, db
-from outbound.errors import UserError
+from outbound.errors import Fault, UserError
 from outbound.formats import moments, row_id, time_zones, weekly_hours
 from outbound.formats.weekly_hours import BadHours, Shift
 from outbound.rules.calling_window_presets import OF_REGION, PRESETS, Days
@@ -55,24 +55,24 @@ def add(
     Raises:
         BadWindow: names everything that is wrong at once.
     """
-    faults = [] if _is_line(name) else [NAMELESS]
+    faults = [] if _is_line(name) else [Fault("name", NAMELESS)]
     if not note.isprintable():
-        faults.append("a note is one line")
+        faults.append(Fault("note", "a note is one line"))
     shifts: list[Shift] = []
     days: Days = {}
     last = None
-    with _noting(faults):
+    with _noting(faults, "hours"):
         shifts = weekly_hours.of_week(week)
-    with _noting(faults):
+    with _noting(faults, "known_until"):
         last = None if known_until is None else _date(known_until)
-    for text in days_off:
-        with _noting(faults):
+    for place, text in enumerate(days_off):
+        with _noting(faults, f"days_off/{place}"):
             _put(days, _date(text), [])
-    for text in half_days:
-        with _noting(faults):
+    for place, text in enumerate(half_days):
+        with _noting(faults, f"half_days/{place}"):
             _put(days, *_half_day(text))
     if faults:
-        raise BadWindow("; ".join(faults))
+        raise BadWindow.of(faults)
     return _add(name, None, shifts, last, note, days, actor, own)
 
 
@@ -267,11 +267,11 @@ def _shifts(multirange: Iterable[Any]) -> list[Shift]:
 
 
 @contextmanager
-def _noting(faults: list[str]) -> Iterator[None]:
+def _noting(faults: list[Fault], field: str) -> Iterator[None]:
     try:
         yield
     except BadHours as fault:
-        faults.append(str(fault))
+        faults.append(Fault(field, str(fault)))
 
 
 def _put(days: Days, day: date, shifts: list[Shift]) -> None:

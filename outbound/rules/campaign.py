@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from outbound import db
 from outbound.config import settings
-from outbound.errors import UserError
+from outbound.errors import Fault, UserError
 from outbound.formats import moments, phone_numbers, plain_text, row_id, twiml_template
 
 sql = db.statements("rules/campaign")
@@ -23,6 +23,14 @@ _COLUMNS = {
     "starts": "starts_at",
     "ends": "ends_at",
 }  # of other names
+_NAMELESS = Fault("name", "a campaign needs a name: give --name")
+_BOUNDS: dict[str, tuple[float, float, str]] = {
+    "registry_max_age_days": (1, 3650, "the age of the registry's answer is whole days"),
+    "time_limit_s": (10, 86_400, "the time limit is seconds,"),
+    "calls_per_second": (0.001, 1000, "calls per second are"),
+    "live_max": (0, 100_000, "calls at once are"),
+    "priority": (0.01, 100, "the priority is"),
+}
 
 
 class BadCampaign(UserError):
@@ -76,9 +84,9 @@ def add(business_id: int, given: Given, *, phones: Sequence[str] = (), actor: st
     business = db.run(sql.find_business, business_id=row_id.possible(business_id))
     if business is None:
         raise BadCampaign("there is no such business: see `outbound business list`")
-    faults = [] if given.get("name") else ["a campaign needs a name: give --name"]
+    faults = [] if given.get("name") else [_NAMELESS]
     if not (given.get("voice_url") or given.get("twiml") or business.can_speak):
-        faults.append("neither the campaign nor its business has anything to say: give a voice URL or TwiML")
+        faults.append(Fault("", "neither the campaign nor its business has anything to say: give a voice URL or TwiML"))
     values, numbers, _ = _checked(business, given, phones, (), faults)
     return int(_write(sql.add_campaign, business_id=business.id, given=values, phones=numbers, who=actor))
 
@@ -95,9 +103,11 @@ def change(
     """
     campaign = show(campaign_id)
     business = db.run(sql.find_business, business_id=campaign.business_id)
-    faults = ["a campaign needs a name: give --name"] if given.get("name") == "" else []
+    faults = [_NAMELESS] if given.get("name") == "" else []
     kept = [name for name in _ALWAYS if given.get(name, "") is None]
-    faults += [f"a campaign always has a value of `{name}`: give another one, or leave it out" for name in kept]
+    faults += [
+        Fault(name, f"a campaign always has a value of `{name}`: give another one, or leave it out") for name in kept
+    ]
     values, numbers, gone = _checked(business, given, phones, dropped, faults, campaign)
     changed = _write(sql.set_campaign, campaign_id=campaign.id, given=values, phones=numbers, dropped=gone, who=actor)
     return list(changed)
@@ -165,7 +175,7 @@ def _checked(
     given: Given,
     phones: Sequence[str],
     dropped: Sequence[str],
-    faults: list[str],
+    faults: list[Fault],
     campaign: db.Row | None = None,
 ) -> tuple[dict[str, object], list[str], list[str]]:
     """Return what is given as columns, and the numbers in E.164; or raise BadCampaign with *faults* and all others."""
@@ -181,42 +191,40 @@ def _checked(
     if retry_policy is not None:
         values["ladder_id"] = db.run(sql.find_retry_policy, business_id=business.id, name=retry_policy)
         if values["ladder_id"] is None:
-            faults.append(
+            message = (
                 f"business {business.id} has no retry policy named `{retry_policy}`: see `outbound retry-policy list`"
             )
+            faults.append(Fault("retry_policy", message))
     starts, ends = _moments(given, business, campaign, faults)
     for name, moment in (("starts", starts), ("ends", ends)):
         if name in given:
             values[f"{name}_at"] = moment and moment.isoformat()
-    numbers, gone = _numbers(phones, "number", business, faults), _numbers(dropped, "dropped number", business, faults)
+    numbers = _numbers(phones, "numbers", business, faults)
+    gone = _numbers(dropped, "drop_numbers", business, faults)
     if db.run(sql.numbers_of_others, business_id=business.id, phones=numbers):
-        faults.append("one of the numbers belongs to another business: see `outbound business list`")
+        message = "one of the numbers belongs to another business: see `outbound business list`"
+        faults.append(Fault("numbers", message))
     if faults:
-        raise BadCampaign("; ".join(faults))
+        raise BadCampaign.of(faults)
     return values, numbers, gone
 
 
-def _plain_faults(given: Given) -> Iterator[str]:
+def _plain_faults(given: Given) -> Iterator[Fault]:
     name = given.get("name")
     fault = plain_text.fault(name or "")
     if name and (fault or not name.strip() or len(name) > NAME_MAX):
         more = f", and this {fault}" if fault else ""
-        yield f"a campaign's name is one line of {NAME_MAX} characters at most{more}"
+        yield Fault("name", f"a campaign's name is one line of {NAME_MAX} characters at most{more}")
     if given.get("machine_detection") not in (None, *MACHINE_DETECTIONS):
-        yield f"machine detection is {' or '.join(MACHINE_DETECTIONS)}"
-    for value, low, high, what in (
-        (given.get("registry_max_age_days"), 1, 3650, "the age of the registry's answer is whole days"),
-        (given.get("time_limit_s"), 10, 86_400, "the time limit is seconds,"),
-        (given.get("calls_per_second"), 0.001, 1000, "calls per second are"),
-        (given.get("live_max"), 0, 100_000, "calls at once are"),
-        (given.get("priority"), 0.01, 100, "the priority is"),
-    ):
-        if value is not None and not low <= value <= high:
-            yield f"{what} {low} to {high}"
+        yield Fault("machine_detection", f"machine detection is {' or '.join(MACHINE_DETECTIONS)}")
+    for name, (low, high, what) in _BOUNDS.items():
+        value = given.get(name)
+        if isinstance(value, int | float) and not low <= value <= high:
+            yield Fault(name, f"{what} {low} to {high}")
 
 
 def _moments(
-    given: Given, business: db.Row, campaign: db.Row | None, faults: list[str]
+    given: Given, business: db.Row, campaign: db.Row | None, faults: list[Fault]
 ) -> tuple[datetime | None, datetime | None]:
     """Return when it starts and ends: as is given, else as it is."""
     bounds = {"starts": campaign and campaign.starts_at, "ends": campaign and campaign.ends_at}
@@ -225,20 +233,21 @@ def _moments(
         try:
             bounds[name] = moments.read(value, business.time_zone, day_alone=True).at if value else None
         except moments.BadMoment as fault:
-            faults.append(f"`{name}` {fault}")
+            faults.append(Fault(name, f"`{name}` {fault}"))
     starts, ends = bounds["starts"], bounds["ends"]
     if starts and ends and starts >= ends:
-        faults.append("the campaign must start before it ends")
+        faults.append(Fault("", "the campaign must start before it ends"))
     return starts, ends
 
 
-def _numbers(phones: Sequence[str], what: str, business: db.Row, faults: list[str]) -> list[str]:
+def _numbers(phones: Sequence[str], field: str, business: db.Row, faults: list[Fault]) -> list[str]:
     numbers = set()
+    what = "number" if field == "numbers" else "dropped number"
     for place, phone in enumerate(phones, start=1):
         try:
             numbers.add(phone_numbers.read(phone, business.default_region))
         except phone_numbers.NoPhoneNumber as refusal:
-            faults.append(f"{what} {place} {refusal}")
+            faults.append(Fault(f"{field}/{place - 1}", f"{what} {place} {refusal}"))
     if len(numbers) > NUMBERS_MAX:
-        faults.append(f"a campaign has at most {NUMBERS_MAX} numbers")
+        faults.append(Fault(field, f"a campaign has at most {NUMBERS_MAX} numbers"))
     return sorted(numbers)

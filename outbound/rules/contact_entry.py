@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from outbound.errors import UserError
+from outbound.errors import Fault, UserError
 from outbound.formats import columns, moments, phone_numbers, plain_text
 from outbound.formats.file_text import is_text
 
@@ -70,14 +70,18 @@ def consent(
     return Consent(number, given, expires, text(source, "source"), zone)
 
 
+def _fault(field: str, sentence: str) -> BadSuppression:
+    return BadSuppression.of([Fault(field, sentence)])
+
+
 def phone(written: str, scope: ContactScope) -> str:
     """A number in E.164, or raise BadSuppression."""
     if not written.strip():
-        raise BadSuppression("there is no phone number: give one")
+        raise _fault("phone", "there is no phone number: give one")
     try:
         return phone_numbers.read(written, scope.region)
     except phone_numbers.NoPhoneNumber as refusal:
-        raise BadSuppression(str(refusal).removeprefix("is ")) from None
+        raise _fault("phone", str(refusal).removeprefix("is ")) from None
 
 
 def is_listed(word: str) -> bool:
@@ -106,7 +110,7 @@ def moment(value: datetime | str, name: str, time_zone: str | None, now: datetim
 def region(letters: str | None) -> str | None:
     """The two letters of a country, or raise BadSuppression."""
     if fault := phone_numbers.region_fault(letters):
-        raise BadSuppression(fault)
+        raise _fault("region", fault)
     return letters and letters.upper()
 
 

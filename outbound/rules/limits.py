@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from outbound import db, logs
+from outbound.errors import Fault
 from outbound.formats import digits
 from outbound.rules import audit, decision
 from outbound.rules.control import sql as control_sql
@@ -63,24 +64,24 @@ def set_limits(
 def _read(scope: Scope, given: Mapping[str, str]) -> _Limits:
     """The limits that are given, where this scope may have them; else raise BadControl."""
     values: _Limits = {}
-    faults = []
+    faults: list[Fault] = []
     for name, text in given.items():
         read, fault = _LIMITS[name]
         try:
             values[name] = read(text)
         except ValueError:
-            faults.append(fault)
+            faults.append(Fault(name, fault))
     if scope.scope == "call":
-        faults = ["one call has no limits: limit its campaign or its business"]
+        faults = [Fault("", "one call has no limits: limit its campaign or its business")]
     elif "weight" in given and scope.scope not in ("business", "campaign"):
-        faults.append("only a business or a campaign has a --weight")
+        faults.append(Fault("weight", "only a business or a campaign has a --weight"))
     elif scope.scope == "number" and values.keys() & set(CAPS):
-        faults.append("caps are of everything, a business or a campaign, not of a number")
+        faults.append(Fault("", "caps are of everything, a business or a campaign, not of a number"))
     elif not given:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in _LIMITS)
-        faults = [f"say which: {options}"]
+        faults = [Fault("", f"say which: {options}")]
     if faults:
-        raise BadControl("; ".join(faults))
+        raise BadControl.of(faults)
     return values
 
 
@@ -91,7 +92,7 @@ def _write(connection: db.Connection, actor: str, scope: Scope, values: _Limits)
     if caps := {name: values[name] for name in CAPS if name in values}:
         sql.set_spend_cap(connection, **scope._asdict(), given=db.json(caps))
         if small := [row for row in sql.caps_below_one_call(connection, **scope._asdict()) if row.name in values]:
-            raise BadControl("; ".join(map(_below_one_call, small)))
+            raise BadControl.of([Fault(row.name, _below_one_call(row)) for row in small])
     audit.write(connection, actor, "limit", scope, **values)
     control_sql.wake_dispatch(connection)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from outbound import db
-from outbound.errors import UserError
+from outbound.errors import Fault, UserError
 from outbound.formats import row_id
 
 sql = db.statements("rules/retry_policy")
@@ -57,8 +57,9 @@ def add(
         BadRetryPolicy: names everything that is wrong at once.
     """
     read_steps, step_faults = _read(steps)
-    if faults := [*_name_faults(name), *step_faults, *_cap_faults(per_day, per_week)]:
-        raise BadRetryPolicy("; ".join(faults))
+    of_steps = [Fault("steps", fault) for fault in step_faults]
+    if faults := [*_name_faults(name), *of_steps, *_cap_faults(per_day, per_week)]:
+        raise BadRetryPolicy.of(faults)
     details = {"business": business_id, "name": name, "steps": steps, "per_day": per_day, "per_week": per_week}
     try:
         added = db.run(
@@ -81,20 +82,20 @@ def add(
     return int(added)
 
 
-def _name_faults(name: str) -> list[str]:
+def _name_faults(name: str) -> list[Fault]:
     if name.strip() and name.isprintable() and len(name) <= NAME_MAX:
         return []
-    return [f"a retry policy needs a name, in one line of {NAME_MAX} characters at most"]
+    return [Fault("name", f"a retry policy needs a name, in one line of {NAME_MAX} characters at most")]
 
 
-def _cap_faults(per_day: int | None, per_week: int | None) -> list[str]:
+def _cap_faults(per_day: int | None, per_week: int | None) -> list[Fault]:
     faults = [
-        f"say how often one callee may be dialed per {period}: 1 to {ATTEMPTS_MAX}"
+        Fault(f"per_{period}", f"say how often one callee may be dialed per {period}: 1 to {ATTEMPTS_MAX}")
         for period, cap in (("day", per_day), ("week", per_week))
         if cap is None or not 1 <= cap <= ATTEMPTS_MAX
     ]
     if per_day is not None and per_week is not None and per_week < per_day:
-        faults.append("the cap per week is lower than the one per day")
+        faults.append(Fault("per_week", "the cap per week is lower than the one per day"))
     return faults
 
 

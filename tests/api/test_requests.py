@@ -240,6 +240,98 @@ def test_all_that_is_wrong_of_a_call_is_said_at_once(world: World, client: Clien
     assert [fault["pointer"] for fault in one["errors"]] == ["/contact"]
 
 
+def test_what_does_not_fit_and_what_is_wrong_with_the_rest_are_said_at_once(world: World, client: Client) -> None:
+    """The types and the content of a call were two answers, and who mended the first met the second."""
+    business_id = world.business("Acme", "+12125550100")
+    http, of_all = client(business_id=business_id), client()
+    call = {"to": 5, "bogus": 1, "from": "x", "due_at": "yesterday", "key": "again:1", "time_zone": "Mars/Olympus"}
+
+    answer = http.post("/calls", json=call).json()
+    of_nobody = of_all.post("/calls", json={**call, "business_id": business_id + 1}).json()
+
+    misfits = [("/to", "string_type"), ("/bogus", "extra_forbidden")]
+    bad = [(f"/{field}", "bad_call") for field in ("from", "due_at", "key", "time_zone")]
+    assert [(fault["pointer"], fault["code"]) for fault in answer["errors"]] == misfits + bad
+    assert [(fault["pointer"], fault["code"]) for fault in of_nobody["errors"]] == misfits
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "pointers"),
+    [
+        (
+            "POST",
+            "/businesses",
+            {
+                "name": "a\u202e",
+                "time_zone": "Mars/X",
+                "region": "ZZ",
+                "numbers": ["+12125550101", "1234"],
+                "account": "x",
+            },
+            ["/name", "/time_zone", "/region", "", "/account", "/numbers/1"],
+        ),
+        (
+            "POST",
+            "/campaigns",
+            {
+                "voice_url": "ftp:/x",
+                "twiml": "<x",
+                "retry_policy": "none",
+                "machine_detection": "x",
+                "numbers": ["123"],
+            },
+            ["/name", "", "/voice_url", "/twiml", "/machine_detection", "/retry_policy", "/numbers/0"],
+        ),
+        (
+            "POST",
+            "/windows",
+            {"name": "a\u202e", "hours": "x", "days_off": ["2026-12-25", "y"], "half_days": ["z"], "note": "a\nb"},
+            ["/name", "/note", "/hours", "/days_off/1", "/half_days/0"],
+        ),
+        (
+            "POST",
+            "/retry-policies",
+            {"name": "a\u202e", "steps": "x", "per_day": 5, "per_week": 4},
+            ["/name", "/steps", "/per_week"],
+        ),
+        (
+            "PUT",
+            "/control/businesses/{}/limits",
+            {"calls_per_second": "x", "live_max": "y"},
+            ["/calls_per_second", "/live_max"],
+        ),
+        ("POST", "/webhooks", {"url": "ftp://x.example.com"}, ["/url"]),
+        ("PUT", "/destinations", {"place": "nowhere", "allowed": True}, ["/place"]),
+        ("POST", "/suppressions", {"phone": "123", "everybody": True}, ["/phone"]),
+        ("POST", "/suppressions", {"phone": "+12125550101", "everybody": True, "region": "ZZ"}, ["/region"]),
+        ("POST", "/consents", {"phone": "+12125550101", "given_at": "2099-01-01"}, ["/given_at"]),
+    ],
+)
+def test_each_fault_points_to_a_field_of_the_request(
+    world: World, client: Client, method: str, path: str, sent: dict[str, Any], pointers: list[str]
+) -> None:
+    business_id = world.business("Acme", "+12125550100")
+    of_one = {"business_id": business_id} if path in ("/campaigns", "/retry-policies", "/consents") else {}
+    http = client()
+    before = digest(world)
+
+    answer = http.request(method, path.format(business_id), json=sent | of_one)
+
+    assert (answer.status_code, [fault["pointer"] for fault in answer.json()["errors"]]) == (422, pointers)
+    assert answer.json()["detail"] == "; ".join(fault["detail"] for fault in answer.json()["errors"])
+    assert digest(world) == before
+
+
+def test_a_value_that_a_refusal_begins_with_is_no_field(world: World, client: Client) -> None:
+    """`/x` was pointed to, where `x` is what was given."""
+    http = client()
+    window_id = http.post("/windows", json={"name": "week", "hours": "sun-thu 09:00-20:00"}).json()["id"]
+
+    answer = http.put(f"/windows/{window_id}/days/x", json={"hours": "off"})
+
+    assert (answer.status_code, answer.json()["errors"]) == (422, [])
+
+
 def test_a_filter_that_is_misspelt_finds_nothing(client: Client) -> None:
     answer = client("calls:read").get("/calls", params={"campain_id": 1})
 

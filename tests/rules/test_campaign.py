@@ -396,7 +396,8 @@ def test_a_field_may_stand_only_in_what_is_said() -> None:
         "<Response><Say>x</Say>{{a}}</Response>",
         "<Response><?say {{a}}?></Response>",
     ):
-        assert list(twiml_template.faults(None, bad)) == ["a {{field}} may stand only in what <Say> says"], bad
+        (fault,) = twiml_template.faults(None, bad)
+        assert fault == ("twiml", "a {{field}} may stand only in what <Say> says"), bad
 
 
 def test_what_is_dialed_says_the_contact_s_fields_and_asks_for_machines(

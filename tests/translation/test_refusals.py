@@ -398,7 +398,7 @@ def test_a_file_that_is_no_csv_is_refused_in_hebrew() -> None:
 
 
 def test_what_is_no_voice_and_no_retry_policy_is_refused_in_hebrew() -> None:
-    assert missing(fault for twiml in _NO_TWIML for fault in twiml_template.faults(None, twiml)) == []
+    assert missing(fault.sentence for twiml in _NO_TWIML for fault in twiml_template.faults(None, twiml)) == []
     assert missing(retry_policy._read("late: 5m; busy: soon; busy: 1m")[1]) == []
 
 
