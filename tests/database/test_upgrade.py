@@ -8,7 +8,6 @@ The rule: a migration only adds (expand), and what a version still uses is taken
 import os
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 
 from outbound.database import migrations
@@ -43,8 +42,7 @@ def tomorrow(world: World) -> World:
 
 @pytest.mark.parametrize(("step", "name"), STATEMENTS)
 def test_every_statement_of_today_runs_on_tomorrow_s_schema(tomorrow_once: World, step: str, name: str) -> None:
-    with psycopg.connect(tomorrow_once.url) as connection:
-        try_statement(connection, step, name)
+    try_statement(tomorrow_once.connection, step, name)
 
 
 @pytest.fixture(scope="module")
