@@ -116,6 +116,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return not any(name in f"{file.name} {file.read_text()}".lower() for file in files) or None
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Let the garbage collector wait until all is collected: nearly all of what is imported and made stays."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_finish() -> None:
     """Let the garbage collector pass over what was imported and collected: it stays, and is most of what there is."""
     gc.collect()

@@ -40,3 +40,4 @@ def test_what_has_not_the_name_is_not_imported(pytestconfig: pytest.Config, path
 
 def test_what_was_imported_and_collected_is_not_looked_through_again() -> None:
     assert gc.get_freeze_count() > 100_000
+    assert gc.isenabled()
