@@ -13,6 +13,8 @@ from tests.api.test_imports import CSV, break_off, send, shown
 from tests.conftest import World, until
 from tests.digest import digest
 
+pytestmark = pytest.mark.rows_only
+
 KEY = {"idempotency-key": "k"}
 AT_ONCE = 10
 # Each operation that takes a file, with the query that it needs and a file of one line.

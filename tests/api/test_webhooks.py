@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 import httpx
+import pytest
 
 from outbound.api import app, context, event_stream
 from outbound.call import CallEvent
@@ -14,6 +15,8 @@ from outbound.webhooks import event_stream as stream_of_events
 from outbound.webhooks import signature
 from tests.api.conftest import Client, served
 from tests.conftest import World, until
+
+pytestmark = pytest.mark.rows_only
 
 
 def end(world: World, business_id: int, number: int = 1) -> int:

@@ -4,12 +4,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from outbound.call import CallEvent
 from outbound.calls import call_again, call_timeline, enqueue, events, import_calls, lead
 from outbound.rules import control
 from outbound.rules.scope import scope_of
 from tests.cli.test_cli import _outbound
 from tests.conftest import World, begin
+
+pytestmark = pytest.mark.rows_only
 
 TO = "+97235550101"
 

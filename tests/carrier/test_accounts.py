@@ -41,6 +41,8 @@ from tests.web.test_web import (  # noqa: F401
     shared_database,
 )
 
+pytestmark = pytest.mark.rows_only
+
 # ruff: noqa: F811 (fixtures of test_web)
 
 OTHER = "AC" + "f" * 32

@@ -17,6 +17,8 @@ from tests import ROOT, forked
 from tests.conftest import World, forget_settings, until
 from tests.ports import free_ports
 
+pytestmark = pytest.mark.rows_only
+
 KEY = "0123456789abcdef" * 2
 
 

@@ -35,6 +35,8 @@ from tests import client_file
 from tests.api.conftest import api_url
 from tests.conftest import World, forget_settings
 
+pytestmark = pytest.mark.rows_only
+
 __all__ = ["api_url"]  # a fixture
 
 

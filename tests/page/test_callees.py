@@ -6,6 +6,8 @@ from playwright.sync_api import expect
 from tests.conftest import World
 from tests.page.conftest import SignIn
 
+pytestmark = pytest.mark.rows_only
+
 PHONE = "+972541234567"
 
 

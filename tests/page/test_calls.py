@@ -10,6 +10,8 @@ from outbound.rules.scope import Scope
 from tests.conftest import World
 from tests.page.conftest import SignIn
 
+pytestmark = pytest.mark.rows_only
+
 PHONE = "+972541234567"
 STORY = pytest.mark.parametrize(("language", "javascript"), [("en", True), ("he", True), ("en", False), ("he", False)])
 

@@ -13,6 +13,8 @@ from outbound.rules.scope import Scope
 from tests.conftest import World, until
 from tests.page.conftest import SignIn
 
+pytestmark = pytest.mark.rows_only
+
 READ_MS = 30_000  # of a machine with much else to do, on which the reader rests the longer
 BOTH = pytest.mark.parametrize("javascript", [True, False])
 

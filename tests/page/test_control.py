@@ -10,6 +10,8 @@ from outbound.rules.scope import Scope, scope_of
 from tests.conftest import World
 from tests.page.conftest import OWN_FORM, SignIn
 
+pytestmark = pytest.mark.rows_only
+
 SCOPES = "What is paused, limited and held"
 
 

@@ -1,11 +1,14 @@
 """Leads and inbound: who was reached, who called us, and what a business sees of it."""
 
+import pytest
 from playwright.sync_api import expect
 
 from outbound.page import inbound_calls
 from tests.conftest import World
 from tests.page.conftest import SignIn
 from tests.page.test_campaigns import saved
+
+pytestmark = pytest.mark.rows_only
 
 
 def lead(world: World, business: int, phone: str, hours_ago: int = 0) -> int:

@@ -8,6 +8,8 @@ from playwright.sync_api import expect
 from tests.conftest import World
 from tests.page.conftest import SignIn
 
+pytestmark = pytest.mark.rows_only
+
 
 @pytest.mark.parametrize(("language", "sentence"), [("en", "Nothing waits"), ("he", "אין שיחות בתור")])
 def test_now_says_first_what_goes_on(world: World, sign_in: SignIn, language: str, sentence: str) -> None:

@@ -12,6 +12,8 @@ from outbound.webhooks import endpoint
 from tests.conftest import World
 from tests.page.conftest import SignIn
 
+pytestmark = pytest.mark.rows_only
+
 PHONE = "+972541234567"
 ATTACKS = {
     "script": "<script>window.hit=1</script>",

@@ -9,6 +9,8 @@ from outbound.rules import api_token
 from tests.conftest import World
 from tests.page.conftest import SignIn, Watch, give_token, token
 
+pytestmark = pytest.mark.rows_only
+
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["script", "no-script"])
 @pytest.mark.parametrize(

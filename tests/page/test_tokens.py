@@ -7,6 +7,8 @@ from outbound.rules import api_token
 from tests.conftest import World
 from tests.page.conftest import SignIn
 
+pytestmark = pytest.mark.rows_only
+
 
 @pytest.mark.parametrize(("language", "javascript"), [("en", True), ("he", False)])
 def test_a_token_is_made_shown_once_and_revoked(

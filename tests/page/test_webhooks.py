@@ -7,6 +7,8 @@ from outbound.webhooks import endpoint
 from tests.conftest import World
 from tests.page.conftest import SignIn
 
+pytestmark = pytest.mark.rows_only
+
 URL = "https://events.example.com/hook"
 
 

@@ -10,6 +10,8 @@ from outbound.rules import calling_window
 from tests.conftest import World
 from tests.page.conftest import SignIn
 
+pytestmark = pytest.mark.rows_only
+
 
 @pytest.fixture
 def window(world: World) -> int:

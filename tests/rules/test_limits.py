@@ -23,6 +23,8 @@ from tests import forked
 from tests.conftest import ACCOUNT_SID, AUTH_TOKEN, CLAIM, Environment, Servers, World, begin, open_database, until
 from tests.ports import free_ports
 
+pytestmark = pytest.mark.rows_only
+
 SCOPES = ("account", "business", "campaign", "number")
 A_NUMBER = "+15005550006"
 

@@ -10,6 +10,8 @@ from outbound.calls import events
 from outbound.webhooks import event_stream
 from tests.conftest import World
 
+pytestmark = pytest.mark.rows_only
+
 
 @pytest.fixture
 def begin(world: World) -> event_stream.Place:
