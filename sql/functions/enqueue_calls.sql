@@ -6,10 +6,13 @@
 --          where it was there already), `has_key` and `due`; or its `place`, from 0, and the `fault`.  Where nothing
 --          can be read, one object with a `fault`
 -- Races    as queue_calls
+--
+-- A plan for these very calls would be made each time, and cost thrice what it does: the one for any calls is as good.
 create or replace function enqueue_calls(
     calls jsonb, business_id bigint default null, campaign_id bigint default null
 ) returns jsonb
 language plpgsql
+set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
