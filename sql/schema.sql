@@ -2127,6 +2127,9 @@ create function scheduler_sentence(silent_s double precision) returns text stabl
 -- The business that a scope belongs to. NULL: account, or a number of no business.
 create function scope_business(scope text, key text) returns bigint stable;
 
+-- The id of a business or a campaign that is a scope's key; NULL of a key that is none, as of business 5.
+create function scope_id(key text) returns bigint immutable;
+
 -- The rows of the view scope_usage.
 create function scope_usage_now() returns table(scope text, business_id bigint, campaign_id bigint, from_number text,
     state text, live bigint, live_max integer, calls_per_second double precision, pace double precision, calls_this_hour

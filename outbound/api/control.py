@@ -5,9 +5,8 @@ from typing import Any
 
 from fastapi import Path
 
-from outbound import db
 from outbound.api import models
-from outbound.api.context import Context, sql
+from outbound.api.context import Context
 from outbound.api.problem import Problem, not_found
 from outbound.api.route import RequestContext, operation, router
 from outbound.formats import row_id
@@ -52,20 +51,7 @@ Key = Path(description="an id; of a number E.164", max_length=30)
 async def list_control(context: RequestContext) -> Any:
     """Show what is paused, limited and held, and how much of each limit is used."""
 
-    def work() -> Any:
-        rows = step.rows()
-        own = context.caller.business_id
-        if own is not None:
-            campaigns = {str(row.id) for row in db.run(sql.campaigns_of, business_id=own)}
-            rows = [
-                row
-                for row in rows
-                if (row.scope == "business" and row.key == str(own))
-                or (row.scope == "campaign" and row.key in campaigns)
-            ]
-        return {"control": rows}
-
-    return await context.read(work)
+    return await context.read(lambda: {"control": step.rows(context.caller.business_id)})
 
 
 @operation(control, "POST", "/control/{kind}/{key}/pause", scope="control", answer=models.Paused)

@@ -210,6 +210,11 @@ def count_to_cancel(scope: Scope) -> tuple[int, int, int]:
     return row.waiting, row.ringing, row.talking
 
 
-def rows() -> list[db.Row]:
-    """Every scope that was limited, paused or served: its state and why, its limits, and how much of them is used."""
-    return list(db.run(sql.list_control, account_rate=settings().account_rate))
+def rows(business_id: int | None = None) -> list[db.Row]:
+    """
+    Scopes, or those of one business: state and why, limits, and how much of them is used.
+
+    Of campaigns, which become many, those alone that are limited, capped, paused, held or weighed or have calls in the
+    air.
+    """
+    return list(db.run(sql.list_control, account_rate=settings().account_rate, business_id=business_id))

@@ -11,10 +11,6 @@ select exists (select from campaign where id = :id and (:business_id::bigint is 
 -- name: is_own_call(business_id, id)$
 select exists (select from call_log where id = :id and (:business_id::bigint is null or business_id = :business_id));
 
--- name: campaigns_of(business_id)
--- Returns  the ids of the campaigns that the token may see
-select id from campaign where :business_id::bigint is null or business_id = :business_id;
-
 -- name: begin_request(token_id, key, body_sha256)$
 -- Take an idempotency key; who sent the same at the same time is waited for.
 --

@@ -5,8 +5,8 @@ language sql stable
 as $$
     select paused.scope, paused.key,
            case paused.scope
-               when 'business' then (select business.name from business where business.id::text = paused.key)
-               when 'campaign' then (select campaign.name from campaign where campaign.id::text = paused.key)
+               when 'business' then (select business.name from business where business.id = scope_id(paused.key))
+               when 'campaign' then (select campaign.name from campaign where campaign.id = scope_id(paused.key))
            end,
            paused.state_since, mover.who, mover.reason, paused.refused_calls <> '{}'
       from (select *

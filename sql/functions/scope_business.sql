@@ -4,7 +4,7 @@ language sql stable
 as $$
     select case
                when $1 = 'business' then $2::bigint
-               when $1 = 'campaign' then (select business_id from campaign where id::text = $2)
+               when $1 = 'campaign' then (select business_id from campaign where id = scope_id($2))
                when $1 = 'number' then (select business_id from business_number where phone = $2)
            end
 $$;

@@ -14,7 +14,7 @@ as $$
                control.scope || ' ' || control.key as called, business.time_zone as zone,
                case control.scope
                    when 'business' then business.name
-                   when 'campaign' then (select name from campaign where id::text = control.key)
+                   when 'campaign' then (select name from campaign where id = scope_id(control.key))
                end as name
           from dial_control as control
           left join business on business.id = scope_business(control.scope, control.key)

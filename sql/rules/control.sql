@@ -213,8 +213,9 @@ select count(*) filter (where status in ('queued', 'claimed')) as waiting,
         union all
         select status from call_log where :scope = 'call' and id = :id) as call;
 
--- name: list_control(account_rate)
--- Returns  each scope that is limited, capped, paused, held or weighed, or has calls in the air
+-- name: list_control(account_rate, business_id)
+-- Returns  everything, each business and number that calls were made of or that is ruled, and each campaign that is limited,
+--          capped, paused, held or weighed, or has calls in the air: of all, or of one business and its campaigns
 select control.scope, control.key,
        case control.scope when 'business' then business.name when 'campaign' then campaign.name end as name,
        coalesce(time_zone.name, 'UTC') as time_zone,
@@ -229,8 +230,21 @@ select control.scope, control.key,
   left join business on control.scope = 'business' and business.id::text = control.key
   left join campaign on control.scope = 'campaign' and campaign.id::text = control.key
   left join lateral (
-       select business.time_zone as name from business where id = scope_business(control.scope, control.key)
+       select business.time_zone as name
+         from business
+        where id = coalesce(campaign.business_id, scope_business(control.scope, control.key))
   ) as time_zone on true
- where control.scope <> 'campaign' or campaign.id is not null  -- the other ones only share out a business's turns
+ where (control.scope <> 'campaign'
+        or campaign.id is not null
+       and (control.weight <> 1
+            or control.state <> 'running'
+            or coalesce(control.calls_per_second, control.live_max) is not null
+            or spend_cap.scope is not null
+            or cardinality(control.refused_calls) + control.troubles > 0
+            or room.hold_until > now()
+            or room.live > 0))
+   and (:business_id::bigint is null
+        or campaign.business_id = :business_id
+        or control.scope = 'business' and control.key = :business_id::text)
  order by array_position(array['account', 'business', 'campaign', 'number'], control.scope), length(control.key),
        control.key;

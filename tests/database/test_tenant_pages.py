@@ -7,7 +7,7 @@ import pytest
 from outbound import db, names
 from outbound.calls import call_search, import_record, lead_list
 from outbound.calls.call_search import Wanted
-from outbound.rules import business, campaign, retry_policy, suppression
+from outbound.rules import business, campaign, control, retry_policy, suppression
 from outbound.webhooks import endpoint
 from tests.conftest import World
 from tests.pages_read import pages_read
@@ -265,6 +265,26 @@ def test_campaigns_are_listed_by_a_page_without_a_look_at_the_others(world: Worl
     assert pages_of(world, campaign.sql.list_campaigns, asked) <= alone + 3 * 20
     (row,), last = campaign.page(business_id=asked["business_id"], limit=1)
     assert row.id == last == (30 if (of_all, more_of) == (False, 2) else 30 + OTHERS)
+
+
+@pytest.mark.parametrize("of_all", [True, False])
+def test_what_is_ruled_is_found_without_a_look_at_all_campaigns_for_each(world: World, of_all: bool) -> None:
+    """With 20,000 campaigns that were dialed once, nobody saw what is paused within nine seconds."""
+    mine, other = world.business("Mine"), world.business("Other")
+    world.do("insert into campaign (business_id, name) values (%s, 'c')", mine)
+    world.do("insert into campaign (business_id, name) select %s, 'c' || n from generate_series(1, 2000) as n", other)
+    world.do("insert into dial_control (scope, key) select 'campaign', id::text from campaign")
+    world.do(
+        "update dial_control set state = 'paused', state_since = now()"
+        " where scope = 'campaign' and (key = '1' or key like '%%0')"
+    )
+    asked = {"business_id": None if of_all else mine}
+
+    ruled = pages_of(world, control.sql.list_control, asked | {"account_rate": None}, 202 if of_all else 1, "key")
+    paused = pages_of(world, db.statements("page/control").pauses, asked | {"rows_max": 50}, 50 if of_all else 1, "key")
+
+    assert ruled < 10 * 2000
+    assert paused < 2000
 
 
 def test_all_imports_are_listed_by_a_page(world: World) -> None:
