@@ -13,6 +13,7 @@ COPY outbound outbound
 COPY sql sql
 COPY ops/demo ops/demo
 COPY ops/systemd ops/systemd
+COPY ops/openapi.json ops/openapi.json
 RUN pip wheel --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir /wheels . \
     && pip --python /opt/outbound/bin/python install --no-cache-dir --disable-pip-version-check --no-deps /wheels/*.whl
 

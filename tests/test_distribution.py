@@ -146,6 +146,23 @@ def test_the_wheel_has_all_that_the_program_reads_and_no_tests(wheel: Path) -> N
     assert {name.split("/")[0] for name in names} == {"outbound", version}
 
 
+def test_the_image_is_built_from_all_that_the_wheel_brings(tmp_path: Path) -> None:
+    """A file that the wheel takes in, and the builder has not, ends the build of the image."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    taken = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    sources = {*taken["force-include"], *taken["packages"]}
+    copied = {
+        word
+        for line in (ROOT / "Dockerfile").read_text().splitlines()
+        if line.startswith("COPY ") and "--from" not in line
+        for word in line.split()[1:-1]
+    }
+    sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+
+    assert sources <= copied
+    assert copied <= sent
+
+
 def test_the_source_distribution_has_what_builds_and_tests_it(dist: Path) -> None:
     with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
