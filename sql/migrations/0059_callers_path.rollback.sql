@@ -88,16 +88,13 @@ $$;
 
 do $path$
 declare
-    target regprocedure;
+    signature text;
 begin
-    for target in
-        select oid::regprocedure
-          from pg_proc
-         where pronamespace = current_schema()::regnamespace
-           and proname in ('enqueue_call', 'enqueue_calls', 'cancel_call', 'why', 'present_zone')
-         order by 1
-    loop
-        execute format('alter function %s reset search_path', target);
+    foreach signature in array array[
+        'enqueue_call(jsonb)', 'enqueue_calls(jsonb, bigint, bigint)', 'cancel_call(bigint, text, text)', 'why(bigint)',
+        'present_zone(text)'
+    ] loop
+        execute format('alter function %I.%s reset search_path', current_schema(), signature);
     end loop;
 end
 $path$;

@@ -96,16 +96,13 @@ $$;
 -- their search_path.  None of them can be inlined, so that this takes no plan away.
 do $path$
 declare
-    target regprocedure;
+    signature text;
 begin
-    for target in
-        select oid::regprocedure
-          from pg_proc
-         where pronamespace = current_schema()::regnamespace
-           and proname in ('enqueue_call', 'enqueue_calls', 'cancel_call', 'why', 'present_zone')
-         order by 1
-    loop
-        execute format('alter function %s set search_path = %I, pg_temp', target, current_schema());
+    foreach signature in array array[
+        'enqueue_call(jsonb)', 'enqueue_calls(jsonb, bigint, bigint)', 'cancel_call(bigint, text, text)', 'why(bigint)',
+        'present_zone(text)'
+    ] loop
+        execute format('alter function %1$I.%2$s set search_path = %1$I, pg_temp', current_schema(), signature);
     end loop;
 end
 $path$;

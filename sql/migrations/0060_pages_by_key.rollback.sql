@@ -1,4 +1,4 @@
--- Only indexes: nothing is lost.
+-- Only indexes: nothing is lost.  Nothing is written to leads while their old index is built: run it in a quiet hour.
 -- One statement, and nothing without a mark: yoyo would undo what a migration that failed has done, which goes on instead.
 do $rollback$
 begin

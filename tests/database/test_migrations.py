@@ -607,3 +607,14 @@ def test_the_private_parts_of_yoyo_that_migrations_use_are_there() -> None:
     assert {"_depends", "steps"} <= vars(migration).keys()
     assert callable(StepCollector.add_step)
     assert callable(StepCollector.create_steps)
+
+
+def test_a_function_of_somebody_else_s_that_is_named_like_ours_keeps_its_search_path(world: World) -> None:
+    """The migration that gave ours a search_path gave it to all of these names in the schema."""
+    world.do("create function why(ticket text) returns text language sql set search_path = crm as 'select ticket'")
+    for name in ("0059_callers_path.rollback.sql", "0059_callers_path.sql"):
+        world.do((db.sql_dir() / "migrations" / name).read_text().replace("%", "%%"))
+
+    assert world.value("select proconfig from pg_proc where oid = 'why(text)'::regprocedure") == ["search_path=crm"]
+    path = world.value("select proconfig from pg_proc where oid = 'why(bigint)'::regprocedure")
+    assert path == ["search_path=public, pg_temp"]
