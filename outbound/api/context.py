@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from types import NoneType
@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 
 from outbound import db, failpoint
 from outbound.api import preference
-from outbound.api.problem import Problem, in_language, language_of, not_found
+from outbound.api.problem import Problem, in_language, language_headers, language_of, not_found
 from outbound.api.tenant_view import View
 from outbound.calls.call_request import KEY_MAX
 from outbound.config import settings
@@ -241,6 +241,7 @@ class Context:
             see of_file.
         model: of the answer, which holds no field that the model has not.
         accept_language: the header of this name.
+        worded: of each sentence of the answer that was said in that language, was it said whole.
     """
 
     caller: Caller
@@ -248,6 +249,7 @@ class Context:
     digest: bytes
     model: TypeAdapter[Any]
     accept_language: str = ""
+    worded: list[bool] = field(default_factory=list)
 
     def of_file(self, sha256: bytes | None) -> "Context":
         """
@@ -276,7 +278,9 @@ class Context:
 
     def refusal(self, sentence: str) -> str:
         """Why something within an answer is refused: what the token may see of it, in the language asked for."""
-        return in_language(self.view.text(sentence), self._language)
+        text, is_whole = in_language(self.view.text(sentence), self._language)
+        self.worded.append(is_whole)
+        return text
 
     @cached_property
     def _language(self) -> str:
@@ -366,7 +370,8 @@ class Context:
     def _answer(self, found: Any, status: int) -> Response:
         """The answer, as its model has it: a column that the document does not name is not shown."""
         body = self.model.dump_json(self.model.validate_python(plain(found)), by_alias=True)
-        return Response(body, status, media_type="application/json")
+        said = language_headers(self._language, is_whole=all(self.worded)) if self.worded else None
+        return Response(body, status, headers=said, media_type="application/json")
 
     def _claim_key(self, connection: db.Connection) -> Response | None:
         """Claim the key for this request: None where it is new, else the answer that was given to it before."""

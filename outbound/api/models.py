@@ -202,7 +202,7 @@ class Call(Answer):
 
 
 class CallList(Answer):
-    """A page of calls, newest first; `next` is `before` of the next page, null behind the last."""
+    """A page of calls, newest first; `next` is `before` of the page behind it, which may be empty, or null."""
 
     calls: list[Call]
     next: str | None
@@ -405,7 +405,7 @@ class ShownImport(Import):
 
 
 class ImportList(Answer):
-    """A page of imports, the newest first; `next` is `before` of the next page, null behind the last."""
+    """A page of imports, the newest first; `next` is `before` of the page behind it, which may be empty, or null."""
 
     imports: list[Import]
     next: int | None
@@ -585,7 +585,7 @@ class Campaign(Answer):
 
 
 class CampaignList(Answer):
-    """A page of campaigns, the newest first; `next` is `before` of the next page, null behind the last."""
+    """A page of campaigns, the newest first; `next` is `before` of the page behind it, which may be empty, or null."""
 
     campaigns: list[Campaign]
     next: int | None

@@ -153,22 +153,27 @@ def response(problem: Problem, language: str) -> JSONResponse:
     title = TITLES.get(problem.code) or TITLES[_STATUS_CODES.get(problem.status, "fault")]
     errors = problem.errors or _pointed(problem)
     texts = {title, problem.detail, *(fault["detail"] for fault in errors)}
-    said = {} if language == "en" else {text: sentences.plain(text, language) for text in texts}
+    said = {text: in_language(text, language) for text in texts}
     body: dict[str, Any] = {
         "type": TYPE_PREFIX + problem.code.replace("_", "-"),
-        "title": said.get(title) or title,
+        "title": said[title][0],
         "status": problem.status,
         "code": problem.code,
-        "detail": said.get(problem.detail) or problem.detail,
-        "errors": [fault | {"detail": said.get(fault["detail"]) or fault["detail"]} for fault in errors],
+        "detail": said[problem.detail][0],
+        "errors": [fault | {"detail": said[fault["detail"]][0]} for fault in errors],
     }
-    headers = problem.headers | {"content-language": f"{language}, en" if None in said.values() else language}
+    headers = problem.headers | language_headers(language, is_whole=all(is_whole for _, is_whole in said.values()))
     return JSONResponse(body, problem.status, headers=headers, media_type=CONTENT_TYPE)
 
 
-def in_language(text: str, language: str) -> str:
-    """A sentence in `en` or `he`; one that has no text in it stays English."""
-    return text if language == "en" else sentences.plain(text, language) or text
+def language_headers(language: str, *, is_whole: bool) -> dict[str, str]:
+    """The headers of an answer whose sentences are in a language: all of them, or some in English."""
+    return {"content-language": language if is_whole else f"{language}, en", "vary": "accept-language"}
+
+
+def in_language(text: str, language: str) -> tuple[str, bool]:
+    """A sentence in `en` or `he`, and is all of it; what has no text in it stays English."""
+    return (text, True) if language == "en" else sentences.said(text, language)
 
 
 def _pointed(problem: Problem) -> list[dict[str, str]]:

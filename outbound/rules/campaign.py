@@ -128,7 +128,8 @@ def page(*, business_id: int | None = None, before: int | None = None, limit: in
     """
     if not 1 <= limit <= LISTED_MAX:
         raise BadCampaign(f"--limit is a whole number from 1 to {LISTED_MAX}")
-    rows = _listed(business_id=business_id, before_id=before, page_max=limit)
+    before_id = None if before is None else min(before, row_id.MAX)
+    rows = _listed(business_id=business_id, before_id=before_id, page_max=limit)
     return rows, rows[-1].id if len(rows) == limit else None
 
 

@@ -81,7 +81,7 @@ def phone(written: str, scope: ContactScope) -> str:
     try:
         return phone_numbers.read(written, scope.region)
     except phone_numbers.NoPhoneNumber as refusal:
-        raise _fault("phone", str(refusal).removeprefix("is ")) from None
+        raise _fault("phone", f"`phone` {refusal}") from None
 
 
 def is_listed(word: str) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from outbound import db, names
-from outbound.formats import csv_file, plain_text
+from outbound.formats import csv_file, plain_text, row_id
 from outbound.formats.csv_file import BadFile, ImportReport, Numbers
 from outbound.rules import callee_zone, contact_entry, contact_list
 from outbound.rules.contact_entry import BadSuppression, ContactScope
@@ -121,7 +121,7 @@ def entries(
     if not 1 <= limit <= ENTRIES_MAX:
         raise BadSuppression(f"--limit is a whole number from 1 to {ENTRIES_MAX}")
     scope = {"business_id": business_id, "campaign_id": campaign_id, "everybody": everybody}
-    rows = db.run(sql.list_entries, before_id=before or None, page_max=limit, **scope)
+    rows = db.run(sql.list_entries, before_id=min(before, row_id.MAX) or None, page_max=limit, **scope)
     found = [row._asdict() for row in rows]
     if found and names.sees_numbers():
         words = {row.id: row._asdict() for row in db.run(sql.words_of_entries, ids=[entry["id"] for entry in found])}

@@ -21,10 +21,13 @@ _KEPT = frozenset({"id", "key", "n", "name", "names", "number", "text", "url"}) 
 
 
 class Piece(NamedTuple):
-    """A part of a translated text: what is said, a value that stays as it is, or code, without its backticks."""
+    """
+    A part of a translated text: what is said, a value that stays as it is, code, without its backticks, or a sentence
+    that has no text in the other language.
+    """
 
     text: str
-    kind: Literal["text", "value", "code"]
+    kind: Literal["text", "value", "code", "english"]
 
 
 class _Template(NamedTuple):
@@ -85,6 +88,14 @@ def plain(text: str, language: str) -> str | None:
     return None if found is None else "".join(map(_plain, found))
 
 
+def said(text: str, language: str) -> tuple[str, bool]:
+    """An English text in another language as `plain` has it, or as it is; and is it said whole."""
+    found = translated(text, language)
+    if found is None:
+        return text, False
+    return "".join(map(_plain, found)), all(piece.kind != "english" for piece in found)
+
+
 def _plain(piece: Piece) -> str:
     if piece.kind == "text":
         return piece.text
@@ -121,7 +132,7 @@ def _cut(
     known = [_of_template(piece, language, depth) for piece in pieces[::2]]
     if not (any(known) if is_in_part else all(known)):
         return None
-    shown = [one or [Piece(piece, "value")] for one, piece in zip(known, pieces[::2], strict=True)]
+    shown = [one or [Piece(piece, "english")] for one, piece in zip(known, pieces[::2], strict=True)]
     return [*shown[0], *(part for one in shown[1:] for part in (Piece(pieces[1], "text"), *one))]
 
 

@@ -139,6 +139,26 @@ def test_a_sentence_without_a_text_stays_english_and_the_header_says_so() -> Non
     assert body["title"] == "המצב הנוכחי אינו מאפשר זאת"
 
 
+def test_a_number_of_a_contact_that_is_none_is_refused_in_hebrew(client: Client) -> None:
+    """Half of it was English, and Content-Language said that it was Hebrew."""
+    _, said = _both(client(), "POST", "/suppressions", json={"phone": "123", "everybody": True})
+
+    assert said["detail"].startswith("\u2068`phone`\u2069 אינו מספר טלפון")
+
+
+def test_an_answer_says_in_which_language_it_refuses(world: World, client: Client) -> None:
+    http, body = client(), {"calls": [{"to": "call me", "business_id": world.business()}]}
+    refused = http.post("/calls/bulk", json=body, headers=HEBREW).headers
+    taken = http.post(
+        "/calls/bulk", json={"calls": [body["calls"][0] | {"to": "+12125550101"}]}, headers=HEBREW
+    ).headers
+    missing = http.get("/calls/812").headers
+
+    assert (refused["content-language"], refused["vary"]) == ("he", "accept-language")
+    assert "content-language" not in taken
+    assert (missing["content-language"], missing["vary"]) == ("en", "accept-language")
+
+
 def test_each_call_of_a_list_that_is_refused_says_why_in_hebrew(world: World, client: Client) -> None:
     body = {"calls": [{"to": "call me", "due_at": "soon", "business_id": world.business()}]}
     (refused,) = client().post("/calls/bulk", json=body, headers=HEBREW).json()["refused"]

@@ -372,7 +372,7 @@ def test_the_document_is_served_as_it_is_committed(api_url: str) -> None:
     """It was made by the first request for it, and nothing else was answered in that second of processor time."""
     answer = httpx.get(f"{api_url}/openapi.json")
 
-    assert answer.headers["content-type"] == "application/json"
+    assert (answer.headers["content-type"], answer.headers["cache-control"]) == ("application/json", "no-cache")
     assert answer.content == (ROOT / "ops" / "openapi.json").read_bytes()
 
 

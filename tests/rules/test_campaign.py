@@ -205,6 +205,7 @@ def test_a_campaign_of_nobody_or_that_is_not_there_or_twice_is_refused(world: Wo
         add(acme, name="silent")
 
     assert [row.id for row in campaign.page(limit=100)[0]] == [other, added]
+    assert [row.id for row in campaign.page(limit=100, before=10**30)[0]] == [other, added]
 
 
 def test_the_calls_of_a_campaign_are_counted_by_status(world: World, acme: int) -> None:

@@ -868,7 +868,7 @@ def test_the_operator_suppresses_checks_and_takes_off(world: World, outbound: Ou
     queued(world, 1)
 
     refuses(outbound("suppress", "add", TO), "say for whom: --everybody, or --business, or --campaign")
-    refuses(outbound("suppress", "add", "12", "--everybody"), "not a phone number")
+    refuses(outbound("suppress", "add", "12", "--everybody"), "`phone` is not a phone number")
     on_the_list = f"{TO} is on the do-not-call list of business 1:"
     add = ("suppress", "add", TO, "--business", "1")
     says(outbound(*add, "--by", "ann"), f"{on_the_list} added, 1 waiting calls canceled")
@@ -898,7 +898,7 @@ def test_a_number_without_a_code_is_read_in_the_region_that_all_businesses_have(
     refuses(outbound("cancel", "number", "(617) 555-0144", "--dry-run"), "nobody calls from this number: ")
     world.business("Hadar")
     world.do("update business set default_region = 'IL' where name = 'Hadar'")
-    refuses(outbound("suppress", "add", "646-555-0161", "--everybody"), "not a phone number; looks like ")
+    refuses(outbound("suppress", "add", "646-555-0161", "--everybody"), "`phone` is not a phone number; looks like ")
 
 
 def test_the_operator_imports_files_and_bad_lines_are_named(world: World, outbound: Outbound, written: Written) -> None:
@@ -914,7 +914,7 @@ def test_the_operator_imports_files_and_bad_lines_are_named(world: World, outbou
         done = outbound(*move)
         assert done.returncode == 1, done.stderr
         assert done.stdout == "1 new, 0 there already, 1 refused\n"
-        assert done.stderr.splitlines()[-1].startswith("line 3: not a phone number")
+        assert done.stderr.splitlines()[-1].startswith("line 3: `phone` is not a phone number")
 
     says(outbound("consent", "revoke", TO, "--business", "1"), "revoked")
     says(outbound("consent", "give", TO, "--business", "1", "--expires", "2199-01-01"), "written")

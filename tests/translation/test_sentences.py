@@ -192,3 +192,13 @@ def test_a_thousand_refusals_take_less_than_a_moment() -> None:
     began = time.process_time()
     assert all(sentences.plain(text, "he") for text in refused)
     assert time.process_time() - began < 0.5, "some 0.02 s where nothing else is at work"
+
+
+def test_a_text_of_which_a_part_has_no_hebrew_is_not_said_whole() -> None:
+    known = "`to` is empty: give a phone number"
+
+    assert sentences.said(known, "he")[1]
+    for text in (f"{known}; nobody has written this yet", "nobody has written this yet"):
+        said, is_whole = sentences.said(text, "he")
+        assert "nobody has written this yet" in said
+        assert not is_whole
