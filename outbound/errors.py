@@ -36,6 +36,11 @@ class UserError(Exception):
         error.field_faults = faults
         return error
 
+    @classmethod
+    def about(cls, field: str, sentence: str) -> Self:
+        """The error whose one fault is that of a field."""
+        return cls.of([Fault(field, sentence)])
+
 
 class SettingsError(UserError, ValueError):
     """The settings are wrong; each line of the message names one of them and what it should be."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from outbound.errors import Fault, UserError
+from outbound.errors import UserError
 from outbound.formats import columns, moments, phone_numbers, plain_text
 from outbound.formats.file_text import is_text
 
@@ -70,18 +70,14 @@ def consent(
     return Consent(number, given, expires, text(source, "source"), zone)
 
 
-def _fault(field: str, sentence: str) -> BadSuppression:
-    return BadSuppression.of([Fault(field, sentence)])
-
-
 def phone(written: str, scope: ContactScope) -> str:
     """A number in E.164, or raise BadSuppression."""
     if not written.strip():
-        raise _fault("phone", "there is no phone number: give one")
+        raise BadSuppression.about("phone", "there is no phone number: give one")
     try:
         return phone_numbers.read(written, scope.region)
     except phone_numbers.NoPhoneNumber as refusal:
-        raise _fault("phone", f"`phone` {refusal}") from None
+        raise BadSuppression.about("phone", f"`phone` {refusal}") from None
 
 
 def is_listed(word: str) -> bool:
@@ -110,7 +106,7 @@ def moment(value: datetime | str, name: str, time_zone: str | None, now: datetim
 def region(letters: str | None) -> str | None:
     """The two letters of a country, or raise BadSuppression."""
     if fault := phone_numbers.region_fault(letters):
-        raise _fault("region", fault)
+        raise BadSuppression.about("region", fault)
     return letters and letters.upper()
 
 

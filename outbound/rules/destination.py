@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from outbound import db, names, os_user
-from outbound.errors import Fault, UserError
+from outbound.errors import UserError
 from outbound.formats import numbering_plan, phone_numbers, row_id
 
 sql = db.statements("rules/destination")
@@ -114,17 +114,17 @@ def read(place: str) -> str:
         f"`{place[:20]}` is no destination: give a country's two letters, like GB, or a plus and the first digits of"
         " its numbers, like +4420"
     )
-    raise BadDestination.of([Fault("place", fault)])
+    raise BadDestination.about("place", fault)
 
 
 def _set(place: str, business_id: int | None, reason: str, actor: str | None, *, allowed: bool) -> Changed:
     where = read(place)
     if not (len(reason) <= REASON_MAX and reason.isprintable()):
-        raise BadDestination.of([Fault("reason", f"a reason is one line of {REASON_MAX} characters at most")])
+        raise BadDestination.about("reason", f"a reason is one line of {REASON_MAX} characters at most")
     kind = db.run(sql.find_place, place=where)
     if kind is None or (allowed and kind == "never"):
         fault = f"no number of {where} may be dialed: it is no number, or looks like an emergency number"
-        raise BadDestination.of([Fault("place", fault)])
+        raise BadDestination.about("place", fault)
     entry = db.run(
         sql.set_destination,
         business_id=_id(business_id),

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from outbound import db
 from outbound.config import settings
-from outbound.errors import Fault, UserError
+from outbound.errors import UserError
 from outbound.formats import network_addresses, plain_text
 from outbound.webhooks import address, signature
 from outbound.webhooks.event import TYPES
@@ -271,16 +271,16 @@ def _types(given: Iterable[str]) -> list[str]:
     wanted = set(given)
     if unknown := sorted(wanted - TYPES.keys()):
         fault = f"{plain_text.visible(unknown[0])[:50]} is no type of event: {', '.join(TYPES)} are"
-        raise BadEndpoint.of([Fault("event_types", fault)])
+        raise BadEndpoint.about("event_types", fault)
     return [name for name in TYPES if name in wanted]
 
 
 def _check_payload(payload: str) -> None:
     if payload not in ("full", "thin"):
-        raise BadEndpoint.of([Fault("payload", "a payload is full or thin")])
+        raise BadEndpoint.about("payload", "a payload is full or thin")
 
 
 def _check_url(url: str, *, is_operators: bool) -> None:
     allowed = network_addresses.networks((settings().webhook_allow or "") if is_operators else "")
     if fault := address.fault(url, allowed):
-        raise BadEndpoint.of([Fault("url", fault)])
+        raise BadEndpoint.about("url", fault)
