@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import httpx
 
@@ -26,6 +26,36 @@ def _settings(url: str, token: str, timeout_s: float) -> dict[str, Any]:
         "timeout": timeout_s,
         "follow_redirects": False,
     }
+
+
+class _Page(Protocol):
+    """A page of a list, and `before` of the one behind it."""
+
+    @property
+    def next(self) -> str | int | None: ...
+
+
+P = TypeVar("P", bound=_Page)
+
+
+def _pages(find: Callable[[Any], P]) -> Iterator[P]:
+    """Each page that *find* gives, from the first on: it is asked with `before`."""
+    before = None
+    while True:
+        page = find(before)
+        yield page
+        if (before := page.next) is None:
+            return
+
+
+async def _async_pages(find: Callable[[Any], Awaitable[P]]) -> AsyncIterator[P]:
+    """`_pages`, of a coroutine."""
+    before = None
+    while True:
+        page = await find(before)
+        yield page
+        if (before := page.next) is None:
+            return
 
 
 class Client(Operations):
@@ -102,33 +132,18 @@ class Client(Operations):
 
     def every_call(self, **filters: Any) -> Iterator[models.Call]:
         """The calls that `list_calls` finds, page after page."""
-        before: str | None = None
-        while True:
-            page = self.list_calls(**filters, limit=PAGE, before=before)
+        for page in _pages(lambda before: self.list_calls(**filters, limit=PAGE, before=before)):
             yield from page.calls
-            if page.next is None:
-                return
-            before = page.next
 
     def every_campaign(self, **filters: Any) -> Iterator[models.Campaign]:
         """The campaigns that `list_campaigns` finds, page after page."""
-        before: int | None = None
-        while True:
-            page = self.list_campaigns(**filters, limit=PAGE, before=before)
+        for page in _pages(lambda before: self.list_campaigns(**filters, limit=PAGE, before=before)):
             yield from page.campaigns
-            if page.next is None:
-                return
-            before = page.next
 
     def every_lead(self, **filters: Any) -> Iterator[models.Lead]:
         """The leads that `list_leads` finds, page after page."""
-        before: str | None = None
-        while True:
-            page = self.list_leads(**filters, limit=PAGE, before=before)
+        for page in _pages(lambda before: self.list_leads(**filters, limit=PAGE, before=before)):
             yield from page.leads
-            if page.next is None:
-                return
-            before = page.next
 
 
 class AsyncClient(AsyncOperations):
@@ -199,33 +214,18 @@ class AsyncClient(AsyncOperations):
 
     async def every_call(self, **filters: Any) -> AsyncIterator[models.Call]:
         """The calls that `list_calls` finds, page after page."""
-        before: str | None = None
-        while True:
-            page = await self.list_calls(**filters, limit=PAGE, before=before)
+        async for page in _async_pages(lambda before: self.list_calls(**filters, limit=PAGE, before=before)):
             for one in page.calls:
                 yield one
-            if page.next is None:
-                return
-            before = page.next
 
     async def every_campaign(self, **filters: Any) -> AsyncIterator[models.Campaign]:
         """The campaigns that `list_campaigns` finds, page after page."""
-        before: int | None = None
-        while True:
-            page = await self.list_campaigns(**filters, limit=PAGE, before=before)
+        async for page in _async_pages(lambda before: self.list_campaigns(**filters, limit=PAGE, before=before)):
             for one in page.campaigns:
                 yield one
-            if page.next is None:
-                return
-            before = page.next
 
     async def every_lead(self, **filters: Any) -> AsyncIterator[models.Lead]:
         """The leads that `list_leads` finds, page after page."""
-        before: str | None = None
-        while True:
-            page = await self.list_leads(**filters, limit=PAGE, before=before)
+        async for page in _async_pages(lambda before: self.list_leads(**filters, limit=PAGE, before=before)):
             for one in page.leads:
                 yield one
-            if page.next is None:
-                return
-            before = page.next
