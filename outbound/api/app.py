@@ -157,8 +157,8 @@ async def _healthz() -> Response:
 
 
 async def _document() -> Response:
-    document = shipped("openapi.json", "ops/openapi.json")
-    return FileResponse(document, media_type="application/json", headers={"cache-control": "no-cache"})
+    committed = shipped("openapi.json", "ops/openapi.json")
+    return FileResponse(committed, media_type="application/json", headers={"cache-control": "no-cache"})
 
 
 def _answer(request: Request, found: Problem) -> Response:
