@@ -16,6 +16,7 @@ _GRACE_S = 60  # RQ lets a worker's key live this much longer than the interval 
 _WORKERS = b"rq:workers"
 _WORKER = b"rq:worker:"
 _EXECUTIONS = b":executions"  # what RQ 3 keeps beside each
+_COMMANDS = b"rq:pubsub:"  # the channel on which a worker of RQ 1.6 and later listens for commands; its name follows
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,11 @@ def living_workers(redis: Redis) -> Living:
     old_keys.no_decoding(redis)
     seconds, microseconds = redis.time()
     now = seconds + microseconds / 1e6
-    connected = _connected(redis)
+    listening = _listening(redis)
+    connected = _connected(redis) | listening
     unlisted = (key for key in old_keys.scan(redis, _WORKER + b"*") if not key.endswith(_EXECUTIONS))
-    keys = sorted({*_registered(redis), *unlisted})
+    # Another worker takes one out of the list whose key was evicted; it goes on listening.
+    keys = sorted({*_registered(redis), *unlisted, *(_WORKER + name for name in listening)})
     names = [printable(key.removeprefix(_WORKER)) for key in keys if _lives(redis, key, now, connected)]
     return Living(tuple(names), _busy(redis))
 
@@ -97,6 +100,15 @@ def _connected(redis: Redis) -> set[bytes]:
         return {str(client.get("name", "")).encode() for client in redis.client_list()}
     except RedisError:
         return set()
+
+
+def _listening(redis: Redis) -> set[bytes]:
+    """The names of the workers that listen for commands; none where our user may not ask."""
+    try:
+        channels: list[Any] = redis.pubsub_channels(_COMMANDS.decode() + "*")
+    except RedisError:
+        return set()
+    return {channel.removeprefix(_COMMANDS) for channel in channels}
 
 
 def _busy(redis: Redis) -> dict[str, int]:
