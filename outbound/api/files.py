@@ -16,7 +16,7 @@ from datetime import datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import IO, Annotated, Any, NamedTuple
 
 from fastapi import Query
 from pydantic import TypeAdapter
@@ -38,6 +38,7 @@ from outbound.calls import import_calls as step
 from outbound.calls.call_search import Page, Place
 from outbound.calls.import_record import Record
 from outbound.errors import UserError
+from outbound.formats.csv_file import TABLE
 from outbound.formats.file_text import BadFile
 from outbound.formats.spreadsheet import Writer
 from outbound.rules import audit, consent, registry, suppression
@@ -75,7 +76,7 @@ _LEAD_COLUMNS = ("id", "business_id", "phone", "created_at", "updated_at", "call
 @asynccontextmanager
 async def _spooled(context: Context) -> AsyncIterator[Path]:
     """
-    A place for a file; few at once, as each may fill FILE_MAX twice.
+    A folder for a file; few at once, as each may fill FILE_MAX twice.
 
     A business has one of them at a time, so that one that sends slowly leaves the other to the rest.
     """
@@ -88,7 +89,7 @@ async def _spooled(context: Context) -> AsyncIterator[Path]:
             await limiter.acquire_on_behalf_of(upload)
             stack.callback(limiter.release_on_behalf_of, upload)
         with tempfile.TemporaryDirectory(prefix="outbound-api-") as directory:
-            yield Path(directory) / "upload.csv"
+            yield Path(directory)
 
 
 def _kind_of(request: Request) -> str:
@@ -120,30 +121,44 @@ class _Lines:
         return line - self._more[bisect_right(self._begins, line) - 1]
 
 
-async def _receive(request: Request, to: Path, record: Record | None = None) -> tuple[_Lines, bytes | None]:
+class _Received(NamedTuple):
     """
-    Write the body to a file as it comes; NDJSON becomes CSV.  Of an import that is recorded, what comes before the
-    connection breaks off is kept, to its last whole line.
+    A file that has come.
 
-    Returns:
-        which line was sent for each that is read; the SHA-256 of what was sent, None where it broke off.
+    Attributes:
+        path: of what is to be read.
+        lines: which line was sent for each that is read.
+        sha256: of what was sent; None where it broke off.
+    """
+
+    path: Path
+    lines: _Lines
+    sha256: bytes | None
+
+
+async def _receive(request: Request, folder: Path, record: Record | None = None) -> _Received:
+    """
+    Write the body to a file as it comes; NDJSON becomes a table.  Of an import that is recorded, what comes before the
+    connection breaks off is kept, to its last whole line.
 
     Raises:
         Problem: 415 or 413; 400 where a line is no JSON object of texts.
     """
     kind = _kind_of(request)
-    raw = to if kind == CSV else to.with_name("file.ndjson")
-    sha256 = None
+    raw = path = folder / ("upload.csv" if kind == CSV else "upload.ndjson")
+    lines, sha256 = _Lines(), None
     try:
         sha256 = await _write(request, raw, record)
     except ClientDisconnect:
         if record is None or not await slowly(lambda: _cut(raw, is_csv=kind == CSV)):
             raise
         record.cut = _CUT
-    lines = await slowly(lambda: _to_csv(raw, to)) if kind == NDJSON else _Lines()
+    if kind == NDJSON:
+        path = raw.with_suffix(TABLE)
+        lines = await slowly(lambda: _to_table(raw, path))
     if record is not None:
         record.line_of = lines.of
-    return lines, sha256
+    return _Received(path, lines, sha256)
 
 
 async def _write(request: Request, to: Path, record: Record | None) -> bytes:
@@ -214,7 +229,7 @@ def _is_quoted(line: bytes, *, is_begun: bool, is_quoted: bool) -> bool:
     return is_quoted
 
 
-def _to_csv(raw: Path, to: Path) -> _Lines:
+def _to_table(raw: Path, to: Path) -> _Lines:
     columns: dict[str, None] = {}
     for _, row in _objects(raw):
         columns.update(dict.fromkeys(row))
@@ -326,11 +341,11 @@ async def _import_recorded(
     """Receive a file and read it, which goes on after the answer where *is_later* says so; the answer."""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(_ended(record))
-        path = await stack.enter_async_context(_spooled(context))
-        lines, sha256 = await _receive(request, path, record)
-        context = context.of_file(sha256)
+        folder = await stack.enter_async_context(_spooled(context))
+        received = await _receive(request, folder, record)
+        context = context.of_file(received.sha256)
         await run_in_threadpool(context.forget_lost_promise, import_record.SILENT_S)
-        report = partial(_reported, context, work, path, lines)
+        report = partial(_reported, context, work, received)
         if is_later:
             answer = await context.answering(_SHOWN).write(lambda: _import_shown(context, record.id or 0), status=202)
         else:
@@ -428,21 +443,22 @@ async def export_rejected_lines(request: Request, context: RequestContext, impor
 
 
 async def _import(request: Request, context: RequestContext, work: Callable[[Path], Any]) -> Any:
-    async with _spooled(context) as path:
-        lines, sha256 = await _receive(request, path)
-        return await context.of_file(sha256).write(
-            lambda: _reported(context, lambda given: work(given).as_json(), path, lines), in_parts=True
+    async with _spooled(context) as folder:
+        received = await _receive(request, folder)
+        return await context.of_file(received.sha256).write(
+            lambda: _reported(context, lambda given: work(given).as_json(), received), in_parts=True
         )
 
 
-def _reported(context: Context, work: Callable[[Path], dict[str, Any]], path: Path, lines: _Lines) -> dict[str, Any]:
+def _reported(context: Context, work: Callable[[Path], dict[str, Any]], received: _Received) -> dict[str, Any]:
     """The report of a file as its sender knows it: by its lines, and without a path of this machine."""
     try:
-        report = work(path)
+        report = work(received.path)
     except BadFile as refusal:
-        raise BadFile(str(refusal).replace(str(path), "the file")) from None
+        raise BadFile(str(refusal).replace(str(received.path), "the file")) from None
     refused = [
-        {"line": lines.of(one["line"]), "reason": context.refusal(one["reason"])} for one in report["refused_lines"]
+        {"line": received.lines.of(one["line"]), "reason": context.refusal(one["reason"])}
+        for one in report["refused_lines"]
     ]
     return report | {"refused_lines": refused}
 

@@ -23,6 +23,7 @@ __all__ = [
     "CALL_COLUMNS",
     "REJECTED_SHOWN_MAX",
     "ROW_MAX",
+    "TABLE",
     "BadFile",
     "ImportReport",
     "Numbers",
@@ -46,6 +47,8 @@ CALL_COLUMNS = columns.named(
     }
 )
 
+TABLE = ".outbound-table"  # ends the name of a file that this program wrote itself, as CSV in UTF-8
+
 Row = tuple[int, dict[str, str]]  # a line's number, and its values by column
 
 
@@ -65,6 +68,10 @@ class _Sheet(io.BufferedReader):
         self.digest = digest
         other = f", not from {columns.shown(converted.left_out)}" if converted.left_out else ""
         self.said = f"read from the sheet {columns.shown([converted.sheet])}{other}"
+
+
+class _Table(io.BufferedReader):
+    """A file that this program wrote: its first line names the columns, and each cell is meant as it stands."""
 
 
 class _Look(io.RawIOBase):
@@ -111,7 +118,7 @@ def open_file(path: Path) -> io.BufferedReader:
     if not file.seekable():
         file.close()
         raise BadFile(f"{path} is a pipe, which cannot be read twice: save it as a file first")
-    return _checked(file, str(path))
+    return _Table(file.detach()) if path.suffix == TABLE else _checked(file, str(path))
 
 
 def open_input() -> io.BufferedReader:
@@ -124,7 +131,8 @@ def open_input() -> io.BufferedReader:
 
 def again(file: io.BufferedReader) -> io.BufferedReader:
     """Open the file again from its beginning; another reader keeps its own position."""
-    return io.BufferedReader(_Look(file.fileno(), file))
+    kind = _Table if isinstance(file, _Table) else io.BufferedReader
+    return kind(_Look(file.fileno(), file))
 
 
 def _checked(file: io.BufferedReader, name: str) -> io.BufferedReader:
@@ -169,6 +177,7 @@ class Rows:
     Commas, semicolons, tabs or bars, as the header shows; UTF-8, or what a spreadsheet in Hebrew makes of it.  The
     report says how it was read.  A number that a spreadsheet saved as a formula, ="050…", is that number.  Any other
     formula stays the text that it is: to us a cell is data, and who writes it into a spreadsheet again must quote it.
+    In a TABLE, which no spreadsheet has saved, every formula does, and the names stand in the first line alone.
 
     Args:
         known: our name of each key that is no phone number's, as `columns.named` makes them.
@@ -191,13 +200,15 @@ class Rows:
         holds: Callable[[str, dict[str, str]], bool] = lambda _, __: True,
     ) -> None:
         report.sheet = file.said if isinstance(file, _Sheet) else None
-        encoding = file_text.encoding(file)
+        self._is_table = isinstance(file, _Table)
+        encoding = "utf-8" if self._is_table else file_text.encoding(file)
         report.encoding = {"utf-16": "UTF-16", "cp1255": "windows-1255"}.get(encoding, "UTF-8")
         # What is not UTF-8 stays recognizable, so that one bad line does not cost the others.
         errors = "surrogateescape" if encoding == "utf-8-sig" else "replace"
         self._lines = Lines(io.TextIOWrapper(file, encoding, errors=errors, newline=""))
         self._report, self._known, self._numbers, self._holds = report, known, numbers, holds
-        self._csv, self._columns = Header(self._lines, known, to_column, report).find()
+        header = Header(self._lines, known, to_column, report)
+        self._csv, self._columns = header.first() if self._is_table else header.find()
         self._check(self._columns, report)
         self.columns = self._columns.fields
         self.is_address_book = self._columns.is_address_book
@@ -248,7 +259,8 @@ class Rows:
                 continue
             line = self._lines.number
             text = "".join(cells)
-            values = list(map(_plain, cells)) if "=" in text else [cell.strip() for cell in cells]
+            may_be_formula = "=" in text and not self._is_table
+            values = list(map(_plain, cells)) if may_be_formula else [cell.strip() for cell in cells]
             is_printable = text.isprintable()
             if not ((is_printable and text.isascii()) or is_whole(text)):
                 nul = ": it holds a NUL byte" if "\0" in text else ""
@@ -312,7 +324,7 @@ class Rows:
             self._report.reject(line, f"stands below another header, in line {self._foreign}: make two files of it")
             return True
         cell = values[self._place] if self._place < len(values) else ""
-        if not cell or cell[-1].isdigit() or any(map(str.isdigit, cell)):
+        if self._is_table or not cell or cell[-1].isdigit() or any(map(str.isdigit, cell)):
             return False
         if not columns.is_header_again(values, self._columns, self._known):
             return False

@@ -53,6 +53,20 @@ class Header:
         self._report.separator, self._report.header_line = SEPARATORS[separator], self._lines.number
         return reader, header
 
+    def first(self) -> tuple[Iterator[list[str]], Columns]:
+        """As `find`, where the first line must be that one, with commas: no row below it is taken for a header."""
+        self._above = 0
+        reader = self._reader(",")
+        try:
+            names = next(reader)
+        except TooLong as error:
+            self._fault, names = error, []
+        header = columns.of_header(names, self._known, self._to_column)
+        if header is None:
+            self._heads.append(names)
+            raise self._nothing()
+        return reader, header
+
     def _reader(self, separator: str) -> Iterator[list[str]]:
         self._lines.rewind()
         for _ in range(self._above):

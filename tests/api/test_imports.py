@@ -1,5 +1,6 @@
 """How far an import over HTTP has come, what it refused, and what is left of one that breaks off."""
 
+import json
 import socket
 from contextlib import ExitStack
 from typing import Any
@@ -263,6 +264,74 @@ def test_a_field_whose_name_cannot_be_stored_refuses_the_file(
     assert (answer.status_code, answer.json()["code"]) == (422, "bad_file")
     assert answer.json()["detail"].startswith("line 1 ")
     assert digest(world) == before
+
+
+_JSON_LINES = {"content-type": "application/x-ndjson"}
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "kept"),
+    [
+        ("/imports?batch=b", {"to": "+12125550101", "name": '="x"'}, "select contact ->> 'name' from call_log"),
+        ("/suppressions/import", {"phone": "+12125550101", "reason": '="x"'}, "select reason from suppression"),
+        (
+            "/consents/import?given_at=2026-01-01T00:00Z",
+            {"phone": "+12125550101", "source": '="x"'},
+            "select source from consent",
+        ),
+    ],
+)
+def test_what_looks_like_a_formula_in_a_line_of_json_stays_as_it_is(
+    world: World, client: Client, path: str, line: dict[str, str], kept: str
+) -> None:
+    http = client(business_id=world.business("Shop"))
+
+    assert http.post(path, content=json.dumps(line), headers=_JSON_LINES).json()["created"] == 1
+    assert world.value(kept) == '="x"'
+
+
+def test_an_answer_of_a_registry_in_a_line_of_json_is_no_formula(world: World, client: Client) -> None:
+    path = "/registry/import?checked_at=2026-01-01T00:00Z"
+    as_csv = client().post(path, content='to,listed\n+12125550101,="yes"\n', headers=CSV).json()
+    line = json.dumps({"to": "+12125550102", "listed": '="yes"'})
+
+    assert as_csv["created"] == 1
+    assert client().post(path, content=line, headers=_JSON_LINES).json()["refused"] == 1
+
+
+@pytest.mark.parametrize("name", ["a;phone;b;c", "a|phone|b|c", "a\tphone\tb\tc", "sep=;", "%PDF", "<html>", "{", "PK"])
+def test_a_field_of_a_line_of_json_may_have_any_name(world: World, client: Client, name: str) -> None:
+    http = client(business_id=world.business("Shop"))
+    line = json.dumps({name: "x", "to": "+12125550101"})
+
+    report = http.post("/imports?batch=b", content=line, headers=_JSON_LINES).json()
+
+    assert (report["created"], report["refused"]) == (1, 0)
+
+
+def test_a_line_of_json_that_has_names_of_columns_in_it_is_one_refused_line(world: World, client: Client) -> None:
+    http = client(business_id=world.business("Shop"))
+    rows = ({"to": "phone", "name": "name"}, {"to": "+12125550101", "name": "Dana"})
+    lines = "\n".join(map(json.dumps, rows))
+
+    report = http.post("/imports?batch=b&anyway=true", content=lines, headers=_JSON_LINES).json()
+
+    assert (report["created"], [line["line"] for line in report["refused_lines"]]) == (1, [1])
+    assert "is not a phone number" in report["refused_lines"][0]["reason"]
+
+
+def test_lines_of_json_without_a_number_s_field_are_refused_whatever_stands_in_them(
+    world: World, client: Client
+) -> None:
+    http = client(business_id=world.business("Shop"))
+    lines = "\n".join(json.dumps({"x": value}) for value in ("a title", "phone", "+12125550101"))
+
+    refused = http.post("/imports?batch=b", content=lines, headers=_JSON_LINES).json()
+    long_names = json.dumps({"x" * 60_000: "y"}) + "\n" + json.dumps({"z" * 60_000: "y"})
+
+    assert (refused["code"], world.value("select count(*) from call_log")) == ("bad_file", 0)
+    assert refused["detail"].startswith("no column is named `to`")
+    assert http.post("/imports?batch=b", content=long_names, headers=_JSON_LINES).json()["code"] == "bad_file"
 
 
 def test_an_import_whose_process_was_killed_is_interrupted_after_five_minutes(world: World, client: Client) -> None:
