@@ -1,5 +1,7 @@
 """Control and audit: what is paused and limited, by whom, and the forms that change it."""
 
+import re
+
 import httpx
 import pytest
 from playwright.sync_api import expect
@@ -81,6 +83,22 @@ def test_limits_are_set_shown_with_their_use_and_taken_away(world: World, sign_i
     limits = world.rows("select live_max from dial_control where scope = 'business'")[0]
     assert limits.live_max is None
     assert world.value("select calls_per_day from spend_cap where scope = 'business'") == 100
+
+
+@pytest.mark.parametrize("scope", ["business", "campaign"])
+def test_the_form_of_limits_names_what_nothing_rules_yet(
+    world: World, sign_in: SignIn, page_url: str, scope: str
+) -> None:
+    acme = world.business("Acme")
+    campaign = world.value("insert into campaign (business_id, name) values (%s, 'May') returning id", acme)
+    tab = sign_in(javascript=False)
+    for key, heading in ((str({"business": acme, "campaign": campaign}[scope]), "Acme|May"), ("999", "There is no")):
+        tab.goto(f"{page_url}/control")
+        tab.get_by_text("Pause, stop or limit something else…").click()
+        tab.select_option("#act-scope", scope)
+        tab.fill("#act-key", key)
+        tab.locator("details").get_by_role("button", name="Limits…").click()
+        expect(tab.locator("main")).to_contain_text(re.compile(heading))
 
 
 def test_a_limit_of_everything_asks_for_the_word(world: World, sign_in: SignIn, page_url: str) -> None:

@@ -28,6 +28,7 @@ KINDS = {
     "number": "numbers",
     "call": "calls",
 }
+_NAMED = ("business", "campaign")
 _AT_ONCE = ("pause", "resume")
 _ASKED = ("cancel", "stop")
 _WORD = "STOP"  # typed where everything is concerned; it is the same in each language
@@ -109,16 +110,30 @@ async def _ask_limits(visit: Visit, fields: dict[str, str], *, was_wrong: bool =
         raise Refused(400, visit.t.plain("error.unreadable"))
     rows = (await visit.read("control"))["control"]
     row: dict[str, Any] = next((one for one in rows if (one["scope"], one["key"]) == (scope, key)), {})
+    name = row.get("name") or await _name(visit, scope, key)
     return visit.show(
         "control/limits.html",
         screen="control",
         scope=scope,
         key=key,
-        name=row.get("name") or key,
+        name=name,
         fields=limit_form.fields(limit_form.names(scope, visit), row, fields),
         word=_WORD if scope == "account" else None,
         was_wrong=was_wrong,
     )
+
+
+async def _name(visit: Visit, scope: str, key: str) -> str:
+    """
+    The name of a scope that nothing rules yet; its key where it has none.
+
+    Raises:
+        Refused: 404, there is no such business or campaign.
+    """
+    if scope not in _NAMED or row_id.read(key) is None:
+        return key
+    found: dict[str, Any] = await visit.read(KINDS[scope], key)
+    return str(found["name"])
 
 
 async def _show(visit: Visit, fields: dict[str, str], *, chain: dict[str, Any] | None = None) -> Response:
