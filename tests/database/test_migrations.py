@@ -28,6 +28,7 @@ from tests.conftest import (
     forget_settings,
     open_database,
 )
+from tests.digest import digest
 
 MIGRATIONS = db.sql_dir() / "migrations"
 FIRST, SECOND, *_ = ALL = migrations.known_migrations()
@@ -328,10 +329,9 @@ def chain(servers: Servers) -> Iterator[Chain]:
     chain.drop()
 
 
-def all_rows(world: World) -> dict[str, list[Any]]:
-    """What every table holds, but yoyo's own."""
-    tables = "select tablename as name from pg_tables where schemaname = 'public' and tablename not like '%%yoyo%%'"
-    return {row.name: sorted(world.rows(f"table {row.name}"), key=repr) for row in world.rows(tables)}
+def all_rows(world: World) -> dict[str, str]:
+    """A hash of what every table holds, but yoyo's own."""
+    return {name: found for name, found in digest(world).items() if "yoyo" not in name}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -346,7 +346,7 @@ def test_a_migration_that_was_applied_and_not_marked_is_applied_again_and_change
 
         assert migrations.missing_migrations() == ALL[ALL.index(name) + 1 :]
         assert (dump(world), all_rows(world)) == (schema, rows)
-        assert len(rows["call_log"]) == (0 if name == FIRST else 40)
+        assert world.value("select count(*) from call_log") == (0 if name == FIRST else 40)
 
 
 def test_a_migration_that_is_applied_again_leaves_what_waits_since(empty: World) -> None:
