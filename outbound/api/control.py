@@ -144,7 +144,7 @@ async def status(context: RequestContext) -> Any:
             numbers = metrics.read()
             calls = {str(name): int(count) for name, count in numbers["calls"].items()}
         else:
-            calls = business.show(own)["live"]
+            calls = business.live(own)
             facts = [context.view.fact(fact) for fact in facts]
         return {"now": facts, "calls": calls}
 

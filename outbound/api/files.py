@@ -30,7 +30,7 @@ from outbound.api import background, json_body, models, preference
 from outbound.api.calls import wanted
 from outbound.api.contacts import for_whom, owner_of
 from outbound.api.context import PAGES_AT_ONCE, REPLAYED, Context, limit, plain, slowly
-from outbound.api.parameters import BeforeId, Limit, Number, Region, Statuses, When, Whose, Word
+from outbound.api.parameters import BeforeId, Limit, Number, Region, Statuses, When, Whose, Word, page_of_rows
 from outbound.api.problem import Problem, not_found
 from outbound.api.route import Id, RequestContext, log_fault, operation, router
 from outbound.calls import call_search, campaign_results, import_record, lead_list
@@ -421,10 +421,7 @@ async def list_imports(
     def work() -> Any:
         whose = context.filter(business_id, campaign_id)
         rows = import_record.find(**whose, states=state, before=before, limit=limit)
-        return {
-            "imports": [_listed(context, row) for row in rows],
-            "next": rows[-1].id if len(rows) == limit else None,
-        }
+        return page_of_rows("imports", rows, limit) | {"imports": [_listed(context, row) for row in rows]}
 
     return await context.read(work)
 

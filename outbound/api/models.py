@@ -106,9 +106,10 @@ class Token(Answer):
 
 
 class TokenList(Answer):
-    """Tokens, the newest first."""
+    """A page of tokens, the newest first; `next` is `before` of the page behind it, which may be empty, or null."""
 
     tokens: list[Token]
+    next: int | None
 
 
 class RevokedToken(Answer):
@@ -494,9 +495,10 @@ class Business(Answer):
 
 
 class BusinessList(Answer):
-    """The businesses that the token may see."""
+    """A page of businesses, the newest first; `next` is `before` of the page behind it, which may be empty, or null."""
 
     businesses: list[Business]
+    next: int | None
 
 
 class NamedCampaign(Answer):
@@ -509,7 +511,10 @@ class NamedCampaign(Answer):
 
 
 class ShownBusiness(Business):
-    """A business with its limits, live calls and campaigns."""
+    """
+    A business with its limits, live calls and newest 100 campaigns, the oldest of them first; `campaigns_next` is
+    `before` of `GET /campaigns` for the others, or null.
+    """
 
     twiml: str | None
     retry_policy: str | None
@@ -522,6 +527,7 @@ class ShownBusiness(Business):
     weight: float
     live: dict[str, int]
     campaigns: list[NamedCampaign]
+    campaigns_next: int | None = None
 
 
 class CampaignFields(Body):
@@ -763,9 +769,10 @@ class RetryPolicy(Answer):
 
 
 class RetryPolicyList(Answer):
-    """Retry policies."""
+    """A page of policies, the newest first; `next` is `before` of the page behind it, which may be empty, or null."""
 
     retry_policies: list[RetryPolicy]
+    next: int | None
 
 
 class UseRetryPolicy(Body):
@@ -806,9 +813,10 @@ class Window(Answer):
 
 
 class WindowList(Answer):
-    """The calling windows."""
+    """A page of windows, the newest first; `next` is `before` of the page behind it, which may be empty, or null."""
 
     windows: list[Window]
+    next: int | None
 
 
 class SpecialDay(Answer):
@@ -893,9 +901,10 @@ class Destination(Answer):
 
 
 class DestinationList(Answer):
-    """The entries of where calls may go."""
+    """A page of entries, the newest first; `next` is `before` of the page behind it, which may be empty, or null."""
 
     destinations: list[Destination]
+    next: int | None
 
 
 class Verdict(Answer):
@@ -1109,9 +1118,10 @@ class Endpoint(Answer):
 
 
 class EndpointList(Answer):
-    """Endpoints, the oldest first."""
+    """A page of endpoints, the newest first; `next` is `before` of the page behind it, which may be empty, or null."""
 
     endpoints: list[Endpoint]
+    next: int | None
 
 
 class EndpointState(Answer):

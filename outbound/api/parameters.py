@@ -1,5 +1,6 @@
-"""Parameters of queries that several operations have."""
+"""Parameters of queries that several operations have, and the page that `limit` and `before` ask for."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -35,3 +36,8 @@ Statuses = Annotated[
     list[str] | None, Query(max_length=20, description="statuses, or waiting, in-the-air, live, ended")
 ]
 Region = Annotated[str | None, Query(max_length=10, description="country of a number without a code, like IL")]
+
+
+def page_of_rows(name: str, rows: Sequence[Any], limit: int) -> dict[str, Any]:
+    """The answer of a list whose rows are named so, the newest first; where as many came as were asked for, `next`."""
+    return {name: rows, "next": rows[-1].id if len(rows) == limit else None}

@@ -127,9 +127,3 @@ class View:
             for name, found in (("held", shown["held"]), ("refused", shown["refused"]))
         }
         return shown | parts | {"stopped_by": list(dict.fromkeys(own)), "limited_by": limited}
-
-    def window(self, row: Any) -> bool:
-        """Is it a common window, or one that the business or one of its campaigns keeps to?"""
-        if self.is_whole or row.preset is not None:
-            return True
-        return bool(db.run(sql.keeps_to_window, business_id=self._business_id, window_id=row.id))

@@ -7,20 +7,26 @@ from fastapi import Query
 
 from outbound.api import models
 from outbound.api.context import Context
-from outbound.api.parameters import BeforeId, Limit, Seconds, Whose
+from outbound.api.parameters import BeforeId, Limit, Seconds, Whose, page_of_rows
 from outbound.api.problem import Problem, not_found
 from outbound.api.route import Id, RequestContext, operation, router
 from outbound.monitoring import why
 from outbound.rules import business, calling_window, campaign, destination, new_business, retry_policy
+
+CAMPAIGNS_SHOWN = 100  # with their business; `GET /campaigns` has all
 
 tenants = router("tenants")
 rules = router("rules")
 
 
 @operation(tenants, "GET", "/businesses", scope="calls:read", answer=models.BusinessList)
-async def list_businesses(context: RequestContext) -> Any:
-    """List the businesses that the token may see."""
-    return await context.read(lambda: {"businesses": business.every(context.caller.business_id)})
+async def list_businesses(context: RequestContext, limit: Limit = 100, before: BeforeId = None) -> Any:
+    """List the businesses that the token may see, the newest first."""
+
+    def work() -> Any:
+        return page_of_rows("businesses", business.page(context.caller.business_id, before=before, limit=limit), limit)
+
+    return await context.read(work)
 
 
 @operation(tenants, "POST", "/businesses", scope="operator", answer=models.AddedBusiness, status=201, of_all=True)
@@ -47,8 +53,8 @@ async def add_business(context: RequestContext, body: models.NewBusiness) -> Any
 
 @operation(tenants, "GET", "/businesses/{business_id:int}", scope="calls:read", answer=models.ShownBusiness)
 async def show_business(context: RequestContext, business_id: Id) -> Any:
-    """Show one business: its numbers, what it plays, what limits and holds it, and its campaigns."""
-    return await context.read(lambda: business.show(context.business(business_id)))
+    """Show one business: its numbers, what it plays, what limits and holds it, and its newest 100 campaigns."""
+    return await context.read(lambda: business.show(context.business(business_id), campaigns_max=CAMPAIGNS_SHOWN))
 
 
 @operation(tenants, "PATCH", "/businesses/{business_id:int}", scope="operator", answer=models.ChangedParts, of_all=True)
@@ -159,13 +165,16 @@ async def preview_campaign(context: RequestContext, campaign_id: Id, call_s: Sec
 
 
 @operation(rules, "GET", "/retry-policies", scope="calls:read", answer=models.RetryPolicyList)
-async def list_retry_policies(context: RequestContext, business_id: Whose = None) -> Any:
-    """List retry policies."""
+async def list_retry_policies(
+    context: RequestContext, business_id: Whose = None, limit: Limit = 100, before: BeforeId = None
+) -> Any:
+    """List retry policies, the newest first."""
 
     def work() -> Any:
         own = context.filter(business_id, None)["business_id"]
-        rows = retry_policy.every(own)
-        return {"retry_policies": [row._asdict() | {"steps": retry_policy.written(row)} for row in rows]}
+        rows = retry_policy.page(own, before=before, limit=limit)
+        shown = [row._asdict() | {"steps": retry_policy.written(row)} for row in rows]
+        return page_of_rows("retry_policies", rows, limit) | {"retry_policies": shown}
 
     return await context.read(work)
 
@@ -193,9 +202,15 @@ async def add_retry_policy(context: RequestContext, body: models.NewRetryPolicy)
 
 
 @operation(rules, "GET", "/windows", scope="calls:read", answer=models.WindowList)
-async def list_windows(context: RequestContext) -> Any:
-    """List the calling windows."""
-    return await context.read(lambda: {"windows": [row for row in calling_window.every() if context.view.window(row)]})
+async def list_windows(context: RequestContext, limit: Limit = 100, before: BeforeId = None) -> Any:
+    """List the calling windows, the newest first; a token of one business sees presets, and those it keeps to."""
+
+    def work() -> Any:
+        return page_of_rows(
+            "windows", calling_window.page(context.caller.business_id, before=before, limit=limit), limit
+        )
+
+    return await context.read(work)
 
 
 @operation(rules, "POST", "/windows", scope="operator", answer=models.Added, status=201, of_all=True)
@@ -228,11 +243,9 @@ async def show_window(context: RequestContext, window_id: Id) -> Any:
 
     def work() -> Any:
         try:
-            window, days = calling_window.one(window_id)
+            window, days = calling_window.one(window_id, context.caller.business_id)
         except calling_window.BadWindow:
             raise not_found("window") from None
-        if not context.view.window(window):
-            raise not_found("window")
         return window._asdict() | {"days": days}
 
     return await context.read(work)
@@ -272,15 +285,15 @@ def _assign(context: Context, scope: str, key: int, window_id: int | None) -> di
 
 
 @operation(rules, "GET", "/destinations", scope="calls:read", answer=models.DestinationList)
-async def list_destinations(context: RequestContext) -> Any:
-    """List where calls may go: the entries for everybody, and those of the businesses that the token may see."""
+async def list_destinations(context: RequestContext, limit: Limit = 100, before: BeforeId = None) -> Any:
+    """List where calls may go, the newest entry first: for everybody, and for businesses that the token may see."""
     own = context.caller.business_id
 
     def work() -> Any:
-        rows = [row for row in destination.every() if own is None or row.business_id in (None, own)]
+        rows = destination.page(own, before=before, limit=limit)
         if own is not None:
             rows = [row if row.business_id == own else row._replace(reason="") for row in rows]
-        return {"destinations": rows}
+        return page_of_rows("destinations", rows, limit)
 
     return await context.read(work)
 

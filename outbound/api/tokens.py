@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import Path, Query
 
 from outbound.api import models
-from outbound.api.parameters import DIGITS
+from outbound.api.parameters import DIGITS, BeforeId, Limit, page_of_rows
 from outbound.api.problem import Problem, not_found
 from outbound.api.route import RequestContext, operation, router
 from outbound.rules import api_token, audit
@@ -47,15 +47,15 @@ async def make_token(context: RequestContext, body: models.NewToken) -> Any:
 
 
 @operation(tokens, "GET", "/tokens", scope="tokens", answer=models.TokenList)
-async def list_tokens(context: RequestContext) -> Any:
+async def list_tokens(context: RequestContext, limit: Limit = 100, before: BeforeId = None) -> Any:
     """List the tokens that this one may revoke, the newest first, without their text."""
     caller = context.caller
 
     def work() -> Any:
-        rows = [row for row in api_token.every(caller.business_id) if api_token.is_within(row.scopes, caller.scopes)]
+        rows = api_token.page(caller.business_id, within=caller.scopes, before=before, limit=limit)
         if caller.business_id is not None:
             rows = [row if row.created_by.startswith("token ") else row._replace(created_by="") for row in rows]
-        return {"tokens": rows}
+        return page_of_rows("tokens", rows, limit)
 
     return await context.read(work)
 

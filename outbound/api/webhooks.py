@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Query, Request
 
 from outbound.api import event_stream, models
-from outbound.api.parameters import DIGITS
+from outbound.api.parameters import DIGITS, BeforeId, Limit, page_of_rows
 from outbound.api.problem import Problem, not_found
 from outbound.api.route import Id, RequestContext, operation, router, tokens
 from outbound.formats import moments
@@ -44,9 +44,13 @@ async def add_webhook(context: RequestContext, body: models.NewEndpoint) -> Any:
 
 
 @operation(webhooks, "GET", "/webhooks", scope="webhooks", answer=models.EndpointList)
-async def list_webhooks(context: RequestContext) -> Any:
-    """List the endpoints, what waits for each, and whether it takes what it is sent."""
-    return await context.read(lambda: {"endpoints": endpoint.every(context.caller.business_id)})
+async def list_webhooks(context: RequestContext, limit: Limit = 100, before: BeforeId = None) -> Any:
+    """List the endpoints, the newest first, what waits for each, and whether it takes what it is sent."""
+
+    def work() -> Any:
+        return page_of_rows("endpoints", endpoint.page(context.caller.business_id, before=before, limit=limit), limit)
+
+    return await context.read(work)
 
 
 @operation(webhooks, "PATCH", "/webhooks/{endpoint_id}", scope="webhooks", answer=models.EndpointState)

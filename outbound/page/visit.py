@@ -12,6 +12,7 @@ from starlette.types import Message
 
 from outbound.api.context import Caller
 from outbound.api.files import FILE_MAX, FILES_AT_ONCE
+from outbound.api.parameters import LIMIT_MAX
 from outbound.api.problem import language_of as accepted_language
 from outbound.formats import row_id
 from outbound.page import inner_api, menu, render, words
@@ -66,6 +67,30 @@ class Visit:
             Refused: the API says no.
         """
         return body_of(await self.api.ask("GET", inner_api.path(*parts), query=query), self.t)
+
+    async def read_every(self, part: str, name: str) -> list[dict[str, Any]]:
+        """
+        All rows of a list that has pages, the newest first: `read_every("webhooks", "endpoints")`.
+
+        Raises:
+            Refused: the API says no.
+        """
+        found: list[dict[str, Any]] = []
+        before = None
+        while True:
+            page = await self.read(part, limit=LIMIT_MAX, before=before)
+            found += page[name]
+            if (before := page["next"]) is None:
+                return found
+
+    async def businesses(self) -> list[dict[str, Any]]:
+        """
+        All businesses that they see, oldest first.
+
+        Raises:
+            Refused: the API says no.
+        """
+        return (await self.read_every("businesses", "businesses"))[::-1]
 
     async def send(self, method: str, *parts: str | int, body: Any = None) -> Any:
         """

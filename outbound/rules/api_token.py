@@ -114,7 +114,24 @@ def find(text: str) -> db.Row | None:
 
 def every(business_id: int | None = None) -> list[db.Row]:
     """All tokens, or one business's, the newest first; never their text."""
-    return list(db.run(sql.list_tokens, business_id=business_id))
+    return page(business_id)
+
+
+def page(
+    business_id: int | None = None,
+    *,
+    within: Iterable[str] | None = None,
+    before: int | None = None,
+    limit: int | None = None,
+) -> list[db.Row]:
+    """
+    The tokens of `every` that have a smaller id than *before*, *limit* at most; None for no bound.
+
+    Args:
+        within: only tokens that may do no more than these scopes; None for any.
+    """
+    scopes = None if within is None else list(within)
+    return list(db.run(sql.list_tokens, business_id=business_id, within=scopes, before_id=before, page_max=limit))
 
 
 def revoke(token: str, *, business_id: int | None = None, within: Iterable[str] | None = None, actor: str) -> db.Row:

@@ -84,16 +84,25 @@ def change(
     return list(changed)
 
 
-def every(business_id: int | None = None) -> list[db.Row]:
-    """All businesses, or one, with their numbers."""
-    return list(db.run(sql.list_businesses, business_id=business_id))
+def every() -> list[db.Row]:
+    """All businesses with their numbers, oldest first."""
+    return page()[::-1]
 
 
-def show(business_id: int) -> dict[str, Any]:
+def page(business_id: int | None = None, *, before: int | None = None, limit: int | None = None) -> list[db.Row]:
+    """All businesses, or one, newest first: *limit* at most with a smaller id than *before*; None for no bound."""
+    return list(db.run(sql.list_businesses, business_id=business_id, before_id=before, page_max=limit))
+
+
+def show(business_id: int, *, campaigns_max: int | None = None) -> dict[str, Any]:
     """
     One business: who it is, what it plays, what limits and holds it, its campaigns, and how many calls are live.
 
     What the database role may not see is left out.
+
+    Args:
+        campaigns_max: of so many campaigns, the newest; None for all.  `campaigns_next` is the id before which the
+            others are, None where there is none.
 
     Raises:
         BadBusiness: there is no such business.
@@ -104,9 +113,16 @@ def show(business_id: int) -> dict[str, Any]:
     shown: dict[str, Any] = row._asdict()
     if names.sees_numbers():
         shown |= db.run(sql.words_of_business, business_id=business_id)._asdict()
-    shown["live"] = {one.status: one.calls for one in db.run(sql.count_live, business_id=business_id)}
-    shown["campaigns"] = [one._asdict() for one in db.run(sql.campaigns_of, business_id=business_id)]
+    campaigns = list(db.run(sql.campaigns_of, business_id=business_id, newest_max=campaigns_max))
+    shown["live"] = live(business_id)
+    shown["campaigns"] = [one._asdict() for one in campaigns]
+    shown["campaigns_next"] = campaigns[0].id if len(campaigns) == campaigns_max else None
     return shown
+
+
+def live(business_id: int) -> dict[str, int]:
+    """How many calls of a business wait, up to 100,000, and are in the air, by status."""
+    return {one.status: one.calls for one in db.run(sql.count_live, business_id=business_id)}
 
 
 def _write(statement: Callable[..., db.Row], own: db.Connection | None, **values: object) -> db.Row:

@@ -177,16 +177,50 @@ def refresh(*, actor: str) -> list[db.Row]:
 
 def every() -> list[db.Row]:
     """All windows, who keeps to them, and how many days they have of their own; `hours` is what `add` reads."""
-    return [row._replace(hours=weekly_hours.week_text(_shifts(row.hours))) for row in db.run(sql.list_windows)]
+    return _listed(with_keepers=True)[::-1]
 
 
-def one(window_id: int) -> tuple[db.Row, list[db.Row]]:
-    """A window and its days, each with the hours that `set_day` reads.  Raises BadWindow."""
-    for window in every():
-        if window.id == window_id:
-            days = db.run(sql.list_days, window_id=window_id)
-            return window, [day._replace(hours=weekly_hours.day_text(_shifts(day.hours)) or OFF) for day in days]
-    raise BadWindow(UNKNOWN.format(window_id))
+def page(business_id: int | None = None, *, before: int | None = None, limit: int | None = None) -> list[db.Row]:
+    """
+    All windows, or the common ones and those that a business or a campaign of it keeps to, the newest first.
+
+    Args:
+        before: only those with a smaller id; *limit*: so many at most; None for no bound.
+    """
+    return _listed(business_id=business_id, before_id=before, page_max=limit)
+
+
+def one(window_id: int, business_id: int | None = None) -> tuple[db.Row, list[db.Row]]:
+    """
+    A window and its days, each with the hours that `set_day` reads.
+
+    Raises:
+        BadWindow: there is none, or it is not among those of the business.
+    """
+    found = _listed(window_id=row_id.possible(window_id), business_id=business_id, with_keepers=True, page_max=1)
+    if not found:
+        raise BadWindow(UNKNOWN.format(window_id))
+    days = db.run(sql.list_days, window_id=window_id)
+    return found[0], [day._replace(hours=weekly_hours.day_text(_shifts(day.hours)) or OFF) for day in days]
+
+
+def _listed(
+    *,
+    window_id: int | None = None,
+    business_id: int | None = None,
+    with_keepers: bool = False,
+    before_id: int | None = None,
+    page_max: int | None = None,
+) -> list[db.Row]:
+    rows = db.run(
+        sql.list_windows,
+        window_id=window_id,
+        business_id=business_id,
+        with_keepers=with_keepers,
+        before_id=before_id,
+        page_max=page_max,
+    )
+    return [row._replace(hours=weekly_hours.week_text(_shifts(row.hours))) for row in rows]
 
 
 def opens_at(window_id: int, time_zone: str) -> datetime | None:

@@ -78,7 +78,17 @@ def remove(place: str, *, business_id: int | None = None, actor: str | None = No
 
 def every() -> list[db.Row]:
     """All entries, those for everybody first."""
-    return list(db.run(sql.list_destinations))
+    return sorted(page(), key=lambda entry: (entry.business_id or 0, entry.place))
+
+
+def page(business_id: int | None = None, *, before: int | None = None, limit: int | None = None) -> list[db.Row]:
+    """
+    All entries, or one business's and those for everybody, the newest first.
+
+    Args:
+        before: only those with a smaller id; *limit*: so many at most; None for no bound.
+    """
+    return list(db.run(sql.list_destinations, business_id=business_id, before_id=before, page_max=limit))
 
 
 def check(phone: str, business_id: int) -> Decision:

@@ -120,8 +120,13 @@ def use(business_id: int, name: str | None, *, actor: str) -> bool:
 
 
 def every(business_id: int | None = None) -> list[db.Row]:
-    """All retry policies, business by business, or those of one."""
-    return list(db.run(sql.list_retry_policies, business_id=business_id))
+    """All retry policies, business by business, or those of one, by their names."""
+    return sorted(page(business_id), key=lambda policy: (policy.business_id, policy.name))
+
+
+def page(business_id: int | None = None, *, before: int | None = None, limit: int | None = None) -> list[db.Row]:
+    """The policies of `every`, the newest first: *limit* at most with a smaller id than *before*; None for no bound."""
+    return list(db.run(sql.list_retry_policies, business_id=business_id, before_id=before, page_max=limit))
 
 
 def written(policy: db.Row) -> str:

@@ -78,7 +78,12 @@ def add(
 
 def every(business_id: int | None = None) -> list[db.Row]:
     """All endpoints, or those of one business, oldest first."""
-    return list(db.run(sql.list_endpoints, business_id=business_id, endpoint_id=None))
+    return page(business_id)[::-1]
+
+
+def page(business_id: int | None = None, *, before: int | None = None, limit: int | None = None) -> list[db.Row]:
+    """The endpoints of `every`, the newest first: *limit* at most with a smaller id than *before*; None, no bound."""
+    return _listed(business_id=business_id, before_id=before, page_max=limit)
 
 
 def one(endpoint_id: int, business_id: int | None = None) -> db.Row:
@@ -88,7 +93,14 @@ def one(endpoint_id: int, business_id: int | None = None) -> db.Row:
     Raises:
         NoSuchEndpoint: there is none, or it is another business's.
     """
-    return _there(db.run(sql.list_endpoints, business_id=business_id, endpoint_id=endpoint_id)[:1])[0]
+    return _there(_listed(business_id=business_id, endpoint_id=endpoint_id, page_max=1))[0]
+
+
+def _listed(
+    *, business_id: int | None, endpoint_id: int | None = None, before_id: int | None = None, page_max: int | None
+) -> list[db.Row]:
+    asked = {"business_id": business_id, "endpoint_id": endpoint_id, "before_id": before_id, "page_max": page_max}
+    return list(db.run(sql.list_endpoints, **asked))
 
 
 def set_(

@@ -6,8 +6,3 @@ select public_id from api_token where business_id = :business_id;
 
 -- name: stopped_by(call_id)$
 select stopped_by from call_log where id = :call_id;
-
--- name: keeps_to_window(business_id, window_id)$
--- Returns  does the business, or one of its campaigns, keep to this window
-select exists (select from business where id = :business_id and window_id = :window_id)
-    or exists (select from campaign where business_id = :business_id and window_id = :window_id);

@@ -37,15 +37,36 @@ with token as (
 )
 select id, public_id, secret_sha256, name, business_id, scopes, expires_at, is_live from token;
 
--- name: list_tokens(business_id)
--- Returns  all tokens, or one business's, the newest first; without their hashes
-select api_token.id, public_id, api_token.name, business_id, business.name as business, scopes, created_by,
-       api_token.created_at, expires_at, revoked_at, last_used_at,
+-- name: list_tokens(business_id, within, before_id, page_max)
+-- Returns  a page of all tokens, or of one business's, the newest first, without their hashes; with `within` only those
+--          that may do no more; all of them where page_max is NULL
+with place as materialized (
+    -- Where the planner does not know them, it takes each arm's index in its order; and where the order begins with the
+    -- business, and the business is a range, no other index has it.
+    select coalesce(:before_id::bigint, 9223372036854775807) as last_id, :page_max::bigint as most
+), token as (
+    (select *
+       from api_token
+      where business_id between :business_id::bigint and :business_id::bigint
+        and (:within::text[] is null or scopes <@ :within::text[])
+        and id < (select last_id from place)
+      order by business_id desc, id desc
+      limit (select most from place))
+    union all
+    (select *
+       from api_token
+      where :business_id::bigint is null
+        and (:within::text[] is null or scopes <@ :within::text[])
+        and id < (select last_id from place)
+      order by id desc
+      limit (select most from place))
+)
+select token.id, public_id, token.name, business_id,
+       (select business.name from business where business.id = token.business_id) as business, scopes, created_by,
+       token.created_at, expires_at, revoked_at, last_used_at,
        revoked_at is null and coalesce(expires_at > now(), true) as is_live
-  from api_token
-  left join business on business.id = business_id
- where :business_id::bigint is null or business_id = :business_id
- order by api_token.id desc;
+  from token
+ order by token.id desc;
 
 -- name: revoke_token(token, business_id, within, who)^
 -- Refuse a token from now on; processes that know it take it 5 s longer.

@@ -60,15 +60,18 @@ with before as materialized (
 )
 select names || case when exists (select from numbered) then array['phones'] else '{}' end from changed;
 
--- name: list_businesses(business_id)
--- Returns  all businesses, or one: a range of ids, which the primary key has whatever is asked for
+-- name: list_businesses(business_id, before_id, page_max)
+-- Returns  a page of all businesses, the newest first, or one: a range of ids, which the primary key has whatever is
+--          asked for; all of them where page_max is NULL
 select business.id, name, time_zone, default_region, look_back_hours, carrier_account, voice_url,
        twiml is not null as has_twiml,
        array(select phone from business_number where business_id = business.id order by created_at, phone) as phones
   from business
  where id between coalesce(:business_id::bigint, 0)
               and coalesce(:business_id::bigint, 9223372036854775807)
- order by id;
+   and id < coalesce(:before_id::bigint, 9223372036854775807)
+ order by id desc
+ limit :page_max::bigint;
 
 -- name: show_business(business_id)^
 -- Returns  a business without what not every role may see, or nothing
@@ -108,5 +111,12 @@ select status, count(*) as calls
  group by status
  order by status;
 
--- name: campaigns_of(business_id)
-select id, name, starts_at, ends_at from campaign where business_id = :business_id order by id;
+-- name: campaigns_of(business_id, newest_max)
+-- Returns  the newest campaigns of a business, the oldest of them first; all where newest_max is NULL
+select id, name, starts_at, ends_at
+  from (select id, name, starts_at, ends_at
+          from campaign
+         where business_id = :business_id
+         order by id desc
+         limit :newest_max::bigint) as newest
+ order by id;

@@ -157,13 +157,34 @@ with scope as (
 )
 select calls, case when calls > 0 then pg_notify('outbound_due', '') end as woken from total;
 
--- name: list_windows()
+-- name: list_windows(window_id, business_id, with_keepers, before_id, page_max)
+-- Returns  a page of the windows, the newest first, or one of them; of a business the common ones, and those that it or a
+--          campaign of it keeps to; with_keepers, the ids of all who keep to each; all windows where page_max is NULL
+with own as materialized (
+    select window_id from business where id = :business_id::bigint and window_id is not null
+    union
+    select window_id from campaign where business_id = :business_id::bigint and window_id is not null
+), page as (
+    select *
+      from calling_window
+     where id between coalesce(:window_id::bigint, 0) and coalesce(:window_id::bigint, 9223372036854775807)
+       and id < coalesce(:before_id::bigint, 9223372036854775807)
+       and (:business_id::bigint is null or preset is not null or id in (select window_id from own))
+     order by id desc
+     limit :page_max::bigint
+)
 select id, name, preset, hours, known_until, note,
-       (select count(*) from calling_day where window_id = calling_window.id) as days,
-       array(select business.id from business where window_id = calling_window.id order by 1) as businesses,
-       array(select campaign.id from campaign where window_id = calling_window.id order by 1) as campaigns
-  from calling_window
- order by id;
+       (select count(*) from calling_day where window_id = page.id) as days,
+       case
+           when :with_keepers::boolean
+               then array(select business.id from business where window_id = page.id order by 1)
+       end as businesses,
+       case
+           when :with_keepers::boolean
+               then array(select campaign.id from campaign where window_id = page.id order by 1)
+       end as campaigns
+  from page
+ order by id desc;
 
 -- name: list_days(window_id)
 select day, hours, note from calling_day where window_id = :window_id order by day;

@@ -51,12 +51,41 @@ with removed as (
 )
 select count(*) from removed;
 
--- name: list_destinations()
--- Returns  every entry, those for everybody first
-select destination.id, business_id, business.name as business, place, allowed, kind, reason, destination.created_at
-  from destination
-  left join business on business.id = business_id
- order by business_id nulls first, place;
+-- name: list_destinations(business_id, before_id, page_max)
+-- Returns  a page of all entries, or of one business's and those for everybody, the newest first; all of them where
+--          page_max is NULL
+with place as materialized (
+    -- Where the planner does not know them, it takes each arm's index in its order; and where the order begins with the
+    -- business, and the business is a range, no other index has it.
+    select coalesce(:before_id::bigint, 9223372036854775807) as last_id, :page_max::bigint as most, 0::bigint as nobody
+), entry as (
+    (select *
+       from destination
+      where coalesce(business_id, 0) between :business_id::bigint and :business_id::bigint
+        and id < (select last_id from place)
+      order by coalesce(business_id, 0) desc, id desc
+      limit (select most from place))
+    union all
+    (select *
+       from destination
+      where coalesce(business_id, 0) between (select nobody from place) and (select nobody from place)
+        and :business_id::bigint is not null
+        and id < (select last_id from place)
+      order by coalesce(business_id, 0) desc, id desc
+      limit (select most from place))
+    union all
+    (select *
+       from destination
+      where :business_id::bigint is null and id < (select last_id from place)
+      order by id desc
+      limit (select most from place))
+)
+select entry.id, business_id,
+       (select business.name from business where business.id = entry.business_id) as business, entry.place, allowed,
+       kind, reason, entry.created_at
+  from entry
+ order by entry.id desc
+ limit :page_max::bigint;
 
 -- name: find_number(phone, business_id)^
 -- Returns  country and kind of a number, and why this business may not call it: `fault` and a `sentence`, NULL where it

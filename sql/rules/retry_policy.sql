@@ -49,17 +49,32 @@ with before as materialized (
 )
 select is_another from changed;
 
--- name: list_retry_policies(business_id)
--- Returns  all retry policies, or one business's: a range, which the index by business has whatever is asked for
-select retry_ladder.id, business_id, retry_ladder.name, attempts_per_day_max, attempts_per_week_max,
-       business.ladder_id = retry_ladder.id as is_default,
-       array(select outcome from retry_step where ladder_id = retry_ladder.id order by outcome, step) as outcomes,
+-- name: list_retry_policies(business_id, before_id, page_max)
+-- Returns  a page of all retry policies, or of one business's, the newest first; all of them where page_max is NULL
+with place as materialized (
+    -- Where the planner does not know them, it takes each arm's index in its order; and where the order begins with the
+    -- business, and the business is a range, no other index has it.
+    select coalesce(:before_id::bigint, 9223372036854775807) as last_id, :page_max::bigint as most
+), policy as (
+    (select *
+       from retry_ladder
+      where business_id between :business_id::bigint and :business_id::bigint
+        and id < (select last_id from place)
+      order by business_id desc, id desc
+      limit (select most from place))
+    union all
+    (select *
+       from retry_ladder
+      where :business_id::bigint is null and id < (select last_id from place)
+      order by id desc
+      limit (select most from place))
+)
+select policy.id, policy.business_id, policy.name, attempts_per_day_max, attempts_per_week_max,
+       (select ladder_id = policy.id from business where business.id = policy.business_id) as is_default,
+       array(select outcome from retry_step where ladder_id = policy.id order by outcome, step) as outcomes,
        array(select extract(epoch from wait)::integer
                from retry_step
-              where ladder_id = retry_ladder.id
+              where ladder_id = policy.id
               order by outcome, step) as waits_s
-  from retry_ladder
- inner join business on business.id = business_id
- where retry_ladder.business_id between coalesce(:business_id::bigint, 0)
-                                    and coalesce(:business_id::bigint, 9223372036854775807)
- order by business_id, retry_ladder.name;
+  from policy
+ order by policy.id desc;

@@ -19,13 +19,40 @@ with added as (
 )
 select id, secret_generation from added;
 
--- name: list_endpoints(business_id, endpoint_id)
--- Returns  all endpoints, those of one business, or one of them, oldest first, with what waits for each and since when
-select endpoint.id, endpoint.business_id, business.name as business, url, event_types, payload, endpoint.state,
+-- name: list_endpoints(business_id, endpoint_id, before_id, page_max)
+-- Returns  a page of all endpoints or of those of one business, the newest first, or one of them, with what waits for
+--          each and since when; all of them where page_max is NULL
+with place as materialized (
+    -- Where the planner does not know them, it takes each arm's index in its order; and where the order begins with the
+    -- business, and the business is a range, no other index has it.
+    select coalesce(:before_id::bigint, 9223372036854775807) as last_id, :page_max::bigint as most
+), endpoint as (
+    (select *
+       from webhook_endpoint
+      where id = :endpoint_id::bigint and (:business_id::bigint is null or business_id = :business_id))
+    union all
+    (select *
+       from webhook_endpoint
+      where business_id between :business_id::bigint and :business_id::bigint
+        and :endpoint_id::bigint is null
+        and id < (select last_id from place)
+      order by business_id desc, id desc
+      limit (select most from place))
+    union all
+    (select *
+       from webhook_endpoint
+      where :business_id::bigint is null
+        and :endpoint_id::bigint is null
+        and id < (select last_id from place)
+      order by id desc
+      limit (select most from place))
+)
+select endpoint.id, endpoint.business_id,
+       (select business.name from business where business.id = endpoint.business_id) as business, url, event_types,
+       payload, endpoint.state,
        endpoint.state_reason, endpoint.state_since, failures, failing_since, hold_until, secret_generation, rotated_at,
        endpoint.created_by, endpoint.created_at, waiting.due, oldest.at as oldest_at, last.at as last_delivered_at
-  from webhook_endpoint as endpoint
-  left join business on business.id = endpoint.business_id
+  from endpoint
  cross join lateral (
        -- 1,000 at most are counted: more than that wait for a dead endpoint.
        select count(*) as due
@@ -49,9 +76,7 @@ select endpoint.id, endpoint.business_id, business.name as business, url, event_
         order by event_id desc
         limit 1
  ) as last on true
- where (:business_id::bigint is null or endpoint.business_id = :business_id)
-   and (:endpoint_id::bigint is null or endpoint.id = :endpoint_id)
- order by endpoint.id;
+ order by endpoint.id desc;
 
 -- name: set_endpoint(endpoint_id, business_id, url, own_networks, event_types, payload, state, who)^
 -- Change what is not NULL.  Switched on or off, its failures are forgotten; switched on, what waited is due.

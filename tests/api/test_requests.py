@@ -757,11 +757,11 @@ def test_json_lines_that_become_a_larger_table_than_allowed_are_refused(
 def test_a_fault_is_answered_without_what_a_row_holds(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fails() -> None:
+    def fails(*_: object, **__: object) -> None:
         raise ValueError("+12125550101 Dana")
 
     http = client(business_id=world.business())
-    monkeypatch.setattr("outbound.rules.business.every", fails)
+    monkeypatch.setattr("outbound.rules.business.page", fails)
 
     answer = http.get("/businesses")
 

@@ -114,6 +114,39 @@ def test_all_campaigns_are_read_page_after_page(world: World, api_url: str, monk
     assert asyncio.run(read()) == [5, 4, 3, 2, 1]
 
 
+_ADD_ROWS = (
+    "insert into business (name, twiml) select n::text, '<Response/>' from generate_series(1, 3) as n",
+    "insert into destination (place, allowed) select '+4420' || n, true from generate_series(1, 5) as n",
+    "insert into calling_window (name, hours) select n::text, '{[0,600)}' from generate_series(1, 5) as n",
+    "insert into webhook_endpoint (url, created_by) select 'https://x.test/' || n, '' from generate_series(1, 5) as n",
+    (
+        "insert into retry_ladder (business_id, name, attempts_per_day_max, attempts_per_week_max)"
+        " select 1, n::text, 1, 2 from generate_series(1, 5) as n"
+    ),
+)
+
+
+def test_all_rows_of_each_list_are_read_page_after_page(
+    world: World, api_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound_client.client, "PAGE", 2)
+    world.business()
+    world.business()
+    for rows in _ADD_ROWS:
+        world.do(rows)
+    own, *_ = [token() for _ in range(5)]
+    names = ("business", "destination", "retry_policy", "token", "webhook", "window")
+
+    async def read(name: str) -> list[int]:
+        async with AsyncClient(api_url, own) as outbound:
+            return [one.id async for one in getattr(outbound, f"every_{name}")()]
+
+    with Client(api_url, own) as outbound:
+        for name in names:
+            assert [one.id for one in getattr(outbound, f"every_{name}")()] == [5, 4, 3, 2, 1], name
+            assert asyncio.run(read(name)) == [5, 4, 3, 2, 1], name
+
+
 def test_it_works_without_waiting_too(world: World, api_url: str) -> None:
     business = world.business()
 

@@ -7,7 +7,16 @@ import pytest
 from outbound import db, names
 from outbound.calls import call_search, import_record, lead_list
 from outbound.calls.call_search import Wanted
-from outbound.rules import business, campaign, control, retry_policy, suppression
+from outbound.rules import (
+    api_token,
+    business,
+    calling_window,
+    campaign,
+    control,
+    destination,
+    retry_policy,
+    suppression,
+)
 from outbound.webhooks import endpoint
 from tests.conftest import World
 from tests.pages_read import pages_read
@@ -242,13 +251,101 @@ select id, 'usual', 1, 2 from added
 @pytest.mark.parametrize("statement", [business.sql.list_businesses, retry_policy.sql.list_retry_policies])
 def test_a_tenant_s_business_and_policies_are_listed_without_those_of_others(world: World, statement: Any) -> None:
     world.do(ADD_POLICIES, 1)
-    alone = pages_of(world, statement, {"business_id": 1}, 1)
+    asked = {"business_id": 1, "before_id": None, "page_max": None}
+    alone = pages_of(world, statement, asked, 1)
 
     world.do(ADD_POLICIES, 1000)
     world.do("analyze")
 
-    assert pages_of(world, statement, {"business_id": 1}, 1) <= alone + 2 * MORE_PAGES_MAX
-    assert pages_of(world, statement, {"business_id": None}, 1001) > 1001
+    assert pages_of(world, statement, asked, 1) <= alone + 2 * MORE_PAGES_MAX
+    assert pages_of(world, statement, asked | {"business_id": None}, 1001) > 1001
+    assert pages_of(world, statement, asked | {"business_id": None, "page_max": 20}) < 1001 / 5
+
+
+# What adds so many rows of a business to a list, and how the list is asked.
+_SMALL_LISTS: dict[str, tuple[str, Any, dict[str, Any]]] = {
+    "tokens": (
+        (
+            "insert into api_token (public_id, secret_sha256, name, business_id, scopes, created_by)"
+            " select translate(lpad((10000 * %s + n)::text, 8, '0'), '0189', 'abcd'), decode(repeat('00', 32), 'hex'),"
+            " 'a', %s, '{calls:read}', 'test' from generate_series(1, %s) as n"
+        ),
+        api_token.sql.list_tokens,
+        {"within": None},
+    ),
+    "endpoints": (
+        (
+            "insert into webhook_endpoint (url, business_id, created_by)"
+            " select 'https://x.test/' || %s, %s, 'test' from generate_series(1, %s)"
+        ),
+        endpoint.sql.list_endpoints,
+        {"endpoint_id": None},
+    ),
+    "retry policies": (
+        (
+            "insert into retry_ladder (name, business_id, attempts_per_day_max, attempts_per_week_max)"
+            " select %s || ' ' || n, %s, 1, 2 from generate_series(1, %s) as n"
+        ),
+        retry_policy.sql.list_retry_policies,
+        {},
+    ),
+    "destinations": (
+        (
+            "insert into destination (place, business_id, allowed)"
+            " select '+4420' || (10000 * %s + n), %s, true from generate_series(1, %s) as n"
+        ),
+        destination.sql.list_destinations,
+        {},
+    ),
+    "windows": (
+        (
+            "insert into calling_window (name, hours) select %s || ' ' || n || left(%s::text, 0), '{[0,600)}'"
+            " from generate_series(1, %s) as n"
+        ),
+        calling_window.sql.list_windows,
+        {"window_id": None, "with_keepers": False},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in _SMALL_LISTS if name != "windows"])
+def test_a_tenant_s_small_lists_do_not_read_the_rows_of_others(world: World, name: str) -> None:
+    insert, statement, asked = _SMALL_LISTS[name]
+    mine, other = world.business("Mine"), world.business("Other")
+    world.do(insert, mine, mine, 30)
+    asked |= {"business_id": mine, "before_id": None, "page_max": 20}
+    alone = pages_of(world, statement, asked)
+
+    world.do(insert, other, other, OTHERS)
+    world.do("analyze")
+
+    assert pages_of(world, statement, asked) <= alone + 2 * MORE_PAGES_MAX
+
+
+@pytest.mark.parametrize("name", _SMALL_LISTS)
+def test_a_page_of_a_small_list_of_all_does_not_read_the_whole_list(world: World, name: str) -> None:
+    insert, statement, asked = _SMALL_LISTS[name]
+    mine, other = world.business("Mine"), world.business("Other")
+    world.do(insert, mine, mine, 30)
+    asked |= {"business_id": None, "before_id": None, "page_max": 20}
+    alone = pages_of(world, statement, asked)
+
+    world.do(insert, other, other, OTHERS)
+    world.do("analyze")
+
+    assert pages_of(world, statement, asked) <= alone + 3 * 20  # an index of more rows is one level deeper
+
+
+def test_a_business_is_shown_without_a_look_at_all_its_campaigns(world: World) -> None:
+    mine = world.business("Mine")
+    add_campaigns(world, mine, 30)
+    asked = {"business_id": mine, "newest_max": 20}
+    alone = pages_of(world, business.sql.campaigns_of, asked)
+
+    add_campaigns(world, mine, OTHERS)
+    world.do("analyze")
+
+    assert pages_of(world, business.sql.campaigns_of, asked) <= alone + MORE_PAGES_MAX
 
 
 @pytest.mark.parametrize(("of_all", "more_of"), [(True, 2), (False, 2), (False, 1)])

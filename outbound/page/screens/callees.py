@@ -75,7 +75,7 @@ def _body(visit: Visit, verb: str, fields: dict[str, str]) -> dict[str, Any]:
 
 
 async def _form(visit: Visit, fields: dict[str, str], fault: str | None = None) -> Response:
-    businesses = (await visit.read("businesses"))["businesses"]
+    businesses = await visit.businesses()
     status = 422 if fault else 200
     return visit.show(
         "callees.html", screen="callees", status=status, fields=fields, fault=fault, businesses=businesses, callee=None
@@ -92,7 +92,7 @@ async def _callee(
     is_open: bool = False,
 ) -> Response:
     callee = await visit.read("callees", phone, business_id=business_id)
-    businesses = (await visit.read("businesses"))["businesses"]
+    businesses = await visit.businesses()
     room_s = settings().claim_s + settings().ring_s
     found = await run_in_threadpool(
         partial(db.run, sql.verdicts, phone=phone, business_id=business_id, rows_max=_ROWS_MAX + 1, room_s=room_s)

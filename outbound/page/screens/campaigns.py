@@ -26,7 +26,7 @@ async def list_campaigns(visit: Visit) -> Response:
     rows, more = await run_in_threadpool(campaign_state.page, own, before)
     businesses: list[Any] = []
     if visit.may("campaigns"):
-        businesses = (await visit.read("businesses"))["businesses"]
+        businesses = await visit.businesses()
     return visit.show(
         "campaigns.html",
         screen="campaigns",

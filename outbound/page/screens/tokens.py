@@ -60,14 +60,13 @@ async def revoke(visit: Visit) -> Response:
 
 
 async def _tokens(visit: Visit) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = (await visit.read("tokens"))["tokens"]
-    return found
+    return await visit.read_every("tokens", "tokens")
 
 
 async def _show(visit: Visit, *, made: dict[str, Any] | None = None) -> Response:
     tokens = await _tokens(visit)
     is_of_all = visit.caller.business_id is None
-    businesses = (await visit.read("businesses"))["businesses"] if is_of_all and visit.may("calls:read") else []
+    businesses = await visit.businesses() if is_of_all and visit.may("calls:read") else []
     return visit.show(
         "tokens.html",
         screen="tokens",

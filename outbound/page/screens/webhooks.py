@@ -119,7 +119,7 @@ async def _fields(visit: Visit) -> tuple[dict[str, str], list[str]]:
 
 async def _endpoints(visit: Visit) -> list[dict[str, Any]]:
     """The endpoints, each with how many deliveries were given up."""
-    endpoints: list[dict[str, Any]] = (await visit.read("webhooks"))["endpoints"]
+    endpoints = (await visit.read_every("webhooks", "endpoints"))[::-1]
     read = partial(db.run, sql.given_up, business_id=visit.caller.business_id, counted_max=_COUNTED_MAX)
     given_up = {row.id: row.deliveries for row in await run_in_threadpool(read)}
     return [one | {"given_up": given_up.get(one["id"], 0)} for one in endpoints]
@@ -135,7 +135,7 @@ async def _endpoint(visit: Visit) -> dict[str, Any]:
 async def _list(visit: Visit) -> Response:
     endpoints = await _endpoints(visit)
     is_of_all = visit.caller.business_id is None and visit.may("calls:read")
-    businesses = (await visit.read("businesses"))["businesses"] if is_of_all else []
+    businesses = await visit.businesses() if is_of_all else []
     return visit.show(
         "webhooks.html",
         screen="webhooks",

@@ -19,7 +19,7 @@ PRESETS = ("il", "uk", "us")
 async def list_windows(visit: Visit) -> Response:
     """Show the windows, each with its week."""
     own = visit.caller.business_id
-    windows = (await visit.read("windows"))["windows"]
+    windows = (await visit.read_every("windows", "windows"))[::-1]
     counts = await run_in_threadpool(window_state.counts, own)
     shown = [
         window

@@ -145,6 +145,36 @@ class Client(Operations):
         for page in _pages(lambda before: self.list_leads(**filters, limit=PAGE, before=before)):
             yield from page.leads
 
+    def every_business(self) -> Iterator[models.Business]:
+        """The businesses that `list_businesses` finds, page after page."""
+        for page in _pages(lambda before: self.list_businesses(limit=PAGE, before=before)):
+            yield from page.businesses
+
+    def every_destination(self) -> Iterator[models.Destination]:
+        """The entries that `list_destinations` finds, page after page."""
+        for page in _pages(lambda before: self.list_destinations(limit=PAGE, before=before)):
+            yield from page.destinations
+
+    def every_retry_policy(self, **filters: Any) -> Iterator[models.RetryPolicy]:
+        """The retry policies that `list_retry_policies` finds, page after page."""
+        for page in _pages(lambda before: self.list_retry_policies(**filters, limit=PAGE, before=before)):
+            yield from page.retry_policies
+
+    def every_token(self) -> Iterator[models.Token]:
+        """The tokens that `list_tokens` finds, page after page."""
+        for page in _pages(lambda before: self.list_tokens(limit=PAGE, before=before)):
+            yield from page.tokens
+
+    def every_webhook(self) -> Iterator[models.Endpoint]:
+        """The endpoints that `list_webhooks` finds, page after page."""
+        for page in _pages(lambda before: self.list_webhooks(limit=PAGE, before=before)):
+            yield from page.endpoints
+
+    def every_window(self) -> Iterator[models.Window]:
+        """The windows that `list_windows` finds, page after page."""
+        for page in _pages(lambda before: self.list_windows(limit=PAGE, before=before)):
+            yield from page.windows
+
 
 class AsyncClient(AsyncOperations):
     """The API, as coroutines; see `Client`."""
@@ -228,4 +258,40 @@ class AsyncClient(AsyncOperations):
         """The leads that `list_leads` finds, page after page."""
         async for page in _async_pages(lambda before: self.list_leads(**filters, limit=PAGE, before=before)):
             for one in page.leads:
+                yield one
+
+    async def every_business(self) -> AsyncIterator[models.Business]:
+        """The businesses that `list_businesses` finds, page after page."""
+        async for page in _async_pages(lambda before: self.list_businesses(limit=PAGE, before=before)):
+            for one in page.businesses:
+                yield one
+
+    async def every_destination(self) -> AsyncIterator[models.Destination]:
+        """The entries that `list_destinations` finds, page after page."""
+        async for page in _async_pages(lambda before: self.list_destinations(limit=PAGE, before=before)):
+            for one in page.destinations:
+                yield one
+
+    async def every_retry_policy(self, **filters: Any) -> AsyncIterator[models.RetryPolicy]:
+        """The retry policies that `list_retry_policies` finds, page after page."""
+        async for page in _async_pages(lambda before: self.list_retry_policies(**filters, limit=PAGE, before=before)):
+            for one in page.retry_policies:
+                yield one
+
+    async def every_token(self) -> AsyncIterator[models.Token]:
+        """The tokens that `list_tokens` finds, page after page."""
+        async for page in _async_pages(lambda before: self.list_tokens(limit=PAGE, before=before)):
+            for one in page.tokens:
+                yield one
+
+    async def every_webhook(self) -> AsyncIterator[models.Endpoint]:
+        """The endpoints that `list_webhooks` finds, page after page."""
+        async for page in _async_pages(lambda before: self.list_webhooks(limit=PAGE, before=before)):
+            for one in page.endpoints:
+                yield one
+
+    async def every_window(self) -> AsyncIterator[models.Window]:
+        """The windows that `list_windows` finds, page after page."""
+        async for page in _async_pages(lambda before: self.list_windows(limit=PAGE, before=before)):
+            for one in page.windows:
                 yield one

@@ -401,9 +401,9 @@ class Operations:
             models.LeadList,
         )
 
-    def list_businesses(self) -> models.BusinessList:
-        """List the businesses that the token may see."""
-        return self._ask(Asking("GET", "/businesses"), models.BusinessList)
+    def list_businesses(self, *, limit: int | None = None, before: int | None = None) -> models.BusinessList:
+        """List the businesses that the token may see, the newest first."""
+        return self._ask(Asking("GET", "/businesses", {"limit": limit, "before": before}), models.BusinessList)
 
     def add_business(self, body: models.NewBusiness, *, idempotency_key: str | None = None) -> models.AddedBusiness:
         """Add a business; it keeps to its region's calling hours unless `any_hour` is said."""
@@ -412,7 +412,7 @@ class Operations:
         )
 
     def show_business(self, business_id: int) -> models.ShownBusiness:
-        """Show one business: its numbers, what it plays, what limits and holds it, and its campaigns."""
+        """Show one business: its numbers, what it plays, what limits and holds it, and its newest 100 campaigns."""
         return self._ask(Asking("GET", f"/businesses/{business_id}"), models.ShownBusiness)
 
     def change_business(
@@ -463,9 +463,14 @@ class Operations:
         """Say what a campaign would do if it were launched now."""
         return self._ask(Asking("GET", f"/campaigns/{campaign_id}/preview", {"call_s": call_s}), models.Preview)
 
-    def list_retry_policies(self, *, business_id: int | None = None) -> models.RetryPolicyList:
-        """List retry policies."""
-        return self._ask(Asking("GET", "/retry-policies", {"business_id": business_id}), models.RetryPolicyList)
+    def list_retry_policies(
+        self, *, business_id: int | None = None, limit: int | None = None, before: int | None = None
+    ) -> models.RetryPolicyList:
+        """List retry policies, the newest first."""
+        return self._ask(
+            Asking("GET", "/retry-policies", {"business_id": business_id, "limit": limit, "before": before}),
+            models.RetryPolicyList,
+        )
 
     def add_retry_policy(self, body: models.NewRetryPolicy, *, idempotency_key: str | None = None) -> models.Added:
         """Add a retry policy of a business."""
@@ -473,9 +478,9 @@ class Operations:
             Asking("POST", "/retry-policies", body=body, key=idempotency_key, takes_key=True), models.Added
         )
 
-    def list_windows(self) -> models.WindowList:
-        """List the calling windows."""
-        return self._ask(Asking("GET", "/windows"), models.WindowList)
+    def list_windows(self, *, limit: int | None = None, before: int | None = None) -> models.WindowList:
+        """List the calling windows, the newest first; a token of one business sees presets, and those it keeps to."""
+        return self._ask(Asking("GET", "/windows", {"limit": limit, "before": before}), models.WindowList)
 
     def add_window(self, body: models.NewWindow, *, idempotency_key: str | None = None) -> models.Added:
         """Add a calling window, by its hours or from a preset (us, uk, il)."""
@@ -516,9 +521,9 @@ class Operations:
             models.AssignedWindow,
         )
 
-    def list_destinations(self) -> models.DestinationList:
-        """List where calls may go: the entries for everybody, and those of the businesses that the token may see."""
-        return self._ask(Asking("GET", "/destinations"), models.DestinationList)
+    def list_destinations(self, *, limit: int | None = None, before: int | None = None) -> models.DestinationList:
+        """List where calls may go, the newest entry first: for everybody, and for businesses that the token may see."""
+        return self._ask(Asking("GET", "/destinations", {"limit": limit, "before": before}), models.DestinationList)
 
     def set_destination(
         self, body: models.NewDestination, *, idempotency_key: str | None = None
@@ -613,13 +618,13 @@ class Operations:
         """Show the token of this request: what it may see and do."""
         return self._ask(Asking("GET", "/token"), models.Me)
 
-    def list_tokens(self) -> models.TokenList:
-        """List the tokens that this one may revoke, the newest first, without their text."""
-        return self._ask(Asking("GET", "/tokens"), models.TokenList)
-
     def make_token(self, body: models.NewToken) -> models.MadeToken:
         """Make a token that may do no more than this one; its text is in this answer alone."""
         return self._ask(Asking("POST", "/tokens", body=body), models.MadeToken)
+
+    def list_tokens(self, *, limit: int | None = None, before: int | None = None) -> models.TokenList:
+        """List the tokens that this one may revoke, the newest first, without their text."""
+        return self._ask(Asking("GET", "/tokens", {"limit": limit, "before": before}), models.TokenList)
 
     def revoke_token(self, token: str, *, idempotency_key: str | None = None) -> models.RevokedToken:
         """Refuse a token, by its id or its 8 letters, from now on; within 5 seconds it is refused everywhere."""
@@ -635,15 +640,15 @@ class Operations:
         """Recompute the chain of the audit, and name the first link that is wrong."""
         return self._ask(Asking("GET", "/audit/verify", {"head": head}), models.Verified)
 
-    def list_webhooks(self) -> models.EndpointList:
-        """List the endpoints, what waits for each, and whether it takes what it is sent."""
-        return self._ask(Asking("GET", "/webhooks"), models.EndpointList)
-
     def add_webhook(self, body: models.NewEndpoint, *, idempotency_key: str | None = None) -> models.AddedEndpoint:
         """Post events to an address from now on."""
         return self._ask(
             Asking("POST", "/webhooks", body=body, key=idempotency_key, takes_key=True), models.AddedEndpoint
         )
+
+    def list_webhooks(self, *, limit: int | None = None, before: int | None = None) -> models.EndpointList:
+        """List the endpoints, the newest first, what waits for each, and whether it takes what it is sent."""
+        return self._ask(Asking("GET", "/webhooks", {"limit": limit, "before": before}), models.EndpointList)
 
     def change_webhook(
         self, endpoint_id: int, body: models.EndpointChange, *, idempotency_key: str | None = None
@@ -1104,9 +1109,9 @@ class AsyncOperations:
             models.LeadList,
         )
 
-    async def list_businesses(self) -> models.BusinessList:
-        """List the businesses that the token may see."""
-        return await self._ask(Asking("GET", "/businesses"), models.BusinessList)
+    async def list_businesses(self, *, limit: int | None = None, before: int | None = None) -> models.BusinessList:
+        """List the businesses that the token may see, the newest first."""
+        return await self._ask(Asking("GET", "/businesses", {"limit": limit, "before": before}), models.BusinessList)
 
     async def add_business(
         self, body: models.NewBusiness, *, idempotency_key: str | None = None
@@ -1117,7 +1122,7 @@ class AsyncOperations:
         )
 
     async def show_business(self, business_id: int) -> models.ShownBusiness:
-        """Show one business: its numbers, what it plays, what limits and holds it, and its campaigns."""
+        """Show one business: its numbers, what it plays, what limits and holds it, and its newest 100 campaigns."""
         return await self._ask(Asking("GET", f"/businesses/{business_id}"), models.ShownBusiness)
 
     async def change_business(
@@ -1170,9 +1175,14 @@ class AsyncOperations:
         """Say what a campaign would do if it were launched now."""
         return await self._ask(Asking("GET", f"/campaigns/{campaign_id}/preview", {"call_s": call_s}), models.Preview)
 
-    async def list_retry_policies(self, *, business_id: int | None = None) -> models.RetryPolicyList:
-        """List retry policies."""
-        return await self._ask(Asking("GET", "/retry-policies", {"business_id": business_id}), models.RetryPolicyList)
+    async def list_retry_policies(
+        self, *, business_id: int | None = None, limit: int | None = None, before: int | None = None
+    ) -> models.RetryPolicyList:
+        """List retry policies, the newest first."""
+        return await self._ask(
+            Asking("GET", "/retry-policies", {"business_id": business_id, "limit": limit, "before": before}),
+            models.RetryPolicyList,
+        )
 
     async def add_retry_policy(
         self, body: models.NewRetryPolicy, *, idempotency_key: str | None = None
@@ -1182,9 +1192,9 @@ class AsyncOperations:
             Asking("POST", "/retry-policies", body=body, key=idempotency_key, takes_key=True), models.Added
         )
 
-    async def list_windows(self) -> models.WindowList:
-        """List the calling windows."""
-        return await self._ask(Asking("GET", "/windows"), models.WindowList)
+    async def list_windows(self, *, limit: int | None = None, before: int | None = None) -> models.WindowList:
+        """List the calling windows, the newest first; a token of one business sees presets, and those it keeps to."""
+        return await self._ask(Asking("GET", "/windows", {"limit": limit, "before": before}), models.WindowList)
 
     async def add_window(self, body: models.NewWindow, *, idempotency_key: str | None = None) -> models.Added:
         """Add a calling window, by its hours or from a preset (us, uk, il)."""
@@ -1227,9 +1237,11 @@ class AsyncOperations:
             models.AssignedWindow,
         )
 
-    async def list_destinations(self) -> models.DestinationList:
-        """List where calls may go: the entries for everybody, and those of the businesses that the token may see."""
-        return await self._ask(Asking("GET", "/destinations"), models.DestinationList)
+    async def list_destinations(self, *, limit: int | None = None, before: int | None = None) -> models.DestinationList:
+        """List where calls may go, the newest entry first: for everybody, and for businesses that the token may see."""
+        return await self._ask(
+            Asking("GET", "/destinations", {"limit": limit, "before": before}), models.DestinationList
+        )
 
     async def set_destination(
         self, body: models.NewDestination, *, idempotency_key: str | None = None
@@ -1332,13 +1344,13 @@ class AsyncOperations:
         """Show the token of this request: what it may see and do."""
         return await self._ask(Asking("GET", "/token"), models.Me)
 
-    async def list_tokens(self) -> models.TokenList:
-        """List the tokens that this one may revoke, the newest first, without their text."""
-        return await self._ask(Asking("GET", "/tokens"), models.TokenList)
-
     async def make_token(self, body: models.NewToken) -> models.MadeToken:
         """Make a token that may do no more than this one; its text is in this answer alone."""
         return await self._ask(Asking("POST", "/tokens", body=body), models.MadeToken)
+
+    async def list_tokens(self, *, limit: int | None = None, before: int | None = None) -> models.TokenList:
+        """List the tokens that this one may revoke, the newest first, without their text."""
+        return await self._ask(Asking("GET", "/tokens", {"limit": limit, "before": before}), models.TokenList)
 
     async def revoke_token(self, token: str, *, idempotency_key: str | None = None) -> models.RevokedToken:
         """Refuse a token, by its id or its 8 letters, from now on; within 5 seconds it is refused everywhere."""
@@ -1354,10 +1366,6 @@ class AsyncOperations:
         """Recompute the chain of the audit, and name the first link that is wrong."""
         return await self._ask(Asking("GET", "/audit/verify", {"head": head}), models.Verified)
 
-    async def list_webhooks(self) -> models.EndpointList:
-        """List the endpoints, what waits for each, and whether it takes what it is sent."""
-        return await self._ask(Asking("GET", "/webhooks"), models.EndpointList)
-
     async def add_webhook(
         self, body: models.NewEndpoint, *, idempotency_key: str | None = None
     ) -> models.AddedEndpoint:
@@ -1365,6 +1373,10 @@ class AsyncOperations:
         return await self._ask(
             Asking("POST", "/webhooks", body=body, key=idempotency_key, takes_key=True), models.AddedEndpoint
         )
+
+    async def list_webhooks(self, *, limit: int | None = None, before: int | None = None) -> models.EndpointList:
+        """List the endpoints, the newest first, what waits for each, and whether it takes what it is sent."""
+        return await self._ask(Asking("GET", "/webhooks", {"limit": limit, "before": before}), models.EndpointList)
 
     async def change_webhook(
         self, endpoint_id: int, body: models.EndpointChange, *, idempotency_key: str | None = None
