@@ -128,7 +128,7 @@ async def show_call(context: RequestContext, call_id: Id) -> Any:
     def work() -> Any:
         timeline, view = call_timeline.of(context.call(call_id)), context.view
         waits = timeline.call["status"] in WAITING
-        ending = view.how_it_ended(timeline.call, timeline.ending)
+        ending = _ending(context, view.how_it_ended(timeline.call, timeline.ending))
         return {
             "call": view.call(timeline.call),
             "time_zone": timeline.zone,
@@ -151,7 +151,16 @@ async def why_call(context: RequestContext, call_id: Id) -> Any:
 
 
 def _why(context: Context, call_id: int) -> dict[str, Any]:
-    return context.view.why(call_id, asdict(why_step.why(call_id)))
+    reason = context.view.why(call_id, asdict(why_step.why(call_id)))
+    return reason | {"sentence": context.said(reason["sentence"])}
+
+
+def _ending(context: Context, ending: dict[str, Any] | None) -> dict[str, Any] | None:
+    """How a call ended in the language asked for; of one that failed, its code stays, and what the carrier said."""
+    if ending is None or ending["code"] != "failed":
+        return ending and ending | {"sentence": context.said(ending["sentence"])}
+    code, message = ending["details"]["error_code"], ending["details"]["message"]
+    return ending | {"sentence": ": ".join(filter(None, [code, message and context.said(message)]))}
 
 
 @operation(calls, "POST", "/calls/{call_id:int}/retry", scope="calls:write", answer=models.MadeAgain)
@@ -225,7 +234,7 @@ async def show_callee(context: RequestContext, number: str, business_id: Whose =
             "calls": [view.call(row) for row in call_search.find(found, limit=100).calls],
             "known": known_of(context, phone, business_id=whose),
             "leads": lead_list.find(found, limit=100).calls if "leads:read" in context.caller.scopes else [],
-            "destination": verdict and verdict._replace(sentence=verdict.sentence and view.text(verdict.sentence)),
+            "destination": verdict and verdict._replace(sentence=verdict.sentence and context.said(verdict.sentence)),
         }
 
     return await context.read(work)

@@ -276,8 +276,8 @@ class Context:
         """The view that the token has of its rows; one for the whole request, which asks but once whose tokens are."""
         return View(self.caller.business_id)
 
-    def refusal(self, sentence: str) -> str:
-        """Why something within an answer is refused: what the token may see of it, in the language asked for."""
+    def said(self, sentence: str) -> str:
+        """A sentence within an answer: what the token may see of it, in the language asked for."""
         text, is_whole = in_language(self.view.text(sentence), self._language)
         self.worded.append(is_whole)
         return text

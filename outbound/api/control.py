@@ -146,6 +146,6 @@ async def status(context: RequestContext) -> Any:
         else:
             calls = business.live(own)
             facts = [context.view.fact(fact) for fact in facts]
-        return {"now": facts, "calls": calls}
+        return {"now": [fact._replace(sentence=context.said(fact.sentence)) for fact in facts], "calls": calls}
 
     return await context.read(work)

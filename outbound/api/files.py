@@ -397,13 +397,13 @@ def _import_of(context: Context, import_id: int) -> Any:
 
 def _import_shown(context: Context, import_id: int) -> dict[str, Any]:
     row = _import_of(context, import_id)
-    lines = [line | {"reason": context.refusal(line["reason"])} for line in row.rejected_lines]
+    lines = [line | {"reason": context.said(line["reason"])} for line in row.rejected_lines]
     return _listed(context, row) | {"refused_lines": lines}
 
 
 def _listed(context: Context, row: Any) -> dict[str, Any]:
     shown: dict[str, Any] = row._asdict()
-    reason = row.reason and context.refusal(row.reason)
+    reason = row.reason and context.said(row.reason)
     return shown | {"refused": row.rejected, "reason": reason, "created_by": context.view.who(row.created_by)}
 
 
@@ -454,7 +454,7 @@ def _reported(context: Context, work: Callable[[Path], dict[str, Any]], received
     except BadFile as refusal:
         raise BadFile(str(refusal).replace(str(received.path), "the file")) from None
     refused = [
-        {"line": received.lines.of(one["line"]), "reason": context.refusal(one["reason"])}
+        {"line": received.lines.of(one["line"]), "reason": context.said(one["reason"])}
         for one in report["refused_lines"]
     ]
     return report | {"refused_lines": refused}

@@ -222,7 +222,7 @@ class Event(Answer):
 
 
 class Ending(Answer):
-    """How a call ended, or who asked for that; `sentence` says it in English."""
+    """How a call ended, or who asked for that; `code` and `details` say the same as `sentence`."""
 
     code: str
     sentence: str

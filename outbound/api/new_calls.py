@@ -92,7 +92,7 @@ def put_all(context: Context, calls: list[models.NewCall]) -> dict[str, Any]:
     return {
         "calls": [vars(queued[place]) if place in queued else None for place in range(len(calls))],
         "refused": [
-            {"place": place, "code": one.code, "detail": context.refusal(_all_of(one))}
+            {"place": place, "code": one.code, "detail": context.said(_all_of(one))}
             for place, one in sorted(refused.items())
         ],
     }

@@ -159,9 +159,20 @@ async def preview_campaign(context: RequestContext, campaign_id: Id, call_s: Sec
 
     def work() -> Any:
         found = why.preview(context.campaign(campaign_id), call_s)
-        return context.view.preview(asdict(found) | {"to_dial": found.to_dial})
+        return _preview_said(context, context.view.preview(asdict(found) | {"to_dial": found.to_dial}))
 
     return await context.read(work, is_slow=True)
+
+
+def _preview_said(context: Context, shown: dict[str, Any]) -> dict[str, Any]:
+    """A preview with its sentences in the language asked for."""
+    parts = {
+        name: {code: part | {"sentence": context.said(part["sentence"])} for code, part in shown[name].items()}
+        for name in ("held", "refused")
+    }
+    given = [name for name in ("limited_by", "call_s_from") if shown[name] not in (None, why.GIVEN)]
+    texts = {name: context.said(shown[name]) for name in given}
+    return shown | parts | texts | {"stopped_by": [context.said(one) for one in shown["stopped_by"]]}
 
 
 @operation(rules, "GET", "/retry-policies", scope="calls:read", answer=models.RetryPolicyList)
@@ -330,6 +341,6 @@ async def check_destination(
         if owner is None:
             raise Problem(422, "say for whom: give business_id", code="bad_destination")
         verdict = destination.check(number, owner)
-        return verdict._replace(sentence=verdict.sentence and context.view.text(verdict.sentence))
+        return verdict._replace(sentence=verdict.sentence and context.said(verdict.sentence))
 
     return await context.read(work)

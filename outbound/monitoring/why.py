@@ -13,6 +13,7 @@ from outbound.rules.scope import BadControl
 
 sql = db.statements("monitoring/why")
 
+GIVEN = "--call-s"  # says where the length of a call is from
 PACE_USED = 0.75  # of a rate: what pace_tokens gives in the long run, so that no second sees more than the whole
 
 
@@ -146,7 +147,7 @@ def _preview(connection: db.Connection, campaign_id: int, call_s: float | None) 
 
 def _call_s(connection: db.Connection, campaign_id: int, given: float | None) -> tuple[float, str]:
     if given is not None:
-        return given, "--call-s"
+        return given, GIVEN
     known = sql.mean_call_s(connection, campaign_id=campaign_id)
     return (known, "the latest calls") if known else (float(settings().ring_s), "OUTBOUND_RING_S: no call has ended")
 

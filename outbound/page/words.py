@@ -25,9 +25,17 @@ Text = str | Mapping[str, str]
 
 @cache
 def catalogue(language: str) -> dict[str, Text]:
-    """The texts of a language by key; one that depends on a number is a mapping by the plural's category."""
+    """
+    The texts of a language by key; one that depends on a number is a mapping by the plural's category.
+
+    What other parts of the program say too, word for word, has its text in `outbound/translation` alone.
+    """
     found: dict[str, Text] = json.loads((_FOLDER / f"{language}.json").read_text(encoding="utf-8"))
-    return found
+    if language == "en":
+        return found
+    said = sentences.catalogue(language)
+    shared = {key: said[text] for key, text in catalogue("en").items() if isinstance(text, str) and text in said}
+    return dict(sorted((shared | found).items()))
 
 
 @cache

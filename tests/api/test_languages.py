@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -10,6 +11,9 @@ import pytest
 from outbound.api import problem
 from outbound.api.problem import Problem
 from outbound.config import settings
+from outbound.rules import control
+from outbound.rules.limits import set_limits
+from outbound.rules.scope import Scope
 from outbound.translation import sentences
 from tests.api.conftest import Client
 from tests.conftest import World, forget_settings
@@ -201,3 +205,84 @@ def test_no_catalogue_is_loaded_before_hebrew_is_asked_for(client: Client) -> No
     assert sentences.catalogue.cache_info().currsize == 0
     assert http.get("/calls/812", headers=HEBREW).status_code == 404
     assert sentences.catalogue.cache_info().currsize == 1
+
+
+def test_why_a_call_waits_and_how_one_ended_is_said_in_hebrew(world: World, client: Client) -> None:
+    http, business = client(), world.business()
+    waits, ended = world.queued(business, "+12125550101"), world.queued(business, "+12125550102")
+    control.pause(Scope("business", str(business)), reason="lunch", actor="Dana")
+    world.do("update call_log set status = 'completed', ended_at = now(), duration_s = 3 where id = %s", ended)
+
+    meant, said = (http.get(f"/calls/{waits}/why", headers=asked) for asked in ({}, HEBREW))
+    shown, over = (http.get(f"/calls/{one}", headers=HEBREW) for one in (waits, ended))
+
+    assert meant.headers["content-language"] == "en"
+    assert (said.headers["content-language"], said.headers["vary"]) == ("he", "accept-language")
+    assert said.json() | {"sentence": ""} == meant.json() | {"sentence": ""}
+    assert "\u2068Dana\u2069: \u2068lunch\u2069. לחידוש: " in said.json()["sentence"]
+    assert f"\u2068`outbound resume business {business}`\u2069" in said.json()["sentence"]
+    assert shown.json()["why"] == said.json()["sentence"]
+    assert over.json()["hung_up"] == over.json()["ending"]["sentence"]
+    assert over.json()["ending"]["sentence"].startswith("הנמען ניתק")
+    assert over.json()["ending"]["code"] == "far_end"
+
+
+def test_the_end_of_a_call_that_failed_keeps_its_code_and_what_the_carrier_said(world: World, client: Client) -> None:
+    http, business = client(), world.business()
+    own, other = world.queued(business, "+12125550101"), world.queued(business, "+12125550102")
+    fail = "update call_log set status = 'failed', ended_at = now(), error_code = %s, error_message = %s where id = %s"
+    world.do(fail, "suppressed", "The number is on a do-not-call list.", own)
+    world.do(fail, "21211", "Nobody has written this.", other)
+
+    ours, theirs = (http.get(f"/calls/{one}", headers=HEBREW) for one in (own, other))
+
+    assert ours.json()["ending"]["sentence"] == "suppressed: המספר ברשימת ״לא להתקשר״."
+    assert ours.headers["content-language"] == "he"
+    assert theirs.json()["ending"]["sentence"] == "21211: Nobody has written this."
+    assert theirs.headers["content-language"] == "he, en"
+
+
+def test_a_preview_and_the_situation_are_said_in_hebrew(world: World, client: Client) -> None:
+    business = world.business()
+    campaign = world.value("insert into campaign (business_id, name) values (%s, 'Spring') returning id", business)
+    call = world.queued(business, "+12125550101")
+    world.do("update call_log set campaign_id = %s, due_at = now() + interval '1 day' where id = %s", campaign, call)
+    control.pause(Scope("campaign", str(campaign)), reason=None, actor="Dana")
+    set_limits(Scope("campaign", str(campaign)), live_max="2", actor="Dana")
+    paths = (f"/campaigns/{campaign}/preview", "/status")
+
+    for http in (client(), client(business_id=business)):
+        for path in paths:
+            meant, said = (http.get(path, headers=asked) for asked in ({}, HEBREW))
+            english, hebrew = (list(_sentences_of(one.json())) for one in (meant, said))
+            assert (meant.headers["content-language"], said.headers["content-language"]) == ("en", "he")
+            assert len(english) == len(hebrew) > 0
+            assert not any(map(_LETTERS.search, english))
+            assert all(map(_LETTERS.search, hebrew))
+
+
+def _sentences_of(answer: dict[str, Any]) -> Iterator[str]:
+    """The sentences of a preview, or of the situation."""
+    if isinstance(answer["now"], list):
+        yield from (fact["sentence"] for fact in answer["now"])
+    yield from (part["sentence"] for name in ("held", "refused") for part in answer.get(name, {}).values())
+    yield from (text for text in (answer.get("limited_by"), answer.get("call_s_from")) if text)
+    yield from answer.get("stopped_by", ())
+
+
+def test_why_a_number_may_not_be_called_is_said_in_hebrew_without_the_operator_s_reason(
+    world: World, client: Client
+) -> None:
+    business = world.business()
+    world.do("insert into destination (place, allowed, reason) values ('GB', false, 'secret')")
+    http, asked = client(business_id=business), {"number": "+442079460000"}
+
+    said = http.get("/destinations/check", params=asked, headers=HEBREW)
+    known = http.get("/callees/+442079460000", headers=HEBREW).json()["destination"]
+    fine = http.get("/destinations/check", params={"number": "+12125550101"}, headers=HEBREW)
+
+    assert said.json()["sentence"].startswith("שיחות אל \u2068GB\u2069 אסורות על ")
+    assert "secret" not in said.text
+    assert said.headers["content-language"] == "he"
+    assert known["sentence"] == said.json()["sentence"]
+    assert (fine.json()["sentence"], "content-language" in fine.headers) == (None, False)

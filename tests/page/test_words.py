@@ -1,6 +1,7 @@
 """The page's words: each language has every text, and each code that something waits or ends with has one."""
 
 import ast
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +14,7 @@ from outbound.calls import call_timeline
 from outbound.page import reason_words, words
 from outbound.page.menu import ENTRIES
 from outbound.rules import api_token
+from outbound.translation import sentences
 from tests.conftest import World
 from tests.test_docs import ERROR_CODES
 
@@ -44,6 +46,14 @@ def test_each_language_has_every_text() -> None:
     assert ENGLISH.keys() == HEBREW.keys()
     assert list(ENGLISH) == sorted(ENGLISH)
     assert list(HEBREW) == sorted(HEBREW)
+
+
+def test_no_sentence_has_a_second_text() -> None:
+    own = json.loads((PAGE / "words" / "he.json").read_text(encoding="utf-8"))
+    also = sentences.catalogue("he")
+
+    assert [key for key in own if str(ENGLISH[key]).endswith((".", ":")) and ENGLISH[key] in also] == []
+    assert HEBREW["obstacle.suppressed"] == also["The number is on a do-not-call list."]
 
 
 def test_a_text_takes_the_same_values_in_each_language() -> None:
