@@ -10,6 +10,8 @@ import re
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -166,13 +168,10 @@ def _refused(connection: object) -> TypeError:
 def _of_psycopg(connection: Any) -> Ask:
     if not _is(connection, "psycopg.Connection"):
         raise _refused(connection)
-    psycopg: Any = sys.modules["psycopg"]
-    rows: Any = sys.modules["psycopg.rows"]
 
     def ask(question: Question) -> list[Row]:
         _refuse_busy(connection)
-        # A cursor of our own kind, whatever kind and rows the application wants of its own.
-        with psycopg.Cursor(connection, row_factory=rows.namedtuple_row) as cursor:
+        with _cursor("Cursor", connection) as cursor:
             cursor.execute(question.text, question.parameters)
             return cursor.fetchall() if question.has_rows else []
 
@@ -184,16 +183,48 @@ def _of_async_driver(connection: Any) -> AskLater:
         return _of_asyncpg(connection)
     if not _is(connection, "psycopg.AsyncConnection"):
         raise _refused(connection)
-    psycopg: Any = sys.modules["psycopg"]
-    rows: Any = sys.modules["psycopg.rows"]
 
     async def ask(question: Question) -> list[Row]:
         _refuse_busy(connection)
-        async with psycopg.AsyncCursor(connection, row_factory=rows.namedtuple_row) as cursor:
+        async with _cursor("AsyncCursor", connection) as cursor:
             await cursor.execute(question.text, question.parameters)
             return await cursor.fetchall() if question.has_rows else []
 
     return ask
+
+
+def _cursor(kind: str, connection: Any) -> Any:
+    """A cursor of our own, whatever kind, rows and types the application wants of its own."""
+    rows: Any = sys.modules["psycopg.rows"]
+    return _own_kind(kind, connection.info.encoding)(connection, row_factory=rows.namedtuple_row)
+
+
+@cache
+def _own_kind(kind: str, encoding: str) -> Any:
+    adapters = _adapters(encoding)
+    return type(kind, (getattr(sys.modules["psycopg"], kind),), {"adapters": property(lambda _: adapters)})
+
+
+def _adapters(encoding: str) -> Any:
+    """The types as psycopg has them before anybody registers others; text is text in SQL_ASCII too."""
+    psycopg: Any = sys.modules["psycopg"]
+    defaults: Any = import_module("psycopg.postgres")
+    own = psycopg.adapt.AdaptersMap()
+    defaults.register_default_types(own.types)
+    defaults.register_default_adapters(own)
+    psycopg.types.array.register_all_arrays(own)
+    if encoding == _SQL_ASCII:
+        for name in _TEXTS:
+            own.register_loader(name, _read_as_utf8(psycopg.types.string.TextLoader))
+    return own
+
+
+_SQL_ASCII = "ascii"  # as psycopg calls it; the server sends what it has, and psycopg would leave it as bytes
+_TEXTS = ("text", "varchar", "name")
+
+
+def _read_as_utf8(loader: Any) -> Any:
+    return type("Utf8Loader", (loader,), {"load": lambda _, data: str(data, "utf-8")})
 
 
 def _refuse_busy(connection: Any) -> None:

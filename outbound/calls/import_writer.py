@@ -208,5 +208,5 @@ class Writer:
                 self._keys[whose, key] = telephone
             self.report.created += 1
 
-    def _shown(self, at: datetime, call: NewCall) -> str:
-        return moments.shown(at, call.zone or self._zone_of(call.business_id))
+    def _shown(self, at: str, call: NewCall) -> str:
+        return moments.shown(datetime.fromisoformat(at), call.zone or self._zone_of(call.business_id))

@@ -2,9 +2,9 @@
 
 -- name: enqueue_calls(campaign_id, batch_businesses, batch_ids, again, dry, business_ids, from_numbers, to_numbers, due_ats, idempotency_keys, contacts, time_zones)
 -- Moves    (nothing) -> queued
--- Returns  what queue_calls says: how many were `created`, then each that was left out
+-- Returns  what queue_calls says, without its moment: how many were `created`, then each that was left out
 -- Races    as queue_calls
-select created, at, ids, businesses, numbers, place, fault, about
+select created, ids, businesses, numbers, place, fault, about
   from queue_calls(:campaign_id::bigint, :batch_businesses::bigint[], :batch_ids::bigint[], :again::boolean,
                    :business_ids::bigint[], :from_numbers::text[], :to_numbers::text[], :due_ats::timestamptz[],
                    :idempotency_keys::text[], :contacts::jsonb[], :time_zones::text[], :dry::boolean);
@@ -21,9 +21,10 @@ select created, at, place, fault, about
                    :idempotency_keys::text[], :contacts::jsonb[], :time_zones::text[], :dry::boolean);
 
 -- name: find_calls_there(business_ids, to_numbers, idempotency_keys, due_ats, batch_businesses, batch_ids, created_ats)
--- Returns  what calls_there says of each call that was given, in their order
-select place, telephone, id, status, has_key, key_of_another, live_status, live_due_at, is_twin, keeps_time, dialed_id,
-       dialed_at
+-- Returns  what calls_there says of each call that was given, in their order; moments as ISO 8601, whatever the session
+--          would have
+select place, telephone, id, status, has_key, key_of_another, live_status, to_json(live_due_at) #>> '{}' as live_due_at,
+       is_twin, keeps_time, dialed_id, to_json(dialed_at) #>> '{}' as dialed_at
   from calls_there(:business_ids::bigint[], :to_numbers::text[], :idempotency_keys::text[], :due_ats::timestamptz[],
                    :batch_businesses::bigint[], :batch_ids::bigint[], :created_ats::timestamptz[])
  order by place;

@@ -3,17 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import psycopg
+import psycopg.adapt
 import pytest
 
 import outbound
 from outbound import BadCall, BadConnection, aio
 from tests.conftest import World
 from tests.pgbouncer import needs_pgbouncer, pgbouncer
-from tests.producers.applications import KINDS, Application
+from tests.producers.applications import KINDS, Application, Django
 from tests.producers.test_drivers import OUR_SETTINGS, TO, acme, application
 
 pytestmark = pytest.mark.rows_only
@@ -197,3 +199,84 @@ def test_each_function_works_on_a_connection_that_commits_by_itself(world: World
 
         assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
         assert world.value("select count(*) from call_log") == (2 if name == "enqueue_call" else 1)
+
+
+class Odd(psycopg.adapt.Loader):
+    """Reads every value as what no function of ours can work with."""
+
+    def load(self, _: Any) -> Any:
+        return object()
+
+
+class OddText(psycopg.adapt.Dumper):
+    """Writes every text as another."""
+
+    def dump(self, _: Any) -> bytes:
+        return b"something else"
+
+
+def own_types(connection: Any) -> None:
+    for name in ("timestamptz", "int8", "int4", "bool", "text", "jsonb", "json"):
+        connection.adapters.register_loader(name, Odd)
+        connection.adapters.register_loader(connection.adapters.types[name].array_oid, Odd)
+    connection.adapters.register_dumper(str, OddText)
+
+
+ODD_SESSIONS: dict[str, dict[str, Any]] = {
+    "German": {"options": "-c DateStyle=German"},
+    "DMY": {"options": "-c DateStyle=SQL,DMY -c TimeZone=Asia/Kathmandu"},
+    "intervals": {"options": "-c DateStyle=Postgres -c IntervalStyle=iso_8601 -c TimeZone=-4:30"},
+    "bytes": {"client_encoding": "SQL_ASCII"},
+    "Latin": {"client_encoding": "LATIN1", "options": "-c bytea_output=escape -c extra_float_digits=-5"},
+}
+
+
+@pytest.mark.parametrize("session", ODD_SESSIONS)
+@pytest.mark.parametrize("has_own_types", [False, True])
+def test_whatever_a_session_and_its_types_are_each_function_of_psycopg_says_what_it_always_says(
+    world: World, acme: int, *, session: str, has_own_types: bool
+) -> None:
+    plain: dict[str, Any] = {"business_id": acme, "due_at": "2027-01-15T09:00", "time_zone": "Europe/Berlin"}
+    with psycopg.connect(world.url, autocommit=True, **ODD_SESSIONS[session]) as odd, psycopg.connect(world.url) as one:
+        if has_own_types:
+            own_types(odd)
+        made = outbound.enqueue_call(odd, to_number=TO, key="k", contact={"name": "André"}, **plain)
+        again = outbound.enqueue_call(odd, to_number=TO, key="k", **plain)
+        (many,) = outbound.enqueue_calls(odd, [{"to_number": "+15005550102", **plain}])
+
+        assert (made.created, again.created, again.call_id, again.status) == (True, False, made.call_id, "queued")
+        assert isinstance(many, outbound.EnqueuedCall)
+        assert many.created
+        assert outbound.get_call(odd, business_id=acme, key="k") == outbound.get_call(one, made.call_id)
+        said, plainly = outbound.why(odd, made.call_id), outbound.why(one, made.call_id)
+        assert (said.code, said.sentence, said.until) == (plainly.code, plainly.sentence, plainly.until)
+        moved = outbound.reschedule_call(odd, made.call_id, "2027-02-15T09:00")
+        assert (moved.at, moved.was) == (datetime(2027, 2, 15, 8, tzinfo=UTC), datetime(2027, 1, 15, 8, tzinfo=UTC))
+        assert outbound.cancel_call(odd, made.call_id) == (1, 0)
+    assert world.call(made.call_id).contact == {"name": "André"}
+
+
+@pytest.mark.parametrize("session", ODD_SESSIONS)
+def test_an_odd_session_of_psycopg_that_is_awaited_says_what_it_always_says(
+    world: World, acme: int, session: str
+) -> None:
+    async def work() -> Any:
+        async with await psycopg.AsyncConnection.connect(world.url, **ODD_SESSIONS[session]) as odd:
+            own_types(odd)
+            made = await aio.enqueue_call(odd, business_id=acme, to_number=TO, due_at="2027-01-15T09:00", key="k")
+            return made, await aio.get_call(odd, made.call_id), await aio.why(odd, made.call_id)
+
+    made, call, reason = asyncio.run(work())
+    assert made.created
+    assert (call.key, reason.until) == ("k", call.due_at)
+
+
+def test_djangos_connection_with_another_style_of_dates_queues_a_call(world: World, acme: int) -> None:
+    one = Django(world.url)
+    one.value("select set_config('datestyle', 'German', false)")
+    made = one.ask("enqueue_call", business_id=acme, to_number=TO, due_at="2027-01-15T09:00")
+    one.commit()
+    one.close()
+
+    assert made.created
+    assert world.statuses() == ["queued"]
