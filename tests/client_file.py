@@ -1,7 +1,8 @@
 """
 Write the Python client's operations and models from the API's document: `make openapi`.
 
-The models are the API's own, word for word; the operations are one method for each operation of the document.
+The models are the API's own, word for word, on the client's own `bodies.py`; the operations are one method for each
+operation of the document.
 """
 
 import subprocess
@@ -40,6 +41,7 @@ class {name}:
 def files() -> dict[Path, str]:
     """What the client's generated files hold."""
     models = (ROOT / "outbound" / "api" / "models.py").read_text()
+    models = models.replace("from outbound.api.bodies import", "from outbound_client.bodies import")
     return {CLIENT / "models.py": models, CLIENT / "operations.py": _formatted(operations())}
 
 

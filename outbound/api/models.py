@@ -5,12 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from outbound.api.bodies import Body, Moment
+
 ID_MAX = 2**53 - 1  # of ids that every client reads as they are; JavaScript has no more
 RowId = Annotated[int, Field(ge=1, le=ID_MAX)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Line = Annotated[str, Field(max_length=200)]
 Phone = Annotated[str, Field(min_length=3, max_length=60, description="a phone number in any writing")]
-Moment = Annotated[str, Field(min_length=1, max_length=60, description="like 2026-11-30T09:00, or with an offset")]
 Status = Literal[
     "queued",
     "claimed",
@@ -23,12 +24,6 @@ Status = Literal[
     "failed",
     "canceled",
 ]
-
-
-class Body(BaseModel):
-    """A request body; an unknown field is refused, so that a misspelt one is noticed."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Answer(BaseModel):

@@ -6,8 +6,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
+from zoneinfo import ZoneInfo
 
 import httpx
 import outbound_client
@@ -16,16 +18,21 @@ from outbound_client import (
     AsyncClient,
     Client,
     NewCall,
+    NewCalls,
     NewCampaign,
     NewToken,
     NotGenuine,
+    QueuedCall,
     Refused,
     Selection,
     Unanswered,
     client,
+    models,
     transport,
     verify_webhook,
 )
+from outbound_client.bodies import Body
+from pydantic import BaseModel
 
 from outbound.call import CallEvent
 from outbound.calls import events
@@ -188,6 +195,97 @@ def test_an_answer_that_is_lost_makes_no_second_call(
 
     assert world.rows("select id from call_log") == [(call.call_id,)]
     assert world.rows("select id from campaign") == [(campaign.id,)]
+
+
+@pytest.mark.parametrize("key", ["appointment-7", "\u05ea\u05d5\u05e8 7"])
+def test_a_call_that_has_a_key_of_its_own_is_queued_under_it_once(
+    world: World, api_url: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound_client.transport, "WAIT_S", 0.0)
+    call, own = NewCall(to="+12125550101", key=key), token(world.business())
+
+    async def create(url: str) -> QueuedCall:
+        async with AsyncClient(url, own) as outbound:
+            return await outbound.create_call(call)
+
+    with losing_answers(api_url, 1) as url, Client(url, own) as outbound:
+        made = outbound.create_call(call)
+    with losing_answers(api_url, 1) as url:
+        again = asyncio.run(create(url))
+
+    assert again.call_id == made.call_id
+    assert world.rows("select id, idempotency_key from call_log") == [(made.call_id, key)]
+
+
+def test_a_call_without_an_answer_names_its_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbound_client.transport, "WAIT_S", 0.0)
+    with answering(503, "0", "") as (url, asked), Client(url, "t") as outbound:
+        with pytest.raises(Unanswered) as failure:
+            outbound.create_call(NewCall(to="+12125550101", key="appointment-7"))
+        with pytest.raises(Unanswered):
+            outbound.create_call(NewCall(to="+12125550101", key=""))  # which the API takes for none
+
+    assert failure.value.key == "appointment-7"
+    assert len(asked) == transport.TRIES + 1
+
+
+def test_calls_that_have_keys_are_queued_together_once(
+    world: World, api_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound_client.transport, "WAIT_S", 0.0)
+    calls = [NewCall(to=f"+1212555010{last}", key=f"appointment-{last}") for last in range(2)]
+    with losing_answers(api_url, 1) as url, Client(url, token(world.business())) as outbound:
+        queued = outbound.create_calls(NewCalls(calls=calls))
+
+    assert [one and one.created for one in queued.calls] == [True, True]
+    assert world.rows("select idempotency_key from call_log order by id") == [("appointment-0",), ("appointment-1",)]
+
+
+def test_no_other_body_has_a_key() -> None:
+    bodies = [one for one in vars(models).values() if isinstance(one, type) and issubclass(one, Body)]
+
+    assert [one.__name__ for one in bodies if any("key" in name for name in one.model_fields)] == ["NewCall"]
+
+
+def test_a_field_is_given_by_its_name_in_python_or_in_the_api(world: World, api_url: str) -> None:
+    business = world.business(phone="+15005550006")
+    by_name = NewCall(to="+12125550101", from_="+15005550006")
+    with Client(api_url, token(business)) as outbound:
+        call = outbound.create_call(by_name).call_id
+        assert outbound.show_call(call).call.from_number == "+15005550006"
+
+    assert NewCall.model_validate({"to": "+12125550101", "from": "+15005550006"}) == by_name
+    aliased = [
+        (kind, name, field.alias)
+        for kind in vars(models).values()
+        if isinstance(kind, type) and issubclass(kind, BaseModel)
+        for name, field in kind.model_fields.items()
+        if field.alias is not None
+    ]
+    assert aliased == [(NewCall, "from_", "from")]
+
+
+def test_the_api_has_a_field_by_its_own_name_alone(world: World, api_url: str) -> None:
+    call = {"to": "+12125550101", "from_": "+15005550006"}
+    sent = {"authorization": f"Bearer {token(world.business())}"}
+    answers = [
+        httpx.post(f"{api_url}/v1/calls{path}", headers=sent, json=body)
+        for path, body in (("", call), ("/bulk", {"calls": [call]}))
+    ]
+
+    assert [one.status_code for one in answers] == [422, 422]
+    assert [fault["pointer"] for one in answers for fault in one.json()["errors"]] == ["/from_", "/calls/0/from_"]
+
+
+def test_a_datetime_is_sent_as_the_moment_that_it_is(world: World, api_url: str) -> None:
+    due = datetime.now(ZoneInfo("Asia/Jerusalem")) + timedelta(days=30)
+    with Client(api_url, token(world.business())) as outbound:
+        call = outbound.create_call(NewCall(to="+12125550101", due_at=due))
+        found = outbound.show_call(call.call_id).call.due_at
+
+    assert found == due
+    with pytest.raises(ValueError, match="a datetime needs a time zone"):
+        NewCall(to="+12125550101", due_at=datetime(2099, 11, 30, 9, 0))  # noqa: DTZ001
 
 
 def test_a_file_whose_answer_is_lost_is_sent_again_and_answered_as_before(

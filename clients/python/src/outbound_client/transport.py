@@ -99,6 +99,7 @@ class Asking:
     One request, and how often it was tried.
 
     Attributes:
+        key: with which it may be sent again: of its body, where that has one, as a call has; else of a header.
         is_safe: it may be sent again: it changes nothing, or has a key, and its body is still there.
     """
 
@@ -115,21 +116,24 @@ class Asking:
 
     def __post_init__(self) -> None:
         self.params = {name: value for name, value in self.params.items() if value is not None}
+        self._header_key = self.key
         if self.takes_key and self.key is None:
-            self.key = str(uuid.uuid4())
+            self.key = getattr(self.body, "key", None)
+            if self.key is None:
+                self.key = self._header_key = str(uuid.uuid4())
 
     @property
     def is_safe(self) -> bool:
         """May it be sent again?"""
         is_there = self.content is None or isinstance(self.content, bytes | str)  # an iterator is used up
-        return is_there and (self.method == "GET" or self.key is not None)
+        return is_there and (self.method == "GET" or bool(self.key))  # of a call, '' is no key
 
     def arguments(self) -> dict[str, Any]:
         """As httpx takes it."""
         self.tries += 1
         headers: dict[str, str] = {"accept": self.accept}
-        if self.key is not None:
-            headers["idempotency-key"] = self.key
+        if self._header_key is not None:
+            headers["idempotency-key"] = self._header_key
         given: dict[str, Any] = {"method": self.method, "url": self.path, "params": self.params, "headers": headers}
         if self.body is not None:
             headers["content-type"] = "application/json"
