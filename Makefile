@@ -20,8 +20,11 @@ help:
 	@echo "make schema  write sql/schema.sql, the whole schema in one file, from a migrated database"
 	@echo "make openapi write ops/openapi.json, what the API takes and answers, and the operations of its Python client"
 	@echo "make pictures write docs/pictures, the screens of the page that the README shows"
+	@echo "make bench   measure speeds as ratios within one run (ARGS=\"--quick --only NAME\")"
 	@echo "make check   lint, types, layers, SQL, prose, what bandit finds"
 	@echo "make lock    write the locks anew from pyproject.toml, versions as they are (ARGS=--upgrade, or ARGS=\"-P NAME\")"
+	@echo "make build   write the wheel and the source distribution to dist"
+	@echo "make clean   remove .venv, dist and build"
 	@echo "make sbom    write what the program is made of to dist/outbound.cdx.json (CycloneDX)"
 	@echo "make audit   ask which versions in the locks are known to be vulnerable"
 

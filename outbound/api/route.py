@@ -23,7 +23,7 @@ from outbound.api.problem import Problem
 from outbound.errors import UserError
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-# The body as it was sent, and the fields that do not fit; what is wrong with the others, as Problem has it.
+# Given the body and the names of its fields that do not fit, returns the faults of the others, as Problem has them.
 Beside = Callable[[Context, dict[str, Any], set[str]], Coroutine[Any, Any, list[dict[str, str]]]]
 Refuser = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 Id = Annotated[int, Path(ge=1, le=models.ID_MAX), DIGITS]

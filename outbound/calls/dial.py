@@ -42,7 +42,7 @@ _BATCH_MAX = 16  # calls of one nudge: they are begun by one commit and at the c
 @nudges.actor(queue_name="dial", max_retries=0)  # Dramatiq's default, 20, would ring a phone 21 times
 def dial_call(*call_ids: int) -> None:
     """Ring claimed calls, each at most once and all at the same time, and record what the carrier answered."""
-    line = carrier()  # where it cannot be had (a proxy, a certificate), nothing is begun
+    client = carrier()  # where it cannot be had (a proxy, a certificate), nothing is begun
     known = identity.seen()
     asked_at = time.monotonic()
     begun = _begin(call_ids)
@@ -55,13 +55,14 @@ def dial_call(*call_ids: int) -> None:
     crash_here("dial.begun")
     # Where one row made them begin one by one, connections alternated, and the last count of each slot is the highest.
     counts = {call.slot: call for call in begun}.values()
-    if all(identity.begun(call.line, call.slot, call.begun, known) for call in counts):
+    may_dial = [identity.report_begun(call.line, call.slot, call.begun, known) for call in counts]
+    if all(may_dial):
         prepared = [(call.id, _prepared(call, asked_at)) for call in begun]
     else:
         prepared = [(call.id, CallNotSent("the database was restored")) for call in begun]
     failures = []
     # No transaction is open here: a phone is slow, and a lock must not be.
-    for answers in line.place_calls([order for _, order in prepared if isinstance(order, DialOrder)]):
+    for answers in client.place_calls([order for _, order in prepared if isinstance(order, DialOrder)]):
         crash_here("dial.answered")
         failures.append(_write_down(calls, answers))
     if unsent := [(call_id, reason) for call_id, reason in prepared if not isinstance(reason, DialOrder)]:

@@ -72,7 +72,7 @@ def _set_aside_odd_heads(connection: db.Connection) -> int:
 def _claim(connection: db.Connection) -> list[db.Row]:
     if not sql.take_turn(connection):
         return []
-    if not identity.is_known(connection):
+    if not identity.stop_unless_known(connection):
         return []
     config = settings()
     rows: list[db.Row] = sql.claim_due_calls(
@@ -158,7 +158,7 @@ def _record_fault(fault: Fault, away_s: float) -> None:
 def heartbeat(worker_id: UUID, threads: int) -> None:
     """Say that a worker process is alive, can dial *threads* calls at once, and with which accounts."""
     db.run(sql.worker_seen, worker_id=worker_id, threads=threads, accounts=accounts.usable())
-    db.with_connection(identity.is_known)  # what other workers have begun is known here then
+    db.with_connection(identity.stop_unless_known)  # what other workers have begun is known here then
 
 
 def farewell(worker_id: UUID) -> None:

@@ -90,7 +90,7 @@ def recover(
         CannotRecover: calls are still being made elsewhere; or the credentials of a business's account are missing.
         CarrierSilent: the carrier does not answer.
     """
-    db.with_connection(identity.is_known)
+    db.with_connection(identity.stop_unless_known)
     stop = db.run(sql.find_stop)
     if stop is None and since is None:
         return RecoveryReport()

@@ -45,7 +45,7 @@ class Deleted(NamedTuple):
 
 def delete_old_calls() -> int:
     """
-    Delete one batch of calls older than OUTBOUND_RETENTION_DAYS.  None where it is not set, or 0.
+    Delete one batch of calls older than OUTBOUND_RETENTION_DAYS; nothing where that is 0 or not set.
 
     Returns how many it dealt with: some may be set aside, as another table points to them, and stay.
 

@@ -46,8 +46,8 @@ EVENTS = ["initiated", "ringing", "answered", "completed"]  # `completed` covers
 # could not connect (connection-overrides page).  A fragment is neither sent nor signed.
 RETRY_OVERRIDES = "#ct=2000&rt=5000&tt=15000&rc=5&rp=5xx,ct,rt"
 
-# The account cannot call at all (wrong token, no such account, suspended, too many calls at once): nothing rang, and
-# burning the queue on it would be our fault.  Codes from Twilio's error dictionary.
+# The account cannot call now (wrong token, no such account, suspended, too many calls at once): nothing rang, and to
+# refuse every queued call for it would be our fault.  Codes from Twilio's error dictionary.
 _NOT_NOW_CODES = {10001, 10004, 20003, 20005, 20429, 64109, 86008, 90010}
 _NOT_NOW_STATUSES = {401, 402, 407, 429}
 _CODE_DECIDES = {403, 404, 405}  # these may be about the account or about this one call
@@ -341,20 +341,20 @@ async def _ask(question: Awaitable[T]) -> T:
 
 def _outcome(error: RestError) -> Answer:
     """
-    Return what an error answer to a create means; the table is in Twilio's error dictionary and its outcome classes.
+    Return what an error answer to a create means: by the codes and statuses above, from Twilio's error dictionary.
     """
     if not 400 <= error.status < 500 or error.status == 408:
         return CallUnsure(f"HTTP {error.status}")
     at_fault: Literal["number", "campaign"] | None = (
         "number" if error.code in _NUMBER_CODES else "campaign" if error.code in _CAMPAIGN_CODES else None
     )
-    if at_fault is None and _is_of_account(error):
+    if at_fault is None and _is_of_every_call(error):
         too_many = error.status == 429 or error.code in _TOO_MANY_CODES
         return SlowDown(f"HTTP {error.status}, code {error.code}", of_account=not too_many)
     return CallRefused(error.code_text[:CODE_CHARS_MAX], str(error), at_fault=at_fault)
 
 
-def _is_of_account(error: RestError) -> bool:
+def _is_of_every_call(error: RestError) -> bool:
     """
     Would the next call get the same answer?  Then nothing of it is this callee's fault.
 

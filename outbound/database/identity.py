@@ -90,7 +90,7 @@ def seen() -> Seen:
     return _outside().seen()
 
 
-def is_known(connection: db.Connection) -> bool:
+def stop_unless_known(connection: db.Connection) -> bool:
     """
     May this database dial?  Where it is not the one that dialed last, or does not know of all that it has begun, all
     dialing is stopped until `outbound recover`.
@@ -101,7 +101,7 @@ def is_known(connection: db.Connection) -> bool:
     return found.reason is None
 
 
-def begun(line: str | None, slot: int, calls: int, known: Seen) -> bool:
+def report_begun(line: str | None, slot: int, calls: int, known: Seen) -> bool:
     """
     Tell the outside what begin_dials counted; False where the calls must not be dialed.
 
@@ -112,7 +112,7 @@ def begun(line: str | None, slot: int, calls: int, known: Seen) -> bool:
         return True  # no dispatcher has looked at it yet
     before = known.get(line)
     forgotten = calls <= before.get(slot, 0) if before is not None else bool(known)
-    if forgotten and not db.with_connection(is_known):
+    if forgotten and not db.with_connection(stop_unless_known):
         return False
     _outside().tell(line, slot, calls)
     return True

@@ -104,7 +104,6 @@ def _plain_character(character: str) -> str:
 _SCHEME = re.compile(r"(?:tel|callto|whatsapp)\s*:\s*(?://)?", re.IGNORECASE)
 _IN_PARENTHESES = re.compile(r"^\((?:([0-9 +./-]{7,})\)$|(\+[0-9]{1,3})\))", re.ASCII)  # all of it, or (+972)
 _NUMBER = re.compile(r"\+? ?[0-9(][0-9 ()./-]*")
-_GROUPS = re.compile(r"[0-9]+")
 
 
 def _read(text: str, region: str | None) -> str:

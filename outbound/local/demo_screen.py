@@ -20,7 +20,6 @@ from outbound.printing import Table, cell
 ENDED = 5  # call_status_rank of all final statuses
 _STYLES = {"completed": "green", "failed": "red", "in-progress": "bold", "ringing": "bold"}
 _HEADER_LINES = 5  # above the rows, the table's own included
-_REFRESH_PER_S = 4
 
 
 class Display(Protocol):

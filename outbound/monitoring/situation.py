@@ -72,7 +72,7 @@ def after_queueing(business_id: int | None = None, campaign_id: int | None = Non
     """
     Return what becomes of calls that were just put in the queue, in sentences; none where all are dialed in their turn.
 
-    Print nothing where the database is away by now: what was queued stays queued.
+    The list is empty where the database is away by now: what was queued stays queued.
     """
     with suppress(db.Error):
         facts = read(business_id, campaign_id, overdue_s=0)

@@ -34,9 +34,9 @@ class Batcher(Generic[T, R]):
         write_all: writes several in one transaction, and gives the outcome of each, or an exception in its place.
         write_one: the same of one alone; it is called where a batch failed, so that each item fails by itself.
         writers_max: so many batches are written at once; fewer make the batches larger.
-        gather_s: so long a writer waits after a batch for as many items as were written and came meanwhile, as each
-            connection sends its next request when it has its answer, and then again if some came, GATHERS_MAX times at
-            most; 0 for never.  Only where there is one writer.
+        gather_s: after a batch, the writer waits so long for the next requests of the same connections, of which each
+            sends one when it has its answer; it repeats that while some come, GATHERS_MAX times at most.  0 is never.
+            Only where there is one writer.
         name_of: two items of the same name are never in one batch; by default all may be together.
     """
 

@@ -1,6 +1,6 @@
 """
-Takes what the carrier sends: it is read within bounds, its signature checked before anything else, then handed to a
-step.
+Takes what the carrier sends: it is read within bounds, nothing in it is believed before its signature fits, then it
+is handed to a step.
 """
 
 from collections.abc import Callable, Mapping
@@ -154,7 +154,7 @@ async def _signed_form(request: Request) -> Mapping[str, str]:
 
     Whether that is the account of the call is asked by the statement that writes it down.
     """
-    signature = _promising_signature(request)
+    signature = _refuse_by_head(request)
     form = _parse(await _body(request))
     account = form.get("AccountSid", "")
     is_ours = accounts.credentials(account) is not None
@@ -167,7 +167,7 @@ async def _signed_form(request: Request) -> Mapping[str, str]:
     return form
 
 
-def _promising_signature(request: Request) -> str:
+def _refuse_by_head(request: Request) -> str:
     """Return the signature; refuse before the body is read where the headers rule out that it is valid."""
     signature = request.headers.get("x-twilio-signature", "")
     if not twilio_webhooks.SIGNATURE.fullmatch(signature):

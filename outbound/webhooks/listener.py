@@ -16,7 +16,7 @@ from outbound.formats import digits, plain_text
 from outbound.webhooks import signature
 
 BODY_MAX = 1 << 20  # bytes
-OLD_S = 300  # an attempt that was signed longer ago is refused, so that nobody can send it again
+OLD_S = 300  # signed more than this before or after now, an attempt is refused, so that nobody can send it again
 
 
 class BadListener(UserError):

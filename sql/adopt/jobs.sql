@@ -1,5 +1,5 @@
 -- jobs.sql: take over the old runs and their waiting jobs, and give them back.
--- Read by outbound/adopt/jobs.py and undo.py.
+-- Read by outbound/adopt/jobs.py alone.
 
 -- name: adopt_runs(ids)!
 -- Make a campaign of each run of which jobs wait, paused until an operator resumes it.

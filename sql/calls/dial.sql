@@ -183,7 +183,8 @@ with call as (
 select scope, key from tripped;
 
 -- name: put_back(call_id, fence, wait_s, reason)!
--- The request never left: the call goes back to the queue and no attempt is counted.  It waits twice as long each
+-- Nothing was dialed, as the request did not leave or the carrier answered that it did nothing: the call goes back to
+-- the queue and no attempt is counted.  It waits twice as long each
 -- time, from wait_s up to five minutes, and a little more or less so that a crowd does not return as one.  A call that
 -- was closed meanwhile stays closed, and says that nothing was sent.
 --

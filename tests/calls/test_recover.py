@@ -253,7 +253,7 @@ def test_a_copy_of_a_database_stops_at_the_first_look(
 ) -> None:
     world.worker()
     world.queued()
-    db.with_connection(identity.is_known)
+    db.with_connection(identity.stop_unless_known)
     world.do("update identity set database_oid = database_oid + 1")
 
     dispatch.dispatch_once()
@@ -277,10 +277,10 @@ def test_a_worker_that_knows_of_more_dials_than_the_database_dials_nobody(
     world: World, workers: Callable[[], None], carrier: RunningSimulator
 ) -> None:
     workers()
-    identity.begun(world.value("select line::text from identity"), 0, 0, {})
+    identity.report_begun(world.value("select line::text from identity"), 0, 0, {})
     world.do("delete from dials_begun")
     for slot in range(8):
-        identity.begun(world.value("select line::text from identity"), slot, 100, {})
+        identity.report_begun(world.value("select line::text from identity"), slot, 100, {})
     call_id = world.claimed()
 
     dial.dial_call(call_id)
@@ -307,7 +307,7 @@ def test_where_calls_are_begun_one_by_one_each_count_is_told(
         told.append(slot)
         return True
 
-    monkeypatch.setattr(identity, "begun", begun)
+    monkeypatch.setattr(identity, "report_begun", begun)
 
     dial.dial_call(*calls)
 
@@ -320,20 +320,20 @@ def test_a_broker_that_knows_of_more_dials_stops_dialing_and_a_flushed_one_does_
     made = broker.make(servers.redis_url)
     monkeypatch.setattr(broker, "current", lambda: made)
     namespace = config.settings().broker_namespace
-    db.with_connection(identity.is_known)
+    db.with_connection(identity.stop_unless_known)
     first = world.claimed()
     begun = begin(first)
-    identity.begun(begun.line, begun.slot, begun.begun, {})
+    identity.report_begun(begun.line, begun.slot, begun.begun, {})
     until(lambda: broker.remembered_dials(namespace) == (begun.line, {begun.slot: 1}))
 
     identity.forget()
-    assert db.with_connection(identity.is_known)
+    assert db.with_connection(identity.stop_unless_known)
     redis.Redis.from_url(servers.redis_url).delete(f"{namespace}:dials")
     identity.forget()
-    assert db.with_connection(identity.is_known)
+    assert db.with_connection(identity.stop_unless_known)
     broker.remember_dials(namespace, begun.line, {begun.slot: 2})
     identity.forget()
-    assert not db.with_connection(identity.is_known)
+    assert not db.with_connection(identity.stop_unless_known)
 
 
 def test_a_new_database_beside_an_old_memory_is_taken_for_what_it_is(
@@ -346,19 +346,19 @@ def test_a_new_database_beside_an_old_memory_is_taken_for_what_it_is(
     assert path is not None
     path.write_text(json.dumps({"line": "0" * 8 + "-0000-0000-0000-" + "0" * 12, "dials": {"0": 7}}))
 
-    assert db.with_connection(identity.is_known), "it has never dialed"
-    assert db.with_connection(identity.is_known)
+    assert db.with_connection(identity.stop_unless_known), "it has never dialed"
+    assert db.with_connection(identity.stop_unless_known)
     world.do("delete from identity")
     world.initiated()
-    assert not db.with_connection(identity.is_known), "it has dialed, and is not what dialed last"
+    assert not db.with_connection(identity.stop_unless_known), "it has dialed, and is not what dialed last"
     assert "another database" in world.value("select reason from dialing_stop")
 
 
 def test_a_crash_of_the_server_is_no_restore(directory: Path, carrier: RunningSimulator) -> None:
     with home(directory, carrier) as world:
-        db.with_connection(identity.is_known)
+        db.with_connection(identity.stop_unless_known)
         begun = begin(world.claimed(1, number(1)))
-        assert identity.begun(begun.line, begun.slot, begun.begun, {})
+        assert identity.report_begun(begun.line, begun.slot, begun.begun, {})
         (pid,) = [int((directory / "postgres" / "postmaster.pid").read_text().split()[0])]
         victim = world.value("select pg_backend_pid()")
         os.kill(victim, signal.SIGKILL)  # the postmaster ends all others, and replays its log
@@ -366,7 +366,7 @@ def test_a_crash_of_the_server_is_no_restore(directory: Path, carrier: RunningSi
 
         def is_known() -> bool:
             try:
-                return db.with_connection(identity.is_known)
+                return db.with_connection(identity.stop_unless_known)
             except db.Unavailable:
                 return False
 
@@ -534,7 +534,7 @@ def run_recover(world: World, crash_at: Path) -> Any:
 
 def test_the_safe_moment_lies_before_the_last_dial_that_is_known(world: World, carrier: RunningSimulator) -> None:
     call_id = world.initiated()
-    db.with_connection(identity.is_known)
+    db.with_connection(identity.stop_unless_known)
     world.do("update identity set timeline = timeline + 1")
 
     report = recover.recover(wait=at_once)
@@ -559,7 +559,7 @@ def lists(world: World, monkeypatch: pytest.MonkeyPatch, carrier: RunningSimulat
     monkeypatch.setattr(line(), "list_calls", since)
     call_id = world.initiated(world.business(phone=FROM), number(9), "CA" + "9" * 32)
     world.do("update call_log set status = 'completed', dialed_at = now() - interval '2 h' where id = %s", call_id)
-    db.with_connection(identity.is_known)
+    db.with_connection(identity.stop_unless_known)
     world.do("update identity set timeline = timeline + 1")
     return calls
 

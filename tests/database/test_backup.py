@@ -28,7 +28,7 @@ def dumped(world: World, outbound: Outbound, tmp_path: Path) -> Path:
     """A dump of a business, a call and a do-not-call entry."""
     world.queued()
     suppression.suppress("+15005550199", actor="dana")
-    identity.is_known(world.connection)
+    identity.stop_unless_known(world.connection)
     done = outbound("dump", str(tmp_path / "calls.dump"))
     assert done.returncode == 0, done.stderr
     return tmp_path / "calls.dump"

@@ -97,6 +97,12 @@ def test_every_statement_is_used_and_every_used_statement_exists() -> None:
     assert used == set(STATEMENTS)
 
 
+def readers(step: str) -> set[str]:
+    """The modules that load a file of statements."""
+    modules = (path for path in PACKAGE.rglob("*.py") if f'statements("{step}")' in path.read_text())
+    return {str(path.relative_to(PACKAGE.parent)) for path in modules}
+
+
 def test_each_sql_file_belongs_to_the_module_of_its_name() -> None:
     for file in FILES:
         if file.name == "roles.sql":
@@ -109,6 +115,8 @@ def test_each_sql_file_belongs_to_the_module_of_its_name() -> None:
             step_of(file, SQL),
         )
         assert step.startswith(module) or module == f"{step}s", file.name  # screens/calls.py reads page/call.sql
+        if f"{reader[1]} alone" in file.read_text():
+            assert all(one.startswith(reader[1]) for one in readers(step)), file.name
 
 
 def test_python_and_sql_know_the_same_statuses_in_the_same_order(world: World) -> None:

@@ -1030,13 +1030,18 @@ GUARDS = (
     Guard(
         "a copied database dials nobody",
         "outbound/calls/dispatch.py",
-        (("if not identity.is_known(connection):", "if identity.is_known is None:"),),
+        (("if not identity.stop_unless_known(connection):", "if identity.stop_unless_known is None:"),),
         "tests/calls/test_recover.py::test_a_copy_of_a_database_stops_at_the_first_look",
     ),
     Guard(
         "a database that forgot dials dials nobody",
         "outbound/database/identity.py",
-        (("if forgotten and not db.with_connection(is_known):", "if forgotten and is_known is None:"),),
+        (
+            (
+                "if forgotten and not db.with_connection(stop_unless_known):",
+                "if forgotten and stop_unless_known is None:",
+            ),
+        ),
         "tests/calls/test_recover.py::test_a_worker_that_knows_of_more_dials_than_the_database_dials_nobody",
     ),
     Guard(
