@@ -28,7 +28,7 @@ def events(request: HttpRequest) -> HttpResponse:
         return JsonResponse(sorted(done), safe=False)
     try:
         event = webhook.verify(request.body, {name.lower(): value for name, value in request.headers.items()})
-    except WebhookVerificationError:
+    except (WebhookVerificationError, ValueError):  # ValueError: a signature or a body that cannot be read
         return HttpResponse("not genuine", status=400)
     if event["id"] not in done:  # the same event may come twice
         done.add(event["id"])

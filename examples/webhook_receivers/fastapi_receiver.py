@@ -21,7 +21,7 @@ async def receive(request: Request) -> Response:
     """Do something once for each event; answer within 15 seconds."""
     try:
         event = webhook.verify(await request.body(), dict(request.headers))
-    except WebhookVerificationError:
+    except (WebhookVerificationError, ValueError):  # ValueError: a signature or a body that cannot be read
         raise HTTPException(400, "not genuine") from None
     if event["id"] not in done:  # the same event may come twice
         done.add(event["id"])

@@ -19,7 +19,7 @@ def receive() -> tuple[str, int]:
     """Do something once for each event; answer within 15 seconds."""
     try:
         event = webhook.verify(request.get_data(), {name.lower(): value for name, value in request.headers.items()})
-    except WebhookVerificationError:
+    except (WebhookVerificationError, ValueError):  # ValueError: a signature or a body that cannot be read
         return "not genuine", 400
     if event["id"] not in done:  # the same event may come twice
         done.add(event["id"])

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,4 +74,7 @@ def test_each_receiver_does_each_event_once_and_refuses_what_is_not_genuine(
     forged = {"webhook-id": "evt_x", "webhook-timestamp": "1764200000", "webhook-signature": "v1,AAAA"}
     assert httpx.post(url, content=b'{"id": "evt_x", "type": "ping", "data": {}}', headers=forged).status_code == 400
     assert httpx.post(url, content=b"{}").status_code == 400
+    now = {"webhook-id": "evt_x", "webhook-timestamp": str(int(time.time()))}
+    for body, signature in ((b"\xff", "v1,AAAA"), (b"{}", "nocomma"), (b"{}", "v1,a,b"), (b"{}", "v1,x")):
+        assert httpx.post(url, content=body, headers=now | {"webhook-signature": signature}).status_code == 400
     assert len(httpx.get(url).json()) == 1
