@@ -4,8 +4,8 @@ import asyncio
 import hashlib
 import math
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -44,6 +44,7 @@ _BURST_S = 2  # a token may send the requests of so long at once
 REPLAYED = "idempotent-replayed"  # the header of an answer that was given before
 PREFIX = "/v1"  # of the paths of all operations
 CALLER = "outbound.caller"  # in the scope of a request from this process: who it is for; nobody else can put it there
+IS_STILL_IN = "outbound.is_still_in"  # beside it: asks whether they are still signed in
 
 
 class Caller(NamedTuple):
@@ -140,6 +141,8 @@ class Tokens:
         """
         known: Caller | None = request.scope.get(CALLER)
         if known is not None:
+            if not await request.scope[IS_STILL_IN]():
+                raise _no_live_token()
             return known
         try:
             return await self._live(request)
@@ -161,8 +164,7 @@ class Tokens:
         if until < time.monotonic():
             caller = await self._found(digest, text.strip())
         if caller is None:
-            challenge = {"www-authenticate": 'Bearer realm="outbound", error="invalid_token"'}
-            raise Problem(401, "the token is unknown, revoked or expired: make another one", headers=challenge)
+            raise _no_live_token()
         return caller
 
     async def _found(self, digest: bytes, text: str) -> Caller | None:
@@ -210,6 +212,11 @@ class Tokens:
         return policy | {"ratelimit": f'"token";r={math.floor(bucket.tokens)};t=1'}
 
 
+def _no_live_token() -> Problem:
+    challenge = {"www-authenticate": 'Bearer realm="outbound", error="invalid_token"'}
+    return Problem(401, "the token is unknown, revoked or expired: make another one", headers=challenge)
+
+
 def _find(text: str) -> Caller | None:
     row = api_token.find(text)
     if row is None:
@@ -240,6 +247,7 @@ class Context:
         digest: SHA-256 of its method, path and body: what a repeat with the same key must have too.  Of a file's body,
             see of_file.
         model: of the answer, which holds no field that the model has not.
+        let_in: asks once more for the token, as what takes long does; raises Problem, 401, where it is not live.
         accept_language: the header of this name.
         worded: of each sentence of the answer that was said in that language, was it said whole.
     """
@@ -248,6 +256,7 @@ class Context:
     key: str | None
     digest: bytes
     model: TypeAdapter[Any]
+    let_in: Callable[[], Awaitable[object]]
     accept_language: str = ""
     worded: list[bool] = field(default_factory=list)
 
@@ -286,13 +295,27 @@ class Context:
     def _language(self) -> str:
         return language_of(self.accept_language)
 
+    async def stay_in(self) -> None:
+        """
+        Ask once more for the token between two parts of a body; a database that is away is asked at the next one.
+
+        Raises:
+            Problem: 401, it is no longer live.
+        """
+        with suppress(*db.Unavailable):
+            await self.let_in()
+
     async def read(self, work: Callable[[], Any], *, is_slow: bool = False) -> Response:
         """Answer with what *work* finds; it may take minutes where *is_slow* says so."""
 
         def answer() -> Response:
             return self._answer(work(), 200)
 
-        return await (slowly(answer) if is_slow else run_in_threadpool(answer))
+        if not is_slow:
+            return await run_in_threadpool(answer)
+        found = await slowly(answer)
+        await self.let_in()
+        return found
 
     def answer_created(self, found: dict[str, Any]) -> Response:
         """Answer 201 with what was made new, as its `created` says; 200 where it was there already."""
@@ -309,7 +332,7 @@ class Context:
         if not in_parts:
             return await run_in_threadpool(self._at_once, work, status)
         async with self._alone():
-            return await slowly(lambda: self._in_parts(work, status))
+            return await slowly(lambda: self._in_parts(work, status), self.let_in)
 
     def _at_once(self, work: Callable[[], Any], status: int) -> Response:
         with db.one_transaction() as connection:
@@ -465,18 +488,24 @@ def limit(name: str, at_once: int) -> CapacityLimiter:
     return _limits[name]
 
 
-async def slowly(work: Callable[[], T]) -> T:
+async def slowly(work: Callable[[], T], let_in: Callable[[], Awaitable[object]] | None = None) -> T:
     """
     Do in a thread what may take minutes: a file, a long list.  A few at once, so that the others are answered.
 
+    Args:
+        let_in: is asked once it is this work's turn, for which it may have waited for minutes.
+
     Raises:
-        Problem: 503, many wait for that already.
+        Problem: 503, many wait for that already; what *let_in* raises.
     """
     limiter = limit("slow", SLOW_AT_ONCE)
     if limiter.statistics().tasks_waiting >= _SLOW_WAITING_MAX:
         message = "many files and long lists are at work: try again later"
         raise Problem(503, message, code="busy", headers={"retry-after": "30"})
-    return await to_thread.run_sync(work, limiter=limiter)
+    async with limiter:
+        if let_in is not None:
+            await let_in()
+        return await to_thread.run_sync(work, limiter=limit("slow threads", SLOW_AT_ONCE))
 
 
 def forget_limits() -> None:
@@ -485,7 +514,13 @@ def forget_limits() -> None:
     _turns.clear()
 
 
-def of_request(request: Request, caller: Caller, body: bytes, model: TypeAdapter[Any]) -> Context:
+def of_request(
+    request: Request,
+    caller: Caller,
+    body: bytes,
+    model: TypeAdapter[Any],
+    let_in: Callable[[], Awaitable[object]],
+) -> Context:
     """
     The context of a request that was let in.
 
@@ -498,7 +533,7 @@ def of_request(request: Request, caller: Caller, body: bytes, model: TypeAdapter
     scope = request.scope
     target = f"{scope['method']} {scope['path']}?".encode() + scope["query_string"] + b"\n"
     accepted = preference.sent(request, "accept-language")
-    return Context(caller, key, hashlib.sha256(target + body).digest(), model, accepted)
+    return Context(caller, key, hashlib.sha256(target + body).digest(), model, let_in, accepted)
 
 
 def plain(value: Any) -> Any:

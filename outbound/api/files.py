@@ -9,7 +9,7 @@ import re
 import tempfile
 from array import array
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
@@ -168,6 +168,7 @@ async def _write(request: Request, to: Path, record: Record | None) -> bytes:
     size, digest = 0, hashlib.sha256()
     with to.open("wb") as file:
         async for piece in _pieces(request):
+            await _stay_in(request)
             size += len(piece)
             if size > FILE_MAX:
                 raise _too_large()
@@ -196,6 +197,15 @@ async def _pieces(request: Request) -> AsyncIterator[bytes]:
             message = f"nothing of the file came for {SILENT_S} seconds: send it again"
             raise Problem(400, message, headers={"connection": "close"}) from None
         yield piece
+
+
+async def _stay_in(request: Request) -> None:
+    """Ask once more for the token of a file that comes; or raise Problem, 401, which ends the connection."""
+    try:
+        await request.state.context.stay_in()
+    except Problem as problem:
+        problem.headers["connection"] = "close"
+        raise
 
 
 def _too_large() -> Problem:
@@ -354,7 +364,7 @@ async def _import_recorded(
             await run_in_threadpool(record.forget)
         elif is_later:
             record.is_promised = True
-            background.start(_go_on(stack.pop_all(), report))
+            background.start(_go_on(stack.pop_all(), report, context.let_in))
     if answer.status_code == 202:
         place = f"{request.url.path}/{json.loads(bytes(answer.body))['id']}"
         answer.headers.update({"location": place, "preference-applied": "respond-async"})
@@ -376,11 +386,11 @@ async def _ended(record: Record) -> AsyncIterator[None]:
         raise
 
 
-async def _go_on(stack: AsyncExitStack, work: Callable[[], Any]) -> None:
+async def _go_on(stack: AsyncExitStack, work: Callable[[], Any], let_in: Callable[[], Awaitable[object]]) -> None:
     """Read a file after its request was answered; its row says what comes of it."""
     with suppress(Problem, UserError, *db.Unavailable):
         async with stack:
-            await slowly(work)
+            await slowly(work, let_in)
 
 
 def _wants_202(request: Request) -> bool:
@@ -538,19 +548,30 @@ async def _stream(
     """Rows page by page, as NDJSON or, where that is asked for, as CSV that no spreadsheet runs as a formula."""
     plain_pages = ([plain(row) for row in page] for page in pages)
     if _wants_csv(request):
-        return await _streaming(CSV, _csv_lines(columns, plain_pages))
-    return await _streaming(NDJSON, _json_lines(columns, plain_pages))
+        return await _streaming(request, CSV, _csv_lines(columns, plain_pages))
+    return await _streaming(request, NDJSON, _json_lines(columns, plain_pages))
 
 
-async def _streaming(kind: str, pieces: Iterator[str]) -> StreamingResponse:
-    """What comes in pieces.  The first is there before the answer begins: where it cannot be had, that is said."""
+async def _streaming(
+    request: Request, kind: str, pieces: Iterator[str], background: BackgroundTask | None = None
+) -> StreamingResponse:
+    """
+    What comes in pieces, each of which is sent only while the token is live.
+
+    The first is there before the answer begins: where it cannot be had, that is said.
+    """
     first = await run_in_threadpool(next, pieces, "")
+    context: Context = request.state.context
 
     async def all_pieces() -> AsyncIterator[str]:
         yield first
         try:
             async for piece in iterate_in_threadpool(pieces):
+                yield ""  # comes back once the reader has taken most of what was sent
+                await context.stay_in()
                 yield piece
+        except Problem:
+            raise ConnectionAbortedError from None  # as below
         except Exception as error:  # noqa: BLE001 (its text may hold a row's data, and would be logged)
             if isinstance(error, db.Unavailable) and db.fault(error)[0] != db.TOOK_TOO_LONG:
                 log.outage("api.database_away", error)
@@ -558,7 +579,7 @@ async def _streaming(kind: str, pieces: Iterator[str]) -> StreamingResponse:
                 log_fault(error)
             raise ConnectionAbortedError from None  # the server hangs up, by which the client knows
 
-    return StreamingResponse(all_pieces(), media_type=kind)
+    return StreamingResponse(all_pieces(), media_type=kind, background=background)
 
 
 def _json_lines(columns: tuple[str, ...], pages: Iterator[list[dict[str, Any]]]) -> Iterator[str]:
@@ -619,7 +640,9 @@ async def export_calls(
 
     is_csv = _wants_csv(request)
     pages = _one_ahead(call_search.lines(await run_in_threadpool(search), as_cells=is_csv))
-    return await (_streaming(CSV, _sheet(_CALL_COLUMNS, pages)) if is_csv else _streaming(NDJSON, pages))
+    if is_csv:
+        return await _streaming(request, CSV, _sheet(_CALL_COLUMNS, pages))
+    return await _streaming(request, NDJSON, pages)
 
 
 def _one_ahead(pages: Iterator[str]) -> Iterator[str]:
@@ -680,8 +703,8 @@ async def export_campaign_results(request: Request, context: RequestContext, cam
     await run_in_threadpool(context.campaign, campaign_id)
     is_csv = _wants_csv(request)
     file = await slowly(lambda: _results(campaign_id, is_csv=is_csv))
-    kind = CSV if is_csv else NDJSON
-    return StreamingResponse(iterate_in_threadpool(file), media_type=kind, background=BackgroundTask(file.close))
+    await context.let_in()
+    return await _streaming(request, CSV if is_csv else NDJSON, file, BackgroundTask(file.close))
 
 
 def _results(campaign_id: int, *, is_csv: bool) -> IO[str]:

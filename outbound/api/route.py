@@ -1,7 +1,9 @@
 """Declares operations, and checks token, scope, rate and body of each request before them."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from functools import partial
 from typing import Annotated, Any, get_args, get_origin
 
 from fastapi import APIRouter, Depends, Path
@@ -26,6 +28,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 # Given the body and the names of its fields that do not fit, returns the faults of the others, as Problem has them.
 Beside = Callable[[Context, dict[str, Any], set[str]], Coroutine[Any, Any, list[dict[str, str]]]]
 Refuser = Callable[[Request, Any], Coroutine[Any, Any, Response]]
+ASKED_AGAIN_S = 1.0  # a body that takes as long to come is not done before its token was asked for once more
 Id = Annotated[int, Path(ge=1, le=models.ID_MAX), DIGITS]
 
 path_numbers.bound()
@@ -114,9 +117,12 @@ class Operation(APIRoute):
             _refuse_encoded(request)
             body = b""
             if not is_file:
+                began = time.monotonic()
                 body = await json_body.read(request)
+                if time.monotonic() - began >= ASKED_AGAIN_S:
+                    await tokens.caller(request)
                 request = _with_json(request, body, is_wanted=self.body_field is not None)
-            request.state.context = context.of_request(request, caller, body, model)
+            request.state.context = context.of_request(request, caller, body, model, partial(tokens.caller, request))
             response = await _answered(answer, request)
             response.headers.update(headers)
             return response

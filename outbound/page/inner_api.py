@@ -1,15 +1,16 @@
 """Calls of the API's operations inside this process, as somebody who is signed in to the page."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlencode
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Send
 
-from outbound.api.context import CALLER, PREFIX, Caller
+from outbound.api.context import CALLER, IS_STILL_IN, PREFIX, Caller
 from outbound.api.problem import not_found
+from outbound.page import session
 
 
 class Answer(NamedTuple):
@@ -32,10 +33,17 @@ class InnerApi:
         api: the API's ASGI application.
         caller: who asks; None for somebody who shows a token in *headers*.
         client: the address and port that the request came from, by which refused tokens are counted.
+        is_still_in: asks whether the caller is still signed in, before each request and between its parts.
     """
 
-    def __init__(self, api: ASGIApp, caller: Caller | None, client: tuple[str, int] | None) -> None:
-        self._api, self._caller, self._client = api, caller, client
+    def __init__(
+        self,
+        api: ASGIApp,
+        caller: Caller | None,
+        client: tuple[str, int] | None,
+        is_still_in: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._api, self._caller, self._client, self._is_still_in = api, caller, client, is_still_in
 
     async def ask(
         self,
@@ -112,13 +120,19 @@ class InnerApi:
             "client": self._client,
             "server": None,
             CALLER: self._caller,
+            IS_STILL_IN: self._is_still_in,
         }
 
 
 def of(request: Request, caller: Caller | None) -> InnerApi:
     """The API for the sender of a request, as *caller* sees it."""
     client = None if request.client is None else (request.client.host, request.client.port)
-    return InnerApi(request.app, caller, client)
+
+    async def is_still_in() -> bool:
+        signed_in = await session.of(request)
+        return signed_in is not None and signed_in.caller == caller
+
+    return InnerApi(request.app, caller, client, is_still_in)
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

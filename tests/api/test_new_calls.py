@@ -24,7 +24,11 @@ def context_of(business_id: int | None, *, name: str = "Shop (aaaaaaaa)", key: s
     """A request of a token."""
     public_id = name[-9:-1]
     caller = Caller(1, public_id, name.partition(" ")[0], business_id, frozenset({"calls:write"}), None)
-    return Context(caller, key, b"", TypeAdapter(Any))
+
+    async def let_in() -> Caller:
+        return caller
+
+    return Context(caller, key, b"", TypeAdapter(Any), let_in)
 
 
 def together(*requests: tuple[Context, dict[str, Any]]) -> list[Outcome]:

@@ -88,6 +88,28 @@ def test_a_server_that_stops_ends_its_streams_where_they_are(world: World, monke
                 pass
 
 
+def test_a_file_that_is_saved_is_cut_off_where_the_token_of_the_session_ends(
+    world: World, page_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_CACHE_S", 0)
+    business = world.business()
+    campaign = world.value("insert into campaign (business_id, name) values (%s, 'Spring') returning id", business)
+    world.do(
+        "insert into call_log (business_id, campaign_id, from_number, to_number, status, ended_at)"
+        " select %s, %s, '+12125550100', '+1' || 2000000000 + n, 'failed', now() from generate_series(1, 30000) as n",
+        business,
+        campaign,
+    )
+    cookie = cookie_of(page_url, token())
+
+    with httpx.stream("GET", f"{page_url}/campaigns/{campaign}/calls.csv", headers=cookie, timeout=30) as answer:
+        pieces = answer.iter_raw(1000)
+        next(pieces)
+        world.do("update api_token set revoked_at = now()")
+        with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
+            b"".join(pieces)
+
+
 def test_a_link_cannot_say_that_something_was_done(world: World, page_url: str) -> None:
     cookie = cookie_of(page_url, token())
     assert 'class="notice"' not in httpx.get(f"{page_url}/?done=stop", headers=cookie).text
