@@ -484,6 +484,9 @@ create table dial_control (
     constraint dial_control_weight_check check (weight >= 0.01::double precision and weight <= 100::double precision)
 ) with (fillfactor=50, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=200);
 
+create index dial_control_ruled on dial_control (scope, key) where state <> 'running' or weight <> 1::double precision
+    or calls_per_second is not null or live_max is not null or hold_until is not null or refused_calls <> '{}'::bigint[]
+    or troubles <> 0 or carrier_holds <> 0 or carrier_hold_until is not null or slowed_at is not null;
 create trigger dial_control_event after insert or update of state on dial_control for each row when (new.scope =
     'campaign' and new.state = 'paused') execute function event_of_pause();
 -- Audited: each insert, update, delete and truncate is a row of audit_change.  Changes of these alone are not: tokens,
@@ -1713,6 +1716,10 @@ create function calls_ended_in_campaign(campaign_id bigint, status text, from_at
 create function calls_ended_with_error(in_business bigint, with_error text, with_status text, from_at timestamptz,
     last_at timestamptz, last_id bigint, calls_max bigint) returns setof call_log stable;
 
+-- Calls that count as live under limits: at Twilio, claimed, or closed with an unknown outcome.
+create function calls_in_limits() returns table(business_id bigint, campaign_id bigint, from_number text, is_unknown
+    boolean) stable;
+
 -- The calls of a telephone: outbound ones that are live, were dialed or never were, and inbound ones.
 create function calls_of_telephone(number text, scan_max integer) returns setof call_log stable;
 
@@ -1734,6 +1741,9 @@ create function cancel_call(call_id bigint, reason text default null::text, by t
 
 -- Close those of these calls that nobody has begun to dial; how many.
 create function cancel_waiting_calls(call_ids bigint[], reason text, actor text) returns bigint;
+
+-- The rows of dial_control of scopes[n] with keys[n]; NULL: all.
+create function chosen_scopes(scopes text[], keys text[]) returns setof dial_control stable;
 
 -- The error that the claim raises at this one call; no row where it raises none.
 create function claim_fault(call_id bigint, claim_s double precision, ring_s double precision) returns table(state text,
@@ -2114,12 +2124,24 @@ create function refused_call_sentence(fault text, to_number text, business_id bi
 -- Why a refused report is of no call: unknown_call, other_account, untagged or other_call_sid.
 create function report_refusal(call_id bigint, source text, is_untagged boolean, signed_for text[]) returns text stable;
 
+-- What is left of the limits of scopes[n] with keys[n], of those in dial_control; NULL: of all.
+create function room_of_scopes(scopes text[], keys text[], account_rate double precision, only_capped boolean default
+    false) returns table(scope text, key text, weight double precision, state text, state_reason text, state_since
+    timestamptz, calls_per_second double precision, limit_rate double precision, rate double precision, tokens double
+    precision, live_max integer, live bigint, unknown bigint, room bigint, hold_until timestamptz, calm_room bigint,
+    calm_until timestamptz, served double precision, served_floor double precision, refused integer, troubles integer,
+    carrier_holds integer, carrier_hold_until timestamptz, is_slowed boolean, spend_code text, spend_until timestamptz)
+    stable;
+
 -- The rows that could be a call of the carrier which the database has forgotten.
 create function rows_of_lost_call(from_number text, to_number text, created_at timestamptz, early_s double precision,
     late_s double precision) returns setof call_log stable;
 
 -- Every row in which a number is written, in whatever form.
 create function rows_that_mention(core text, pattern text) returns table(source text, content jsonb) stable;
+
+-- Scopes with a limit, a cap, a weight, a pause or a hold, or with which Twilio was in trouble.
+create function ruled_scopes() returns table(scope text, key text) stable;
 
 -- For operators: no scheduler runs. NULL: one does.
 create function scheduler_sentence(silent_s double precision) returns text stable;

@@ -34,7 +34,7 @@ select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regc
 -- Take what is due and may be dialed, as many as the limits and the living worker threads allow.
 --
 -- Calls wait in lanes: one per business, campaign and from-number.  Only lanes that have room are looked at, and of
--- each only its head, so that the cost does not grow with what waits.  What stands in a head's own way (call_obstacle)
+-- each only its head, so that the cost does not grow with what waits; and only at the limits of these.  What stands in a head's own way (call_obstacle)
 -- takes it out of the way: closed, or due later.  A business whose carrier's account not every worker can use has no room.
 -- Of the rest each limit lets its first ones pass, narrow limits first,
 -- so that a call which a narrow limit stops uses no room under a wider one.  Their order is fair by weight: who was served less
@@ -45,8 +45,8 @@ select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regc
 -- Races    other dispatchers wait for the dispatch lock (take_turn); a row that somebody holds is skipped, and one that was
 --          given a later time meanwhile is left
 -- Undo     release_claims; release_overdue_claims in cleanup.sql
-with scope as materialized (
-    select * from dial_scope(:account_rate, only_capped => true)
+with account as materialized (
+    select room.* from room_of_scopes(array['account'], array[''], :account_rate, only_capped => true) as room
 ), room as (
     select account.served_floor, account.rate, account.room as account_room,
            greatest(0, least(
@@ -58,8 +58,22 @@ with scope as materialized (
                    where seen_at > now() - make_interval(secs => :worker_silent_s))
                - (select count(*) from call_log where status = 'claimed')
            ))::bigint as free
-      from scope as account
-     where account.scope = 'account'
+      from account
+), dialable as materialized (
+    select lane.* from room cross join dialable_lanes() as lane where room.free > 0
+), asked as (
+    select coalesce(array_agg(own.scope), '{}') as scopes, coalesce(array_agg(own.key), '{}') as keys
+      from (select 'business' as scope, business_id::text as key from dialable
+            union
+            select 'campaign', campaign_key from dialable
+            union
+            select 'number', from_number from dialable) as own
+), scope as materialized (
+    select account.* from account
+    union all
+    select lane_room.*
+      from asked
+     cross join lateral room_of_scopes(asked.scopes, asked.keys, :account_rate, only_capped => true) as lane_room
 ), able as (
     select lane.business_id, lane.campaign_id, lane.campaign_key, lane.from_number, lane.window_ids, room.free,
            by_number.key is not null as number_counts, room.account_room,
@@ -74,12 +88,11 @@ with scope as materialized (
            coalesce(by_campaign.room, room.free) as campaign_room,
            coalesce(by_number.room, room.free) as number_room
       from room
-     cross join dialable_lanes() as lane
+     cross join dialable as lane
       left join scope as by_business on by_business.scope = 'business' and by_business.key = lane.business_id::text
       left join scope as by_campaign on by_campaign.scope = 'campaign' and by_campaign.key = lane.campaign_key
       left join scope as by_number on by_number.scope = 'number' and by_number.key = lane.from_number
-     where room.free > 0
-       and coalesce(by_business.room, 1) > 0
+     where coalesce(by_business.room, 1) > 0
        and coalesce(by_campaign.room, 1) > 0
        and coalesce(by_number.room, 1) > 0
        and case

@@ -69,20 +69,21 @@ select measured.name, id, measured.value
 
 -- name: read_scopes(account_rate, rows_max)
 -- Limits and pauses: how many of each kind, and of rows_max scopes what is used of them.
-with scope as materialized (
-    select scoped.*, control.carrier_hold_until,
-           coalesce(calls_per_second,
-                    case
-                        when scoped.scope = 'account'
-                            or scoped.scope = 'business'
-                               and (select carrier_account is not null from business where id = scoped.key::bigint)
-                            then :account_rate::float8
-                    end) as limit_rate,
+with asked as (
+    select array_agg(own.scope) as scopes, array_agg(own.key) as keys
+      from (select ruled.scope, ruled.key from ruled_scopes() as ruled
+            union
+            select 'account', ''
+            union
+            select 'business', business.id::text
+              from business
+             where business.carrier_account is not null and :account_rate::float8 is not null) as own
+), scope as materialized (
+    select scoped.*,
            -- As many refusals in a row are what the breaker pauses for (record_refusal in dial.sql).
-           case when scoped.state <> 'running' and cardinality(refused_calls) >= 5 then 'breaker' else 'operator' end
-           as paused_by
-      from dial_scope(:account_rate) as scoped
-     inner join dial_control as control on control.scope = scoped.scope and control.key = scoped.key
+           case when scoped.state <> 'running' and scoped.refused >= 5 then 'breaker' else 'operator' end as paused_by
+      from asked
+     cross join lateral room_of_scopes(asked.scopes, asked.keys, :account_rate) as scoped
 ), limited as (
     select scope || ' ' || key as label, limit_rate, rate, live_max, live
       from scope

@@ -216,35 +216,41 @@ select count(*) filter (where status in ('queued', 'claimed')) as waiting,
 -- name: list_control(account_rate, business_id)
 -- Returns  everything, each business and number that calls were made of or that is ruled, and each campaign that is limited,
 --          capped, paused, held or weighed, or has calls in the air: of all, or of one business and its campaigns
-select control.scope, control.key,
-       case control.scope when 'business' then business.name when 'campaign' then campaign.name end as name,
+with asked as (
+    select array_agg(own.scope) as scopes, array_agg(own.key) as keys
+      from (select control.scope, control.key
+              from dial_control as control
+             where control.scope in ('account', 'business', 'number')
+            union
+            select ruled.scope, ruled.key from ruled_scopes() as ruled
+            union
+            select 'campaign', live.campaign_id::text from calls_in_limits() as live) as own
+)
+select room.scope, room.key,
+       case room.scope when 'business' then business.name when 'campaign' then campaign.name end as name,
        coalesce(time_zone.name, 'UTC') as time_zone,
-       control.state, control.state_reason, control.state_since, control.weight, control.calls_per_second,
-       room.rate as rate_now, case when room.rate is not null then room.tokens end as tokens, control.live_max,
-       room.live, room.unknown, cardinality(control.refused_calls) as refused, control.troubles,
+       room.state, room.state_reason, room.state_since, room.weight, room.calls_per_second,
+       room.rate as rate_now, case when room.rate is not null then room.tokens end as tokens, room.live_max,
+       room.live, room.unknown, room.refused, room.troubles,
        case when room.hold_until > now() then room.hold_until end as hold_until,
        calls_per_hour, calls_per_day, minutes_per_hour, minutes_per_day, room.spend_code, room.spend_until
-  from dial_control as control
- inner join dial_scope(:account_rate) as room on room.scope = control.scope and room.key = control.key
-  left join spend_cap on spend_cap.scope = control.scope and spend_cap.key = control.key
-  left join business on control.scope = 'business' and business.id::text = control.key
-  left join campaign on control.scope = 'campaign' and campaign.id::text = control.key
+  from asked
+ cross join lateral room_of_scopes(asked.scopes, asked.keys, :account_rate) as room
+  left join spend_cap on spend_cap.scope = room.scope and spend_cap.key = room.key
+  left join business on room.scope = 'business' and business.id::text = room.key
+  left join lateral (
+       select *
+         from campaign as named
+        where room.scope = 'campaign' and named.id = scope_id(room.key)
+        limit 1  -- one look by the key for each, whatever the planner takes their number for
+  ) as campaign on true
   left join lateral (
        select business.time_zone as name
          from business
-        where id = coalesce(campaign.business_id, scope_business(control.scope, control.key))
+        where id = coalesce(campaign.business_id, scope_business(room.scope, room.key))
   ) as time_zone on true
- where (control.scope <> 'campaign'
-        or campaign.id is not null
-       and (control.weight <> 1
-            or control.state <> 'running'
-            or coalesce(control.calls_per_second, control.live_max) is not null
-            or spend_cap.scope is not null
-            or cardinality(control.refused_calls) + control.troubles > 0
-            or room.hold_until > now()
-            or room.live > 0))
+ where (room.scope <> 'campaign' or campaign.id is not null)
    and (:business_id::bigint is null
         or campaign.business_id = :business_id
-        or control.scope = 'business' and control.key = :business_id::text)
- order by array_position(array['account', 'business', 'campaign', 'number'], control.scope), length(control.key),
-       control.key;
+        or room.scope = 'business' and room.key = :business_id::text)
+ order by array_position(array['account', 'business', 'campaign', 'number'], room.scope), length(room.key), room.key;

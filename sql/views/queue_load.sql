@@ -2,11 +2,14 @@
 -- (paused, campaign_not_started, spend_cap); not_due; call_paused, each by itself.  Lane by lane, from the index alone.
 create or replace view queue_load as
 with stopped as (
-    select dial_control.scope, dial_control.key,
-           case when dial_control.state <> 'running' then 'paused' else 'spend_cap' end as reason
-      from dial_control
-      left join cap_room as cap on cap.scope = dial_control.scope and cap.key = dial_control.key
-     where dial_control.state <> 'running' or cap.code is not null
+    select paused.scope, paused.key, 'paused' as reason from dial_control as paused where paused.state <> 'running'
+    union all
+    select cap.scope, cap.key, 'spend_cap' as reason
+      from cap_room as cap
+     where cap.code is not null
+       and not exists (select
+                         from dial_control as control
+                        where control.scope = cap.scope and control.key = cap.key and control.state <> 'running')
 ), lane_load as (
     select business_id, coalesce(campaign_id, 0) as campaign_id, from_number, count(*) as queued,
            count(*) filter (where due_at <= now()) as due, min(due_at) as oldest_due_at,
