@@ -110,6 +110,13 @@ def test_every_folder_is_in_the_list_of_folders_and_no_other() -> None:
     assert floors == sorted(floors), "the list has the order of the layers, from the top down"
 
 
+def test_every_module_beside_the_folders_is_named_and_no_other() -> None:
+    (beside,) = re.findall(r"^Beside the folders: (.*?)\n\n", text(PAGE), re.MULTILINE | re.DOTALL)
+    modules = {path.name for path in (ROOT / "outbound").glob("*.py") if not path.name.startswith("__")}
+
+    assert set(re.findall(r"`(\w+\.py)`", beside)) == modules
+
+
 def walked() -> list[str]:
     titles = ("A callback", "A setting", "An enqueued call", "An event")
     return [name for title in titles for name in re.findall(r"`([\w./]+:[\w.]+)`", body_of(PAGE, title))]
