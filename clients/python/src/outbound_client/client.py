@@ -1,6 +1,7 @@
 """The two clients: what each operation of the API needs beside its arguments, and iterators over pages."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
@@ -25,7 +26,15 @@ def _settings(url: str, token: str, timeout_s: float) -> dict[str, Any]:
         "headers": {"authorization": f"Bearer {token}"},
         "timeout": timeout_s,
         "follow_redirects": False,
+        "verify": httpx.create_ssl_context(),  # made once: it reads the certificates of all authorities
     }
+
+
+class _Closed(RuntimeError):
+    """The client was closed."""
+
+    def __init__(self) -> None:
+        super().__init__("this client was closed: make another one")
 
 
 class _Page(Protocol):
@@ -60,7 +69,8 @@ async def _async_pages(find: Callable[[Any], Awaitable[P]]) -> AsyncIterator[P]:
 
 class Client(Operations):
     """
-    The API, as functions that wait for the answer.
+    The API, as functions that wait for the answer.  Threads may share it; a process that is forked has connections of
+    its own.
 
     Args:
         url: where it is, like https://calls.example.com; without /v1.
@@ -69,7 +79,9 @@ class Client(Operations):
     """
 
     def __init__(self, url: str, token: str, *, timeout_s: float = TIMEOUT_S) -> None:
-        self._http = httpx.Client(**_settings(url, token, timeout_s))
+        self._settings = _settings(url, token, timeout_s)
+        self._http, self._pid = httpx.Client(**self._settings), os.getpid()
+        self._is_closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -78,14 +90,25 @@ class Client(Operations):
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
+        """Close the connections; a forked process leaves those of its parent open."""
+        self._is_closed = True
+        if self._pid == os.getpid():
+            self._http.close()
+
+    def _connections(self) -> httpx.Client:
+        """The connections of this process: two that write to one socket would read each other's answers."""
+        if self._is_closed:
+            raise _Closed
+        if self._pid != os.getpid():
+            self._http, self._pid = httpx.Client(**self._settings), os.getpid()
+        return self._http
 
     def _ask(self, asking: Asking, answer: type[T]) -> T:
         return asking.read(self._sent(asking), answer)
 
     def _lines(self, asking: Asking) -> Iterator[str]:
-        with asking.reading(), self._http.stream(**asking.arguments()) as answer:
+        http, arguments = self._connections(), asking.arguments()
+        with asking.reading(), http.stream(**arguments) as answer:
             if not answer.is_success:
                 answer.read()
             refuse(answer)
@@ -98,12 +121,15 @@ class Client(Operations):
     def _sent(self, asking: Asking) -> httpx.Response:
         while True:
             failure: httpx.RequestError | httpx.Response
+            http, arguments = self._connections(), asking.arguments()
             try:
-                failure = self._http.request(**asking.arguments())
+                failure = http.request(**arguments)
                 if failure.is_success:
                     return failure
             except httpx.RequestError as error:
                 failure = error
+            except Exception as error:
+                raise asking.failed(error) from error
             wait_s = asking.wait_after(failure)
             if wait_s is not None:
                 time.sleep(wait_s)
@@ -177,10 +203,12 @@ class Client(Operations):
 
 
 class AsyncClient(AsyncOperations):
-    """The API, as coroutines; see `Client`."""
+    """The API, as coroutines; see `Client`.  Event loops may share it, one after the other or side by side."""
 
     def __init__(self, url: str, token: str, *, timeout_s: float = TIMEOUT_S) -> None:
-        self._http = httpx.AsyncClient(**_settings(url, token, timeout_s))
+        self._settings = _settings(url, token, timeout_s)
+        self._pools: dict[tuple[int, asyncio.AbstractEventLoop], httpx.AsyncClient] = {}
+        self._is_closed = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -191,15 +219,32 @@ class AsyncClient(AsyncOperations):
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
+        """Close the connections of this event loop; those of others end with them."""
+        self._is_closed = True
+        here = self._pools.pop((os.getpid(), asyncio.get_running_loop()), None)
+        self._pools.clear()
+        if here is not None:
+            await here.aclose()
+
+    def _connections(self) -> httpx.AsyncClient:
+        """The connections of this process and event loop; those of a loop that has ended are of no use."""
+        if self._is_closed:
+            raise _Closed
+        here = os.getpid(), asyncio.get_running_loop()
+        if here not in self._pools:
+            for pid, loop in list(self._pools):
+                if pid != here[0] or loop.is_closed():
+                    self._pools.pop((pid, loop), None)
+            self._pools[here] = httpx.AsyncClient(**self._settings)
+        return self._pools[here]
 
     async def _ask(self, asking: Asking, answer: type[T]) -> T:
         return asking.read(await self._sent(asking), answer)
 
     async def _lines(self, asking: Asking) -> AsyncIterator[str]:
+        http, arguments = self._connections(), asking.arguments()
         with asking.reading():
-            async with self._http.stream(**asking.arguments()) as answer:
+            async with http.stream(**arguments) as answer:
                 if not answer.is_success:
                     await answer.aread()
                 refuse(answer)
@@ -214,12 +259,15 @@ class AsyncClient(AsyncOperations):
     async def _sent(self, asking: Asking) -> httpx.Response:
         while True:
             failure: httpx.RequestError | httpx.Response
+            http, arguments = self._connections(), asking.arguments()
             try:
-                failure = await self._http.request(**asking.arguments())
+                failure = await http.request(**arguments)
                 if failure.is_success:
                     return failure
             except httpx.RequestError as error:
                 failure = error
+            except Exception as error:
+                raise asking.failed(error) from error
             wait_s = asking.wait_after(failure)
             if wait_s is not None:
                 await asyncio.sleep(wait_s)

@@ -167,10 +167,12 @@ class Asking:
         """
         try:
             yield
-        except httpx.RequestError as error:
+        except (Refused, Unanswered):
+            raise
+        except Exception as error:
             raise self.failed(error) from error
 
-    def failed(self, error: httpx.RequestError) -> Unanswered:
+    def failed(self, error: Exception) -> Unanswered:
         """What is raised where no answer came, or none that can be decoded."""
         return Unanswered(self.key, f"{self.method} {self.path}: {type(error).__name__}")
 
