@@ -25,6 +25,8 @@ TITLES = {
     "conflict": "It is not in a state that allows this",
     "in_progress": "The same request is being answered",
     "too_large": "The body is too large",
+    "too_slow": "The request comes too slowly",
+    "unsupported_coding": "The body is coded otherwise than is read here",
     "unsupported_type": "The body has another content type than is read here",
     "invalid": "The request does not fit the document",
     "key_of_another": "The idempotency key belongs to another request",
@@ -56,11 +58,13 @@ _STATUS_CODES = {
     403: "scope_missing",
     404: "not_found",
     405: "method_not_allowed",
+    408: "too_slow",
     409: "conflict",
     413: "too_large",
     415: "unsupported_type",
     422: "invalid",
     429: "too_many_requests",
+    501: "unsupported_coding",
     503: "unavailable",
 }
 # Options of the command line, but not of the commands that a sentence names; and those that a request calls otherwise.

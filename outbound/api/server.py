@@ -6,12 +6,15 @@ import importlib
 import uvicorn
 from starlette.types import ASGIApp
 
+from outbound.api import problem
 from outbound.api.files import FILE_MAX
 from outbound.config import settings
 from outbound.errors import UserError
 from outbound.processes import systemd_notify
-from outbound.web.protocol import BoundedHttp
+from outbound.web.protocol import TEXTS, BoundedHttp, last_answer
 from outbound.web.server import make
+
+_RETRY_S = 5  # after which there may be room for a connection
 
 
 class ApiHttp(BoundedHttp):
@@ -25,6 +28,14 @@ class ApiHttp(BoundedHttp):
         """A request begins; its `state` keeps the socket's peer, in whose place the server puts X-Forwarded-For."""
         super().on_message_begin()
         self.scope["state"]["peer"] = self.client[0] if self.client else None
+
+    def refusal(self, status: int) -> bytes:
+        """It is a problem like others, in English: what language is asked for may not have come."""
+        headers = {"retry-after": str(_RETRY_S)} if status == 503 else {}
+        said = problem.response(
+            problem.Problem(status, TEXTS[status], code="busy" if status == 503 else None, headers=headers), "en"
+        )
+        return last_answer(status, dict(said.headers), bytes(said.body))
 
 
 def server(application: ASGIApp, host: str, port: int) -> uvicorn.Server:

@@ -24,7 +24,7 @@ REQUEST_S = 10.0  # from its first byte to its last
 ANSWER_S = 30.0  # from there until the answer has left; the carrier gives up after 15 s
 LINGER_S = 5.0  # for an answer to leave once the connection is closing
 
-_TEXTS = {
+TEXTS = {
     400: "this is no request that is answered here",
     408: "the request took too long",
     413: "the request is too large",
@@ -92,6 +92,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._is_over = False
         self._is_reading = False  # from the first byte of a request to its last
         self._has_head = False
+        self._is_last = False  # another request came before this one's answer: nothing more is read
         self._not_body = 0  # bytes of this request
         self._body = 0
         self._refusal: tuple[str, int] | None = None
@@ -114,18 +115,36 @@ class BoundedHttp(HttpToolsProtocol):
         """Read on."""
         if self._is_over:
             return
+        self._not_body += len(data)
+        if self._is_last:
+            self._bound_what_nobody_reads()
+            return
         self._unset_keepalive_if_required()
-        if not self._is_reading:
+        if not self._is_reading and not self._is_answering:
             self._is_reading = True
             self._expect(self.request_s, "slow")
-        self._not_body += len(data)
         try:
             self.parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._refuse(*(self._refusal or ("malformed", 400)))
+            self._read_no_more()
             return
         if self._not_body > HEAD_MAX:
             self._refuse("head_too_large", 400)
+
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _read_no_more(self) -> None:
+        if self._is_last:
+            self._bound_what_nobody_reads()
+        else:
+            self._refuse(*(self._refusal or ("malformed", 400)))
+
+    def _bound_what_nobody_reads(self) -> None:
+        """Take a little of it off the line, since a connection that is closed before that may lose its answer."""
+        if self._not_body > HEAD_MAX:
+            self.transport.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end."""
@@ -142,9 +161,11 @@ class BoundedHttp(HttpToolsProtocol):
     # The request, as the parser reads it
 
     def on_message_begin(self) -> None:
-        """A request begins; it must not be sent before the answer to the one before is there."""
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._stop("pipelined", 400)
+        """A request begins.  Sent before the answer to the one before, it is not read: that answer is the last one."""
+        if self._is_answering:
+            refusals.note_connection("pipelined", self._peer)
+            self._is_last, self.cycle.keep_alive = True, False
+            raise _Refused
         self._has_head = False
         self._body = 0
         super().on_message_begin()
@@ -251,16 +272,21 @@ class BoundedHttp(HttpToolsProtocol):
             self.cycle.disconnected = True  # the application's answer has no receiver
             self.cycle.message_event.set()
         if reason != "idle":
-            self.transport.write(_answer(status))
+            self.transport.write(self.refusal(status))
         self.transport.close()
         self._expect(LINGER_S, "unread")
+
+    def refusal(self, status: int) -> bytes:
+        """The answer to what is no request, or comes too slowly, or finds no room."""
+        return last_answer(status, {"content-type": "text/plain; charset=utf-8"}, f"{TEXTS[status]}\n".encode())
 
     @property
     def _peer(self) -> str | None:
         return self.client[0] if self.client else None
 
 
-def _answer(status: int) -> bytes:
-    text = f"{_TEXTS[status]}\n".encode()
-    head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(text)
-    return STATUS_LINE[status] + head + text
+def last_answer(status: int, headers: dict[str, str], body: bytes) -> bytes:
+    """The bytes of an answer with which the connection ends."""
+    lines = headers | {"content-length": str(len(body)), "connection": "close"}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return STATUS_LINE[status] + head.encode() + b"\r\n" + body
