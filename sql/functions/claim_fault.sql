@@ -1,5 +1,5 @@
--- What a claim raises at this call alone; no row where it raises nothing.  It does what the claim does with one call
--- (dispatch.sql), and undoes it.
+-- What a claim raises at this call alone; no row where it raises nothing.  It sets the columns that claim_due_calls sets
+-- (dispatch.sql), and undoes it: a column that it left out could stop every claim.
 create or replace function claim_fault(call_id bigint, claim_s float8, ring_s float8)
 returns table (state text, message text)
 language plpgsql as $$
@@ -25,9 +25,16 @@ begin
     select * into obstacle from call_obstacle(call, windows, coalesce(zones, '{}'), opening);
     update call_log
        set status = case when obstacle.is_final then 'canceled' when obstacle.code is null then 'claimed' else status end,
-           fence = fence + 1,
-           overdue_at = now() + make_interval(secs => claim_s),
-           due_at = coalesce(obstacle.until, due_at)
+           fence = fence + case when obstacle.code is null then 1 else 0 end,
+           overdue_at = case when obstacle.code is null then now() + make_interval(secs => claim_s) end,
+           dial_by = case when obstacle.code is null then now() end,
+           due_at = case when obstacle.code is null or obstacle.is_final then due_at else obstacle.until end,
+           held_by = case when not obstacle.is_final then obstacle.code end,
+           error_code = case when obstacle.is_final then obstacle.code else error_code end,
+           error_message = case
+               when obstacle.is_final then refusal_sentence(obstacle.code, call_log) else error_message
+           end,
+           ended_at = case when obstacle.is_final then now() end
      where id = $1;
     raise sqlstate 'OB001';
 exception

@@ -42,6 +42,18 @@ def refuse(world: World, call_id: int) -> None:
     world.do(f"alter table call_log add constraint odd check (id <> {int(call_id)}) not valid")
 
 
+def called_today(world: World, business_id: int, number: str) -> int:
+    """A call to a number that the business's retry policy lets be called once a day."""
+    world.do(
+        "with added as (insert into retry_ladder (business_id, name, attempts_per_day_max, attempts_per_week_max)"
+        " values (%s, 'twice', 1, 1) returning id) update business set ladder_id = added.id from added",
+        business_id,
+    )
+    call_id = world.initiated(business_id, number, call_sid="CA1")
+    world.do("update call_log set status = 'completed', overdue_at = null where id = %s", call_id)
+    return call_id
+
+
 def outcome(world: World, call_id: int) -> tuple[str, str | None]:
     (call,) = world.rows("select status, error_code from call_log where id = %s", call_id)
     return call.status, call.error_code
@@ -90,6 +102,37 @@ def test_an_odd_row_that_cannot_even_be_closed_is_kept_out_of_every_claim(
     assert metrics.read()["set_aside"] == {"claim": 1}
 
 
+@pytest.mark.parametrize(
+    ("change", "column"),
+    [
+        ("closed", "error_code"),
+        ("closed", "error_message"),
+        ("closed", "ended_at"),
+        ("held", "held_by"),
+        ("held", "due_at"),
+        ("claimed", "overdue_at"),
+        ("claimed", "fence"),
+    ],
+)
+def test_a_row_that_a_constraint_keeps_from_one_change_keeps_nobody_from_being_dialed(
+    world: World, acme: int, nudges: list[Any], change: str, column: str
+) -> None:
+    if change == "held":
+        called_today(world, acme, "+12125550101")
+    odd, other = world.queued(acme, "+12125550101"), world.queued(acme, "+12125550102")
+    if change == "closed":
+        poison(world, odd, f"time_zone = '{UNKNOWN}'")
+    now = world.value(f"select quote_nullable({column}::text) from call_log where id = %s", odd)  # noqa: S608
+    world.do(f"alter table call_log add check (id <> {odd} or {column}::text is not distinct from {now})")
+    world.worker()
+
+    dispatch.dispatch_once()
+
+    assert outcome(world, other)[0] == "claimed"
+    assert outcome(world, odd)[0] in ("failed", "queued")  # closed, where the constraint lets it be
+    assert world.rows("select call_id, step from call_set_aside") == [(odd, "claim")]
+
+
 def test_what_is_set_aside_says_why_without_what_the_row_holds(world: World, acme: int, nudges: list[Any]) -> None:
     odd = world.queued(acme, "+12125550101")
     world.do(
@@ -115,13 +158,7 @@ def test_what_is_set_aside_says_why_without_what_the_row_holds(world: World, acm
 def test_an_odd_moment_in_a_callee_s_history_stops_nobody(
     world: World, acme: int, nudges: list[Any], column: str, moment: str
 ) -> None:
-    world.do(
-        "with added as (insert into retry_ladder (business_id, name, attempts_per_day_max, attempts_per_week_max)"
-        " values (%s, 'twice', 1, 1) returning id) update business set ladder_id = added.id from added",
-        acme,
-    )
-    history = world.initiated(acme, "+12125550101", call_sid="CA1")
-    world.do("update call_log set status = 'completed', overdue_at = null where id = %s", history)
+    history = called_today(world, acme, "+12125550101")
     poison(world, history, f"{column} = '{moment}'")
     held, other = world.queued(acme, "+12125550101"), world.queued(acme, "+12125550102")
     world.worker()
