@@ -224,7 +224,7 @@ def _contact(contact: Mapping[str, str] | None, caller: Row) -> str | None:
     """
     Return what is known of the callee, by the names that placeholders use, as JSON; nothing where every field is empty.
     """
-    given = [(twiml_template.field_name(name), value) for name, value in (contact or {}).items() if value]
+    given = [(twiml_template.field_name(name), value) for name, value in (contact or {}).items() if _is_given(value)]
     if not given:
         return None
     known = {name: plain_text.cell(value) if isinstance(value, str) else value for name, value in given}
@@ -247,6 +247,11 @@ def _contact(contact: Mapping[str, str] | None, caller: Row) -> str | None:
             f"with this contact's fields the TwiML has {length} characters: {twiml_template.TWIML_MAX} are allowed"
         )
     return written
+
+
+def _is_given(value: object) -> bool:
+    """Is it more than nothing?  A 0 or a list is: it is refused as what is no text, and does not vanish."""
+    return value is not None and not (isinstance(value, str) and value == "")
 
 
 def _callees_zone(name: str | None) -> str | None:

@@ -775,6 +775,8 @@ def test_a_contact_has_its_bounds(world: World, acme: int, written: Written) -> 
     with pytest.raises(BadCall, match="at most 50 fields"):
         enqueue.enqueue(business_id=acme, to_number=TO, contact={f"f{n}": "x" for n in range(51)})
     bad: list[dict[str, Any]] = [{"name": "a\0b"}, {"a\udcff": "b"}, {" ": "b"}, {"name": 7}, {"n" * 101: "b"}]
+    empty: list[Any] = [0, 0.0, False, [], {}, b""]
+    bad += [{"name": value} for value in empty]
     for contact in bad:
         with pytest.raises(BadCall, match="must be text"):
             enqueue.enqueue(business_id=acme, to_number=TO, contact=contact)

@@ -469,6 +469,23 @@ def test_whatever_python_takes_for_unseen_sql_does_too(unchanged: World) -> None
             assert found[1], f"U+{ord(character):04X}"
 
 
+def test_what_is_no_text_in_a_contact_is_refused_in_sql_and_in_python_alike(unchanged: World) -> None:
+    values: list[Any] = [0, 0.0, False, True, 5, [], {}, "", None, "0"]
+    contacts = [{"a": value} for value in values]
+    calls = [{"to_number": TO, "contact": contact} for contact in contacts]
+    rows = unchanged.rows("select fault from read_calls(%s, 1, null) order by place", json.dumps(calls))
+    caller = unchanged.rows("select * from find_callers('{1}', '{NULL}')")[0]
+    refused = []
+
+    for contact in contacts:
+        try:
+            call_request.read(caller, TO, None, None, None, contact, None, lambda _: None)
+        except call_request.BadCall:
+            refused.append(contact)
+
+    assert [contact for contact, row in zip(contacts, rows, strict=True) if row.fault] == refused == contacts[:7]
+
+
 def test_a_whole_call_is_read_in_sql_as_in_python_or_refused(unchanged: World) -> None:
     soon = (datetime.now(UTC) + timedelta(days=3)).replace(microsecond=0)
     choices: dict[str, list[Any]] = {
@@ -485,6 +502,7 @@ def test_a_whole_call_is_read_in_sql_as_in_python_or_refused(unchanged: World) -
             {"name": ""},
             {"ß": "x"},
             {"a": None},
+            {"a": "0"},
         ],
         "time_zone": [None, "", " ", "Asia/Kolkata", "asia/kolkata", "US/Eastern", "EST", "Mars/Olympus"],
     }
