@@ -38,6 +38,7 @@ from outbound.calls import import_calls as step
 from outbound.calls.call_search import Page, Place
 from outbound.calls.import_record import Record
 from outbound.errors import UserError
+from outbound.formats import plain_text
 from outbound.formats.csv_file import TABLE
 from outbound.formats.file_text import BadFile
 from outbound.formats.spreadsheet import Writer
@@ -54,6 +55,7 @@ SILENT_S = 60  # between two pieces of a file that comes: its place is then anot
 _CUT = "the connection broke off: what came until then is kept; send the file again under the same batch"
 LINE_MAX = 65_536  # bytes of a line of NDJSON
 COLUMNS_MAX = 300  # of a file of NDJSON
+_NAME_SHOWN = 50  # characters of a field's name, in what is said of a line
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")
 _MARKS = re.compile(b'"+')
 _SEPARATORS = b",;\t|"
@@ -142,7 +144,7 @@ async def _receive(request: Request, folder: Path, record: Record | None = None)
     connection breaks off is kept, to its last whole line.
 
     Raises:
-        Problem: 415 or 413; 400 where a line is no JSON object of texts.
+        Problem: 415 or 413; 422 where no line is a JSON object of texts.
     """
     kind = _kind_of(request)
     raw = path = folder / ("upload.csv" if kind == CSV else "upload.ndjson")
@@ -239,25 +241,46 @@ def _is_quoted(line: bytes, *, is_begun: bool, is_quoted: bool) -> bool:
     return is_quoted
 
 
+class _BadLine(Exception):
+    """A line of NDJSON that is no object of texts and numbers; the message says why, in words that go on from it."""
+
+
 def _to_table(raw: Path, to: Path) -> _Lines:
+    """
+    Write the objects of NDJSON as a table, in which a line that is none says why: csv_file.Rows refuses that alone.
+
+    Raises:
+        Problem: 422, no line can be read, or they have too many fields between them; 413, the table is too large.
+    """
     columns: dict[str, None] = {}
-    for _, row in _objects(raw):
+    first_bad: tuple[int, _BadLine] | None = None
+    for line, row in _objects(raw):
+        if isinstance(row, _BadLine):
+            first_bad = first_bad or (line, row)
+            continue
         columns.update(dict.fromkeys(row))
         if len(columns) > COLUMNS_MAX:
             raise Problem(422, f"the lines have more than {COLUMNS_MAX} fields between them", code="bad_file")
     if not columns:
-        raise Problem(422, "the file is empty", code="bad_file")
+        raise Problem(422, f"line {first_bad[0]} {first_bad[1]}" if first_bad else "the file is empty", code="bad_file")
     with to.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(columns))
-        writer.writeheader()
+        writer = csv.writer(file)
+        writer.writerow(columns)
         lines, last = _Lines(), _height(columns)
         for line, row in _objects(raw):
-            writer.writerow(row)
+            values = _cells(row, columns)
+            writer.writerow(values)
             if file.tell() > FILE_MAX:
                 raise Problem(413, f"as a table the file has more than {FILE_MAX} bytes: send it in parts")
-            first, last = last + 1, last + _height(row.values())
+            first, last = last + 1, last + _height(values)
             lines.note(first, last, line)
     return lines
+
+
+def _cells(row: dict[str, str] | _BadLine, columns: Iterable[str]) -> list[str]:
+    if isinstance(row, _BadLine):
+        return [*("" for _ in columns), str(row)]
+    return [row.get(name, "") for name in columns]
 
 
 def _height(cells: Iterable[str]) -> int:
@@ -265,28 +288,39 @@ def _height(cells: Iterable[str]) -> int:
     return 1 + sum(len(_LINE_ENDS.findall(cell)) for cell in cells)
 
 
-def _objects(raw: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _objects(raw: Path) -> Iterator[tuple[int, dict[str, str] | _BadLine]]:
+    """The object of each line that is not empty, or why it is none."""
     with raw.open("rb") as file:
-        place = 0
-        while line := file.readline(LINE_MAX + 1):
-            place += 1
-            if len(line) > LINE_MAX:
-                raise Problem(422, f"line {place} has more than {LINE_MAX} bytes", code="bad_file")
-            if not line.strip():
-                continue
-            try:
-                row = json_body.parse(line, f"line {place}")
-            except Problem as problem:
-                raise Problem(422, problem.detail, code="bad_file") from None
-            if not isinstance(row, dict):
-                raise Problem(422, f"line {place} is no JSON object", code="bad_file")
-            yield place, {name: _text(value, place) for name, value in row.items() if value is not None}
+        for place, line in enumerate(_lines_of(file), start=1):
+            if line.strip():
+                try:
+                    yield place, _object(line)
+                except _BadLine as fault:
+                    yield place, fault
 
 
-def _text(value: Any, place: int) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise Problem(422, f"line {place}: a field holds a text or a number", code="bad_file")
-    return str(value)
+def _lines_of(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file, of a long one its first LINE_MAX + 1 bytes."""
+    while line := file.readline(LINE_MAX + 1):
+        rest = line
+        while len(rest) > LINE_MAX and not rest.endswith(b"\n"):
+            rest = file.readline(LINE_MAX + 1)
+        yield line
+
+
+def _object(line: bytes) -> dict[str, str]:
+    if len(line) > LINE_MAX:
+        raise _BadLine(f"has more than {LINE_MAX} bytes")
+    try:
+        row = json_body.parse(line, "")
+    except Problem as problem:
+        raise _BadLine(problem.detail.lstrip()) from None
+    if not isinstance(row, dict):
+        raise _BadLine("is no JSON object")
+    for name, value in row.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, str | int | float)):
+            raise _BadLine(f"holds in `{plain_text.visible(name[:_NAME_SHOWN])}` neither a text nor a number")
+    return {name: str(value) for name, value in row.items() if value is not None}
 
 
 @operation(

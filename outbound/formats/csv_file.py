@@ -49,6 +49,8 @@ CALL_COLUMNS = columns.named(
 
 TABLE = ".outbound-table"  # ends the name of a file that this program wrote itself, as CSV in UTF-8
 
+_MORE_CELLS = "more cells than the first line has names: put one that holds a comma in quotes"
+
 Row = tuple[int, dict[str, str]]  # a line's number, and its values by column
 
 
@@ -177,7 +179,8 @@ class Rows:
     Commas, semicolons, tabs or bars, as the header shows; UTF-8, or what a spreadsheet in Hebrew makes of it.  The
     report says how it was read.  A number that a spreadsheet saved as a formula, ="050…", is that number.  Any other
     formula stays the text that it is: to us a cell is data, and who writes it into a spreadsheet again must quote it.
-    In a TABLE, which no spreadsheet has saved, every formula does, and the names stand in the first line alone.
+    In a TABLE, which no spreadsheet has saved, every formula does, and the names stand in the first line alone; a line
+    with a cell more is rejected for the reason that stands there.
 
     Args:
         known: our name of each key that is no phone number's, as `columns.named` makes them.
@@ -269,9 +272,7 @@ class Rows:
             if not is_printable:
                 values = [plain_text.cell(value).strip() for value in values]
             if len(values) > width and any(values[width:]):
-                self._report.reject(
-                    line, "more cells than the first line has names: put one that holds a comma in quotes"
-                )
+                self._report.reject(line, values[width] if self._is_table else _MORE_CELLS)
             elif any(values) and not self._is_no_row(line, values):
                 row = dict(zip(self.columns, values, strict=False))
                 if self._is_plain:

@@ -400,3 +400,31 @@ def test_pages_of_imports_go_on_behind_each_other_and_old_ones_go(world: World, 
     world.do("update call_import set started_at = now() - interval '91 days' where batch = 'b0'")
     assert retention.delete_old_rest() == 1
     assert world.value("select count(*) from call_import") == 4
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('{"to": "+12125550102", "name": true}', "holds in `name` neither a text nor a number"),
+        ('{"to": ["+12125550102"]}', "holds in `to` neither a text nor a number"),
+        ('{"to": "+12125550102", "a\\nb": {"x": 1}}', "holds in `a"),
+        ('["+12125550102"]', "is no JSON object"),
+        ('{"to": "+12125550102"', "is no JSON that is read here"),
+        ('{"to": "+12125550102", "\\u0000": "x"}', "is no JSON that is read here"),
+        ('{"to": "' + "1" * 200_000 + '"}', "has more than 65536 bytes"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("path", "field"), [("/imports?batch=b", "to"), ("/suppressions/import", "phone"), ("/imports?batch=b", "to ")]
+)
+def test_a_line_of_json_that_cannot_be_read_refuses_itself_alone(
+    world: World, client: Client, path: str, field: str, line: str, reason: str
+) -> None:
+    http = client(business_id=world.business("Shop"))
+    good = json.dumps({field: "+12125550101"}), json.dumps({field: "+12125550103", "name": "a\nb"})
+
+    report = http.post(path, content="\n".join([good[0], "", line, good[1], line]), headers=_JSON_LINES).json()
+
+    assert (report["created"], report["refused"]) == (2, 2)
+    assert [one["line"] for one in report["refused_lines"]] == [3, 5]
+    assert report["refused_lines"][0]["reason"].startswith(reason)
