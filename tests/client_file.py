@@ -14,14 +14,16 @@ from outbound.api import app
 from tests import ROOT
 
 CLIENT = ROOT / "clients" / "python" / "src" / "outbound_client"
+_MOMENTS = {"since", "until", "given_at", "checked_at"}  # parameters
 _TYPES = {"integer": "int", "number": "float", "boolean": "bool", "string": "str"}
 _HEAD = '''"""Each operation of the API's document as a method.  Written by `make openapi`; do not edit."""
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
 from typing import TypeVar
 
 from outbound_client import models
-from outbound_client.transport import FILE_TYPE, Asking, Content, part
+from outbound_client.transport import FILE_TYPE, Asking, Content, file, model, part
 
 T = TypeVar("T")
 '''
@@ -88,8 +90,8 @@ def _method(method: str, path: str, about: dict[str, Any], *, is_async: bool) ->
     if about["x-file"]:
         needed.append("content: Content")
     optional = [f"body: models.{body} | None = None"] if body and not is_body_needed else []
-    named = [f"{_argument(one)}: {_type(one['schema'])}" for one in in_query if one.get("required")]
-    named += [f"{_argument(one)}: {_type(one['schema'])} | None = None" for one in in_query if not one.get("required")]
+    named = [f"{_argument(one)}: {_query_type(one)}" for one in in_query if one.get("required")]
+    named += [f"{_argument(one)}: {_query_type(one)} | None = None" for one in in_query if not one.get("required")]
     if about["x-file"]:
         named.append("content_type: str = FILE_TYPE")
     if takes_key:
@@ -100,9 +102,9 @@ def _method(method: str, path: str, about: dict[str, Any], *, is_async: bool) ->
     if in_query:
         asking.append("{" + ", ".join(f'"{one["name"]}": {_argument(one)}' for one in in_query) + "}")
     if body:
-        asking.append("body=body")
+        asking.append(f"body=model(body, models.{body}{'' if is_body_needed else ' | None'})")
     if about["x-file"]:
-        asking.append("content=content, content_type=content_type")
+        asking.append("content=file(content), content_type=content_type")
     if takes_key:
         asking.append("key=idempotency_key, takes_key=True")
     if answer is None:
@@ -132,6 +134,10 @@ def _path(path: str, parameters: list[dict[str, Any]]) -> str:
 
 def _argument(parameter: dict[str, Any]) -> str:
     return str(parameter["name"]).replace("-", "_")
+
+
+def _query_type(parameter: dict[str, Any]) -> str:
+    return "str | datetime" if parameter["name"] in _MOMENTS else _type(parameter["schema"])
 
 
 def _type(schema: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
@@ -22,12 +22,49 @@ PAGE = 1000
 
 def _settings(url: str, token: str, timeout_s: float) -> dict[str, Any]:
     return {
-        "base_url": f"{url.rstrip('/')}/v1",
-        "headers": {"authorization": f"Bearer {token}"},
+        "base_url": f"{_url(url)}/v1",
+        "headers": {"authorization": f"Bearer {_token(token)}"},
         "timeout": timeout_s,
         "follow_redirects": False,
         "verify": httpx.create_ssl_context(),  # made once: it reads the certificates of all authorities
     }
+
+
+def _url(url: str) -> str:
+    """
+    The API's address, without a slash at its end.  A fault does not repeat it, as it may be a token in a wrong place.
+
+    Raises:
+        TypeError: it is no text.
+        ValueError: it is no address.
+    """
+    if not isinstance(url, str):
+        raise TypeError(f"url is a text like https://calls.example.com, not {type(url).__name__}")
+    try:
+        read = httpx.URL(url.strip())
+    except httpx.InvalidURL:
+        read = httpx.URL()
+    if read.scheme not in ("http", "https") or not read.host or read.query or read.fragment:
+        raise ValueError("url must be http:// or https://, a host and no query, like https://calls.example.com")
+    return url.strip().rstrip("/")
+
+
+def _token(token: str) -> str:
+    """
+    A token without the spaces and line feeds around it, as a file has them.  A fault does not repeat it.
+
+    Raises:
+        TypeError: it is no text.
+        ValueError: it is no token.
+    """
+    if not isinstance(token, str):
+        raise TypeError(f"token is the text that `outbound token add` prints, not {type(token).__name__}")
+    stripped = token.strip()
+    if not stripped:
+        raise ValueError("token is empty: give the text that `outbound token add` prints")
+    if not (stripped.isascii() and stripped.isprintable()) or " " in stripped:
+        raise ValueError("token has characters that none has: give the text that `outbound token add` prints, alone")
+    return stripped
 
 
 class _Closed(RuntimeError):
@@ -74,8 +111,11 @@ class Client(Operations):
 
     Args:
         url: where it is, like https://calls.example.com; without /v1.
-        token: of `outbound token add`.
+        token: of `outbound token add`; spaces and line feeds around it are left out.
         timeout_s: seconds until a try is given up.
+
+    Raises:
+        ValueError: the url or the token is none.
     """
 
     def __init__(self, url: str, token: str, *, timeout_s: float = TIMEOUT_S) -> None:
@@ -119,6 +159,7 @@ class Client(Operations):
             yield from splitter.rest()
 
     def _sent(self, asking: Asking) -> httpx.Response:
+        asking.refuse_iterators(AsyncIterable, "an iterator of bytes")
         while True:
             failure: httpx.RequestError | httpx.Response
             http, arguments = self._connections(), asking.arguments()
@@ -257,6 +298,7 @@ class AsyncClient(AsyncOperations):
                     yield line
 
     async def _sent(self, asking: Asking) -> httpx.Response:
+        asking.refuse_iterators(Iterable, "an async iterator of bytes")
         while True:
             failure: httpx.RequestError | httpx.Response
             http, arguments = self._connections(), asking.arguments()

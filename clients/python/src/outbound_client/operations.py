@@ -1,10 +1,11 @@
 """Each operation of the API's document as a method.  Written by `make openapi`; do not edit."""
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
 from typing import TypeVar
 
 from outbound_client import models
-from outbound_client.transport import FILE_TYPE, Asking, Content, part
+from outbound_client.transport import FILE_TYPE, Asking, Content, file, model, part
 
 T = TypeVar("T")
 
@@ -20,7 +21,10 @@ class Operations:
 
     def create_call(self, body: models.NewCall, *, idempotency_key: str | None = None) -> models.QueuedCall:
         """Put one call in the queue; the same key never makes a second one."""
-        return self._ask(Asking("POST", "/calls", body=body, key=idempotency_key, takes_key=True), models.QueuedCall)
+        return self._ask(
+            Asking("POST", "/calls", body=model(body, models.NewCall), key=idempotency_key, takes_key=True),
+            models.QueuedCall,
+        )
 
     def list_calls(
         self,
@@ -31,8 +35,8 @@ class Operations:
         business_id: int | None = None,
         campaign_id: int | None = None,
         batch: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
         answered_by: str | None = None,
         error_code: str | None = None,
         limit: int | None = None,
@@ -64,7 +68,8 @@ class Operations:
     def create_calls(self, body: models.NewCalls, *, idempotency_key: str | None = None) -> models.QueuedCalls:
         """Put up to 1,000 calls in the queue at once; the others are queued where one is refused."""
         return self._ask(
-            Asking("POST", "/calls/bulk", body=body, key=idempotency_key, takes_key=True), models.QueuedCalls
+            Asking("POST", "/calls/bulk", body=model(body, models.NewCalls), key=idempotency_key, takes_key=True),
+            models.QueuedCalls,
         )
 
     def show_call(self, call_id: int) -> models.ShownCall:
@@ -80,7 +85,14 @@ class Operations:
     ) -> models.MadeAgain:
         """Make a call that has ended once more: a new call, within all rules; asked twice, it is one."""
         return self._ask(
-            Asking("POST", f"/calls/{call_id}/retry", body=body, key=idempotency_key, takes_key=True), models.MadeAgain
+            Asking(
+                "POST",
+                f"/calls/{call_id}/retry",
+                body=model(body, models.Again | None),
+                key=idempotency_key,
+                takes_key=True,
+            ),
+            models.MadeAgain,
         )
 
     def reschedule_call(
@@ -88,14 +100,21 @@ class Operations:
     ) -> models.Rescheduled:
         """Have a call that waits dialed from another moment on; one that is being dialed is not moved."""
         return self._ask(
-            Asking("POST", f"/calls/{call_id}/reschedule", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "POST",
+                f"/calls/{call_id}/reschedule",
+                body=model(body, models.Reschedule),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.Rescheduled,
         )
 
     def cancel_calls(self, body: models.Selection, *, idempotency_key: str | None = None) -> models.Canceled:
         """Close the calls that wait and end those that ring, of all that are like this; with `dry_run`, count them."""
         return self._ask(
-            Asking("POST", "/calls/cancel", body=body, key=idempotency_key, takes_key=True), models.Canceled
+            Asking("POST", "/calls/cancel", body=model(body, models.Selection), key=idempotency_key, takes_key=True),
+            models.Canceled,
         )
 
     def show_callee(self, number: str, *, business_id: int | None = None, region: str | None = None) -> models.Callee:
@@ -113,7 +132,13 @@ class Operations:
     ) -> models.Paused:
         """Begin no new call here; those in the air go on."""
         return self._ask(
-            Asking("POST", f"/control/{part(kind)}/{part(key)}/pause", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "POST",
+                f"/control/{part(kind)}/{part(key)}/pause",
+                body=model(body, models.Reasoned | None),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.Paused,
         )
 
@@ -129,7 +154,13 @@ class Operations:
     ) -> models.Drained:
         """Pause, and say how many calls are in the air; `live` of `GET /control` says when none is."""
         return self._ask(
-            Asking("POST", f"/control/{part(kind)}/{part(key)}/drain", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "POST",
+                f"/control/{part(kind)}/{part(key)}/drain",
+                body=model(body, models.Reasoned | None),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.Drained,
         )
 
@@ -138,7 +169,13 @@ class Operations:
     ) -> models.CanceledScope:
         """Close calls that wait, and end those that ring; who is talking goes on."""
         return self._ask(
-            Asking("POST", f"/control/{part(kind)}/{part(key)}/cancel", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "POST",
+                f"/control/{part(kind)}/{part(key)}/cancel",
+                body=model(body, models.Reasoned | None),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.CanceledScope,
         )
 
@@ -147,7 +184,13 @@ class Operations:
     ) -> models.Stopped:
         """Pause, and hang up all calls that are in the air, also those in progress."""
         return self._ask(
-            Asking("POST", f"/control/{part(kind)}/{part(key)}/stop", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "POST",
+                f"/control/{part(kind)}/{part(key)}/stop",
+                body=model(body, models.Reasoned | None),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.Stopped,
         )
 
@@ -156,7 +199,13 @@ class Operations:
     ) -> models.SetLimits:
         """Say how fast, how many at once, how much in all, and how large a share; what is not given stays."""
         return self._ask(
-            Asking("PUT", f"/control/{part(kind)}/{part(key)}/limits", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "PUT",
+                f"/control/{part(kind)}/{part(key)}/limits",
+                body=model(body, models.Limits),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.SetLimits,
         )
 
@@ -192,7 +241,7 @@ class Operations:
                     "dry_run": dry_run,
                     "to_column": to_column,
                 },
-                content=content,
+                content=file(content),
                 content_type=content_type,
                 key=idempotency_key,
                 takes_key=True,
@@ -259,7 +308,7 @@ class Operations:
                     "region": region,
                     "to_column": to_column,
                 },
-                content=content,
+                content=file(content),
                 content_type=content_type,
                 key=idempotency_key,
                 takes_key=True,
@@ -272,7 +321,7 @@ class Operations:
         content: Content,
         *,
         business_id: int | None = None,
-        given_at: str | None = None,
+        given_at: str | datetime | None = None,
         region: str | None = None,
         to_column: str | None = None,
         content_type: str = FILE_TYPE,
@@ -284,7 +333,7 @@ class Operations:
                 "POST",
                 "/consents/import",
                 {"business_id": business_id, "given_at": given_at, "region": region, "to_column": to_column},
-                content=content,
+                content=file(content),
                 content_type=content_type,
                 key=idempotency_key,
                 takes_key=True,
@@ -296,7 +345,7 @@ class Operations:
         self,
         content: Content,
         *,
-        checked_at: str,
+        checked_at: str | datetime,
         region: str | None = None,
         to_column: str | None = None,
         content_type: str = FILE_TYPE,
@@ -308,7 +357,7 @@ class Operations:
                 "POST",
                 "/registry/import",
                 {"checked_at": checked_at, "region": region, "to_column": to_column},
-                content=content,
+                content=file(content),
                 content_type=content_type,
                 key=idempotency_key,
                 takes_key=True,
@@ -325,8 +374,8 @@ class Operations:
         business_id: int | None = None,
         campaign_id: int | None = None,
         batch: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
         answered_by: str | None = None,
         error_code: str | None = None,
     ) -> Iterator[str]:
@@ -352,7 +401,11 @@ class Operations:
         )
 
     def export_leads(
-        self, *, business_id: int | None = None, since: str | None = None, until: str | None = None
+        self,
+        *,
+        business_id: int | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
     ) -> Iterator[str]:
         """Stream leads, the one with the last contact first."""
         return self._lines(
@@ -378,8 +431,8 @@ class Operations:
         number: str | None = None,
         region: str | None = None,
         business_id: int | None = None,
-        since: str | None = None,
-        until: str | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
         limit: int | None = None,
         before: str | None = None,
     ) -> models.LeadList:
@@ -408,7 +461,8 @@ class Operations:
     def add_business(self, body: models.NewBusiness, *, idempotency_key: str | None = None) -> models.AddedBusiness:
         """Add a business; it keeps to its region's calling hours unless `any_hour` is said."""
         return self._ask(
-            Asking("POST", "/businesses", body=body, key=idempotency_key, takes_key=True), models.AddedBusiness
+            Asking("POST", "/businesses", body=model(body, models.NewBusiness), key=idempotency_key, takes_key=True),
+            models.AddedBusiness,
         )
 
     def show_business(self, business_id: int) -> models.ShownBusiness:
@@ -420,7 +474,13 @@ class Operations:
     ) -> models.ChangedParts:
         """Update a business; what is not given stays."""
         return self._ask(
-            Asking("PATCH", f"/businesses/{business_id}", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "PATCH",
+                f"/businesses/{business_id}",
+                body=model(body, models.ChangedBusiness),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.ChangedParts,
         )
 
@@ -429,7 +489,13 @@ class Operations:
     ) -> models.ChangedParts:
         """Make a retry policy the default of a business."""
         return self._ask(
-            Asking("PUT", f"/businesses/{business_id}/retry-policy", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "PUT",
+                f"/businesses/{business_id}/retry-policy",
+                body=model(body, models.UseRetryPolicy),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.ChangedParts,
         )
 
@@ -444,7 +510,10 @@ class Operations:
 
     def add_campaign(self, body: models.NewCampaign, *, idempotency_key: str | None = None) -> models.Added:
         """Add a campaign."""
-        return self._ask(Asking("POST", "/campaigns", body=body, key=idempotency_key, takes_key=True), models.Added)
+        return self._ask(
+            Asking("POST", "/campaigns", body=model(body, models.NewCampaign), key=idempotency_key, takes_key=True),
+            models.Added,
+        )
 
     def show_campaign(self, campaign_id: int) -> models.ShownCampaign:
         """Show a campaign, and how many calls of it are in each status."""
@@ -455,7 +524,13 @@ class Operations:
     ) -> models.ChangedParts:
         """Update a campaign; what is not given stays, and null takes a thing away."""
         return self._ask(
-            Asking("PATCH", f"/campaigns/{campaign_id}", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "PATCH",
+                f"/campaigns/{campaign_id}",
+                body=model(body, models.ChangedCampaign),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.ChangedParts,
         )
 
@@ -475,7 +550,10 @@ class Operations:
     def add_retry_policy(self, body: models.NewRetryPolicy, *, idempotency_key: str | None = None) -> models.Added:
         """Add a retry policy of a business."""
         return self._ask(
-            Asking("POST", "/retry-policies", body=body, key=idempotency_key, takes_key=True), models.Added
+            Asking(
+                "POST", "/retry-policies", body=model(body, models.NewRetryPolicy), key=idempotency_key, takes_key=True
+            ),
+            models.Added,
         )
 
     def list_windows(self, *, limit: int | None = None, before: int | None = None) -> models.WindowList:
@@ -484,7 +562,10 @@ class Operations:
 
     def add_window(self, body: models.NewWindow, *, idempotency_key: str | None = None) -> models.Added:
         """Add a calling window, by its hours or from a preset (us, uk, il)."""
-        return self._ask(Asking("POST", "/windows", body=body, key=idempotency_key, takes_key=True), models.Added)
+        return self._ask(
+            Asking("POST", "/windows", body=model(body, models.NewWindow), key=idempotency_key, takes_key=True),
+            models.Added,
+        )
 
     def show_window(self, window_id: int) -> models.ShownWindow:
         """Show a calling window with the days that have hours of their own."""
@@ -495,7 +576,13 @@ class Operations:
     ) -> models.ChangedDay:
         """Give one day hours of its own, or close it with `off`."""
         return self._ask(
-            Asking("PUT", f"/windows/{window_id}/days/{part(day)}", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "PUT",
+                f"/windows/{window_id}/days/{part(day)}",
+                body=model(body, models.DayHours),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.ChangedDay,
         )
 
@@ -508,7 +595,13 @@ class Operations:
     ) -> models.AssignedWindow:
         """Let the calls of a business keep to a window, or to none of its own."""
         return self._ask(
-            Asking("PUT", f"/businesses/{business_id}/window", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "PUT",
+                f"/businesses/{business_id}/window",
+                body=model(body, models.AssignWindow),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.AssignedWindow,
         )
 
@@ -517,7 +610,13 @@ class Operations:
     ) -> models.AssignedWindow:
         """Let the calls of a campaign keep to a window beside its business's, or to none of its own."""
         return self._ask(
-            Asking("PUT", f"/campaigns/{campaign_id}/window", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "PUT",
+                f"/campaigns/{campaign_id}/window",
+                body=model(body, models.AssignWindow),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.AssignedWindow,
         )
 
@@ -530,7 +629,10 @@ class Operations:
     ) -> models.SetDestination:
         """Allow or close a destination, for everybody or for one business."""
         return self._ask(
-            Asking("PUT", "/destinations", body=body, key=idempotency_key, takes_key=True), models.SetDestination
+            Asking(
+                "PUT", "/destinations", body=model(body, models.NewDestination), key=idempotency_key, takes_key=True
+            ),
+            models.SetDestination,
         )
 
     def remove_destination(
@@ -557,7 +659,10 @@ class Operations:
     def add_suppression(self, body: models.NewSuppression, *, idempotency_key: str | None = None) -> models.Suppressed:
         """Let nobody call a number from now on, and end its calls that wait."""
         return self._ask(
-            Asking("POST", "/suppressions", body=body, key=idempotency_key, takes_key=True), models.Suppressed
+            Asking(
+                "POST", "/suppressions", body=model(body, models.NewSuppression), key=idempotency_key, takes_key=True
+            ),
+            models.Suppressed,
         )
 
     def list_suppressions(
@@ -588,7 +693,14 @@ class Operations:
     def remove_suppression(self, body: models.DropSuppression, *, idempotency_key: str | None = None) -> models.Removed:
         """Take an entry off the list: the one of exactly this scope."""
         return self._ask(
-            Asking("POST", "/suppressions/remove", body=body, key=idempotency_key, takes_key=True), models.Removed
+            Asking(
+                "POST",
+                "/suppressions/remove",
+                body=model(body, models.DropSuppression),
+                key=idempotency_key,
+                takes_key=True,
+            ),
+            models.Removed,
         )
 
     def check_suppression(
@@ -602,12 +714,18 @@ class Operations:
 
     def give_consent(self, body: models.NewConsent, *, idempotency_key: str | None = None) -> models.Written:
         """Record that a number agrees to be called by a business."""
-        return self._ask(Asking("POST", "/consents", body=body, key=idempotency_key, takes_key=True), models.Written)
+        return self._ask(
+            Asking("POST", "/consents", body=model(body, models.NewConsent), key=idempotency_key, takes_key=True),
+            models.Written,
+        )
 
     def revoke_consent(self, body: models.RevokedConsent, *, idempotency_key: str | None = None) -> models.Written:
         """Record that a number does not agree, or no longer."""
         return self._ask(
-            Asking("POST", "/consents/revoke", body=body, key=idempotency_key, takes_key=True), models.Written
+            Asking(
+                "POST", "/consents/revoke", body=model(body, models.RevokedConsent), key=idempotency_key, takes_key=True
+            ),
+            models.Written,
         )
 
     def show_person(self, number: str, *, region: str | None = None) -> models.Person:
@@ -620,7 +738,7 @@ class Operations:
 
     def make_token(self, body: models.NewToken) -> models.MadeToken:
         """Make a token that may do no more than this one; its text is in this answer alone."""
-        return self._ask(Asking("POST", "/tokens", body=body), models.MadeToken)
+        return self._ask(Asking("POST", "/tokens", body=model(body, models.NewToken)), models.MadeToken)
 
     def list_tokens(self, *, limit: int | None = None, before: int | None = None) -> models.TokenList:
         """List the tokens that this one may revoke, the newest first, without their text."""
@@ -643,7 +761,8 @@ class Operations:
     def add_webhook(self, body: models.NewEndpoint, *, idempotency_key: str | None = None) -> models.AddedEndpoint:
         """Post events to an address from now on."""
         return self._ask(
-            Asking("POST", "/webhooks", body=body, key=idempotency_key, takes_key=True), models.AddedEndpoint
+            Asking("POST", "/webhooks", body=model(body, models.NewEndpoint), key=idempotency_key, takes_key=True),
+            models.AddedEndpoint,
         )
 
     def list_webhooks(self, *, limit: int | None = None, before: int | None = None) -> models.EndpointList:
@@ -655,7 +774,13 @@ class Operations:
     ) -> models.EndpointState:
         """Change an endpoint; switched on, what waited for it is sent."""
         return self._ask(
-            Asking("PATCH", f"/webhooks/{endpoint_id}", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "PATCH",
+                f"/webhooks/{endpoint_id}",
+                body=model(body, models.EndpointChange),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.EndpointState,
         )
 
@@ -702,7 +827,13 @@ class Operations:
     ) -> models.Replayed:
         """Send events once more, under the ids that they had."""
         return self._ask(
-            Asking("POST", f"/webhooks/{endpoint_id}/replay", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "POST",
+                f"/webhooks/{endpoint_id}/replay",
+                body=model(body, models.Replay),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.Replayed,
         )
 
@@ -725,7 +856,8 @@ class AsyncOperations:
     async def create_call(self, body: models.NewCall, *, idempotency_key: str | None = None) -> models.QueuedCall:
         """Put one call in the queue; the same key never makes a second one."""
         return await self._ask(
-            Asking("POST", "/calls", body=body, key=idempotency_key, takes_key=True), models.QueuedCall
+            Asking("POST", "/calls", body=model(body, models.NewCall), key=idempotency_key, takes_key=True),
+            models.QueuedCall,
         )
 
     async def list_calls(
@@ -737,8 +869,8 @@ class AsyncOperations:
         business_id: int | None = None,
         campaign_id: int | None = None,
         batch: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
         answered_by: str | None = None,
         error_code: str | None = None,
         limit: int | None = None,
@@ -770,7 +902,8 @@ class AsyncOperations:
     async def create_calls(self, body: models.NewCalls, *, idempotency_key: str | None = None) -> models.QueuedCalls:
         """Put up to 1,000 calls in the queue at once; the others are queued where one is refused."""
         return await self._ask(
-            Asking("POST", "/calls/bulk", body=body, key=idempotency_key, takes_key=True), models.QueuedCalls
+            Asking("POST", "/calls/bulk", body=model(body, models.NewCalls), key=idempotency_key, takes_key=True),
+            models.QueuedCalls,
         )
 
     async def show_call(self, call_id: int) -> models.ShownCall:
@@ -786,7 +919,14 @@ class AsyncOperations:
     ) -> models.MadeAgain:
         """Make a call that has ended once more: a new call, within all rules; asked twice, it is one."""
         return await self._ask(
-            Asking("POST", f"/calls/{call_id}/retry", body=body, key=idempotency_key, takes_key=True), models.MadeAgain
+            Asking(
+                "POST",
+                f"/calls/{call_id}/retry",
+                body=model(body, models.Again | None),
+                key=idempotency_key,
+                takes_key=True,
+            ),
+            models.MadeAgain,
         )
 
     async def reschedule_call(
@@ -794,14 +934,21 @@ class AsyncOperations:
     ) -> models.Rescheduled:
         """Have a call that waits dialed from another moment on; one that is being dialed is not moved."""
         return await self._ask(
-            Asking("POST", f"/calls/{call_id}/reschedule", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "POST",
+                f"/calls/{call_id}/reschedule",
+                body=model(body, models.Reschedule),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.Rescheduled,
         )
 
     async def cancel_calls(self, body: models.Selection, *, idempotency_key: str | None = None) -> models.Canceled:
         """Close the calls that wait and end those that ring, of all that are like this; with `dry_run`, count them."""
         return await self._ask(
-            Asking("POST", "/calls/cancel", body=body, key=idempotency_key, takes_key=True), models.Canceled
+            Asking("POST", "/calls/cancel", body=model(body, models.Selection), key=idempotency_key, takes_key=True),
+            models.Canceled,
         )
 
     async def show_callee(
@@ -821,7 +968,13 @@ class AsyncOperations:
     ) -> models.Paused:
         """Begin no new call here; those in the air go on."""
         return await self._ask(
-            Asking("POST", f"/control/{part(kind)}/{part(key)}/pause", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "POST",
+                f"/control/{part(kind)}/{part(key)}/pause",
+                body=model(body, models.Reasoned | None),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.Paused,
         )
 
@@ -837,7 +990,13 @@ class AsyncOperations:
     ) -> models.Drained:
         """Pause, and say how many calls are in the air; `live` of `GET /control` says when none is."""
         return await self._ask(
-            Asking("POST", f"/control/{part(kind)}/{part(key)}/drain", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "POST",
+                f"/control/{part(kind)}/{part(key)}/drain",
+                body=model(body, models.Reasoned | None),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.Drained,
         )
 
@@ -846,7 +1005,13 @@ class AsyncOperations:
     ) -> models.CanceledScope:
         """Close calls that wait, and end those that ring; who is talking goes on."""
         return await self._ask(
-            Asking("POST", f"/control/{part(kind)}/{part(key)}/cancel", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "POST",
+                f"/control/{part(kind)}/{part(key)}/cancel",
+                body=model(body, models.Reasoned | None),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.CanceledScope,
         )
 
@@ -855,7 +1020,13 @@ class AsyncOperations:
     ) -> models.Stopped:
         """Pause, and hang up all calls that are in the air, also those in progress."""
         return await self._ask(
-            Asking("POST", f"/control/{part(kind)}/{part(key)}/stop", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "POST",
+                f"/control/{part(kind)}/{part(key)}/stop",
+                body=model(body, models.Reasoned | None),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.Stopped,
         )
 
@@ -864,7 +1035,13 @@ class AsyncOperations:
     ) -> models.SetLimits:
         """Say how fast, how many at once, how much in all, and how large a share; what is not given stays."""
         return await self._ask(
-            Asking("PUT", f"/control/{part(kind)}/{part(key)}/limits", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "PUT",
+                f"/control/{part(kind)}/{part(key)}/limits",
+                body=model(body, models.Limits),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.SetLimits,
         )
 
@@ -900,7 +1077,7 @@ class AsyncOperations:
                     "dry_run": dry_run,
                     "to_column": to_column,
                 },
-                content=content,
+                content=file(content),
                 content_type=content_type,
                 key=idempotency_key,
                 takes_key=True,
@@ -967,7 +1144,7 @@ class AsyncOperations:
                     "region": region,
                     "to_column": to_column,
                 },
-                content=content,
+                content=file(content),
                 content_type=content_type,
                 key=idempotency_key,
                 takes_key=True,
@@ -980,7 +1157,7 @@ class AsyncOperations:
         content: Content,
         *,
         business_id: int | None = None,
-        given_at: str | None = None,
+        given_at: str | datetime | None = None,
         region: str | None = None,
         to_column: str | None = None,
         content_type: str = FILE_TYPE,
@@ -992,7 +1169,7 @@ class AsyncOperations:
                 "POST",
                 "/consents/import",
                 {"business_id": business_id, "given_at": given_at, "region": region, "to_column": to_column},
-                content=content,
+                content=file(content),
                 content_type=content_type,
                 key=idempotency_key,
                 takes_key=True,
@@ -1004,7 +1181,7 @@ class AsyncOperations:
         self,
         content: Content,
         *,
-        checked_at: str,
+        checked_at: str | datetime,
         region: str | None = None,
         to_column: str | None = None,
         content_type: str = FILE_TYPE,
@@ -1016,7 +1193,7 @@ class AsyncOperations:
                 "POST",
                 "/registry/import",
                 {"checked_at": checked_at, "region": region, "to_column": to_column},
-                content=content,
+                content=file(content),
                 content_type=content_type,
                 key=idempotency_key,
                 takes_key=True,
@@ -1033,8 +1210,8 @@ class AsyncOperations:
         business_id: int | None = None,
         campaign_id: int | None = None,
         batch: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
         answered_by: str | None = None,
         error_code: str | None = None,
     ) -> AsyncIterator[str]:
@@ -1060,7 +1237,11 @@ class AsyncOperations:
         )
 
     def export_leads(
-        self, *, business_id: int | None = None, since: str | None = None, until: str | None = None
+        self,
+        *,
+        business_id: int | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
     ) -> AsyncIterator[str]:
         """Stream leads, the one with the last contact first."""
         return self._lines(
@@ -1086,8 +1267,8 @@ class AsyncOperations:
         number: str | None = None,
         region: str | None = None,
         business_id: int | None = None,
-        since: str | None = None,
-        until: str | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
         limit: int | None = None,
         before: str | None = None,
     ) -> models.LeadList:
@@ -1118,7 +1299,8 @@ class AsyncOperations:
     ) -> models.AddedBusiness:
         """Add a business; it keeps to its region's calling hours unless `any_hour` is said."""
         return await self._ask(
-            Asking("POST", "/businesses", body=body, key=idempotency_key, takes_key=True), models.AddedBusiness
+            Asking("POST", "/businesses", body=model(body, models.NewBusiness), key=idempotency_key, takes_key=True),
+            models.AddedBusiness,
         )
 
     async def show_business(self, business_id: int) -> models.ShownBusiness:
@@ -1130,7 +1312,13 @@ class AsyncOperations:
     ) -> models.ChangedParts:
         """Update a business; what is not given stays."""
         return await self._ask(
-            Asking("PATCH", f"/businesses/{business_id}", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "PATCH",
+                f"/businesses/{business_id}",
+                body=model(body, models.ChangedBusiness),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.ChangedParts,
         )
 
@@ -1139,7 +1327,13 @@ class AsyncOperations:
     ) -> models.ChangedParts:
         """Make a retry policy the default of a business."""
         return await self._ask(
-            Asking("PUT", f"/businesses/{business_id}/retry-policy", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "PUT",
+                f"/businesses/{business_id}/retry-policy",
+                body=model(body, models.UseRetryPolicy),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.ChangedParts,
         )
 
@@ -1155,7 +1349,8 @@ class AsyncOperations:
     async def add_campaign(self, body: models.NewCampaign, *, idempotency_key: str | None = None) -> models.Added:
         """Add a campaign."""
         return await self._ask(
-            Asking("POST", "/campaigns", body=body, key=idempotency_key, takes_key=True), models.Added
+            Asking("POST", "/campaigns", body=model(body, models.NewCampaign), key=idempotency_key, takes_key=True),
+            models.Added,
         )
 
     async def show_campaign(self, campaign_id: int) -> models.ShownCampaign:
@@ -1167,7 +1362,13 @@ class AsyncOperations:
     ) -> models.ChangedParts:
         """Update a campaign; what is not given stays, and null takes a thing away."""
         return await self._ask(
-            Asking("PATCH", f"/campaigns/{campaign_id}", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "PATCH",
+                f"/campaigns/{campaign_id}",
+                body=model(body, models.ChangedCampaign),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.ChangedParts,
         )
 
@@ -1189,7 +1390,10 @@ class AsyncOperations:
     ) -> models.Added:
         """Add a retry policy of a business."""
         return await self._ask(
-            Asking("POST", "/retry-policies", body=body, key=idempotency_key, takes_key=True), models.Added
+            Asking(
+                "POST", "/retry-policies", body=model(body, models.NewRetryPolicy), key=idempotency_key, takes_key=True
+            ),
+            models.Added,
         )
 
     async def list_windows(self, *, limit: int | None = None, before: int | None = None) -> models.WindowList:
@@ -1198,7 +1402,10 @@ class AsyncOperations:
 
     async def add_window(self, body: models.NewWindow, *, idempotency_key: str | None = None) -> models.Added:
         """Add a calling window, by its hours or from a preset (us, uk, il)."""
-        return await self._ask(Asking("POST", "/windows", body=body, key=idempotency_key, takes_key=True), models.Added)
+        return await self._ask(
+            Asking("POST", "/windows", body=model(body, models.NewWindow), key=idempotency_key, takes_key=True),
+            models.Added,
+        )
 
     async def show_window(self, window_id: int) -> models.ShownWindow:
         """Show a calling window with the days that have hours of their own."""
@@ -1209,7 +1416,13 @@ class AsyncOperations:
     ) -> models.ChangedDay:
         """Give one day hours of its own, or close it with `off`."""
         return await self._ask(
-            Asking("PUT", f"/windows/{window_id}/days/{part(day)}", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "PUT",
+                f"/windows/{window_id}/days/{part(day)}",
+                body=model(body, models.DayHours),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.ChangedDay,
         )
 
@@ -1224,7 +1437,13 @@ class AsyncOperations:
     ) -> models.AssignedWindow:
         """Let the calls of a business keep to a window, or to none of its own."""
         return await self._ask(
-            Asking("PUT", f"/businesses/{business_id}/window", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "PUT",
+                f"/businesses/{business_id}/window",
+                body=model(body, models.AssignWindow),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.AssignedWindow,
         )
 
@@ -1233,7 +1452,13 @@ class AsyncOperations:
     ) -> models.AssignedWindow:
         """Let the calls of a campaign keep to a window beside its business's, or to none of its own."""
         return await self._ask(
-            Asking("PUT", f"/campaigns/{campaign_id}/window", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "PUT",
+                f"/campaigns/{campaign_id}/window",
+                body=model(body, models.AssignWindow),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.AssignedWindow,
         )
 
@@ -1248,7 +1473,10 @@ class AsyncOperations:
     ) -> models.SetDestination:
         """Allow or close a destination, for everybody or for one business."""
         return await self._ask(
-            Asking("PUT", "/destinations", body=body, key=idempotency_key, takes_key=True), models.SetDestination
+            Asking(
+                "PUT", "/destinations", body=model(body, models.NewDestination), key=idempotency_key, takes_key=True
+            ),
+            models.SetDestination,
         )
 
     async def remove_destination(
@@ -1277,7 +1505,10 @@ class AsyncOperations:
     ) -> models.Suppressed:
         """Let nobody call a number from now on, and end its calls that wait."""
         return await self._ask(
-            Asking("POST", "/suppressions", body=body, key=idempotency_key, takes_key=True), models.Suppressed
+            Asking(
+                "POST", "/suppressions", body=model(body, models.NewSuppression), key=idempotency_key, takes_key=True
+            ),
+            models.Suppressed,
         )
 
     async def list_suppressions(
@@ -1310,7 +1541,14 @@ class AsyncOperations:
     ) -> models.Removed:
         """Take an entry off the list: the one of exactly this scope."""
         return await self._ask(
-            Asking("POST", "/suppressions/remove", body=body, key=idempotency_key, takes_key=True), models.Removed
+            Asking(
+                "POST",
+                "/suppressions/remove",
+                body=model(body, models.DropSuppression),
+                key=idempotency_key,
+                takes_key=True,
+            ),
+            models.Removed,
         )
 
     async def check_suppression(
@@ -1325,7 +1563,8 @@ class AsyncOperations:
     async def give_consent(self, body: models.NewConsent, *, idempotency_key: str | None = None) -> models.Written:
         """Record that a number agrees to be called by a business."""
         return await self._ask(
-            Asking("POST", "/consents", body=body, key=idempotency_key, takes_key=True), models.Written
+            Asking("POST", "/consents", body=model(body, models.NewConsent), key=idempotency_key, takes_key=True),
+            models.Written,
         )
 
     async def revoke_consent(
@@ -1333,7 +1572,10 @@ class AsyncOperations:
     ) -> models.Written:
         """Record that a number does not agree, or no longer."""
         return await self._ask(
-            Asking("POST", "/consents/revoke", body=body, key=idempotency_key, takes_key=True), models.Written
+            Asking(
+                "POST", "/consents/revoke", body=model(body, models.RevokedConsent), key=idempotency_key, takes_key=True
+            ),
+            models.Written,
         )
 
     async def show_person(self, number: str, *, region: str | None = None) -> models.Person:
@@ -1346,7 +1588,7 @@ class AsyncOperations:
 
     async def make_token(self, body: models.NewToken) -> models.MadeToken:
         """Make a token that may do no more than this one; its text is in this answer alone."""
-        return await self._ask(Asking("POST", "/tokens", body=body), models.MadeToken)
+        return await self._ask(Asking("POST", "/tokens", body=model(body, models.NewToken)), models.MadeToken)
 
     async def list_tokens(self, *, limit: int | None = None, before: int | None = None) -> models.TokenList:
         """List the tokens that this one may revoke, the newest first, without their text."""
@@ -1371,7 +1613,8 @@ class AsyncOperations:
     ) -> models.AddedEndpoint:
         """Post events to an address from now on."""
         return await self._ask(
-            Asking("POST", "/webhooks", body=body, key=idempotency_key, takes_key=True), models.AddedEndpoint
+            Asking("POST", "/webhooks", body=model(body, models.NewEndpoint), key=idempotency_key, takes_key=True),
+            models.AddedEndpoint,
         )
 
     async def list_webhooks(self, *, limit: int | None = None, before: int | None = None) -> models.EndpointList:
@@ -1383,7 +1626,13 @@ class AsyncOperations:
     ) -> models.EndpointState:
         """Change an endpoint; switched on, what waited for it is sent."""
         return await self._ask(
-            Asking("PATCH", f"/webhooks/{endpoint_id}", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "PATCH",
+                f"/webhooks/{endpoint_id}",
+                body=model(body, models.EndpointChange),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.EndpointState,
         )
 
@@ -1430,7 +1679,13 @@ class AsyncOperations:
     ) -> models.Replayed:
         """Send events once more, under the ids that they had."""
         return await self._ask(
-            Asking("POST", f"/webhooks/{endpoint_id}/replay", body=body, key=idempotency_key, takes_key=True),
+            Asking(
+                "POST",
+                f"/webhooks/{endpoint_id}/replay",
+                body=model(body, models.Replay),
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.Replayed,
         )
 

@@ -6,15 +6,21 @@ import uuid
 from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from io import TextIOBase
+from pathlib import Path
+from types import NoneType
+from typing import Any, TypeVar, get_args
 from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from outbound_client.bodies import zoned
+
 T = TypeVar("T")
+B = TypeVar("B", bound=BaseModel | None)
 
 TRIES = 5
 WAIT_S = 0.25  # before the second try, at most; doubles, up to WAIT_MAX_S
@@ -23,7 +29,9 @@ AGAIN = frozenset({429, 502, 503, 504})  # answers after which the same request 
 _TOLD_MAX_S = 3600.0
 IN_PROGRESS = "in_progress"
 FILE_TYPE = "text/csv"
-Content = bytes | str | Iterable[bytes] | AsyncIterable[bytes]
+KEY_MAX = 255  # characters of an idempotency key
+Content = bytes | str | Path | Iterable[bytes] | AsyncIterable[bytes]
+_KINDS = "bytes, text, a Path, a file that is open in binary mode, or an iterator of bytes"
 
 
 def part(value: str | int) -> str:
@@ -37,6 +45,53 @@ def part(value: str | int) -> str:
     if text in ("", ".", ".."):
         raise ValueError(f"{text!r} names nothing that the API has")
     return quote(text, safe="")
+
+
+def model(body: B, kind: Any) -> B:
+    """
+    A body, of the model that its operation takes.
+
+    Raises:
+        TypeError: it is of another type, such as a dict.
+    """
+    if not isinstance(body, kind):
+        names = " or ".join("None" if one is NoneType else one.__name__ for one in get_args(kind) or (kind,))
+        raise TypeError(f"body is {names}, of outbound_client, not {type(body).__name__}")
+    return body
+
+
+def file(content: Content) -> Content:
+    """
+    A file as it is sent; one that is named by its path is read here, so that it can be sent again.
+
+    Raises:
+        TypeError: it is nothing that can be sent.
+        OSError: the path cannot be read.
+    """
+    if isinstance(content, Path):
+        return content.read_bytes()
+    if isinstance(content, TextIOBase):
+        raise TypeError("content is a file in text mode: open it in binary mode, as open(path, 'rb'), or give its Path")
+    if isinstance(content, bytearray | memoryview):
+        return bytes(content)
+    if isinstance(content, BaseModel | Mapping) or not isinstance(content, str | Iterable | AsyncIterable):
+        raise TypeError(f"content is {_KINDS}, not {type(content).__name__}")
+    return content
+
+
+def _moment(name: str, value: Any) -> Any:
+    """
+    A parameter as the API reads it: a datetime as a text.
+
+    Raises:
+        ValueError: it has no time zone.
+    """
+    if not isinstance(value, datetime):
+        return value
+    try:
+        return zoned(value).isoformat()
+    except ValueError as fault:
+        raise ValueError(f"{name}: {fault}") from None
 
 
 class Splitter:
@@ -115,12 +170,35 @@ class Asking:
     tries: int = 0
 
     def __post_init__(self) -> None:
-        self.params = {name: value for name, value in self.params.items() if value is not None}
+        self.params = {name: _moment(name, value) for name, value in self.params.items() if value is not None}
+        self._check_headers()
         self._header_key = self.key
         if self.takes_key and self.key is None:
             self.key = getattr(self.body, "key", None)
             if self.key is None:
                 self.key = self._header_key = str(uuid.uuid4())
+
+    def _check_headers(self) -> None:
+        """
+        Check what goes into headers, which is no fault of the connection.
+
+        Raises:
+            ValueError: the key or the type is nothing that a header may have.
+        """
+        if self.key is not None and not (_is_header(self.key) and len(self.key) <= KEY_MAX):
+            raise ValueError(f"idempotency_key is 1 to {KEY_MAX} printable ASCII characters, with no space around them")
+        if not _is_header(self.content_type):
+            raise ValueError("content_type is printable ASCII, like text/csv")
+
+    def refuse_iterators(self, kind: Any, instead: str) -> None:
+        """
+        Refuse a file that this client cannot read.
+
+        Raises:
+            TypeError: it is an iterator of the other sort.
+        """
+        if isinstance(self.content, kind) and not isinstance(self.content, bytes | str):
+            raise TypeError(f"content is bytes, text, a Path or {instead}, not {type(self.content).__name__}")
 
     @property
     def is_safe(self) -> bool:
@@ -253,6 +331,10 @@ class Stumbles:
             if isinstance(failure, Refused) and failure.status not in AGAIN:
                 raise
             self.wait_s = max(self._usual_s, min(failure.retry_after_s or 0.0, _TOLD_MAX_S))
+
+
+def _is_header(text: object) -> bool:
+    return isinstance(text, str) and text.isascii() and text.isprintable() and text.strip() == text != ""
 
 
 def _code(answer: httpx.Response) -> str:
