@@ -137,6 +137,7 @@ def _requested(context: Context, call: models.NewCall, key: str | None) -> Reque
         time_zone=call.time_zone,
         by=context.caller.who,
         all_faults=True,
+        is_tenants=own is not None,
     )
 
 

@@ -112,10 +112,16 @@ async def add_campaign(context: RequestContext, body: models.NewCampaign) -> Any
         if owner is None:
             raise Problem(422, "say whose campaign it is: give business_id", code="bad_campaign")
         given = _given(body)
-        added = campaign.add(owner, given, phones=body.numbers, actor=context.caller.who)
+        added = campaign.add(
+            owner, given, phones=body.numbers, actor=context.caller.who, is_tenants=_is_tenants(context)
+        )
         return {"id": added, "name": body.name}
 
     return await context.write(work, status=201)
+
+
+def _is_tenants(context: Context) -> bool:
+    return context.caller.business_id is not None
 
 
 def _given(body: models.CampaignFields) -> campaign.Given:
@@ -147,6 +153,7 @@ async def change_campaign(context: RequestContext, campaign_id: Id, body: models
             phones=body.numbers,
             dropped=body.drop_numbers,
             actor=context.caller.who,
+            is_tenants=_is_tenants(context),
         )
         return {"id": campaign_id, "changed": changed}
 

@@ -23,6 +23,7 @@ CONTACT_MAX = 8192  # bytes of all of them as JSON, which each attempt carries w
 
 AGAIN = "again:"  # the keys of calls that an operator has made again
 KEY_OF_ANOTHER = "the key belongs to a call of another number: give this call a key of its own, or none"
+NO_NUMBER_OF_THEIRS = "`from` is no number of this business: give one of its own, or leave it out"
 _OWN_KEYS = ("retry:", AGAIN)  # and of further attempts
 _NAMED = re.compile(r"\A`(\w+)`")
 _json = json.JSONEncoder(ensure_ascii=False).encode

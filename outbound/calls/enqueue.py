@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outbound import drivers
 from outbound.calls import call_request
-from outbound.calls.call_request import KEY_MAX, KEY_OF_ANOTHER, BadCall, NewCall, renamed
+from outbound.calls.call_request import KEY_MAX, KEY_OF_ANOTHER, NO_NUMBER_OF_THEIRS, BadCall, NewCall, renamed
 from outbound.errors import Fault
 from outbound.formats import moments
 from outbound.named_sql import Questions, Row, Work, array
@@ -75,7 +75,8 @@ class Requested(NamedTuple):
     One call as `enqueue_call` takes it; `by` is who asks for it, where that is not the session's user.
 
     `own_key` is a key of our own making, which no caller may give.  With `all_faults`, a refusal names all fields at
-    fault; their types must be right.
+    fault; their types must be right.  Where `is_tenants`, a from-number must be the business's own or its campaign's:
+    another business's is refused like nobody's.
     """
 
     to_number: str
@@ -89,9 +90,10 @@ class Requested(NamedTuple):
     by: str | None = None
     own_key: str | None = None
     all_faults: bool = False
+    is_tenants: bool = False
 
 
-_GIVEN = Requested._fields[:-3]  # by who calls us
+_GIVEN = Requested._fields[:-4]  # by who calls us
 _Outcomes = dict[int, EnqueuedCall | BadCall]  # by the place among the calls that were given
 _Whose = tuple[int | None, int | None]  # the ids of a business and of a campaign
 
@@ -158,11 +160,15 @@ def together(requests: Sequence[Requested | BadCall]) -> Work[list[EnqueuedCall 
     given = {place: request for place, request in enumerate(requests) if isinstance(request, Requested)}
     callers = yield from _callers(given, outcomes)
     zones = yield from _zones(given, callers)
+    theirs = yield from _numbers_of_tenants(given, callers)
     written: dict[tuple[int | None, str | None], dict[int, NewCall]] = defaultdict(dict)
     for place, caller in callers.items():
         request = given[place]
         try:
-            written[request.campaign_id, request.by][place] = _read(request, caller, zones)
+            call = _read(request, caller, zones)
+            if place in theirs and call.from_number not in theirs[place]:
+                raise BadCall(NO_NUMBER_OF_THEIRS)
+            written[request.campaign_id, request.by][place] = call
         except BadCall as refusal:
             outcomes[place] = refusal
     for (campaign_id, by), calls in written.items():
@@ -197,6 +203,20 @@ def _callers(requests: Mapping[int, Requested], outcomes: _Outcomes) -> Work[dic
         except BadCall as refusal:
             outcomes |= dict.fromkeys(places, refusal)
     return callers
+
+
+def _numbers_of_tenants(requests: Mapping[int, Requested], callers: Mapping[int, Row]) -> Work[dict[int, set[str]]]:
+    """Of each tenant's request that gives a from-number, the numbers that it may be."""
+    found: dict[tuple[int, int | None], set[str]] = {}
+    numbers = {}
+    for place, caller in callers.items():
+        if requests[place].is_tenants and requests[place].from_number:
+            whose = caller.id, caller.campaign_id
+            if whose not in found:
+                rows = yield sql.numbers_to_call_from(business_id=whose[0], campaign_id=whose[1])
+                found[whose] = {row.phone for row in rows}
+            numbers[place] = found[whose]
+    return numbers
 
 
 def _zones(requests: Mapping[int, Requested], callers: Mapping[int, Row]) -> Work[dict[str, str]]:

@@ -76,7 +76,8 @@ def import_calls(
         progress: called with the number of bytes read so far.
         actor: the person who decided it, for the audit, which keeps the file's name, digest and counts too; by default
             the user of this process.
-        only_business: a line whose column `business` names another one is refused.
+        only_business: a line whose column `business` names another one is refused, and one whose `from` is not a number
+            of this one or of the campaign.
         record: the row that tells how it goes, where that was begun before; a file that is only tried has none.
 
     Raises:
@@ -132,6 +133,16 @@ class _Callers:
             return None
         given = {"business_ids": [business_id], "campaign_ids": [self.campaign_id]}
         return next(iter(db.run(sql.find_callers, **given)), None)
+
+    def refuse_foreign(self, call: NewCall, row: dict[str, str]) -> None:
+        """Raise BadCall where a tenant gives a from-number that is not its own."""
+        if self._only_business is not None and row.get("from") and call.from_number not in self._numbers:
+            raise BadCall(call_request.NO_NUMBER_OF_THEIRS)
+
+    @cached_property
+    def _numbers(self) -> set[str]:
+        found = db.run(sql.numbers_to_call_from, business_id=self._only_business, campaign_id=self.campaign_id)
+        return {row.phone for row in found}
 
     @property
     def is_given(self) -> bool:
@@ -291,13 +302,14 @@ def _read(
     given = (row.get("to", ""), row.get("from"), row.get("at"), row.get("key"), contact, row.get("time_zone"))
     region = caller.default_region
     try:
-        return call_request.read(caller, *given, zone_of, dates.orders.get(region), are_texts=True)
+        call = call_request.read(caller, *given, zone_of, dates.orders.get(region), are_texts=True)
     except call_request.DoubtfulDay:
         if region in dates.orders:
             raise
         call = call_request.read(caller, *given, zone_of, dates.decide(region), are_texts=True)
         dates.say(caller, row["at"], call)
-        return call
+    callers.refuse_foreign(call, row)
+    return call
 
 
 def _chunks(

@@ -69,7 +69,7 @@ class Given(TypedDict, total=False):
     ends: datetime | str | None
 
 
-def add(business_id: int, given: Given, *, phones: Sequence[str] = (), actor: str) -> int:
+def add(business_id: int, given: Given, *, phones: Sequence[str] = (), actor: str, is_tenants: bool = False) -> int:
     """
     Add a campaign of a business and return its id.
 
@@ -77,6 +77,7 @@ def add(business_id: int, given: Given, *, phones: Sequence[str] = (), actor: st
         phones: the numbers that call, in any writing; each callee has an order of them, and each attempt takes the
             next.  Without any, the business's first own number calls.
         actor: the person who decided it, for `audit`.
+        is_tenants: whether a tenant asks, whose numbers must be its own: another's is refused like nobody's.
 
     Raises:
         BadCampaign: names everything that is wrong at once.
@@ -87,15 +88,24 @@ def add(business_id: int, given: Given, *, phones: Sequence[str] = (), actor: st
     faults = [] if given.get("name") else [_NAMELESS]
     if not (given.get("voice_url") or given.get("twiml") or business.can_speak):
         faults.append(Fault("", "neither the campaign nor its business has anything to say: give a voice URL or TwiML"))
-    values, numbers, _ = _checked(business, given, phones, (), faults)
+    values, numbers, _ = _checked(business, given, phones, (), faults, is_tenants=is_tenants)
     return int(_write(sql.add_campaign, business_id=business.id, given=values, phones=numbers, who=actor))
 
 
 def change(
-    campaign_id: int, given: Given, *, phones: Sequence[str] = (), dropped: Sequence[str] = (), actor: str
+    campaign_id: int,
+    given: Given,
+    *,
+    phones: Sequence[str] = (),
+    dropped: Sequence[str] = (),
+    actor: str,
+    is_tenants: bool = False,
 ) -> list[str]:
     """
     Update a campaign; numbers are added and dropped.  What was enqueued keeps its from-number.
+
+    Args:
+        is_tenants: as of `add`.
 
     Returns the columns that are another now, `phones` among them; none where all was so already.
 
@@ -108,7 +118,7 @@ def change(
     faults += [
         Fault(name, f"a campaign always has a value of `{name}`: give another one, or leave it out") for name in kept
     ]
-    values, numbers, gone = _checked(business, given, phones, dropped, faults, campaign)
+    values, numbers, gone = _checked(business, given, phones, dropped, faults, campaign, is_tenants=is_tenants)
     changed = _write(sql.set_campaign, campaign_id=campaign.id, given=values, phones=numbers, dropped=gone, who=actor)
     return list(changed)
 
@@ -178,6 +188,8 @@ def _checked(
     dropped: Sequence[str],
     faults: list[Fault],
     campaign: db.Row | None = None,
+    *,
+    is_tenants: bool = False,
 ) -> tuple[dict[str, object], list[str], list[str]]:
     """Return what is given as columns, and the numbers in E.164; or raise BadCampaign with *faults* and all others."""
     values = {_COLUMNS.get(name, name): value for name, value in given.items()}
@@ -202,7 +214,11 @@ def _checked(
             values[f"{name}_at"] = moment and moment.isoformat()
     numbers = _numbers(phones, "numbers", business, faults)
     gone = _numbers(dropped, "drop_numbers", business, faults)
-    if db.run(sql.numbers_of_others, business_id=business.id, phones=numbers):
+    if is_tenants:
+        their_campaign = campaign and campaign.id
+        if db.run(sql.numbers_not_own, business_id=business.id, campaign_id=their_campaign, phones=numbers):
+            faults.append(Fault("numbers", "one of the numbers is not the business's own: give those that are"))
+    elif db.run(sql.numbers_of_others, business_id=business.id, phones=numbers):
         message = "one of the numbers belongs to another business: see `outbound business list`"
         faults.append(Fault("numbers", message))
     if faults:

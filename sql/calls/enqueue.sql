@@ -72,6 +72,19 @@ select id, name, false as is_new
 select place, id, time_zone, default_region, campaign_id, has_ended, campaign_calls, can_speak, twiml, own_number
   from find_callers(:business_ids::bigint[], :campaign_ids::bigint[]);
 
+-- name: numbers_to_call_from(business_id, campaign_id)
+-- Returns  the numbers that may be given as from-numbers where a tenant asks: the business's own, and its campaign's but
+--          for another business's own
+select phone from business_number where business_id = :business_id::bigint
+union
+select campaign_number.phone
+  from campaign_number
+ inner join campaign on campaign.id = campaign_number.campaign_id
+  left join business_number on business_number.phone = campaign_number.phone
+ where campaign_number.campaign_id = :campaign_id::bigint
+   and campaign.business_id = :business_id::bigint
+   and coalesce(business_number.business_id, :business_id::bigint) = :business_id::bigint;
+
 -- name: zones_of_callees(to_numbers)
 -- Returns  of each number whose zone it tells, the `number` and its `zone`
 select number, zones[1] as zone

@@ -108,6 +108,14 @@ select id
 -- Returns  those of the numbers that are another business's own: nobody calls with a neighbour's number
 select phone from business_number where phone = any(:phones::text[]) and business_id <> :business_id;
 
+-- name: numbers_not_own(business_id, campaign_id, phones)
+-- Returns  those of the numbers that are neither the business's own nor the campaign's already: what a tenant may not add
+select phone
+  from unnest(:phones::text[]) as given (phone)
+ where not exists (select from business_number as own where own.phone = given.phone and own.business_id = :business_id)
+   and not exists (select from campaign_number as there
+                    where there.phone = given.phone and there.campaign_id = :campaign_id::bigint);
+
 -- name: list_campaigns(campaign_id, business_id, before_id, page_max)
 -- Returns  the campaign that is asked for, or a page of a business's or of all, the newest first
 with place as materialized (

@@ -345,3 +345,54 @@ def test_what_the_operator_holds_is_told_to_a_tenant_without_names_and_reasons(w
     control.pause(Scope("business", str(own)), reason="our own reason", actor="dana")
     control.resume(Scope("account", ""), actor=MARK)
     assert "our own reason" in tenant.get("/status").text
+
+
+OWN_NUMBER, OTHERS_NUMBER, NOBODYS_NUMBER = "+12125550100", "+12125550200", "+12125550300"
+
+
+@pytest.fixture
+def tenant(world: World, client: Client) -> Any:
+    world.business("Other", OTHERS_NUMBER)
+    return client(*TENANT_SCOPES, business_id=world.business("Mine", OWN_NUMBER))
+
+
+def test_another_tenant_s_number_is_answered_like_nobody_s_as_the_from_number_of_a_call(
+    world: World, tenant: Any
+) -> None:
+    calls = [{"to": "+12125550101", "from": number} for number in (OTHERS_NUMBER, NOBODYS_NUMBER)]
+
+    alone = [tenant.post("/calls", json=call) for call in calls]
+    bulk = [tenant.post("/calls/bulk", json={"calls": [call]}).json()["refused"] for call in calls]
+    files = [
+        tenant.post(
+            f"/imports?batch={place}",
+            content=f"to,from\n{call['to']},{call['from']}\n",
+            headers={"content-type": "text/csv"},
+        ).json()["refused_lines"]
+        for place, call in enumerate(calls)
+    ]
+
+    assert [answer.status_code for answer in alone] == [422, 422]
+    assert alone[0].json() == alone[1].json()
+    assert [fault["pointer"] for fault in alone[0].json()["errors"]] == ["/from"]
+    assert bulk[0] == bulk[1] != []
+    assert files[0] == files[1] != []
+    assert world.statuses() == []
+    assert tenant.post("/calls", json=calls[0] | {"from": OWN_NUMBER}).status_code == 201
+
+
+def test_a_tenant_s_campaign_calls_from_its_own_numbers_and_those_that_an_operator_gave_it(
+    world: World, tenant: Any, client: Client
+) -> None:
+    made = tenant.post("/campaigns", json={"name": "c", "numbers": [OWN_NUMBER]}).json()["id"]
+    new = [tenant.post("/campaigns", json={"name": "d", "numbers": [one]}) for one in (OTHERS_NUMBER, NOBODYS_NUMBER)]
+    set_ = [tenant.patch(f"/campaigns/{made}", json={"numbers": [one]}) for one in (OTHERS_NUMBER, NOBODYS_NUMBER)]
+
+    for first, second in (new, set_):
+        assert (first.status_code, first.json()) == (second.status_code, second.json())
+        assert (first.status_code, first.json()["errors"][0]["pointer"]) == (422, "/numbers")
+    assert client().patch(f"/campaigns/{made}", json={"numbers": [NOBODYS_NUMBER]}).status_code == 200
+    assert tenant.patch(f"/campaigns/{made}", json={"numbers": [NOBODYS_NUMBER]}).status_code == 200
+    call = {"to": "+12125550101", "campaign_id": made, "from": NOBODYS_NUMBER}
+    assert tenant.post("/calls", json=call).status_code == 201
+    assert world.rows("select from_number from call_log") == [(NOBODYS_NUMBER,)]
