@@ -33,12 +33,12 @@ select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regc
 -- name: claim_due_calls(batch_max, claims_per_thread, claim_s, worker_silent_s, ring_s, late_s, heads_min, account_rate)
 -- Take what is due and may be dialed, as many as the limits and the living worker threads allow.
 --
--- Calls wait in lanes: one per business, campaign and from-number.  Only lanes that have room are looked at, and of
--- each only its head, so that the cost does not grow with what waits; and only at the limits of these.  What stands in a head's own way (call_obstacle)
--- takes it out of the way: closed, or due later.  A business whose carrier's account not every worker can use has no room.
--- Of the rest each limit lets its first ones pass, narrow limits first,
--- so that a call which a narrow limit stops uses no room under a wider one.  Their order is fair by weight: who was served less
--- comes first, and who was idle begins where the others are.
+-- Calls wait in lanes: one per business, campaign and from-number.  Only lanes that have room are looked at, and of each
+-- only its head, and only at the limits of these, so that the cost does not grow with what waits.  What stands in a head's
+-- own way (call_obstacle) takes it out of the way: closed, or due later.  A business whose carrier's account not every
+-- worker can use has no room.  Of the rest each limit lets its first ones pass, narrow limits first, so that a call which a
+-- narrow limit stops uses no room under a wider one.  Their order is fair by weight: who was served less comes first, and
+-- who was idle begins where the others are.
 --
 -- Moves    queued -> claimed; queued -> canceled where something final stands in the way
 -- Returns  one row per call moved, with its status; none where no worker is alive
