@@ -969,14 +969,14 @@ GUARDS = (
     ),
     Guard(
         "a call of unknown outcome keeps its place",
-        "sql/migrations/0038_carrier_account.sql",
+        "sql/migrations/0065_room_of_scopes.sql",
         (("and over_by > now()", "and over_by > now() and false"),),
         "tests/rules/test_limits.py::"
         "test_a_call_that_was_closed_without_knowing_its_outcome_keeps_its_place_until_it_is_known",
     ),
     Guard(
         "after a hold one call at a time is tried",
-        "sql/migrations/0038_carrier_account.sql",
+        "sql/migrations/0065_room_of_scopes.sql",
         (("least(calm.room, 1 - being_tried.calls)", "calm.room"),),
         "tests/calls/test_breaker.py::test_after_a_hold_one_call_is_tried_and_the_first_that_is_taken_lets_the_others_go",
     ),
@@ -1206,7 +1206,7 @@ GUARDS = (
     ),
     Guard(
         "a cap of calls and minutes",
-        "sql/migrations/0038_carrier_account.sql",
+        "sql/migrations/0065_room_of_scopes.sql",
         (("floor(filled.tokens),\n                                             spend.room", "floor(filled.tokens)"),),
         "tests/rules/test_spend.py::test_no_more_calls_begin_than_a_cap_says_and_the_rest_waits_until_the_next_period",
     ),
