@@ -50,8 +50,11 @@ log = logs.get("api")
 CSV, NDJSON = "text/csv", "application/x-ndjson"
 _KINDS = {NDJSON: (NDJSON, "application/*", "*/*"), CSV: (CSV, "text/*", "*/*")}  # of a stream
 FILE_MAX = 256 << 20  # bytes; what is made of it has no more either
-FILES_AT_ONCE = 2
-SILENT_S = 60  # between two pieces of a file that comes: its place is then another's
+FILES_AT_ONCE = 16  # that come, or wait for their turn to be read; one that comes slowly keeps nobody else's out
+FILES_OF_ONE = 2  # of these, of the tokens of one business, and of all tokens that are of none
+SPOOL_MAX = 4 * FILE_MAX  # bytes that all of them have come to
+WAIT_S = 10  # for a place among them
+ALIVE_S = 60  # between two notes that an import is at work, or waits for its turn
 _CUT = "the connection broke off: what came until then is kept; send the file again under the same batch"
 LINE_MAX = 65_536  # bytes of a line of NDJSON
 COLUMNS_MAX = 300  # of a file of NDJSON
@@ -75,23 +78,60 @@ _SHOWN: TypeAdapter[Any] = TypeAdapter(models.ShownImport)
 _LEAD_COLUMNS = ("id", "business_id", "phone", "created_at", "updated_at", "calls", "call_id", "call_status")
 
 
-@asynccontextmanager
-async def _spooled(context: Context) -> AsyncIterator[Path]:
+class _Spool:
     """
-    A folder for a file; few at once, as each may fill FILE_MAX twice.
+    Where one file is kept while it is needed.
 
-    A business has one of them at a time, so that one that sends slowly leaves the other to the rest.
+    Attributes:
+        folder: of its own.
     """
-    owner, upload = context.caller.business_id, object()  # not the task: another one may go on with the file
-    limiters = [limit("files", FILES_AT_ONCE)]
-    if owner is not None:
-        limiters.insert(0, limit(f"files of {owner}", FILES_AT_ONCE - 1))
+
+    _all = 0  # bytes of all of them
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._own = 0
+
+    def take(self, size: int) -> None:
+        """Count so many bytes more; or raise Problem, 503, there is no room for them."""
+        if _Spool._all + size > SPOOL_MAX:
+            raise _no_place()
+        self._own += size
+        _Spool._all += size
+
+    def free(self) -> None:
+        """It is deleted."""
+        _Spool._all -= self._own
+        self._own = 0
+
+
+@asynccontextmanager
+async def _spooled(context: Context) -> AsyncIterator[_Spool]:
+    """
+    A place for a file.
+
+    Raises:
+        Problem: 503, none was free for WAIT_S.
+    """
+    upload = object()  # not the task: another one may go on with the file
+    limiters = [limit(f"files of {context.caller.business_id}", FILES_OF_ONE), limit("files", FILES_AT_ONCE)]
     async with AsyncExitStack() as stack:
-        for limiter in limiters:
-            await limiter.acquire_on_behalf_of(upload)
-            stack.callback(limiter.release_on_behalf_of, upload)
-        with tempfile.TemporaryDirectory(prefix="outbound-api-") as directory:
-            yield Path(directory)
+        try:
+            async with asyncio.timeout(WAIT_S):
+                for limiter in limiters:
+                    await limiter.acquire_on_behalf_of(upload)
+                    stack.callback(limiter.release_on_behalf_of, upload)
+        except TimeoutError:
+            raise _no_place() from None
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="outbound-api-"))
+        spool = _Spool(Path(folder))
+        stack.callback(spool.free)
+        yield spool
+
+
+def _no_place() -> Problem:
+    message = "as many files are being received as may be: try again later"
+    return Problem(503, message, code="busy", headers={"retry-after": "30", "connection": "close"})
 
 
 def _kind_of(request: Request) -> str:
@@ -138,19 +178,19 @@ class _Received(NamedTuple):
     sha256: bytes | None
 
 
-async def _receive(request: Request, folder: Path, record: Record | None = None) -> _Received:
+async def _receive(request: Request, spool: _Spool, record: Record | None = None) -> _Received:
     """
     Write the body to a file as it comes; NDJSON becomes a table.  Of an import that is recorded, what comes before the
     connection breaks off is kept, to its last whole line.
 
     Raises:
-        Problem: 415 or 413; 422 where no line is a JSON object of texts.
+        Problem: 415, 413, 408 or 503; 422 where no line is a JSON object of texts.
     """
     kind = _kind_of(request)
-    raw = path = folder / ("upload.csv" if kind == CSV else "upload.ndjson")
+    raw = path = spool.folder / ("upload.csv" if kind == CSV else "upload.ndjson")
     lines, sha256 = _Lines(), None
     try:
-        sha256 = await _write(request, raw, record)
+        sha256 = await _write(request, raw, spool, record)
     except ClientDisconnect:
         if record is None or not await slowly(lambda: _cut(raw, is_csv=kind == CSV)):
             raise
@@ -158,47 +198,29 @@ async def _receive(request: Request, folder: Path, record: Record | None = None)
     if kind == NDJSON:
         path = raw.with_suffix(TABLE)
         lines = await slowly(lambda: _to_table(raw, path))
+        spool.take(path.stat().st_size)
     if record is not None:
         record.line_of = lines.of
     return _Received(path, lines, sha256)
 
 
-async def _write(request: Request, to: Path, record: Record | None) -> bytes:
+async def _write(request: Request, to: Path, spool: _Spool, record: Record | None) -> bytes:
     """Write the body to a file as it comes, and return its SHA-256."""
     if json_body.announced(request) > FILE_MAX:
         raise _too_large()
     size, digest = 0, hashlib.sha256()
     with to.open("wb") as file:
-        async for piece in _pieces(request):
+        async for piece in json_body.pieces_of(request):
             await _stay_in(request)
             size += len(piece)
             if size > FILE_MAX:
                 raise _too_large()
+            spool.take(len(piece))
             await run_in_threadpool(file.write, piece)
             digest.update(piece)
             if record is not None:
                 await run_in_threadpool(record.received, size)
     return digest.digest()
-
-
-async def _pieces(request: Request) -> AsyncIterator[bytes]:
-    """
-    The body as it comes.
-
-    Raises:
-        Problem: 400, nothing came for SILENT_S.
-    """
-    pieces = request.stream()
-    while True:
-        try:
-            async with asyncio.timeout(SILENT_S):
-                piece = await anext(pieces)
-        except StopAsyncIteration:
-            return
-        except TimeoutError:
-            message = f"nothing of the file came for {SILENT_S} seconds: send it again"
-            raise Problem(400, message, headers={"connection": "close"}) from None
-        yield piece
 
 
 async def _stay_in(request: Request) -> None:
@@ -357,11 +379,11 @@ async def import_calls(
         raise Problem(422, "say whose calls these are: give business_id or campaign_id", code="bad_file")
     _kind_of(request)
     step.checked_batch(batch)  # before it is written, and before the file comes
-    record = Record(None)
-    if not dry_run:
-        record = await run_in_threadpool(lambda: import_record.begin(batch, **whose, who=context.caller.who))
 
-    def work(path: Path) -> Any:
+    def begin() -> Record:
+        return Record(None) if dry_run else import_record.begin(batch, **whose, who=context.caller.who)
+
+    def work(path: Path, record: Record) -> Any:
         return step.import_calls(
             path,
             business_id=whose["business_id"],
@@ -376,20 +398,27 @@ async def import_calls(
             record=record,
         ).as_json() | {"import_id": record.id}
 
-    return await _import_recorded(request, context, record, work, is_later=_wants_202(request) and not dry_run)
+    return await _import_recorded(request, context, begin, work, is_later=_wants_202(request) and not dry_run)
 
 
 async def _import_recorded(
-    request: Request, context: Context, record: Record, work: Callable[[Path], Any], *, is_later: bool
+    request: Request,
+    context: Context,
+    begin: Callable[[], Record],
+    work: Callable[[Path, Record], Any],
+    *,
+    is_later: bool,
 ) -> Response:
     """Receive a file and read it, which goes on after the answer where *is_later* says so; the answer."""
     async with AsyncExitStack() as stack:
+        spool = await stack.enter_async_context(_spooled(context))
+        record = await run_in_threadpool(begin)  # not before there is a place: what waits for one has not begun
         await stack.enter_async_context(_ended(record))
-        folder = await stack.enter_async_context(_spooled(context))
-        received = await _receive(request, folder, record)
+        await stack.enter_async_context(_alive(record))
+        received = await _receive(request, spool, record)
         context = context.of_file(received.sha256)
         await run_in_threadpool(context.forget_lost_promise, import_record.SILENT_S)
-        report = partial(_reported, context, work, received)
+        report = partial(_reported, context, lambda path: work(path, record), received)
         if is_later:
             answer = await context.answering(_SHOWN).write(lambda: _import_shown(context, record.id or 0), status=202)
         else:
@@ -418,6 +447,22 @@ async def _ended(record: Record) -> AsyncIterator[None]:
         with suppress(db.Error):
             await run_in_threadpool(record.break_off)
         raise
+
+
+@asynccontextmanager
+async def _alive(record: Record) -> AsyncIterator[None]:
+    """Have the row of an import say that it is not over, also while it waits, as long as the block lasts."""
+
+    async def note() -> None:
+        while True:
+            await asyncio.sleep(ALIVE_S)
+            await run_in_threadpool(record.is_alive)
+
+    noting = asyncio.create_task(note())
+    try:
+        yield
+    finally:
+        noting.cancel()
 
 
 async def _go_on(stack: AsyncExitStack, work: Callable[[], Any], let_in: Callable[[], Awaitable[object]]) -> None:
@@ -484,8 +529,8 @@ async def export_rejected_lines(request: Request, context: RequestContext, impor
 
 
 async def _import(request: Request, context: RequestContext, work: Callable[[Path], Any]) -> Any:
-    async with _spooled(context) as folder:
-        received = await _receive(request, folder)
+    async with _spooled(context) as spool:
+        received = await _receive(request, spool)
         return await context.of_file(received.sha256).write(
             lambda: _reported(context, lambda given: work(given).as_json(), received), in_parts=True
         )

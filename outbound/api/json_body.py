@@ -1,6 +1,9 @@
-"""The body of a request: JSON, read strictly and within bounds."""
+"""The body of a request: how slowly it may come; and JSON, read strictly and within bounds."""
 
+import asyncio
 import json
+import time
+from collections.abc import AsyncIterator
 from typing import Any, NoReturn
 
 from starlette.requests import Request
@@ -10,6 +13,9 @@ from outbound.api.problem import Problem
 BODY_MAX = 65_536  # bytes; a file is read as it comes, and is not bounded by this
 DEPTH_MAX = 32  # of objects and lists within each other
 INT_DIGITS_MAX = 40
+SILENT_S = 60  # at most, between two pieces of a body
+GRACE_S = 30  # for which we wait in all before a body must have come at LEAST_RATE since
+LEAST_RATE = 1024  # bytes a second, on average
 
 
 async def read(request: Request, most: int = BODY_MAX) -> bytes:
@@ -17,12 +23,12 @@ async def read(request: Request, most: int = BODY_MAX) -> bytes:
     The body.
 
     Raises:
-        Problem: 413, it has more than *most* bytes.
+        Problem: 413, it has more than *most* bytes; 408, see pieces_of.
     """
     pieces, size = [], announced(request)
     if size <= most:
         size = 0
-        async for piece in request.stream():
+        async for piece in pieces_of(request):
             pieces.append(piece)
             size += len(piece)
             if size > most:
@@ -30,6 +36,34 @@ async def read(request: Request, most: int = BODY_MAX) -> bytes:
     if size > most:
         raise Problem(413, f"the body may have {most} bytes", headers={"connection": "close"})
     return b"".join(pieces)
+
+
+async def pieces_of(request: Request) -> AsyncIterator[bytes]:
+    """
+    A body as it comes; the time in which we do something else with its pieces does not count.
+
+    Raises:
+        Problem: 408, nothing came for SILENT_S, or less than LEAST_RATE.
+    """
+    pieces, waited_s, size = request.stream(), -float(GRACE_S), 0
+    while True:
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(SILENT_S):
+                piece = await anext(pieces)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise _too_slow(f"nothing of the body came for {SILENT_S} seconds: send it again") from None
+        waited_s += time.monotonic() - began
+        size += len(piece)
+        if piece and size < waited_s * LEAST_RATE:
+            raise _too_slow(f"the body comes at less than {LEAST_RATE} bytes a second: send less of it, or faster")
+        yield piece
+
+
+def _too_slow(message: str) -> Problem:
+    return Problem(408, message, headers={"connection": "close"})
 
 
 def announced(request: Request) -> int:

@@ -40,6 +40,7 @@ _STATUSES = {
     401: "no valid token",
     403: "the token lacks the scope, or is of one business",
     404: "there is no such thing for this token",
+    408: "the body comes too slowly",
     409: "the state does not allow it, or the same request is being answered",
     413: "the body is too large",
     415: "another content type than is read here",

@@ -47,6 +47,10 @@ class Record:
         if time.monotonic() - self._noted_at >= _NOTE_S:
             self._note()
 
+    def is_alive(self) -> None:
+        """Note that its process has not forgotten it."""
+        self._note()
+
     def wrote(self, report: CallsReport, size: int) -> None:
         """Note what has come of the file's first bytes."""
         self._report, self._received_bytes = report, size

@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Message
 
+from outbound.api import json_body
 from outbound.api.context import Caller
-from outbound.api.files import FILE_MAX, FILES_AT_ONCE
+from outbound.api.files import FILE_MAX
 from outbound.api.parameters import LIMIT_MAX
 from outbound.api.problem import language_of as accepted_language
 from outbound.formats import row_id
@@ -19,6 +20,7 @@ from outbound.page import inner_api, menu, render, words
 from outbound.page.session import Session
 
 FORM_MAX = 64 << 10  # bytes
+FILES_AT_ONCE = 2
 FIELDS_MAX = 200
 LANGUAGE_COOKIE = "outbound-language"
 DONE_COOKIE = "outbound-done"
@@ -135,15 +137,15 @@ class Visit:
             return await self._file_form()
 
     async def _file_form(self) -> FormData:
-        size = 0
+        size, pieces = 0, json_body.pieces_of(self.request)
 
         async def receive() -> Message:
             nonlocal size
-            message = await self.request.receive()
-            size += len(message.get("body", b""))
+            piece = await anext(pieces, None)
+            size += len(piece or b"")
             if size > FILE_MAX + FORM_MAX:
                 raise Refused(413, self.t.plain("error.too_large"))
-            return message
+            return {"type": "http.request", "body": piece or b"", "more_body": piece is not None}
 
         try:
             return await Request(self.request.scope, receive).form(max_files=1, max_fields=20)
@@ -191,7 +193,7 @@ async def read_form(request: Request) -> dict[str, str]:
         Refused: it is too large, or no form.
     """
     t, content = words.of(language_of(request)), b""
-    async for chunk in request.stream():
+    async for chunk in json_body.pieces_of(request):
         content += chunk
         if len(content) > FORM_MAX:
             raise Refused(413, t.plain("error.too_large"))

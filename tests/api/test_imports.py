@@ -2,17 +2,19 @@
 
 import json
 import socket
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from outbound.api import files
+from outbound.api import files, json_body
 from outbound.calls import import_record, import_writer, retention
 from tests import forked
 from tests.api.conftest import Client
+from tests.api.test_revoked import half_sent, no_turns
 from tests.conftest import World, until
 from tests.digest import digest
 
@@ -124,39 +126,115 @@ def test_a_file_that_is_announced_as_too_large_is_refused_before_it_comes(world:
     assert http.get("/imports").json()["imports"] == []
 
 
-def test_files_that_come_slowly_hold_up_nobody_elses(world: World, client: Client) -> None:
-    slow, other = client(business_id=world.business("Shop")), client(business_id=world.business("Bank", "+12125550199"))
-    where = urlsplit(str(slow.base_url))
-    head = (
-        "POST /v1/imports?batch=spring HTTP/1.1\r\nhost: x\r\ncontent-type: text/csv\r\ncontent-length: 1000\r\n"
-        f"authorization: {slow.headers['authorization']}\r\n\r\nto\n"
-    )
-    with ExitStack() as open_lines:
-        for _ in range(files.FILES_AT_ONCE):
-            line = open_lines.enter_context(socket.create_connection((where.hostname or "", where.port or 80)))
-            line.sendall(head.encode())
-        until(lambda: len(slow.get("/imports").json()["imports"]) == files.FILES_AT_ONCE)
-
-        assert other.post("/imports", params={"batch": "b"}, content=GOOD, headers=CSV, timeout=60).status_code == 200
-
-
-def test_a_file_of_which_nothing_comes_gives_its_place_to_another(
-    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "SILENT_S", 0.2)
-    http = client(business_id=world.business("Shop"))
+@contextmanager
+def half_files(http: httpx.Client, count: int) -> Iterator[list[socket.socket]]:
+    """So many files of which the rest does not come."""
     where = urlsplit(str(http.base_url))
     head = (
         "POST /v1/imports?batch=spring HTTP/1.1\r\nhost: x\r\ncontent-type: text/csv\r\ncontent-length: 1000\r\n"
         f"authorization: {http.headers['authorization']}\r\n\r\nto\n"
     )
-    with socket.create_connection((where.hostname or "", where.port or 80), timeout=60) as line:
-        line.sendall(head.encode())
-        answer = b"".join(iter(lambda: line.recv(65536), b""))
+    with ExitStack() as open_lines:
+        lines = []
+        for _ in range(count):
+            line = socket.create_connection((where.hostname or "", where.port or 80), timeout=60)
+            lines.append(open_lines.enter_context(line))
+            line.sendall(head.encode())
+        until(lambda: len(http.get("/imports", params={"state": "running"}).json()["imports"]) == count)
+        yield lines
 
-    assert answer.startswith(b"HTTP/1.1 400 ")
-    assert b"nothing of the file came for 0.2 seconds: send it again" in answer
+
+def answered(line: socket.socket, drip: bytes) -> bytes:
+    """What is answered to a file of which this comes now and then."""
+    line.settimeout(0.05)
+    while True:
+        with suppress(TimeoutError):
+            return line.recv(65_536)
+        line.sendall(drip)
+
+
+def test_files_that_come_slowly_hold_up_nobody_elses(world: World, client: Client) -> None:
+    with ExitStack() as open_files:
+        for place in range(3):
+            slow = client(business_id=world.business(f"Shop {place}", f"+1212555017{place}"))
+            open_files.enter_context(half_files(slow, files.FILES_OF_ONE))
+        other = client(business_id=world.business("Bank", "+12125550199"))
+
+        assert other.post("/imports", params={"batch": "b"}, content=GOOD, headers=CSV, timeout=60).status_code == 200
+
+
+def test_a_file_that_finds_no_place_is_refused_soon_and_is_no_import(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "WAIT_S", 0.1)
+    http = client(business_id=world.business("Shop"))
+
+    with half_files(http, files.FILES_OF_ONE):
+        answer = send(http)
+
+        assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "busy", "30")
+        assert len(http.get("/imports").json()["imports"]) == files.FILES_OF_ONE
+
+
+def test_a_file_for_which_the_disk_has_no_room_is_refused_and_another_is_taken_once_there_is(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "SPOOL_MAX", len(GOOD) + 10)
+    http = client(business_id=world.business("Shop"))
+
+    refused = send(http, GOOD + "+12125550103\n")
+    taken = [send(http).status_code for _ in range(2)]
+
+    assert (refused.status_code, refused.json()["code"], taken) == (503, "busy", [200, 200])
+
+
+def test_an_import_that_waits_for_its_turn_is_not_interrupted(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "ALIVE_S", 0.05)
+    http = client(business_id=world.business("Shop"))
+
+    with no_turns(client()):
+        import_id = send(http, prefer="respond-async").json()["id"]
+        world.do("update call_import set seen_at = now() - interval '1 h'")
+        until(lambda: shown(http, import_id)["state"] == "running")
+    until(lambda: shown(http, import_id)["state"] == "finished")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("SILENT_S", 0.2, b"nothing of the body came for 0.2 seconds: send it again"),
+        ("GRACE_S", 0.1, b"the body comes at less than 1024 bytes a second"),
+    ],
+)
+def test_a_file_that_comes_too_slowly_gives_its_place_to_another(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch, name: str, value: float, says: bytes
+) -> None:
+    http = client(business_id=world.business("Shop"))
+    monkeypatch.setattr(json_body, name, value)
+
+    with half_files(http, 1) as (line,):
+        answer = answered(line, b"\n" if name == "GRACE_S" else b"")
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert says in answer
     assert http.post("/imports", params={"batch": "b"}, content=GOOD, headers=CSV).status_code == 200
+    assert [one["state"] for one in http.get("/imports").json()["imports"]] == ["finished"]
+
+
+@pytest.mark.parametrize("path", ["/calls", "/calls/bulk"])
+def test_a_call_that_comes_too_slowly_is_refused(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(json_body, "SILENT_S", 0.1)
+    http = client(business_id=world.business("Shop"))
+
+    with half_sent(http, path, "application/json", b'{"to": "+12125550101"}') as line:
+        answer = line.recv(65_536)
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"code":"too_slow"' in answer
 
 
 def test_a_wish_not_to_wait_is_read_wherever_it_stands(world: World, client: Client) -> None:

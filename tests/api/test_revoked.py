@@ -49,8 +49,8 @@ def calls(world: World, count: int) -> int:
 
 
 @contextmanager
-def half_sent(http: httpx.Client, path: str, kind: str, body: bytes) -> Iterator[Callable[[], bytes]]:
-    """Send a request without the last bytes of its body; what is yielded sends these, and returns the answer."""
+def half_sent(http: httpx.Client, path: str, kind: str, body: bytes) -> Iterator[socket.socket]:
+    """A connection on which all but the last bytes of a request were sent."""
     where = urlsplit(str(http.base_url))
     head = (
         f"POST /v1{path} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n"
@@ -58,12 +58,7 @@ def half_sent(http: httpx.Client, path: str, kind: str, body: bytes) -> Iterator
     )
     with socket.create_connection((where.hostname or "", where.port or 80), timeout=30) as line:
         line.sendall(head.encode() + body[:-5])
-
-        def end() -> bytes:
-            line.sendall(body[-5:])
-            return line.recv(65_536)
-
-        yield end
+        yield line
 
 
 @contextmanager
@@ -108,12 +103,13 @@ def test_what_comes_of_a_body_after_its_token_ended_is_not_done(
 ) -> None:
     http = client(business_id=world.business("Shop"))
 
-    with half_sent(http, path, kind, body) as rest:
+    with half_sent(http, path, kind, body) as line:
         until(lambda: route.tokens._known)  # the head was read
         if path.startswith("/imports"):
             until(lambda: world.value("select count(*) from call_import") == 1)
         end(world, http)
-        answer = rest()
+        line.sendall(body[-5:])
+        answer = line.recv(65_536)
 
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert b'"code":"bad_token"' in answer
