@@ -74,7 +74,7 @@ async def create_call(context: RequestContext, body: models.NewCall) -> Any:
 
 
 @operation(calls, "POST", "/calls/bulk", scope="calls:write", answer=models.QueuedCalls)
-async def create_calls(context: RequestContext, body: models.NewCalls) -> Any:
+async def create_calls(context: RequestContext, body: new_calls.NewCalls) -> Any:
     """Put up to 1,000 calls in the queue at once; the others are queued where one is refused."""
     return await context.write(lambda: new_calls.put_all(context, body.calls))
 

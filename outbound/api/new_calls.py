@@ -1,8 +1,9 @@
 """Puts the calls of requests that wait at the same moment in the queue in one transaction."""
 
-from collections.abc import Container, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Container, Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
 
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from starlette.concurrency import run_in_threadpool
 
 from outbound import db, drivers, failpoint
@@ -18,8 +19,30 @@ from outbound.web.batcher import Batcher
 _TOGETHER_MS = 100  # a batch waits so long for another transaction; then each of its calls does so by itself
 _NAMES = {"at": "due_at"}  # of fields, where the step has others
 _FIELDS = {field.alias or name for name, field in models.NewCall.model_fields.items()}
+_FAULTS_SHOWN = 10
+_NAME_SHOWN = 60  # characters of a field's name
 _WRITERS_MAX = 1  # what a batch costs hardly grows with it: a second writer would halve it
 _GATHER_S = 0.003
+
+
+class Unread(NamedTuple):
+    """One call of many that does not fit the document: where, by pointers within it."""
+
+    pointers: list[str]
+
+
+def _alone(sent: object, read: ValidatorFunctionWrapHandler) -> object:
+    """Keep the faults of one call from refusing the others beside it."""
+    try:
+        return read(sent)
+    except ValidationError as error:
+        return Unread(["".join(f"/{str(one)[:_NAME_SHOWN]}" for one in fault["loc"]) for fault in error.errors()])
+
+
+class NewCalls(models.NewCalls):
+    __doc__ = models.NewCalls.__doc__
+
+    calls: Annotated[list[Annotated[models.NewCall, WrapValidator(_alone)]], Field(min_length=1, max_length=1000)]
 
 
 class Asking(NamedTuple):
@@ -73,13 +96,16 @@ async def faults_beside(context: Context, sent: Mapping[str, Any], at_fault: Con
     return _refusal(context, BadCall.of(others)).errors
 
 
-def put_all(context: Context, calls: list[models.NewCall]) -> dict[str, Any]:
+def put_all(context: Context, calls: Sequence[models.NewCall | Unread]) -> dict[str, Any]:
     """Put the calls of one request in the queue, within its transaction; one that is refused concerns itself alone."""
     queued: dict[int, EnqueuedCall] = {}
     refused: dict[int, Problem] = {}
     requests: dict[int, Requested] = {}
     for place, call in enumerate(calls):
         try:
+            if isinstance(call, Unread):
+                where = ", ".join(f"/calls/{place}{pointer}" for pointer in call.pointers[:_FAULTS_SHOWN])
+                raise Problem(422, f"these do not fit the document: {where}")
             requests[place] = _requested(context, call, None)
         except Problem as problem:
             refused[place] = problem

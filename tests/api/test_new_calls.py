@@ -12,6 +12,7 @@ from outbound.api import models, new_calls
 from outbound.api.context import Caller, Context
 from outbound.api.problem import Problem
 from outbound.calls.enqueue import EnqueuedCall
+from tests.api.conftest import Client
 from tests.conftest import World
 
 pytestmark = pytest.mark.rows_only
@@ -160,3 +161,31 @@ def test_who_waits_for_a_transaction_of_somebody_else_holds_up_nobody(
     assert isinstance(waits, Problem)
     assert (waits.status, waits.code, waits.headers) == (409, "in_progress", {"retry-after": "1"})
     assert [isinstance(one, EnqueuedCall) and one.created for one in outcomes] == [True] * 4
+
+
+@pytest.mark.parametrize(
+    ("bad", "where"),
+    [
+        ({"to": ""}, ["/to"]),
+        ({"to": "12"}, ["/to"]),
+        ({"to": 5, "contact": {"name": 0}}, ["/to", "/contact/name"]),
+        ({"to": "+12125550102", "bogus": 1}, ["/bogus"]),
+        ({}, ["/to"]),
+        (5, [""]),
+        (None, [""]),
+    ],
+)
+def test_a_call_of_many_that_does_not_fit_the_document_is_refused_by_itself(
+    world: World, client: Client, bad: object, where: list[str]
+) -> None:
+    http = client(business_id=world.business("Acme", "+12125550100"))
+    good = [{"to": "+12125550101"}, {"to": "+12125550103"}]
+
+    answer = http.post("/calls/bulk", json={"calls": [good[0], bad, good[1], {"to": "abc"}]})
+
+    assert answer.status_code == 200
+    assert [one is not None for one in answer.json()["calls"]] == [True, False, True, False]
+    refused, other = answer.json()["refused"]
+    assert (refused["place"], refused["code"], other["code"]) == (1, "invalid", "bad_call")
+    assert refused["detail"] == "these do not fit the document: " + ", ".join(f"/calls/1{one}" for one in where)
+    assert world.value("select count(*) from call_log") == 2
