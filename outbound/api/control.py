@@ -119,7 +119,10 @@ async def stop(context: RequestContext, body: models.Reasoned | None = None, kin
 @operation(control, "PUT", "/control/{kind}/{key}/limits", scope="control", answer=models.SetLimits)
 async def limit(context: RequestContext, body: models.Limits, kind: str = Kind, key: str = Key) -> Any:
     """Say how fast, how many at once, how much in all, and how large a share; what is not given stays."""
-    given = body.model_dump(exclude_none=True)
+    given = {
+        name: f"{value:.15g}" if isinstance(value, float) else str(value)
+        for name, value in body.model_dump(exclude_none=True).items()
+    }
     if "weight" in given and context.caller.business_id is not None:
         raise Problem(403, "a share is one beside other businesses: it needs a token that is of none")
 

@@ -628,15 +628,17 @@ class Preview(Answer):
 
 
 class Limits(Body):
-    """Limits of a scope, each a number or `none`; what is not given stays."""
+    """
+    Limits of a scope, each a number, also as text, or `none`, which takes it away; what is not given, or null, stays.
+    """
 
-    calls_per_second: Line | None = None
-    live_max: Line | None = None
-    weight: Line | None = None
-    calls_per_hour: Line | None = None
-    calls_per_day: Line | None = None
-    minutes_per_hour: Line | None = None
-    minutes_per_day: Line | None = None
+    calls_per_second: float | Line | None = None
+    live_max: float | Line | None = None
+    weight: float | Line | None = None
+    calls_per_hour: float | Line | None = None
+    calls_per_day: float | Line | None = None
+    minutes_per_hour: float | Line | None = None
+    minutes_per_day: float | Line | None = None
 
 
 class SetLimits(Answer):

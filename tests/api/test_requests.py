@@ -901,3 +901,22 @@ def test_a_number_of_thousands_of_digits_is_no_fault_of_ours(
     answer = client().request(method, path.format("9" * digits))
 
     assert answer.status_code in (404, 422), answer.text
+
+
+def test_limits_are_taken_as_numbers_and_as_texts(world: World, client: Client) -> None:
+    path, http = f"/control/businesses/{world.business('Acme')}/limits", client()
+    set_ = "select calls_per_second::float8, live_max from dial_control where scope = 'business'"
+
+    numbers = http.put(path, json={"calls_per_second": 1.5, "live_max": 5})
+    assert (numbers.status_code, numbers.json()["limits"]) == (200, {"calls_per_second": "1.5", "live_max": "5"})
+    assert world.rows(set_) == [(1.5, 5)]
+    assert http.put(path, json={"calls_per_second": "2", "live_max": None, "minutes_per_day": 600.0}).status_code == 200
+    assert world.rows(set_) == [(2.0, 5)]
+    assert http.put(path, json={"calls_per_second": "none", "live_max": 0}).status_code == 200
+    assert world.rows(set_) == [(None, 0)]
+    for wrong in ({"live_max": -1}, {"live_max": 1.5}, {"calls_per_second": 0}, {"calls_per_hour": 1e300}):
+        refused = http.put(path, json=wrong).json()
+        assert (refused["code"], refused["errors"][0]["pointer"]) == ("bad_control", f"/{next(iter(wrong))}")
+        assert "number" in refused["detail"]
+    assert http.put(path, json={"live_max": True}).json()["code"] == "invalid"
+    assert http.put(path, json={"live_max": None}).json()["detail"].startswith("say which")
