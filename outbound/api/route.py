@@ -111,6 +111,8 @@ class Operation(APIRoute):
             _refuse_headers_sent_twice(request)
             caller = request.state.caller = await tokens.caller(request)
             context.require(caller, about["x-scope"], of_all=about["x-of-all"])
+            if (note := getattr(request.state, "is_let_in", None)) is not None:  # no such in a request of the page
+                note()
             request.state.fields = fields
             headers = tokens.take(caller)
             if request.scope["query_string"]:

@@ -28,6 +28,18 @@ class ApiHttp(BoundedHttp):
         """A request begins; its `state` keeps the socket's peer, in whose place the server puts X-Forwarded-For."""
         super().on_message_begin()
         self.scope["state"]["peer"] = self.client[0] if self.client else None
+        self.scope["state"]["is_let_in"] = self.is_let_in
+
+    def on_headers_complete(self) -> None:
+        """The head is there; without one Host it is refused, as a proxy and we might each take it for another's."""
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
+            self._stop("malformed", 400)
+        super().on_headers_complete()
+
+    def is_let_in(self) -> None:
+        """The request was let in by its head: its body is broken off last where there are too many connections."""
+        self._all.is_let_in(self)
 
     def refusal(self, status: int) -> bytes:
         """It is a problem like others, in English: what language is asked for may not have come."""

@@ -71,7 +71,10 @@ def guarded(answer: Answer) -> Answer:
 def _signed_in(handler: Handler) -> Answer:
     async def answer(request: Request) -> Response:
         signed_in = await session.of(request)
-        return _to_sign_in(request) if signed_in is None else await handler(_visit(request, signed_in))
+        if signed_in is None:
+            return _to_sign_in(request)
+        request.state.is_let_in()
+        return await handler(_visit(request, signed_in))
 
     return answer
 

@@ -1,12 +1,16 @@
 """
 Bounds how many connections there may be, in all and from one address; who has waited longest makes room for who comes.
+
+First goes one without a whole head, then one that is not known to be let in, and last one whose body comes.
 """
 
 from collections import Counter
 from ipaddress import IPv6Address, ip_address
+from itertools import chain
 from typing import Protocol
 
 _IPV6_PREFIX_BITS = 64  # what one subscriber has
+_NO_HEAD, _HEAD, _LET_IN = range(3)  # in what order connections make room
 
 
 class Connection(Protocol):
@@ -30,19 +34,19 @@ class Connections:
         self._most_of_address = most_of_address
         self._addresses: dict[Connection, str | None] = {}
         self._of_address: Counter[str] = Counter()
-        self._waiting: dict[Connection, None] = {}  # for its request, the longest first
+        self._waiting: list[dict[Connection, None]] = [{}, {}, {}]  # for its request: by rank, the longest first
 
     def admit(self, connection: Connection, peer: str | None) -> str | None:
         """Let *connection* in, in place of another where there is no room; or say why not, in a metric's label."""
         address = _subscriber(peer)
         if address is not None and self._of_address[address] >= self._most_of_address:
-            neighbours = (other for other in self._waiting if self._addresses[other] == address)
+            neighbours = (other for other in chain(*self._waiting) if self._addresses[other] == address)
             if not self._make_room(next(neighbours, None)):
                 return "too_many_of_address"
-        if len(self._addresses) >= self._most and not self._make_room(next(iter(self._waiting), None)):
+        if len(self._addresses) >= self._most and not self._make_room(next(chain(*self._waiting), None)):
             return "too_many"
         self._addresses[connection] = address
-        self._waiting[connection] = None
+        self._waiting[_NO_HEAD][connection] = None
         if address is not None:
             self._of_address[address] += 1
         return None
@@ -54,18 +58,32 @@ class Connections:
         longest.crowd_out()
         return True
 
+    def has_head(self, connection: Connection) -> None:
+        """The head of its request is complete."""
+        self._wait(connection, _HEAD)
+
+    def is_let_in(self, connection: Connection) -> None:
+        """The head of its request shows a live token."""
+        if connection in self._waiting[_HEAD]:
+            self._wait(connection, _LET_IN)
+
     def is_answered(self, connection: Connection) -> None:
         """Its request is complete and is being answered: it keeps its place."""
-        self._waiting.pop(connection, None)
+        for rank in self._waiting:
+            rank.pop(connection, None)
 
     def waits(self, connection: Connection) -> None:
         """It has its answer."""
+        self._wait(connection, _NO_HEAD)
+
+    def _wait(self, connection: Connection, rank: int) -> None:
+        self.is_answered(connection)
         if connection in self._addresses:
-            self._waiting[connection] = None
+            self._waiting[rank][connection] = None
 
     def forget(self, connection: Connection) -> None:
         """It is over."""
-        self._waiting.pop(connection, None)
+        self.is_answered(connection)
         address = self._addresses.pop(connection, None)
         if address is not None:
             self._of_address[address] -= 1

@@ -6,11 +6,13 @@ front would bound both, but is not always there, and knows no signature.
 """
 
 import asyncio
+import socket
+import struct
 from typing import Any
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from outbound.web import refusals
@@ -20,6 +22,7 @@ HEAD_MAX = 16_384  # bytes that are not body: head, trailers, sizes of chunks; T
 HEADERS_MAX = 100
 BODY_MAX = 131_072  # bytes; callbacks are refused at half of that, this bounds what comes after an answer
 IDLE_S = 10.0  # for the first byte of a first request; between two, uvicorn's keep-alive
+HEAD_S = 10.0  # from a request's first byte to the end of its head
 REQUEST_S = 10.0  # from its first byte to its last
 ANSWER_S = 30.0  # from there until the answer has left; the carrier gives up after 15 s
 LINGER_S = 5.0  # for an answer to leave once the connection is closing
@@ -71,10 +74,43 @@ class Answer:
         return getattr(self._transport, name)
 
 
+class AnswerWithoutChunks(Answer):
+    """
+    The transport of an answer in HTTP/1.0, which has no chunks: without a length, it ends with the connection.
+
+    One that breaks off is reset, by which the client knows that it is not whole.
+    """
+
+    def __init__(
+        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, cycle: RequestResponseCycle
+    ) -> None:
+        super().__init__(transport, loop)
+        self._cycle, self._send = cycle, cycle.send
+
+    async def send(self, message: Any) -> None:
+        """Send a part of the answer; takes the place of the cycle's own `send`."""
+        if message["type"] == "http.response.start":
+            if all(name.lower() != b"content-length" for name, _ in message.get("headers", ())):
+                self._cycle.chunked_encoding = False
+        elif not self._cycle.expected_content_length:
+            self._cycle.expected_content_length = len(message.get("body", b""))
+        await self._send(message)
+
+    def close(self) -> None:
+        """Close the connection when all is sent; or reset it."""
+        if self._cycle.response_complete:
+            super().close()
+        else:
+            line = self._transport.get_extra_info("socket")
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._transport.abort()
+
+
 class BoundedHttp(HttpToolsProtocol):
     """One connection; a server whose requests or answers are larger gives other bounds in a class of its own."""
 
     body_max = BODY_MAX
+    head_s = HEAD_S
     request_s = REQUEST_S
     answer_s = ANSWER_S
 
@@ -91,6 +127,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._all = connections
         self._is_over = False
         self._is_reading = False  # from the first byte of a request to its last
+        self._begun_at = 0.0
         self._has_head = False
         self._is_last = False  # another request came before this one's answer: nothing more is read
         self._not_body = 0  # bytes of this request
@@ -121,8 +158,7 @@ class BoundedHttp(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         if not self._is_reading and not self._is_answering:
-            self._is_reading = True
-            self._expect(self.request_s, "slow")
+            self._begin_to_read()
         try:
             self.parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -130,6 +166,11 @@ class BoundedHttp(HttpToolsProtocol):
             return
         if self._not_body > HEAD_MAX:
             self._refuse("head_too_large", 400)
+
+    def _begin_to_read(self) -> None:
+        self._is_reading = True
+        self._begun_at = self.loop.time()
+        self._expect(min(self.head_s, self.request_s), "slow")
 
     @property
     def _is_answering(self) -> bool:
@@ -166,6 +207,8 @@ class BoundedHttp(HttpToolsProtocol):
             refusals.note_connection("pipelined", self._peer)
             self._is_last, self.cycle.keep_alive = True, False
             raise _Refused
+        if not self._is_reading:  # it came together with the end of the one before
+            self._begin_to_read()
         self._has_head = False
         self._body = 0
         super().on_message_begin()
@@ -185,7 +228,14 @@ class BoundedHttp(HttpToolsProtocol):
             self._stop("upgrade", 400)
         self._refuse_coding()
         super().on_headers_complete()
-        self.cycle.transport = Answer(self.transport, self.loop)  # type: ignore[assignment]
+        self._all.has_head(self)
+        self._expect(self._begun_at + self.request_s - self.loop.time(), "slow")
+        if self.parser.get_http_version() == "1.0":
+            answer: Answer = AnswerWithoutChunks(self.transport, self.loop, self.cycle)
+            self.cycle.send = answer.send  # type: ignore[method-assign]
+        else:
+            answer = Answer(self.transport, self.loop)
+        self.cycle.transport = answer  # type: ignore[assignment]
 
     def _refuse_coding(self) -> None:
         """Refuse a body of which a proxy and we might each see another end, or that we would read as it is coded."""
@@ -229,6 +279,8 @@ class BoundedHttp(HttpToolsProtocol):
             self._expect(LINGER_S, "unread")
         elif not self._is_reading:
             self._wait_for_another()
+        else:  # of a body that was refused, the rest is waited for no longer than for another request
+            self._expect(min(IDLE_S, self._deadline - self.loop.time()), "slow")
 
     def _wait_for_another(self) -> None:
         self._all.waits(self)

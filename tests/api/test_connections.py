@@ -2,14 +2,20 @@
 
 import json
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from outbound.api import server
 from tests.api.conftest import Client
-from tests.conftest import World
+from tests.api.test_imports import half_files
+from tests.conftest import World, until
 from tests.web.test_bounded import _codes as codes
+from tests.web.test_bounded import _ended as ended
 from tests.web.test_bounded import _rest as rest
 from tests.web.test_bounded import _said as said
 
@@ -55,3 +61,91 @@ def test_what_is_no_request_is_a_problem_like_others(client: Client, api_url: st
         assert codes(answer) == [status]
         assert b"\r\ncontent-type: application/problem+json\r\n" in kind
         assert json.loads(body)["code"] == code
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server has room for eight connections."""
+    monkeypatch.setenv("OUTBOUND_WEB_CONNECTIONS_MAX", "8")
+
+
+def test_half_a_head_breaks_no_upload_off(world: World, narrow: None, client: Client) -> None:
+    http = client(business_id=world.business())
+    before = ended("too_many")
+
+    with half_files(http, 1) as (upload,), ExitStack() as open_lines:
+        for _ in range(40):
+            line = open_lines.enter_context(connect(http))
+            line.sendall(b"GET / HTTP/1.1\r\n")
+        until(lambda: ended("too_many") >= before + 30)
+        upload.sendall(b" " * (1000 - len("to\n")))
+        answer = upload.recv(65_536)
+
+    assert codes(answer) == [200], "it was read to its end"
+
+
+def test_half_a_head_has_seconds_and_not_an_hour(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.ApiHttp, "head_s", 0.2)
+    http = client()
+
+    with connect(http) as line:
+        line.sendall(b"GET / HTTP/1.1\r\n")
+        answer = rest(line)
+
+    assert codes(answer) == [408]
+    assert b'"code":"too_slow"' in answer
+    assert server.ApiHttp.head_s < 60
+
+
+def test_a_body_may_take_longer_than_its_head(world: World, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.ApiHttp, "head_s", 0.2)
+    http = client(business_id=world.business())
+
+    with half_files(http, 1) as (upload,), connect(http) as line:
+        line.sendall(b"GET / HTTP/1.1\r\n")
+        assert codes(rest(line)) == [408], "later than the upload's head might have come"
+        upload.sendall(b" " * (1000 - len("to\n")))
+        assert codes(upload.recv(65_536)) == [200]
+
+
+@pytest.mark.parametrize("accept", ["text/csv", "application/x-ndjson"])
+def test_http_1_0_gets_no_chunks_and_the_end_of_the_connection_is_the_end(
+    world: World, client: Client, accept: str
+) -> None:
+    business = world.business()
+    for last in range(3):
+        world.queued(business, f"+1212555010{last}")
+    http = client(business_id=business)
+    asked = head(http, "GET", "/exports/calls", accept=accept)
+
+    with connect(http) as line:
+        line.sendall(asked.replace(b"HTTP/1.1", b"HTTP/1.0"))
+        kind, _, body = rest(line).partition(b"\r\n\r\n")
+
+    assert b"transfer-encoding" not in kind
+    assert b"\r\nconnection: close" in kind
+    assert body == http.get("/exports/calls", headers={"accept": accept}).content
+
+
+def test_a_list_over_http_1_0_that_breaks_off_is_reset(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pages(_: int) -> Iterator[list[dict[str, Any]]]:
+        yield [{"place": 1}]
+        raise ValueError
+
+    monkeypatch.setattr("outbound.rules.audit.pages", pages)
+    http = client()
+
+    with connect(http) as line:
+        line.sendall(head(http, "GET", "/exports/audit").replace(b"HTTP/1.1", b"HTTP/1.0"))
+        with pytest.raises(ConnectionResetError):
+            b"".join(iter(lambda: line.recv(65_536), b""))
+
+
+@pytest.mark.parametrize(
+    ("hosts", "version", "status"),
+    [(b"", b"1.1", 400), (b"Host: x\r\nHost: x\r\n", b"1.1", 400), (b"Host: x\r\n", b"1.1", 200), (b"", b"1.0", 200)],
+)
+def test_a_request_names_one_host(client: Client, api_url: str, hosts: bytes, version: bytes, status: int) -> None:
+    sent = b"GET /healthz HTTP/%s\r\n%sConnection: close\r\n\r\n" % (version, hosts)
+
+    assert codes(said(api_url, sent)) == [status]

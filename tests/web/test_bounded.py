@@ -407,6 +407,25 @@ def test_who_is_being_answered_makes_no_room() -> None:
     assert (served.is_out, waits.is_out) == (False, True)
 
 
+def test_one_without_a_head_makes_room_first_and_one_that_was_let_in_last() -> None:
+    lines, (let_in, has_head, says_nothing) = Connections(most=3, most_of_address=9), (_Line() for _ in range(3))
+    for line in (let_in, has_head, says_nothing):
+        lines.admit(line, None)
+    for line in (let_in, has_head):
+        lines.has_head(line)
+    lines.is_let_in(let_in)
+    in_turn = []
+    for _ in range(3):
+        newcomer = _Line()
+        lines.admit(newcomer, None)
+        lines.is_answered(newcomer)
+        lines.is_let_in(newcomer)
+        in_turn.append((says_nothing.is_out, has_head.is_out, let_in.is_out))
+
+    assert in_turn == [(True, False, False), (True, True, False), (True, True, True)]
+    assert lines.admit(_Line(), None) == "too_many"
+
+
 def test_where_everybody_is_being_answered_nobody_comes_in() -> None:
     lines, served = Connections(most=1, most_of_address=9), _Line()
     lines.admit(served, None)
