@@ -303,8 +303,8 @@ async def _of_async_sqlalchemy(connection: Any) -> AskLater:
 
 def _refused_of_sqlalchemy(driver: Any, address: str) -> TypeError:
     library = type(driver).__module__.partition(".")[0]
-    if library == "asyncpg":
-        return TypeError("this Session is over asyncpg: give the AsyncSession that it belongs to, to outbound.aio")
+    if library == "asyncpg" or _is(driver, "psycopg.AsyncConnection"):
+        return TypeError("this Session is of an AsyncSession, inside of run_sync: give that itself to outbound.aio")
     return TypeError(
         f"this connection of SQLAlchemy's is over {library}: let its engine's address begin with {address}"
     )

@@ -36,7 +36,7 @@ from outbound.api.context import PREFIX
 from outbound.api.problem import Problem
 from outbound.api.route import Direct, Operation, Refuser
 from outbound.api.tenant_view import View
-from outbound.errors import UserError
+from outbound.errors import SettingsError, UserError
 from outbound.shipped import shipped
 
 log = logs.get("api")
@@ -177,6 +177,13 @@ async def _refused(request: Request, error: Any) -> Response:
     return _answer(request, found)
 
 
+async def _not_set_up(request: Request, error: Any) -> Response:
+    """A setting of ours is missing: the operator reads which in the log, and a tenant that it is nothing of its own."""
+    log.error("api.not_set_up", reason=str(error))
+    message = "this server is not set up for that: its operator reads in the log what is missing"
+    return _answer(request, Problem(503, message, code="not_set_up"))
+
+
 async def _invalid(request: Request, error: Any) -> Response:
     errors = [
         {
@@ -235,6 +242,7 @@ _HANDLERS: dict[Any, Refuser] = {
     RequestValidationError: _invalid,
     HTTPException: _http,
     UserError: _refused,
+    SettingsError: _not_set_up,
     ClientDisconnect: _gone,
     **dict.fromkeys(db.Unavailable, _unavailable),
 }

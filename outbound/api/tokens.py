@@ -29,7 +29,7 @@ async def make_token(context: RequestContext, body: models.NewToken) -> Any:
     An Idempotency-Key is refused here: the answer would be kept, and the token in it.
     """
     if context.key is not None:
-        raise Problem(422, "no Idempotency-Key is taken here, as the answer holds a secret", code="key_of_another")
+        raise Problem(422, "no Idempotency-Key is taken here, as the answer holds a secret")
     caller = context.caller
 
     def work() -> Any:

@@ -14,7 +14,7 @@ from outbound.rules import api_token
 from outbound.webhooks import event_stream as stream_of_events
 from outbound.webhooks import signature
 from tests.api.conftest import Client, served
-from tests.conftest import World, until
+from tests.conftest import World, forget_settings, until
 
 pytestmark = pytest.mark.rows_only
 
@@ -228,3 +228,16 @@ def test_nonsense_is_no_place(client: Client) -> None:
 
     assert http.get("/events", params={"after": "soon"}).status_code == 422
     assert http.get("/events", params={"event_type": "call.over"}).status_code == 422
+
+
+def test_a_server_without_the_webhooks_key_says_that_it_is_not_set_up(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http = client(business_id=world.business("Acme"))
+    monkeypatch.delenv("OUTBOUND_WEBHOOK_KEY")
+    forget_settings()
+
+    refused = http.post("/webhooks", json={"url": "https://example.com/"})
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "not_set_up")
+    assert "OUTBOUND" not in refused.text

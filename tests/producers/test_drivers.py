@@ -13,6 +13,7 @@ import psycopg2
 import pytest
 import sqlalchemy
 from psycopg_pool import ConnectionPool
+from sqlalchemy.ext import asyncio as sqlalchemy_asyncio
 
 import outbound
 from outbound import BadCall, BadConnection, RefusedCall, aio, db
@@ -294,3 +295,17 @@ def test_what_the_server_refuses_names_no_telephone(world: World, acme: int, kin
 
     application.close()
     assert not re.search(r"\d{7}", str(refusal.value))
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
+def test_a_session_inside_of_run_sync_is_said_to_be_of_an_async_one(world: World, acme: int, driver: str) -> None:
+    async def work() -> None:
+        engine = sqlalchemy_asyncio.create_async_engine(
+            world.url.replace("postgresql://", f"postgresql+{driver}://"), poolclass=sqlalchemy.NullPool
+        )
+        async with sqlalchemy_asyncio.AsyncSession(engine) as session:
+            with pytest.raises(TypeError, match=r"inside of run_sync: give that itself to outbound\.aio"):
+                await session.run_sync(lambda one: outbound.enqueue_call(one, business_id=acme, to_number=TO))
+        await engine.dispose()
+
+    asyncio.run(work())
