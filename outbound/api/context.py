@@ -505,7 +505,7 @@ async def slowly(work: Callable[[], T], let_in: Callable[[], Awaitable[object]] 
     async with limiter:
         if let_in is not None:
             await let_in()
-        return await to_thread.run_sync(work, limiter=limit("slow threads", SLOW_AT_ONCE))
+        return await to_thread.run_sync(work, limiter=limit("slow_threads", SLOW_AT_ONCE))
 
 
 def forget_limits() -> None:
