@@ -96,19 +96,31 @@ def _moment(text: Any) -> float | None:
 
 def _connected(redis: Redis) -> set[bytes]:
     """The names of the connections, which RQ calls like its workers; none where our user may not ask."""
-    try:
-        return {str(client.get("name", "")).encode() for client in redis.client_list()}
-    except RedisError:
-        return set()
+    return {name for name, _ in _connections(redis)}
 
 
 def _listening(redis: Redis) -> set[bytes]:
-    """The names of the workers that listen for commands; none where our user may not ask."""
+    """
+    The names of the workers of our database that listen for commands; none where our user may not ask.
+
+    Channels are those of all databases of the server: a connection of that name must have chosen ours.
+    """
     try:
         channels: list[Any] = redis.pubsub_channels(_COMMANDS.decode() + "*")
     except RedisError:
         return set()
-    return {channel.removeprefix(_COMMANDS) for channel in channels}
+    ours = str(redis.get_connection_kwargs().get("db") or 0)
+    here = {name for name, database in _connections(redis) if database == ours}
+    return {channel.removeprefix(_COMMANDS) for channel in channels} & here
+
+
+def _connections(redis: Redis) -> list[tuple[bytes, str]]:
+    """Name and database of each connection; none where our user may not ask."""
+    try:
+        clients = redis.client_list()
+    except RedisError:
+        return []
+    return [(str(client.get("name", "")).encode(), str(client.get("db", ""))) for client in clients]
 
 
 def _busy(redis: Redis) -> dict[str, int]:

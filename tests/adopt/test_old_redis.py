@@ -259,6 +259,14 @@ def test_a_worker_of_rq_that_lives_is_seen_also_when_its_key_was_evicted(old: An
     until(lambda: not old_redis.living_workers(old))
 
 
+def test_a_worker_of_another_database_of_the_server_is_none_of_ours(old: Any, old_redis_url: str) -> None:
+    with redis.Redis.from_url(old_redis_url, db=1, client_name="w1") as other, other.pubsub() as listening:
+        listening.subscribe("rq:pubsub:w1")
+        until(old.pubsub_channels)
+        assert not old_redis.living_workers(old)
+        assert old_redis.living_workers(other)
+
+
 def ago(seconds: float, form: str = "%Y-%m-%dT%H:%M:%S.%fZ") -> str:
     return (datetime.now(UTC) - timedelta(seconds=seconds)).strftime(form)
 
