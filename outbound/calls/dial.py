@@ -55,8 +55,7 @@ def dial_call(*call_ids: int) -> None:
     crash_here("dial.begun")
     # Where one row made them begin one by one, connections alternated, and the last count of each slot is the highest.
     counts = {call.slot: call for call in begun}.values()
-    may_dial = [identity.report_begun(call.line, call.slot, call.begun, known) for call in counts]
-    if all(may_dial):
+    if all(identity.report_begun(call.line, call.slot, call.begun, known) for call in counts):
         prepared = [(call.id, _prepared(call, asked_at)) for call in begun]
     else:
         prepared = [(call.id, CallNotSent("the database was restored")) for call in begun]
