@@ -33,7 +33,7 @@ from outbound.api import (
     webhooks,
 )
 from outbound.api.context import PREFIX
-from outbound.api.problem import Problem
+from outbound.api.problem import Problem, pointer_of, sentence_of
 from outbound.api.route import Direct, Operation, Refuser
 from outbound.api.tenant_view import View
 from outbound.errors import SettingsError, UserError
@@ -64,8 +64,6 @@ or Hebrew by `Accept-Language`; `Content-Language` says in which."""
 _AWAY = "the database does not answer, and whether this was done is not known: send it again with the same key"
 # A query may hold a number; and the frame would look for providers at each request.
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
-# Validation errors whose message repeats what was sent, which may be a number or a secret.
-_ECHOES = frozenset({"literal_error", "enum", "value_error", "string_pattern_mismatch"})
 
 
 @asynccontextmanager
@@ -181,7 +179,7 @@ async def _not_set_up(request: Request, error: Any) -> Response:
     """A setting of ours is missing: the operator reads which in the log, and a tenant that it is nothing of its own."""
     log.error("api.not_set_up", reason=str(error))
     message = "this server is not set up for that: its operator reads in the log what is missing"
-    return _answer(request, Problem(503, message, code="not_set_up"))
+    return _answer(request, Problem(409, message, code="not_set_up"))
 
 
 async def _invalid(request: Request, error: Any) -> Response:
@@ -189,7 +187,7 @@ async def _invalid(request: Request, error: Any) -> Response:
         {
             "pointer": _pointer(fault["loc"]),
             "code": str(fault["type"]),
-            "detail": _sentence(fault),
+            "detail": sentence_of(fault),
         }
         for fault in error.errors()
     ]
@@ -198,14 +196,10 @@ async def _invalid(request: Request, error: Any) -> Response:
     return _answer(request, Problem(422, f"these do not fit the document: {where}", errors=errors))
 
 
-def _sentence(fault: Any) -> str:
-    return "it has none of the values that are read here" if fault["type"] in _ECHOES else str(fault["msg"])
-
-
 def _pointer(place: tuple[str | int, ...]) -> str:
     """The place of a fault: a JSON pointer into the body, or the parameter of a query or a path."""
     kind, *rest = place
-    written = "/".join(str(one).replace("~", "~0").replace("/", "~1") for one in rest)
+    written = pointer_of(rest)
     return {"body": f"/{written}" if written else "", "query": f"?{written}"}.get(str(kind), f"{kind}/{written}")
 
 

@@ -427,7 +427,9 @@ async def _import_recorded(
             await run_in_threadpool(record.forget)
         elif is_later:
             record.is_promised = True
-            background.start(_go_on(stack.pop_all(), report, context.let_in))
+            # What the page has taken goes on when its sender signs out.
+            let_in = None if context.caller.is_on_page else context.let_in
+            background.start(_go_on(stack.pop_all(), report, let_in))
     if answer.status_code == 202:
         place = f"{request.url.path}/{json.loads(bytes(answer.body))['id']}"
         answer.headers.update({"location": place, "preference-applied": "respond-async"})
@@ -465,7 +467,9 @@ async def _alive(record: Record) -> AsyncIterator[None]:
         noting.cancel()
 
 
-async def _go_on(stack: AsyncExitStack, work: Callable[[], Any], let_in: Callable[[], Awaitable[object]]) -> None:
+async def _go_on(
+    stack: AsyncExitStack, work: Callable[[], Any], let_in: Callable[[], Awaitable[object]] | None
+) -> None:
     """Read a file after its request was answered; its row says what comes of it."""
     with suppress(Problem, UserError, *db.Unavailable):
         async with stack:

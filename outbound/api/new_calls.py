@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from outbound import db, drivers, failpoint
 from outbound.api import models
 from outbound.api.context import WAIT_MS, Context, in_progress
-from outbound.api.problem import Problem, not_found, of_user_error
+from outbound.api.problem import Problem, not_found, of_user_error, pointer_of, sentence_of
 from outbound.calls import enqueue
 from outbound.calls.call_request import BadCall, NotTheirs
 from outbound.calls.enqueue import EnqueuedCall, Requested
@@ -26,9 +26,9 @@ _GATHER_S = 0.003
 
 
 class Unread(NamedTuple):
-    """One call of many that does not fit the document: where, by pointers within it."""
+    """One call of many that does not fit the document: pointers within it, each with what is wrong there."""
 
-    pointers: list[str]
+    faults: list[tuple[str, str]]
 
 
 def _alone(sent: object, read: ValidatorFunctionWrapHandler) -> object:
@@ -36,7 +36,12 @@ def _alone(sent: object, read: ValidatorFunctionWrapHandler) -> object:
     try:
         return read(sent)
     except ValidationError as error:
-        return Unread(["".join(f"/{str(one)[:_NAME_SHOWN]}" for one in fault["loc"]) for fault in error.errors()])
+        return Unread([(_pointer(fault["loc"]), sentence_of(fault)) for fault in error.errors()])
+
+
+def _pointer(place: tuple[int | str, ...]) -> str:
+    names = [str(one)[:_NAME_SHOWN] for one in place]
+    return f"/{pointer_of(names)}" if names else ""
 
 
 class NewCalls(models.NewCalls):
@@ -104,7 +109,8 @@ def put_all(context: Context, calls: Sequence[models.NewCall | Unread]) -> dict[
     for place, call in enumerate(calls):
         try:
             if isinstance(call, Unread):
-                where = ", ".join(f"/calls/{place}{pointer}" for pointer in call.pointers[:_FAULTS_SHOWN])
+                shown = call.faults[:_FAULTS_SHOWN]
+                where = ", ".join(f"/calls/{place}{pointer} ({sentence})" for pointer, sentence in shown)
                 raise Problem(422, f"these do not fit the document: {where}")
             requests[place] = _requested(context, call, None)
         except Problem as problem:

@@ -1,7 +1,7 @@
 """Answers that say no: problem+json (RFC 9457) with a code for programs and a sentence for people."""
 
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -188,3 +188,17 @@ def _pointed(problem: Problem) -> list[dict[str, str]]:
 def language_of(accept_language: str) -> str:
     """The one of `en` and `he` that an Accept-Language header asks for; English where it asks for neither."""
     return preference.best(re.sub(r"-[\w-]*", "", accept_language), _LANGUAGES)
+
+
+# Validation errors whose message repeats what was sent, which may be a number or a secret.
+_ECHOES = frozenset({"literal_error", "enum", "value_error", "string_pattern_mismatch"})
+
+
+def sentence_of(fault: Mapping[str, Any]) -> str:
+    """What a validation error says, without what was sent."""
+    return "it has none of the values that are read here" if fault["type"] in _ECHOES else str(fault["msg"])
+
+
+def pointer_of(place: Iterable[str | int]) -> str:
+    """A JSON pointer (RFC 6901), without the slash at its beginning."""
+    return "/".join(str(one).replace("~", "~0").replace("/", "~1") for one in place)

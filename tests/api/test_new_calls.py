@@ -1,6 +1,7 @@
 """Calls that several requests ask for at the same moment: one transaction for all, and nobody suffers for another."""
 
 import asyncio
+import re
 from typing import Any
 
 import psycopg
@@ -169,7 +170,7 @@ def test_who_waits_for_a_transaction_of_somebody_else_holds_up_nobody(
         ({"to": ""}, ["/to"]),
         ({"to": "12"}, ["/to"]),
         ({"to": 5, "contact": {"name": 0}}, ["/to", "/contact/name"]),
-        ({"to": "+12125550102", "bogus": 1}, ["/bogus"]),
+        ({"to": "+12125550102", "bo/gus": 1}, ["/bo~1gus"]),
         ({}, ["/to"]),
         (5, [""]),
         (None, [""]),
@@ -187,5 +188,6 @@ def test_a_call_of_many_that_does_not_fit_the_document_is_refused_by_itself(
     assert [one is not None for one in answer.json()["calls"]] == [True, False, True, False]
     refused, other = answer.json()["refused"]
     assert (refused["place"], refused["code"], other["code"]) == (1, "invalid", "bad_call")
-    assert refused["detail"] == "these do not fit the document: " + ", ".join(f"/calls/1{one}" for one in where)
+    assert refused["detail"].startswith("these do not fit the document: ")
+    assert re.findall(r"/calls/1(\S*) \([^()]{10,}\)", refused["detail"]) == where
     assert world.value("select count(*) from call_log") == 2

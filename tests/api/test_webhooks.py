@@ -239,5 +239,5 @@ def test_a_server_without_the_webhooks_key_says_that_it_is_not_set_up(
 
     refused = http.post("/webhooks", json={"url": "https://example.com/"})
 
-    assert (refused.status_code, refused.json()["code"]) == (503, "not_set_up")
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_set_up")
     assert "OUTBOUND" not in refused.text

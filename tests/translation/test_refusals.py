@@ -437,7 +437,7 @@ def _faults(route: Operation) -> Iterator[Any]:
 def _all_faults() -> frozenset[tuple[str, str]]:
     """The kinds of what may be wrong with a field, and the sentences."""
     routes = [route for router in app.ROUTERS for route in router.routes if isinstance(route, Operation)]
-    return frozenset((fault["type"], app._sentence(fault)) for route in routes for fault in _faults(route))
+    return frozenset((fault["type"], problem.sentence_of(fault)) for route in routes for fault in _faults(route))
 
 
 def test_whatever_is_wrong_with_a_field_is_said_in_hebrew() -> None:
