@@ -9,14 +9,15 @@ import re
 import tempfile
 from array import array
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, Annotated, Any, NamedTuple
+from typing import IO, Annotated, Any, ClassVar, NamedTuple
 
 from fastapi import Query
 from pydantic import TypeAdapter
@@ -50,10 +51,11 @@ log = logs.get("api")
 CSV, NDJSON = "text/csv", "application/x-ndjson"
 _KINDS = {NDJSON: (NDJSON, "application/*", "*/*"), CSV: (CSV, "text/*", "*/*")}  # of a stream
 FILE_MAX = 256 << 20  # bytes; what is made of it has no more either
-FILES_AT_ONCE = 16  # that come, or wait for their turn to be read; one that comes slowly keeps nobody else's out
+FILES_AT_ONCE = 16  # that are being received
 FILES_OF_ONE = 2  # of these, of the tokens of one business, and of all tokens that are of none
-SPOOL_MAX = 4 * FILE_MAX  # bytes that all of them have come to
 WAIT_S = 10  # for a place among them
+SPOOL_MAX = 4 * FILE_MAX  # bytes of all files until they were read
+SPOOL_OF_ONE = SPOOL_MAX // 2  # of these, of the same tokens: a file of NDJSON and its table fit
 ALIVE_S = 60  # between two notes that an import is at work, or waits for its turn
 _CUT = "the connection broke off: what came until then is kept; send the file again under the same batch"
 LINE_MAX = 65_536  # bytes of a line of NDJSON
@@ -80,57 +82,74 @@ _LEAD_COLUMNS = ("id", "business_id", "phone", "created_at", "updated_at", "call
 
 class _Spool:
     """
-    Where one file is kept while it is needed.
+    Where one file is kept until it was read.
 
     Attributes:
         folder: of its own.
+        kind: the content type of the file.
+        places: those that it holds among the files that are being received.
     """
 
-    _all = 0  # bytes of all of them
+    _held: ClassVar[Counter[int | None]] = Counter()  # bytes of all of them, by the business whose token sends them
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, kind: str, owner: int | None, places: ExitStack) -> None:
+        self.folder, self.kind, self.places = folder, kind, places
+        self._owner = owner
         self._own = 0
 
-    def take(self, size: int) -> None:
-        """Count so many bytes more; or raise Problem, 503, there is no room for them."""
-        if _Spool._all + size > SPOOL_MAX:
-            raise _no_place()
-        self._own += size
-        _Spool._all += size
+    def hold(self, size: int) -> None:
+        """Count so many bytes for it in all; or raise Problem, 503, there is no room for them."""
+        more = size - self._own
+        of_one, of_all = _Spool._held[self._owner] + more, _Spool._held.total() + more
+        if more > 0 and (of_one > SPOOL_OF_ONE or of_all > SPOOL_MAX):
+            raise _busy(
+                "the files that are being received or read take all the room that they may have: try again later"
+            )
+        self._own = size
+        _Spool._held[self._owner] = of_one
+        if not of_one:
+            del _Spool._held[self._owner]
 
-    def free(self) -> None:
-        """It is deleted."""
-        _Spool._all -= self._own
-        self._own = 0
+    def expect(self, size: int) -> None:
+        """Count the bytes of a file that has so many or more, as well as those of the table that is made of NDJSON."""
+        self.hold(max(self._own, size if self.kind == CSV else 2 * size))
 
 
 @asynccontextmanager
-async def _spooled(context: Context) -> AsyncIterator[_Spool]:
+async def _spooled(request: Request, context: Context) -> AsyncIterator[_Spool]:
     """
-    A place for a file.
+    A place for a file, and room for as many bytes as are announced.
 
     Raises:
-        Problem: 503, none was free for WAIT_S.
+        Problem: 415 or 413; 503, no place was free for WAIT_S, or there is no room.
     """
-    upload = object()  # not the task: another one may go on with the file
-    limiters = [limit(f"files of {context.caller.business_id}", FILES_OF_ONE), limit("files", FILES_AT_ONCE)]
-    async with AsyncExitStack() as stack:
-        try:
-            async with asyncio.timeout(WAIT_S):
-                for limiter in limiters:
-                    await limiter.acquire_on_behalf_of(upload)
-                    stack.callback(limiter.release_on_behalf_of, upload)
-        except TimeoutError:
-            raise _no_place() from None
+    kind, size = _kind_of(request), json_body.announced(request)
+    if size > FILE_MAX:
+        raise _too_large()
+    owner = context.caller.business_id
+    with ExitStack() as stack:
+        places = stack.enter_context(ExitStack())
+        await _take_places(places, owner)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="outbound-api-"))
-        spool = _Spool(Path(folder))
-        stack.callback(spool.free)
+        spool = _Spool(Path(folder), kind, owner, places)
+        stack.callback(spool.hold, 0)
+        spool.expect(size)
         yield spool
 
 
-def _no_place() -> Problem:
-    message = "as many files are being received as may be: try again later"
+async def _take_places(places: ExitStack, owner: int | None) -> None:
+    """Wait for a place among the files of one business, and of all; or raise Problem, 503."""
+    upload = object()  # not the task: another one may go on with the file
+    try:
+        async with asyncio.timeout(WAIT_S):
+            for limiter in (limit(f"files of {owner}", FILES_OF_ONE), limit("files", FILES_AT_ONCE)):
+                await limiter.acquire_on_behalf_of(upload)
+                places.callback(limiter.release_on_behalf_of, upload)
+    except TimeoutError:
+        raise _busy("as many files are being received as may be: try again later") from None
+
+
+def _busy(message: str) -> Problem:
     return Problem(503, message, code="busy", headers={"retry-after": "30", "connection": "close"})
 
 
@@ -184,38 +203,37 @@ async def _receive(request: Request, spool: _Spool, record: Record | None = None
     connection breaks off is kept, to its last whole line.
 
     Raises:
-        Problem: 415, 413, 408 or 503; 422 where no line is a JSON object of texts.
+        Problem: 413, 408 or 503; 422 where no line is a JSON object of texts.
     """
-    kind = _kind_of(request)
-    raw = path = spool.folder / ("upload.csv" if kind == CSV else "upload.ndjson")
+    is_csv = spool.kind == CSV
+    raw = path = spool.folder / ("upload.csv" if is_csv else "upload.ndjson")
     lines, sha256 = _Lines(), None
     try:
         sha256 = await _write(request, raw, spool, record)
     except ClientDisconnect:
-        if record is None or not await slowly(lambda: _cut(raw, is_csv=kind == CSV)):
+        if record is None or not await slowly(lambda: _cut(raw, is_csv=is_csv)):
             raise
         record.cut = _CUT
-    if kind == NDJSON:
+    if not is_csv:
         path = raw.with_suffix(TABLE)
         lines = await slowly(lambda: _to_table(raw, path))
-        spool.take(path.stat().st_size)
+        raw.unlink()
+    spool.hold(path.stat().st_size)
     if record is not None:
         record.line_of = lines.of
     return _Received(path, lines, sha256)
 
 
 async def _write(request: Request, to: Path, spool: _Spool, record: Record | None) -> bytes:
-    """Write the body to a file as it comes, and return its SHA-256."""
-    if json_body.announced(request) > FILE_MAX:
-        raise _too_large()
+    """Write the body to a file as it comes, then give its places to others; its SHA-256."""
     size, digest = 0, hashlib.sha256()
-    with to.open("wb") as file:
+    with spool.places, to.open("wb") as file:
         async for piece in json_body.pieces_of(request):
             await _stay_in(request)
             size += len(piece)
             if size > FILE_MAX:
                 raise _too_large()
-            spool.take(len(piece))
+            spool.expect(size)
             await run_in_threadpool(file.write, piece)
             digest.update(piece)
             if record is not None:
@@ -411,7 +429,7 @@ async def _import_recorded(
 ) -> Response:
     """Receive a file and read it, which goes on after the answer where *is_later* says so; the answer."""
     async with AsyncExitStack() as stack:
-        spool = await stack.enter_async_context(_spooled(context))
+        spool = await stack.enter_async_context(_spooled(request, context))
         record = await run_in_threadpool(begin)  # not before there is a place: what waits for one has not begun
         await stack.enter_async_context(_ended(record))
         await stack.enter_async_context(_alive(record))
@@ -533,7 +551,7 @@ async def export_rejected_lines(request: Request, context: RequestContext, impor
 
 
 async def _import(request: Request, context: RequestContext, work: Callable[[Path], Any]) -> Any:
-    async with _spooled(context) as spool:
+    async with _spooled(request, context) as spool:
         received = await _receive(request, spool)
         return await context.of_file(received.sha256).write(
             lambda: _reported(context, lambda given: work(given).as_json(), received), in_parts=True

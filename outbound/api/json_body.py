@@ -13,8 +13,8 @@ from outbound.api.problem import Problem
 BODY_MAX = 65_536  # bytes; a file is read as it comes, and is not bounded by this
 DEPTH_MAX = 32  # of objects and lists within each other
 INT_DIGITS_MAX = 40
-SILENT_S = 60  # at most, between two pieces of a body
-GRACE_S = 30  # for which we wait in all before a body must have come at LEAST_RATE since
+SILENT_S = 60  # at most, between two pieces of a file, or for the whole of another body
+GRACE_S = 30  # each time that we have waited so long for pieces of a file, they must have come at LEAST_RATE
 LEAST_RATE = 1024  # bytes a second, on average
 
 
@@ -23,16 +23,20 @@ async def read(request: Request, most: int = BODY_MAX) -> bytes:
     The body.
 
     Raises:
-        Problem: 413, it has more than *most* bytes; 408, see pieces_of.
+        Problem: 413, it has more than *most* bytes; 408, it did not come whole within SILENT_S.
     """
     pieces, size = [], announced(request)
     if size <= most:
         size = 0
-        async for piece in pieces_of(request):
-            pieces.append(piece)
-            size += len(piece)
-            if size > most:
-                break
+        try:
+            async with asyncio.timeout(SILENT_S):  # one for all pieces: most bodies come in one
+                async for piece in request.stream():
+                    pieces.append(piece)
+                    size += len(piece)
+                    if size > most:
+                        break
+        except TimeoutError:
+            raise _too_slow(f"the body did not come whole within {SILENT_S} seconds: send it again") from None
     if size > most:
         raise Problem(413, f"the body may have {most} bytes", headers={"connection": "close"})
     return b"".join(pieces)
@@ -43,9 +47,9 @@ async def pieces_of(request: Request) -> AsyncIterator[bytes]:
     A body as it comes; the time in which we do something else with its pieces does not count.
 
     Raises:
-        Problem: 408, nothing came for SILENT_S, or less than LEAST_RATE.
+        Problem: 408, nothing came for SILENT_S, or lately less than LEAST_RATE.
     """
-    pieces, waited_s, size = request.stream(), -float(GRACE_S), 0
+    pieces, waited_s, size = request.stream(), 0.0, 0  # since the rate was looked at last
     while True:
         began = time.monotonic()
         try:
@@ -57,8 +61,10 @@ async def pieces_of(request: Request) -> AsyncIterator[bytes]:
             raise _too_slow(f"nothing of the body came for {SILENT_S} seconds: send it again") from None
         waited_s += time.monotonic() - began
         size += len(piece)
-        if piece and size < waited_s * LEAST_RATE:
-            raise _too_slow(f"the body comes at less than {LEAST_RATE} bytes a second: send less of it, or faster")
+        if piece and waited_s >= GRACE_S:
+            if size < waited_s * LEAST_RATE:
+                raise _too_slow(f"the body comes at less than {LEAST_RATE} bytes a second: send less of it, or faster")
+            waited_s, size = 0.0, 0
         yield piece
 
 

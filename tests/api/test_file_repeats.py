@@ -7,9 +7,11 @@ import httpx
 import psycopg
 import pytest
 
+from outbound.api import files
 from outbound.calls import import_writer
 from tests.api.conftest import Client
 from tests.api.test_imports import CSV, break_off, send, shown
+from tests.api.test_revoked import no_turns
 from tests.conftest import World, until
 from tests.digest import digest
 
@@ -28,6 +30,11 @@ FILES = [
 
 def whole(rows: int) -> str:
     return "to\n" + "".join(f"+1212555{1000 + row}\n" for row in range(rows))
+
+
+def http_that_waits(http: httpx.Client, wait_s: float) -> httpx.Client:
+    """A client with the same token that waits no longer for an answer."""
+    return httpx.Client(base_url=http.base_url, headers=http.headers, timeout=wait_s)
 
 
 def at_once(ask: Any) -> list[httpx.Response]:
@@ -64,6 +71,22 @@ def test_of_ten_imports_with_one_key_at_once_there_is_one(world: World, client: 
     until(lambda: shown(http, only["id"])["state"] == "finished")
     assert shown(http, only["id"])["created"] == 3000
     assert world.value("select count(*) from call_log") == 3000
+
+
+def test_an_import_that_is_sent_again_while_it_waits_for_its_turn_is_in_progress(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "WAIT_S", 0.1)
+    http = client(business_id=world.business("Shop"))
+
+    with no_turns(client()):
+        for place in range(files.FILES_OF_ONE):
+            with pytest.raises(httpx.ReadTimeout), http_that_waits(http, 0.5) as hasty:
+                send(hasty, **{"idempotency-key": f"k{place}"})
+        again = send(http, **{"idempotency-key": "k0"})
+    until(lambda: [one["state"] for one in http.get("/imports").json()["imports"]] == ["finished"] * 2)
+
+    assert (again.status_code, again.json()["code"]) == (409, "in_progress")
 
 
 def test_imports_of_one_batch_at_once_reach_each_telephone_once(world: World, client: Client) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import psycopg
 import pytest
 
 from outbound.api import files, json_body
@@ -127,19 +128,19 @@ def test_a_file_that_is_announced_as_too_large_is_refused_before_it_comes(world:
 
 
 @contextmanager
-def half_files(http: httpx.Client, count: int) -> Iterator[list[socket.socket]]:
-    """So many files of which the rest does not come."""
+def half_files(http: httpx.Client, count: int, begun: bytes = b"to\n", of: int = 1000) -> Iterator[list[socket.socket]]:
+    """So many files of which the beginning has come, and the rest does not."""
     where = urlsplit(str(http.base_url))
     head = (
-        "POST /v1/imports?batch=spring HTTP/1.1\r\nhost: x\r\ncontent-type: text/csv\r\ncontent-length: 1000\r\n"
-        f"authorization: {http.headers['authorization']}\r\n\r\nto\n"
+        "POST /v1/imports?batch=spring HTTP/1.1\r\nhost: x\r\ncontent-type: text/csv\r\n"
+        f"content-length: {of}\r\nauthorization: {http.headers['authorization']}\r\n\r\n"
     )
     with ExitStack() as open_lines:
         lines = []
         for _ in range(count):
             line = socket.create_connection((where.hostname or "", where.port or 80), timeout=60)
             lines.append(open_lines.enter_context(line))
-            line.sendall(head.encode())
+            line.sendall(head.encode() + begun)
         until(lambda: len(http.get("/imports", params={"state": "running"}).json()["imports"]) == count)
         yield lines
 
@@ -188,6 +189,64 @@ def test_a_file_for_which_the_disk_has_no_room_is_refused_and_another_is_taken_o
     assert (refused.status_code, refused.json()["code"], taken) == (503, "busy", [200, 200])
 
 
+def test_a_file_that_has_come_holds_no_place_while_it_waits_for_its_turn(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "WAIT_S", 0.1)
+    http = client(business_id=world.business("Shop"))
+
+    with no_turns(client()):
+        answers = [send(http, prefer="respond-async") for _ in range(files.FILES_OF_ONE + 1)]
+
+    assert [one.status_code for one in answers] == [202] * len(answers)
+    until(lambda: {one["state"] for one in http.get("/imports").json()["imports"]} == {"finished"})
+
+
+def test_no_room_is_said_at_the_start_and_a_file_that_has_begun_keeps_its_own(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "SPOOL_MAX", 1000 + len(GOOD) - 1)
+    http, other = client(business_id=world.business("Shop")), client(business_id=world.business("Bank", "+12125550199"))
+
+    with half_files(http, 1) as (line,):
+        refused = send(other)
+        line.sendall(b"+12125550101\n" + b"\n" * (1000 - len("to\n+12125550101\n")))
+        answer = line.recv(65_536)
+
+    assert (refused.status_code, refused.json()["code"], refused.json()["detail"][:9]) == (503, "busy", "the files")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert (other.get("/imports").json()["imports"], send(other).status_code) == ([], 200)
+
+
+def test_the_files_of_one_business_take_a_part_of_the_room(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "SPOOL_OF_ONE", 1000 + len(GOOD) - 1)
+    http, other = client(business_id=world.business("Shop")), client(business_id=world.business("Bank", "+12125550199"))
+
+    with half_files(http, 1):
+        assert (send(http).status_code, send(other).status_code) == (503, 200)
+    until(lambda: send(http).status_code == 200)  # the connection broke off, which frees what was announced
+
+
+def test_lines_of_json_take_room_until_the_table_is_made(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = "".join(f'{{"to": "+121255501{place}"}}\n' for place in range(10, 20))
+    table = len("to\r\n") + 10 * len("+12125550110\r\n")
+    monkeypatch.setattr(files, "SPOOL_MAX", table + 2 * len(lines))
+    http = client(business_id=world.business("Shop"))
+
+    def send_lines() -> int:
+        asked = {"params": {"batch": "b"}, "headers": _JSON_LINES | {"prefer": "respond-async"}}
+        return http.post("/imports", content=lines, **asked).status_code  # type: ignore[arg-type]
+
+    with psycopg.connect(world.url) as lock:
+        lock.execute("lock table call_log in exclusive mode")
+        assert [send_lines(), send_lines(), send_lines()] == [202, 202, 503]
+    until(lambda: {one["state"] for one in http.get("/imports").json()["imports"]} == {"finished"})
+
+
 def test_an_import_that_waits_for_its_turn_is_not_interrupted(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +280,31 @@ def test_a_file_that_comes_too_slowly_gives_its_place_to_another(
     assert says in answer
     assert http.post("/imports", params={"batch": "b"}, content=GOOD, headers=CSV).status_code == 200
     assert [one["state"] for one in http.get("/imports").json()["imports"]] == ["finished"]
+
+
+def test_a_file_that_began_fast_and_comes_slowly_by_now_is_refused(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_body, "GRACE_S", 0.1)
+    http = client(business_id=world.business("Shop"))
+
+    with half_files(http, 1, b"\n" * 100_000, of=100_100) as (line,):
+        answer = answered(line, b"\n")
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_call_of_which_a_letter_comes_now_and_then_is_refused(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_body, "SILENT_S", 0.15)
+    http = client(business_id=world.business("Shop"))
+
+    with half_sent(http, "/calls", "application/json", b'{"to": "+12125550101"}     ') as line:
+        answer = answered(line, b" ")
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"the body did not come whole within 0.15 seconds: send it again" in answer
 
 
 @pytest.mark.parametrize("path", ["/calls", "/calls/bulk"])
