@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from outbound.failpoint import WEBHOOK_POINTS
+from outbound.local.supervisor import Processes
 from outbound.webhooks import endpoint
 from tests import forked
 from tests.conftest import Environment, Servers, World, open_database, until
@@ -17,7 +18,7 @@ from tests.webhooks.test_delivery import KEY, ended, rows
 class System(World):
     """A scheduler and a worker that deliver to a receiver of this test."""
 
-    processes: forked.Processes
+    processes: Processes
     receiver: Receiver
 
 
