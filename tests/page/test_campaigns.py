@@ -372,7 +372,8 @@ def test_limits_that_somebody_else_has_set_meanwhile_stay(world: World, sign_in:
 
 
 def test_a_campaign_is_made_by_a_form(world: World, sign_in: SignIn, page_url: str) -> None:
-    business = world.business()
+    business = world.business(phone="+15005560001")
+    world.do("insert into business_number (phone, business_id) values ('+15005560002', %s)", business)
     tab = sign_in(business_id=business)
 
     tab.goto(f"{page_url}/campaigns")
