@@ -90,15 +90,24 @@ def stored(chance: random.Random) -> str:
     return text(chance).replace("\x00", "")
 
 
-def digest(world: World) -> str:
-    """Of all rows of all tables, but those in which a process writes of itself."""
-    names = world.rows("select tablename as name from pg_tables where schemaname = current_schema() order by 1")
-    parts = [
-        f"select md5(coalesce(string_agg(row::text, ' ' order by row::text), '')) from {row.name} as row"  # noqa: S608
-        for row in names
+def digest(world: World) -> dict[str, str]:
+    """A hash of all rows of each table, but of those in which a process writes of itself."""
+    tables = world.rows("select tablename as name from pg_tables where schemaname = current_schema() order by 1")
+    names = [
+        row.name
+        for row in tables
         if row.name not in (*_OWN_TABLES, "phone_zone", "former_zone") and "yoyo" not in row.name
     ]
-    return " ".join(str(row[0]) for row in world.rows(" union all ".join(parts)))
+    parts = [
+        f"select '{name}', md5(coalesce(string_agg(row::text, ' ' order by row::text), '')) from {name} as row"  # noqa: S608
+        for name in names
+    ]
+    return {str(row[0]): str(row[1]) for row in world.rows(" union all ".join(parts))}  # in whatever order they come
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """The tables that differ."""
+    return [name for name in before if before[name] != after[name]]
 
 
 def command(*arguments: str) -> Said:
