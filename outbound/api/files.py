@@ -64,6 +64,7 @@ _NAME_SHOWN = 50  # characters of a field's name, in what is said of a line
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")
 _MARKS = re.compile(b'"+')
 _SEPARATORS = b",;\t|"
+_PIECE_CHARS = 65_536  # of a stream that lies in a file
 PAGE_ROWS = 1000  # of a stream; each page is a statement of its own, so that no snapshot is held
 
 Batch = Annotated[str, Query(min_length=1, max_length=200, description="name of this set of calls")]
@@ -155,7 +156,7 @@ def _busy(message: str) -> Problem:
 
 def _kind_of(request: Request) -> str:
     """The content type of a file; or raise Problem, 415."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = json_body.kind_of(request)
     if kind not in (CSV, NDJSON):
         raise Problem(415, f"send the file as {CSV} or {NDJSON}")
     return kind
@@ -476,7 +477,7 @@ async def _alive(record: Record) -> AsyncIterator[None]:
     async def note() -> None:
         while True:
             await asyncio.sleep(ALIVE_S)
-            await run_in_threadpool(record.is_alive)
+            await run_in_threadpool(record.note_alive)
 
     noting = asyncio.create_task(note())
     try:
@@ -805,7 +806,8 @@ async def export_campaign_results(request: Request, context: RequestContext, cam
     is_csv = _wants_csv(request)
     file = await slowly(lambda: _results(campaign_id, is_csv=is_csv))
     await context.let_in()
-    return await _streaming(request, CSV if is_csv else NDJSON, file, BackgroundTask(file.close))
+    pieces = iter(partial(file.read, _PIECE_CHARS), "")
+    return await _streaming(request, CSV if is_csv else NDJSON, pieces, BackgroundTask(file.close))
 
 
 def _results(campaign_id: int, *, is_csv: bool) -> IO[str]:

@@ -72,6 +72,11 @@ def _too_slow(message: str) -> Problem:
     return Problem(408, message, headers={"connection": "close"})
 
 
+def kind_of(request: Request) -> str:
+    """The content type of a body, without parameters, in small letters; '' where none is given."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def announced(request: Request) -> int:
     """The bytes that a body will have, as its head says; 0 where that says nothing."""
     told = request.headers.get("content-length", "")

@@ -249,8 +249,7 @@ def _with_json(request: Request, body: bytes, *, is_wanted: bool) -> Request:
     given = _Given(request.scope, request.receive)
     if not body:
         return given.give(b"", None)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
+    if json_body.kind_of(request) != "application/json":
         raise Problem(415, "send the body as application/json")
     if not is_wanted:
         raise Problem(400, "no body is read here: leave it out")

@@ -113,15 +113,11 @@ async def add_campaign(context: RequestContext, body: models.NewCampaign) -> Any
             raise Problem(422, "say whose campaign it is: give business_id", code="bad_campaign")
         given = _given(body)
         added = campaign.add(
-            owner, given, phones=body.numbers, actor=context.caller.who, is_tenants=_is_tenants(context)
+            owner, given, phones=body.numbers, actor=context.caller.who, is_tenants=not context.view.is_whole
         )
         return {"id": added, "name": body.name}
 
     return await context.write(work, status=201)
-
-
-def _is_tenants(context: Context) -> bool:
-    return context.caller.business_id is not None
 
 
 def _given(body: models.CampaignFields) -> campaign.Given:
@@ -153,7 +149,7 @@ async def change_campaign(context: RequestContext, campaign_id: Id, body: models
             phones=body.numbers,
             dropped=body.drop_numbers,
             actor=context.caller.who,
-            is_tenants=_is_tenants(context),
+            is_tenants=not context.view.is_whole,
         )
         return {"id": campaign_id, "changed": changed}
 

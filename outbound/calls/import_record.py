@@ -47,7 +47,7 @@ class Record:
         if time.monotonic() - self._noted_at >= _NOTE_S:
             self._note()
 
-    def is_alive(self) -> None:
+    def note_alive(self) -> None:
         """Note that its process has not forgotten it."""
         self._note()
 
