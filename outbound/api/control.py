@@ -5,11 +5,10 @@ from typing import Any
 
 from fastapi import Path
 
-from outbound.api import models
+from outbound.api import models, path_numbers
 from outbound.api.context import Context
 from outbound.api.problem import Problem, not_found
 from outbound.api.route import RequestContext, operation, router
-from outbound.formats import row_id
 from outbound.monitoring import situation
 from outbound.rules import business
 from outbound.rules import control as step
@@ -28,8 +27,8 @@ def _scope(context: Context, kind: str, key: str) -> Scope:
         if context.caller.business_id is not None:
             raise not_found("scope")
         return scope_of("number", key) if kind == "numbers" else Scope("account", "")
-    wanted = row_id.read(key)
-    if kind not in _SCOPES or wanted is None or not 0 < wanted <= models.ID_MAX:
+    wanted = path_numbers.read(key)
+    if kind not in _SCOPES or wanted is None:
         raise not_found("scope")
     own: dict[str, Callable[[int], int]] = {
         "businesses": context.business,
@@ -43,8 +42,8 @@ def _reason(body: models.Reasoned | None) -> str | None:
     return None if body is None else body.reason
 
 
-Kind = Path(description="businesses, campaigns, calls or numbers; or everything, with the key `all`", max_length=20)
-Key = Path(description="an id; of a number E.164", max_length=30)
+Kind = Path(description="businesses, campaigns, calls or numbers; or everything, with the key `all`")
+Key = Path(description="an id; of a number E.164")
 
 
 @operation(control, "GET", "/control", scope="calls:read", answer=models.Controls)

@@ -1,14 +1,21 @@
-"""Numbers in paths: as many digits as an id can have; Python would raise ValueError for one of some thousand digits."""
+"""Ids in paths: digits that do not begin with 0, at most 16; whatever else stands there is answered with 404."""
+
+import re
 
 from starlette.convertors import IntegerConvertor, register_url_convertor
 
-from outbound.formats import row_id
+_ID = "[1-9][0-9]{0,15}"  # so many digits as models.ID_MAX has; a bigint takes each of them
 
 
 class _Id(IntegerConvertor):
-    regex = f"[0-9]{{1,{row_id.DIGITS_MAX}}}"
+    regex = _ID
 
 
 def bound() -> None:
-    """Have each `{name:int}` of a route that is declared after this match no more digits."""
+    """Have each `{name:int}` of a route that is declared after this match what can be an id alone."""
     register_url_convertor("int", _Id())
+
+
+def read(text: str) -> int | None:
+    """The id that a part of a path is; None where it can be none."""
+    return int(text) if re.fullmatch(_ID, text) else None

@@ -20,7 +20,6 @@ from starlette.types import Receive, Scope, Send
 from outbound import db, logs
 from outbound.api import context, json_body, models, path_numbers
 from outbound.api.context import Context, Tokens
-from outbound.api.parameters import DIGITS
 from outbound.api.problem import Problem
 from outbound.errors import UserError
 
@@ -29,7 +28,8 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Beside = Callable[[Context, dict[str, Any], set[str]], Coroutine[Any, Any, list[dict[str, str]]]]
 Refuser = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 ASKED_AGAIN_S = 1.0  # a body that takes as long to come is not done before its token was asked for once more
-Id = Annotated[int, Path(ge=1, le=models.ID_MAX), DIGITS]
+# The path takes nothing that can be no id; one that is too large is of no row, and not found like any other.
+Id = Annotated[int, Path(json_schema_extra={"minimum": 1, "maximum": models.ID_MAX})]
 
 path_numbers.bound()
 tokens = Tokens()

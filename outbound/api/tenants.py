@@ -258,7 +258,7 @@ async def show_window(context: RequestContext, window_id: Id) -> Any:
     def work() -> Any:
         try:
             window, days = calling_window.one(window_id, context.caller.business_id)
-        except calling_window.BadWindow:
+        except calling_window.NoSuchWindow:
             raise not_found("window") from None
         return window._asdict() | {"days": days}
 
@@ -268,9 +268,14 @@ async def show_window(context: RequestContext, window_id: Id) -> Any:
 @operation(rules, "PUT", "/windows/{window_id:int}/days/{day}", scope="operator", answer=models.ChangedDay, of_all=True)
 async def set_window_day(context: RequestContext, window_id: Id, day: str, body: models.DayHours) -> Any:
     """Give one day hours of its own, or close it with `off`."""
-    return await context.write(
-        lambda: {"changed": calling_window.set_day(window_id, day, body.hours, actor=context.caller.who)}
-    )
+
+    def work() -> Any:
+        try:
+            return {"changed": calling_window.set_day(window_id, day, body.hours, actor=context.caller.who)}
+        except calling_window.NoSuchWindow:
+            raise not_found("window") from None
+
+    return await context.write(work)
 
 
 @operation(rules, "POST", "/windows/refresh", scope="operator", answer=models.Refreshed, of_all=True)

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import Path, Query
+from fastapi import Query
 
 from outbound.api import models
 from outbound.api.parameters import DIGITS, BeforeId, Limit, page_of_rows
@@ -61,7 +61,7 @@ async def list_tokens(context: RequestContext, limit: Limit = 100, before: Befor
 
 
 @operation(tokens, "DELETE", "/tokens/{token}", scope="tokens", answer=models.RevokedToken)
-async def revoke_token(context: RequestContext, token: Annotated[str, Path(max_length=20)]) -> Any:
+async def revoke_token(context: RequestContext, token: str) -> Any:
     """Refuse a token, by its id or its 8 letters, from now on; within 5 seconds it is refused everywhere."""
 
     def work() -> Any:

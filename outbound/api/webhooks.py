@@ -53,7 +53,7 @@ async def list_webhooks(context: RequestContext, limit: Limit = 100, before: Bef
     return await context.read(work)
 
 
-@operation(webhooks, "PATCH", "/webhooks/{endpoint_id}", scope="webhooks", answer=models.EndpointState)
+@operation(webhooks, "PATCH", "/webhooks/{endpoint_id:int}", scope="webhooks", answer=models.EndpointState)
 async def change_webhook(context: RequestContext, endpoint_id: Id, body: models.EndpointChange) -> Any:
     """Change an endpoint; switched on, what waited for it is sent."""
     return await context.write(
@@ -72,7 +72,7 @@ async def change_webhook(context: RequestContext, endpoint_id: Id, body: models.
     )
 
 
-@operation(webhooks, "DELETE", "/webhooks/{endpoint_id}", scope="webhooks", answer=models.RemovedEndpoint)
+@operation(webhooks, "DELETE", "/webhooks/{endpoint_id:int}", scope="webhooks", answer=models.RemovedEndpoint)
 async def remove_webhook(context: RequestContext, endpoint_id: Id) -> Any:
     """Remove an endpoint, and what was not delivered to it yet."""
     own = context.caller.business_id
@@ -81,7 +81,7 @@ async def remove_webhook(context: RequestContext, endpoint_id: Id) -> Any:
     )
 
 
-@operation(webhooks, "GET", "/webhooks/{endpoint_id}/secret", scope="webhooks", answer=models.EndpointSecret)
+@operation(webhooks, "GET", "/webhooks/{endpoint_id:int}/secret", scope="webhooks", answer=models.EndpointSecret)
 async def show_webhook_secret(context: RequestContext, endpoint_id: Id) -> Any:
     """Show the secret with which an endpoint verifies; it is derived, and stored nowhere."""
 
@@ -92,7 +92,7 @@ async def show_webhook_secret(context: RequestContext, endpoint_id: Id) -> Any:
     return await context.read(work)
 
 
-@operation(webhooks, "POST", "/webhooks/{endpoint_id}/rotate", scope="webhooks", answer=models.RotatedSecret)
+@operation(webhooks, "POST", "/webhooks/{endpoint_id:int}/rotate", scope="webhooks", answer=models.RotatedSecret)
 async def rotate_webhook(context: RequestContext, endpoint_id: Id) -> Any:
     """Give an endpoint another secret; for 24 hours both sign."""
     own = context.caller.business_id
@@ -103,7 +103,7 @@ async def rotate_webhook(context: RequestContext, endpoint_id: Id) -> Any:
     return await context.write(work)
 
 
-@operation(webhooks, "POST", "/webhooks/{endpoint_id}/test", scope="webhooks", answer=models.Ping)
+@operation(webhooks, "POST", "/webhooks/{endpoint_id:int}/test", scope="webhooks", answer=models.Ping)
 async def test_webhook(context: RequestContext, endpoint_id: Id) -> Any:
     """Send an endpoint a ping, as everything else is sent to it."""
     own = context.caller.business_id
@@ -114,7 +114,7 @@ async def test_webhook(context: RequestContext, endpoint_id: Id) -> Any:
     return await context.write(work)
 
 
-@operation(webhooks, "GET", "/webhooks/{endpoint_id}/deliveries", scope="webhooks", answer=models.DeliveryList)
+@operation(webhooks, "GET", "/webhooks/{endpoint_id:int}/deliveries", scope="webhooks", answer=models.DeliveryList)
 async def list_webhook_deliveries(
     context: RequestContext,
     endpoint_id: Id,
@@ -135,7 +135,7 @@ async def list_webhook_deliveries(
     return await context.read(work)
 
 
-@operation(webhooks, "POST", "/webhooks/{endpoint_id}/replay", scope="webhooks", answer=models.Replayed)
+@operation(webhooks, "POST", "/webhooks/{endpoint_id:int}/replay", scope="webhooks", answer=models.Replayed)
 async def replay_webhook(context: RequestContext, endpoint_id: Id, body: models.Replay) -> Any:
     """Send events once more, under the ids that they had."""
 

@@ -24,6 +24,10 @@ class BadWindow(UserError):
     """The error where what was given of a window is wrong; the message says what, and nothing was changed."""
 
 
+class NoSuchWindow(BadWindow):
+    """There is no window of this id."""
+
+
 class Assigned(NamedTuple):
     """Is it another window than before, and how many calls waited for one until now; these are claimed again."""
 
@@ -113,7 +117,11 @@ def set_day(window_id: int, day: str, own: str | None, *, actor: str) -> bool:
     """
     Give one day hours of its own: `09:00-13:00`, or `off` to close it; None makes it like its weekday again.
 
-    Calls that wait for the window are checked again.  Returns whether the day had other hours.  Raises BadWindow.
+    Calls that wait for the window are checked again.  Returns whether the day had other hours.
+
+    Raises:
+        NoSuchWindow: there is none.
+        BadWindow: the day or its hours cannot be read.
     """
     try:
         when = _date(day)
@@ -126,7 +134,7 @@ def set_day(window_id: int, day: str, own: str | None, *, actor: str) -> bool:
         window = row_id.possible(window_id)
         is_another = sql.set_day(connection, window_id=window, day=when, hours=text, note="", who=actor)
         if is_another is None:
-            raise BadWindow(UNKNOWN.format(window_id))
+            raise NoSuchWindow(UNKNOWN.format(window_id))
         _release(connection, window_ids=[window_id])
         return bool(is_another)
 
@@ -195,11 +203,11 @@ def one(window_id: int, business_id: int | None = None) -> tuple[db.Row, list[db
     A window and its days, each with the hours that `set_day` reads.
 
     Raises:
-        BadWindow: there is none, or it is not among those of the business.
+        NoSuchWindow: there is none, or it is not among those of the business.
     """
     found = _listed(window_id=row_id.possible(window_id), business_id=business_id, with_keepers=True, page_max=1)
     if not found:
-        raise BadWindow(UNKNOWN.format(window_id))
+        raise NoSuchWindow(UNKNOWN.format(window_id))
     days = db.run(sql.list_days, window_id=window_id)
     return found[0], [day._replace(hours=weekly_hours.day_text(_shifts(day.hours)) or OFF) for day in days]
 

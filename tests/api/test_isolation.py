@@ -1,5 +1,6 @@
 """No token sees or changes what is another tenant's: every operation of the document, for every kind of caller."""
 
+import re
 from typing import Any
 
 import httpx
@@ -246,6 +247,23 @@ def test_what_is_another_tenants_is_answered_like_what_is_not_there(
         if not operation[2]["x-of-all"] and "window" not in named(operation):
             theirs, none = send(http, operation, other), send(http, operation, nothing)
             assert (theirs.status_code, theirs.text) == (none.status_code, none.text), named(operation)
+
+
+@pytest.mark.parametrize("written", ["0", "01", "-1", "x", "1.0", str(2**53), str(2**63), "9" * 40])
+def test_what_can_be_no_id_is_not_found_in_any_path(
+    world: World, client: Client, api_url: str, other: dict[str, int], written: str
+) -> None:
+    world.business("the first")
+    http = client()
+    http.base_url = httpx.URL(api_url)
+    before = digest(world)
+
+    for method, path, about in operations():
+        odd = re.sub(r"\{(\w+_id|key|token)\}", written, path)
+        if odd != path:
+            answer = send(http, (method, odd, about), other)
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), (method, path, answer.text)
+    assert digest(world) == before
 
 
 def test_a_search_without_ids_finds_only_what_is_the_tenants(
