@@ -6,7 +6,7 @@ from typing import Any
 from outbound import names
 from outbound.api import models, new_calls
 from outbound.api.contacts import known_of
-from outbound.api.context import Context
+from outbound.api.context import Context, made
 from outbound.api.parameters import Before, Limit, Number, Region, Statuses, When, Whose, Word
 from outbound.api.problem import Problem
 from outbound.api.route import Id, RequestContext, operation, router
@@ -163,16 +163,22 @@ def _ending(context: Context, ending: dict[str, Any] | None) -> dict[str, Any] |
     return ending | {"sentence": ": ".join(filter(None, [code, message and context.said(message)]))}
 
 
-@operation(calls, "POST", "/calls/{call_id:int}/retry", scope="calls:write", answer=models.MadeAgain)
+@operation(
+    calls, "POST", "/calls/{call_id:int}/retry", scope="calls:write", answer=models.MadeAgain, status=201, also=200
+)
 async def retry_call(context: RequestContext, call_id: Id, body: models.Again | None = None) -> Any:
-    """Make a call that has ended once more: a new call, within all rules; asked twice, it is one."""
+    """
+    Make a call that has ended once more: a new call, within all rules; asked twice, it is one.
+
+    A call that was there already is answered with 200 and `created: false`.
+    """
     given = body or models.Again()
 
     def work() -> Any:
         again = call_again.retry(context.call(call_id), at=given.at, reason=given.reason, actor=context.caller.who)
         return {"retry_of": call_id} | asdict(again)
 
-    return await context.write(work)
+    return await context.write(work, status=made)
 
 
 @operation(calls, "POST", "/calls/{call_id:int}/reschedule", scope="calls:write", answer=models.Rescheduled)

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -29,6 +29,7 @@ from outbound.rules import api_token
 
 sql = db.statements("api/context")
 T = TypeVar("T")
+Status = int | Callable[[Any], int]
 
 TOKEN_CACHE_S = 5  # a token that was revoked is still accepted for at most so long
 TOKENS_CACHED = 10_000
@@ -45,6 +46,11 @@ REPLAYED = "idempotent-replayed"  # the header of an answer that was given befor
 PREFIX = "/v1"  # of the paths of all operations
 CALLER = "outbound.caller"  # in the scope of a request from this process: who it is for; nobody else can put it there
 IS_STILL_IN = "outbound.is_still_in"  # beside it: asks whether they are still signed in
+
+
+def made(found: Mapping[str, Any]) -> int:
+    """The status of an answer about something that was made, or was there already, as its `created` says."""
+    return 201 if found["created"] else 200
 
 
 class Caller(NamedTuple):
@@ -319,13 +325,14 @@ class Context:
 
     def answer_created(self, found: dict[str, Any]) -> Response:
         """Answer 201 with what was made new, as its `created` says; 200 where it was there already."""
-        return self._answer(found, 201 if found["created"] else 200)
+        return self._answer(found, made)
 
-    async def write(self, work: Callable[[], Any], *, status: int = 200, in_parts: bool = False) -> Response:
+    async def write(self, work: Callable[[], Any], *, status: Status = 200, in_parts: bool = False) -> Response:
         """
         Answer with what *work* did: its effect and the kept answer are one commit.
 
         Args:
+            status: of the answer, or what tells it from what the work did.
             in_parts: the work commits in several parts, each of which may be repeated; the answer is kept after it.
                 Where the process is killed before that, a repeat goes on with the work.
         """
@@ -334,7 +341,7 @@ class Context:
         async with self._alone():
             return await slowly(lambda: self._in_parts(work, status), self.let_in)
 
-    def _at_once(self, work: Callable[[], Any], status: int) -> Response:
+    def _at_once(self, work: Callable[[], Any], status: Status) -> Response:
         with db.one_transaction() as connection:
             if self.key is not None and (kept := self._claim_key(connection)):
                 return kept
@@ -362,12 +369,12 @@ class Context:
         finally:
             turn.release()
 
-    def _in_parts(self, work: Callable[[], Any], status: int) -> Response:
+    def _in_parts(self, work: Callable[[], Any], status: Status) -> Response:
         if self.key is None:
             return self._answer(work(), status)
         return db.with_connection(lambda connection: self._once(connection, work, status))
 
-    def _once(self, connection: db.Connection, work: Callable[[], Any], status: int) -> Response:
+    def _once(self, connection: db.Connection, work: Callable[[], Any], status: Status) -> Response:
         """
         Work, unless the answer is kept, as the only one of all processes that has the key.
 
@@ -390,11 +397,12 @@ class Context:
             except db.Unavailable:
                 connection.close()  # with which the lock ends
 
-    def _answer(self, found: Any, status: int) -> Response:
+    def _answer(self, found: Any, status: Status) -> Response:
         """The answer, as its model has it: a column that the document does not name is not shown."""
         body = self.model.dump_json(self.model.validate_python(plain(found)), by_alias=True)
         said = language_headers(self._language, is_whole=all(self.worded)) if self.worded else None
-        return Response(body, status, headers=said, media_type="application/json")
+        code = status(found) if callable(status) else status
+        return Response(body, code, headers=said, media_type="application/json")
 
     def _claim_key(self, connection: db.Connection) -> Response | None:
         """Claim the key for this request: None where it is new, else the answer that was given to it before."""

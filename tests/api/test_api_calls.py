@@ -115,3 +115,18 @@ def test_a_preview_says_how_many_calls_wait_for_what(world: World, client: Clien
 
     assert (found["now"], found["to_dial"]) == (0, 2)
     assert found["held"]["not_due"]["calls"] == 2
+
+
+def test_a_call_that_is_made_again_is_created_once(world: World, client: Client) -> None:
+    call = world.queued(world.business())
+    world.do("update call_log set status = 'completed', ended_at = now() where id = %s", call)
+    path, http = f"/calls/{call}/retry", client()
+
+    made = http.post(path, headers={"idempotency-key": "once more"})
+    replayed = http.post(path, headers={"idempotency-key": "once more"})
+    there = http.post(path)
+
+    assert (made.status_code, made.json()["created"]) == (201, True), made.text
+    assert (replayed.status_code, replayed.json()) == (201, made.json())
+    assert (there.status_code, there.json()) == (200, made.json() | {"created": False, "was": "completed"})
+    assert world.value("select count(*) from call_log") == 2
