@@ -536,6 +536,8 @@ def of_request(
         Problem: 400, its Idempotency-Key is none.
     """
     key = request.headers.get("idempotency-key")
+    if key is not None:
+        key = key.strip(" \t")  # which are no part of a header's value (RFC 9110, 5.5)
     if key is not None and not (0 < len(key) <= KEY_MAX and key.isascii() and key.isprintable()):
         raise Problem(400, f"an Idempotency-Key is 1 to {KEY_MAX} printable ASCII characters")
     scope = request.scope

@@ -216,6 +216,8 @@ def _key(key: str | None) -> str | None:
         raise BadCall(f"`key` must be text of {KEY_MAX} characters at most")
     if key and (fault := plain_text.fault(key)):
         raise BadCall(f"`key` {fault}")
+    if key and key.strip() != key:  # an Idempotency-Key has none either: a header loses them on its way
+        raise BadCall("`key` begins or ends with a space: leave that out")
     if key and key.startswith(_OWN_KEYS):
         raise BadCall(f"`key` may not begin with {key.split(':')[0]}: which is how further attempts are named")
     return key or None

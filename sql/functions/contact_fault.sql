@@ -8,7 +8,7 @@ as $$
                when bool_or(length(value) > 1000 or length(name) > 100)
                    then 'a field of the contact must be text of 1000 characters at most, and its name of 100'
                when bool_or(name !~ '^[A-Za-z0-9_.\u05d0-\u05ea-]+( [A-Za-z0-9_.\u05d0-\u05ea-]+)*$')
-                   then 'a field of the contact is named with letters (a to z, Hebrew), digits, _, - and single spaces'
+                   then 'a field of the contact is named with letters (a to z, Hebrew), digits, single spaces and _ . -'
                when count(distinct lower(name)) < count(*)
                    then 'two fields of the contact have one name: upper and lower case do not count'
                when bool_or(has_unseen(value, true))

@@ -85,6 +85,8 @@ as $$
                    then '`due_at` lies more than 10 years ahead: give an earlier moment'
                when length(key) > 255 then '`key` must be text of 255 characters at most'
                when has_unseen(key, false) then '`key` holds a character that cannot be seen: leave it out'
+               when left(key, 1) || right(key, 1) ~ '[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]'
+                   then '`key` begins or ends with a space: leave that out'
                when key ~ '^(retry|again):'
                    then format('`key` may not begin with %s: which is how further attempts are named',
                                split_part(key, ':', 1))

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import unicodedata
 import zoneinfo
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -302,6 +303,8 @@ def test_they_find_our_tables_wherever_the_session_looks(elsewhere: World) -> No
         ({"to_number": TO, "due_at": "2199-11-30T09:00Z"}, "more than 10 years ahead"),
         ({"to_number": TO, "key": "k" * 256}, "255 characters"),
         ({"to_number": TO, "key": "a\tb"}, "cannot be seen"),
+        ({"to_number": TO, "key": "  "}, "`key` begins or ends with a space"),
+        ({"to_number": TO, "contact": {"a$b": "x"}}, "(a to z, Hebrew), digits, single spaces and _ . -"),
         ({"to_number": TO, "key": "retry:1"}, "may not begin with retry"),
         ({"to_number": TO, "contact": "Dana"}, "`contact` must be an object"),
         ({"to_number": TO, "contact": {"name": {"first": "Dana"}}}, "must be text"),
@@ -467,6 +470,26 @@ def test_whatever_python_takes_for_unseen_sql_does_too(unchanged: World) -> None
             assert found[0], f"U+{ord(character):04X}"
         if plain_text.cell_fault(character) or plain_text.cell(character) != character:
             assert found[1], f"U+{ord(character):04X}"
+
+
+def test_whatever_python_takes_for_a_space_sql_does_too(unchanged: World) -> None:
+    caller = unchanged.rows("select * from find_callers('{1}', '{NULL}')")[0]
+    odd = [chr(number) for number in range(1, 0x11000) if unicodedata.category(chr(number)) not in ("Cs", "Cn", "Co")]
+    keys = [key for one in odd for key in (f"k{one}", f"{one}k")]
+    calls = [{"business_id": 1, "to_number": TO, "key": key} for key in keys]
+    rows = unchanged.rows("select key, fault from read_calls(%s, null, null) order by place", json.dumps(calls))
+    refused = []
+
+    for key in keys:
+        try:
+            call_request.read(caller, TO, None, None, key, None, None, lambda _: None)
+        except call_request.BadCall as refusal:
+            refused.append((key, str(refusal).partition(" U+")[0].rstrip(",")))
+
+    assert [(row.key, row.fault.partition(":")[0]) for row in rows if row.fault] == [
+        (key, fault.partition(":")[0]) for key, fault in refused
+    ]
+    assert sum("with a space" in fault for _, fault in refused) == 34
 
 
 def test_what_is_no_text_in_a_contact_is_refused_in_sql_and_in_python_alike(unchanged: World) -> None:
