@@ -1,5 +1,7 @@
 """Wrong inputs of every command, and the essential words of the answer: what is wrong, or what to give instead."""
 
+HUGE_IDS = (2**63, 10**20)  # a bigint has neither
+
 # A command line, and words that its answer has; the exit status is 2 where no other is given.
 WRONG_INPUTS: tuple[tuple[str, str], ...] = (
     ("statsu", "Did you mean 'status'"),
@@ -100,6 +102,13 @@ WRONG_INPUTS: tuple[tuple[str, str], ...] = (
     ("window assign --window 1 --campaign 99", "no campaign 99"),
     ("window assign --window nope --business 1", "outbound window list"),
     ("window assign --none --campaign 99", "no campaign 99"),
+    ("imports show 99", "there is no import 99"),
+    *((f"imports show {id_}", "outbound imports list") for id_ in HUGE_IDS),
+    *(
+        (f"webhook {verb} {id_}", "outbound webhook list")
+        for verb in ("set", "test", "remove", "deliveries", "replay --given-up")
+        for id_ in HUGE_IDS
+    ),
     ("enqueue", "--to is missing"),
     ("enqueue --to +15005550102", "give a business or a campaign"),
     ("enqueue --to 5550102 --business 1", "write it like +97231234567"),

@@ -8,6 +8,7 @@ from typing import Any
 from outbound import db
 from outbound.calls.import_report import CallsReport
 from outbound.errors import UserError
+from outbound.formats import row_id
 from outbound.formats.file_report import REJECTED_SHOWN_MAX
 
 sql = db.statements("calls/import_record")
@@ -138,7 +139,7 @@ def of(import_id: int, *, business_id: int | None = None) -> db.Row:
     Raises:
         BadImport: there is none, or it is another business's.
     """
-    rows = _find(id=import_id, business_id=business_id)
+    rows = _find(id=row_id.possible(import_id), business_id=business_id)
     if not rows:
         raise BadImport(f"there is no import {import_id}: see `outbound imports list`")
     return rows[0]

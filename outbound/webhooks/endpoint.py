@@ -7,7 +7,7 @@ from datetime import datetime
 from outbound import db
 from outbound.config import settings
 from outbound.errors import UserError
-from outbound.formats import network_addresses, plain_text
+from outbound.formats import network_addresses, plain_text, row_id
 from outbound.webhooks import address, signature
 from outbound.webhooks.event import TYPES
 
@@ -93,7 +93,7 @@ def one(endpoint_id: int, business_id: int | None = None) -> db.Row:
     Raises:
         NoSuchEndpoint: there is none, or it is another business's.
     """
-    return _there(_listed(business_id=business_id, endpoint_id=endpoint_id, page_max=1))[0]
+    return _there(_listed(business_id=business_id, endpoint_id=row_id.possible(endpoint_id), page_max=1))[0]
 
 
 def _listed(
