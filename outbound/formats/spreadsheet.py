@@ -1,6 +1,7 @@
 """CSV that people open in a spreadsheet: no cell of it is run as a formula."""
 
 import csv
+import json
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -47,6 +48,8 @@ def _text(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, default=str)
     return str(value)
 
 

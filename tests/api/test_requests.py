@@ -457,6 +457,7 @@ def test_the_audit_is_streamed_whole_by_the_page(world: World, client: Client, m
     assert len(places) >= 20
     assert places == list(range(places[0], 0, -1))
     assert len(sheet) == len(rows) + 1
+    assert [json.loads(row["details"]) for row in csv.DictReader(sheet)] == [row["details"] for row in rows]
 
 
 @pytest.mark.rows_only(False)
