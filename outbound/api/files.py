@@ -361,7 +361,10 @@ def _object(line: bytes) -> dict[str, str]:
     for name, value in row.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, str | int | float)):
             raise _BadLine(f"holds in `{plain_text.visible(name[:_NAME_SHOWN])}` neither a text nor a number")
-    return {name: str(value) for name, value in row.items() if value is not None}
+    texts = {name: str(value) for name, value in row.items() if value is not None}
+    if not "".join(texts.values()).strip():
+        raise _BadLine("holds nothing: give its fields, or leave the line out")  # a table's empty row is skipped
+    return texts
 
 
 @operation(

@@ -568,6 +568,8 @@ def test_pages_of_imports_go_on_behind_each_other_and_old_ones_go(world: World, 
     ("line", "reason"),
     [
         ('{"to": "+12125550102", "name": true}', "holds in `name` neither a text nor a number"),
+        ("{}", "holds nothing: give its fields"),
+        ('{"to": null, "phone": " "}', "holds nothing: give its fields"),
         ('{"to": ["+12125550102"]}', "holds in `to` neither a text nor a number"),
         ('{"to": "+12125550102", "a\\nb": {"x": 1}}', "holds in `a"),
         ('["+12125550102"]', "is no JSON object"),

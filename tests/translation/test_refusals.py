@@ -212,6 +212,7 @@ _WHOLE = (
     "a request with this Idempotency-Key is being answered: send it again in a second",
     "a call with this key or number is being written: send it again in a second",
     *(f"{line}is no JSON object" for line in ("", "line 3 ")),
+    *(f"{line}holds nothing: give its fields, or leave the line out" for line in ("", "line 3 ")),
     *(f"{line}holds in `contact` neither a text nor a number" for line in ("", "line 3 ")),
     *(f"{line}has more than 65536 bytes" for line in ("", "line 3 ")),
     *(f"{line}is no JSON that is read here: Expecting value at character 1" for line in ("", "line 3 ")),
