@@ -70,7 +70,7 @@ def test_a_request_that_cannot_be_read_is_refused_in_hebrew(client: Client) -> N
     sent = {"content": b'{"to": 1,}', "headers": {"content-type": "application/json"}}
     meant, said = _both(client(), "POST", "/calls", **sent)
     assert meant["code"] == "unreadable"
-    assert said["detail"].startswith("גוף הבקשה אינו JSON שנקרא כאן: ")
+    assert said["detail"].startswith("גוף הבקשה אינו JSON שאפשר לקרוא כאן: ")
     assert said["title"] == "אי אפשר לקרוא את הבקשה"
     _, said = _both(client(), "POST", "/calls", content=b" " * 70_000, headers={"content-type": "application/json"})
     assert (said["status"], said["detail"]) == (413, "גוף הבקשה יכול להכיל עד \u206865536\u2069 בתים")
