@@ -56,6 +56,13 @@ WORDS = {
     "אל־תתקשרו": "לא להתקשר",
     "טיקט": "ticket",
     "הצידה": "מהתור",
+    "קוד קצר": "מספר מקוצר",
+    "תורות": "תורים",
+    "בייט": "בתים",
+    "תקרת": "מגבלת",
+    "הגיע זמנ": "הגיע מועד",
+    "נקרא כאן": "נתמך כאן",
+    "תחת השם": "בשם",
 }
 
 
@@ -181,3 +188,10 @@ def test_one_thing_has_one_word_in_hebrew(name: str) -> None:
     wrong = {word: better for word, better in WORDS.items() if word in prose(text(name))}
 
     assert not wrong, f"{name}: instead of each left one, the right one: {wrong}"
+
+
+@pytest.mark.parametrize("path", ["outbound/page/words/he.json", "outbound/translation/sentences.he.json"])
+def test_the_page_and_the_refusals_have_the_words_of_the_documents(path: str) -> None:
+    wrong = {word: better for word, better in WORDS.items() if word in text(path)}
+
+    assert not wrong, f"{path}: instead of each left one, the right one: {wrong}"
