@@ -160,6 +160,11 @@ def test_each_text_takes_what_its_sentence_has_and_is_written_in_hebrew() -> Non
         assert _LETTERS.search(said) or not re.sub(r"`[^`]*`|\{\w+\}", "", said).strip(" ;"), text
 
 
+def test_no_text_begins_with_a_word_of_the_other_direction() -> None:
+    """Where nobody says the direction, as in JSON, a text has that of its first letter outside of isolates."""
+    assert [said for said in HEBREW.values() if re.match(r"[A-Za-z]", said) and _LETTERS.search(said)] == []
+
+
 def test_what_a_person_has_written_stays_as_it_is() -> None:
     named = "the business has a campaign named {} already: give another name, or change that one"
     assert "\u2068dialing\u2069" in (sentences.plain(named.format("dialing"), "he") or "")
