@@ -11,6 +11,11 @@ NoSuchName = errors.NoSuchName
 
 Kind = Literal["business", "campaign", "window"]
 
+
+class BadNumber(NoSuchName):
+    """What was given in the place of a number is no phone number, and nothing was changed."""
+
+
 LISTED_MAX = 8  # candidates that an error names
 _PLURAL = {"business": "businesses", "campaign": "campaigns", "window": "windows"}
 _WAYS = ("id", "sid", "key", "number")  # to write a call: `key:812` is no id
@@ -134,7 +139,8 @@ def number_of(text: str, *, region: str | None = None, business_id: int | None =
             all businesses have.
 
     Raises:
-        NoSuchName: it is no number, or this database role may not look for one.
+        BadNumber: it is no number.
+        NoSuchName: the region is none, or this database role may not look for a number.
     """
     if not sees_numbers():
         raise NoSuchName("this database role may not read phone numbers: ask by id or CA…")
@@ -144,7 +150,7 @@ def number_of(text: str, *, region: str | None = None, business_id: int | None =
     try:
         return phone_numbers.read(text, region and region.upper())
     except phone_numbers.NoPhoneNumber as refusal:
-        raise NoSuchName(f"the number {refusal}") from None
+        raise BadNumber(f"the number {refusal}") from None
 
 
 def region_of(business_id: int | None = None) -> str | None:

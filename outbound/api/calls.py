@@ -3,7 +3,6 @@
 from dataclasses import asdict
 from typing import Any
 
-from outbound import names
 from outbound.api import models, new_calls
 from outbound.api.contacts import known_of
 from outbound.api.context import Context, made
@@ -231,9 +230,8 @@ async def show_callee(context: RequestContext, number: str, business_id: Whose =
 
     def work() -> Any:
         whose = context.filter(business_id, None)["business_id"]
-        phone = names.number_of(number, region=region, business_id=whose)
-        search = call_search.Asked(number=phone, business=whose)
-        found = call_search.read(search)
+        found = call_search.read(call_search.Asked(number=number, region=region, business=whose))
+        phone = found.number or ""
         verdict, view = destination.check(phone, whose) if whose is not None else None, context.view
         return {
             "number": phone,

@@ -50,6 +50,7 @@ TITLES = {
     "bad_retry": "The call cannot be made again so",
     "bad_token_request": "The token cannot be made",
     "not_set_up": "The server is not set up for that",
+    "bad_number": "That is no phone number",
     "no_such_name": "Nothing has this name",
 }
 _LANGUAGES = {"en": ("en", "*"), "he": ("he", "iw", "*")}  # `iw` is Hebrew to older programs

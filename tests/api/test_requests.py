@@ -921,3 +921,20 @@ def test_limits_are_taken_as_numbers_and_as_texts(world: World, client: Client) 
         assert "number" in refused["detail"]
     assert http.put(path, json={"live_max": True}).json()["code"] == "invalid"
     assert http.put(path, json={"live_max": None}).json()["detail"].startswith("say which")
+
+
+@pytest.mark.parametrize("number", ["0101", "nobody"])
+@pytest.mark.parametrize("path", ["/calls?number={}", "/callees/{}", "/leads?number={}", "/exports/calls?number={}"])
+def test_what_is_no_phone_number_is_refused_as_none(world: World, client: Client, path: str, number: str) -> None:
+    answer = client(business_id=world.business()).get(path.format(number))
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_number"), answer.text
+    assert answer.json()["title"] == "That is no phone number"
+    assert answer.json()["detail"].startswith("the number is not a phone number")
+
+
+def test_what_is_no_region_and_no_batch_is_refused_as_that(client: Client) -> None:
+    asked = {"/callees/0101?region=Israel": "bad_search", "/calls?number=1&region=Israel": "bad_search"}
+    asked["/calls?batch=spring"] = "no_such_name"
+
+    assert {path: client().get(path).json()["code"] for path in asked} == asked
