@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,32 @@ from tests.conftest import World
 pytestmark = pytest.mark.rows_only
 
 __all__ = ["api_url"]  # a fixture
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize(
+    ("url", "proxy", "is_tls"),
+    [
+        ("http://127.0.0.1:8082", "", False),
+        ("http://127.0.0.1:8082", "http://127.0.0.1:3128", False),
+        ("http://calls.example.com", "https://127.0.0.1:3128", True),
+        ("https://calls.example.com", "", True),
+        ("HTTPS://calls.example.com", "", True),
+    ],
+)
+def test_the_certificates_of_authorities_are_read_only_where_tls_is_spoken(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Client | AsyncClient], url: str, proxy: str, is_tls: bool
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("http_proxy", proxy)
+
+    verify = kind(url, "token")._settings["verify"]
+
+    assert (verify.cert_store_stats()["x509"] > 0) == is_tls
+    assert verify.verify_mode == ssl.CERT_REQUIRED
+    assert verify.check_hostname
 
 
 @contextmanager

@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import ssl
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
+from urllib.request import getproxies
 
 import httpx
 
@@ -21,13 +23,25 @@ PAGE = 1000
 
 
 def _settings(url: str, token: str, timeout_s: float) -> dict[str, Any]:
+    base_url = f"{_url(url)}/v1"
     return {
-        "base_url": f"{_url(url)}/v1",
+        "base_url": base_url,
         "headers": {"authorization": f"Bearer {_token(token)}"},
         "timeout": timeout_s,
         "follow_redirects": False,
-        "verify": httpx.create_ssl_context(),  # made once: it reads the certificates of all authorities
+        "verify": _tls(base_url),
     }
+
+
+def _tls(base_url: str) -> ssl.SSLContext:
+    """
+    Made once: it reads the certificates of all authorities, which takes longer than many requests.  Where neither the
+    API nor a proxy speaks TLS it reads none.
+    """
+    urls = (base_url, *getproxies().values())
+    if any(url.lower().startswith("https:") for url in urls):
+        return httpx.create_ssl_context()
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # it knows no authority, and so takes nobody's certificate
 
 
 def _url(url: str) -> str:
