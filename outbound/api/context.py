@@ -165,7 +165,8 @@ class Tokens:
             raise Problem(401, "send `Authorization: Bearer outb_…`", code="no_token", headers=challenge)
         digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
         until, caller = self._known.get(digest, (0.0, None))
-        if caller is None:  # a token that was live a moment ago is not held up by who guesses beside it
+        # A token that was live a moment ago, or as this request began, is not held up by who guesses beside it.
+        if caller is None and getattr(request.state, "caller", None) is None:
             self._refusals.look(request)
         if until < time.monotonic():
             caller = await self._found(digest, text.strip())

@@ -117,6 +117,28 @@ def test_what_comes_of_a_body_after_its_token_ended_is_not_done(
     assert world.value(kept) + world.value("select count(*) from call_import") == 0
 
 
+def test_a_body_of_a_live_token_is_not_cut_off_by_who_guesses_beside_it(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http = client(business_id=world.business("Shop"))
+    monkeypatch.setattr(context, "REFUSED_AT_ONCE", 3)
+    monkeypatch.setattr(context, "REFUSED_PER_S", 0.0)
+    monkeypatch.setattr(context, "TOKENS_CACHED", 1)  # it knows the last guess alone
+
+    with half_sent(http, "/imports?batch=spring", "text/csv", NUMBERS) as line:
+        until(lambda: world.value("select count(*) from call_import") == 1)
+        guesses = [
+            httpx.get(f"{http.base_url}token", headers={"authorization": f"Bearer outb_abcdefgh_{place}"}).status_code
+            for place in range(5)
+        ]
+        line.sendall(NUMBERS[-5:])
+        answer = line.recv(65_536)
+
+    assert guesses == [401, 401, 401, 429, 429]
+    assert answer.startswith(b"HTTP/1.1 200 "), answer
+    assert world.value("select count(*) from call_log") == 2
+
+
 def test_a_file_that_waits_for_its_turn_is_not_read_once_its_token_ended(world: World, client: Client) -> None:
     shop = world.business("Shop")
     http, other = client(business_id=shop), client(business_id=shop)
