@@ -1729,6 +1729,14 @@ create function calls_there(business_ids bigint[], to_numbers text[], idempotenc
     text, id bigint, status text, has_key boolean, key_of_another boolean, live_status text, live_due_at timestamptz,
     is_twin boolean, keeps_time boolean, dialed_id bigint, dialed_at timestamptz) stable;
 
+-- The calls that a claim takes, fair by weight and within limits, and those that are kept out of the way.
+create function calls_to_claim(batch_max bigint, claims_per_thread bigint, worker_silent_s double precision,
+    account_rate double precision, heads_min bigint, claim_s double precision, ring_s double precision) returns table(id
+    bigint, code text, until timestamptz, is_final boolean, is_paced boolean, number_counts boolean, business_id bigint,
+    campaign_key text, from_number text, business_weight double precision, campaign_weight double precision,
+    account_tokens double precision, business_tokens double precision, campaign_tokens double precision, number_tokens
+    double precision, business_tag double precision, campaign_tag double precision) stable;
+
 -- The calls that wait in a lane and are due last, before a place.
 create function calls_waiting_in_lane(business_id bigint, campaign_id bigint, from_number text, from_at timestamptz,
     last_at timestamptz, last_id bigint, calls_max bigint) returns setof call_log stable;
@@ -1934,12 +1942,31 @@ create function judge_calls(for_campaign bigint, batch_businesses bigint[], batc
     contacts jsonb[], time_zones text[]) returns table(place bigint, business_id bigint, to_number text, due_at
     timestamptz, idempotency_key text, contact jsonb, time_zone text, caller text, batch_id bigint, fault text) stable;
 
+-- The first calls of each lane that has room, with what stands in the way of each; a claim's second part.
+create function judged_heads(batch_max bigint, claims_per_thread bigint, worker_silent_s double precision, account_rate
+    double precision, heads_min bigint, claim_s double precision, ring_s double precision) returns table(id bigint,
+    due_at timestamptz, code text, until timestamptz, is_final boolean, business_id bigint, campaign_id bigint,
+    campaign_key text, from_number text, window_ids bigint[], free bigint, is_default boolean, is_paced boolean,
+    number_counts boolean, business_weight double precision, campaign_weight double precision, business_served double
+    precision, campaign_served double precision, account_room bigint, business_room bigint, campaign_room bigint,
+    number_room bigint, account_tokens double precision, business_tokens double precision, campaign_tokens double
+    precision, number_tokens double precision) stable;
+
 -- Is the lane paused, alone or with a scope that it lies in, or does its campaign start later?
 create function lane_is_stopped(of_business bigint, of_campaign bigint, of_number text) returns boolean stable;
 
 -- The lanes of one business, found without a look at those of others.
 create function lanes_of_business(in_business bigint) returns table(business_id bigint, campaign_id bigint, from_number
     text) stable;
+
+-- The lanes whose limits let at least one more call be dialed now, with what these leave; a claim's first part.
+create function lanes_with_room(batch_max bigint, claims_per_thread bigint, worker_silent_s double precision,
+    account_rate double precision) returns table(business_id bigint, campaign_id bigint, campaign_key text, from_number
+    text, window_ids bigint[], free bigint, is_default boolean, is_paced boolean, number_counts boolean, business_weight
+    double precision, campaign_weight double precision, business_served double precision, campaign_served double
+    precision, account_room bigint, business_room bigint, campaign_room bigint, number_room bigint, account_tokens
+    double precision, business_tokens double precision, campaign_tokens double precision, number_tokens double
+    precision) stable;
 
 -- Who paused a scope and why, from the audit.
 create function last_pause(scope text, key text, since timestamptz, reason text) returns table(who text, reason text)

@@ -33,138 +33,19 @@ select pg_try_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regc
 -- name: claim_due_calls(batch_max, claims_per_thread, claim_s, worker_silent_s, ring_s, late_s, heads_min, account_rate)
 -- Take what is due and may be dialed, as many as the limits and the living worker threads allow.
 --
--- Calls wait in lanes: one per business, campaign and from-number.  Only lanes that have room are looked at, and of each
--- only its head, and only at the limits of these, so that the cost does not grow with what waits.  What stands in a head's
--- own way (call_obstacle) takes it out of the way: closed, or due later.  A business whose carrier's account not every
--- worker can use has no room.  Of the rest each limit lets its first ones pass, narrow limits first, so that a call which a
--- narrow limit stops uses no room under a wider one.  Their order is fair by weight: who was served less comes first, and
--- who was idle begins where the others are.
+-- Calls wait in lanes: one per business, campaign and from-number.  Only lanes that have room are looked at
+-- (lanes_with_room), and of each only its head (judged_heads), so that the cost does not grow with what waits.  What
+-- stands in a head's own way takes it out of the way: closed, or due later.  The rest is shared out (calls_to_claim).
 --
 -- Moves    queued -> claimed; queued -> canceled where something final stands in the way
 -- Returns  one row per call moved, with its status; none where no worker is alive
 -- Races    other dispatchers wait for the dispatch lock (take_turn); a row that somebody holds is skipped, and one that was
 --          given a later time meanwhile is left
 -- Undo     release_claims; release_overdue_claims in cleanup.sql
-with account as materialized (
-    select room.* from room_of_scopes(array['account'], array[''], :account_rate, only_capped => true) as room
-), room as (
-    select account.served_floor, account.rate, account.room as account_room,
-           greatest(0, least(
-               :batch_max::bigint,
-               account.calm_room,
-               :claims_per_thread::bigint
-               * (select coalesce(sum(threads), 0)
-                    from worker
-                   where seen_at > now() - make_interval(secs => :worker_silent_s))
-               - (select count(*) from call_log where status = 'claimed')
-           ))::bigint as free
-      from account
-), dialable as materialized (
-    select lane.* from room cross join dialable_lanes() as lane where room.free > 0
-), asked as (
-    select coalesce(array_agg(own.scope), '{}') as scopes, coalesce(array_agg(own.key), '{}') as keys
-      from (select 'business' as scope, business_id::text as key from dialable
-            union
-            select 'campaign', campaign_key from dialable
-            union
-            select 'number', from_number from dialable) as own
-), scope as materialized (
-    select account.* from account
-    union all
-    select lane_room.*
-      from asked
-     cross join lateral room_of_scopes(asked.scopes, asked.keys, :account_rate, only_capped => true) as lane_room
-), able as (
-    select lane.business_id, lane.campaign_id, lane.campaign_key, lane.from_number, lane.window_ids, room.free,
-           by_number.key is not null as number_counts, room.account_room,
-           lane.carrier_account is null as is_default,
-           coalesce(room.rate, by_business.rate, by_campaign.rate, by_number.rate) is not null as is_paced,
-           coalesce(by_business.weight, 1) as business_weight,
-           coalesce(by_campaign.weight, 1) as campaign_weight,
-           greatest(finite_service(by_business.served), finite_service(room.served_floor)) as business_served,
-           greatest(finite_service(by_campaign.served), finite_service(by_business.served_floor))
-           as campaign_served,
-           coalesce(by_business.room, room.free) as business_room,
-           coalesce(by_campaign.room, room.free) as campaign_room,
-           coalesce(by_number.room, room.free) as number_room
-      from room
-     cross join dialable as lane
-      left join scope as by_business on by_business.scope = 'business' and by_business.key = lane.business_id::text
-      left join scope as by_campaign on by_campaign.scope = 'campaign' and by_campaign.key = lane.campaign_key
-      left join scope as by_number on by_number.scope = 'number' and by_number.key = lane.from_number
-     where coalesce(by_business.room, 1) > 0
-       and coalesce(by_campaign.room, 1) > 0
-       and coalesce(by_number.room, 1) > 0
-       and case
-               when lane.carrier_account is null then room.account_room > 0
-               else workers_without(lane.carrier_account, :worker_silent_s) = 0
-           end
-), head as (
-    select able.*, call, call.id, call.due_at,
-           case when window_ids <> '{}' then callee_zones(call.to_number, call.time_zone) end as zones
-      from able
-     cross join (select count(*) as lanes from able) as counted
-     -- Few heads where there are many lanes: a cycle looks at some hundred calls at most, and takes milliseconds.
-     cross join lateral due_heads(able.business_id, able.campaign_id, able.from_number,
-                                  least(greatest(:heads_min, able.free), 1 + greatest(400, 2 * able.free) / lanes))
-        as call
-), opening as materialized (
-    select window_ids, zones, next_opening(window_ids, zones, now(), :claim_s::float8 + :ring_s::float8) as opens_at
-      from (select distinct window_ids, zones from head where zones is not null) as asked
-), judged as (
-    select head.*, obstacle.code, obstacle.until, coalesce(obstacle.is_final, false) as is_final
-      from head
-      left join opening on opening.window_ids = head.window_ids and opening.zones = head.zones
-      left join lateral call_obstacle(head.call, head.window_ids, coalesce(head.zones, '{}'), opening.opens_at)
-        as obstacle on true
-), ordered as (
-    select in_campaign.*, random() as luck,
-           business_served
-           + (row_number() over (partition by business_id order by campaign_tag, due_at, id) - 1) / business_weight
-           as business_tag
-      from (select judged.*,
-                   campaign_served
-                   + (row_number() over (partition by business_id, campaign_id order by due_at, id) - 1)
-                   / campaign_weight as campaign_tag
-              from judged
-             where code is null) as in_campaign
-), within_number as (
+with decided as materialized (
     select *
-      from (select ordered.*,
-                   row_number() over (partition by from_number order by business_tag, luck) as number_place
-              from ordered) as placed
-     where number_place <= number_room
-), within_campaign as (
-    select *
-      from (select within_number.*,
-                   row_number() over (partition by business_id, campaign_id order by business_tag, luck)
-                   as campaign_place
-              from within_number) as placed
-     where campaign_place <= campaign_room
-), within_business as (
-    select *
-      from (select within_campaign.*,
-                   row_number() over (partition by business_id order by business_tag, luck) as business_place
-              from within_campaign) as placed
-     where business_place <= business_room
-), within_account as (
-    -- While the carrier's trouble is with TWILIO_ACCOUNT_SID, only its own calls wait.
-    select *
-      from (select within_business.*,
-                   row_number() over (partition by is_default order by business_tag, luck) as account_place
-              from within_business) as placed
-     where not is_default or account_place <= account_room
-), decided as (
-    (select id, code, until, is_final, is_paced, number_counts, business_id, campaign_key, from_number, business_weight,
-            campaign_weight, business_tag, campaign_tag
-       from within_account
-      order by business_tag, luck
-      limit (select free from room))
-     union all
-    select id, code, until, is_final, is_paced, number_counts, business_id, campaign_key, from_number, business_weight,
-           campaign_weight, null, null
-      from judged
-     where code is not null
+      from calls_to_claim(:batch_max::bigint, :claims_per_thread::bigint, :worker_silent_s::float8,
+                          :account_rate::float8, :heads_min::bigint, :claim_s::float8, :ring_s::float8)
 ), locked as (
     -- One look by the key for each, whatever the planner takes the table's size for.  What was decided travels along: a
     -- join among these, which the planner takes for few, would cost the square of their number.
@@ -196,26 +77,27 @@ with account as materialized (
     select * from moved where status = 'claimed'
 ), spent as (
     insert into dial_control (scope, key, tokens, refilled_at, served, served_floor)
-    select spending.scope, spending.key, coalesce(scope.tokens - calls, 0),
-           clock_timestamp(), spending.served,
-           spending.served_floor
-      from (select 'account' as scope, '' as key, count(*) as calls, 0 as served, max(business_tag) as served_floor
+    select scope, key, coalesce(tokens - calls, 0), clock_timestamp(), served, served_floor
+      from (select 'account' as scope, '' as key, count(*) as calls, min(account_tokens) as tokens, 0 as served,
+                   max(business_tag) as served_floor
               from taken
             having count(*) > 0
             union all
-            select 'business', business_id::text, count(*),
+            select 'business', business_id::text, count(*), min(business_tokens),
                    max(business_tag) + 1 / min(business_weight), max(campaign_tag)
               from taken
              group by business_id
             union all
-            select 'campaign', campaign_key, count(*), max(campaign_tag) + 1 / min(campaign_weight), 0
+            select 'campaign', campaign_key, count(*), min(campaign_tokens),
+                   max(campaign_tag) + 1 / min(campaign_weight), 0
               from taken
              group by campaign_key
             union all
-            select 'number', from_number, count(*), 0, 0 from taken where number_counts group by from_number
-           ) as spending
-      left join scope on scope.scope = spending.scope and scope.key = spending.key
-     order by spending.scope, spending.key
+            select 'number', from_number, count(*), min(number_tokens), 0, 0
+              from taken
+             where number_counts
+             group by from_number) as spending
+     order by scope, key
     on conflict (scope, key) do update
        set tokens = excluded.tokens,
            refilled_at = excluded.refilled_at,

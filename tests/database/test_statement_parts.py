@@ -179,6 +179,66 @@ def codes(world: World, function: str, *parameters: object) -> list[Any]:
     return [row.code for row in world.rows(f"select code from {function}({marks}) order by place", *parameters)]  # noqa: S608
 
 
+NO_LIMIT = 1_000_000_000  # tokens of who has no pace
+LANES = "lanes_with_room(200, 2, 10, null)"
+HEADS = "judged_heads(200, 2, 10, null, 20, 30, 30)"
+CLAIMED = "calls_to_claim(200, 2, 10, null, 20, 30, 30)"
+
+
+def test_a_claim_begins_with_the_lanes_that_have_room_and_with_what_their_limits_leave(world: World, acme: int) -> None:
+    other = world.business("other")
+    for business_id in (acme, other):
+        world.queued(business_id)
+    free = f"select business_id, free, business_room, floor(business_tokens) from {LANES} order by business_id"  # noqa: S608
+    assert world.rows(free) == [], "no thread is there that could dial"
+
+    world.worker(threads=4)
+    assert world.rows(free) == [(acme, 8, 8, None), (other, 8, 8, None)]
+
+    world.do(
+        "insert into dial_control (scope, key, calls_per_second, tokens, refilled_at, live_max) values"
+        " ('business', %s, 0.1, 1, now(), null), ('business', %s, null, 0, now(), 3)",
+        *(str(one) for one in (acme, other)),
+    )
+    assert world.rows(free) == [(acme, 8, 1, 1), (other, 8, 3, NO_LIMIT)]
+
+    world.do(
+        "update dial_control set state = 'paused', state_reason = 'x', state_since = now() where key = %s", str(acme)
+    )
+    assert world.rows(free) == [(other, 8, 3, NO_LIMIT)]
+
+
+def test_a_claim_asks_what_stands_in_the_way_of_each_head(world: World, acme: int) -> None:
+    world.simulated()
+    world.worker(threads=4)
+    free, suppressed = world.queued(acme, CALLEE), world.queued(acme, OTHER)
+    world.do("insert into suppression (phone) values (%s)", OTHER)
+
+    judged = f"select id, code, is_final from {HEADS} order by id"  # noqa: S608 (no value in it)
+    assert world.rows(judged) == [(free, None, False), (suppressed, "suppressed", True)]
+
+
+def test_a_claim_takes_within_each_limit_and_breaks_ties_by_luck(world: World, acme: int) -> None:
+    world.simulated()
+    world.worker(threads=2)
+    waiting = [world.queued(acme, f"+15005550{place}") for place in range(200, 206)]
+    refused = world.queued(acme, OTHER)
+    world.do("insert into suppression (phone) values (%s)", OTHER)
+    taken = f"select id from {CLAIMED} where code is null order by id"  # noqa: S608 (no value in it)
+    assert world.rows(taken) == [(one,) for one in waiting[:4]], "two claims of each thread, in the order of their rows"
+    assert world.rows(f"select id, code from {CLAIMED} where code is not null") == [(refused, "suppressed")]  # noqa: S608
+
+    world.do("insert into dial_control (scope, key, live_max) values ('number', %s, 3)", US)
+    assert world.rows(taken) == [(one,) for one in waiting[:3]]
+
+    others = [world.business(f"b{place}") for place in range(8)]
+    world.do("delete from call_log where business_id = %s", acme)
+    for place, business_id in enumerate(others):
+        world.queued(business_id, f"+15005550{300 + place}")
+    first = {world.rows(f"select business_id from {CLAIMED} limit 1")[0] for _ in range(40)}  # noqa: S608
+    assert len(first) > 1, "who was served alike is not served in one order for ever"
+
+
 def test_the_reasons_that_keep_a_call_are_asked_for_group_by_group(world: World, acme: int) -> None:
     world.do("select set_config('outbound.carrier', 'simulator', false)")  # who may be called is another test's
     call_id = world.queued(acme)

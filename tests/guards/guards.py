@@ -85,13 +85,13 @@ GUARDS = (
     ),
     Guard(
         "no worker, no claim",
-        "sql/calls/dispatch.sql",
-        (("where seen_at > now() - make_interval(secs => :worker_silent_s)", "where :worker_silent_s > 0"),),
+        "sql/migrations/0068_parts_of_the_claim.sql",
+        (("where seen_at > now() - make_interval(secs => worker_silent_s)", "where worker_silent_s > 0"),),
         "tests/calls/test_dispatch.py::test_nothing_is_claimed_while_no_worker_is_alive",
     ),
     Guard(
         "few claims are outstanding",
-        "sql/calls/dispatch.sql",
+        "sql/migrations/0068_parts_of_the_claim.sql",
         (("- (select count(*) from call_log where status = 'claimed')", ""),),
         "tests/calls/test_dispatch.py::test_no_more_is_claimed_than_the_living_threads_can_soon_dial",
     ),
@@ -114,7 +114,7 @@ GUARDS = (
     ),
     Guard(
         "businesses take turns",
-        "sql/calls/dispatch.sql",
+        "sql/migrations/0068_parts_of_the_claim.sql",
         (("order by business_tag, luck", "order by id"),),
         "tests/calls/test_dispatch.py::test_businesses_take_turns_whoever_has_more",
     ),
@@ -440,13 +440,13 @@ GUARDS = (
     ),
     Guard(
         "a business whose account a worker lacks has no claims",
-        "sql/calls/dispatch.sql",
-        (("else workers_without(lane.carrier_account, :worker_silent_s) = 0", "else true"),),
+        "sql/migrations/0068_parts_of_the_claim.sql",
+        (("else workers_without(lane.carrier_account, worker_silent_s) = 0", "else true"),),
         "tests/carrier/test_accounts.py::test_one_worker_without_the_credentials_is_enough_to_wait_for",
     ),
     Guard(
         "while one account is in trouble its own calls alone wait",
-        "sql/calls/dispatch.sql",
+        "sql/migrations/0068_parts_of_the_claim.sql",
         (
             ("where not is_default or account_place <= account_room", ""),
             ("then room.account_room > 0", "then true"),
@@ -685,31 +685,31 @@ GUARDS = (
     ),
     Guard(
         "a from-number has no more live calls than it may",
-        "sql/calls/dispatch.sql",
+        "sql/migrations/0068_parts_of_the_claim.sql",
         (("where number_place <= number_room", "where true"),),
         "tests/rules/test_limits.py::test_no_more_calls_are_live_at_once_than_the_cap_allows[number]",
     ),
     Guard(
         "a campaign has no more live calls than it may",
-        "sql/calls/dispatch.sql",
+        "sql/migrations/0068_parts_of_the_claim.sql",
         (("where campaign_place <= campaign_room", "where true"),),
         "tests/rules/test_limits.py::test_no_more_calls_are_live_at_once_than_the_cap_allows[campaign]",
     ),
     Guard(
         "a business has no more live calls than it may",
-        "sql/calls/dispatch.sql",
+        "sql/migrations/0068_parts_of_the_claim.sql",
         (("where business_place <= business_room", "where true"),),
         "tests/rules/test_limits.py::test_no_more_calls_are_live_at_once_than_the_cap_allows[business]",
     ),
     Guard(
         "a call costs its scopes a token",
         "sql/calls/dispatch.sql",
-        (("coalesce(scope.tokens - calls, 0)", "coalesce(scope.tokens, 0)"),),
+        (("coalesce(tokens - calls, 0)", "coalesce(tokens, 0)"),),
         "tests/rules/test_limits.py::test_tokens_are_spent_in_the_claim_and_come_back_with_time",
     ),
     Guard(
         "what stands in a call's way is looked for",
-        "sql/calls/dispatch.sql",
+        "sql/migrations/0068_parts_of_the_claim.sql",
         (("        as obstacle on true\n", "        as obstacle on false\n"),),
         "tests/rules/test_suppression.py::test_a_suppressed_call_says_so_is_counted_and_is_never_nudged",
     ),
@@ -721,8 +721,8 @@ GUARDS = (
     ),
     Guard(
         "a window stays open until the phone has stopped ringing",
-        "sql/calls/dispatch.sql",
-        ((":claim_s::float8 + :ring_s::float8", ":claim_s::float8 + 0 * :ring_s::float8"),),
+        "sql/migrations/0068_parts_of_the_claim.sql",
+        (("now(), claim_s + ring_s)", "now(), claim_s)"),),
         "tests/rules/test_calling_window.py::test_a_call_that_would_ring_past_closing_time_is_not_begun",
     ),
     Guard(
@@ -915,24 +915,24 @@ GUARDS = (
     ),
     Guard(
         "the account has no more live calls than it may",
-        "sql/calls/dispatch.sql",
+        "sql/migrations/0068_parts_of_the_claim.sql",
         # Each of the two keeps the cap where all calls are of TWILIO_ACCOUNT_SID.
         (
-            ("     where not is_default or account_place <= account_room\n", ""),
-            ("      limit (select free from room))", "    )"),
+            ("         where not is_default or account_place <= account_room\n", ""),
+            ("      limit (select max(free) from judged))", "    )"),
         ),
         "tests/rules/test_limits.py::test_the_cap_of_the_account_holds_over_all_businesses_and_numbers",
     ),
     Guard(
         "no more is claimed than the workers have room for",
-        "sql/calls/dispatch.sql",
-        (("      limit (select free from room))", "    )"),),
+        "sql/migrations/0068_parts_of_the_claim.sql",
+        (("      limit (select max(free) from judged))", "    )"),),
         "tests/rules/test_limits.py::test_the_room_of_the_workers_holds_over_all_businesses_and_numbers",
     ),
     Guard(
         "a call that may not be dialed takes up no room",
-        "sql/calls/dispatch.sql",
-        (("             where code is null) as in_campaign", "             ) as in_campaign"),),
+        "sql/migrations/0068_parts_of_the_claim.sql",
+        (("                 where code is null) as in_campaign", "                 ) as in_campaign"),),
         "tests/rules/test_limits.py::test_who_may_not_be_dialed_takes_up_no_room",
     ),
     Guard(
