@@ -1824,6 +1824,9 @@ create function drop_old_views() returns void;
 create function due_heads(business_id bigint, campaign_id bigint, from_number text, calls_max bigint) returns setof
     call_log stable;
 
+-- The carrier took a call: nothing of its scopes is refused or in trouble in a row any more.
+create function end_troubles(call call_log) returns void;
+
 -- The latest calls of a campaign that ended with a status, before a place in the list.
 create function ended_in_campaign(campaign_id bigint, status text, from_at timestamptz, last_at timestamptz, last_id
     bigint, calls_max bigint) returns table(id bigint, at timestamptz) stable;
@@ -2148,6 +2151,12 @@ create function refusal_sentence(code text, time_zone text) returns text immutab
 -- Why judge_calls leaves a call out, in a sentence; NULL for what is held out and no fault.
 create function refused_call_sentence(fault text, to_number text, business_id bigint) returns text stable;
 
+-- Does a report of the carrier's move a call forward?
+create function report_is_news(call call_log, reported text) returns boolean stable;
+
+-- Is the lead of a call due after a report that left it in this status?
+create function report_makes_lead_due(call call_log, status text, is_news boolean) returns boolean immutable;
+
 -- Why a refused report is of no call: unknown_call, other_account, untagged or other_call_sid.
 create function report_refusal(call_id bigint, source text, is_untagged boolean, signed_for text[]) returns text stable;
 
@@ -2202,6 +2211,10 @@ create function search_branches(lead text, is_picky boolean, from_at timestamptz
 -- The rows of counter that one duration adds to: its bucket and the sum.
 create function seconds_counted(name text, seconds double precision) returns table(name text, label text, value bigint)
     immutable;
+
+-- The rows of counter that the first word of a call adds to.
+create function seconds_of_report(source text, dialed_at timestamptz, occurred_at timestamptz) returns table(name text,
+    label text, value bigint) stable;
 
 -- Closes a call that raises errors, and keeps it out of every step; true where that is new.
 create function set_aside(call_id bigint, step text, state text, message text) returns boolean;

@@ -27,22 +27,12 @@
 with told as materialized (
     select * from read_reports(:reports::jsonb)
 ), hurry as materialized (
-    select set_config('synchronous_commit',
-                      case when bool_and(source = 'create') then 'off' else current_setting('synchronous_commit') end,
-                      true) as commits
-      from told
+    select set_config('synchronous_commit', 'off', true) from told having bool_and(source = 'create')
 ), call as (
-    select told.*, call_log as whole, call_log.status as was,
+    select told.*, call_log as whole, call_log.status as was, report_is_news(call_log, told.reported) as is_news,
            told.source = 'callback' and call_log.direction = 'outbound'
-           and call_log.status in ('queued', 'claimed') as is_never_dialed,
-           call_status_rank(told.reported) > call_status_rank(call_log.status)
-           or call_awaits_truth(call_log.status, error_code)
-              and (call_status_rank(told.reported) = 5
-                   or not exists (select
-                                    from live_call(call_log.business_id, call_log.to_number) as other
-                                   where other.id <> call_log.id)) as is_news
-      from hurry
-     cross join told
+           and call_log.status in ('queued', 'claimed') as is_never_dialed
+      from told
      inner join call_log on call_log.id = told.call_id
      where may_report(call_log, told.call_sid, told.to_number, told.source, told.is_untagged, told.signed_for)
      order by call_log.id
@@ -93,15 +83,8 @@ with told as materialized (
      where is_news
     on conflict do nothing
     returning retry_of, attempt
-), carrier_well as (
-    -- The carrier took this one: nothing is refused or in trouble in a row any more (dial.sql).
-    update dial_control
-       set refused_calls = '{}', troubles = 0, carrier_holds = 0, carrier_hold_until = null
-      from moved
-     where moved.source = 'create'
-       and (scope, key) in ((case when moved.carrier_account is null then 'account' end, ''),
-                            ('business', business_id::text), ('campaign', campaign_id::text), ('number', from_number))
-       and (refused_calls <> '{}' or troubles <> 0)
+), carrier_well as materialized (
+    select end_troubles(now_whole) from moved where source = 'create'
 ), result as (
     select told.call_id, told.source, coalesce(moved.status, call.was) as status,
            case
@@ -112,10 +95,8 @@ with told as materialized (
                else report_refusal(told.call_id, told.source, told.is_untagged, told.signed_for)
            end as result,
            moved.id is not null or event.call_id is not null as is_written,
-           -- Once: a call that ends after it was answered had its nudge then.
-           coalesce((call.whole).lead_id is null and not is_never_dialed
-                    and coalesce(moved.status, call.was) not in ('initiated', 'ringing')
-                    and not (call.is_news and call.was = 'in-progress'), false) as lead_due
+           coalesce(not is_never_dialed
+                    and report_makes_lead_due(whole, coalesce(moved.status, call.was), call.is_news), false) as lead_due
       from told
       left join call on call.call_id = told.call_id
       left join moved on moved.id = told.call_id
@@ -136,16 +117,13 @@ with told as materialized (
             select took.*
               from event
               left join moved on moved.id = event.call_id
-             cross join lateral (
-                   values ('create', 'dial_seconds', dialed_at), ('callback', 'callback_lag_seconds', occurred_at)
-             ) as timed (source, name, began_at)
-             cross join lateral seconds_counted(timed.name, extract(epoch from now() - timed.began_at)::float8) as took
-             where event.source = timed.source) as news
+             cross join lateral seconds_of_report(event.source, dialed_at, occurred_at) as took) as news
      group by name, label
      order by name, label
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
-select call_id, result, status, lead_due from result where (select count(*) from in_question) >= 0;
+select call_id, result, status, lead_due from result
+ where (select count(*) from in_question) + (select count(*) from carrier_well) + (select count(*) from hurry) >= 0;
 
 -- name: record_answered_by(call_id, call_sid, answered_by, payload, is_untagged, signed_for)$
 -- Keep what machine detection found out: the carrier says it apart from the call's status, and names no number, so that

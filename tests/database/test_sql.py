@@ -33,8 +33,7 @@ STATEMENTS = [
 
 
 LINES_MAX = 100  # of one statement, without comments
-LONGER = {"calls/events record_reports": 120, "roles": 115}
-LONGER |= {"functions/is_number_shape": 134}  # one regular expression
+LONGER = {"roles": 115, "functions/is_number_shape": 134}  # a script, and one regular expression
 
 PAGE_SCREENS = {f"page/screens/{path.name}" for path in (PACKAGE / "page/screens").glob("*.py")}
 PAGE_SCREENS -= {"page/screens/__init__.py"}

@@ -69,6 +69,61 @@ def test_a_report_says_what_becomes_of_its_call_and_until_when_the_next_word_is_
     assert (stale.status, stale.error_code, stale.answered_at) == ("busy", "x", None)
 
 
+def test_a_report_moves_a_call_forward_alone_and_what_was_closed_unknown_to_its_truth(world: World, acme: int) -> None:
+    unknown = call(id=0, status="failed", error_code="no_call_sid", business_id=acme)
+    news = [
+        world.value(f"select report_is_news({CALL}, %s)", row, reported)
+        for row, reported in (
+            (call(), "in-progress"),
+            (call(), "ringing"),
+            (call(status="completed"), "busy"),
+            (call(status="failed", error_code="carrier_failed"), "completed"),
+            (unknown, "completed"),
+            (unknown, "ringing"),
+        )
+    ]
+    assert news == [True, False, False, False, True, True]
+
+    world.queued(acme, CALLEE)
+    assert not world.value(f"select report_is_news({CALL}, 'ringing')", unknown)
+    assert world.value(f"select report_is_news({CALL}, 'completed')", unknown)
+
+
+def test_a_report_s_lead_is_due_once_and_the_first_word_of_a_call_is_timed(world: World) -> None:
+    due = f"select report_makes_lead_due({CALL}, %s, %s)"
+    asked: list[tuple[str, str, bool]] = [
+        (call(), "in-progress", True),
+        (call(status="in-progress"), "completed", True),
+        (call(status="completed"), "completed", False),
+        (call(), "ringing", False),
+        (call(lead_id=1), "completed", True),
+    ]
+    assert [world.value(due, *row) for row in asked] == [True, False, True, False, False]
+
+    timed = "select name, label from seconds_of_report(%s, now() - interval '3 s', now() - interval '40 ms')"
+    assert world.rows(timed, "create") == [("dial_seconds", "5"), ("dial_seconds", "sum_ms")]
+    assert world.rows(timed, "callback") == [("callback_lag_seconds", "0.05"), ("callback_lag_seconds", "sum_ms")]
+    assert world.rows(timed, "lookup") == []
+
+
+def test_a_call_that_the_carrier_takes_ends_the_troubles_of_its_own_scopes(world: World, acme: int) -> None:
+    other = world.business("other")
+    world.do(
+        "insert into dial_control (scope, key, troubles, carrier_holds) select scope, key, 2, 1 from"
+        " (values ('account', ''), ('business', %s), ('business', %s), ('number', %s)) as given (scope, key)"
+        " on conflict (scope, key) do update set troubles = 2, carrier_holds = 1",
+        str(acme),
+        str(other),
+        US,
+    )
+    in_trouble = "select scope, key from dial_control where troubles > 0 order by scope, key"
+    world.value(f"select end_troubles({CALL})", call(business_id=acme, from_number=US, carrier_account="theirs"))
+    assert world.rows(in_trouble) == [("account", ""), ("business", str(other))]
+
+    world.value(f"select end_troubles({CALL})", call(business_id=acme, from_number=US))
+    assert world.rows(in_trouble) == [("business", str(other))]
+
+
 def test_reports_are_read_and_each_may_speak_of_its_own_call_alone(world: World, acme: int) -> None:
     reports = [{"call_id": 1, "call_sid": "CA1", "status": "odd"}, {"call_id": 2, "status": "busy"}]
     read = world.rows("select call_id, status, reported, is_strange from read_reports(%s)", json.dumps(reports))

@@ -213,8 +213,8 @@ GUARDS = (
     ),
     Guard(
         "a status only moves forward",
-        "sql/calls/events.sql",
-        (("call_status_rank(told.reported) > call_status_rank(call_log.status)", "true"),),
+        "sql/migrations/0069_parts_of_a_report.sql",
+        (("if call_status_rank(reported) > call_status_rank(call.status) then", "if true then"),),
         "tests/calls/test_events.py",
     ),
     Guard(
@@ -225,8 +225,8 @@ GUARDS = (
     ),
     Guard(
         "a late truth does not take a number that another live call holds",
-        "sql/calls/events.sql",
-        (("where other.id <> call_log.id", "where false"),),
+        "sql/migrations/0069_parts_of_a_report.sql",
+        (("where other.id <> call.id)", "where false)"),),
         "tests/calls/test_events.py",
     ),
     Guard(
