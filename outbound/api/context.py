@@ -370,6 +370,20 @@ class Context:
         finally:
             turn.release()
 
+    async def refuse_at_work(self) -> None:
+        """
+        Look before the body comes whether a request with this key is at work; the answer to a repeat is looked for
+        after it, as the body is a part of what must be the same.
+
+        Raises:
+            Problem: 409, it is.
+        """
+        if self.key is None:
+            return
+        async with self._alone():
+            if await run_in_threadpool(db.run, sql.is_key_locked, **self._name):
+                raise _in_progress()
+
     def _in_parts(self, work: Callable[[], Any], status: Status) -> Response:
         if self.key is None:
             return self._answer(work(), status)

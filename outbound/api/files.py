@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -122,11 +122,13 @@ async def _spooled(request: Request, context: Context) -> AsyncIterator[_Spool]:
     A place for a file, and room for as many bytes as are announced.
 
     Raises:
-        Problem: 415 or 413; 503, no place was free for WAIT_S, or there is no room.
+        Problem: 415 or 413; 409, the same is at work; 503, no place was free for WAIT_S, or there is no room.
     """
     kind, size = _kind_of(request), json_body.announced(request)
     if size > FILE_MAX:
         raise _too_large()
+    with _hanging_up():
+        await context.refuse_at_work()
     owner = context.caller.business_id
     with ExitStack() as stack:
         places = stack.enter_context(ExitStack())
@@ -230,7 +232,8 @@ async def _write(request: Request, to: Path, spool: _Spool, record: Record | Non
     size, digest = 0, hashlib.sha256()
     with spool.places, to.open("wb") as file:
         async for piece in json_body.pieces_of(request):
-            await _stay_in(request)
+            with _hanging_up():
+                await request.state.context.stay_in()
             size += len(piece)
             if size > FILE_MAX:
                 raise _too_large()
@@ -242,10 +245,11 @@ async def _write(request: Request, to: Path, spool: _Spool, record: Record | Non
     return digest.digest()
 
 
-async def _stay_in(request: Request) -> None:
-    """Ask once more for the token of a file that comes; or raise Problem, 401, which ends the connection."""
+@contextmanager
+def _hanging_up() -> Iterator[None]:
+    """End the connection with a refusal, as the rest of the file is not read."""
     try:
-        await request.state.context.stay_in()
+        yield
     except Problem as problem:
         problem.headers["connection"] = "close"
         raise

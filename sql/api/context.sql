@@ -29,6 +29,18 @@ returning true;
 -- Returns  is nobody else at it
 select pg_try_advisory_lock(hashtextextended('api_request'::regclass::int || ' ' || :key, :token_id));
 
+-- name: is_key_locked(token_id, key)$
+-- Is somebody at work who holds the lock of this key?  It takes no lock itself, by which another one could be refused.
+select exists (
+    select from pg_locks
+     where locktype = 'advisory'
+       and database = (select oid from pg_database where datname = current_database())
+       and objsubid = 1
+       and (classid::bigint << 32) | objid::bigint
+           = hashtextextended('api_request'::regclass::int || ' ' || :key, :token_id)
+       and granted
+);
+
 -- name: unlock_key(token_id, key)$
 select pg_advisory_unlock(hashtextextended('api_request'::regclass::int || ' ' || :key, :token_id));
 

@@ -7,7 +7,7 @@ import httpx
 import psycopg
 import pytest
 
-from outbound.api import files
+from outbound.api import context, files
 from outbound.calls import import_writer
 from tests.api.conftest import Client
 from tests.api.test_imports import CSV, break_off, send, shown
@@ -87,6 +87,32 @@ def test_an_import_that_is_sent_again_while_it_waits_for_its_turn_is_in_progress
     until(lambda: [one["state"] for one in http.get("/imports").json()["imports"]] == ["finished"] * 2)
 
     assert (again.status_code, again.json()["code"]) == (409, "in_progress")
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+def test_a_repeat_of_a_file_that_is_at_work_is_in_progress_also_where_there_is_no_room_for_it(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch, is_here: bool
+) -> None:
+    http = client(business_id=world.business("Shop"))
+    http.get("/token")
+    monkeypatch.setattr(files, "SPOOL_MAX", len(whole(2)) + 10)
+    monkeypatch.setattr(context, "WAIT_MS", 50)
+    answers: list[httpx.Response] = []
+    first = threading.Thread(target=lambda: answers.append(send(http, whole(2), **KEY)))
+
+    with psycopg.connect(world.url) as lock:
+        lock.execute("lock table call_log in exclusive mode")
+        first.start()
+        until(lambda: world.value("select count(*) from pg_locks where locktype = 'advisory' and objsubid = 1"))
+        if not is_here:
+            context._turns.clear()  # another process knows nothing of the turns in this one
+        again, other = send(http, whole(2), **KEY), send(http, whole(2), **{"idempotency-key": "other"})
+    first.join()
+    replayed = send(http, whole(2), **KEY)
+
+    assert (again.status_code, again.json()["code"], again.headers["retry-after"]) == (409, "in_progress", "1")
+    assert (other.status_code, other.json()["code"]) == (503, "busy")
+    assert (answers[0].status_code, replayed.json()) == (200, answers[0].json())
 
 
 def test_imports_of_one_batch_at_once_reach_each_telephone_once(world: World, client: Client) -> None:
