@@ -64,7 +64,8 @@ def change(
     look_back_hours: int | None = None,
 ) -> list[str]:
     """
-    Update a business; numbers are added, and one that it has already is accepted.
+    Update a business; numbers are added, and one that it has already is accepted.  One without its country's code is
+    of the business's region.
 
     The account `default` is TWILIO_ACCOUNT_SID again.  Calls in the air keep the account that they were dialed with.
 
@@ -76,7 +77,8 @@ def change(
     """
     if look_back_hours is not None and look_back_hours not in LOOK_BACK_HOURS:
         raise BadBusiness(f"a business looks back {LOOK_BACK_HOURS[0]} to {LOOK_BACK_HOURS[-1]} hours")
-    values = _checked(name, time_zone, default_region, voice_url, twiml, phones, account)
+    own_region = names.region_of(business_id) if phones else None
+    values = _checked(name, time_zone, default_region, voice_url, twiml, phones, account, own_region=own_region)
     values["look_back_hours"] = look_back_hours
     changed = _write(sql.set_business, None, business_id=business_id, **values)
     if changed is None:
@@ -142,6 +144,7 @@ def _checked(
     account: str | None,
     *,
     silent: bool = False,
+    own_region: str | None = None,
 ) -> dict[str, object]:
     region = default_region.upper() if default_region else None
     zone_faults: list[Fault] = []
@@ -154,7 +157,7 @@ def _checked(
         *_fault("account", _account_fault(account)),
         *twiml_template.faults(voice_url, twiml, may_be_http=settings().http_voice_urls),
     ]
-    numbers = _own_numbers(phones, region, faults)
+    numbers = _own_numbers(phones, region or own_region, faults)
     if faults:
         raise BadBusiness.of(faults)
     return {

@@ -51,6 +51,16 @@ def test_only_what_is_given_is_changed_and_numbers_are_added(world: World) -> No
     assert sorted(row.phones) == ["+15005550006", "+15005550007"]
 
 
+def test_a_number_without_its_country_s_code_is_of_the_business_s_region(world: World) -> None:
+    added = business.add("Acme", default_region="IL", twiml=HELLO, phones=["03-555-0134"])
+
+    business.change(added, phones=["03-555-0135"])
+    business.change(added, default_region="US", phones=["(500) 555-0006"])
+
+    (row,) = business.every()
+    assert sorted(row.phones) == ["+15005550006", "+97235550134", "+97235550135"]
+
+
 def test_a_number_that_is_its_own_already_is_no_fault(world: World) -> None:
     added = business.add("Acme", twiml=HELLO, phones=["+15005550006"])
 
