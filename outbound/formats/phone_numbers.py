@@ -25,7 +25,8 @@ def region_fault(letters: str | None) -> str | None:
     """Say that these are no country's two letters; None where they are, in either case, or where there are none."""
     if letters is None or numbering_plan.is_region(letters.upper()):
         return None
-    return f"`{plain_text.visible(letters)}` is not a region: two letters, like IL"
+    mend = "the United Kingdom is GB" if letters.upper() == "UK" else "two letters, like IL"
+    return f"`{plain_text.visible(letters)}` is not a region: {mend}"
 
 
 def read(text: str, region: str | None) -> str:

@@ -111,6 +111,7 @@ def test_a_bad_change_is_refused_and_changes_nothing(world: World) -> None:
         ({"time_zone": "../UTC"}, "is not an IANA time zone"),
         ({"default_region": "XX"}, "is not a region"),
         ({"default_region": "001"}, "is not a region"),
+        ({"default_region": "uk"}, "`UK` is not a region: the United Kingdom is GB"),
         ({"voice_url": ""}, "the voice URL must"),
         ({"voice_url": "ftp://acme.example.com/voice"}, "the voice URL must"),
         ({"voice_url": "https://"}, "the voice URL must"),
