@@ -104,12 +104,12 @@ class Header:
     def _nothing(self) -> BadFile:
         if self._is_broken:
             return BadFile("the file is not UTF-8 text: save it as CSV UTF-8")
-        if self._fault:
+        head = max(self._heads, key=len, default=[])
+        if self._fault and len(head) < 2:  # no separator makes names of it
             return BadFile(f"the first line is not CSV: {self._fault}")
         self._lines.rewind()
         if next(self._lines, None) is None:
             return BadFile("the file is empty: its first line must name the columns, `to` among them")
-        head = max(self._heads, key=len)
         name = "to" if self._to_column is None else self._to_column
         found = f"found are {columns.shown(head)}" if head and not any(map(is_number, head)) else ""
         what = found or "the first line is no line of names"

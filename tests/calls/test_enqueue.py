@@ -570,6 +570,7 @@ def test_a_header_may_be_written_in_many_ways(world: World, acme: int, written: 
         (b"\x7fELF\x01\0\0\0", "not UTF-8 text"),
         ("t" * (ROW_MAX + 1), "not CSV"),
         ('"to', "not CSV"),
+        ('name;phones\n"Levi ""Gingi""";050\n', "found are `name`, `phones`"),  # with commas its quotes are wrong
     ],
 )
 def test_a_file_that_is_no_list_of_calls_is_refused_whole(
