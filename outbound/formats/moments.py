@@ -121,14 +121,18 @@ def shown(at: datetime, zone: str | None) -> str:
 
 
 def short(at: datetime | None, zone: str, *, seconds: bool = False) -> str:
-    """A moment in a table whose zone is named beside it, like `Mon 11-30 09:00`; empty for None."""
+    """
+    A moment in a table whose zone is named beside it, like `Mon 11-30 09:00`, and of another year than the present one
+    like `Tue 2027-11-30 09:00`; empty for None.
+    """
     if at is None:
         return ""
     try:
         local = at.astimezone(zoneinfo.ZoneInfo(zone))
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         return shown(at, None)
-    return f"{DAYS[local.weekday()]} {local:%m-%d %H:%M}" + (f":{local:%S}" if seconds else "")
+    day = f"{local:%m-%d}" if local.year == datetime.now(local.tzinfo).year else f"{local:%Y-%m-%d}"
+    return f"{DAYS[local.weekday()]} {day} {local:%H:%M}" + (f":{local:%S}" if seconds else "")
 
 
 @lru_cache(1000)  # a file's rows have few

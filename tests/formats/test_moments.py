@@ -141,3 +141,11 @@ def test_a_moment_is_shown_with_its_weekday_and_its_zone_by_us_and_by_the_databa
 ) -> None:
     assert moments.shown(at, zone) == shown
     assert world.value("select moment_text(%s, %s)", at, zone) == shown
+
+
+def test_a_moment_of_another_year_is_shown_with_it() -> None:
+    present = datetime.now(UTC).replace(month=6, day=15, hour=9, minute=0)
+
+    shown = [moments.short(present.replace(year=present.year + years), "UTC")[4:] for years in (-1, 0, 1)]
+
+    assert shown == [f"{present.year - 1}-06-15 09:00", "06-15 09:00", f"{present.year + 1}-06-15 09:00"]
