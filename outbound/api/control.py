@@ -27,8 +27,12 @@ def _scope(context: Context, kind: str, key: str) -> Scope:
         if context.caller.business_id is not None:
             raise not_found("scope")
         return scope_of("number", key) if kind == "numbers" else Scope("account", "")
+    if kind not in _SCOPES:
+        raise Problem(
+            404, "a scope is businesses, campaigns, calls or numbers with an id or a number, or everything/all"
+        )
     wanted = path_numbers.read(key)
-    if kind not in _SCOPES or wanted is None:
+    if wanted is None:
         raise not_found("scope")
     own: dict[str, Callable[[int], int]] = {
         "businesses": context.business,

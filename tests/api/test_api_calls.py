@@ -62,6 +62,14 @@ def test_a_call_is_shown_found_and_moved(world: World, client: Client) -> None:
     assert world.call(call).stopped_by.startswith("token test (")
 
 
+@pytest.mark.parametrize("kind", ["business", "everything", "queues"])
+def test_a_scope_of_no_kind_is_answered_with_those_that_there_are(world: World, client: Client, kind: str) -> None:
+    answer = client().post(f"/control/{kind}/{world.business()}/pause", json={})
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert answer.json()["detail"].startswith("a scope is businesses, campaigns, calls or numbers with ")
+
+
 def test_a_list_looks_at_a_bounded_number_of_calls_and_says_where_it_goes_on(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
