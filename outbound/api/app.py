@@ -168,7 +168,8 @@ async def _problem(request: Request, error: Any) -> Response:
 
 
 async def _refused(request: Request, error: Any) -> Response:
-    found = problem.of_user_error(error, known=getattr(request.state, "fields", ()))
+    known, of_query = (getattr(request.state, name, ()) for name in ("fields", "query_fields"))
+    found = problem.of_user_error(error, known=known, of_query=of_query)
     caller = getattr(request.state, "caller", None)
     if caller is not None:
         found.reword(View(caller.business_id).text)

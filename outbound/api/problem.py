@@ -112,24 +112,37 @@ def not_found(what: str) -> Problem:
     return Problem(404, f"there is no such {what}, or it is not this token's")
 
 
-def of_user_error(error: UserError, *, fields: Mapping[str, str] | None = None, known: Container[str] = ()) -> Problem:
+def of_user_error(
+    error: UserError,
+    *,
+    fields: Mapping[str, str] | None = None,
+    known: Container[str] = (),
+    of_query: Container[str] = (),
+) -> Problem:
     """
     The answer for a refused request: 422 with a code made of the error's name, and pointers to the fields at fault.
 
     Args:
         fields: what the request calls a field, by the name that it has elsewhere.
         known: the fields of the request; a sentence may also begin with a value.
+        of_query: those that are parameters of its query.
     """
+
+    def place(field: str) -> str:
+        return ("?" if field in of_query else "/") + field
+
     named = fields or {}
+    if "number" in known and "phone" not in known:
+        named = {"phone": "number"}  # as a list of contacts has it
     begins = _NAMED.match(_OPTION.sub(_field, str(error)))
     if begins and begins[1] not in known and f"{begins[1]}_at" in known:
         named = {begins[1]: f"{begins[1]}_at"}  # as a file has it
     problem = Problem(422, _worded(str(error), named), code=_code(error, str(error)))
     if begins and (field := named.get(begins[1], begins[1])) in known:
-        problem.pointer = ("?" if problem.code == "bad_search" else "/") + field
+        problem.pointer = place(field)
     problem.errors = [
         {
-            "pointer": f"/{named.get(fault.field, fault.field)}" if fault.field else "",
+            "pointer": place(named.get(fault.field, fault.field)) if fault.field else "",
             "code": _code(error, fault.sentence),
             "detail": _worded(fault.sentence, named),
         }

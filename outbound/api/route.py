@@ -113,7 +113,7 @@ class Operation(APIRoute):
             context.require(caller, about["x-scope"], of_all=about["x-of-all"])
             if (note := getattr(request.state, "is_let_in", None)) is not None:  # no such in a request of the page
                 note()
-            request.state.fields = fields
+            request.state.fields, request.state.query_fields = fields, known.keys()
             headers = tokens.take(caller)
             if request.scope["query_string"]:
                 _refuse_unknown(request, known)

@@ -811,6 +811,25 @@ def test_a_refusal_names_the_field_as_the_request_does(client: Client, query: st
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "sent", "pointer"),
+    [
+        ("GET", "/suppressions/check?number=0501234567", None, "?number"),
+        ("GET", "/audit/verify?head=x", None, "?head"),
+        ("POST", "/calls/cancel", {"since": "2026-01-02", "until": "2026-01-01"}, "/since"),
+        ("GET", "/exports/calls?since=2026-01-02&until=2026-01-01", None, "?since"),
+    ],
+)
+def test_a_refusal_says_whether_a_field_is_of_the_query_or_of_the_body(
+    client: Client, method: str, path: str, sent: dict[str, str] | None, pointer: str
+) -> None:
+    answer = client().request(method, path, json=sent)
+
+    found = answer.json()
+    assert (answer.status_code, [one["pointer"] for one in found["errors"]]) == (422, [pointer])
+    assert found["detail"].startswith(f"`{pointer[1:]}` ")
+
+
+@pytest.mark.parametrize(
     ("field", "value"),
     [
         ("due_at", "2026-02-30T10:00"),
