@@ -266,8 +266,9 @@ class Rows:
             values = list(map(_plain, cells)) if may_be_formula else [cell.strip() for cell in cells]
             is_printable = text.isprintable()
             if not ((is_printable and text.isascii()) or is_whole(text)):
-                nul = ": it holds a NUL byte" if "\0" in text else ""
-                self._report.reject(line, f"not {self._report.encoding} text{nul}")
+                encoding, has_nul = self._report.encoding, "\0" in text
+                mend = f"not {encoding} text: save the file as CSV UTF-8"
+                self._report.reject(line, f"not {encoding} text: it holds a NUL byte" if has_nul else mend)
                 continue
             if not is_printable:
                 values = [plain_text.cell(value).strip() for value in values]

@@ -903,7 +903,7 @@ def test_other_languages_of_one_byte_a_letter_are_not_read_as_hebrew(world: Worl
     ):
         report = import_calls(written(f"to,name\n{TO},{name}\n".encode(encoding)), business_id=acme)
 
-        assert report.rejected_lines == [(2, "not UTF-8 text")], name
+        assert report.rejected_lines == [(2, "not UTF-8 text: save the file as CSV UTF-8")], name
 
 
 def test_one_bad_line_does_not_turn_a_file_of_utf_8_into_another(world: World, acme: int, written: Written) -> None:
@@ -911,7 +911,7 @@ def test_one_bad_line_does_not_turn_a_file_of_utf_8_into_another(world: World, a
 
     report = import_calls(written(content), business_id=acme)
 
-    assert (counts(report), report.rejected_lines) == ((2, 0, 1), [(3, "not UTF-8 text")])
+    assert (counts(report), report.rejected_lines) == ((2, 0, 1), [(3, "not UTF-8 text: save the file as CSV UTF-8")])
     assert world.rows("select contact ->> 'name' from call_log order by to_number") == [("דנה",), ("רון",)]
 
 

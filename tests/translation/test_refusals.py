@@ -204,6 +204,7 @@ _WHOLE = (
     *(f"2 {what} are named a: give the id of one: 7 a; 8 A" for what in ("businesses", "campaigns", "windows")),
     "there is no outbound call 7: `outbound enqueue` printed its id",
     "not UTF-8 text: it holds a NUL byte",
+    "not windows-1255 text: save the file as CSV UTF-8",
     (
         "9 of the first 99 numbers are not valid without a country code, and business 3 has no region: `outbound"
         " business set 3 --region …`.  Nothing was queued.  With `anyway` the lines that are good are taken.  Most:"
