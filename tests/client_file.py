@@ -82,7 +82,7 @@ def _method(method: str, path: str, about: dict[str, Any], *, is_async: bool) ->
     given = about.get("parameters", [])
     in_path = [one for one in given if one["in"] == "path"]
     in_query = [one for one in given if one["in"] == "query"]
-    takes_key = any(one["in"] == "header" for one in given) and about["operationId"] != "make_token"
+    takes_key = any(one["in"] == "header" for one in given)
     body, is_body_needed = _body(about)
     needed = [f"{_argument(one)}: {_type(one['schema'])}" for one in in_path]
     if body and is_body_needed:

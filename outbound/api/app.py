@@ -63,6 +63,7 @@ What is refused is answered as `application/problem+json`, with a stable `code`,
 or Hebrew by `Accept-Language`; `Content-Language` says in which."""
 _AWAY = "the database does not answer, and whether this was done is not known: send it again with the same key"
 # A query may hold a number; and the frame would look for providers at each request.
+_WITHOUT_KEY = {"make_token"}  # its answer is not kept, as it holds the token
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
@@ -140,7 +141,7 @@ def document() -> dict[str, Any]:
     }
     for operations in made["paths"].values():
         for method, operation in operations.items():
-            if method in ("post", "put", "patch", "delete"):
+            if method in ("post", "put", "patch", "delete") and operation["operationId"] not in _WITHOUT_KEY:
                 operation.setdefault("parameters", []).append(key)
     return made
 

@@ -33,7 +33,7 @@ async def make_token(context: RequestContext, body: models.NewToken) -> Any:
     caller = context.caller
 
     def work() -> Any:
-        if not api_token.is_within(body.scopes, caller.scopes):
+        if not api_token.is_within(set(body.scopes) & api_token.SCOPES.keys(), caller.scopes):
             raise Problem(403, "a token gives no scope that it has not")
         if caller.expires_at is not None:
             raise Problem(403, "a token that expires makes no other")

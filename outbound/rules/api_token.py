@@ -5,7 +5,7 @@ import hmac
 import re
 import secrets
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -159,7 +159,7 @@ def revoke(token: str, *, business_id: int | None = None, within: Iterable[str] 
     return row
 
 
-def is_within(scopes: Sequence[str], of: Iterable[str]) -> bool:
+def is_within(scopes: Iterable[str], of: Iterable[str]) -> bool:
     """Are these scopes all among those *of* another token?"""
     return set(scopes) <= set(of)
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from outbound.api import context, route
+from outbound.api import app, context, route
 from outbound.rules import api_token
 from outbound.rules.api_token import BadToken
 from tests.api.conftest import Client
@@ -149,7 +149,10 @@ def test_a_token_makes_none_that_may_do_more(world: World, client: Client) -> No
     assert make(scopes=["control"]).status_code == 403
     assert make(scopes=["operator"]).status_code == 403
     assert make(business_id=other).status_code == 404
-    assert make(scopes=["nothing"]).status_code == 403
+    assert make(scopes=["calls:read", "operator", "nothing"]).status_code == 403
+    unknown = make(scopes=["calls:raed"])
+    assert (unknown.status_code, unknown.json()["errors"][0]["pointer"]) == (422, "/scopes")
+    assert "one or more of calls:read, calls:write" in unknown.json()["detail"]
     assert (
         http.post("/tokens", json={"name": "x", "scopes": ["calls:read"]}, headers={"idempotency-key": "k"}).json()[
             "code"
@@ -161,6 +164,17 @@ def test_a_token_makes_none_that_may_do_more(world: World, client: Client) -> No
     world.do("update api_token set expires_at = now() + interval '1 day'")
     route_forget()
     assert make().status_code == 403
+
+
+def test_the_document_names_an_idempotency_key_where_one_is_taken() -> None:
+    without = {
+        one["operationId"]
+        for path in app.document()["paths"].values()
+        for method, one in path.items()
+        if method != "get" and "Idempotency-Key" not in {given["name"] for given in one.get("parameters", [])}
+    }
+
+    assert without == {"make_token"}
 
 
 def route_forget() -> None:
