@@ -98,31 +98,40 @@ class _Spool:
         self._owner = owner
         self._own = 0
 
-    def hold(self, size: int) -> None:
-        """Count so many bytes for it in all; or raise Problem, 503, there is no room for them."""
-        more = size - self._own
+    def look(self, size: int) -> None:
+        """Raise Problem, 503, where there is no room for a file of so many bytes now; nothing is counted for it."""
+        more = self._needed(size) - self._own
         of_one, of_all = _Spool._held[self._owner] + more, _Spool._held.total() + more
         if more > 0 and (of_one > SPOOL_OF_ONE or of_all > SPOOL_MAX):
             raise _busy(
                 "the files that are being received or read take all the room that they may have: try again later"
             )
+
+    def receive(self, size: int) -> None:
+        """Count the bytes of a file of which so many have come; or raise Problem, 503, there is no room for them."""
+        self.look(size)
+        self.hold(self._needed(size))
+
+    def hold(self, size: int) -> None:
+        """Count so many bytes for it in all, of which there is room for as many as it has."""
+        _Spool._held[self._owner] += size - self._own
         self._own = size
-        _Spool._held[self._owner] = of_one
-        if not of_one:
+        if not _Spool._held[self._owner]:
             del _Spool._held[self._owner]
 
-    def expect(self, size: int) -> None:
-        """Count the bytes of a file that has so many or more, as well as those of the table that is made of NDJSON."""
-        self.hold(max(self._own, size if self.kind == CSV else 2 * size))
+    def _needed(self, size: int) -> int:
+        """The bytes of a file, and of NDJSON those of the table that is made of it."""
+        return size if self.kind == CSV else 2 * size
 
 
 @asynccontextmanager
 async def _spooled(request: Request, context: Context) -> AsyncIterator[_Spool]:
     """
-    A place for a file, and room for as many bytes as are announced.
+    A place for a file.  Room is taken as its bytes come: an announcement alone takes none from others.
 
     Raises:
-        Problem: 415 or 413; 409, the same is at work; 503, no place was free for WAIT_S, or there is no room.
+        Problem: 415 or 413; 409, the same is at work; 503, no place was free for WAIT_S, or there is no room
+            for as many bytes as are announced.
     """
     kind, size = _kind_of(request), json_body.announced(request)
     if size > FILE_MAX:
@@ -136,7 +145,7 @@ async def _spooled(request: Request, context: Context) -> AsyncIterator[_Spool]:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="outbound-api-"))
         spool = _Spool(Path(folder), kind, owner, places)
         stack.callback(spool.hold, 0)
-        spool.expect(size)
+        spool.look(size)
         yield spool
 
 
@@ -237,7 +246,7 @@ async def _write(request: Request, to: Path, spool: _Spool, record: Record | Non
             size += len(piece)
             if size > FILE_MAX:
                 raise _too_large()
-            spool.expect(size)
+            spool.receive(size)
             await run_in_threadpool(file.write, piece)
             digest.update(piece)
             if record is not None:

@@ -202,15 +202,49 @@ def test_a_file_that_has_come_holds_no_place_while_it_waits_for_its_turn(
     until(lambda: {one["state"] for one in http.get("/imports").json()["imports"]} == {"finished"})
 
 
-def test_no_room_is_said_at_the_start_and_a_file_that_has_begun_keeps_its_own(
+def test_files_that_are_announced_and_come_slowly_take_no_room_from_others(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "SPOOL_MAX", 1000 + len(GOOD) - 1)
+    monkeypatch.setattr(files, "SPOOL_MAX", 1000)
+    monkeypatch.setattr(files, "SPOOL_OF_ONE", 500)
+
+    with ExitStack() as open_files:
+        for place in range(2):
+            slow = client(business_id=world.business(f"Shop {place}", f"+1212555017{place}"))
+            open_files.enter_context(half_files(slow, 1, of=500))
+        other = client(business_id=world.business("Bank", "+12125550199"))
+
+        assert send(other).status_code == 200
+
+
+def test_a_file_for_which_there_is_no_room_any_more_is_refused_in_its_middle_and_is_no_import(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "SPOOL_MAX", 1500)
     http, other = client(business_id=world.business("Shop")), client(business_id=world.business("Bank", "+12125550199"))
 
-    with half_files(http, 1) as (line,):
+    with half_files(http, 1) as (line,), half_files(other, 1, b"to\n" + b"\n" * 600):
+        until(lambda: files._Spool._held.total() > 600)
+        line.sendall(b"\n" * 950)
+        answer = line.recv(65_536)
+
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nretry-after: 30\r\n" in answer
+        assert b'"code":"busy"' in answer
+        assert http.get("/imports").json()["imports"] == []
+    until(lambda: send(http).status_code == 200)
+
+
+def test_no_room_is_said_at_the_start_and_a_file_that_has_come_keeps_its_own(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "SPOOL_MAX", 1000)
+    http, other = client(business_id=world.business("Shop")), client(business_id=world.business("Bank", "+12125550199"))
+
+    with half_files(http, 1, b"to\n+12125550101\n" + b"\n" * 980) as (line,):
+        until(lambda: files._Spool._held.total() > 990)
         refused = send(other)
-        line.sendall(b"+12125550101\n" + b"\n" * (1000 - len("to\n+12125550101\n")))
+        line.sendall(b"\n" * (1000 - 980 - len("to\n+12125550101\n")))
         answer = line.recv(65_536)
 
     assert (refused.status_code, refused.json()["code"], refused.json()["detail"][:9]) == (503, "busy", "the files")
@@ -221,12 +255,13 @@ def test_no_room_is_said_at_the_start_and_a_file_that_has_begun_keeps_its_own(
 def test_the_files_of_one_business_take_a_part_of_the_room(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "SPOOL_OF_ONE", 1000 + len(GOOD) - 1)
+    monkeypatch.setattr(files, "SPOOL_OF_ONE", 1000)
     http, other = client(business_id=world.business("Shop")), client(business_id=world.business("Bank", "+12125550199"))
 
-    with half_files(http, 1):
+    with half_files(http, 1, b"to\n" + b"\n" * 990):
+        until(lambda: files._Spool._held.total() > 990)
         assert (send(http).status_code, send(other).status_code) == (503, 200)
-    until(lambda: send(http).status_code == 200)  # the connection broke off, which frees what was announced
+    until(lambda: send(http).status_code == 200)  # the connection broke off, which frees what had come
 
 
 def test_lines_of_json_take_room_until_the_table_is_made(
