@@ -7,6 +7,7 @@ import io
 import json
 import re
 import tempfile
+import time
 from array import array
 from bisect import bisect_right
 from collections import Counter
@@ -57,6 +58,8 @@ WAIT_S = 10  # for a place among them
 SPOOL_MAX = 4 * FILE_MAX  # bytes of all files until they were read
 SPOOL_OF_ONE = SPOOL_MAX // 2  # of these, of the same tokens: a file of NDJSON and its table fit
 ALIVE_S = 60  # between two notes that an import is at work, or waits for its turn
+AWAY_S = 240  # that a promised import waits for the database; under import_record.SILENT_S, or it is interrupted
+AGAIN_S = 1  # between two looks whether it is back
 _CUT = "the connection broke off: what came until then is kept; send the file again under the same batch"
 LINE_MAX = 65_536  # bytes of a line of NDJSON
 COLUMNS_MAX = 300  # of a file of NDJSON
@@ -464,7 +467,7 @@ async def _import_recorded(
             record.is_promised = True
             # What the page has taken goes on when its sender signs out.
             let_in = None if context.caller.is_on_page else context.let_in
-            background.start(_go_on(stack.pop_all(), report, let_in))
+            background.start(_go_on(stack.pop_all(), report, record.id or 0, let_in))
     if answer.status_code == 202:
         place = f"{request.url.path}/{json.loads(bytes(answer.body))['id']}"
         answer.headers.update({"location": place, "preference-applied": "respond-async"})
@@ -503,12 +506,29 @@ async def _alive(record: Record) -> AsyncIterator[None]:
 
 
 async def _go_on(
-    stack: AsyncExitStack, work: Callable[[], Any], let_in: Callable[[], Awaitable[object]] | None
+    stack: AsyncExitStack, work: Callable[[], Any], import_id: int, let_in: Callable[[], Awaitable[object]] | None
 ) -> None:
-    """Read a file after its request was answered; its row says what comes of it."""
+    """
+    Read a file after its request was answered; its row says what comes of it.  Where the database is away as its turn
+    comes, it waits for AWAY_S.
+    """
+
+    async def begin() -> None:
+        until = time.monotonic() + AWAY_S
+        while True:
+            try:
+                await run_in_threadpool(import_record.of, import_id)  # the token may be known without the database
+                if let_in is not None:
+                    await let_in()
+                return
+            except db.Unavailable:
+                if time.monotonic() >= until:
+                    raise
+                await asyncio.sleep(AGAIN_S)
+
     with suppress(Problem, UserError, *db.Unavailable):
         async with stack:
-            await slowly(work, let_in)
+            await slowly(work, begin)
 
 
 def _wants_202(request: Request) -> bool:

@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from outbound.api import files, json_body
+from outbound.api import context, files, json_body
 from outbound.calls import import_record, import_writer, retention
 from tests import forked
 from tests.api.conftest import Client
@@ -627,3 +627,58 @@ def test_a_line_of_json_that_cannot_be_read_refuses_itself_alone(
     assert (report["created"], report["refused"]) == (2, 2)
     assert [one["line"] for one in report["refused_lines"]] == [3, 5]
     assert report["refused_lines"][0]["reason"].startswith(reason)
+
+
+@contextmanager
+def database_away(world: World) -> Iterator[None]:
+    """Nobody has a connection to the database or gets one, as long as the block lasts."""
+    name = world.value("select current_database()")
+    with psycopg.connect(world.url.replace(name, "postgres"), autocommit=True) as operator:
+        operator.execute(f"alter database {name} allow_connections false".encode())
+        operator.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name])
+        try:
+            yield
+        finally:
+            operator.execute(f"alter database {name} allow_connections true".encode())
+
+
+def is_over(world: World, client: Client, monkeypatch: pytest.MonkeyPatch, away_s: float) -> tuple[str, int]:
+    """The state of a promised import, and how many calls it queued, whose turn came while the database was away."""
+    http, looks = client(business_id=world.business("Shop")), []
+    monkeypatch.setattr(files, "AWAY_S", away_s)
+    monkeypatch.setattr(files, "AGAIN_S", 0.05)
+    find = import_record.of
+
+    def looked(*given: Any, **named: Any) -> Any:
+        looks.append(given)
+        return find(*given, **named)
+
+    with ExitStack() as waits:
+        waits.enter_context(no_turns(client()))
+        promised = send(http, prefer="respond-async")
+        monkeypatch.setattr(import_record, "of", looked)
+        with database_away(world):
+            waits.close()  # now it is its turn
+            until(lambda: len(looks) >= 2 or (looks and not context.limit("slow", 1).statistics().borrowed_tokens))
+    monkeypatch.setattr(import_record, "of", find)
+    until(lambda: not context.limit("slow", 1).statistics().borrowed_tokens)
+    with psycopg.connect(world.url) as fresh:
+        (queued,) = fresh.execute("select count(*) from call_log").fetchone() or (None,)
+    return shown(http, promised.json()["id"])["state"], queued
+
+
+@pytest.mark.rows_only(False)
+def test_a_promised_import_waits_for_a_database_that_is_away_as_its_turn_comes(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert is_over(world, client, monkeypatch, 60) == ("finished", 2)
+
+
+@pytest.mark.rows_only(False)
+def test_a_promised_import_waits_for_the_database_no_longer_than_it_may(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, queued = is_over(world, client, monkeypatch, 0)
+
+    assert queued == 0
+    assert state in ("running", "broken_off")  # the first where that could not be written: it is `interrupted` in time
