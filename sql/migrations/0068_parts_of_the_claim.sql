@@ -1,6 +1,6 @@
 -- What a claim decides is three functions, each of which can be asked alone: the lanes that have room, their first
 -- calls with what stands in the way of each, and the calls that are taken.
--- depends: 0066_claim_fault_is_whole
+-- depends: 0067_keys_without_spaces_around
 
 -- The lanes whose limits let at least one more call be dialed now, each with what its limits leave: `free` is how many
 -- calls all lanes together may take, by what living workers' threads can do and what the account allows.  A business
