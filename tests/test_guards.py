@@ -12,10 +12,10 @@ MIGRATIONS = sorted(path for path in (db.sql_dir() / "migrations").glob("*.sql")
 _MADE = re.compile(r"create or replace function (\w+)")
 
 
-def function_around(text: str, cut: str) -> str | None:
-    """The function that is made last before the place of the cut."""
-    made = _MADE.findall(text[: text.index(cut)])
-    return made[-1] if made else None
+def functions_around(text: str, cut: str) -> set[str | None]:
+    """The functions that are made last before each place of the cut."""
+    befores = [text[: place.start()] for place in re.finditer(re.escape(cut), text)]
+    return {next(reversed(_MADE.findall(before)), None) for before in befores}
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: str(guard.name))
@@ -25,5 +25,5 @@ def test_each_cut_stands_in_the_latest_form_of_its_function(guard: Guard) -> Non
         text = path.read_text()
         assert cut in text
         later = [other for other in MIGRATIONS if path in MIGRATIONS and other > path]
-        function = function_around(text, cut)
-        assert [other.name for other in later if function in _MADE.findall(other.read_text())] == [], function
+        made_again = {function for other in later for function in _MADE.findall(other.read_text())}
+        assert not functions_around(text, cut) <= made_again, f"{cut!r} in {name}"

@@ -8,7 +8,7 @@ returns table (
 language sql stable
 as $$
     select lane.business_id, lane.campaign_id, lane.from_number,
-           coalesce(nullif(lane.campaign_id, 0)::text, 'of business ' || lane.business_id), business.carrier_account,
+           campaign_key(lane.campaign_id, lane.business_id), business.carrier_account,
            call_windows(lane.business_id, lane.campaign_id)
       from lane
      inner join business on business.id = lane.business_id

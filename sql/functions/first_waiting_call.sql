@@ -7,8 +7,7 @@ as $$
         select scope, key from dial_control where scope <> 'account' and state <> 'running'
     )
     select head.*
-      from (select unnested.*,
-                   coalesce(nullif(unnested.campaign_id, 0)::text, 'of business ' || unnested.business_id) as campaign_key
+      from (select unnested.*, campaign_key(unnested.campaign_id, unnested.business_id) as campaign_key
               from unnest(lanes) as unnested) as lane
      cross join lateral (
            select call_log.id, call_log.due_at, call_log.held_by, call_zone(to_number, time_zone, call_log.business_id)

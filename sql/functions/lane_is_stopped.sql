@@ -9,7 +9,7 @@ as $$
                       and (scope, key) in (
                               ('account', ''),
                               ('business', of_business::text),
-                              ('campaign', coalesce(nullif(of_campaign, 0)::text, 'of business ' || of_business)),
+                              ('campaign', campaign_key(of_campaign, of_business)),
                               ('number', of_number)
                           ))
 $$;

@@ -6,7 +6,7 @@ language sql stable
 as $$
     with own_lane as materialized (
         select business_id::text as business_key, from_number,
-               coalesce(nullif(campaign_id, 0)::text, 'of business ' || business_id) as campaign_key
+               campaign_key(campaign_id, business_id) as campaign_key
           from unnest(lanes)
     ), scope as materialized (
         select control.scope, control.key, control.state, control.state_since, control.state_reason,

@@ -34,7 +34,7 @@ with stopped as (
         on by_business.scope = 'business' and by_business.key = lane_load.business_id::text
       left join stopped as by_campaign
         on by_campaign.scope = 'campaign'
-       and by_campaign.key = coalesce(nullif(lane_load.campaign_id, 0)::text, 'of business ' || lane_load.business_id)
+       and by_campaign.key = campaign_key(lane_load.campaign_id, lane_load.business_id)
       left join stopped as by_number on by_number.scope = 'number' and by_number.key = lane_load.from_number
 )
 select lane_wait.business_id, nullif(lane_wait.campaign_id, 0) as campaign_id, part.state,
