@@ -1744,6 +1744,9 @@ create function calls_waiting_in_lane(business_id bigint, campaign_id bigint, fr
 -- The campaign's number that the n-th attempt to a callee calls from.
 create function campaign_from_number(campaign_id bigint, to_number text, attempt integer) returns text stable;
 
+-- The key in dial_control of a lane's campaign: its id, or for calls of none that of its business's others.
+create function campaign_key(campaign_id bigint, business_id bigint) returns text immutable;
+
 -- Close a call that waits, or ask for an end of one that rings; answers with a JSON object.
 create function cancel_call(call_id bigint, reason text default null::text, by text default null::text) returns jsonb;
 

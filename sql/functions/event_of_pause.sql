@@ -4,7 +4,7 @@ create or replace function event_of_pause() returns trigger
 language plpgsql as $$
 declare
     paused campaign;
-    is_breaker constant boolean := cardinality(new.refused_calls) >= 5;
+    is_breaker constant boolean := new.refused_calls <> '{}';
 begin
     if tg_op = 'UPDATE' and old.state = 'paused' then
         return null;
