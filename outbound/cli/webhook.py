@@ -78,7 +78,8 @@ def _state(row: Any) -> str:
     if row.state == "off":
         return f"off since {moments.shown(row.state_since, 'UTC')}: {row.state_reason}"
     if row.failing_since:
-        return f"fails since {moments.shown(row.failing_since, 'UTC')}, {row.failures} times in a row"
+        what = f": {row.last_error}" if row.last_error else ""
+        return f"fails since {moments.shown(row.failing_since, 'UTC')}, {row.failures} times in a row{what}"
     return "on"
 
 

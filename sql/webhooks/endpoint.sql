@@ -21,7 +21,7 @@ select id, secret_generation from added;
 
 -- name: list_endpoints(business_id, endpoint_id, before_id, page_max)
 -- Returns  a page of all endpoints or of those of one business, the newest first, or one of them, with what waits for
---          each and since when; all of them where page_max is NULL
+--          each and since when, and what went wrong last; all of them where page_max is NULL
 with place as materialized (
     -- Where the planner does not know them, it takes each arm's index in its order; and where the order begins with the
     -- business, and the business is a range, no other index has it.
@@ -51,7 +51,8 @@ select endpoint.id, endpoint.business_id,
        (select business.name from business where business.id = endpoint.business_id) as business, url, event_types,
        payload, endpoint.state,
        endpoint.state_reason, endpoint.state_since, failures, failing_since, hold_until, secret_generation, rotated_at,
-       endpoint.created_by, endpoint.created_at, waiting.due, oldest.at as oldest_at, last.at as last_delivered_at
+       endpoint.created_by, endpoint.created_at, waiting.due, oldest.at as oldest_at, last.at as last_delivered_at,
+       failed.error as last_error
   from endpoint
  cross join lateral (
        -- 1,000 at most are counted: more than that wait for a dead endpoint.
@@ -76,6 +77,18 @@ select endpoint.id, endpoint.business_id,
         order by event_id desc
         limit 1
  ) as last on true
+  left join lateral (
+       -- What was tried is among those that wait longest: 1,000 of them are looked at.
+       select error
+         from (select error, due_at, event_id
+                 from webhook_delivery
+                where endpoint_id = endpoint.id and state = 'due'
+                order by due_at, event_id
+                limit 1000) as first
+        where error is not null
+        order by due_at desc, event_id desc
+        limit 1
+ ) as failed on failing_since is not null
  order by endpoint.id desc;
 
 -- name: set_endpoint(endpoint_id, business_id, url, own_networks, event_types, payload, state, who)^

@@ -14,6 +14,7 @@ import standardwebhooks
 from outbound import broker, db
 from outbound.call import CallEvent
 from outbound.calls import events, lead
+from outbound.cli import webhook
 from outbound.monitoring import metrics
 from outbound.webhooks import address, delivery, endpoint, signature
 from outbound.webhooks.http_client import Outcome
@@ -207,6 +208,23 @@ def test_an_endpoint_that_fails_is_held_and_costs_others_nothing(world: World, r
     assert len(send(world, receiver)) == 1
     assert len(send(world, receiver)) == delivery.FAILURES_IN_A_ROW + 2
     assert {row.state for row in rows(world)} == {"done"}
+
+
+def test_an_endpoint_that_fails_says_why_however_much_waits_behind_what_was_tried(
+    world: World, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing, well = (endpoint.add(receiver.url + path, actor="test").id for path in ("/dead", "/well"))
+    receiver.answer = lambda post: Answer(500 if "dead" in post.path else 204)
+    ended(world)
+    send(world, receiver)
+    world.do("update webhook_endpoint set hold_until = now() + interval '1 hour' where id = %s", failing)
+    for place in range(25):
+        ended(world, f"+1500555{1000 + place}", f"CA{place:032x}")
+
+    webhook.list_()
+
+    assert (endpoint.one(failing).last_error, endpoint.one(well).last_error) == ("500", None)
+    assert "1 times in a row: 500" in " ".join(capsys.readouterr().out.split())
 
 
 def test_an_endpoint_that_is_gone_is_switched_off_and_the_others_are_told(world: World, receiver: Receiver) -> None:

@@ -1112,6 +1112,9 @@ class Endpoint(Answer):
     due: Annotated[int, Field(description="deliveries that wait, 1000 at most")]
     oldest_at: datetime | None
     last_delivered_at: datetime | None
+    last_error: Annotated[
+        str | None, Field(description="while it fails: what went wrong last with one of the deliveries that wait")
+    ]
 
 
 class EndpointList(Answer):
