@@ -53,6 +53,8 @@ def _tail(reason: Details, until: Markup, t: Words) -> Markup:
     details = reason["details"]
     if details.get("is_final"):
         return t("why.final")
+    if details.get("is_never"):
+        return t("why.no_hour")
     if "due_at" in details:
         return t("why.held_until", until=until)
     if reason["code"] == "outside_window" and _moment(reason["until"]) > datetime.now(UTC) + _NO_OPENING:

@@ -1,6 +1,7 @@
 """Why a call is not being dialed right now, and what a campaign would do if it were launched now."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from outbound import db
 from outbound.calls import dispatch
 from outbound.calls.reason import Reason
 from outbound.monitoring.why import preview, why
+from outbound.page import reason_words
+from outbound.page.words import Words
 from outbound.rules import control
 from outbound.rules.limits import set_limits
 from outbound.rules.scope import BadControl, Scope
@@ -179,6 +182,24 @@ def test_each_obstacle_of_the_claim(world: World, nudges: list[object], call_id:
     call = world.call(call_id)
     assert code in (call.error_code, call.held_by)
     assert reason.details["is_final"] == (call.status == "canceled")
+
+
+def test_a_call_for_which_no_hour_comes_is_never_said_to_wait_for_one(
+    world: World, nudges: list[object], call_id: int
+) -> None:
+    world.do("update call_log set to_number = '+79161234567', time_zone = null")  # in eleven time zones
+    world.do(
+        "insert into calling_window (name, hours) values ('an hour', '{[600,660)}');"
+        "update campaign set window_id = (select id from calling_window)"
+    )
+
+    before = told(call_id, "outside_window", "No hour of the next two weeks is inside.")
+    dispatch.dispatch_once()
+    held = told(call_id, "outside_window", "No hour of the next two weeks is inside.")
+
+    assert world.call(call_id).held_by == "outside_window"
+    assert held.sentence == before.sentence
+    assert "No hour of the next two weeks is inside." in str(reason_words.why(asdict(held), "UTC", Words("en")))
 
 
 def test_a_callee_who_was_tried_often_enough(world: World, call_id: int) -> None:
