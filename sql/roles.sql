@@ -33,7 +33,7 @@ declare
                                      migration_id,rule,used_up_cap,present,type}';
     -- What views call, and what asks for no number and shows none.
     plain_routines constant text[] := '{find_calls,scope_usage_now,call_status_rank,call_is_in_doubt,call_limit_s,
-                                        period_start,present_zone}';
+                                        period_start,present_zone,campaign_key}';
     named constant text[] := '{business,campaign,retry_ladder,calling_window,counter,duty,former_zone}';
     before oid;
     owners oid[];
