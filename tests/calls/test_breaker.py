@@ -72,8 +72,9 @@ def take_your_time(world: World) -> None:
 
 def account(world: World) -> Any:
     return world.rows(
-        "select control.*, carrier_hold_until - now() as hold, room.rate, room.room from dial_control as control"
-        " inner join dial_scope(null) as room using (scope, key) where scope = 'account'"
+        "select control.*, control.carrier_hold_until - now() as hold, room.rate, room.room"
+        " from dial_control as control"
+        " inner join room_of_scopes(array['account'], array[''], null) as room using (scope, key)"
     )[0]
 
 
@@ -524,7 +525,7 @@ def test_the_pace_comes_back_within_a_minute(world: World) -> None:
     rates = []
     for age_s in (0, 30, 30):
         world.do("update dial_control set slowed_at = slowed_at - make_interval(secs => %s)", age_s)
-        rates.append(round(world.value("select rate from dial_scope(null) where scope = 'account'"), 1))
+        rates.append(round(world.value("select rate from room_of_scopes(array['account'], array[''], null)"), 1))
 
     assert rates == [5.0, 7.5, 10.0]
 

@@ -232,7 +232,7 @@ def test_the_application_claims_between_a_migration_and_the_next_roles(four: Rol
     migrations.migrate()
 
     with four.connect("application") as connection:
-        connection.execute("select * from dial_scope(1)")
+        connection.execute("select * from room_of_scopes(null, null, 1)")
         connection.execute("select * from queue_load, stale_calls, scope_usage")
 
 

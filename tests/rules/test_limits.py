@@ -147,7 +147,7 @@ def test_a_call_of_unknown_outcome_that_turns_out_to_be_live_counts_once(world: 
 
     events.record(closed, CallEvent("CA" + "1" * 32, "ringing", "callback"))
 
-    assert world.value("select live from dial_scope(null) where scope = 'account'") == 1
+    assert world.value("select live from room_of_scopes(array['account'], array[''], null)") == 1
     assert len(_claim()) == 1
 
 
