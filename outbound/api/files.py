@@ -103,24 +103,28 @@ class _Spool:
 
     def look(self, size: int) -> None:
         """Raise Problem, 503, where there is no room for a file of so many bytes now; nothing is counted for it."""
-        more = self._needed(size) - self._own
+        self._find(self._needed(size))
+
+    def receive(self, size: int) -> None:
+        """Count the bytes of a file of which so many have come; or raise Problem, 503, there is no room for them."""
+        self.hold(self._needed(size))
+
+    def hold(self, size: int) -> None:
+        """Count so many bytes for it in all; or raise Problem, 503, there is no room for them."""
+        self._find(size)
+        _Spool._held[self._owner] += size - self._own
+        self._own = size
+        if not _Spool._held[self._owner]:
+            del _Spool._held[self._owner]
+
+    def _find(self, size: int) -> None:
+        """Raise Problem, 503, where there is no room for so many bytes of it in all."""
+        more = size - self._own
         of_one, of_all = _Spool._held[self._owner] + more, _Spool._held.total() + more
         if more > 0 and (of_one > SPOOL_OF_ONE or of_all > SPOOL_MAX):
             raise _busy(
                 "the files that are being received or read take all the room that they may have: try again later"
             )
-
-    def receive(self, size: int) -> None:
-        """Count the bytes of a file of which so many have come; or raise Problem, 503, there is no room for them."""
-        self.look(size)
-        self.hold(self._needed(size))
-
-    def hold(self, size: int) -> None:
-        """Count so many bytes for it in all, of which there is room for as many as it has."""
-        _Spool._held[self._owner] += size - self._own
-        self._own = size
-        if not _Spool._held[self._owner]:
-            del _Spool._held[self._owner]
 
     def _needed(self, size: int) -> int:
         """The bytes of a file, and of NDJSON those of the table that is made of it."""

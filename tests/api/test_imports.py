@@ -282,6 +282,21 @@ def test_lines_of_json_take_room_until_the_table_is_made(
     until(lambda: {one["state"] for one in http.get("/imports").json()["imports"]} == {"finished"})
 
 
+def test_a_table_that_is_larger_than_its_lines_of_json_takes_no_more_room_than_there_is(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http = client(business_id=world.business("Shop"))
+    names = ", ".join(f'"c{place}": "x"' for place in range(45))
+    lines = f'{{"to": "+12125550101", {names}}}\n' + '{"to": "+12125550102"}\n' * 500
+    monkeypatch.setattr(files, "SPOOL_OF_ONE", 2 * len(lines))
+
+    refused = http.post("/imports", params={"batch": "b"}, content=lines, headers=_JSON_LINES)
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+    assert http.get("/imports").json()["imports"] == []
+    assert not files._Spool._held
+
+
 def test_an_import_that_waits_for_its_turn_is_not_interrupted(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
