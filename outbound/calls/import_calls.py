@@ -70,7 +70,8 @@ def import_calls(
         batch: the name of this set of calls in its campaign, or else in its business; by default the file's, or
             where the same content was imported before under another name, that.  What has none must be given one.
         again: whether numbers that were called lately are taken.
-        anyway: whether a file is taken of which nearly every line is refused.
+        anyway: whether a file is taken of which nearly every line is refused, or whose calls would not wait for moments
+            that it holds.
         dry_run: whether nothing is written; the report is the same.
         to_column: the one column that holds the number, whatever the file calls it.
         progress: called with the number of bytes read so far.
@@ -107,6 +108,10 @@ def import_calls(
                 for place, chunk in enumerate(found):
                     if place == 0 and not anyway:
                         _refuse_wrong(chunk, writer, callers.owner)
+                        if "at" not in rows.columns:
+                            wrong_file.refuse_unread_moments(
+                                report.fields, list(zip(chunk.lines, chunk.calls, strict=True))
+                            )
                     writer.insert(chunk)
                     record.wrote(_total(report, writer.report), chunk.end)
                     progress(chunk.end)

@@ -64,7 +64,7 @@ def import_(
         typer.Option(help="Name of this set of calls, in its campaign or business; by default the file's."),
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Take numbers that were called lately, too.")] = False,
-    anyway: Annotated[bool, typer.Option("--anyway", help="Take a file of which nearly all is refused.")] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Take a file that is probably not what is meant.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; say what would come of it.")] = False,
     to_column: ToColumn = None,
     by: By = None,

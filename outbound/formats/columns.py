@@ -92,6 +92,8 @@ _RANKS = {name: rank for rank, names in enumerate(_PHONES) for name in keys(name
 _RANKS |= dict.fromkeys(keys(_PERHAPS), len(_PHONES))
 _CODE_KEYS = [name for names in _CODES for name in keys(names)]
 _ANY_CODE = set(keys(_CODES[1]))
+# Of a moment, without a word of what it is the moment.
+OF_SOME_MOMENT = set(keys("date|time|date time|date and time|when|schedule|scheduled|תאריך|זמן|תאריך ושעה|מתי"))
 
 
 @dataclass(frozen=True)

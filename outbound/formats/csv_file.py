@@ -40,7 +40,10 @@ __all__ = [
 CALL_COLUMNS = columns.named(
     {
         "from": "from|from number|מאת",
-        "at": "at|due at|שעה|מועד",
+        "at": (
+            "at|due at|call at|dial at|call time|scheduled at|scheduled for|שעה|מועד|מועד שיחה|מועד השיחה|מועד חיוג|"
+            "זמן שיחה|זמן חיוג|שעת שיחה|שעת חיוג|תאריך שיחה|תאריך חיוג|תאריך ושעת שיחה|תאריך ושעת חיוג"
+        ),
         "key": "key|מפתח",
         "business": "business|business id|עסק",
         "time_zone": "time zone|timezone|tz|אזור זמן",

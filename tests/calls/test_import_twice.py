@@ -344,6 +344,41 @@ def test_a_file_that_is_wrong_as_a_whole_stops_before_anything_is_queued(
     assert imported(text, anyway=True).rejected == 40
 
 
+@pytest.mark.parametrize("column", ["date", "Date/Time", "תאריך", "Scheduled"])
+def test_a_file_whose_moments_nothing_would_wait_for_stops_before_anybody_is_called_at_once(
+    world: World, imported: Import, column: str
+) -> None:
+    """Before: `30/11/2026 10:00` under `תאריך` was a field of the contact, and the call was made at that moment."""
+    to_come = f"30/11/{datetime.now(UTC).year + 1} 10:00"
+    text = f"to,name,{column}\n{ONE},Dana,\n{TWO},Noa,{to_come}\n"
+
+    with pytest.raises(WrongFile, match=r"holds moments to come, like .* in line 3, .* name that column `at`"):
+        imported(text)
+    assert waiting(world) == []
+
+    assert imported(text, anyway=True).created == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"to,date\n{ONE},1984-03-02\n{TWO},30/11/2021 10:00\n",
+        f"to,date,at\n{ONE},2099-01-01,\n",
+        f"to,appointment\n{ONE},2099-01-01 10:00\n",
+        f"to,date\n{ONE},soon\n",
+    ],
+)
+def test_a_date_that_is_of_something_else_is_a_field_of_the_contact(imported: Import, text: str) -> None:
+    assert imported(text).rejected == 0
+
+
+@pytest.mark.parametrize("column", ["Call time", "scheduled_at", "מועד שיחה", "תאריך ושעת שיחה"])
+def test_a_column_that_says_when_to_call_is_read(world: World, imported: Import, column: str) -> None:
+    imported(f"to,{column}\n{ONE},{datetime.now(UTC).year + 1}-01-01T10:00Z\n")
+
+    assert world.value("select due_at > now() from call_log")
+
+
 def test_some_bad_lines_or_people_without_a_number_do_not_stop_a_file(world: World, imported: Import) -> None:
     some = "to\n" + "12\n" * 7 + "".join(f"{ONE[:-1]}{n}\n" for n in range(3))
     few = f"to,name\n+15005550111,\n{',nobody' * 1}\n" + ",nobody\n" * 40
