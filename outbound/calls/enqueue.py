@@ -45,9 +45,10 @@ class EnqueuedCall:
     """
     A call that is in the queue now; `created` is False where it was there already.
 
-    `note` says what was made of a due moment that the clocks of that day show twice, or not at all; `due` is the moment
-    as it was understood, with weekday and zone, where one was given.  `has_key` is False where the call that was there
-    already is a live call to the same number, queued under another key or under none.
+    `note` says what was made of a due moment that the clocks of that day show twice, or not at all; or that a call
+    which was there already waits for another moment than was given now.  `due` is the moment as it was understood, with
+    weekday and zone, where one was given and the call is new.  `has_key` is False where the call that was there already
+    is a live call to the same number, queued under another key or under none.
     """
 
     call_id: int
@@ -299,7 +300,16 @@ def _find(left: _Left, outcomes: _Outcomes) -> Work[None]:
             created.discard(row.id)
             outcomes[place] = _created(row.id, call)
         elif row.id is not None:
-            outcomes[place] = EnqueuedCall(row.id, row.status, created=False, has_key=row.has_key)
+            note = _moment_kept(row, call)
+            outcomes[place] = EnqueuedCall(row.id, row.status, created=False, note=note, has_key=row.has_key)
+
+
+def _moment_kept(row: Row, call: NewCall) -> str | None:
+    """Say that a call which waits already is not moved by a request with another moment."""
+    if call.due_at is None or not row.keeps_time or row.status != "queued":
+        return None
+    shown = moments.shown(datetime.fromisoformat(row.live_due_at), call.zone)
+    return f"it waits for {shown} already, and this `at` changes nothing: reschedule the call to move it"
 
 
 def _created(call_id: int, call: NewCall) -> EnqueuedCall:

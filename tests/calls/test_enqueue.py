@@ -332,6 +332,23 @@ def test_a_longest_key_of_any_letters_fits(world: World, acme: int) -> None:
     assert not enqueue.enqueue(business_id=acme, to_number=TO, key=key).created
 
 
+def test_a_call_that_waits_for_another_moment_says_that_the_new_one_changes_nothing(world: World, acme: int) -> None:
+    """Before, the second moment was dropped without a word."""
+    next_year = datetime.now(UTC).year + 1
+    call = {"business_id": acme, "to_number": TO, "key": "appointment-7"}
+    first = enqueue.enqueue(**call, due_at=f"{next_year}-03-02T10:00Z")
+    other = enqueue.enqueue(**call, due_at=f"{next_year}-03-09T10:00Z")
+    same = enqueue.enqueue(**call, due_at=f"{next_year}-03-02T10:00Z")
+    again = enqueue.enqueue(**call)
+
+    assert (other.call_id, other.created) == (first.call_id, False)
+    assert other.note is not None
+    assert re.fullmatch(rf"it waits for .*{next_year}-03-02 .* this `at` changes nothing: reschedule .*", other.note)
+    assert first.note is same.note is again.note is None
+    world.do("update call_log set status = 'canceled', ended_at = now()")
+    assert enqueue.enqueue(**call, due_at=f"{next_year}-03-09T10:00Z").note is None
+
+
 def test_a_moment_without_an_offset_is_in_the_time_zone_of_the_business(world: World, acme: int) -> None:
     world.do("update business set time_zone = 'Asia/Jerusalem'")
     moments: list[tuple[str | datetime, str]] = [
