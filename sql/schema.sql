@@ -1827,8 +1827,8 @@ create function drop_old_views() returns void;
 create function due_heads(business_id bigint, campaign_id bigint, from_number text, calls_max bigint) returns setof
     call_log stable;
 
--- The carrier took a call: nothing of its scopes is refused or in trouble in a row any more.
-create function end_troubles(call call_log) returns void;
+-- The carrier took these calls: nothing of their scopes is refused or in trouble in a row any more.
+create function end_troubles(calls call_log[]) returns void;
 
 -- The latest calls of a campaign that ended with a status, before a place in the list.
 create function ended_in_campaign(campaign_id bigint, status text, from_at timestamptz, last_at timestamptz, last_id

@@ -84,7 +84,7 @@ with told as materialized (
     on conflict do nothing
     returning retry_of, attempt
 ), carrier_well as materialized (
-    select end_troubles(now_whole) from moved where source = 'create'
+    select end_troubles(array_agg(now_whole)) from moved where source = 'create' having count(*) > 0
 ), result as (
     select told.call_id, told.source, coalesce(moved.status, call.was) as status,
            case

@@ -11,7 +11,7 @@ from outbound import db
 from outbound.call import CallEvent
 from outbound.calls import cleanup, dial, dispatch, events
 from outbound.simulator.server import RunningSimulator
-from tests.conftest import CLAIM, World, begin
+from tests.conftest import CLAIM, World, begin, until
 
 
 def test_two_dispatchers_never_take_the_same_call(world: World) -> None:
@@ -142,3 +142,28 @@ def test_an_enqueue_and_a_dispatch_at_once_lose_nothing(world: World) -> None:
 
 def _claim(batch_max: int) -> list[db.Row]:
     return list(db.run(dispatch.sql.claim_due_calls, **(CLAIM | {"batch_max": batch_max})))
+
+
+def test_answers_to_dials_end_the_troubles_of_their_businesses_in_one_order_whatever_that_of_the_calls(
+    world: World,
+) -> None:
+    first, second = (world.business(name) for name in ("first", "second"))
+    call_ids = [world.initiated(second, "+15005550102"), world.initiated(first, "+15005550101")]
+    world.do(
+        "insert into dial_control (scope, key, troubles) values ('business', %s, 1), ('business', %s, 1)"
+        " on conflict (scope, key) do update set troubles = 1",
+        *(str(one) for one in (first, second)),
+    )
+    reports = [(call_id, CallEvent(f"CA{call_id}", "initiated", "create")) for call_id in call_ids]
+    lock = "select from dial_control where scope = 'business' and key = %s for update nowait"
+    waits = "select from pg_stat_activity where wait_event_type = 'Lock' and query like '%%record_reports%%'"
+
+    with ThreadPoolExecutor(1) as threads, psycopg.connect(world.url) as other:
+        other.execute(lock, [str(first)])
+        recorded = threads.submit(events.record_all, reports)
+        until(lambda: world.rows(waits))
+        other.execute(lock, [str(second)])  # what waits for the first one has not taken this one yet
+        other.rollback()
+        recorded.result(30)
+
+    assert world.value("select sum(troubles) from dial_control") == 0

@@ -117,10 +117,10 @@ def test_a_call_that_the_carrier_takes_ends_the_troubles_of_its_own_scopes(world
         US,
     )
     in_trouble = "select scope, key from dial_control where troubles > 0 order by scope, key"
-    world.value(f"select end_troubles({CALL})", call(business_id=acme, from_number=US, carrier_account="theirs"))
+    world.value(f"select end_troubles(array[{CALL}])", call(business_id=acme, from_number=US, carrier_account="theirs"))
     assert world.rows(in_trouble) == [("account", ""), ("business", str(other))]
 
-    world.value(f"select end_troubles({CALL})", call(business_id=acme, from_number=US))
+    world.value(f"select end_troubles(array[{CALL}])", call(business_id=acme, from_number=US))
     assert world.rows(in_trouble) == [("business", str(other))]
 
 
