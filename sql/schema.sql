@@ -1402,6 +1402,8 @@ create table webhook_delivery (
 
 create index webhook_delivery_due on webhook_delivery (endpoint_id, due_at, event_id) where state = 'due';
 create index webhook_delivery_event on webhook_delivery (event_id);
+create index webhook_delivery_failed on webhook_delivery (endpoint_id, due_at, event_id) where state = 'due' and error
+    is not null;
 create index webhook_delivery_given_up on webhook_delivery (endpoint_id, event_id) where state = 'given_up';
 create index webhook_delivery_order on webhook_delivery (endpoint_id, call_id, event_id) where (state in ('due',
     'claimed', 'sending')) and call_id is not null;

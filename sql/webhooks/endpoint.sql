@@ -78,14 +78,10 @@ select endpoint.id, endpoint.business_id,
         limit 1
  ) as last on true
   left join lateral (
-       -- What was tried is among those that wait longest: 1,000 of them are looked at.
+       -- The more often one was tried, the later it is due.
        select error
-         from (select error, due_at, event_id
-                 from webhook_delivery
-                where endpoint_id = endpoint.id and state = 'due'
-                order by due_at, event_id
-                limit 1000) as first
-        where error is not null
+         from webhook_delivery
+        where endpoint_id = endpoint.id and state = 'due' and error is not null
         order by due_at desc, event_id desc
         limit 1
  ) as failed on failing_since is not null

@@ -220,6 +220,13 @@ def test_an_endpoint_that_fails_says_why_however_much_waits_behind_what_was_trie
     world.do("update webhook_endpoint set hold_until = now() + interval '1 hour' where id = %s", failing)
     for place in range(25):
         ended(world, f"+1500555{1000 + place}", f"CA{place:032x}")
+    world.do(
+        "with event as (insert into event_log (public_id, type, data) select 'evt_' || n, 'call.ended', '{}'"
+        " from generate_series(1, 1500) as n returning id)"
+        " insert into webhook_delivery (endpoint_id, event_id, due_at)"
+        " select %s, id, now() - interval '1 h' from event",
+        failing,
+    )
 
     webhook.list_()
 
