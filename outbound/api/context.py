@@ -1,4 +1,4 @@
-"""One request: whose token it shows, what that may do, and its work as one transaction."""
+"""One request: whose token it shows, what that may do and whose rows it may see, and its work as one transaction."""
 
 import asyncio
 import hashlib

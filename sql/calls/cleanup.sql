@@ -1,4 +1,5 @@
 -- cleanup.sql: what happens to rows whose deadline has passed.  Read by outbound/calls/cleanup.py and checks/verify.py.
+-- Of live calls it closes those without a call_sid alone; of one that has it the carrier is asked (reconcile.sql).
 -- One statement per rule; each writes its own success, so that a rule that fails shows by its age.
 
 -- `only_id` is NULL, or where a statement raised, one call: then each is tried by itself (cleanup.py).
