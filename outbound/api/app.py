@@ -193,9 +193,10 @@ async def _invalid(request: Request, error: Any) -> Response:
         }
         for fault in error.errors()
     ]
-    where = ", ".join(fault["pointer"] for fault in errors[:10])
+    where = ", ".join(fault["pointer"] for fault in errors[:10] if fault["pointer"])
+    message = f"these do not fit the document: {where}" if where else "the body is missing, or no JSON object: send one"
     errors = errors[:100] + getattr(request.state, "faults_beside", [])
-    return _answer(request, Problem(422, f"these do not fit the document: {where}", errors=errors))
+    return _answer(request, Problem(422, message, errors=errors))
 
 
 def _pointer(place: tuple[str | int, ...]) -> str:

@@ -186,7 +186,7 @@ async def reschedule_call(context: RequestContext, call_id: Id, body: models.Res
 
     def work() -> Any:
         moved = call_again.reschedule(context.call(call_id), body.at, reason=body.reason, actor=context.caller.who)
-        return {"call_id": call_id} | asdict(moved)
+        return {"call_id": call_id} | asdict(moved) | {"note": moved.note and context.said(moved.note)}
 
     return await context.write(work)
 

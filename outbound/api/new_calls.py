@@ -1,6 +1,7 @@
 """Puts the calls of requests that wait at the same moment in the queue in one transaction."""
 
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
@@ -77,7 +78,7 @@ async def put(context: Context, call: models.NewCall) -> EnqueuedCall:
     """
     try:
         made = await _batchers[0].write(Asking(context, _requested(context, call, context.key)))
-        return made.renamed(_NAMES)
+        return _said(context, made)
     except BadCall as refusal:
         raise _refusal(context, refusal) from None
     except db.LockNotAvailable:
@@ -120,7 +121,7 @@ def put_all(context: Context, calls: Sequence[models.NewCall | Unread]) -> dict[
         if isinstance(outcome, BadCall):
             refused[place] = _refusal(context, outcome)
         else:
-            queued[place] = outcome.renamed(_NAMES)
+            queued[place] = _said(context, outcome)
     return {
         "calls": [vars(queued[place]) if place in queued else None for place in range(len(calls))],
         "refused": [
@@ -128,6 +129,12 @@ def put_all(context: Context, calls: Sequence[models.NewCall | Unread]) -> dict[
             for place, one in sorted(refused.items())
         ],
     }
+
+
+def _said(context: Context, call: EnqueuedCall) -> EnqueuedCall:
+    """A call with its note as the request has it, in the language asked for."""
+    named = call.renamed(_NAMES)
+    return replace(named, note=context.said(named.note)) if named.note else named
 
 
 def _all_of(problem: Problem) -> str:

@@ -208,8 +208,14 @@ def language_of(accept_language: str) -> str:
 _ECHOES = frozenset({"literal_error", "enum", "value_error", "string_pattern_mismatch"})
 
 
+# Those of which the message names a class of ours.
+_NO_OBJECTS = frozenset({"model_type", "model_attributes_type", "dict_type"})
+
+
 def sentence_of(fault: Mapping[str, Any]) -> str:
     """What a validation error says, without what was sent."""
+    if fault["type"] in _NO_OBJECTS:
+        return "it must be a JSON object"
     return "it has none of the values that are read here" if fault["type"] in _ECHOES else str(fault["msg"])
 
 

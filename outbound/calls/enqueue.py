@@ -309,7 +309,7 @@ def _moment_kept(row: Row, call: NewCall) -> str | None:
     if call.due_at is None or not row.keeps_time or row.status != "queued":
         return None
     shown = moments.shown(datetime.fromisoformat(row.live_due_at), call.zone)
-    return f"it waits for {shown} already, and this `at` changes nothing: reschedule the call to move it"
+    return f"`at` changes nothing: the call waits for {shown} already; reschedule it to move it"
 
 
 def _created(call_id: int, call: NewCall) -> EnqueuedCall:

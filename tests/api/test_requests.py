@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import threading
 from collections.abc import Iterator
 from datetime import datetime
@@ -200,6 +201,17 @@ def test_a_body_that_is_no_json_is_told_where(client: Client, body: bytes, detai
     answer = client().post("/calls", content=body, headers=JSON)
 
     assert answer.json()["detail"].endswith(detail)
+
+
+@pytest.mark.parametrize("path", ["/calls", "/businesses"])
+@pytest.mark.parametrize("body", [b"", b"[]", b'"x"', b"null", b"3"])
+def test_a_body_that_is_no_object_is_told_so_without_a_name_of_ours(client: Client, path: str, body: bytes) -> None:
+    answer = client().post(path, content=body, headers={"content-type": "application/json"})
+
+    assert answer.status_code == 422
+    told = answer.json()
+    assert told["detail"] == "the body is missing, or no JSON object: send one"
+    assert {fault["detail"] for fault in told["errors"]} <= {"it must be a JSON object", "Field required"}
 
 
 def test_a_body_may_begin_with_the_mark_of_its_encoding(world: World, client: Client) -> None:
@@ -860,6 +872,9 @@ def test_a_note_of_a_call_names_the_field_as_the_request_does(world: World, clie
     alone = http.post("/calls", json=given | {"to": "+972541234568"}).json()
 
     assert alone["note"] == in_bulk["note"] == "`due_at` 02:30 does not exist that day in Europe/Berlin: taken as 03:30"
+    there = http.post("/calls", json=given | {"due_at": "2027-03-29T10:00"}, headers={"accept-language": "he"})
+    assert (there.status_code, there.headers["content-language"]) == (200, "he")
+    assert re.search("due_at.* אינו משנה דבר", there.json()["note"])
 
 
 def test_two_fields_of_a_contact_that_have_one_name_are_refused(world: World, client: Client) -> None:

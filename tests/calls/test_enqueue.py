@@ -343,7 +343,9 @@ def test_a_call_that_waits_for_another_moment_says_that_the_new_one_changes_noth
 
     assert (other.call_id, other.created) == (first.call_id, False)
     assert other.note is not None
-    assert re.fullmatch(rf"it waits for .*{next_year}-03-02 .* this `at` changes nothing: reschedule .*", other.note)
+    assert re.fullmatch(
+        rf"`at` changes nothing: the call waits for .*{next_year}-03-02 .* already; reschedule .*", other.note
+    )
     assert first.note is same.note is again.note is None
     world.do("update call_log set status = 'canceled', ended_at = now()")
     assert enqueue.enqueue(**call, due_at=f"{next_year}-03-09T10:00Z").note is None
