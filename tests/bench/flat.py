@@ -23,7 +23,7 @@ _WATCHED = {
     "clean-up": ("cleanup.release_overdue_claims", "cleanup.close_without_call_sid", "cleanup.renew_lead_nudges"),
     "reconcile": ("reconcile.take_call_to_ask_about",),
     "metrics": ("metrics.read_queue", "metrics.read_scopes", "metrics.read_spending", "metrics.read_totals"),
-    "callback": ("callback.record_reports",),
+    "callback": ("events.record_reports",),
 }
 _FINISHED = """
 insert into call_log (business_id, direction, from_number, to_number, status, call_sid, created_at, due_at, dialed_at,

@@ -12,7 +12,7 @@ import psycopg
 
 from outbound import db
 
-_NAME = re.compile(r"/\* ([\w.]+) \*/")
+_NAME = re.compile(r"/\* (?:\w+/)*([\w.]+) \*/")  # calls/dispatch.claim_due_calls
 
 
 class Seen:
@@ -54,8 +54,8 @@ class Seen:
 
 @contextmanager
 def watching(url: str) -> Iterator[Seen]:
-    """One connection for the statements of this process, and what is seen there."""
-    with psycopg.connect(url, autocommit=True) as connection:
+    """One connection for the statements of this process, with the settings they rely on, and what is seen there."""
+    with db.connect(url, **db.PREPARED) as connection:
         yield Seen(connection)
 
 
