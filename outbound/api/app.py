@@ -62,8 +62,8 @@ long as the call is kept.
 What is refused is answered as `application/problem+json`, with a stable `code`, and with title and sentences in English
 or Hebrew by `Accept-Language`; `Content-Language` says in which."""
 _AWAY = "the database does not answer, and whether this was done is not known: send it again with the same key"
-# A query may hold a number; and the frame would look for providers at each request.
 _WITHOUT_KEY = {"make_token"}  # its answer is not kept, as it holds the token
+# A query may hold a number; and the frame would look for providers at each request.
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
