@@ -107,11 +107,8 @@ def import_calls(
             with audited, chunks as found:
                 for place, chunk in enumerate(found):
                     if place == 0 and not anyway:
-                        _refuse_wrong(chunk, writer, callers.owner)
-                        if "at" not in rows.columns:
-                            wrong_file.refuse_unread_moments(
-                                report.fields, list(zip(chunk.lines, chunk.calls, strict=True))
-                            )
+                        unread = [] if "at" in rows.columns else report.fields
+                        _refuse_wrong(chunk, writer, callers.owner, unread)
                     writer.insert(chunk)
                     record.wrote(_total(report, writer.report), chunk.end)
                     progress(chunk.end)
@@ -244,11 +241,12 @@ def _moments(file: io.BufferedReader, callers: _Callers, to_column: str | None) 
             yield line, at
 
 
-def _refuse_wrong(chunk: Chunk, writer: import_writer.Writer, caller: db.Row | None) -> None:
-    """Raise WrongFile where nearly every line at the beginning is refused."""
+def _refuse_wrong(chunk: Chunk, writer: import_writer.Writer, caller: db.Row | None, unread: list[str]) -> None:
+    """Raise WrongFile where the beginning says that nearly every line is refused, or that calls would not wait."""
     refused = [*chunk.refused, *writer.faults(chunk)]
     lines = len(chunk.refused) + len(chunk.calls)
     wrong_file.refuse(refused, lines, is_all=chunk.is_last, caller=caller)
+    wrong_file.refuse_unread_moments(unread, zip(chunk.lines, chunk.calls, strict=True))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 
 from outbound.calls.call_request import NewCall
 from outbound.db import Row
@@ -20,7 +21,7 @@ SHARE_MIN = 0.8  # of the lines at the beginning, refused
 _EMPTY = "`to` is empty"  # in an address book many have no number
 _OF_ANOTHER_COUNTRY = re.compile(r"`to` (?:is not a phone number|has one digit|may be )")
 _FORBIDDEN = re.compile(r"`to` may not be called")
-_LINES_ASKED = 100
+_LINES_ASKED = 100  # for moments that would not be waited for
 _ANYWAY = "Nothing was queued.  With --anyway the lines that are good are taken."
 
 
@@ -51,7 +52,7 @@ def refuse(refused: Sequence[str], lines: int, *, is_all: bool, caller: Row | No
     raise WrongFile(f"{counted} {what}, most because {common}.  {_ANYWAY}")
 
 
-def refuse_unread_moments(fields: Iterable[str], lines: Sequence[tuple[int, NewCall]]) -> None:
+def refuse_unread_moments(fields: Iterable[str], lines: Iterable[tuple[int, NewCall]]) -> None:
     """
     Raise WrongFile where a column that is not read holds moments to come, and no other says when calls are due: they
     would be made at once.
@@ -61,7 +62,7 @@ def refuse_unread_moments(fields: Iterable[str], lines: Sequence[tuple[int, NewC
         lines: the first lines of the file with the calls that they mean.
     """
     names = [name for name in fields if columns.key(name) in columns.OF_SOME_MOMENT]
-    for line, call in lines[:_LINES_ASKED] if names else ():
+    for line, call in islice(lines, _LINES_ASKED) if names else ():
         contact = json.loads(call.contact or "{}")
         for name in names:
             if _is_to_come(contact.get(name, "")):
