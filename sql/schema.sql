@@ -1198,17 +1198,19 @@ create index api_token_business on api_token (business_id);
 -- An answer of the API for repeats with the same Idempotency-Key; written with the effect, kept for 72 hours.
 create table api_request (
     -- The token that sent the request: each has keys of its own.
-    token_id    bigint not null,
+    token_id         bigint not null,
     -- The client's Idempotency-Key, 1 to 255 characters.
-    key         text not null,
+    key              text not null,
     -- SHA-256 of method, path and body: another request with this key is refused.
-    body_sha256 bytea not null,
+    body_sha256      bytea not null,
     -- HTTP status of the answer.
-    status      integer,
+    status           integer,
     -- Body of the answer.
-    answer      jsonb,
+    answer           jsonb,
     -- When the request came.
-    at          timestamptz not null default now(),
+    at               timestamptz not null default now(),
+    -- Content-Language of the answer; null where it has no sentences, or was kept by a version before.
+    content_language text,
 
     constraint api_request_pkey primary key (token_id, key),
     constraint api_request_token_id_fkey foreign key (token_id) references api_token(id) on delete cascade,

@@ -443,7 +443,8 @@ class Context:
                 "this Idempotency-Key was sent with another request: take a new key for it",
                 code="key_of_another",
             )
-        return JSONResponse(row.answer, row.status, headers={REPLAYED: "true"})
+        said = {"content-language": row.content_language} if row.content_language else {}
+        return JSONResponse(row.answer, row.status, headers=said | {REPLAYED: "true"})
 
     def _keep(self, connection: db.Connection, answer: Response) -> None:
         sql.keep_answer(
@@ -451,6 +452,7 @@ class Context:
             body_sha256=self.digest,
             status=answer.status_code,
             answer=bytes(answer.body).decode(),
+            content_language=answer.headers.get("content-language"),
             **self._name,
         )
 

@@ -45,7 +45,7 @@ select exists (
 select pg_advisory_unlock(hashtextextended('api_request'::regclass::int || ' ' || :key, :token_id));
 
 -- name: find_request(token_id, key)^
-select body_sha256, status, answer from api_request where token_id = :token_id and key = :key;
+select body_sha256, status, answer, content_language from api_request where token_id = :token_id and key = :key;
 
 -- name: forget_lost_promise(token_id, key, body_sha256, silent_s)!
 -- Forget the answer that promised an import (202) which ended before its file was read: broken off, refused, or of a process
@@ -62,9 +62,10 @@ delete from api_request
    and (call_import.state in ('broken_off', 'refused')
         or call_import.state = 'running' and call_import.seen_at < now() - make_interval(secs => :silent_s));
 
--- name: keep_answer(token_id, key, body_sha256, status, answer)!
+-- name: keep_answer(token_id, key, body_sha256, status, answer, content_language)!
 -- Keep the answer of a request, to be given again to its repeats for 72 hours.
-insert into api_request (token_id, key, body_sha256, status, answer)
-values (:token_id, :key, :body_sha256, :status, :answer::jsonb)
-on conflict (token_id, key) do update set status = excluded.status, answer = excluded.answer
+insert into api_request (token_id, key, body_sha256, status, answer, content_language)
+values (:token_id, :key, :body_sha256, :status, :answer::jsonb, :content_language)
+on conflict (token_id, key) do update
+   set status = excluded.status, answer = excluded.answer, content_language = excluded.content_language
  where api_request.body_sha256 = excluded.body_sha256;

@@ -177,9 +177,12 @@ def test_a_repeat_is_the_answer_that_was_given_in_its_language(world: World, cli
     body = {"calls": [{"to": "call me", "business_id": world.business()}]}
     english = http.post("/calls/bulk", json=body, headers=key)
     again = http.post("/calls/bulk", json=body, headers=key | HEBREW)
-    assert again.headers["idempotent-replayed"] == "true"
+    assert (again.headers["idempotent-replayed"], again.headers["content-language"]) == ("true", "en")
     assert again.json() == english.json()
     assert "is not a phone number" in again.json()["refused"][0]["detail"]
+
+    (first, second) = (http.post("/calls/bulk", json=body, headers={"idempotency-key": "2"} | HEBREW) for _ in "12")
+    assert [one.headers["content-language"] for one in (first, second)] == ["he", "he"]
 
 
 def test_the_lines_of_a_file_that_are_refused_say_why_in_hebrew(world: World, client: Client) -> None:
