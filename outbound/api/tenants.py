@@ -46,7 +46,7 @@ async def add_business(context: RequestContext, body: models.NewBusiness) -> Any
             any_hour=body.any_hour,
         )
         hours = None if added.hours is None else added.hours.name
-        return {"id": added.id, "name": body.name, "time_zone": body.time_zone, "calling_hours": hours}
+        return {"id": added.id, "name": body.name, "time_zone": added.time_zone, "calling_hours": hours}
 
     return await context.write(work, status=201)
 

@@ -30,6 +30,7 @@ def add(
     twiml: str | None = None,
     phones: Sequence[str] = (),
     account: str | None = None,
+    faults: Sequence[Fault] = (),
     own: db.Connection | None = None,
 ) -> int:
     """
@@ -41,13 +42,15 @@ def add(
         voice_url, twiml: what a call plays; one of them.
         phones: its own numbers.
         account: the SID of the carrier's account that its calls are dialed with; by default TWILIO_ACCOUNT_SID.
+        faults: what the caller found wrong, to be said with the rest.
         own: the caller's connection, whose transaction this is part of.
 
     Raises:
         BadBusiness: names everything that is wrong at once.
     """
     silent = voice_url is None and twiml is None
-    values = _checked(name, time_zone, default_region, voice_url, twiml, phones, account, silent=silent)
+    given = (name, time_zone, default_region, voice_url, twiml, phones, account)
+    values = _checked(*given, silent=silent, known_faults=faults)
     return int(_write(sql.add_business, own, **values))
 
 
@@ -145,11 +148,13 @@ def _checked(
     *,
     silent: bool = False,
     own_region: str | None = None,
+    known_faults: Sequence[Fault] = (),
 ) -> dict[str, object]:
     region = default_region.upper() if default_region else None
     zone_faults: list[Fault] = []
     zone = _time_zone(time_zone, zone_faults)
     faults = [
+        *known_faults,
         *_fault("name", _name_fault(name)),
         *zone_faults,
         *_fault("region", phone_numbers.region_fault(region)),

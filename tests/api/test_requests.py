@@ -972,3 +972,33 @@ def test_what_is_no_region_and_no_batch_is_refused_as_that(client: Client) -> No
     asked["/calls?batch=spring"] = "no_such_name"
 
     assert {path: client().get(path).json()["code"] for path in asked} == asked
+
+
+@pytest.mark.parametrize(
+    ("given", "zone"),
+    [
+        ({"region": "IL"}, "Asia/Jerusalem"),
+        ({"numbers": ["+97235550006"]}, "Asia/Jerusalem"),
+        ({"region": "US", "time_zone": "America/Chicago"}, "America/Chicago"),
+        ({"region": "US"}, None),
+        ({}, None),
+    ],
+)
+def test_a_business_has_the_time_zone_of_its_place(
+    world: World, client: Client, given: dict[str, Any], zone: str | None
+) -> None:
+    answer = client().post("/businesses", json={"name": "Acme", "twiml": "<Response/>", **given})
+
+    if zone:
+        assert (answer.status_code, answer.json()["time_zone"]) == (201, zone)
+        assert world.value("select time_zone from business") == zone
+    else:
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/time_zone")
+        assert world.value("select count(*) from business") == 0
+
+
+def test_a_business_without_a_time_zone_is_told_of_all_that_is_wrong(world: World, client: Client) -> None:
+    refused = client().post("/businesses", json={"name": " ", "region": "US"}).json()
+
+    assert [one["pointer"] for one in refused["errors"]][:2] == ["/time_zone", "/name"]
+    assert "US has several, like America/New_York" in refused["detail"]

@@ -439,7 +439,9 @@ class NewBusiness(Body):
     """A business to be added."""
 
     name: Text
-    time_zone: Annotated[str, Field(max_length=60)]
+    time_zone: Annotated[
+        str | None, Field(max_length=60, description="an IANA name; by default its place's, where that has one")
+    ] = None
     region: Annotated[str | None, Field(max_length=10)] = None
     voice_url: Annotated[str | None, Field(max_length=2000)] = None
     twiml: Annotated[str | None, Field(max_length=4000)] = None
