@@ -159,7 +159,7 @@ async def replay_webhook(context: RequestContext, endpoint_id: Id, body: models.
 
 def _moment(text: str | None, pointer: str) -> datetime | None:
     try:
-        return moments.read(text, "UTC").at if text else None
+        return moments.read(text, "UTC", day_alone=True).at if text else None
     except moments.BadMoment as fault:
         errors = [{"pointer": pointer, "code": "moment", "detail": f"the moment {fault}"}]
         raise Problem(422, "a moment is not one", errors=errors) from None

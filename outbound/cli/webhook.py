@@ -240,7 +240,7 @@ def _moment(text: str | None) -> datetime | None:
     from outbound.errors import UserError
 
     try:
-        return moments.read(text, "UTC").at if text else None
+        return moments.read(text, "UTC", day_alone=True).at if text else None
     except moments.BadMoment as fault:
         raise UserError(f"the moment {fault}") from None
 

@@ -250,10 +250,12 @@ def replay(
     Send events once more, under the ids that they had; return how many.
 
     Raises:
-        BadEndpoint: there is no such endpoint or type, or nothing says which events are meant.
+        BadEndpoint: there is no such endpoint, event or type, or nothing says which events are meant.
     """
     if not (event_ids or event_types or since or until or given_up_only):
         raise BadEndpoint("say which events: by their ids, types, or time, or all that were given up")
+    if since and until and since >= until:
+        raise BadEndpoint.about("since", "--since must lie before --until")
     wanted = {
         "endpoint_id": endpoint_id,
         "business_id": business_id,
@@ -267,6 +269,10 @@ def replay(
     total, after_id = 0, 0
     while True:
         row = _there(db.run(sql.replay_deliveries, **wanted, after_id=after_id, batch_max=REPLAY_BATCH))
+        if row.unknown is not None:
+            shown = plain_text.visible(row.unknown)[:50]
+            fault = f"this endpoint has no event {shown}: `outbound webhook deliveries` shows those that it has"
+            raise BadEndpoint.about("event_ids", fault)
         total += int(row.replayed)
         if row.replayed < REPLAY_BATCH:
             return total

@@ -241,11 +241,24 @@ select delivery.event_id, event.public_id, event.type, event.call_id, event.at, 
 -- time, or of all that was given up.  What is on its way already stays as it is.
 --
 -- Moves    done, given_up -> due
--- Returns  `replayed`, how many, and `last_id`, after which the next batch begins; no row where there is no such endpoint
+-- Returns  `replayed`, how many, and `last_id`, after which the next batch begins; or `unknown`, the first of the ids that
+--          is of no event for this endpoint, and then none is sent; no row where there is no such endpoint
 with endpoint as (
     select id
       from webhook_endpoint
      where id = :endpoint_id and (:business_id::bigint is null or business_id = :business_id)
+), unknown as (
+    select wanted.id
+      from endpoint
+     cross join unnest(:event_ids::text[]) with ordinality as wanted (id, place)
+     where not exists (
+         select
+           from event_log as event
+          inner join webhook_delivery as delivery on delivery.event_id = event.id
+          where event.public_id = wanted.id and delivery.endpoint_id = endpoint.id
+     )
+     order by wanted.place
+     limit 1
 ), chosen as (
     select delivery.endpoint_id, delivery.event_id
       from endpoint
@@ -258,6 +271,7 @@ with endpoint as (
        and (:since::timestamptz is null or event.at >= :since)
        and (:until::timestamptz is null or event.at < :until)
        and delivery.event_id > :after_id
+       and not exists (select from unknown)
      order by delivery.event_id
      limit :batch_max
        for update of delivery
@@ -272,7 +286,8 @@ with endpoint as (
     select :who, 'webhook.replay', 'webhook_endpoint', id,
            jsonb_build_object('deliveries', (select count(*) from moved))
       from endpoint
+     where not exists (select from unknown)
 )
 select (select count(*) from moved) as replayed, (select max(event_id) from moved) as last_id,
-       pg_notify('outbound_event', '')
+       (select id from unknown) as unknown, pg_notify('outbound_event', '')
   from endpoint;

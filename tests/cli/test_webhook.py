@@ -69,6 +69,7 @@ def test_an_endpoint_from_its_first_day_to_its_last(world: World, monkeypatch: p
         (("deliveries", "7"), "there is no such endpoint"),
         (("replay", "1"), "say which events: by their ids, types, or time, or all that were given up"),
         (("replay", "1", "--since", "soon"), "the moment"),
+        (("replay", "1", "--since", "2026-11-30", "--until", "2026-11-29"), "--since must lie before --until"),
         (("listen", "--secret", "whsec_?"), "a secret is whsec_ and base64"),
     ],
 )

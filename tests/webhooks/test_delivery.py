@@ -549,6 +549,22 @@ def test_replay_goes_on_past_one_batch(world: World, receiver: Receiver, monkeyp
     assert endpoint.replay(made.id, event_types=["call.ended"], actor="test") == 5
 
 
+def test_what_no_endpoint_has_is_replayed_to_none(world: World, receiver: Receiver) -> None:
+    made, other = (endpoint.add(receiver.url, event_types=[kind], actor="test") for kind in ("call.ended", "ping"))
+    known = f"evt_call_ended_{ended(world)}"
+    send(world, receiver)
+
+    for endpoint_id, ids, unknown in ((made.id, [known, "evt_\u202e"], r"evt_\\u202e"), (other.id, [known], known)):
+        with pytest.raises(endpoint.BadEndpoint, match=f"this endpoint has no event {unknown}: "):
+            endpoint.replay(endpoint_id, event_ids=ids, actor="test")
+    with pytest.raises(endpoint.NoSuchEndpoint):
+        endpoint.replay(812, event_ids=["evt_1"], actor="test")
+
+    assert [row.state for row in rows(world)] == ["done"]
+    assert world.value("select count(*) from audit where action = 'webhook.replay'") == 0
+    assert endpoint.replay(made.id, event_ids=[known], actor="test") == 1
+
+
 def test_an_endpoint_is_removed_in_parts_and_a_removal_that_was_stopped_goes_on(
     world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
