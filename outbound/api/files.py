@@ -379,8 +379,11 @@ def _object(line: bytes) -> dict[str, str]:
     if not isinstance(row, dict):
         raise _BadLine("is no JSON object")
     for name, value in row.items():
+        shown = plain_text.visible(name[:_NAME_SHOWN])
+        if isinstance(value, dict):
+            raise _BadLine(f"holds an object in `{shown}`: write its fields beside the others, as texts or numbers")
         if value is not None and (isinstance(value, bool) or not isinstance(value, str | int | float)):
-            raise _BadLine(f"holds in `{plain_text.visible(name[:_NAME_SHOWN])}` neither a text nor a number")
+            raise _BadLine(f"holds in `{shown}` neither a text nor a number")
     texts = {name: str(value) for name, value in row.items() if value is not None}
     if not "".join(texts.values()).strip():
         raise _BadLine("holds nothing: give its fields, or leave the line out")  # a table's empty row is skipped

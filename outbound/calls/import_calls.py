@@ -99,7 +99,7 @@ def import_calls(
             callers.refuse_unable()
         dates = FileDates(lambda: _moments(csv_file.again(file), callers, to_column))
         read = partial(_read, report.fields, callers, dates, CalleeZones().of)
-        details = {"file": csv_file.name_of(path), "sha256": sha256, "batch": name}
+        details = {"file": csv_file.name_of(path), "sha256": sha256}
         audited = nullcontext() if dry_run else _audited(who, callers, details, report, writer)
         record = record or (Record(None) if dry_run else callers.begin(name, who))
         chunks = closing(_ahead(_chunks(file, rows, read, report, dates)))
@@ -261,9 +261,8 @@ def _audited(
 
     def note(*, is_whole: bool) -> None:
         scope, key = callers.scope
-        batch = {"batch": writer.report.batch or details["batch"]}
         counts = _total(read, writer.report).counts()
-        noted = db.json({**details, **batch, **counts, "is_whole": is_whole})
+        noted = db.json({**details, "batch": writer.report.batch, **counts, "is_whole": is_whole})
         db.run(sql.note_import, who=who, scope=scope, key=key, details=noted)
 
     try:

@@ -75,7 +75,7 @@ class Writer:
         dry: bool,
         by: str | None = None,
     ) -> None:
-        self.report = CallsReport(is_dry=dry)
+        self.report = CallsReport(batch=batch.name, is_dry=dry)
         self._campaign_id, self._batch, self._zone_of = campaign_id, batch, zone_of
         self._again, self._dry, self._by = again, dry, by
         self._batch_ids: dict[int, int | None] = {}  # by business

@@ -282,6 +282,14 @@ def test_lines_of_json_take_room_until_the_table_is_made(
     until(lambda: {one["state"] for one in http.get("/imports").json()["imports"]} == {"finished"})
 
 
+def test_a_file_of_which_nothing_was_queued_says_its_batch(world: World, client: Client) -> None:
+    http = client(business_id=world.business("Shop"))
+    report = http.post("/imports", params={"batch": "b"}, content="to\nnobody\n", headers=CSV).json()
+
+    assert (report["created"], report["refused"], report["batch"]) == (0, 1, "b")
+    assert world.value("select details ->> 'batch' from audit where action = 'import_calls'") == "b"
+
+
 def test_a_table_that_is_larger_than_its_lines_of_json_takes_no_more_room_than_there_is(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -621,7 +629,11 @@ def test_pages_of_imports_go_on_behind_each_other_and_old_ones_go(world: World, 
         ("{}", "holds nothing: give its fields"),
         ('{"to": null, "phone": " "}', "holds nothing: give its fields"),
         ('{"to": ["+12125550102"]}', "holds in `to` neither a text nor a number"),
-        ('{"to": "+12125550102", "a\\nb": {"x": 1}}', "holds in `a"),
+        ('{"to": "+12125550102", "a\\nb": {"x": 1}}', "holds an object in `a"),
+        (
+            '{"to": "+12125550102", "contact": {"name": "Dana"}}',
+            "holds an object in `contact`: write its fields beside the others, as texts or numbers",
+        ),
         ('["+12125550102"]', "is no JSON object"),
         ('{"to": "+12125550102"', "is no JSON that is read here"),
         ('{"to": "+12125550102", "\\u0000": "x"}', "is no JSON that is read here"),

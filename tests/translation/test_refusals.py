@@ -215,6 +215,10 @@ _WHOLE = (
     *(f"{line}is no JSON object" for line in ("", "line 3 ")),
     *(f"{line}holds nothing: give its fields, or leave the line out" for line in ("", "line 3 ")),
     *(f"{line}holds in `contact` neither a text nor a number" for line in ("", "line 3 ")),
+    *(
+        f"{line}holds an object in `contact`: write its fields beside the others, as texts or numbers"
+        for line in ("", "line 3 ")
+    ),
     *(f"{line}has more than 65536 bytes" for line in ("", "line 3 ")),
     *(f"{line}is no JSON that is read here: Expecting value at character 1" for line in ("", "line 3 ")),
     "the body is no JSON that is read here: Expecting value at character 1",
