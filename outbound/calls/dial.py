@@ -192,24 +192,35 @@ def _is_trouble(answer: Answer) -> bool:
 def _slow_downs(calls: Mapping[int, db.Row], answers: Sequence[tuple[int, Answer | _Odd]]) -> list[partial[None]]:
     """
     Return what the troubles among *answers* mean, for each whom they slow: an account's are no concern of another's.
+
+    The answers are of the same moment: errors among them that have a good one beside them are none in a row.
     """
     troubles: defaultdict[int | None, list[Answer]] = defaultdict(list)
     begun_at: dict[int | None, datetime] = {}
+    well: set[int | None] = set()
     for call_id, answer in answers:
         call = calls[call_id]
         of = None if call.carrier_account is None else call.business_id
         begun_at[of] = max(call.dialed_at, begun_at.get(of, call.dialed_at))
-        if not isinstance(answer, _Odd) and _is_trouble(answer):
+        if isinstance(answer, _Odd):
+            continue
+        if _is_trouble(answer):
             troubles[of].append(answer)
-    return [partial(_slow_down, found, begun_at=begun_at[of], business_id=of) for of, found in troubles.items()]
+        elif isinstance(answer, Accepted | CallRefused):
+            well.add(of)
+    return [
+        partial(_slow_down, found, begun_at=begun_at[of], business_id=of, is_well=of in well)
+        for of, found in troubles.items()
+    ]
 
 
-def _slow_down(troubles: Sequence[Answer], begun_at: datetime, business_id: int | None) -> None:
+def _slow_down(troubles: Sequence[Answer], begun_at: datetime, business_id: int | None, *, is_well: bool) -> None:
     of_account = any(isinstance(answer, SlowDown) and answer.of_account for answer in troubles)
     slower = db.run(
         sql.slow_down,
         begun_at=begun_at,
         troubles=len(troubles),
+        in_a_row=0 if is_well else len(troubles),
         of_account=of_account,
         hold_max_s=settings().hold_max_s,
         business_id=business_id,

@@ -228,8 +228,9 @@ insert into counter (name, label, value)
 values ('dial', 'unknown', 1)
 on conflict (name, label, slot) do update set value = counter.value + 1;
 
--- name: slow_down(begun_at, troubles, of_account, hold_max_s, business_id)^
--- The carrier answered so many calls, begun at begun_at, with errors, or not at all.
+-- name: slow_down(begun_at, troubles, in_a_row, of_account, hold_max_s, business_id)^
+-- The carrier answered so many calls, begun at begun_at, with errors, or not at all; in_a_row of them without a good
+-- answer at the same time.
 --
 -- They are those of TWILIO_ACCOUNT_SID, or where business_id is given, those of a business with an account of its own:
 -- then that business alone is slowed or held.  Good answers are counted of all accounts together, so that such a business
@@ -253,7 +254,7 @@ with account as (
                            coalesce(:business_id::bigint::text, ''))
        for update
 ), news as (
-    select account.*, answered.answers, troubles + :troubles as in_a_row, window_troubles + :troubles as errors,
+    select account.*, answered.answers, troubles + :in_a_row as in_a_row, window_troubles + :troubles as errors,
            answered.answers - window_answers + window_troubles + :troubles as asked,
            coalesce(slowed_at > now() - interval '60 s', false) as is_slowed,
            greatest(1, extract(epoch from now() - window_began_at)) as window_s
@@ -287,7 +288,7 @@ with account as (
                when is_slowed then judged.slowed_from
                -- Tokens come at three quarters of a rate (pace_tokens).
                when slows then asked / window_s / 0.75
-               else 100
+               else greatest(100, asked / window_s / 0.75)
            end,
            slowed_at = case when holds or slows then now() else judged.slowed_at end,
            window_began_at = case when begins_anew then now() else judged.window_began_at end,

@@ -15,6 +15,7 @@ import pytest
 from outbound import db
 from outbound.call import CallEvent
 from outbound.calls import dial, dispatch, events
+from outbound.carrier import Accepted, CallUnsure
 from outbound.rules import control
 from outbound.rules.limits import set_limits
 from outbound.rules.scope import Scope
@@ -98,10 +99,20 @@ def let_the_hold_end(world: World) -> None:
 
 
 def fails(troubles: int = 1, *, of_account: bool = False, begun_at: datetime | None = None) -> Any:
-    """So many calls, begun at a moment, are answered with errors."""
-    return db.run(
-        dial.sql.slow_down, begun_at=begun_at, troubles=troubles, of_account=of_account, hold_max_s=60, business_id=None
-    )
+    """So many calls, begun at a moment, are answered with errors, and no other at that moment."""
+    of = {"begun_at": begun_at, "of_account": of_account, "business_id": None}
+    return db.run(dial.sql.slow_down, troubles=troubles, in_a_row=troubles, hold_max_s=60, **of)
+
+
+def answered_at_once(world: World, answers: str) -> None:
+    """Calls are begun, and each is answered at one moment: `.` is an accepted call, `x` an error."""
+    call_ids = [world.claimed() for _ in answers]
+    calls = {call_id: begin(call_id) for call_id in call_ids}
+    said = [
+        (call_id, CallUnsure("500") if answer == "x" else Accepted(f"CA{call_id:032}", 0))
+        for call_id, answer in zip(call_ids, answers, strict=True)
+    ]
+    assert dial._write_down(calls, said) is None
 
 
 class Carrier:
@@ -411,6 +422,25 @@ def test_five_errors_in_a_row_hold_and_an_accepted_call_between_does_not(world: 
 
     assert all(row.hold is None for row in carrier.answers("xxxx.xxxx.xxxx.", per_second=1000))
     assert [row.hold is None for row in carrier.answers("xxxxx", per_second=1000)] == [True] * 4 + [False]
+
+
+def test_errors_that_have_an_accepted_call_beside_them_are_none_in_a_row(world: World) -> None:
+    """Sixteen calls are dialed at once: at 500 a second and one error in fifty, dialing was held within a second."""
+    for answers in ("..xxx...xx", "xxx.", ".xxx", "xx", "xx"):
+        answered_at_once(world, answers)
+    assert (account(world).hold, account(world).troubles) == (None, 4)
+
+    answered_at_once(world, "x")
+    assert account(world).carrier_holds == 1
+
+
+def test_a_hold_leaves_a_part_of_the_rate_that_was_dialed_at_where_none_is_set(world: World) -> None:
+    set_limits(Scope("account", ""), calls_per_second="none")
+    Carrier(world).answers("x" + "." * 300 + "x", per_second=300)
+
+    fails(5)
+
+    assert 140 < account(world).rate < 260
 
 
 def test_errors_of_calls_that_were_begun_before_a_hold_ended_prolong_nothing(world: World) -> None:

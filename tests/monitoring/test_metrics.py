@@ -382,7 +382,7 @@ def test_the_limits_of_scopes_are_shown_and_no_number_is_named(world: World) -> 
 
 def test_trouble_with_the_carrier_shows_as_a_hold_and_as_a_slower_pace(world: World) -> None:
     world.do("update dial_control set calls_per_second = 4 where scope = 'account'")
-    db.run(dial.sql.slow_down, begun_at=None, troubles=5, of_account=False, hold_max_s=60, business_id=None)
+    db.run(dial.sql.slow_down, begun_at=None, troubles=5, in_a_row=5, of_account=False, hold_max_s=60, business_id=None)
 
     samples = _samples(_scrape())
 
