@@ -7,7 +7,7 @@ After a SlowDown, such as the carrier's 429, the call goes back into the queue a
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
@@ -132,7 +132,8 @@ def _write_down(calls: Mapping[int, db.Row], answers: Sequence[tuple[int, Answer
     writes: list[Callable[[], object]] = [partial(_record_accepted, reports)] if reports else []
     others = [(call_id, answer) for call_id, answer in answers if not isinstance(answer, Accepted)]
     others.sort(key=lambda other: isinstance(other[1], CallUnsure))  # these only count: they come last
-    writes += [_write_of(calls[call_id], answer) for call_id, answer in others]
+    well = {scope for call_id, _ in accepted for scope in _scopes(calls[call_id]).items()}
+    writes += [_write_of(calls[call_id], answer, well) for call_id, answer in others]
     if settings().hold_max_s:
         # After the acceptances were written, which say that the carrier is well.
         writes += _slow_downs(calls, answers)
@@ -164,14 +165,29 @@ def _record_accepted(reports: Sequence[tuple[int, CallEvent]]) -> None:
                 each.callback(_record_accepted, [report])
 
 
-def _write_of(call: db.Row, answer: CallRefused | CallNotSent | CallUnsure | _Odd) -> Callable[[], object]:
-    """Return how to write down what is no acceptance; it restates what it moves from."""
+def _scopes(call: db.Row) -> dict[str, object]:
+    """What a refusal may be the fault of, by the words of CallRefused."""
+    return {"number": call.from_number, "campaign": (call.campaign_id, call.business_id)}
+
+
+def _write_of(
+    call: db.Row, answer: CallRefused | CallNotSent | CallUnsure | _Odd, well: Container[tuple[str, object]]
+) -> Callable[[], object]:
+    """
+    Return how to write down what is no acceptance; it restates what it moves from.
+
+    Args:
+        well: the scopes of calls that were accepted at this moment: a refusal beside them is not their fault.
+    """
     if isinstance(answer, _Odd):
         return partial(set_aside.set_aside, "dial", call.id, answer)
     if isinstance(answer, CallRefused):
         log.warning("dial.refused", call_id=call.id, code=answer.code)
         message = str(answer)[:_MESSAGE_MAX]
-        refused = {"error_code": answer.code, "error_message": message, "at_fault": answer.at_fault}
+        at_fault = answer.at_fault
+        if at_fault is not None and (at_fault, _scopes(call)[at_fault]) in well:
+            at_fault = None
+        refused = {"error_code": answer.code, "error_message": message, "at_fault": at_fault}
         return partial(_record_refusal, call_id=call.id, fence=call.fence, **refused)
     if isinstance(answer, CallNotSent):
         log.outage("dial.not_sent", str(answer), call_id=call.id)

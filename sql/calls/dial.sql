@@ -83,7 +83,8 @@ with database as materialized (
     on conflict (name, label, slot) do update set value = counter.value + excluded.value
 )
 select begun.id, begun.fence, begun.dialed_at, begun.from_number, begun.to_number, begun.contact::text as contact,
-       begun.put_backs, begun.limit_s, begun.business_id, begun.carrier_account, campaign.machine_detection,
+       begun.put_backs, begun.limit_s, begun.business_id, begun.campaign_id, begun.carrier_account,
+       campaign.machine_detection,
        extract(epoch from begun.dial_by - clock_timestamp())::float8 + :send_s as send_within_s,
        case when speaks.campaign then campaign.voice_url else business.voice_url end as voice_url,
        case when speaks.campaign then campaign.twiml else business.twiml end as twiml,

@@ -15,7 +15,7 @@ import pytest
 from outbound import db
 from outbound.call import CallEvent
 from outbound.calls import dial, dispatch, events
-from outbound.carrier import Accepted, CallUnsure
+from outbound.carrier import Accepted, Answer, CallRefused, CallUnsure
 from outbound.rules import control
 from outbound.rules.limits import set_limits
 from outbound.rules.scope import Scope
@@ -104,12 +104,17 @@ def fails(troubles: int = 1, *, of_account: bool = False, begun_at: datetime | N
     return db.run(dial.sql.slow_down, troubles=troubles, in_a_row=troubles, hold_max_s=60, **of)
 
 
-def answered_at_once(world: World, answers: str) -> None:
-    """Calls are begun, and each is answered at one moment: `.` is an accepted call, `x` an error."""
-    call_ids = [world.claimed() for _ in answers]
+def answered_at_once(world: World, answers: str, campaign_id: int | None = None) -> None:
+    """Calls are begun, and each is answered at one moment: `.` is an accepted call, `x` an error, `r` a refusal."""
+    call_ids = queue(world, campaign_id, len(answers), "01")
+    world.do(
+        "update call_log set status = 'claimed', fence = 1, overdue_at = now() + interval '30 s' where id = any(%s)",
+        call_ids,
+    )
     calls = {call_id: begin(call_id) for call_id in call_ids}
+    errors: dict[str, Answer] = {"x": CallUnsure("500"), "r": CallRefused("21205", "no", "campaign")}
     said = [
-        (call_id, CallUnsure("500") if answer == "x" else Accepted(f"CA{call_id:032}", 0))
+        (call_id, errors.get(answer, Accepted(f"CA{call_id:032}", 0)))
         for call_id, answer in zip(call_ids, answers, strict=True)
     ]
     assert dial._write_down(calls, said) is None
@@ -228,6 +233,19 @@ def test_a_campaign_that_is_refused_does_not_stop_the_others(
     queue(world, int(other), 2, "01")
 
     assert turn(world, nudges) == 2
+
+
+def test_refusals_that_have_an_accepted_call_of_their_campaign_beside_them_pause_nothing(
+    world: World, campaign_id: int
+) -> None:
+    for answers in (".rrrrr", "rrr.rr", "rrrr"):
+        answered_at_once(world, answers, campaign_id)
+    answered_at_once(world, ".")  # of the business alone
+    (campaign,) = world.rows("select * from dial_control where scope = 'campaign'")
+    assert (campaign.state, len(campaign.refused_calls)) == ("running", 4)
+
+    answered_at_once(world, "r", campaign_id)
+    assert world.value("select state from dial_control where scope = 'campaign'") == "paused"
 
 
 @pytest.mark.parametrize(
@@ -426,6 +444,7 @@ def test_five_errors_in_a_row_hold_and_an_accepted_call_between_does_not(world: 
 
 def test_errors_that_have_an_accepted_call_beside_them_are_none_in_a_row(world: World) -> None:
     """Sixteen calls are dialed at once: at 500 a second and one error in fifty, dialing was held within a second."""
+    world.business()
     for answers in ("..xxx...xx", "xxx.", ".xxx", "xx", "xx"):
         answered_at_once(world, answers)
     assert (account(world).hold, account(world).troubles) == (None, 4)
