@@ -47,9 +47,9 @@ def refuse(refused: Sequence[str], lines: int, *, is_all: bool, caller: Row | No
     common = Counter(reasons).most_common(1)[0][0]
     foreign = sum(bool(_OF_ANOTHER_COUNTRY.match(reason)) for reason in reasons)
     if foreign * 2 > len(reasons):
-        raise WrongFile(f"{counted} {_region(caller)}  {_ANYWAY}  Most: {common}.")
+        raise WrongFile(f"{counted} {_region(caller)}  {_ANYWAY}  Most: {common}")
     what = "numbers may not be called" if _FORBIDDEN.match(common) else "lines are refused"
-    raise WrongFile(f"{counted} {what}, most because {common}.  {_ANYWAY}")
+    raise WrongFile(f"{counted} {what}.  {_ANYWAY}  Most: {common}")
 
 
 def refuse_unread_moments(fields: Iterable[str], lines: Iterable[tuple[int, NewCall]]) -> None:

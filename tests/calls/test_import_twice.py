@@ -320,9 +320,9 @@ def test_a_dry_run_says_the_same_and_writes_nothing(
     [
         ("US", "050-1234{n:03}", "40 of 40 numbers are not valid in US: is the region right?"),
         (None, "050-1234{n:03}", "40 of 40 numbers are not valid without a country code, and business 1 has no region"),
-        ("US", "9.72501E+11", "40 of 40 lines are refused, most because `to` was rounded by a spreadsheet"),
-        ("US", "+972501234{n:03}", "40 of 40 numbers may not be called, most because `to` may not be called"),
-        ("US", "201-200-0{n:03},soon", "40 of 40 lines are refused, most because `at` is not a date and time"),
+        ("US", "9.72501E+11", "40 of 40 lines are refused.  *  Most: `to` was rounded by a spreadsheet"),
+        ("US", "+972501234{n:03}", "40 of 40 numbers may not be called.  *  Most: `to` may not be called"),
+        ("US", "201-200-0{n:03},soon", "40 of 40 lines are refused.  *  Most: `at` is not a date and time"),
     ],
 )
 def test_a_file_that_is_wrong_as_a_whole_stops_before_anything_is_queued(
@@ -336,7 +336,9 @@ def test_a_file_that_is_wrong_as_a_whole_stops_before_anything_is_queued(
         with pytest.raises(WrongFile) as refusal:
             imported(text, dry_run=dry_run)
         said = str(refusal.value)
-        assert why in said or (region is None and why.replace("of 40", "of 41") in said), said
+        parts = why.replace("of 40", "of 41" if region is None and "of 41" in said else "of 40").split("*")
+        assert all(part in said for part in parts), said
+        assert ".." not in said
         assert "--anyway" in said
     assert waiting(world) == []
     assert world.value("select count(*) from batch") == 0

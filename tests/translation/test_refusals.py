@@ -151,8 +151,8 @@ _PARTS = {
     ),
     "numbers are not valid in x: is the region right?  `outbound business set x --region …` changes it.",
     "numbers are not valid without a country code, and x has no region: x.",
-    "x x  Nothing was queued.  With `anyway` the lines that are good are taken.  Most: x.",
-    "x x, most because x.  Nothing was queued.  With `anyway` the lines that are good are taken.",
+    "x x  Nothing was queued.  With `anyway` the lines that are good are taken.  Most: x",
+    "x x.  Nothing was queued.  With `anyway` the lines that are good are taken.  Most: x",
     " from x: give the path of a file",
     ": it holds a NUL byte",
     "found are x",
@@ -208,7 +208,7 @@ _WHOLE = (
     (
         "9 of the first 99 numbers are not valid without a country code, and business 3 has no region: `outbound"
         " business set 3 --region …`.  Nothing was queued.  With `anyway` the lines that are good are taken.  Most:"
-        " `to` is empty: give a phone number."
+        " `to` is empty: give a phone number"
     ),
     "a request with this Idempotency-Key is being answered: send it again in a second",
     "a call with this key or number is being written: send it again in a second",
@@ -257,8 +257,8 @@ _WHOLE = (
     "there is no window 7 of business 3: see `outbound window list`",
     "there is no call with this number: give its id, its CA…, its key or its number; see `outbound calls`",
     (
-        "9 of 10 lines are refused, most because `to` is empty: give a phone number.  Nothing was queued.  With"
-        " `anyway` the lines that are good are taken."
+        "9 of 10 lines are refused.  Nothing was queued.  With `anyway` the lines that are good are taken.  Most: `to`"
+        " is empty: give a phone number"
     ),
     "what was given is not a phone number: write it like +97231234567",
 )
