@@ -54,6 +54,19 @@ GUARDS = (
         "tests/calls/test_dial.py::test_a_phone_rings_once_whatever_is_redelivered",
     ),
     Guard(
+        "errors beside an accepted call are none in a row",
+        "outbound/calls/dial.py",
+        (("in_a_row=0 if is_well else len(troubles)", "in_a_row=len(troubles)"),),
+        "tests/calls/test_breaker.py::test_errors_that_have_an_accepted_call_beside_them_are_none_in_a_row",
+    ),
+    Guard(
+        "refusals beside an accepted call of their scope pause nothing",
+        "outbound/calls/dial.py",
+        (("if at_fault is not None and (at_fault, _scopes(call)[at_fault]) in well:", "if False:"),),
+        "tests/calls/test_breaker.py::"
+        "test_refusals_that_have_an_accepted_call_of_their_campaign_beside_them_pause_nothing",
+    ),
+    Guard(
         "the fence of a put-back",
         "sql/calls/dial.sql",
         (("and fence = :fence and call_sid is null", "and :fence = :fence and call_sid is null"),),
