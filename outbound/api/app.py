@@ -113,8 +113,8 @@ def app() -> FastAPI:
         ),
         ("GET", f"{PREFIX}/calls"): Direct(routes[calls.list_calls], _HANDLERS),
     }
-    application.add_api_route("/healthz", _healthz, include_in_schema=False)
-    application.add_api_route("/openapi.json", _document, include_in_schema=False)
+    for path, answer in (("/healthz", _healthz), ("/openapi.json", _document)):
+        application.add_api_route(path, answer, methods=["GET", "HEAD"], include_in_schema=False)
     return application
 
 

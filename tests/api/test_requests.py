@@ -377,7 +377,16 @@ def test_a_path_tells_all_of_its_methods(client: Client) -> None:
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
     assert answer.json()["code"] == "method_not_allowed"
-    assert client("calls:read").post("../healthz").headers["allow"] == "GET"
+    assert client("calls:read").post("../healthz").headers["allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("path", ["healthz", "openapi.json"])
+def test_what_monitors_ask_for_is_answered_without_its_body(world: World, client: Client, path: str) -> None:
+    answers = [client("calls:read").request(method, f"../{path}") for method in ("GET", "HEAD")]
+
+    assert [one.status_code for one in answers] == [200, 200]
+    assert answers[1].content == b""
+    assert len({one.headers["content-length"] for one in answers}) == 1
 
 
 def test_the_document_is_served_as_it_is_committed(api_url: str) -> None:
