@@ -149,6 +149,30 @@ def test_an_order_whose_call_is_refused_is_not_saved(shop: Shop, world: World) -
     assert (orders(world), world.statuses()) == (0, [])
 
 
+def test_a_second_order_of_a_phone_that_a_call_is_live_to_is_not_saved(shop: Shop, world: World) -> None:
+    order = {"item": "Piano", "phone": "+15005550101"}
+    first = httpx.post(f"{shop.url}/orders", json=order).json()
+    second = httpx.post(f"{shop.url}/orders", json=order)
+
+    assert second.status_code == 409
+    assert "another call to this phone" in second.json()["error"]
+    assert (orders(world), world.statuses()) == (1, ["queued"])
+    assert httpx.delete(f"{shop.url}/orders/{first['order']}").status_code == 200
+    assert httpx.post(f"{shop.url}/orders", json=order).status_code == 201
+    assert (orders(world), world.statuses()) == (1, ["canceled", "queued"])
+
+
+@pytest.mark.parametrize("body", ['{"item": "Piano"}', '{"phone": "+15005550101"}', "[]", "null", "Piano"])
+def test_a_body_that_is_no_order_is_refused(example: Example, shop: Shop, world: World, body: str) -> None:
+    done = httpx.post(f"{shop.url}/orders", content=body, headers={"Content-Type": "application/json"})
+
+    if "fastapi" in example.place.name:  # FastAPI checks the body itself
+        assert (done.status_code, bool(done.json()["detail"])) == (422, True)
+    else:
+        assert (done.status_code, "phone" in done.json()["error"]) == (400, True)
+    assert (orders(world), world.statuses()) == (0, [])
+
+
 def test_an_order_that_somebody_talks_about_stays_with_its_call(shop: Shop, world: World) -> None:
     taken = httpx.post(f"{shop.url}/orders", json={"item": "Piano", "phone": "+15005550101"}).json()
     world.do(

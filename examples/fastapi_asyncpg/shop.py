@@ -55,6 +55,8 @@ async def take_order(order: Order) -> dict[str, Any]:
             key=f"order-{order_id}",
             contact={"item": order.item},
         )
+        if not call.has_key:  # no call of this order will come; the exception rolls the order back
+            raise HTTPException(409, "another call to this phone is waiting or under way: the order was not taken")
         return {"order": order_id, "call": call.call_id}
 
 
@@ -81,6 +83,12 @@ async def cancel_order(order_id: int) -> dict[str, Any]:
 async def refuse(_request: Request, error: BadCall) -> JSONResponse:
     """Answer with the sentence that says what is wrong; the transaction has been rolled back."""
     return JSONResponse({"error": str(error)}, status_code=422)
+
+
+@app.exception_handler(HTTPException)
+async def answer(_request: Request, error: HTTPException) -> JSONResponse:
+    """Answer with the sentence of the exception; the transaction has been rolled back."""
+    return JSONResponse({"error": error.detail}, status_code=error.status_code)
 
 
 async def call_of(connection: asyncpg.Connection, order_id: int) -> CallRecord:

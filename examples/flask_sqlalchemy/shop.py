@@ -6,6 +6,7 @@ from typing import Any
 from flask import Flask, abort, request
 from sqlalchemy import create_engine, delete
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from werkzeug.exceptions import HTTPException
 
 import outbound
 
@@ -34,7 +35,9 @@ Base.metadata.create_all(engine)
 @app.post("/orders")
 def take_order() -> tuple[dict[str, Any], int]:
     """Save an order and put its call in the queue: both, or neither."""
-    given = request.get_json()
+    given = request.get_json(silent=True)
+    if not isinstance(given, dict) or not all(isinstance(given.get(name), str) for name in ("item", "phone")):
+        abort(400, "give a JSON object with item and phone, each a text")
     with Session(engine) as session, session.begin():
         order = Order(item=given["item"], phone=given["phone"])
         session.add(order)
@@ -46,6 +49,8 @@ def take_order() -> tuple[dict[str, Any], int]:
             key=f"order-{order.id}",
             contact={"item": order.item},
         )
+        if not call.has_key:  # no call of this order will come; abort() rolls the order back
+            abort(409, "another call to this phone is waiting or under way: the order was not taken")
         return {"order": order.id, "call": call.call_id}, 201
 
 
@@ -72,6 +77,12 @@ def cancel_order(order_id: int) -> dict[str, Any]:
 def refuse(error: outbound.BadCall) -> tuple[dict[str, Any], int]:
     """Answer with the sentence that says what is wrong; the transaction has been rolled back."""
     return {"error": str(error)}, 422
+
+
+@app.errorhandler(HTTPException)
+def answer(error: HTTPException) -> tuple[dict[str, Any], int]:
+    """Answer with the sentence that abort() was called with; the transaction has been rolled back."""
+    return {"error": error.description}, error.code or 500
 
 
 def call_of(session: Session, order_id: int) -> outbound.CallRecord:

@@ -85,6 +85,10 @@ func (s shop) takeOrder(item, phone string) (object, error) {
 		if err != nil {
 			return nil, err
 		}
+		if call["has_key"] != true { // no call of this order will come
+			sentence := "another call to this phone is waiting or under way: the order was not taken"
+			return nil, refused{http.StatusConflict, sentence}
+		}
 		return object{"order": order, "call": call["call_id"]}, nil
 	})
 }
@@ -140,7 +144,9 @@ func (s shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodPost && len(words) == 1 && words[0] == "orders":
 		var given struct{ Item, Phone string }
-		if err = json.NewDecoder(r.Body).Decode(&given); err == nil {
+		if json.NewDecoder(r.Body).Decode(&given) != nil || given.Item == "" || given.Phone == "" {
+			err = refused{http.StatusBadRequest, "give a JSON object with item and phone, each a text"}
+		} else {
 			status = http.StatusCreated
 			answer, err = s.takeOrder(given.Item, given.Phone)
 		}

@@ -57,6 +57,8 @@ async function takeOrder({ item, phone }) {
       key: `order-${order}`,
       contact: { item },
     });
+    // Without the key, no call of this order will come.
+    if (!call.has_key) throw new Refused(409, 'another call to this phone is waiting or under way: the order was not taken');
     return { order, call: call.call_id };
   });
 }
@@ -90,15 +92,23 @@ async function callOf(client, order) {
   return { id: Number(rows[0].id), status: rows[0].status };
 }
 
-async function bodyOf(request) {
+// Read the order in the body of a request.
+async function orderIn(request) {
   const chunks = [];
   for await (const chunk of request) chunks.push(chunk);
-  return JSON.parse(Buffer.concat(chunks).toString());
+  let given;
+  try {
+    given = JSON.parse(Buffer.concat(chunks).toString());
+  } catch {
+    // It is no JSON; the next line refuses it.
+  }
+  if (typeof given?.item === 'string' && typeof given?.phone === 'string') return given;
+  throw new Refused(400, 'give a JSON object with item and phone, each a text');
 }
 
 async function answer(request) {
   const [, order, call] = request.url.match(/^\/orders(?:\/(\d+)(\/call)?)?$/) ?? [];
-  if (request.method === 'POST' && request.url === '/orders') return [201, await takeOrder(await bodyOf(request))];
+  if (request.method === 'POST' && request.url === '/orders') return [201, await takeOrder(await orderIn(request))];
   if (request.method === 'GET' && call) return [200, await showCall(Number(order))];
   if (request.method === 'DELETE' && order && !call) return [200, await cancelOrder(Number(order))];
   throw new Refused(404, 'no such address');

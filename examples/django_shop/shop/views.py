@@ -16,7 +16,12 @@ from shop.models import Order
 @transaction.atomic
 def orders(request: HttpRequest) -> JsonResponse:
     """Save an order and put its call in the queue: both, or neither."""
-    given = json.loads(request.body)
+    try:
+        given = json.loads(request.body)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict) or not all(isinstance(given.get(name), str) for name in ("item", "phone")):
+        return JsonResponse({"error": "give a JSON object with item and phone, each a text"}, status=400)
     order = Order.objects.create(item=given["item"], phone=given["phone"])
     call = outbound.enqueue_call(
         connection,
@@ -25,6 +30,10 @@ def orders(request: HttpRequest) -> JsonResponse:
         key=f"order-{order.id}",
         contact={"item": order.item},
     )
+    if not call.has_key:  # no call of this order will come
+        transaction.set_rollback(True)
+        error = "another call to this phone is waiting or under way: the order was not taken"
+        return JsonResponse({"error": error}, status=409)
     return JsonResponse({"order": order.id, "call": call.call_id}, status=201)
 
 
