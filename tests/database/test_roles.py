@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+import outbound
 from outbound import db
 from outbound.calls import cleanup, enqueue, lead, retention
 from outbound.checks import doctor
@@ -325,6 +326,19 @@ def test_the_reader_counts_and_sees_no_number_and_nothing_that_somebody_wrote(fo
         "create table more ()",
         "create temp table more () on commit drop; select to_number from call_log",
     )
+
+
+def test_get_call_and_why_are_the_applications_and_not_the_readers(four: Roles, world: World) -> None:
+    call_id = world.initiated(call_sid="CA1")
+
+    with four.connect("application") as connection:
+        found = outbound.get_call(connection, call_id)
+        assert (found and found.call_id, bool(outbound.why(connection, call_id).sentence)) == (call_id, True)
+    with four.connect("reader") as connection:
+        with pytest.raises(Denied):
+            outbound.get_call(connection, call_id)
+        with pytest.raises(Denied):
+            outbound.why(connection, call_id)
 
 
 def test_no_column_that_a_reader_sees_is_one_that_may_hold_a_number(four: Roles, world: World) -> None:
