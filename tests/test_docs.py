@@ -42,6 +42,7 @@ FILES = (
     *("ops/runbook.md", "docs/takeover.md", "docs/retention.md", "CONTRIBUTING.md"),
     *(f"docs/{name}.md" for name in ("api", "architecture", "faq", "promises", "scaling")),
 )
+EXAMPLES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "examples").rglob("*.md"))
 ALERT_PARTS = {
     "ops/runbook.md": ("Means", "Look", "Do", "Wake"),
     "ops/runbook.he.md": ("מה זה אומר", "איפה מסתכלים", "מה עושים", "את מי מעירים"),
@@ -270,6 +271,13 @@ def test_every_command_that_is_named_exists_with_its_options(name: str) -> None:
             unquoted = re.sub(r"\"[^\"]*\"|'[^']*'", "", rest)
             unknown = missing(re.findall(r"(?<!\S)--[a-z][a-z-]*", unquoted), known[command])
             assert not unknown, f"{name}: `outbound {command}` has no {unknown}"
+
+
+@pytest.mark.parametrize("name", [*FILES, *EXAMPLES])
+def test_nobody_is_told_to_install_another_projects_package(name: str) -> None:
+    named = re.findall(r"pip install (?:-\S+ )*['\"]?outbound(?![-\w])[^`\n]*", text(name))
+
+    assert named == [], f"{name} installs what has our name on the public package index: {named}"
 
 
 @every_file
