@@ -193,8 +193,10 @@ def _due(
     value: datetime | str | None, caller: Row, zone: str | None, order: moments.Order | None
 ) -> moments.Moment | None:
     """Return when a call is due.  A date alone would be midnight, an hour at which nobody wants to be called."""
-    if not value:
+    if value is None:
         return None
+    if value == "":  # a variable that was not set: it must not ring somebody at once
+        raise BadCall("`at` is empty: leave it out to call at once, or give a moment")
     try:
         due = moments.read(value, zone or caller.time_zone, order=order)
     except moments.DoubtfulDay as fault:
@@ -212,6 +214,8 @@ def _due(
 
 
 def _key(key: str | None) -> str | None:
+    if key == "":  # without a key, the next run would call again
+        raise BadCall("`key` is empty: leave it out, or give the call one of its own")
     if key and (len(key) > KEY_MAX or not is_text(key)):
         raise BadCall(f"`key` must be text of {KEY_MAX} characters at most")
     if key and (fault := plain_text.fault(key)):
@@ -220,7 +224,7 @@ def _key(key: str | None) -> str | None:
         raise BadCall("`key` begins or ends with a space: leave that out")
     if key and key.startswith(_OWN_KEYS):
         raise BadCall(f"`key` may not begin with {key.split(':')[0]}: which is how further attempts are named")
-    return key or None
+    return key
 
 
 def _contact(contact: Mapping[str, str] | None, caller: Row) -> str | None:
@@ -236,8 +240,9 @@ def _contact(contact: Mapping[str, str] | None, caller: Row) -> str | None:
     if len(known) > FIELDS_MAX:
         raise BadCall(f"a contact has at most {FIELDS_MAX} fields")
     for place, (name, value) in enumerate(known.items(), start=1):
-        is_good = isinstance(value, str) and len(value) <= FIELD_MAX and is_text(value)
-        if not (is_good and name and len(name) <= FIELD_MAX // 10 and is_text(name)):
+        if not (name and len(name) <= FIELD_MAX // 10 and is_text(name)):
+            raise BadCall(f"the name of field {place} of the contact must be text of 1 to {FIELD_MAX // 10} characters")
+        if not (isinstance(value, str) and len(value) <= FIELD_MAX and is_text(value)):
             raise BadCall(f"field {place} of the contact must be text of {FIELD_MAX} characters at most")
         if fault := plain_text.cell_fault(value):
             raise BadCall(f"field {place} of the contact {fault}")
@@ -261,9 +266,12 @@ def _callees_zone(name: str | None) -> str | None:
     if not name or not name.strip():
         return None
     try:
-        return time_zones.present(name, _known_zones())
+        zone = time_zones.present(name, _known_zones())
     except time_zones.BadTimeZone as fault:
         raise BadCall(f"`time_zone` {fault}") from None
+    if zone == time_zones.NO_PLACE:  # an application's default: calling hours would be hours off
+        raise BadCall(f"`time_zone` is UTC, by whose clocks nobody lives: give the callee's, like {time_zones.SAMPLE}")
+    return zone
 
 
 @cache

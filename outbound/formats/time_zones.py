@@ -13,6 +13,7 @@ from tzlocal.windows_tz import win_tz  # Windows' names, from the Unicode consor
 
 LIKELY_MAX = 3  # zones that a refusal names
 SAMPLE = "Asia/Jerusalem"
+NO_PLACE = "UTC"  # by whose clocks nobody lives
 
 # Of tzdata's names these are no places.  Most have one offset all year, so that a call would be an hour off in summer.
 _NO_PLACES = {

@@ -34,7 +34,7 @@ as $$
                caller.id as business_id, caller.campaign_id as own_campaign, caller.has_ended, caller.can_speak,
                caller.campaign_calls, caller.own_number, caller.twiml, caller.time_zone as business_zone,
                nullif(call ->> 'to_number', '') as to_written, nullif(call ->> 'from_number', '') as from_written,
-               nullif(call ->> 'due_at', '') as due_written, nullif(call ->> 'key', '') as key,
+               call ->> 'due_at' as due_written, call ->> 'key' as key,
                nullif(call -> 'contact', 'null') as contact, nullif(btrim(call ->> 'time_zone'), '') as zone_written
           from owned
           left join caller
@@ -83,6 +83,7 @@ as $$
                    then '`due_at` lies more than 2 years in the past: leave it out to call at once'
                when due_at > now() + interval '3650 days'
                    then '`due_at` lies more than 10 years ahead: give an earlier moment'
+               when key = '' then '`key` is empty: leave it out, or give the call one of its own'
                when length(key) > 255 then '`key` must be text of 255 characters at most'
                when has_unseen(key, false) then '`key` holds a character that cannot be seen: leave it out'
                when left(key, 1) || right(key, 1) ~ '[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]'

@@ -463,7 +463,7 @@ def test_a_campaign_is_run_from_the_command_line(
     more = ("--number", SECOND, "--retry-policy", "usual", "--live-max", "3", "--local-presence", "--twiml", HELLO)
     added = outbound("campaign", "add", "--business", str(acme), "--name", "May", *more).split()[0]
     outbound("campaign", "set", added, "--clear", "live-max", "--no-local-presence", "--by", "Ron")
-    made = outbound("enqueue", "--campaign", added, "--to", TO, "--time-zone", "UTC")
+    made = outbound("enqueue", "--campaign", added, "--to", TO, "--time-zone", "Europe/London")
     report = outbound("import", str(written("to,name\n+15005550102,Dana\n+15005550102,Al\n")), "--campaign", added)
     shown = json.loads(outbound("campaign", "show", added, "--json"))
 
