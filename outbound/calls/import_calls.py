@@ -65,7 +65,8 @@ def import_calls(
 
     Args:
         path: CSV, or a workbook (.xlsx); `-` is standard input.
-        business_id: whose calls these are, where the file has no column `business`.
+        business_id: whose calls these are: a line whose column `business` names another one is refused.  Without it
+            each line names one.
         campaign_id: the campaign they are for, which says its business itself.
         batch: the name of this set of calls in its campaign, or else in its business; by default the file's, or
             where the same content was imported before under another name, that.  What has none must be given one.
@@ -184,7 +185,10 @@ class _Callers:
     def of(self, row: dict[str, str]) -> db.Row:
         """The business that a row calls for; raise BadCall where it names none, or one that cannot call."""
         if row.get("business"):
-            return call_request.able(self._named(row), self.campaign_id)
+            named = call_request.able(self._named(row), self.campaign_id)
+            if self.business_id not in (None, named.id):
+                raise BadCall("`business` is another than the file is for: leave the column out, or import it apart")
+            return named
         if not self.is_given:
             raise BadCall("`business` is empty: give the id of one, see `outbound business list`")
         return self._able_owner
@@ -223,10 +227,10 @@ def _batch_name(path: Path, given: str | None) -> str:
 
 def checked_batch(name: str) -> str:
     """The name of a batch as it was given; or raise BadFile."""
-    if not name.strip() or len(name) > BATCH_MAX or not csv_file.is_text(name):
-        raise BadFile(f"the name of the batch must be text of {BATCH_MAX} characters at most: give --batch NAME")
     if fault := plain_text.fault(name):
         raise BadFile(f"the name of the batch {fault}")
+    if not name.strip() or len(name) > BATCH_MAX or not csv_file.is_text(name):
+        raise BadFile(f"the name of the batch must be text of {BATCH_MAX} characters at most: give --batch NAME")
     return name
 
 
@@ -301,7 +305,8 @@ def _read(
     """The call that a row of the file means, or raise BadCall."""
     caller = callers.of(row)
     contact = {name: row[name] for name in fields if name in row} if fields else None
-    given = (row.get("to", ""), row.get("from"), row.get("at"), row.get("key"), contact, row.get("time_zone"))
+    at, key = row.get("at") or None, row.get("key") or None
+    given = (row.get("to", ""), row.get("from"), at, key, contact, row.get("time_zone"))
     region = caller.default_region
     try:
         call = call_request.read(caller, *given, zone_of, dates.orders.get(region), are_texts=True)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import re
 import threading
@@ -346,7 +347,8 @@ def test_a_call_that_waits_for_another_moment_says_that_the_new_one_changes_noth
     assert re.fullmatch(
         rf"`at` changes nothing: the call waits for .*{next_year}-03-02 .* already; reschedule .*", other.note
     )
-    assert first.note is same.note is again.note is None
+    assert first.note is same.note is None
+    assert re.fullmatch(rf"the call waits for .*{next_year}-03-02 .* already: reschedule it .*", again.note or "")
     world.do("update call_log set status = 'canceled', ended_at = now()")
     assert enqueue.enqueue(**call, due_at=f"{next_year}-03-09T10:00Z").note is None
 
@@ -830,12 +832,48 @@ def test_a_time_zone_is_checked_and_kept(world: World, acme: int, written: Writt
     assert world.rows("select time_zone from call_log order by to_number") == [("Asia/Jerusalem",), (None,)]
 
 
+def test_an_empty_moment_or_key_is_refused_by_each_door_but_a_file(world: World, acme: int, written: Written) -> None:
+    """A variable that was not set rang somebody at once, and again at the next run."""
+    for name in ("due_at", "key"):
+        with pytest.raises(BadCall, match=" is empty: leave it out"):
+            enqueue.enqueue(business_id=acme, to_number=TO, **{name: ""})
+        answer = world.value(
+            "select enqueue_call(%s::jsonb)", json.dumps({"business_id": acme, "to_number": TO, name: ""})
+        )
+        assert answer["fault"].startswith(f"`{name}` is "), answer
+    assert world.value("select count(*) from call_log") == 0
+
+    assert counts(import_calls(written(f"to,at,key\n{TO},,\n"), business_id=acme)) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["UTC", "Etc/UTC", "Zulu"])
+def test_nobody_lives_by_the_clocks_of_utc(world: World, acme: int, written: Written, name: str) -> None:
+    """An application's default let an Israeli window open from 11:00 to 22:00."""
+    with pytest.raises(BadCall, match="`time_zone` is UTC"):
+        enqueue.enqueue(business_id=acme, to_number=TO, time_zone=name)
+    report = import_calls(written(f"to,tz\n{TO},{name}\n"), business_id=acme)
+
+    assert (counts(report), world.value("select count(*) from call_log")) == ((0, 0, 1), 0)
+
+
+def test_a_line_of_a_file_of_one_business_that_names_another_is_refused(
+    world: World, acme: int, written: Written
+) -> None:
+    """It was dialed by the other business, while the one that was named was paused."""
+    other = world.business("Other")
+    report = import_calls(written(f"to,business\n{TO},{acme}\n+15005550102,{other}\n"), business_id=acme)
+
+    assert counts(report) == (1, 0, 1)
+    assert report.rejected_lines[0][1].startswith("`business` is another than the file is for")
+    assert world.value("select count(*) from call_log where business_id = %s", other) == 0
+
+
 def test_a_zone_that_only_python_knows_is_refused_and_stops_nobody(
     world: World, acme: int, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(call_request, "_known_zones", lambda: {"Mars/Olympus", "UTC"})
+    monkeypatch.setattr(call_request, "_known_zones", lambda: {"Mars/Olympus"})
 
-    report = import_calls(written(f"to,tz\n{TO},Mars/Olympus\n+15005550102,UTC\n"), business_id=acme)
+    report = import_calls(written(f"to,tz\n{TO},Mars/Olympus\n+15005550102,Europe/London\n"), business_id=acme)
 
     assert (counts(report), report.rejected_lines[0][0]) == ((1, 0, 1), 2)
     with pytest.raises(psycopg.errors.InvalidParameterValue):
@@ -852,7 +890,9 @@ def test_where_there_are_calling_hours_the_callee_s_zone_must_be_known(
     nowhere = "+881612345678"  # satellites and the like have no zone
     world.do("insert into destination (place, allowed) values ('+8816', true)")
 
-    report = import_calls(written(f"to,tz\n{nowhere},\n+972501234567,\n+881612345679,UTC\n"), business_id=acme)
+    report = import_calls(
+        written(f"to,tz\n{nowhere},\n+972501234567,\n+881612345679,Europe/London\n"), business_id=acme
+    )
 
     assert counts(report) == (2, 0, 1)
     assert "state `time_zone`" in report.rejected_lines[0][1]
