@@ -16,6 +16,7 @@ class BadNumber(NoSuchName):
     """What was given in the place of a number is no phone number, and nothing was changed."""
 
 
+DIGITS = "a name of digits alone would be taken for an id: write a word beside them"
 LISTED_MAX = 8  # candidates that an error names
 _PLURAL = {"business": "businesses", "campaign": "campaigns", "window": "windows"}
 _WAYS = ("id", "sid", "key", "number")  # to write a call: `key:812` is no id

@@ -199,9 +199,15 @@ async def _invalid(request: Request, error: Any) -> Response:
     return _answer(request, Problem(422, message, errors=errors))
 
 
+# Behind a field that may be of several types, the frame names the one that it tried.
+_UNION_TAGS = frozenset({"float", "int", "str", "constrained-str", "bool"})
+
+
 def _pointer(place: tuple[str | int, ...]) -> str:
     """The place of a fault: a JSON pointer into the body, or the parameter of a query or a path."""
     kind, *rest = place
+    if len(rest) > 1 and rest[-1] in _UNION_TAGS:
+        rest.pop()
     written = pointer_of(rest)
     return {"body": f"/{written}" if written else "", "query": f"?{written}"}.get(str(kind), f"{kind}/{written}")
 

@@ -175,7 +175,7 @@ async def retry_call(context: RequestContext, call_id: Id, body: models.Again | 
 
     def work() -> Any:
         again = call_again.retry(context.call(call_id), at=given.at, reason=given.reason, actor=context.caller.who)
-        return {"retry_of": call_id} | asdict(again)
+        return {"retry_of": call_id} | asdict(again) | {"note": again.note and context.said(again.note)}
 
     return await context.write(work, status=made)
 

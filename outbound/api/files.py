@@ -612,7 +612,11 @@ def _reported(context: Context, work: Callable[[Path], dict[str, Any]], received
         {"line": received.lines.of(one["line"]), "reason": context.said(one["reason"])}
         for one in report["refused_lines"]
     ]
-    return report | {"refused_lines": refused}
+    remarks = [
+        {"line": received.lines.of(one["line"]), "remark": context.said(one["remark"])} for one in report["remarks"]
+    ]
+    dates = [context.said(one) for one in report.get("dates", [])]
+    return report | {"refused_lines": refused, "remarks": remarks, "dates": dates}
 
 
 @operation(files, "POST", "/suppressions/import", scope="suppression", answer=models.Report, file_types=(CSV, NDJSON))

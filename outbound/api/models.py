@@ -279,6 +279,7 @@ class MadeAgain(Answer):
     may_have_rung: bool
     was: Status
     due: str | None
+    note: str | None
 
 
 class Reschedule(Body):
@@ -355,9 +356,18 @@ class Report(Answer):
     fields: list[str]
 
 
-class ImportReport(Report):
-    """The report of a file of calls."""
+class Remark(Answer):
+    """A line of which something was understood that may be wrong, and what."""
 
+    line: int
+    remark: str
+
+
+class ImportReport(Report):
+    """The report of a file of calls; `dates` says how dates were read that could mean two days."""
+
+    remarks: list[Remark]
+    dates: list[str]
     batch: str | None
     dry_run: bool
     there: dict[str, int]

@@ -111,7 +111,7 @@ def put_all(context: Context, calls: Sequence[models.NewCall | Unread]) -> dict[
         try:
             if isinstance(call, Unread):
                 shown = call.faults[:_FAULTS_SHOWN]
-                where = ", ".join(f"/calls/{place}{pointer} ({sentence})" for pointer, sentence in shown)
+                where = ", ".join(f"/calls/{place}{pointer} ({context.said(fault)})" for pointer, fault in shown)
                 raise Problem(422, f"these do not fit the document: {where}")
             requests[place] = _requested(context, call, None)
         except Problem as problem:

@@ -21,7 +21,7 @@ class Again:
 
     `created` is False where it was there already; `is_retry` then says whether it is the retry of that call, or another
     call that is live to the same telephone.  `may_have_rung`: nobody knows whether the call before rang.  `due` is the
-    moment that was given, as it was understood.
+    moment that was given, as it was understood; `note` says that a call which was there waits for another one.
     """
 
     call_id: int
@@ -31,6 +31,7 @@ class Again:
     may_have_rung: bool
     was: str
     due: str | None = None
+    note: str | None = None
 
 
 def retry(
@@ -79,7 +80,9 @@ def retry(
             key=str(old.id),
             details=db.json({"call": done.call_id, "new": done.created, "reason": reason}),
         )
-        return Again(done.call_id, done.status, done.created, done.has_key, old.may_have_rung, old.status, understood)
+        took = understood if done.created else None
+        note = None if done.created else done.note
+        return Again(done.call_id, done.status, done.created, done.has_key, old.may_have_rung, old.status, took, note)
 
     again = db.transact(move)
     log.info("call_again.retry", call_id=call_id, again=again.call_id, created=again.created)

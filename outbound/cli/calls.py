@@ -233,7 +233,7 @@ def retry(
         tell(f"nothing changed: call {again.call_id} was made in place of call {call_id} already, {again.status}")
     else:
         tell(f"nothing changed: call {again.call_id} to the same number is live, {again.status}")
-    say(*waits)
+    say(*waits, *([again.note] if again.note else []))
     if not again.created and not again.is_retry:
         raise typer.Exit(1)
 

@@ -185,7 +185,7 @@ def _name_fault(name: str | None) -> str | None:
         return None
     fault = plain_text.fault(name)
     if name.strip() and fault is None:
-        return None
+        return names.DIGITS if row_id.read(name) is not None else None
     return "a business needs a name, in one line" + (f", and this {fault}" if fault else "")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TypedDict
 
-from outbound import db
+from outbound import db, names
 from outbound.config import settings
 from outbound.errors import Fault, UserError
 from outbound.formats import moments, phone_numbers, plain_text, row_id, twiml_template
@@ -232,6 +232,8 @@ def _plain_faults(given: Given) -> Iterator[Fault]:
     if name and (fault or not name.strip() or len(name) > NAME_MAX):
         more = f", and this {fault}" if fault else ""
         yield Fault("name", f"a campaign's name is one line of {NAME_MAX} characters at most{more}")
+    if name and row_id.read(name) is not None:
+        yield Fault("name", names.DIGITS)
     if given.get("machine_detection") not in (None, *MACHINE_DETECTIONS):
         yield Fault("machine_detection", f"machine detection is {' or '.join(MACHINE_DETECTIONS)}")
     for name, (low, high, what) in _BOUNDS.items():

@@ -172,6 +172,15 @@ def test_each_call_of_a_list_that_is_refused_says_why_in_hebrew(world: World, cl
     assert moment == "\u2068`due_at`\u2069 אינו תאריך ושעה: יש לכתוב כמו \u20682026-11-30T09:00\u2069"
 
 
+def test_a_call_of_a_list_that_does_not_fit_the_document_is_refused_in_hebrew_whole(
+    world: World, client: Client
+) -> None:
+    answer = client().post("/calls/bulk", json={"calls": [{"business_id": world.business()}]}, headers=HEBREW)
+
+    (refused,) = answer.json()["refused"]
+    assert (answer.headers["content-language"], "שדה חובה" in refused["detail"]) == ("he", True)
+
+
 def test_a_repeat_is_the_answer_that_was_given_in_its_language(world: World, client: Client) -> None:
     http, key = client(), {"idempotency-key": "once"}
     body = {"calls": [{"to": "call me", "business_id": world.business()}]}

@@ -1011,3 +1011,23 @@ def test_a_business_without_a_time_zone_is_told_of_all_that_is_wrong(world: Worl
 
     assert [one["pointer"] for one in refused["errors"]][:2] == ["/time_zone", "/name"]
     assert "US has several, like America/New_York" in refused["detail"]
+
+
+@pytest.mark.parametrize("path", ["/businesses", "/campaigns"])
+def test_a_name_of_digits_alone_would_be_taken_for_an_id(world: World, client: Client, path: str) -> None:
+    sent: dict[str, Any] = {
+        "/businesses": {"time_zone": "UTC", "twiml": "<Response/>"},
+        "/campaigns": {"business_id": world.business()},
+    }
+
+    refused = client().post(path, json={"name": "4", **sent[path]}).json()
+
+    assert (refused["errors"][0]["pointer"], "taken for an id" in refused["detail"]) == ("/name", True)
+
+
+def test_a_fault_of_a_field_of_several_types_points_to_the_field(world: World, client: Client) -> None:
+    path = f"/control/businesses/{world.business()}/limits"
+
+    refused = client().put(path, json={"live_max": True}).json()
+
+    assert {one["pointer"] for one in refused["errors"]} == {"/live_max"}

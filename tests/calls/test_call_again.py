@@ -56,6 +56,20 @@ def test_a_retry_is_a_new_call_and_pressed_twice_it_is_one(world: World) -> None
     assert notes == [("Dana", str(old), "she asked"), ("Dana", str(old), None)]
 
 
+def test_pressed_again_for_another_moment_it_says_for_which_one_the_call_waits(world: World) -> None:
+    """The moment that was given came back as the call's, which waited for the first one."""
+    old, year = ended(world), datetime.now(UTC).year + 1
+    call_again.retry(old, at=f"{year}-02-03T09:00Z")
+
+    other, now = call_again.retry(old, at=f"{year}-02-03T10:00Z"), call_again.retry(old)
+
+    assert (other.created, other.due, now.due) == (False, None, None)
+    for note in (other.note, now.note):
+        assert note is not None
+        assert "the call waits for " in note
+        assert f"{year}-02-03" in note
+
+
 def test_two_who_press_at_once_make_one_call(world: World) -> None:
     old = ended(world)
 
