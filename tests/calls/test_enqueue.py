@@ -832,7 +832,7 @@ def test_a_time_zone_is_checked_and_kept(world: World, acme: int, written: Writt
     assert world.rows("select time_zone from call_log order by to_number") == [("Asia/Jerusalem",), (None,)]
 
 
-def test_an_empty_moment_or_key_is_refused_by_each_door_but_a_file(world: World, acme: int, written: Written) -> None:
+def test_an_empty_moment_or_key_is_refused_but_in_a_file(world: World, acme: int, written: Written) -> None:
     """A variable that was not set rang somebody at once, and again at the next run."""
     for name in ("due_at", "key"):
         with pytest.raises(BadCall, match=" is empty: leave it out"):
