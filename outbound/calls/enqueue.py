@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,7 +36,6 @@ sql = Questions("calls/enqueue")
 session_sql = Questions("db")
 
 CALLS_MAX = 10_000  # at a time: their locks are held until the caller commits
-_SOON = timedelta(minutes=1)
 _LOOKS = 5  # a duplicate that was committed meanwhile is visible at the second one
 _NO_BATCH = {"batch_businesses": "{}", "batch_ids": "{}"}
 
@@ -307,15 +306,11 @@ def _find(left: _Left, outcomes: _Outcomes) -> Work[None]:
 
 def _moment_kept(row: Row, call: NewCall) -> str | None:
     """Say that a call which waits already is not moved by a request with another moment, or for now."""
-    if row.status != "queued":
+    if not row.keeps_time or row.status != "queued":
         return None
-    due_at = datetime.fromisoformat(row.live_due_at)
-    shown = moments.shown(due_at, call.zone or call.time_zone)
+    shown = moments.shown(datetime.fromisoformat(row.live_due_at), call.zone or call.time_zone)
     if call.due_at is None:
-        is_later = due_at > datetime.now(UTC) + _SOON  # for a sentence alone
-        return f"the call waits for {shown} already: reschedule it to have it made now" if is_later else None
-    if not row.keeps_time:
-        return None
+        return f"the call waits for {shown} already: reschedule it to have it made now"
     return f"`at` changes nothing: the call waits for {shown} already; reschedule it to move it"
 
 
