@@ -1,9 +1,7 @@
 """The API process: how its application is served."""
 
-import ctypes
 import gc
 import importlib
-from contextlib import suppress
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -68,8 +66,6 @@ def run(module: str) -> None:
     serving = server(application, settings().api_host, settings().api_port)
     gc.collect()
     gc.freeze()  # what is imported stays, and to look through it takes longer than a request
-    with suppress(AttributeError):  # where the C library is not glibc
-        ctypes.CDLL(None).malloc_trim(0)  # what making the routes took and gave back: 0.6 MB
     try:
         serving.run(sockets=systemd_notify.inherited_sockets() or None)
     except SystemExit:  # uvicorn's way to say that it cannot listen
