@@ -289,7 +289,9 @@ with account as (
                when is_slowed then judged.slowed_from
                -- Tokens come at three quarters of a rate (pace_tokens).
                when slows then asked / window_s / 0.75
-               else greatest(100, asked / window_s / 0.75)
+               -- What was dialed lately is known only from a window that began lately.
+               when judged.window_began_at > now() - interval '60 s' then greatest(100, asked / window_s / 0.75)
+               else 100
            end,
            slowed_at = case when holds or slows then now() else judged.slowed_at end,
            window_began_at = case when begins_anew then now() else judged.window_began_at end,

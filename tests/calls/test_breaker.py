@@ -462,6 +462,18 @@ def test_a_hold_leaves_a_part_of_the_rate_that_was_dialed_at_where_none_is_set(w
     assert 140 < account(world).rate < 260
 
 
+@pytest.mark.parametrize("window", ["null", "now() - interval '7 days'"])
+def test_without_a_window_of_the_last_minute_a_hold_leaves_half_of_a_hundred(world: World, window: str) -> None:
+    """All answers since the installation, in one second, left 666,740 calls a second."""
+    set_limits(Scope("account", ""), calls_per_second="none")
+    world.do("insert into counter (name, label, slot, value) values ('report.create', 'moved', 7, 100000000)")
+    world.do(f"update dial_control set window_began_at = {window} where scope = 'account'")  # noqa: S608 (ours)
+
+    fails(5)
+
+    assert 45 < account(world).rate < 55
+
+
 def test_errors_of_calls_that_were_begun_before_a_hold_ended_prolong_nothing(world: World) -> None:
     before = world.value("select now()")
     fails(5, begun_at=before)
