@@ -7,7 +7,7 @@ from outbound import db, drivers, logs, names
 from outbound.calls import call_request, enqueue
 from outbound.calls import reschedule as step
 from outbound.calls.reschedule import BadRetry, Moved
-from outbound.formats import moments
+from outbound.formats import moments, time_zones
 from outbound.rules import decision
 
 sql = db.statements("calls/call_again")
@@ -72,7 +72,8 @@ def retry(
             due_at=due,
             own_key=key,
             contact=old.contact,
-            time_zone=old.time_zone,
+            # A version before took UTC for a callee's; no one can state another one here.
+            time_zone=None if old.time_zone == time_zones.NO_PLACE else old.time_zone,
         )
         sql.write_audit(
             connection,

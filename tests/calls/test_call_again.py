@@ -70,6 +70,15 @@ def test_pressed_again_for_another_moment_it_says_for_which_one_the_call_waits(w
         assert f"{year}-02-03" in note
 
 
+def test_a_call_that_a_version_before_took_with_utc_is_made_again_by_the_clocks_of_its_number(world: World) -> None:
+    old = ended(world)
+    world.do("update call_log set time_zone = 'UTC' where id = %s", old)
+
+    again = call_again.retry(old)
+
+    assert (again.created, world.call(again.call_id).time_zone) == (True, None)
+
+
 def test_two_who_press_at_once_make_one_call(world: World) -> None:
     old = ended(world)
 
