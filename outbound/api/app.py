@@ -206,7 +206,7 @@ _UNION_TAGS = frozenset({"float", "int", "str", "constrained-str", "bool"})
 def _pointer(place: tuple[str | int, ...]) -> str:
     """The place of a fault: a JSON pointer into the body, or the parameter of a query or a path."""
     kind, *rest = place
-    if len(rest) > 1 and rest[-1] in _UNION_TAGS:
+    if len(rest) > 1 and rest[-1] in _UNION_TAGS and "contact" not in rest:  # whose fields have any name
         rest.pop()
     written = pointer_of(rest)
     return {"body": f"/{written}" if written else "", "query": f"?{written}"}.get(str(kind), f"{kind}/{written}")

@@ -171,7 +171,7 @@ def _requested(context: Context, call: models.NewCall, key: str | None) -> Reque
         campaign_id=call.campaign_id,
         from_number=call.from_,
         due_at=call.due_at,
-        key=call.key or key,
+        key=key if call.key is None else call.key,
         contact=call.contact,
         time_zone=call.time_zone,
         by=context.caller.who,

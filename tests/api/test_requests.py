@@ -1031,3 +1031,20 @@ def test_a_fault_of_a_field_of_several_types_points_to_the_field(world: World, c
     refused = client().put(path, json={"live_max": True}).json()
 
     assert {one["pointer"] for one in refused["errors"]} == {"/live_max"}
+
+
+def test_an_empty_key_is_refused_by_post_and_by_bulk(world: World, client: Client) -> None:
+    call = {"to": "+15005550101", "business_id": world.business(), "key": ""}
+
+    alone = client().post("/calls", json=call)
+    (in_bulk,) = client().post("/calls/bulk", json={"calls": [call]}).json()["refused"]
+
+    assert (alone.status_code, alone.json()["errors"][0]["pointer"]) == (422, "/key")
+    assert alone.json()["detail"] == in_bulk["detail"]
+    assert world.value("select count(*) from call_log") == 0
+
+
+def test_a_fault_of_a_contact_s_field_points_to_it_whatever_its_name(world: World, client: Client) -> None:
+    call = {"to": "+15005550101", "business_id": world.business(), "contact": {"int": 5}}
+
+    assert client().post("/calls", json=call).json()["errors"][0]["pointer"] == "/contact/int"
