@@ -175,7 +175,7 @@ async def retry_call(context: RequestContext, call_id: Id, body: models.Again | 
 
     def work() -> Any:
         again = call_again.retry(context.call(call_id), at=given.at, reason=given.reason, actor=context.caller.who)
-        return {"retry_of": call_id} | asdict(again) | {"note": again.note and context.said(again.note)}
+        return {"retry_of": call_id} | asdict(again) | {"note": context.maybe_said(again.note)}
 
     return await context.write(work, status=made)
 
@@ -186,7 +186,7 @@ async def reschedule_call(context: RequestContext, call_id: Id, body: models.Res
 
     def work() -> Any:
         moved = call_again.reschedule(context.call(call_id), body.at, reason=body.reason, actor=context.caller.who)
-        return {"call_id": call_id} | asdict(moved) | {"note": moved.note and context.said(moved.note)}
+        return {"call_id": call_id} | asdict(moved) | {"note": context.maybe_said(moved.note)}
 
     return await context.write(work)
 
@@ -238,7 +238,7 @@ async def show_callee(context: RequestContext, number: str, business_id: Whose =
             "calls": [view.call(row) for row in call_search.find(found, limit=100).calls],
             "known": known_of(context, phone, business_id=whose),
             "leads": lead_list.find(found, limit=100).calls if "leads:read" in context.caller.scopes else [],
-            "destination": verdict and verdict._replace(sentence=verdict.sentence and context.said(verdict.sentence)),
+            "destination": verdict and verdict._replace(sentence=context.maybe_said(verdict.sentence)),
         }
 
     return await context.read(work)

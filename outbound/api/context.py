@@ -298,6 +298,10 @@ class Context:
         self.worded.append(is_whole)
         return text
 
+    def maybe_said(self, sentence: str | None) -> str | None:
+        """`said`, where there is a sentence."""
+        return sentence and self.said(sentence)
+
     @cached_property
     def _language(self) -> str:
         return language_of(self.accept_language)

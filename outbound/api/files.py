@@ -558,7 +558,7 @@ def _import_shown(context: Context, import_id: int) -> dict[str, Any]:
 
 def _listed(context: Context, row: Any) -> dict[str, Any]:
     shown: dict[str, Any] = row._asdict()
-    reason = row.reason and context.said(row.reason)
+    reason = context.maybe_said(row.reason)
     return shown | {"refused": row.rejected, "reason": reason, "created_by": context.view.who(row.created_by)}
 
 
@@ -608,15 +608,16 @@ def _reported(context: Context, work: Callable[[Path], dict[str, Any]], received
         report = work(received.path)
     except BadFile as refusal:
         raise BadFile(str(refusal).replace(str(received.path), "the file")) from None
-    refused = [
-        {"line": received.lines.of(one["line"]), "reason": context.said(one["reason"])}
-        for one in report["refused_lines"]
-    ]
-    remarks = [
-        {"line": received.lines.of(one["line"]), "remark": context.said(one["remark"])} for one in report["remarks"]
-    ]
+
+    def lines(name: str, sentence: str) -> list[dict[str, Any]]:
+        return [{"line": received.lines.of(one["line"]), sentence: context.said(one[sentence])} for one in report[name]]
+
     dates = [context.said(one) for one in report.get("dates", [])]
-    return report | {"refused_lines": refused, "remarks": remarks, "dates": dates}
+    return report | {
+        "refused_lines": lines("refused_lines", "reason"),
+        "remarks": lines("remarks", "remark"),
+        "dates": dates,
+    }
 
 
 @operation(files, "POST", "/suppressions/import", scope="suppression", answer=models.Report, file_types=(CSV, NDJSON))

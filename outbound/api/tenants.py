@@ -349,6 +349,6 @@ async def check_destination(
         if owner is None:
             raise Problem(422, "say for whom: give business_id", code="bad_destination")
         verdict = destination.check(number, owner)
-        return verdict._replace(sentence=verdict.sentence and context.said(verdict.sentence))
+        return verdict._replace(sentence=context.maybe_said(verdict.sentence))
 
     return await context.read(work)
