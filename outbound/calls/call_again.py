@@ -73,7 +73,7 @@ def retry(
             own_key=key,
             contact=old.contact,
             # A version before took UTC for a callee's; no one can state another one here.
-            time_zone=None if old.time_zone == time_zones.NO_PLACE else old.time_zone,
+            time_zone=None if old.time_zone == time_zones.UNIVERSAL else old.time_zone,
         )
         sql.write_audit(
             connection,

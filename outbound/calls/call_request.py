@@ -214,15 +214,17 @@ def _due(
 
 
 def _key(key: str | None) -> str | None:
-    if key == "":  # without a key, the next run would call again
+    if key is None:
+        return None
+    if not key:  # without a key, the next run would call again
         raise BadCall("`key` is empty: leave it out, or give the call one of its own")
-    if key and (len(key) > KEY_MAX or not is_text(key)):
+    if len(key) > KEY_MAX or not is_text(key):
         raise BadCall(f"`key` must be text of {KEY_MAX} characters at most")
-    if key and (fault := plain_text.fault(key)):
+    if fault := plain_text.fault(key):
         raise BadCall(f"`key` {fault}")
-    if key and key.strip() != key:  # an Idempotency-Key has none either: a header loses them on its way
+    if key.strip() != key:  # an Idempotency-Key has none either: a header loses them on its way
         raise BadCall("`key` begins or ends with a space: leave that out")
-    if key and key.startswith(_OWN_KEYS):
+    if key.startswith(_OWN_KEYS):
         raise BadCall(f"`key` may not begin with {key.split(':')[0]}: which is how further attempts are named")
     return key
 
@@ -269,7 +271,7 @@ def _callees_zone(name: str | None) -> str | None:
         zone = time_zones.present(name, _known_zones())
     except time_zones.BadTimeZone as fault:
         raise BadCall(f"`time_zone` {fault}") from None
-    if zone == time_zones.NO_PLACE:  # an application's default: calling hours would be hours off
+    if zone == time_zones.UNIVERSAL:  # an application's default: calling hours would be hours off
         raise BadCall(f"`time_zone` is UTC, by whose clocks nobody lives: give the callee's, like {time_zones.SAMPLE}")
     return zone
 

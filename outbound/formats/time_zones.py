@@ -13,7 +13,7 @@ from tzlocal.windows_tz import win_tz  # Windows' names, from the Unicode consor
 
 LIKELY_MAX = 3  # zones that a refusal names
 SAMPLE = "Asia/Jerusalem"
-NO_PLACE = "UTC"  # by whose clocks nobody lives
+UNIVERSAL = "UTC"  # by whose clocks nobody lives
 
 # Of tzdata's names these are no places.  Most have one offset all year, so that a call would be an hour off in summer.
 _NO_PLACES = {
@@ -179,8 +179,8 @@ def _names() -> dict[str, str]:
         while zone not in places and zone in links:
             zone = links[zone]
         if zone in _UTC:
-            zone = "UTC"
-        if name not in _NO_PLACES and (zone in places or zone == "UTC"):
+            zone = UNIVERSAL
+        if name not in _NO_PLACES and (zone in places or zone == UNIVERSAL):
             meant[_key(name)] = zone
     return meant
 
@@ -208,7 +208,7 @@ def _windows() -> dict[str, list[str]]:
 @cache
 def _principal() -> list[str]:
     """The zones of today, those first that Windows offers: they have the most people; and of them those with summer."""
-    offered = dict.fromkeys(zone for zones in _windows().values() for zone in zones if zone != "UTC")
+    offered = dict.fromkeys(zone for zones in _windows().values() for zone in zones if zone != UNIVERSAL)
     rest = sorted(_places() - offered.keys())
     return [*sorted(offered, key=lambda zone: len(_offsets(zone)) == 1), *rest]
 
