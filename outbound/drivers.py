@@ -6,6 +6,7 @@ Nothing here commits, rolls back or sets anything.  Of SQLAlchemy and Django the
 what they log and what their errors repeat holds no telephone numbers.
 """
 
+import json
 import re
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -27,13 +28,38 @@ TAKEN = (
     " outbound.aio an async one of psycopg or asyncpg, or an AsyncSession or AsyncConnection of SQLAlchemy"
 )
 _PSYCOPG_2 = "this connection is one of psycopg2, and psycopg 3 is needed: `pip install 'psycopg[binary]'`"
-_GIVEN_UP = "25P02"  # SQLSTATE of a statement in a transaction that has failed
-_MAY_ONLY_READ = "25006"  # of one that writes where the transaction, or the server, may not
-_NOT_PREPARED = ("26000", "42P05")  # of a prepared statement that is another server process's
-_NOT_FOUND = ("42P01", "42883", "42703", "3F000")  # of a table, function, column or schema
-
-
 _BUSY = "this connection is in the middle of a COPY or of another statement: let that end, and then ask again"
+_CLOSED = "this connection is closed, or went back to its pool: give one that is open"
+_PIPELINE_FAILED = (
+    "an earlier statement of this pipeline has failed: let the pipeline end, roll the transaction back, and then ask"
+    " again"
+)
+_OWN_BYTES = "this connection has a codec of its own for bytea: take it away with `reset_type_codec`"
+_ENCODED = (
+    "this connection cannot write every text, as its client_encoding is {}: say `set client_encoding to 'UTF8'`, or"
+    " connect with client_encoding=UTF8"
+)
+
+_NOT_PREPARED = (
+    "a pooler lends this connection by the transaction, and prepared statements stay behind: connect with"
+    " prepare_threshold=None (psycopg) or statement_cache_size=0 (asyncpg), or let the pooler carry them"
+    " (max_prepared_statements of PgBouncer 1.21 or newer)"
+)
+_NOT_FOUND = (
+    "this connection does not see outbound's tables, or sees those of another version: put their schema in its"
+    " search_path and let its user have the role outbound_application, or run `outbound migrate`"
+)
+_BY_STATE = {  # what a SQLSTATE says of the connection
+    "25P02": "this transaction has failed before: roll it back, or to a savepoint, and then ask again",
+    "25006": "this transaction may only read: ask in one that may write, on a server that is no standby",
+    "26000": _NOT_PREPARED,
+    "42P05": _NOT_PREPARED,
+    "42501": (
+        "this connection's user may not use outbound's tables: `grant outbound_application to …`, a role that"
+        " `outbound roles` makes"
+    ),
+    **dict.fromkeys(("42P01", "42883", "42703", "3F000"), _NOT_FOUND),  # a table, function, column or schema
+}
 
 
 class BadConnection(UserError):
@@ -50,6 +76,20 @@ def answer(connection: object, work: Work[T]) -> T:
     """
     with _explained():
         ask = _ask(connection)
+
+    def explained(question: Question) -> list[Row]:
+        with _explained():
+            return ask(question)
+
+    return _answered(explained, work)
+
+
+def answer_own(connection: Any, work: Work[T]) -> T:
+    """`answer` on a connection of ours, whose errors stay the driver's: who runs our processes mends those."""
+    return _answered(_of_psycopg(connection), work)
+
+
+def _answered(ask: Ask, work: Work[T]) -> T:
     rows: Any = None
     while True:
         try:
@@ -57,8 +97,7 @@ def answer(connection: object, work: Work[T]) -> T:
         except StopIteration as done:
             value: T = done.value
             return value
-        with _explained():
-            rows = ask(question)
+        rows = ask(question)
 
 
 async def answer_later(connection: object, work: Work[T]) -> T:
@@ -80,30 +119,32 @@ async def answer_later(connection: object, work: Work[T]) -> T:
 def _explained() -> Iterator[None]:
     try:
         yield
-    except Exception as error:
-        state = getattr(error, "sqlstate", None) or getattr(error.__cause__, "sqlstate", None)
-        if state == _GIVEN_UP:
-            raise BadConnection(
-                "this transaction has failed before: roll it back, or to a savepoint, and then ask again"
-            ) from error
-        if state == _MAY_ONLY_READ:
-            raise BadConnection(
-                "this transaction may only read: ask in one that may write, on a server that is no standby"
-            ) from error
-        if state in _NOT_PREPARED:
-            raise BadConnection(
-                "a pooler lends this connection by the transaction, and prepared statements stay behind: connect with"
-                " prepare_threshold=None (psycopg) or statement_cache_size=0 (asyncpg), or let the pooler carry them"
-                " (max_prepared_statements of PgBouncer 1.21 or newer)"
-            ) from error
-        if _is(error, "asyncpg.InterfaceError") and "another operation is in progress" in str(error):
-            raise BadConnection(_BUSY) from error
-        if state in _NOT_FOUND:
-            raise BadConnection(
-                "this connection does not see outbound's tables, or sees those of another version: put their schema in"
-                " its search_path, or run `outbound migrate`"
-            ) from error
+    except BadConnection:
         raise
+    except Exception as error:
+        if sentence := _sentence_of(error.__cause__ or error):  # a framework's error is caused by its driver's
+            raise BadConnection(sentence) from error
+        raise
+
+
+def _sentence_of(driver: BaseException) -> str | None:
+    """What a driver's error says of the connection; None where it is about something else."""
+    if _is(driver, *_ERRORS) and _IS_CLOSED.search(str(driver)):
+        return _CLOSED
+    if _is(driver, "asyncpg.InterfaceError") and "another operation is in progress" in str(driver):
+        return _BUSY
+    if _is(driver, "asyncpg.DataError"):
+        return _OWN_BYTES
+    return _BY_STATE.get(getattr(driver, "sqlstate", None) or "")
+
+
+_ERRORS = (
+    "psycopg.OperationalError",
+    "asyncpg.InterfaceError",
+    "sqlalchemy.exc.ResourceClosedError",
+    "django.db.utils.InterfaceError",
+)
+_IS_CLOSED = re.compile(r"(?i)connection (is|already) closed|released back to the pool")
 
 
 # Which connection it is
@@ -170,8 +211,11 @@ def _of_psycopg(connection: Any) -> Ask:
         raise _refused(connection)
 
     def ask(question: Question) -> list[Row]:
-        _refuse_busy(connection)
+        _refuse_unfit(connection)
         with _cursor("Cursor", connection) as cursor:
+            if _is_in_pipeline(connection):
+                with _what_was_before():
+                    cursor.execute(_NOTHING).fetchall()
             cursor.execute(question.text, question.parameters)
             return cursor.fetchall() if question.has_rows else []
 
@@ -185,8 +229,11 @@ def _of_async_driver(connection: Any) -> AskLater:
         raise _refused(connection)
 
     async def ask(question: Question) -> list[Row]:
-        _refuse_busy(connection)
+        _refuse_unfit(connection)
         async with _cursor("AsyncCursor", connection) as cursor:
+            if _is_in_pipeline(connection):
+                with _what_was_before():
+                    await (await cursor.execute(_NOTHING)).fetchall()
             await cursor.execute(question.text, question.parameters)
             return await cursor.fetchall() if question.has_rows else []
 
@@ -219,6 +266,7 @@ def _adapters(encoding: str) -> Any:
     return own
 
 
+_UTF8 = "utf-8"  # as psycopg calls it
 _SQL_ASCII = "ascii"  # as psycopg calls it; the server sends what it has, and psycopg would leave it as bytes
 _TEXTS = ("text", "varchar", "name")
 
@@ -227,40 +275,74 @@ def _read_as_utf8(loader: Any) -> Any:
     return type("Utf8Loader", (loader,), {"load": lambda _, data: str(data, "utf-8")})
 
 
-def _refuse_busy(connection: Any) -> None:
-    """Refuse a psycopg connection that would wait for ever for the end of its own COPY; in a pipeline it queues."""
+def _refuse_unfit(connection: Any) -> None:
+    """Refuse a psycopg connection that would fail, or wait for ever for the end of its own COPY; a pipeline queues."""
     info, kinds = connection.info, sys.modules["psycopg"].pq
-    if info.transaction_status == kinds.TransactionStatus.ACTIVE and info.pipeline_status == kinds.PipelineStatus.OFF:
+    if info.encoding not in (_UTF8, _SQL_ASCII):
+        raise BadConnection(_ENCODED.format(info.parameter_status("client_encoding")))
+    if info.pipeline_status == kinds.PipelineStatus.ABORTED:
+        raise BadConnection(_PIPELINE_FAILED)
+    if info.transaction_status == kinds.TransactionStatus.ACTIVE and not _is_in_pipeline(connection):
         raise BadConnection(_BUSY)
 
 
+def _is_in_pipeline(connection: Any) -> bool:
+    return bool(connection.info.pipeline_status)  # OFF is 0
+
+
+_NOTHING = "select 1"  # SQLAlchemy begins its transaction with the first statement; a pipeline says what failed before
+
+
+@contextmanager
+def _what_was_before() -> Iterator[None]:
+    """Ask whether what waits in a pipeline has failed, or else its error would be taken for one of our statement."""
+    try:
+        yield
+    except sys.modules["psycopg"].DatabaseError as error:
+        raise BadConnection(_PIPELINE_FAILED) from error
+
+
+# The values of a question go to asyncpg as bytes, and those of its rows come back as such: an application may have
+# codecs of its own for text, numbers and JSON, and another client_encoding.
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s|%%")
+_CASTS: dict[type, str] = {str: "", int: "::bigint", bool: "::boolean"}
+# The select of a statement itself is not indented, as those inside of its `with` are; a comment may stand before it.
+_OWN_SELECT = re.compile(r"(?m)^(?:/\*.*?\*/ )?(?=select\b)")
 
 
 def _of_asyncpg(connection: Any) -> AskLater:
     async def ask(question: Question) -> list[Row]:
-        text, values = numbered(question)
-        return [SimpleNamespace(**record) for record in await connection.fetch(text, *values)]
+        text, values = in_bytes(question)
+        record_class: Any = sys.modules["asyncpg"].Record
+        [record] = await connection.fetch(text, *values, record_class=record_class)
+        if record[0] is None:
+            return []
+        if not isinstance(record[0], bytes):
+            raise BadConnection(_OWN_BYTES)
+        return [SimpleNamespace(**row) for row in json.loads(record[0])]
 
     return ask
 
 
-def numbered(question: Question) -> tuple[str, list[object]]:
-    """A question as asyncpg takes it; each value says its type, so that `:ids::bigint[]` may be given as text."""
+def in_bytes(question: Question) -> tuple[str, list[bytes]]:
+    """A question whose values are bytes, and which answers with one: its rows as JSON, NULL where there is none."""
     places: dict[str, int] = {}
 
     def placeholder(found: re.Match[str]) -> str:
         name = found[1]
         if name is None:
             return "%"
+        value = question.parameters[name]
+        if value is None:
+            return "null"
         place = places.setdefault(name, len(places) + 1)
-        return f"${place}{_CASTS.get(type(question.parameters[name]), '')}"
+        return f"convert_from(${place}::bytea, 'UTF8'){_CASTS[type(value)]}"
 
-    text = _PLACEHOLDER.sub(placeholder, question.text)
-    return text, [question.parameters[name] for name in places]
-
-
-_CASTS: dict[type, str] = {str: "::text", int: "::bigint", bool: "::boolean"}
+    ours = question.text.rstrip().removesuffix(";")
+    text = _OWN_SELECT.sub(r"\g<0>select convert_to(json_agg(of_ours)::text, 'UTF8') from (", ours, count=1)
+    text += "\n) as of_ours"
+    text = _PLACEHOLDER.sub(placeholder, text)
+    return text, [str(question.parameters[name]).encode() for name in places]
 
 
 # Each framework
@@ -282,14 +364,11 @@ def _of_django(connection: Any) -> Ask:
     return ask_wrapped
 
 
-_BEGIN = "select 1"  # SQLAlchemy begins its transaction, and its driver's, with the first statement
-
-
 def _of_sqlalchemy(connection: Any) -> Ask:
     driver = connection.connection.driver_connection
     if not _is(driver, "psycopg.Connection"):
         raise _refused_of_sqlalchemy(driver, "postgresql+psycopg://…")
-    connection.exec_driver_sql(_BEGIN)
+    connection.exec_driver_sql(_NOTHING)
     return _of_psycopg(driver)
 
 
@@ -297,7 +376,7 @@ async def _of_async_sqlalchemy(connection: Any) -> AskLater:
     driver = (await connection.get_raw_connection()).driver_connection
     if not _is(driver, "psycopg.AsyncConnection", *_ASYNCPG):
         raise _refused_of_sqlalchemy(driver, "postgresql+psycopg://… or postgresql+asyncpg://…")
-    await connection.exec_driver_sql(_BEGIN)
+    await connection.exec_driver_sql(_NOTHING)
     return _of_async_driver(driver)
 
 

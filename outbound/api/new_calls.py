@@ -92,7 +92,7 @@ async def faults_beside(context: Context, sent: Mapping[str, Any], at_fault: Con
 
     def look() -> list[Fault]:
         request = _requested(context, call, None)
-        return db.with_connection(lambda connection: drivers.answer(connection, enqueue.faults(request)))
+        return db.with_connection(lambda connection: drivers.answer_own(connection, enqueue.faults(request)))
 
     try:
         found = await run_in_threadpool(look)

@@ -56,7 +56,7 @@ def retry(
     due = understood = None
     if at is not None:
         work = step.moment(call_id, at)
-        due, zone, _, note = db.with_connection(lambda connection: drivers.answer(connection, work))
+        due, zone, _, note = db.with_connection(lambda connection: drivers.answer_own(connection, work))
         understood = moments.Moment(due, note).understood(zone)
 
     def move(connection: db.Connection) -> Again:
@@ -108,6 +108,6 @@ def reschedule(call_id: int, at: datetime | str, *, reason: str | None = None, a
     """`reschedule.reschedule` on a connection of our own."""
     reason, actor = decision.one_line(reason, "the reason"), decision.actor(actor)
     work = step.reschedule(call_id, at, reason=reason, actor=actor)
-    moved = db.with_connection(lambda connection: drivers.answer(connection, work))
+    moved = db.with_connection(lambda connection: drivers.answer_own(connection, work))
     log.info("call_again.reschedule", call_id=call_id)
     return moved

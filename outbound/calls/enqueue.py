@@ -321,12 +321,12 @@ def _created(call_id: int, call: NewCall) -> EnqueuedCall:
 
 def enqueue_calls(connection: "db.Connection", requests: Sequence[Requested]) -> list[EnqueuedCall | BadCall]:
     """`together`, inside the transaction of a connection of ours."""
-    return drivers.answer(connection, together(requests))
+    return drivers.answer_own(connection, together(requests))
 
 
 def enqueue_call(connection: "db.Connection", **call: Any) -> EnqueuedCall:
     """`one`, inside the transaction of a connection of ours."""
-    return drivers.answer(connection, one(Requested(**call)))
+    return drivers.answer_own(connection, one(Requested(**call)))
 
 
 def enqueue(**call: Any) -> EnqueuedCall:

@@ -170,7 +170,7 @@ def cancel(
     reason, actor = decision.one_line(reason, "the reason"), decision.actor(actor)
     if scope.id is not None and scope.scope == "call":
         work = partial(cancel_call.cancel, scope.id, reason=reason, actor=actor)
-        canceled = db.persist(lambda: db.transact(lambda own: drivers.answer(own, work())), for_s=_LOCK_WAIT_S)
+        canceled = db.persist(lambda: db.transact(lambda own: drivers.answer_own(own, work())), for_s=_LOCK_WAIT_S)
     else:
         canceled = _cancel_scope(scope, actor, reason, tell)
     log.info("control.cancel", scope=scope.scope, waiting=canceled.waiting, in_the_air=canceled.in_the_air)

@@ -1102,3 +1102,12 @@ def test_nine_o_clock_is_by_the_callees_clocks_where_they_are_known(
     assert f"`at` in line 2, 2027-01-04 09:00, is {understood}" in report.readings()[-1]
     assert (one.due, exact.due) == (understood, None)  # the second is the first
     assert world.rows("select due_at from call_log order by id") == [(nine,), (nine,)]
+
+
+def test_an_error_of_a_connection_of_ours_stays_the_drivers_so_that_a_database_away_is_no_wrong_request(
+    acme: int,
+) -> None:
+    with db.connect() as connection:
+        connection.execute("set default_transaction_read_only = on")
+        with pytest.raises(db.Unavailable):
+            enqueue.enqueue_call(connection, business_id=acme, to_number=TO)

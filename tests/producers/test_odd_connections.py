@@ -15,7 +15,17 @@ import outbound
 from outbound import BadCall, BadConnection, aio
 from tests.conftest import World
 from tests.pgbouncer import needs_pgbouncer, pgbouncer
-from tests.producers.applications import KINDS, Application, Django
+from tests.producers.applications import (
+    KINDS,
+    Application,
+    Asyncpg,
+    AsyncpgPool,
+    AsyncPsycopg,
+    AsyncSessionOverAsyncpg,
+    Django,
+    Psycopg,
+    SqlalchemyConnection,
+)
 from tests.producers.test_drivers import OUR_SETTINGS, TO, acme, application
 
 pytestmark = pytest.mark.rows_only
@@ -227,7 +237,7 @@ ODD_SESSIONS: dict[str, dict[str, Any]] = {
     "DMY": {"options": "-c DateStyle=SQL,DMY -c TimeZone=Asia/Kathmandu"},
     "intervals": {"options": "-c DateStyle=Postgres -c IntervalStyle=iso_8601 -c TimeZone=-4:30"},
     "bytes": {"client_encoding": "SQL_ASCII"},
-    "Latin": {"client_encoding": "LATIN1", "options": "-c bytea_output=escape -c extra_float_digits=-5"},
+    "numbers": {"options": "-c bytea_output=escape -c extra_float_digits=-5"},
 }
 
 
@@ -280,3 +290,164 @@ def test_djangos_connection_with_another_style_of_dates_queues_a_call(world: Wor
 
     assert made.created
     assert world.statuses() == ["queued"]
+
+
+HEBREW = {"name": "דנה"}
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "WIN1255"])
+def test_a_session_that_cannot_write_every_text_is_refused_before_anything_is_asked_or_answers_right(
+    world: World, acme: int, application: Application, encoding: str
+) -> None:
+    application.value(f"select set_config('client_encoding', '{encoding}', false)")
+    is_asyncpg = "syncpg" in type(application).__name__
+
+    if is_asyncpg:  # it is given bytes
+        made = application.ask("enqueue_call", business_id=acme, to_number=TO, contact=HEBREW, key="דנה")
+        assert application.ask("get_call", made.call_id).key == "דנה"
+    else:
+        for name, *given in (("why", 1), ("get_call", 1), ("cancel_call", 1), ("reschedule_call", 1, "now")):
+            with pytest.raises(BadConnection, match=f"client_encoding is {encoding}: say `set client_encoding to"):
+                application.ask(name, *given)
+        with pytest.raises(BadConnection, match="client_encoding"):
+            application.ask("enqueue_call", business_id=acme, to_number=TO)
+        with pytest.raises(BadConnection, match="client_encoding"):
+            application.ask("enqueue_calls", [{"to_number": TO}], business_id=acme)
+
+    assert application.value("select 1") == 1  # the transaction goes on
+    application.value("select set_config('client_encoding', 'UTF8', false)")
+    assert application.ask("enqueue_call", business_id=acme, to_number=TO, contact=HEBREW).created is not is_asyncpg
+    application.commit()
+    assert world.statuses() == ["queued"]
+
+
+def not_ours(_: Any) -> Any:
+    """Encode nothing as it is, nor decode it."""
+    return "[0]"
+
+
+@pytest.mark.parametrize("kind", [Asyncpg, AsyncpgPool, AsyncSessionOverAsyncpg], ids=lambda kind: kind.__name__)
+def test_whatever_codecs_a_connection_of_asyncpg_has_each_function_says_what_it_always_says(
+    world: World, acme: int, kind: Any
+) -> None:
+    odd, plain = kind(world.url), kind(world.url)
+    driver = odd.connection
+    if kind is AsyncSessionOverAsyncpg:
+        driver = odd.run(odd.run(odd.connection.connection()).get_raw_connection()).driver_connection
+    for name in ("text", "varchar", "int8", "int4", "bool", "json", "jsonb", "timestamptz"):
+        odd.run(driver.set_type_codec(name, schema="pg_catalog", encoder=not_ours, decoder=not_ours))
+
+    given: dict[str, Any] = {"due_at": "2027-01-15T09:00", "time_zone": "Europe/Berlin", "business_id": acme}
+    made = odd.ask("enqueue_call", to_number=TO, key='k "%s" \\', contact=HEBREW, **given)
+    many = odd.ask("enqueue_calls", [{"to_number": "+15005550102", **given}, {"to_number": "nobody", **given}])
+    odd.commit()
+
+    assert (made.created, many[0].created, many[1].fault) == (True, True, plain_fault(plain, given))
+    assert odd.ask("get_call", business_id=acme, key='k "%s" \\') == plain.ask("get_call", made.call_id)
+    assert odd.ask("get_call", 4711) is None
+    assert odd.ask("why", made.call_id) == plain.ask("why", made.call_id)
+    moved = odd.ask("reschedule_call", made.call_id, "2027-02-15T09:00", by="Dana", reason="she asked")
+    assert (moved.at, moved.was) == (datetime(2027, 2, 15, 8, tzinfo=UTC), datetime(2027, 1, 15, 8, tzinfo=UTC))
+    assert odd.ask("cancel_call", made.call_id) == (1, 0)
+    odd.commit()
+    assert world.call(made.call_id).contact == HEBREW
+    odd.close()
+    plain.close()
+
+
+def plain_fault(plain: Application, given: dict[str, Any]) -> str:
+    with pytest.raises(BadCall) as refusal:
+        plain.ask("enqueue_call", to_number="nobody", **given)
+    return str(refusal.value)
+
+
+@pytest.mark.parametrize("fails", ["to encode", "to decode"])
+def test_a_codec_for_bytea_of_asyncpg_is_said_with_the_mend(world: World, acme: int, fails: str) -> None:
+    one = Asyncpg(world.url)
+    encoder: Any = not_ours if fails == "to encode" else lambda value: "\\x" + value.hex()
+    one.run(one.connection.set_type_codec("bytea", schema="pg_catalog", encoder=encoder, decoder=not_ours))
+
+    with pytest.raises(BadConnection, match="codec of its own for bytea: take it away with `reset_type_codec`"):
+        one.ask("enqueue_call", business_id=acme, to_number=TO)
+
+    one.rollback()
+    one.run(one.connection.reset_type_codec("bytea", schema="pg_catalog"))
+    assert one.ask("enqueue_call", business_id=acme, to_number=TO).created
+    one.close()
+
+
+@pytest.mark.parametrize("is_noticed", [True, False])
+def test_a_pipeline_that_has_failed_is_said_to_have(world: World, acme: int, *, is_noticed: bool) -> None:
+    with psycopg.connect(world.url) as connection:
+        with suppress(psycopg.errors.UndefinedColumn, psycopg.errors.PipelineAborted), connection.pipeline():
+            cursor = connection.execute("select nothing_of_that_name")
+            if is_noticed:
+                with pytest.raises(psycopg.errors.UndefinedColumn):
+                    cursor.fetchone()
+            for _ in range(2):
+                with pytest.raises(BadConnection, match="an earlier statement of this pipeline has failed"):
+                    outbound.enqueue_call(connection, business_id=acme, to_number=TO)
+        connection.rollback()
+        assert outbound.enqueue_call(connection, business_id=acme, to_number=TO).created
+
+    assert world.statuses() == ["queued"]
+
+
+def test_an_awaited_pipeline_that_has_failed_is_said_to_have(world: World, acme: int) -> None:
+    async def work() -> None:
+        async with await psycopg.AsyncConnection.connect(world.url) as connection:
+            with suppress(psycopg.errors.UndefinedColumn, psycopg.errors.PipelineAborted):
+                async with connection.pipeline():
+                    await aio.enqueue_call(connection, business_id=acme, to_number=TO)
+                    await connection.execute("select nothing_of_that_name")
+                    for _ in range(2):
+                        with pytest.raises(BadConnection, match="an earlier statement of this pipeline has failed"):
+                            await aio.enqueue_call(connection, business_id=acme, to_number=TO)
+            await connection.rollback()
+
+    asyncio.run(work())
+    assert world.statuses() == []
+
+
+@pytest.mark.parametrize(
+    "grant", ["", "grant usage on schema public to kept_out", "grant select on business to kept_out"]
+)
+def test_a_user_without_our_role_is_said_which_to_grant(
+    world: World, acme: int, application: Application, grant: str
+) -> None:
+    world.do("create role kept_out")
+    try:
+        world.do(grant or "select 1")
+        application.value("select set_config('role', 'kept_out', true)")
+        with pytest.raises(BadConnection, match=r"the role outbound_application|`grant outbound_application to …`"):
+            application.ask("enqueue_call", business_id=acme, to_number=TO)
+        application.rollback()
+        assert application.ask("enqueue_call", business_id=acme, to_number=TO).created
+        application.rollback()
+    finally:
+        world.do("drop owned by kept_out; drop role kept_out")
+
+
+def test_a_connection_that_is_closed_is_said_to_be(world: World, acme: int) -> None:
+    for kind in (Psycopg, SqlalchemyConnection):
+        one = kind(world.url)
+        one.close()
+        with pytest.raises(BadConnection, match="is closed"):
+            one.ask("enqueue_call", business_id=acme, to_number=TO)
+    for later in (AsyncPsycopg, Asyncpg):
+        awaited = later(world.url)
+        awaited.run(awaited.connection.close())
+        with pytest.raises(BadConnection, match="is closed"):
+            awaited.ask("enqueue_call", business_id=acme, to_number=TO)
+        awaited.runner.close()
+
+
+def test_a_connection_of_asyncpg_that_went_back_to_its_pool_is_said_to_have(world: World, acme: int) -> None:
+    async def work() -> None:
+        async with asyncpg.create_pool(world.url, min_size=1, max_size=1) as pool:
+            async with pool.acquire() as connection:
+                pass
+            with pytest.raises(BadConnection, match="went back to its pool"):
+                await aio.enqueue_call(connection, business_id=acme, to_number=TO)
+
+    asyncio.run(work())
