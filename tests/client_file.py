@@ -123,12 +123,10 @@ def _method(method: str, path: str, about: dict[str, Any], *, is_async: bool) ->
 
 
 def _path(path: str, parameters: list[dict[str, Any]]) -> str:
-    """The path as the method fills it; a text is quoted, as `/` or `?` in it would be another path."""
+    """The path as the method fills it; each part is checked and quoted, as `/` or `?` in it would be another path."""
     for one in parameters:
         name = _argument(one)
-        path = path.replace(
-            f"{{{one['name']}}}", f"{{part({name})}}" if _type(one["schema"]) == "str" else f"{{{name}}}"
-        )
+        path = path.replace(f"{{{one['name']}}}", f"{{part('{name}', {name}, {_type(one['schema'])})}}")
     return path.removeprefix("/v1")
 
 

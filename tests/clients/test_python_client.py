@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
@@ -477,6 +478,28 @@ def test_a_text_in_a_path_stays_one_part_of_it(odd: str, monkeypatch: pytest.Mon
 def test_a_text_that_would_lead_to_another_path_is_refused(odd: str) -> None:
     with Client("http://x", "t") as outbound, pytest.raises(ValueError, match="names nothing that the API has"):
         outbound.cancel(odd, "calls")
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        *((one, TypeError) for one in (None, True, False, 1.0, "1/why", "0", "..", "1", b"1", "", [1])),
+        *((one, ValueError) for one in (0, -1)),
+    ],
+)
+def test_what_is_no_id_is_named_and_not_sent(given: Any, error: type[Exception]) -> None:
+    with Client("http://x", "t") as outbound:
+        for ask in (outbound.show_call, outbound.why_call, outbound.preview_campaign, outbound.export_rejected_lines):
+            with pytest.raises(error, match="_id is an id, a whole number from 1 on"):
+                ask(given)
+    with pytest.raises(error, match="call_id is an id"):
+        asyncio.run(AsyncClient("http://x", "t").show_call(given))
+
+
+@pytest.mark.parametrize("given", [None, True, 1.5, b"+12125550101", ["x"]])
+def test_what_is_no_text_is_named_and_not_sent(given: Any) -> None:
+    with Client("http://x", "t") as outbound, pytest.raises(TypeError, match=r"^number is a text, not "):
+        outbound.show_callee(given)
 
 
 def test_what_is_still_at_work_is_unanswered_and_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,44 @@ def test_what_any_library_of_the_standard_signs_is_read() -> None:
     assert verify_webhook(SECRET.removeprefix("whsec_"), headers, body).id == "evt_1"
 
 
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        *(((one, {}, b"{}"), "secret") for one in (None, KEY, SECRET.encode(), 7)),
+        *(((SECRET, one, b"{}"), "headers") for one in (None, [("webhook-id", "evt_1")], "webhook-id: evt_1")),
+        *(((SECRET, {}, one), "body") for one in (None, EVENT, 7, [b"{}"])),
+    ],
+)
+def test_what_is_not_of_a_request_is_named_as_the_fault(given: Any, word: str) -> None:
+    with pytest.raises(TypeError, match=f"^{word} is "):
+        verify_webhook(*given)
+
+
+class Headers:
+    """As some frameworks have them, which are no mapping."""
+
+    def __init__(self, given: dict[str, str]) -> None:
+        self.items = given.items
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, bytes.decode])
+@pytest.mark.parametrize("case", [str.upper, str.title, str.lower])
+def test_a_body_and_headers_are_taken_as_frameworks_give_them(kind: Any, case: Any) -> None:
+    body = json.dumps(EVENT).encode()
+    headers: Any = Headers({case(name): value for name, value in signed(body).items()})
+
+    assert verify_webhook(SECRET, headers, kind(body)).id == "evt_1"
+
+
+def test_a_body_that_no_bytes_can_be_is_not_genuine() -> None:
+    with pytest.raises(NotGenuine):
+        verify_webhook(SECRET, signed(b"{}"), "\ud800")
+    with pytest.raises(NotGenuine, match="no header webhook-signature"):
+        verify_webhook(SECRET, {"Webhook-Id": "evt_1", "Webhook-Timestamp": "1"}, b"{}")
+    with pytest.raises(NotGenuine):
+        verify_webhook(SECRET, {7: "x", b"webhook-id": "evt_1"}, b"{}")  # type: ignore[dict-item]
+
+
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_abc", "é", "whsec_é", SECRET[:-1], SECRET + "AA"])
 def test_a_secret_that_is_none_is_named_as_the_fault(secret: str) -> None:
     with pytest.raises(ValueError, match="outbound webhook secret") as fault:

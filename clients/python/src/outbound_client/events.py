@@ -13,6 +13,7 @@ from typing import Any
 RECONNECT_S = 2.0  # after a stream that broke
 OLD_S = 300  # seconds; what was signed longer ago is refused, so that nobody can send it again
 _PREFIX = "whsec_"
+_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 _UNIX_SECONDS = re.compile("[0-9]{1,12}")
 
 
@@ -54,18 +55,27 @@ def verify_webhook(secret: str, headers: Mapping[str, str], body: bytes | str) -
     Raises:
         NotGenuine: it is none of outbound's.
         ValueError: the secret is none.
+        TypeError: what is given is not the secret, the headers or the body of a request.
     """
     key = _key(secret)
-    lower = {name.lower(): value for name, value in headers.items()}
-    if not _is_signed(key, lower, body.encode() if isinstance(body, str) else body):
+    if not callable(getattr(headers, "items", None)):
+        raise TypeError(f"headers is a mapping, such as request.headers, not {type(headers).__name__}")
+    if not isinstance(body, bytes | bytearray | memoryview | str):
+        raise TypeError(f"body is the bytes of the request, as they came, not {type(body).__name__}")
+    lower = {str(name).lower(): value for name, value in headers.items()}
+    if missing := [name for name in _HEADERS if not lower.get(name)]:
+        raise NotGenuine(f"it has no header {missing[0]}")
+    if not _is_signed(key, lower, body.encode(errors="replace") if isinstance(body, str) else bytes(body)):
         raise NotGenuine("it was not signed with this secret within the last 5 minutes")
     try:
-        return _event(json.loads(body), None)
+        return _event(json.loads(body if isinstance(body, str) else bytes(body)), None)
     except (ValueError, LookupError, TypeError, RecursionError):
         raise NotGenuine("it was signed with this secret, and is no event of outbound") from None
 
 
 def _key(secret: str) -> bytes:
+    if not isinstance(secret, str):
+        raise TypeError(f"secret is a text, whsec_..., not {type(secret).__name__}")
     try:
         key = base64.b64decode(secret.strip().removeprefix(_PREFIX), validate=True)
     except ValueError:
@@ -77,9 +87,7 @@ def _key(secret: str) -> bytes:
 
 def _is_signed(key: bytes, headers: Mapping[str, str], body: bytes) -> bool:
     """Does one of the signatures fit, and is it new?  As Standard Webhooks has it."""
-    public_id, timestamp, given = (
-        str(headers.get(f"webhook-{name}") or "") for name in ("id", "timestamp", "signature")
-    )
+    public_id, timestamp, given = (str(headers[name]) for name in _HEADERS)
     if not _UNIX_SECONDS.fullmatch(timestamp) or abs(time.time() - int(timestamp)) > OLD_S:
         return False
     signed = f"{public_id}.{timestamp}.".encode(errors="replace") + body

@@ -74,11 +74,11 @@ class Operations:
 
     def show_call(self, call_id: int) -> models.ShownCall:
         """Show a call: its row, events, attempts and lead, and why it waits."""
-        return self._ask(Asking("GET", f"/calls/{call_id}"), models.ShownCall)
+        return self._ask(Asking("GET", f"/calls/{part('call_id', call_id, int)}"), models.ShownCall)
 
     def why_call(self, call_id: int) -> models.Why:
         """Say why a call is not being dialed right now."""
-        return self._ask(Asking("GET", f"/calls/{call_id}/why"), models.Why)
+        return self._ask(Asking("GET", f"/calls/{part('call_id', call_id, int)}/why"), models.Why)
 
     def retry_call(
         self, call_id: int, body: models.Again | None = None, *, idempotency_key: str | None = None
@@ -87,7 +87,7 @@ class Operations:
         return self._ask(
             Asking(
                 "POST",
-                f"/calls/{call_id}/retry",
+                f"/calls/{part('call_id', call_id, int)}/retry",
                 body=model(body, models.Again | None),
                 key=idempotency_key,
                 takes_key=True,
@@ -102,7 +102,7 @@ class Operations:
         return self._ask(
             Asking(
                 "POST",
-                f"/calls/{call_id}/reschedule",
+                f"/calls/{part('call_id', call_id, int)}/reschedule",
                 body=model(body, models.Reschedule),
                 key=idempotency_key,
                 takes_key=True,
@@ -120,7 +120,8 @@ class Operations:
     def show_callee(self, number: str, *, business_id: int | None = None, region: str | None = None) -> models.Callee:
         """Show what is known of a number: its calls, do-not-call entries, consents and, with `leads:read`, leads."""
         return self._ask(
-            Asking("GET", f"/callees/{part(number)}", {"business_id": business_id, "region": region}), models.Callee
+            Asking("GET", f"/callees/{part('number', number, str)}", {"business_id": business_id, "region": region}),
+            models.Callee,
         )
 
     def list_control(self) -> models.Controls:
@@ -134,7 +135,7 @@ class Operations:
         return self._ask(
             Asking(
                 "POST",
-                f"/control/{part(kind)}/{part(key)}/pause",
+                f"/control/{part('kind', kind, str)}/{part('key', key, str)}/pause",
                 body=model(body, models.Reasoned | None),
                 key=idempotency_key,
                 takes_key=True,
@@ -145,7 +146,12 @@ class Operations:
     def resume(self, kind: str, key: str, *, idempotency_key: str | None = None) -> models.Resumed:
         """Resume dialing, whether an operator or the breaker paused it."""
         return self._ask(
-            Asking("POST", f"/control/{part(kind)}/{part(key)}/resume", key=idempotency_key, takes_key=True),
+            Asking(
+                "POST",
+                f"/control/{part('kind', kind, str)}/{part('key', key, str)}/resume",
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.Resumed,
         )
 
@@ -156,7 +162,7 @@ class Operations:
         return self._ask(
             Asking(
                 "POST",
-                f"/control/{part(kind)}/{part(key)}/drain",
+                f"/control/{part('kind', kind, str)}/{part('key', key, str)}/drain",
                 body=model(body, models.Reasoned | None),
                 key=idempotency_key,
                 takes_key=True,
@@ -171,7 +177,7 @@ class Operations:
         return self._ask(
             Asking(
                 "POST",
-                f"/control/{part(kind)}/{part(key)}/cancel",
+                f"/control/{part('kind', kind, str)}/{part('key', key, str)}/cancel",
                 body=model(body, models.Reasoned | None),
                 key=idempotency_key,
                 takes_key=True,
@@ -186,7 +192,7 @@ class Operations:
         return self._ask(
             Asking(
                 "POST",
-                f"/control/{part(kind)}/{part(key)}/stop",
+                f"/control/{part('kind', kind, str)}/{part('key', key, str)}/stop",
                 body=model(body, models.Reasoned | None),
                 key=idempotency_key,
                 takes_key=True,
@@ -201,7 +207,7 @@ class Operations:
         return self._ask(
             Asking(
                 "PUT",
-                f"/control/{part(kind)}/{part(key)}/limits",
+                f"/control/{part('kind', kind, str)}/{part('key', key, str)}/limits",
                 body=model(body, models.Limits),
                 key=idempotency_key,
                 takes_key=True,
@@ -276,11 +282,13 @@ class Operations:
 
     def show_import(self, import_id: int) -> models.ShownImport:
         """Show an import: its state, how many bytes came, what came of its lines, and the first 1,000 refused ones."""
-        return self._ask(Asking("GET", f"/imports/{import_id}"), models.ShownImport)
+        return self._ask(Asking("GET", f"/imports/{part('import_id', import_id, int)}"), models.ShownImport)
 
     def export_rejected_lines(self, import_id: int) -> Iterator[str]:
         """Stream the first 1,000 lines of an import that were refused, with the reason of each."""
-        return self._lines(Asking("GET", f"/imports/{import_id}/rejected", accept="application/x-ndjson"))
+        return self._lines(
+            Asking("GET", f"/imports/{part('import_id', import_id, int)}/rejected", accept="application/x-ndjson")
+        )
 
     def import_suppressions(
         self,
@@ -423,7 +431,9 @@ class Operations:
 
     def export_campaign_results(self, campaign_id: int) -> Iterator[str]:
         """Stream what came of each callee of a campaign: reached or not, last outcome, next call."""
-        return self._lines(Asking("GET", f"/campaigns/{campaign_id}/results", accept="application/x-ndjson"))
+        return self._lines(
+            Asking("GET", f"/campaigns/{part('campaign_id', campaign_id, int)}/results", accept="application/x-ndjson")
+        )
 
     def list_leads(
         self,
@@ -467,7 +477,7 @@ class Operations:
 
     def show_business(self, business_id: int) -> models.ShownBusiness:
         """Show one business: its numbers, what it plays, what limits and holds it, and its newest 100 campaigns."""
-        return self._ask(Asking("GET", f"/businesses/{business_id}"), models.ShownBusiness)
+        return self._ask(Asking("GET", f"/businesses/{part('business_id', business_id, int)}"), models.ShownBusiness)
 
     def change_business(
         self, business_id: int, body: models.ChangedBusiness, *, idempotency_key: str | None = None
@@ -476,7 +486,7 @@ class Operations:
         return self._ask(
             Asking(
                 "PATCH",
-                f"/businesses/{business_id}",
+                f"/businesses/{part('business_id', business_id, int)}",
                 body=model(body, models.ChangedBusiness),
                 key=idempotency_key,
                 takes_key=True,
@@ -491,7 +501,7 @@ class Operations:
         return self._ask(
             Asking(
                 "PUT",
-                f"/businesses/{business_id}/retry-policy",
+                f"/businesses/{part('business_id', business_id, int)}/retry-policy",
                 body=model(body, models.UseRetryPolicy),
                 key=idempotency_key,
                 takes_key=True,
@@ -517,7 +527,7 @@ class Operations:
 
     def show_campaign(self, campaign_id: int) -> models.ShownCampaign:
         """Show a campaign, and how many calls of it are in each status."""
-        return self._ask(Asking("GET", f"/campaigns/{campaign_id}"), models.ShownCampaign)
+        return self._ask(Asking("GET", f"/campaigns/{part('campaign_id', campaign_id, int)}"), models.ShownCampaign)
 
     def change_campaign(
         self, campaign_id: int, body: models.ChangedCampaign, *, idempotency_key: str | None = None
@@ -526,7 +536,7 @@ class Operations:
         return self._ask(
             Asking(
                 "PATCH",
-                f"/campaigns/{campaign_id}",
+                f"/campaigns/{part('campaign_id', campaign_id, int)}",
                 body=model(body, models.ChangedCampaign),
                 key=idempotency_key,
                 takes_key=True,
@@ -536,7 +546,10 @@ class Operations:
 
     def preview_campaign(self, campaign_id: int, *, call_s: float | None = None) -> models.Preview:
         """Say what a campaign would do if it were launched now."""
-        return self._ask(Asking("GET", f"/campaigns/{campaign_id}/preview", {"call_s": call_s}), models.Preview)
+        return self._ask(
+            Asking("GET", f"/campaigns/{part('campaign_id', campaign_id, int)}/preview", {"call_s": call_s}),
+            models.Preview,
+        )
 
     def list_retry_policies(
         self, *, business_id: int | None = None, limit: int | None = None, before: int | None = None
@@ -569,7 +582,7 @@ class Operations:
 
     def show_window(self, window_id: int) -> models.ShownWindow:
         """Show a calling window with the days that have hours of their own."""
-        return self._ask(Asking("GET", f"/windows/{window_id}"), models.ShownWindow)
+        return self._ask(Asking("GET", f"/windows/{part('window_id', window_id, int)}"), models.ShownWindow)
 
     def set_window_day(
         self, window_id: int, day: str, body: models.DayHours, *, idempotency_key: str | None = None
@@ -578,7 +591,7 @@ class Operations:
         return self._ask(
             Asking(
                 "PUT",
-                f"/windows/{window_id}/days/{part(day)}",
+                f"/windows/{part('window_id', window_id, int)}/days/{part('day', day, str)}",
                 body=model(body, models.DayHours),
                 key=idempotency_key,
                 takes_key=True,
@@ -597,7 +610,7 @@ class Operations:
         return self._ask(
             Asking(
                 "PUT",
-                f"/businesses/{business_id}/window",
+                f"/businesses/{part('business_id', business_id, int)}/window",
                 body=model(body, models.AssignWindow),
                 key=idempotency_key,
                 takes_key=True,
@@ -612,7 +625,7 @@ class Operations:
         return self._ask(
             Asking(
                 "PUT",
-                f"/campaigns/{campaign_id}/window",
+                f"/campaigns/{part('campaign_id', campaign_id, int)}/window",
                 body=model(body, models.AssignWindow),
                 key=idempotency_key,
                 takes_key=True,
@@ -642,7 +655,7 @@ class Operations:
         return self._ask(
             Asking(
                 "DELETE",
-                f"/destinations/{part(place)}",
+                f"/destinations/{part('place', place, str)}",
                 {"business_id": business_id},
                 key=idempotency_key,
                 takes_key=True,
@@ -730,7 +743,7 @@ class Operations:
 
     def show_person(self, number: str, *, region: str | None = None) -> models.Person:
         """Show all that is known of a person, for an access request."""
-        return self._ask(Asking("GET", f"/persons/{part(number)}", {"region": region}), models.Person)
+        return self._ask(Asking("GET", f"/persons/{part('number', number, str)}", {"region": region}), models.Person)
 
     def show_token(self) -> models.Me:
         """Show the token of this request: what it may see and do."""
@@ -747,7 +760,8 @@ class Operations:
     def revoke_token(self, token: str, *, idempotency_key: str | None = None) -> models.RevokedToken:
         """Refuse a token, by its id or its 8 letters, from now on; within 5 seconds it is refused everywhere."""
         return self._ask(
-            Asking("DELETE", f"/tokens/{part(token)}", key=idempotency_key, takes_key=True), models.RevokedToken
+            Asking("DELETE", f"/tokens/{part('token', token, str)}", key=idempotency_key, takes_key=True),
+            models.RevokedToken,
         )
 
     def list_audit(self, *, last: int | None = None) -> models.Audit:
@@ -776,7 +790,7 @@ class Operations:
         return self._ask(
             Asking(
                 "PATCH",
-                f"/webhooks/{endpoint_id}",
+                f"/webhooks/{part('endpoint_id', endpoint_id, int)}",
                 body=model(body, models.EndpointChange),
                 key=idempotency_key,
                 takes_key=True,
@@ -787,23 +801,32 @@ class Operations:
     def remove_webhook(self, endpoint_id: int, *, idempotency_key: str | None = None) -> models.RemovedEndpoint:
         """Remove an endpoint, and what was not delivered to it yet."""
         return self._ask(
-            Asking("DELETE", f"/webhooks/{endpoint_id}", key=idempotency_key, takes_key=True), models.RemovedEndpoint
+            Asking("DELETE", f"/webhooks/{part('endpoint_id', endpoint_id, int)}", key=idempotency_key, takes_key=True),
+            models.RemovedEndpoint,
         )
 
     def show_webhook_secret(self, endpoint_id: int) -> models.EndpointSecret:
         """Show the secret with which an endpoint verifies; it is derived, and stored nowhere."""
-        return self._ask(Asking("GET", f"/webhooks/{endpoint_id}/secret"), models.EndpointSecret)
+        return self._ask(
+            Asking("GET", f"/webhooks/{part('endpoint_id', endpoint_id, int)}/secret"), models.EndpointSecret
+        )
 
     def rotate_webhook(self, endpoint_id: int, *, idempotency_key: str | None = None) -> models.RotatedSecret:
         """Give an endpoint another secret; for 24 hours both sign."""
         return self._ask(
-            Asking("POST", f"/webhooks/{endpoint_id}/rotate", key=idempotency_key, takes_key=True), models.RotatedSecret
+            Asking(
+                "POST", f"/webhooks/{part('endpoint_id', endpoint_id, int)}/rotate", key=idempotency_key, takes_key=True
+            ),
+            models.RotatedSecret,
         )
 
     def test_webhook(self, endpoint_id: int, *, idempotency_key: str | None = None) -> models.Ping:
         """Send an endpoint a ping, as everything else is sent to it."""
         return self._ask(
-            Asking("POST", f"/webhooks/{endpoint_id}/test", key=idempotency_key, takes_key=True), models.Ping
+            Asking(
+                "POST", f"/webhooks/{part('endpoint_id', endpoint_id, int)}/test", key=idempotency_key, takes_key=True
+            ),
+            models.Ping,
         )
 
     def list_webhook_deliveries(
@@ -817,7 +840,9 @@ class Operations:
         """List what was sent to an endpoint, the newest event first, and what came of it."""
         return self._ask(
             Asking(
-                "GET", f"/webhooks/{endpoint_id}/deliveries", {"state": state, "before_id": before_id, "limit": limit}
+                "GET",
+                f"/webhooks/{part('endpoint_id', endpoint_id, int)}/deliveries",
+                {"state": state, "before_id": before_id, "limit": limit},
             ),
             models.DeliveryList,
         )
@@ -829,7 +854,7 @@ class Operations:
         return self._ask(
             Asking(
                 "POST",
-                f"/webhooks/{endpoint_id}/replay",
+                f"/webhooks/{part('endpoint_id', endpoint_id, int)}/replay",
                 body=model(body, models.Replay),
                 key=idempotency_key,
                 takes_key=True,
@@ -908,11 +933,11 @@ class AsyncOperations:
 
     async def show_call(self, call_id: int) -> models.ShownCall:
         """Show a call: its row, events, attempts and lead, and why it waits."""
-        return await self._ask(Asking("GET", f"/calls/{call_id}"), models.ShownCall)
+        return await self._ask(Asking("GET", f"/calls/{part('call_id', call_id, int)}"), models.ShownCall)
 
     async def why_call(self, call_id: int) -> models.Why:
         """Say why a call is not being dialed right now."""
-        return await self._ask(Asking("GET", f"/calls/{call_id}/why"), models.Why)
+        return await self._ask(Asking("GET", f"/calls/{part('call_id', call_id, int)}/why"), models.Why)
 
     async def retry_call(
         self, call_id: int, body: models.Again | None = None, *, idempotency_key: str | None = None
@@ -921,7 +946,7 @@ class AsyncOperations:
         return await self._ask(
             Asking(
                 "POST",
-                f"/calls/{call_id}/retry",
+                f"/calls/{part('call_id', call_id, int)}/retry",
                 body=model(body, models.Again | None),
                 key=idempotency_key,
                 takes_key=True,
@@ -936,7 +961,7 @@ class AsyncOperations:
         return await self._ask(
             Asking(
                 "POST",
-                f"/calls/{call_id}/reschedule",
+                f"/calls/{part('call_id', call_id, int)}/reschedule",
                 body=model(body, models.Reschedule),
                 key=idempotency_key,
                 takes_key=True,
@@ -956,7 +981,8 @@ class AsyncOperations:
     ) -> models.Callee:
         """Show what is known of a number: its calls, do-not-call entries, consents and, with `leads:read`, leads."""
         return await self._ask(
-            Asking("GET", f"/callees/{part(number)}", {"business_id": business_id, "region": region}), models.Callee
+            Asking("GET", f"/callees/{part('number', number, str)}", {"business_id": business_id, "region": region}),
+            models.Callee,
         )
 
     async def list_control(self) -> models.Controls:
@@ -970,7 +996,7 @@ class AsyncOperations:
         return await self._ask(
             Asking(
                 "POST",
-                f"/control/{part(kind)}/{part(key)}/pause",
+                f"/control/{part('kind', kind, str)}/{part('key', key, str)}/pause",
                 body=model(body, models.Reasoned | None),
                 key=idempotency_key,
                 takes_key=True,
@@ -981,7 +1007,12 @@ class AsyncOperations:
     async def resume(self, kind: str, key: str, *, idempotency_key: str | None = None) -> models.Resumed:
         """Resume dialing, whether an operator or the breaker paused it."""
         return await self._ask(
-            Asking("POST", f"/control/{part(kind)}/{part(key)}/resume", key=idempotency_key, takes_key=True),
+            Asking(
+                "POST",
+                f"/control/{part('kind', kind, str)}/{part('key', key, str)}/resume",
+                key=idempotency_key,
+                takes_key=True,
+            ),
             models.Resumed,
         )
 
@@ -992,7 +1023,7 @@ class AsyncOperations:
         return await self._ask(
             Asking(
                 "POST",
-                f"/control/{part(kind)}/{part(key)}/drain",
+                f"/control/{part('kind', kind, str)}/{part('key', key, str)}/drain",
                 body=model(body, models.Reasoned | None),
                 key=idempotency_key,
                 takes_key=True,
@@ -1007,7 +1038,7 @@ class AsyncOperations:
         return await self._ask(
             Asking(
                 "POST",
-                f"/control/{part(kind)}/{part(key)}/cancel",
+                f"/control/{part('kind', kind, str)}/{part('key', key, str)}/cancel",
                 body=model(body, models.Reasoned | None),
                 key=idempotency_key,
                 takes_key=True,
@@ -1022,7 +1053,7 @@ class AsyncOperations:
         return await self._ask(
             Asking(
                 "POST",
-                f"/control/{part(kind)}/{part(key)}/stop",
+                f"/control/{part('kind', kind, str)}/{part('key', key, str)}/stop",
                 body=model(body, models.Reasoned | None),
                 key=idempotency_key,
                 takes_key=True,
@@ -1037,7 +1068,7 @@ class AsyncOperations:
         return await self._ask(
             Asking(
                 "PUT",
-                f"/control/{part(kind)}/{part(key)}/limits",
+                f"/control/{part('kind', kind, str)}/{part('key', key, str)}/limits",
                 body=model(body, models.Limits),
                 key=idempotency_key,
                 takes_key=True,
@@ -1112,11 +1143,13 @@ class AsyncOperations:
 
     async def show_import(self, import_id: int) -> models.ShownImport:
         """Show an import: its state, how many bytes came, what came of its lines, and the first 1,000 refused ones."""
-        return await self._ask(Asking("GET", f"/imports/{import_id}"), models.ShownImport)
+        return await self._ask(Asking("GET", f"/imports/{part('import_id', import_id, int)}"), models.ShownImport)
 
     def export_rejected_lines(self, import_id: int) -> AsyncIterator[str]:
         """Stream the first 1,000 lines of an import that were refused, with the reason of each."""
-        return self._lines(Asking("GET", f"/imports/{import_id}/rejected", accept="application/x-ndjson"))
+        return self._lines(
+            Asking("GET", f"/imports/{part('import_id', import_id, int)}/rejected", accept="application/x-ndjson")
+        )
 
     async def import_suppressions(
         self,
@@ -1259,7 +1292,9 @@ class AsyncOperations:
 
     def export_campaign_results(self, campaign_id: int) -> AsyncIterator[str]:
         """Stream what came of each callee of a campaign: reached or not, last outcome, next call."""
-        return self._lines(Asking("GET", f"/campaigns/{campaign_id}/results", accept="application/x-ndjson"))
+        return self._lines(
+            Asking("GET", f"/campaigns/{part('campaign_id', campaign_id, int)}/results", accept="application/x-ndjson")
+        )
 
     async def list_leads(
         self,
@@ -1305,7 +1340,9 @@ class AsyncOperations:
 
     async def show_business(self, business_id: int) -> models.ShownBusiness:
         """Show one business: its numbers, what it plays, what limits and holds it, and its newest 100 campaigns."""
-        return await self._ask(Asking("GET", f"/businesses/{business_id}"), models.ShownBusiness)
+        return await self._ask(
+            Asking("GET", f"/businesses/{part('business_id', business_id, int)}"), models.ShownBusiness
+        )
 
     async def change_business(
         self, business_id: int, body: models.ChangedBusiness, *, idempotency_key: str | None = None
@@ -1314,7 +1351,7 @@ class AsyncOperations:
         return await self._ask(
             Asking(
                 "PATCH",
-                f"/businesses/{business_id}",
+                f"/businesses/{part('business_id', business_id, int)}",
                 body=model(body, models.ChangedBusiness),
                 key=idempotency_key,
                 takes_key=True,
@@ -1329,7 +1366,7 @@ class AsyncOperations:
         return await self._ask(
             Asking(
                 "PUT",
-                f"/businesses/{business_id}/retry-policy",
+                f"/businesses/{part('business_id', business_id, int)}/retry-policy",
                 body=model(body, models.UseRetryPolicy),
                 key=idempotency_key,
                 takes_key=True,
@@ -1355,7 +1392,9 @@ class AsyncOperations:
 
     async def show_campaign(self, campaign_id: int) -> models.ShownCampaign:
         """Show a campaign, and how many calls of it are in each status."""
-        return await self._ask(Asking("GET", f"/campaigns/{campaign_id}"), models.ShownCampaign)
+        return await self._ask(
+            Asking("GET", f"/campaigns/{part('campaign_id', campaign_id, int)}"), models.ShownCampaign
+        )
 
     async def change_campaign(
         self, campaign_id: int, body: models.ChangedCampaign, *, idempotency_key: str | None = None
@@ -1364,7 +1403,7 @@ class AsyncOperations:
         return await self._ask(
             Asking(
                 "PATCH",
-                f"/campaigns/{campaign_id}",
+                f"/campaigns/{part('campaign_id', campaign_id, int)}",
                 body=model(body, models.ChangedCampaign),
                 key=idempotency_key,
                 takes_key=True,
@@ -1374,7 +1413,10 @@ class AsyncOperations:
 
     async def preview_campaign(self, campaign_id: int, *, call_s: float | None = None) -> models.Preview:
         """Say what a campaign would do if it were launched now."""
-        return await self._ask(Asking("GET", f"/campaigns/{campaign_id}/preview", {"call_s": call_s}), models.Preview)
+        return await self._ask(
+            Asking("GET", f"/campaigns/{part('campaign_id', campaign_id, int)}/preview", {"call_s": call_s}),
+            models.Preview,
+        )
 
     async def list_retry_policies(
         self, *, business_id: int | None = None, limit: int | None = None, before: int | None = None
@@ -1409,7 +1451,7 @@ class AsyncOperations:
 
     async def show_window(self, window_id: int) -> models.ShownWindow:
         """Show a calling window with the days that have hours of their own."""
-        return await self._ask(Asking("GET", f"/windows/{window_id}"), models.ShownWindow)
+        return await self._ask(Asking("GET", f"/windows/{part('window_id', window_id, int)}"), models.ShownWindow)
 
     async def set_window_day(
         self, window_id: int, day: str, body: models.DayHours, *, idempotency_key: str | None = None
@@ -1418,7 +1460,7 @@ class AsyncOperations:
         return await self._ask(
             Asking(
                 "PUT",
-                f"/windows/{window_id}/days/{part(day)}",
+                f"/windows/{part('window_id', window_id, int)}/days/{part('day', day, str)}",
                 body=model(body, models.DayHours),
                 key=idempotency_key,
                 takes_key=True,
@@ -1439,7 +1481,7 @@ class AsyncOperations:
         return await self._ask(
             Asking(
                 "PUT",
-                f"/businesses/{business_id}/window",
+                f"/businesses/{part('business_id', business_id, int)}/window",
                 body=model(body, models.AssignWindow),
                 key=idempotency_key,
                 takes_key=True,
@@ -1454,7 +1496,7 @@ class AsyncOperations:
         return await self._ask(
             Asking(
                 "PUT",
-                f"/campaigns/{campaign_id}/window",
+                f"/campaigns/{part('campaign_id', campaign_id, int)}/window",
                 body=model(body, models.AssignWindow),
                 key=idempotency_key,
                 takes_key=True,
@@ -1486,7 +1528,7 @@ class AsyncOperations:
         return await self._ask(
             Asking(
                 "DELETE",
-                f"/destinations/{part(place)}",
+                f"/destinations/{part('place', place, str)}",
                 {"business_id": business_id},
                 key=idempotency_key,
                 takes_key=True,
@@ -1580,7 +1622,9 @@ class AsyncOperations:
 
     async def show_person(self, number: str, *, region: str | None = None) -> models.Person:
         """Show all that is known of a person, for an access request."""
-        return await self._ask(Asking("GET", f"/persons/{part(number)}", {"region": region}), models.Person)
+        return await self._ask(
+            Asking("GET", f"/persons/{part('number', number, str)}", {"region": region}), models.Person
+        )
 
     async def show_token(self) -> models.Me:
         """Show the token of this request: what it may see and do."""
@@ -1597,7 +1641,8 @@ class AsyncOperations:
     async def revoke_token(self, token: str, *, idempotency_key: str | None = None) -> models.RevokedToken:
         """Refuse a token, by its id or its 8 letters, from now on; within 5 seconds it is refused everywhere."""
         return await self._ask(
-            Asking("DELETE", f"/tokens/{part(token)}", key=idempotency_key, takes_key=True), models.RevokedToken
+            Asking("DELETE", f"/tokens/{part('token', token, str)}", key=idempotency_key, takes_key=True),
+            models.RevokedToken,
         )
 
     async def list_audit(self, *, last: int | None = None) -> models.Audit:
@@ -1628,7 +1673,7 @@ class AsyncOperations:
         return await self._ask(
             Asking(
                 "PATCH",
-                f"/webhooks/{endpoint_id}",
+                f"/webhooks/{part('endpoint_id', endpoint_id, int)}",
                 body=model(body, models.EndpointChange),
                 key=idempotency_key,
                 takes_key=True,
@@ -1639,23 +1684,32 @@ class AsyncOperations:
     async def remove_webhook(self, endpoint_id: int, *, idempotency_key: str | None = None) -> models.RemovedEndpoint:
         """Remove an endpoint, and what was not delivered to it yet."""
         return await self._ask(
-            Asking("DELETE", f"/webhooks/{endpoint_id}", key=idempotency_key, takes_key=True), models.RemovedEndpoint
+            Asking("DELETE", f"/webhooks/{part('endpoint_id', endpoint_id, int)}", key=idempotency_key, takes_key=True),
+            models.RemovedEndpoint,
         )
 
     async def show_webhook_secret(self, endpoint_id: int) -> models.EndpointSecret:
         """Show the secret with which an endpoint verifies; it is derived, and stored nowhere."""
-        return await self._ask(Asking("GET", f"/webhooks/{endpoint_id}/secret"), models.EndpointSecret)
+        return await self._ask(
+            Asking("GET", f"/webhooks/{part('endpoint_id', endpoint_id, int)}/secret"), models.EndpointSecret
+        )
 
     async def rotate_webhook(self, endpoint_id: int, *, idempotency_key: str | None = None) -> models.RotatedSecret:
         """Give an endpoint another secret; for 24 hours both sign."""
         return await self._ask(
-            Asking("POST", f"/webhooks/{endpoint_id}/rotate", key=idempotency_key, takes_key=True), models.RotatedSecret
+            Asking(
+                "POST", f"/webhooks/{part('endpoint_id', endpoint_id, int)}/rotate", key=idempotency_key, takes_key=True
+            ),
+            models.RotatedSecret,
         )
 
     async def test_webhook(self, endpoint_id: int, *, idempotency_key: str | None = None) -> models.Ping:
         """Send an endpoint a ping, as everything else is sent to it."""
         return await self._ask(
-            Asking("POST", f"/webhooks/{endpoint_id}/test", key=idempotency_key, takes_key=True), models.Ping
+            Asking(
+                "POST", f"/webhooks/{part('endpoint_id', endpoint_id, int)}/test", key=idempotency_key, takes_key=True
+            ),
+            models.Ping,
         )
 
     async def list_webhook_deliveries(
@@ -1669,7 +1723,9 @@ class AsyncOperations:
         """List what was sent to an endpoint, the newest event first, and what came of it."""
         return await self._ask(
             Asking(
-                "GET", f"/webhooks/{endpoint_id}/deliveries", {"state": state, "before_id": before_id, "limit": limit}
+                "GET",
+                f"/webhooks/{part('endpoint_id', endpoint_id, int)}/deliveries",
+                {"state": state, "before_id": before_id, "limit": limit},
             ),
             models.DeliveryList,
         )
@@ -1681,7 +1737,7 @@ class AsyncOperations:
         return await self._ask(
             Asking(
                 "POST",
-                f"/webhooks/{endpoint_id}/replay",
+                f"/webhooks/{part('endpoint_id', endpoint_id, int)}/replay",
                 body=model(body, models.Replay),
                 key=idempotency_key,
                 takes_key=True,

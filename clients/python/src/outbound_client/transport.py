@@ -6,7 +6,7 @@ import uuid
 from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from io import TextIOBase
 from pathlib import Path
@@ -34,16 +34,23 @@ Content = bytes | str | Path | Iterable[bytes] | AsyncIterable[bytes]
 _KINDS = "bytes, text, a Path, a file that is open in binary mode, or an iterator of bytes"
 
 
-def part(value: str | int) -> str:
+def part(name: str, value: object, kind: type[int] | type[str]) -> str:
     """
-    A text as a part of a path, where `/`, `?` and `#` would end it.
+    A parameter as a part of a path, where `/`, `?` and `#` would end it: an id, or a text, for which an id or a day may
+    stand.
 
     Raises:
-        ValueError: as a part of a path it would name another one.
+        TypeError: it is neither.
+        ValueError: nothing has it, or as a part of a path it would name another one.
     """
+    if isinstance(value, bool) or not isinstance(value, int if kind is int else str | int | date):
+        wanted = "an id, a whole number from 1 on" if kind is int else "a text"
+        raise TypeError(f"{name} is {wanted}, not {type(value).__name__}")
+    if kind is int and value < 1:  # type: ignore[operator]
+        raise ValueError(f"{name} is an id, a whole number from 1 on")
     text = str(value)
     if text in ("", ".", ".."):
-        raise ValueError(f"{text!r} names nothing that the API has")
+        raise ValueError(f"{name}: {text!r} names nothing that the API has")
     return quote(text, safe="")
 
 
