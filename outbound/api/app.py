@@ -80,12 +80,19 @@ async def _life(_: FastAPI) -> AsyncIterator[None]:
 
 
 class _Application(FastAPI):
-    """The frame's application, which leaves the operations that are asked most to `direct`, by method and path."""
+    """
+    The frame's application, which leaves the operations that are asked most to `direct`, by method and path.
+
+    A slash that was sent as `%2F` is one of an id or a name, and does not end it: nothing here has one, while the
+    frame would take `/calls/1%2Fwhy` for another path.  Its patterns also take the end of a line behind a path.
+    """
 
     direct: dict[tuple[str, str], Direct]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if scope["type"] == "http" and (b"%2f" in scope["raw_path"].lower() or not scope["path"].isprintable()):
+            scope["path"] = ""  # none that is answered here
         direct = self.direct.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         await (direct or super().__call__)(scope, receive, send)
 

@@ -189,6 +189,19 @@ def test_a_path_with_the_end_of_a_line_is_none(world: World, client: Client, end
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
+def test_a_slash_or_dots_that_are_sent_encoded_lead_to_no_other_path(world: World, client: Client) -> None:
+    call = world.queued(world.business())
+    http = client()
+
+    for path in ("%2Fwhy", "%2fwhy", "%2F", "%2F%2E%2E", "/%2e%2e", "/why/%2e%2e", "/%2e%2e/1", "%2F..%2F1%2Fwhy"):
+        answer = http.get(f"/calls/{call}{path}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
+    for path in ("/calls/x%2F1", "/tokens%2F1", "/webhooks/1%2Ftest", "/control/campaign%2F1/resume"):
+        assert http.get(path).status_code == 404
+    assert httpx.get(str(http.base_url).replace("/v1", "/v1%2Fcalls"), headers=http.headers).status_code == 404
+    assert http.get(f"/calls/{call}/why").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("body", "detail"),
     [
