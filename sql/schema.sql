@@ -291,7 +291,7 @@ create table counter (
 
 -- When each periodic task last succeeded. Written by the task itself, with its work.
 create table duty (
-    -- claimed, no_call_sid, no_lead (rules of clean-up), reconcile or hang_up.
+    -- claimed, no_call_sid, no_lead, campaign_ended (rules of clean-up), reconcile or hang_up.
     name            text not null,
     -- Its age says whether a scheduler is alive.
     last_success_at timestamptz not null default now(),
@@ -1831,6 +1831,9 @@ create function drop_old_views() returns void;
 create function due_heads(business_id bigint, campaign_id bigint, from_number text, calls_max bigint) returns setof
     call_log stable;
 
+-- When a call is due, as sentences have it.
+create function due_text(call call_log) returns text stable;
+
 -- The carrier took these calls: nothing of their scopes is refused or in trouble in a row any more.
 create function end_troubles(calls call_log[]) returns void;
 
@@ -2166,6 +2169,10 @@ create function report_makes_lead_due(call call_log, status text, is_news boolea
 
 -- Why a refused report is of no call: unknown_call, other_account, untagged or other_call_sid.
 create function report_refusal(call_id bigint, source text, is_untagged boolean, signed_for text[]) returns text stable;
+
+-- Have a call that waits dialed from another moment on.
+create function reschedule_call(call_id bigint, due_at text, reason text default null::text, by text default null::text)
+    returns jsonb;
 
 -- What is left of the limits of scopes[n] with keys[n], of those in dial_control; NULL: of all.
 create function room_of_scopes(scopes text[], keys text[], account_rate double precision, only_capped boolean default

@@ -380,7 +380,8 @@ class World:
         """A scheduler that is alive, also to a test that is slow."""
         self.do(
             "insert into duty (name, last_success_at)"
-            " select unnest(array['claimed', 'no_call_sid', 'no_lead', 'reconcile']), now() + interval '5 min'"
+            " select unnest(array['claimed', 'no_call_sid', 'no_lead', 'campaign_ended', 'reconcile']),"
+            " now() + interval '5 min'"
             " on conflict (name) do update set last_success_at = excluded.last_success_at"
         )
 

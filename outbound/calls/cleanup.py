@@ -57,8 +57,8 @@ def _batch(once: Once, batch_max: int) -> list[Any]:
     except db.Error as error:
         if not db.is_of_a_row(error):
             raise
-    overdue = [row.id for row in db.run(sql.overdue_calls, batch_max=batch_max)]
-    return [row for rows in set_aside.each("cleanup", overdue, lambda call_id: once(1, call_id)) for row in rows]
+    suspects = [row.id for row in db.run(sql.suspect_calls, batch_max=batch_max)]
+    return [row for rows in set_aside.each("cleanup", suspects, lambda call_id: once(1, call_id)) for row in rows]
 
 
 def _release_overdue_claims(batch_max: int, only_id: int | None) -> list[Any]:
@@ -77,8 +77,13 @@ def _renew_lead_nudges(batch_max: int, only_id: int | None) -> list[Any]:
     return list(renewed)
 
 
+def _cancel_calls_of_ended_campaigns(batch_max: int, only_id: int | None) -> list[Any]:
+    return list(db.run(sql.cancel_calls_of_ended_campaigns, batch_max=batch_max, only_id=only_id))
+
+
 RULES: dict[str, Once] = {
     "claimed": _release_overdue_claims,
     "no_call_sid": _close_without_call_sid,
     "no_lead": _renew_lead_nudges,
+    "campaign_ended": _cancel_calls_of_ended_campaigns,
 }

@@ -308,10 +308,9 @@ def _moment_kept(row: Row, call: NewCall) -> str | None:
     """Say that a call which waits already is not moved by a request with another moment, or for now."""
     if not row.keeps_time or row.status != "queued":
         return None
-    shown = moments.shown(datetime.fromisoformat(row.live_due_at), call.zone or call.time_zone)
     if call.due_at is None:
-        return f"the call waits for {shown} already: reschedule it to have it made now"
-    return f"`at` changes nothing: the call waits for {shown} already; reschedule it to move it"
+        return f"the call waits for {row.live_due} already: reschedule it to have it made now"
+    return f"`at` changes nothing: the call waits for {row.live_due} already; reschedule it to move it"
 
 
 def _created(call_id: int, call: NewCall) -> EnqueuedCall:

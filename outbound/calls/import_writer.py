@@ -174,7 +174,7 @@ class Writer:
             elif first != line:
                 self.report.duplicates += 1
             elif row.id is not None:
-                self._is_there(line, call, row)
+                self._is_there(line, row)
             elif held_out == "lately":
                 self.report.hold_out(line, f"was called {self._shown(row.dialed_at, call)}, call {row.dialed_id}")
             elif held_out == "reached" or not self._dry:
@@ -186,13 +186,11 @@ class Writer:
     def _is_twice(self, line: int, first: int) -> None:
         self.report.remark(line, f"the number of line {first} once more: it is called once")
 
-    def _is_there(self, line: int, call: NewCall, row: db.Row) -> None:
+    def _is_there(self, line: int, row: db.Row) -> None:
         self.report.is_there(row.live_status or row.status)
         if row.keeps_time:
             self.report.keeping_time += 1
-            self.report.remark(
-                line, f"waits for {self._shown(row.live_due_at, call)}: the other time in the file is ignored"
-            )
+            self.report.remark(line, f"waits for {row.live_due}: the other time in the file is ignored")
 
     def _would_be_created(self, line: int, call: NewCall, telephone: str) -> None:
         whose = call.business_id

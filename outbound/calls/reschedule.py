@@ -1,9 +1,9 @@
 """Have a call that waits dialed at another time, on whatever connection."""
 
+import json
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
-from outbound.call import IN_THE_AIR
 from outbound.calls import call_request
 from outbound.errors import NoSuchName, UserError
 from outbound.formats import moments
@@ -44,17 +44,12 @@ def reschedule(call_id: int, at: datetime | str, *, reason: str | None, actor: s
         NoSuchName: there is no such call.
     """
     due, zone, zone_is, note = yield from moment(call_id, at)
-    found = yield sql.reschedule_call(call_id=call_id, due_at=due.isoformat(), who=actor, reason=reason)
-    if not found:
-        raise BadRetry(f"call {call_id} came in: it is not dialed")
-    row = found[0]
-    if not row.is_moved:
-        if row.status == "queued":
-            ends = moments.shown(datetime.fromisoformat(row.ends_at), zone)
-            raise BadRetry(f"its campaign ends before, at {ends}: `outbound campaign set --ends …`")
-        more = "; `outbound call retry` makes it again" if row.status not in ("claimed", *IN_THE_AIR) else ""
-        raise BadRetry(f"call {call_id} does not wait any more: {row.status}{more}")
-    return Moved(due, datetime.fromisoformat(row.was_due_at), zone, zone_is, row.is_paused, note)
+    given = {"due_at": due.astimezone(UTC).isoformat(), "reason": reason, "who": actor}
+    [row] = yield sql.reschedule_call(call_id=call_id, **given)
+    answer = json.loads(row.answer)
+    if "fault" in answer:
+        raise BadRetry(answer["fault"])
+    return Moved(due, datetime.fromisoformat(answer["was_due_at"]), zone, zone_is, answer["is_paused"], note)
 
 
 def moment(call_id: int, at: datetime | str) -> Work[tuple[datetime, str, str, str | None]]:

@@ -89,7 +89,10 @@ def _is_migrated() -> str:
 def _clean_up_fits(live: db.Connection) -> str:
     """The server plans each statement of clean-up for the live tables; it runs none of them."""
     statements = db.statements("calls/cleanup")
-    for name in ("release_overdue_claims", "close_without_call_sid", "renew_lead_nudges", "overdue_calls"):
+    for name in (
+        *("release_overdue_claims", "close_without_call_sid", "renew_lead_nudges"),
+        *("cancel_calls_of_ended_campaigns", "suspect_calls"),
+    ):
         try:
             statement = getattr(statements, name)
             db.explain(live, statement, **dict.fromkeys(re.findall(r"%\((\w+)\)s", statement.sql)))

@@ -90,9 +90,7 @@ def why_new(call_id: int) -> list[str]:
     with suppress(db.Error):
         reason = why(call_id)
         if reason.code == "not_due":
-            config = settings()
-            final = db.run(sql.find_final_obstacle, call_id=call_id, claim_s=config.claim_s, ring_s=config.ring_s)
-            return [row.sentence for row in final] + [blocker.sentence for blocker in situation.blockers()]
+            return [blocker.sentence for blocker in situation.blockers()]
         has_failed = reason.code == "ended" and reason.details["error_code"] is not None
         if has_failed or reason.code not in ("due", "claimed", "in_the_air", "ended"):
             return [reason.sentence]

@@ -29,7 +29,7 @@ def why(reason: Details, zone: str, t: Words) -> Markup:
     if code == "ended":
         return _has_ended(details, zone, t)
     if t.has(f"obstacle.{code}"):
-        return _joined(t(f"obstacle.{code}"), _tail(reason, until, t))
+        return _joined(t(f"obstacle.{code}"), _tail(reason, until, zone, t))
     if code in ("stopped_recovery", "stopped_broker"):
         return t(f"why.{code}", since=t.moment(details["since"], zone))
     if code == "paused":
@@ -48,11 +48,12 @@ def _has_ended(details: Details, zone: str, t: Words) -> Markup:
     return _joined(t("why.ended", **values), error)
 
 
-def _tail(reason: Details, until: Markup, t: Words) -> Markup:
+def _tail(reason: Details, until: Markup, zone: str, t: Words) -> Markup:
     """What becomes of a call that an obstacle is in the way of."""
     details = reason["details"]
     if details.get("is_final"):
-        return t("why.final")
+        at = details.get("canceled_at")  # an API of a version before does not say it
+        return t("why.final_at", at=t.moment(at, zone)) if at else t("why.final")
     if details.get("is_never"):
         return t("why.no_hour")
     if "due_at" in details:

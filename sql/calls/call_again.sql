@@ -20,44 +20,10 @@ select id, business_id, campaign_id, direction, status, from_number, to_number, 
    for update;
 
 -- name: reschedule_call(call_id, due_at, who, reason)^
--- Have a call that waits dialed from another moment on.  Whatever held it is asked again then.
---
 -- Moves    nothing: queued, due at another time
--- Returns  `status` and `was_due_at` as they were; `ends_at` of its campaign, moments as ISO 8601; is it held (`is_paused`); did it move
---          (`is_moved`): not where it does not wait, or its campaign ends before.  Nothing where there is no such call
--- Races    the claim: the first to lock the row has it.  A claim that comes first has moved it to 'claimed', and it is
---          not moved here; one that had looked at it before this committed reads the row again, and leaves it until it
---          is due (claim_due_calls)
--- Undo     the same, with the moment before
-with call as (
-    select call_log.id, call_log.status, call_log.due_at, call_log.paused_at, campaign.ends_at
-      from call_log
-      left join campaign on campaign.id = call_log.campaign_id
-     where call_log.id = :call_id and call_log.direction = 'outbound'
-       for update of call_log
-), moved as (
-    update call_log
-       set due_at = :due_at::timestamptz, held_by = null
-      from call
-     where call_log.id = call.id
-       and call_log.status = 'queued'
-       and coalesce(call.ends_at > :due_at::timestamptz, true)
-    returning call_log.id
-), noted as (
-    insert into audit (who, action, scope, key, details)
-    select :who, 'reschedule', 'call', call.id::text,
-           jsonb_build_object('from', call.due_at, 'to', :due_at::timestamptz, 'reason', :reason::text)
-      from call
-     inner join moved on moved.id = call.id
-), woken as (
-    select pg_notify('outbound_due', '') where exists (select from moved)
-)
-select call.status, to_json(call.due_at) #>> '{}' as was_due_at, to_json(call.ends_at) #>> '{}' as ends_at,
-       call.paused_at is not null as is_paused,
-       moved.id is not null as is_moved
-  from call
-  left join moved on moved.id = call.id
-  left join woken on true;
+-- Returns  what the function reschedule_call says: how the call was, or a fault
+-- Races    the claim: the first to lock the row has it
+select reschedule_call(:call_id::bigint, :due_at::text, :reason::text, :who::text)::text as answer;
 
 -- name: clocks_of_call(call_id)^
 -- Returns  the `zones` in which its callee may be, and its business's; nothing where there is no such call

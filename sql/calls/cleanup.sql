@@ -113,11 +113,70 @@ with overdue as (
 )
 select id, call_sid from renewed where overdue_at is not null;
 
--- name: overdue_calls(batch_max)
--- Returns  the calls of which one may have made a rule raise, those that are overdue for longest
-select id
-  from call_log
- where overdue_at < now()
-   and not exists (select from call_set_aside where call_id = id)
- order by overdue_at
- limit :batch_max;
+-- name: cancel_calls_of_ended_campaigns(batch_max, only_id)
+-- Cancel what an ended campaign leaves in the queue, whatever else it waits for: its time, a pause, or room in a limit.
+--
+-- Moves    queued -> canceled
+-- Returns  one row per call canceled
+-- Races    the claim, which does the same where such a call is due: the first to lock the row has it
+-- Undo     none; `outbound call retry` makes one again, once its campaign ends later
+with waiting as (
+    select call.id
+      from campaign
+     cross join lateral (
+           select call_log.id
+             from call_log
+            where call_log.campaign_id = campaign.id
+              and call_log.status = 'queued'
+              and coalesce(call_log.id = :only_id::bigint,
+                           not exists (select from call_set_aside where call_id = call_log.id))
+            limit :batch_max
+              for update skip locked
+     ) as call
+     where campaign.ends_at <= now()
+       and not exists (select from dialing_stop where cause = 'recovery')  -- what was dialed is being looked for
+     limit :batch_max
+), moved as (
+    update call_log
+       set status = 'canceled',
+           error_code = 'campaign_ended',
+           error_message = refusal_sentence('campaign_ended', call_log),
+           ended_at = now(),
+           held_by = null
+      from waiting
+     where call_log.id = waiting.id and status = 'queued'
+    returning call_log.id
+), counted as (
+    insert into counter (name, label, value)
+    select name, label, (select count(*) from moved)
+      from (values ('cleanup', 'campaign_ended'), ('ended', 'canceled'), ('refused_by_rule', 'campaign_ended'))
+           as counted (name, label)
+     where exists (select from moved)
+     order by name, label
+    on conflict (name, label, slot) do update set value = counter.value + excluded.value
+), done as (
+    insert into duty (name) values ('campaign_ended') on conflict (name) do update set last_success_at = now()
+)
+select id from moved;
+
+-- name: suspect_calls(batch_max)
+-- Returns  the calls of which one may have made a rule raise: overdue for longest, or in the queue of an ended campaign
+(select id
+   from call_log
+  where overdue_at < now()
+    and not exists (select from call_set_aside where call_id = id)
+  order by overdue_at
+  limit :batch_max)
+union all
+(select call.id
+   from campaign
+  cross join lateral (
+        select call_log.id
+          from call_log
+         where call_log.campaign_id = campaign.id
+           and call_log.status = 'queued'
+           and not exists (select from call_set_aside where call_id = call_log.id)
+         limit :batch_max
+  ) as call
+  where ends_at <= now()
+  limit :batch_max);

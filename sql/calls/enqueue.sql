@@ -21,10 +21,16 @@ select created, at, place, fault, about
                    :idempotency_keys::text[], :contacts::jsonb[], :time_zones::text[], :dry::boolean);
 
 -- name: find_calls_there(business_ids, to_numbers, idempotency_keys, due_ats, batch_businesses, batch_ids, created_ats)
--- Returns  what calls_there says of each call that was given, in their order; moments as ISO 8601, whatever the session
---          would have
-select place, telephone, id, status, has_key, key_of_another, live_status, to_json(live_due_at) #>> '{}' as live_due_at,
-       is_twin, keeps_time, dialed_id, to_json(dialed_at) #>> '{}' as dialed_at
+-- Returns  what calls_there says of each call that was given, in their order; when the last one was dialed as ISO 8601,
+--          whatever the session would have; `live_due` as people are shown it, where the live one keeps its time
+select place, telephone, id, status, has_key, key_of_another, live_status, is_twin, keeps_time, dialed_id,
+       to_json(dialed_at) #>> '{}' as dialed_at,
+       case
+           when keeps_time
+               then (select due_text(live)
+                       from live_call((:business_ids::bigint[])[place], (:to_numbers::text[])[place]) as live
+                      limit 1)
+       end as live_due
   from calls_there(:business_ids::bigint[], :to_numbers::text[], :idempotency_keys::text[], :due_ats::timestamptz[],
                    :batch_businesses::bigint[], :batch_ids::bigint[], :created_ats::timestamptz[])
  order by place;
@@ -68,9 +74,11 @@ select id, name, false as is_new
  limit 1;
 
 -- name: find_callers(business_ids, campaign_ids)
--- Returns  what find_callers in sql/functions says of each business and campaign
-select place, id, time_zone, default_region, campaign_id, has_ended, campaign_calls, can_speak, twiml, own_number
-  from find_callers(:business_ids::bigint[], :campaign_ids::bigint[]);
+-- Returns  what find_callers in sql/functions says of each business and campaign, and when the campaign ends, as ISO 8601
+select place, caller.id, time_zone, default_region, campaign_id, has_ended, campaign_calls, can_speak, caller.twiml,
+       own_number, to_json(campaign.ends_at) #>> '{}' as ends_at
+  from find_callers(:business_ids::bigint[], :campaign_ids::bigint[]) as caller
+  left join campaign on campaign.id = caller.campaign_id;
 
 -- name: numbers_to_call_from(business_id, campaign_id)
 -- Returns  the numbers that may be given as from-numbers where a tenant asks: the business's own, and its campaign's but

@@ -32,6 +32,7 @@ as $$
     ), obstacle as materialized (  -- else its look-ups are done again wherever its code is mentioned
         select case
                    when ends_at <= now() then 'campaign_ended'
+                   when ends_at <= $1.due_at then 'campaign_ends_first'
                    when is_suppressed($1.to_number, $1.business_id, $1.campaign_id) then 'suppressed'
                    when destination.fault is not null then destination.fault
                    when consent_required and not has_consent($1.business_id, $1.to_number) then 'no_consent'
@@ -63,8 +64,8 @@ as $$
                when 'registry_check_old' then now() + interval '15 minutes'
                when 'outside_window' then coalesce($4, now() + interval '14 days')
            end,
-           code in ('campaign_ended', 'suppressed', 'not_dialable', 'destination_not_allowed', 'no_consent',
-                    'registry_listed', 'no_time_zone')
+           code in ('campaign_ended', 'campaign_ends_first', 'suppressed', 'not_dialable', 'destination_not_allowed',
+                    'no_consent', 'registry_listed', 'no_time_zone')
       from obstacle
      where code is not null
 $$;

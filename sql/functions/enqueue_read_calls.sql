@@ -39,16 +39,31 @@ begin
                            when there.is_new
                                then jsonb_build_object(
                                         'call_id', there.id, 'status', there.status, 'created', true, 'has_key', true,
-                                        'due', moment_text(due_ats[there.place], zones[there.place]))
-                           else jsonb_build_object('call_id', there.id, 'status', there.status, 'created', false,
-                                                   'has_key', there.has_key, 'due', null)
+                                        'due', moment_text(due_ats[there.place], zones[there.place]), 'note', null)
+                           else jsonb_build_object(
+                                    'call_id', there.id, 'status', there.status, 'created', false,
+                                    'has_key', there.has_key, 'due', null,
+                                    'note', case
+                                        when due_ats[there.place] is null
+                                            then 'the call waits for ' || there.live_due
+                                                 || ' already: reschedule it to have it made now'
+                                        else '`due_at` changes nothing: the call waits for ' || there.live_due
+                                             || ' already; reschedule it to move it'
+                                    end)
                        end as answer
                   from (select looked.*,
                                looked.id = any(new_ids)
                                and looked.has_key = (idempotency_keys[looked.place] is not null)
                                and row_number() over (
                                        partition by looked.id order by looked.has_key desc, looked.place
-                                   ) = 1 as is_new
+                                   ) = 1 as is_new,
+                               case
+                                   when looked.keeps_time and looked.status = 'queued'
+                                       then (select due_text(live)
+                                               from live_call(business_ids[looked.place], to_numbers[looked.place])
+                                                    as live
+                                              limit 1)
+                               end as live_due
                           from calls_there(business_ids, to_numbers, idempotency_keys, due_ats, '{}', '{}', '{}')
                                as looked) as there
                  where (there.id is not null or there.key_of_another)

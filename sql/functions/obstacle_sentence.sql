@@ -3,6 +3,7 @@ create or replace function obstacle_sentence(code text) returns text
 language sql immutable parallel safe
 return case code
     when 'campaign_ended' then 'Its campaign has ended.'
+    when 'campaign_ends_first' then 'Its campaign ends before it is due.'
     when 'suppressed' then 'The number is on a do-not-call list.'
     when 'not_dialable'
         then 'The number begins like an emergency number or a call abroad, or is as short as a short code:'

@@ -6,14 +6,12 @@ create or replace function read_calls(calls jsonb, of_business bigint, of_campai
 )
 language sql stable
 as $$
-    with given as materialized (
-        select ordinality::integer - 1 as place, value as call, call_shape_fault(value) as fault
-          from jsonb_array_elements(calls) with ordinality
-    ), named as materialized (
+    with named as materialized (
         select place, call, fault,
                case when fault is null then (call ->> 'business_id')::bigint end as business_id,
                case when fault is null then (call ->> 'campaign_id')::bigint end as campaign_id
-          from given
+          from (select ordinality::integer - 1 as place, value as call, call_shape_fault(value) as fault
+                  from jsonb_array_elements(calls) with ordinality) as given
     ), owned as materialized (
         select place, call, fault,
                case when coalesce(business_id, campaign_id) is null then $2 else business_id end as business_id,
@@ -31,15 +29,16 @@ as $$
           left join find_callers(business_ids, campaign_ids) as found on found.place = asked.nth
     ), text as materialized (
         select owned.place, owned.fault, owned.business_id as asked_business, owned.campaign_id as asked_campaign,
-               caller.id as business_id, caller.campaign_id as own_campaign, caller.has_ended, caller.can_speak,
-               caller.campaign_calls, caller.own_number, caller.twiml, caller.time_zone as business_zone,
-               nullif(call ->> 'to_number', '') as to_written, nullif(call ->> 'from_number', '') as from_written,
-               call ->> 'due_at' as due_written, call ->> 'key' as key,
+               caller.id as business_id, caller.campaign_id as own_campaign, caller.has_ended, campaign.ends_at,
+               caller.can_speak, caller.campaign_calls, caller.own_number, caller.twiml,
+               caller.time_zone as business_zone, nullif(call ->> 'to_number', '') as to_written,
+               nullif(call ->> 'from_number', '') as from_written, call ->> 'due_at' as due_written, call ->> 'key' as key,
                nullif(call -> 'contact', 'null') as contact, nullif(btrim(call ->> 'time_zone'), '') as zone_written
           from owned
           left join caller
             on caller.asked_business is not distinct from owned.business_id
            and caller.asked_campaign is not distinct from owned.campaign_id
+          left join campaign on campaign.id = caller.campaign_id
     ), read as materialized (
         select text.*, read_e164(to_written) as to_number, read_e164(from_written) as from_number,
                read_moment(due_written) as due_at, read_zone(zone_written) as time_zone
@@ -83,6 +82,9 @@ as $$
                    then '`due_at` lies more than 2 years in the past: leave it out to call at once'
                when due_at > now() + interval '3650 days'
                    then '`due_at` lies more than 10 years ahead: give an earlier moment'
+               when due_at >= ends_at
+                   then format('`due_at` is not before the end of campaign %s, %s: `outbound campaign set %1$s'
+                               ' --ends ...`', asked_campaign, moment_text(ends_at, business_zone))
                when key = '' then '`key` is empty: leave it out, or give the call one of its own'
                when length(key) > 255 then '`key` must be text of 255 characters at most'
                when has_unseen(key, false) then '`key` holds a character that cannot be seen: leave it out'

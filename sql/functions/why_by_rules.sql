@@ -5,7 +5,7 @@ language sql stable
 as $$
     with waiting as (
         select call_log as whole, call_log.*, call_zone(to_number, call_log.time_zone, call_log.business_id) as zone,
-               campaign.starts_at, business.carrier_account as own_account,
+               campaign.starts_at, campaign.ends_at, business.carrier_account as own_account,
                call_windows(call_log.business_id, call_log.campaign_id) as windows,
                callee_zones(to_number, call_log.time_zone) as zones,
                coalesce(campaign.voice_url, campaign.twiml, business.voice_url, business.twiml) is not null as can_speak
@@ -59,19 +59,30 @@ as $$
      cross join opening
      where due_at > now()
     union all
-    select 9, obstacle.code,
+    -- What is final comes before a pause and before its time: neither saves it.
+    select case when is_final then 3 else 9 end, obstacle.code,
            coalesce(case obstacle.code
                         when 'destination_not_allowed' then destination_sentence(to_number, business_id)
                     end, obstacle_sentence(obstacle.code))
            || case
-                  when is_final then ' It will be canceled in its turn.'
+                  when is_final
+                      then coalesce(' Unless that changes, it will be canceled at ' || moment_text(final.at, zone) || '.',
+                                    ' It will be canceled in its turn.')
                   when obstacle.code = 'registry_check_old' then ''
                   when obstacle.code = 'outside_window' and is_never
                       then ' No hour of the next two weeks is inside.'
                   else ' It may be dialed from ' || moment_text(obstacle.until, zone) || ' on.'
               end,
-           obstacle.until, jsonb_build_object('is_final', is_final, 'zones', zones)
+           obstacle.until,
+           jsonb_build_object('is_final', is_final, 'zones', zones)
+           || case when is_final then jsonb_build_object('canceled_at', final.at) else '{}' end
       from waiting
      cross join opening
      cross join lateral call_obstacle(whole, windows, zones, opens_at) as obstacle
+     cross join lateral (
+           select case
+                      when obstacle.code = 'campaign_ends_first' then ends_at
+                      when obstacle.code <> 'campaign_ended' and due_at > now() then due_at
+                  end as at
+     ) as final
 $$;

@@ -20,12 +20,6 @@ select * from stop
 union all
 select * from own where not exists (select from stop);
 
--- name: find_final_obstacle(call_id, claim_s, ring_s)
--- Returns  what would cancel a call that waits if it were due now, as a sentence, or nothing
-select sentence
-  from why_by_rules(:call_id, :claim_s, :ring_s, 0)
- where details ->> 'is_final' = 'true';
-
 -- name: allow_minutes()!
 -- For the rest of this transaction, which reads a whole campaign: a million calls take longer than a statement may, and
 -- to compile what is done with each costs more than it saves.

@@ -92,6 +92,49 @@ def test_clean_up_takes_more_than_one_batch(
     assert cleanup.cleanup_stuck_dialing_jobs()["claimed"] == 5
 
 
+def test_what_an_ended_campaign_leaves_in_the_queue_is_canceled_whatever_it_waits_for(
+    world: World, nudges: list[object]
+) -> None:
+    """Before, only what the claim came to was: not where the lane had no room, or the call was paused or not due."""
+    business_id = world.business()
+    ended, going_on = world.rows(
+        "insert into campaign (business_id, name, ends_at) values (%s, 'x', now()), (%s, 'y', now() + interval '1 h')"
+        " returning id",
+        business_id,
+        business_id,
+    )
+    world.do("insert into dial_control (scope, key, live_max) values ('business', %s, 0)", str(business_id))
+    due, later, paused, other, of_none = (world.queued(business_id, f"+1500555010{place}") for place in range(5))
+    world.do("update call_log set campaign_id = %s where id <= %s", ended.id, paused)
+    world.do("update call_log set campaign_id = %s where id = %s", going_on.id, other)
+    world.do("update call_log set due_at = now() + interval '1 day' where id = %s", later)
+    world.do("update call_log set paused_at = now() where id = %s", paused)
+
+    assert cleanup.cleanup_stuck_dialing_jobs()["campaign_ended"] == 3
+
+    for call_id in (due, later, paused):
+        call = world.call(call_id)
+        assert (call.status, call.error_code) == ("canceled", "campaign_ended")
+        assert call.error_message == "Its campaign has ended."
+        assert call.ended_at is not None
+    assert {world.call(call_id).status for call_id in (other, of_none)} == {"queued"}
+    assert world.count("cleanup", "campaign_ended") == world.count("refused_by_rule", "campaign_ended") == 3
+    assert world.count("ended", "canceled") == 3
+
+
+def test_what_an_ended_campaign_leaves_stays_while_a_restored_database_is_compared(
+    world: World, nudges: list[object]
+) -> None:
+    call_id = world.queued()
+    world.do("insert into campaign (business_id, name, ends_at) select id, 'x', now() from business")
+    world.do("update call_log set campaign_id = (select id from campaign)")
+    world.do("insert into dialing_stop (cause, reason) values ('recovery', 'It was restored.')")
+
+    assert cleanup.cleanup_stuck_dialing_jobs()["campaign_ended"] == 0
+
+    assert world.call(call_id).status == "queued"
+
+
 def test_a_rule_that_fails_stops_no_other_rule(world: World, nudges: list[object]) -> None:
     overdue, stuck = world.claimed(to="+15005550101"), world.initiated(to="+15005550102")
     world.age(overdue, 31)
@@ -100,7 +143,7 @@ def test_a_rule_that_fails_stops_no_other_rule(world: World, nudges: list[object
 
     moved = cleanup.cleanup_stuck_dialing_jobs()
 
-    assert moved == {"claimed": 1, "no_call_sid": None, "no_lead": 0}
+    assert moved == {"claimed": 1, "no_call_sid": None, "no_lead": 0, "campaign_ended": None}
     assert world.call(overdue).status == "queued"
 
 

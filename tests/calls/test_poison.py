@@ -347,9 +347,22 @@ def test_clean_up_steps_over_an_odd_row(world: World, nudges: list[Any]) -> None
 
     moved = cleanup.cleanup_stuck_dialing_jobs()
 
-    assert moved == {"claimed": 1, "no_call_sid": 2, "no_lead": 0}
+    assert moved == {"claimed": 1, "no_call_sid": 2, "no_lead": 0, "campaign_ended": 0}
     assert [world.call(call_id).status for call_id in (odd, claimed, silent)] == ["claimed", "queued", "failed"]
-    assert cleanup.cleanup_stuck_dialing_jobs() == {"claimed": 0, "no_call_sid": 0, "no_lead": 0}
+    assert set(cleanup.cleanup_stuck_dialing_jobs().values()) == {0}
+
+
+def test_clean_up_steps_over_an_odd_row_of_an_ended_campaign(world: World, nudges: list[Any]) -> None:
+    business_id = world.business()
+    odd, other = (world.queued(business_id, f"+1212555010{n}") for n in (1, 2))
+    ended = world.value("insert into campaign (business_id, name, ends_at) values (1, 'x', now()) returning id")
+    world.do("update call_log set campaign_id = %s", ended)
+    refuse(world, odd)
+
+    assert cleanup.cleanup_stuck_dialing_jobs()["campaign_ended"] == 1
+    assert [world.call(call_id).status for call_id in (odd, other)] == ["queued", "canceled"]
+    assert world.rows("select call_id, step from call_set_aside") == [(odd, "cleanup")]
+    assert cleanup.cleanup_stuck_dialing_jobs()["campaign_ended"] == 0
 
 
 def test_reconcile_asks_about_a_row_that_lacks_its_moments(world: World, carrier: RunningSimulator) -> None:

@@ -163,8 +163,11 @@ GUARDS = (
     ),
     Guard(
         "only a call that waits is moved to another time",
-        "sql/calls/call_again.sql",
-        (("       and call_log.status = 'queued'\n", ""),),
+        "sql/migrations/0076_ended_campaigns.sql",
+        (
+            ("elsif call.status <> 'queued' then", "elsif false then"),
+            ("where id = call.id and status = 'queued';", "where id = call.id;"),
+        ),
         "tests/calls/test_call_again.py::test_a_call_that_does_not_wait_is_not_moved",
     ),
     Guard(
@@ -277,6 +280,23 @@ GUARDS = (
         "outbound/calls/cleanup.py",
         (("    except Exception:\n        log.exception", "    except ZeroDivisionError:\n        log.exception"),),
         "tests/calls/test_cleanup.py::test_a_rule_that_fails_stops_no_other_rule",
+    ),
+    Guard(
+        "what an ended campaign leaves is canceled, and nothing of another",
+        "sql/calls/cleanup.sql",
+        (
+            (
+                "     where campaign.ends_at <= now()\n       and not",
+                "     where campaign.ends_at is not null\n       and not",
+            ),
+        ),
+        "tests/calls/test_cleanup.py::test_what_an_ended_campaign_leaves_in_the_queue_is_canceled_whatever_it_waits_for",
+    ),
+    Guard(
+        "a restored database cancels nothing before it was compared",
+        "sql/calls/cleanup.sql",
+        (("       and not exists (select from dialing_stop where cause = 'recovery')", "       and true"),),
+        "tests/calls/test_cleanup.py::test_what_an_ended_campaign_leaves_stays_while_a_restored_database_is_compared",
     ),
     Guard(
         "absence is believed at the second look",
@@ -788,19 +808,19 @@ GUARDS = (
     ),
     Guard(
         "whom an operator hung up on is not tried again",
-        "sql/migrations/0045_parts_of_statements.sql",
+        "sql/migrations/0076_ended_campaigns.sql",
         (("and $1.hang_up is null", "and true"),),
         "tests/rules/test_retry_policy.py::test_whom_an_operator_hung_up_on_is_not_tried_again",
     ),
     Guard(
         "a campaign that has ended tries nobody again",
-        "sql/migrations/0045_parts_of_statements.sql",
-        (("and coalesce(campaign.ends_at > now(), true)", "and true"),),
+        "sql/migrations/0076_ended_campaigns.sql",
+        (("and coalesce(campaign.ends_at > now() + retry_step.wait, true)", "and true"),),
         "tests/rules/test_retry_policy.py::test_a_paused_campaign_keeps_its_next_attempt_and_an_ended_one_has_none",
     ),
     Guard(
         "each kind of end has its own place in the retry policy",
-        "sql/migrations/0045_parts_of_statements.sql",
+        "sql/migrations/0076_ended_campaigns.sql",
         (("and earlier.status = $1.status)", "and true)"),),
         "tests/rules/test_retry_policy.py::test_the_n_th_end_of_its_kind_takes_the_n_th_wait_and_then_nobody_is_tried_again",
     ),
@@ -1025,7 +1045,7 @@ GUARDS = (
     ),
     Guard(
         "nobody is called whose zone the server does not know",
-        "sql/migrations/0030_destination.sql",
+        "sql/migrations/0076_ended_campaigns.sql",
         (
             (
                 "when $1.time_zone is not null and present_zone($1.time_zone) is null then 'no_time_zone'",
@@ -1189,7 +1209,7 @@ GUARDS = (
     ),
     Guard(
         "a closed destination is not claimed",
-        "sql/migrations/0030_destination.sql",
+        "sql/migrations/0076_ended_campaigns.sql",
         (("when destination.fault is not null then destination.fault", "when false then destination.fault"),),
         "tests/rules/test_destination.py::test_toll_fraud_is_refused_with_its_code_and_dialed_once_it_was_allowed",
     ),

@@ -26,10 +26,10 @@ pytestmark = pytest.mark.rows_only
 # Every label, and how many values it may have at most: no number of a telephone and no word of a stranger among them.
 LABELS = {
     "status": 10,
-    "rule": 4,
+    "rule": 5,
     "result": 6,
     "reason": 9,
-    "task": 5,
+    "task": 6,
     "version": 1,
     "holder": 3,
     "by": 2,
@@ -415,7 +415,8 @@ def test_every_reason_to_hold_or_refuse_a_call_is_shown_from_the_start(world: Wo
 
     shown = [_shown(samples, f"outbound_calls_{name}_total") for name in ("held", "refused_by_rule")]
 
-    assert sorted([*shown[0], *shown[1]]) == sorted(re.findall(r"'(\w+)'(?:::text)?\s+then", source, re.I))
+    told = {*re.findall(r"'(\w+)'(?:::text)?\s+then", source, re.I)} - {"campaign_ends_first"}  # of calls not due yet
+    assert sorted([*shown[0], *shown[1]]) == sorted(told)
 
 
 # What PostgreSQL and the broker feel like

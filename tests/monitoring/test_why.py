@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,31 @@ def test_a_call_that_is_not_due(world: World, call_id: int, change: str, code: s
     reason = told(call_id, code, words)
 
     assert reason.until == world.call(call_id).due_at
+
+
+def test_what_will_cancel_a_call_is_said_before_a_pause_and_before_its_time(world: World, call_id: int) -> None:
+    """Before, a pause promised that `resume` lets the call go, and one that is due later waited for its time alone."""
+    call = world.call(call_id)
+    world.do("insert into suppression (phone) values (%s)", call.to_number)
+    control.pause(Scope("business", str(call.business_id)), actor="anna")
+    now = told(call_id, "suppressed", "It will be canceled in its turn.")
+    world.do("update call_log set due_at = date_trunc('minute', now()) + interval '1 day'")
+
+    later = told(call_id, "suppressed", "Unless that changes, it will be canceled at ")
+
+    assert now.details["canceled_at"] is None
+    assert datetime.fromisoformat(later.details["canceled_at"]) == world.call(call_id).due_at
+    assert preview(call.campaign_id).refused.keys() == {"suppressed"}
+
+
+def test_a_call_that_is_due_behind_the_end_of_its_campaign_says_so(world: World, call_id: int) -> None:
+    world.do("update call_log set due_at = now() + interval '2 days'")
+    world.do("update campaign set ends_at = date_trunc('minute', now()) + interval '1 day'")
+
+    reason = told(call_id, "campaign_ends_first", "Its campaign ends before it is due. Unless that changes, it will be")
+
+    assert datetime.fromisoformat(reason.details["canceled_at"]) == world.value("select ends_at from campaign")
+    assert preview(world.call(call_id).campaign_id).refused.keys() == {"campaign_ends_first"}
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from tests.host_clock import HostClock, build
 
 HOUR_S, DAY_S = 3600, 86_400
 STEPS = (-HOUR_S, HOUR_S, 0, -DAY_S, DAY_S, 0)  # from the true time, one after the other
-TASKS = {"claimed", "no_call_sid", "no_lead", "reconcile"}
+TASKS = {"claimed", "no_call_sid", "no_lead", "campaign_ended", "reconcile"}
 
 
 class Host(HostClock):

@@ -103,7 +103,7 @@ def test_python_and_sql_answer_the_same_of_the_same_calls(world: World, acme: in
         rows_by_python = seen.fetchall()
 
     assert "`to_number` is a number of the business itself" in by_sql[4]["fault"]
-    kept = ("created", "status", "has_key", "due", "place", "fault")
+    kept = ("created", "status", "has_key", "due", "note", "place", "fault")
     said = [{name: value for name, value in vars(answer).items() if name in kept} for answer in by_python]
     assert [{name: value for name, value in answer.items() if name in kept} for answer in by_sql] == said
     assert [row[:2] + row[3:] for row in rows_by_sql] == [row[:2] + row[3:] for row in rows_by_python]
@@ -145,6 +145,62 @@ def test_a_call_is_explained_and_canceled(world: World, acme: int) -> None:
     assert "no such outbound call" in asked(world, "cancel_call", 4711)["fault"]
     assert "one line" in asked(world, "cancel_call", call_id, "two\nlines")["fault"]
     assert world.rows("select action, who, details ->> 'reason' from audit") == [("cancel", "Dana", "she called")]
+
+
+def test_a_call_that_waits_for_another_moment_says_so_and_is_moved(world: World, acme: int) -> None:
+    year = datetime.now(UTC).year + 1
+    call = {"business_id": acme, "to_number": TO}
+    first = asked(world, "enqueue_call", call | {"due_at": f"{year}-01-15T09:00+02:00"})
+    waits = f"the call waits for {first['due']}"
+
+    assert first["note"] is None
+    assert asked(world, "enqueue_call", call)["note"] == f"{waits} already: reschedule it to have it made now"
+    other = asked(world, "enqueue_call", call | {"due_at": f"{year}-01-16T09:00+02:00"})
+    assert other["note"] == f"`due_at` changes nothing: {waits} already; reschedule it to move it"
+    world.do("update call_log set time_zone = 'Asia/Tokyo', held_by = 'outside_window'")
+    moved = asked(world, "reschedule_call", first["call_id"], f"{year}-01-16T09:00+02:00", "she asked", "Dana")
+    assert moved["due"].endswith(f"{year}-01-16 16:00 Asia/Tokyo")
+    assert datetime.fromisoformat(moved["was_due_at"]) == datetime(year, 1, 15, 7, tzinfo=UTC)
+    assert moved["is_paused"] is False
+    assert world.rows("select held_by, due_at from call_log") == [(None, datetime(year, 1, 16, 7, tzinfo=UTC))]
+    assert world.rows("select action, who, details ->> 'reason' from audit") == [("reschedule", "Dana", "she asked")]
+    assert asked(world, "reschedule_call", first["call_id"], "now")["is_paused"] is False
+    assert world.value("select due_at <= now() from call_log")
+
+
+def test_a_call_is_not_moved_to_what_is_no_moment_to_come(world: World, acme: int) -> None:
+    year = datetime.now(UTC).year
+    call_id = asked(world, "enqueue_call", {"business_id": acme, "to_number": TO})["call_id"]
+    ringing = world.initiated(acme, "+15005550102", "CA1")
+
+    for at in (None, "", "soon", f"{year + 1}-01-15", f"{year + 1}-01-15T09:00"):
+        assert "not a moment with an offset" in asked(world, "reschedule_call", call_id, at)["fault"], at
+    assert "is past" in asked(world, "reschedule_call", call_id, f"{year - 1}-01-15T09:00Z")["fault"]
+    assert "10 years ahead" in asked(world, "reschedule_call", call_id, f"{year + 12}-01-15T09:00Z")["fault"]
+    assert "no such call" in asked(world, "reschedule_call", 4711, "now")["fault"]
+    assert "does not wait any more: initiated" in asked(world, "reschedule_call", ringing, "now")["fault"]
+    assert "one line" in asked(world, "reschedule_call", call_id, "now", "two\nlines")["fault"]
+    assert world.value("select count(*) from audit") == 0
+
+
+def test_a_call_that_is_due_behind_the_end_of_its_campaign_is_refused(world: World, acme: int) -> None:
+    """Before, it was taken, waited for its time, and was canceled then."""
+    world.do("update business set time_zone = 'Asia/Jerusalem'")
+    ends = (datetime.now(UTC) + timedelta(days=1)).replace(second=0, microsecond=0)
+    campaign = world.value(
+        "insert into campaign (business_id, name, ends_at) values (%s, 'x', %s) returning id", acme, ends
+    )
+    call = {"campaign_id": campaign, "to_number": TO, "from_number": OWN, "due_at": ends.isoformat()}
+
+    [by_sql] = asked(world, "enqueue_calls", [call])
+    with psycopg.connect(world.url) as connection:
+        [by_python] = outbound.enqueue_calls(connection, [call])
+
+    begins = f"`due_at` is not before the end of campaign {campaign}, {moments.shown(ends, 'Asia/Jerusalem')}: "
+    assert by_sql["fault"] == f"{begins}`outbound campaign set {campaign} --ends ...`"
+    assert by_python == outbound.RefusedCall(0, f"{begins}`outbound campaign set {campaign} --ends …`")
+    earlier = call | {"due_at": (ends - timedelta(minutes=1)).isoformat()}
+    assert asked(world, "enqueue_calls", [earlier])[0]["created"]
 
 
 def test_a_call_that_rings_is_marked_for_a_hang_up_and_one_that_is_answered_is_not(world: World, acme: int) -> None:
@@ -473,7 +529,7 @@ def test_whatever_python_takes_for_unseen_sql_does_too(unchanged: World) -> None
 
 
 def test_whatever_python_takes_for_a_space_sql_does_too(unchanged: World) -> None:
-    caller = unchanged.rows("select * from find_callers('{1}', '{NULL}')")[0]
+    caller = unchanged.rows("select *, null as ends_at from find_callers('{1}', '{NULL}')")[0]
     odd = [chr(number) for number in range(1, 0x11000) if unicodedata.category(chr(number)) not in ("Cs", "Cn", "Co")]
     keys = [key for one in odd for key in (f"k{one}", f"{one}k")]
     calls = [{"business_id": 1, "to_number": TO, "key": key} for key in keys]
@@ -497,7 +553,7 @@ def test_what_is_no_text_in_a_contact_is_refused_in_sql_and_in_python_alike(unch
     contacts = [{"a": value} for value in values]
     calls = [{"to_number": TO, "contact": contact} for contact in contacts]
     rows = unchanged.rows("select fault from read_calls(%s, 1, null) order by place", json.dumps(calls))
-    caller = unchanged.rows("select * from find_callers('{1}', '{NULL}')")[0]
+    caller = unchanged.rows("select *, null as ends_at from find_callers('{1}', '{NULL}')")[0]
     refused = []
 
     for contact in contacts:
@@ -538,7 +594,7 @@ def test_a_whole_call_is_read_in_sql_as_in_python_or_refused(unchanged: World) -
         for b in y
     ]
     rows = unchanged.rows("select * from read_calls(%s, 1, null) order by place", json.dumps(calls))
-    caller = unchanged.rows("select * from find_callers('{1}', '{NULL}')")[0]
+    caller = unchanged.rows("select *, null as ends_at from find_callers('{1}', '{NULL}')")[0]
     read = 0
 
     for call, row in zip(calls, rows, strict=True):

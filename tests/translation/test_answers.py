@@ -73,6 +73,7 @@ SENTENCES = (
     f"It is attempt 2, which is due at {_AT}.",
     f"It is due at {_AT}.",
     f"Its campaign has ended. It waits until {_AT}.",
+    f"Its campaign ends before it is due. Unless that changes, it will be canceled at {_AT}.",
     "The number is on a do-not-call list. It will be canceled in its turn.",
     (
         "The number begins like an emergency number or a call abroad, or is as short as a short code: it is never"
