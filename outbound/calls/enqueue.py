@@ -3,11 +3,12 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outbound import drivers
+from outbound.call import IN_THE_AIR
 from outbound.calls import call_request
 from outbound.calls.call_request import KEY_MAX, KEY_OF_ANOTHER, NO_NUMBER_OF_THEIRS, BadCall, NewCall, renamed
 from outbound.errors import Fault
@@ -37,6 +38,7 @@ session_sql = Questions("db")
 
 CALLS_MAX = 10_000  # at a time: their locks are held until the caller commits
 _LOOKS = 5  # a duplicate that was committed meanwhile is visible at the second one
+_UNDER_WAY = "the call is under way already"
 _NO_BATCH = {"batch_businesses": "{}", "batch_ids": "{}"}
 
 
@@ -45,10 +47,10 @@ class EnqueuedCall:
     """
     A call that is in the queue now; `created` is False where it was there already.
 
-    `note` says what was made of a due moment that the clocks of that day show twice, or not at all; or that a call
-    which was there already waits for another moment than was given now.  `due` is the moment as it was understood, with
-    weekday and zone, where one was given and the call is new.  `has_key` is False where the call that was there already
-    is a live call to the same number, queued under another key or under none.
+    `note` says what was made of a due moment that the clocks of that day show twice, or not at all, or that is past; or
+    that a call which was there already waits for another moment than was given now, or is under way.  `due` is the
+    moment as it was understood, with weekday and zone, where one was given and the call is new.  `has_key` is False
+    where the call that was there already is a live call to the same number, queued under another key or under none.
     """
 
     call_id: int
@@ -300,12 +302,14 @@ def _find(left: _Left, outcomes: _Outcomes) -> Work[None]:
             created.discard(row.id)
             outcomes[place] = _created(row.id, call)
         elif row.id is not None:
-            note = _moment_kept(row, call)
+            note = _as_it_was(row, call)
             outcomes[place] = EnqueuedCall(row.id, row.status, created=False, note=note, has_key=row.has_key)
 
 
-def _moment_kept(row: Row, call: NewCall) -> str | None:
-    """Say that a call which waits already is not moved by a request with another moment, or for now."""
+def _as_it_was(row: Row, call: NewCall) -> str | None:
+    """Say that a request with another moment, or for now, does not move a call that is there already."""
+    if row.status in ("claimed", *IN_THE_AIR):
+        return _UNDER_WAY if call.due_at is None else f"`at` changes nothing: {_UNDER_WAY}"
     if not row.keeps_time or row.status != "queued":
         return None
     if call.due_at is None:
@@ -314,8 +318,13 @@ def _moment_kept(row: Row, call: NewCall) -> str | None:
 
 
 def _created(call_id: int, call: NewCall) -> EnqueuedCall:
-    due = moments.shown(call.due_at, call.zone) if call.due_at else None
-    return EnqueuedCall(call_id, "queued", created=True, note=call.note, due=due)
+    if call.due_at is None:
+        return EnqueuedCall(call_id, "queued", created=True)
+    is_past = call.due_at < datetime.now(UTC) - moments.JUST_TYPED  # for the note alone: any clock will do
+    note = "`at` is past: the call is due at once" if is_past else None
+    return EnqueuedCall(
+        call_id, "queued", created=True, note=call.note or note, due=moments.shown(call.due_at, call.zone)
+    )
 
 
 def enqueue_calls(connection: "db.Connection", requests: Sequence[Requested]) -> list[EnqueuedCall | BadCall]:

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 from outbound.calls import call_request
 from outbound.errors import NoSuchName, UserError
@@ -12,7 +12,6 @@ from outbound.named_sql import Questions, Work
 sql = Questions("calls/call_again")
 
 NOW = "now"
-SLACK = timedelta(minutes=1)  # of a moment that somebody has just typed
 
 
 class BadRetry(UserError):
@@ -69,7 +68,7 @@ def moment(call_id: int, at: datetime | str) -> Work[tuple[datetime, str, str, s
         due = moments.read(at, zone)
     except moments.BadMoment as fault:
         raise BadRetry(f"--at {fault}; or now") from None
-    if due.at < now - SLACK:
+    if due.at < now - moments.JUST_TYPED:
         raise BadRetry(f"--at {moments.shown(due.at, zone)} is past: give a moment to come, or now")
     if due.at > now + call_request.AHEAD_MAX:
         raise BadRetry(f"--at lies more than {call_request.AHEAD_MAX.days // 365} years ahead: give an earlier moment")

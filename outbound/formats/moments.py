@@ -4,12 +4,13 @@ import re
 import unicodedata
 import zoneinfo
 from calendar import month_name, monthrange
-from datetime import UTC, date, datetime, time, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 YEARS = range(1970, 2200)  # further away it is a slip, and past 9999 Python could not read it back
 TIME_FORM = "2026-11-30T09:00"
+JUST_TYPED = timedelta(minutes=1)  # a moment that is past by no more was meant for now
 
 # What an empty cell becomes in spreadsheets, databases and programs that count from there, also west of Greenwich.
 _NULL_DATES = {

@@ -101,7 +101,8 @@ def test_a_live_call_to_the_number_answers_for_a_new_one(world: World, acme: int
     for status in ("queued", "claimed", "initiated", "ringing", "in-progress"):
         world.do("update call_log set status = %s, overdue_at = now()", status)
         second = enqueue.enqueue(business_id=acme, to_number="+1-500-555-0101", key=status)
-        assert second == EnqueuedCall(first.call_id, status, created=False, has_key=False)
+        note = None if status == "queued" else "the call is under way already"
+        assert second == EnqueuedCall(first.call_id, status, created=False, note=note, has_key=False)
 
 
 def test_after_a_call_has_ended_the_number_may_be_called_again(world: World, acme: int) -> None:
@@ -1102,6 +1103,33 @@ def test_nine_o_clock_is_by_the_callees_clocks_where_they_are_known(
     assert f"`at` in line 2, 2027-01-04 09:00, is {understood}" in report.readings()[-1]
     assert (one.due, exact.due) == (understood, None)  # the second is the first
     assert world.rows("select due_at from call_log order by id") == [(nine,), (nine,)]
+
+
+def test_a_moment_that_is_past_is_said_to_be(world: World, acme: int) -> None:
+    now = datetime.now(UTC)
+    past, just = now - timedelta(hours=1), now - timedelta(seconds=5)
+    calls = [{"to_number": f"+1500555020{n}", "due_at": at} for n, at in enumerate((past, just, None, str(past)))]
+
+    made = enqueue.enqueue(business_id=acme, to_number=TO, due_at=past)
+    with db.connect() as connection:
+        many = outbound.enqueue_calls(connection, calls, business_id=acme)
+
+    assert made.note == "`at` is past: the call is due at once"
+    assert made.due is not None
+    assert [call.note for call in many if isinstance(call, EnqueuedCall)] == [
+        "`due_at` is past: the call is due at once",
+        None,
+        None,
+        "`due_at` is past: the call is due at once",
+    ]
+
+
+def test_another_moment_for_a_call_that_is_under_way_is_said_to_change_nothing(world: World, acme: int) -> None:
+    call_id = world.initiated(acme)
+
+    later = enqueue.enqueue(business_id=acme, to_number=TO, due_at=datetime.now(UTC) + timedelta(days=1))
+
+    assert (later.call_id, later.note) == (call_id, "`at` changes nothing: the call is under way already")
 
 
 def test_an_error_of_a_connection_of_ours_stays_the_drivers_so_that_a_database_away_is_no_wrong_request(
