@@ -85,7 +85,9 @@ guards: $(READY)
 bench: $(READY)
 	$(BIN)/python -m tests.bench $(ARGS)
 
+# Of two wheels, dist/outbound-*.whl in the documents would mean both.
 build: $(READY)
+	rm -f dist/outbound-[0-9]*
 	$(BIN)/python -m build --no-isolation
 
 # The tools for what the program is made of have a place of their own: they bring more than the program does.

@@ -19,8 +19,8 @@ def missing(library: str, instead: str | None = None) -> PartMissing:
         instead: what else to do than to install it.
     """
     part = "local" if library in _LOCAL else "server"
-    mends = [f"pip install 'outbound[{part}]'", *([instead] if instead else [])]
-    return PartMissing(f"outbound needs its {part} parts: {', or '.join(mends)}")
+    install = f'pip install "$(ls dist/outbound-*.whl)[{part}]" where `make build` wrote the wheel'
+    return PartMissing(f"outbound needs its {part} parts: {install}{f', or {instead}' if instead else ''}")
 
 
 @contextmanager

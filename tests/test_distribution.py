@@ -44,8 +44,9 @@ with psycopg.connect(sys.argv[1]) as connection:
     outbound.reschedule_call(connection, call.call_id, "2030-01-02T09:00+02:00")
     outbound.cancel_call(connection, call.call_id)
 """
-NEEDS_SERVER = "outbound needs its server parts: pip install 'outbound[server]'\n"
-NEEDS_LOCAL = "outbound needs its local parts: pip install 'outbound[local]'"
+NEEDS = 'outbound needs its {0} parts: pip install "$(ls dist/outbound-*.whl)[{0}]" where `make build` wrote the wheel'
+NEEDS_SERVER = f"{NEEDS.format('server')}\n"
+NEEDS_LOCAL = NEEDS.format("local")
 
 
 class Place:
@@ -122,6 +123,22 @@ def metadata(wheel: Path) -> Message:
     with zipfile.ZipFile(wheel) as archive:
         name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         return email.message_from_bytes(archive.read(name))
+
+
+def test_a_new_wheel_takes_the_place_of_earlier_ones_so_that_the_commands_to_install_it_mean_one(
+    tmp_path: Path,
+) -> None:
+    earlier = ("outbound-0.0.9-py3-none-any.whl", "outbound-0.1.0-py3-none-any.whl", "outbound-0.0.9.tar.gz")
+    (tmp_path / "dist").mkdir()
+    for name in (*earlier, "outbound.cdx.json"):
+        (tmp_path / "dist" / name).touch()
+
+    dry = ["make", "--dry-run", "--assume-old=.venv/.ready", "build"]
+    said = subprocess.run(dry, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    subprocess.run(["sh", "-c", said[0]], cwd=tmp_path, check=True)
+
+    assert said[1].endswith("-m build --no-isolation")
+    assert [path.name for path in (tmp_path / "dist").iterdir()] == ["outbound.cdx.json"]
 
 
 def test_the_wheel_says_what_it_is_and_what_each_extra_needs(wheel: Path) -> None:
