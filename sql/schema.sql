@@ -1257,6 +1257,8 @@ create table call_import (
     seen_at        timestamptz not null default now(),
     -- When it ended, in whatever way; null until then.
     finished_at    timestamptz,
+    -- What else its report says, once it ended: overdue, there, fields, dates and remarks (the first 1,000).
+    report         jsonb not null default '{}'::jsonb,
 
     constraint call_import_pkey primary key (id),
     constraint call_import_business_id_fkey foreign key (business_id) references business(id) on delete cascade,

@@ -553,7 +553,11 @@ def _import_of(context: Context, import_id: int) -> Any:
 def _import_shown(context: Context, import_id: int) -> dict[str, Any]:
     row = _import_of(context, import_id)
     lines = [line | {"reason": context.said(line["reason"])} for line in row.rejected_lines]
-    return _listed(context, row) | {"refused_lines": lines}
+    report = dict.fromkeys(import_record.REPORTED) | row.report
+    if row.report:
+        report["dates"] = [context.said(one) for one in row.report["dates"]]
+        report["remarks"] = [one | {"remark": context.said(one["remark"])} for one in row.report["remarks"]]
+    return _listed(context, row) | report | {"refused_lines": lines}
 
 
 def _listed(context: Context, row: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from outbound.formats.file_report import REJECTED_SHOWN_MAX
 sql = db.statements("calls/import_record")
 
 SILENT_S = 300  # an import whose process writes nothing for so long is interrupted: a chunk takes a minute at most
+REPORTED = ("overdue", "there", "fields", "dates", "remarks")  # in the column `report`
 STATES = ("running", "finished", "broken_off", "refused", "interrupted")
 _NOTE_S = 5  # at most one note in so many seconds, while a file is received
 _BROKE_OFF = "it broke off before its end: what was read until then is kept; send the file again under the same batch"
@@ -89,8 +90,12 @@ class Record:
             return
         rejected = self._report.rejected_lines[:REJECTED_SHOWN_MAX]
         lines = [{"line": self.line_of(line), "reason": why} for line, why in rejected]
-        given = {"state": state, "reason": reason, "rejected_lines": db.json(lines)}
-        db.run(sql.end_import, id=self.id, **given, **self._report.counts())
+        said = self._report.as_json()
+        rest = {name: said[name] for name in REPORTED}
+        rest["remarks"] = [{"line": self.line_of(line), "remark": what} for line, what in self._report.remarks]
+        given = {"state": state, "reason": reason, "received_bytes": self._received_bytes}
+        written = {"rejected_lines": db.json(lines), "report": db.json(rest)}
+        db.run(sql.end_import, id=self.id, **given, **written, **self._report.counts())
 
 
 def begin(batch: str, *, business_id: int | None, campaign_id: int | None, who: str) -> Record:

@@ -26,8 +26,8 @@ _COUNTS = ("created", "already_there", "duplicates", "rejected", "called_lately"
 
 def _as_json(row: "db.Row", *, with_lines: bool = False) -> dict[str, object]:
     shown: dict[str, object] = row._asdict()
-    lines, refused = shown.pop("rejected_lines"), shown.pop("rejected")
-    return shown | {"refused": refused} | ({"refused_lines": lines} if with_lines else {})
+    lines, refused, report = (shown.pop(name) for name in ("rejected_lines", "rejected", "report"))
+    return shown | {"refused": refused} | (report | {"refused_lines": lines} if with_lines else {})
 
 
 @app.command("list")
@@ -82,5 +82,7 @@ def show(
         f"import {row.id}, batch {row.batch}: {row.state}, {row.received_bytes} bytes, by {row.created_by}",
         ", ".join(f"{getattr(row, name)} {name.replace('_', ' ')}" for name in _COUNTS),
         *([row.reason] if row.reason else []),
+        *row.report.get("dates", []),
+        *(f"line {line['line']}: {line['remark']}" for line in row.report.get("remarks", [])),
         *(f"line {line['line']}: {line['reason']}" for line in row.rejected_lines),
     )

@@ -16,13 +16,14 @@ update call_import
        already_there = :already_there, duplicates = :duplicates, rejected = :rejected, called_lately = :called_lately
  where id = :id and state = 'running';
 
--- name: end_import(id, state, reason, created, already_there, duplicates, rejected, called_lately, rejected_lines)!
+-- name: end_import(id, state, reason, received_bytes, created, already_there, duplicates, rejected, called_lately, rejected_lines, report)!
 -- Moves    running -> finished, broken_off or refused
 -- Races    of two ends the first stays
 update call_import
-   set state = :state, reason = :reason, seen_at = now(), finished_at = now(), created = :created,
+   set state = :state, reason = :reason, seen_at = now(), finished_at = now(),
+       received_bytes = greatest(received_bytes, :received_bytes), created = :created,
        already_there = :already_there, duplicates = :duplicates, rejected = :rejected, called_lately = :called_lately,
-       rejected_lines = :rejected_lines
+       rejected_lines = :rejected_lines, report = :report
  where id = :id and state = 'running';
 
 -- name: forget_import(id)!
@@ -34,7 +35,7 @@ delete from call_import where id = :id and state = 'running';
 -- name: find_imports(id, business_id, campaign_id, states, before_id, page_max, silent_s)
 -- Find imports, the newest first, or the one with an id.
 --
--- Returns  of each its columns, the lines that were refused of one with an id alone; `state` is interrupted where its process
+-- Returns  of each its columns, `rejected_lines` and `report` of one with an id alone; `state` is interrupted where its process
 --          has written nothing for `silent_s`
 with place as materialized (
     select coalesce(:id::bigint, 0) as first_id,
@@ -75,7 +76,7 @@ with place as materialized (
       limit :page_max)
 )
 select id, business_id, campaign_id, batch, shown as state, received_bytes, created, already_there, duplicates,
-       rejected, called_lately, case when id = :id::bigint then rejected_lines end as rejected_lines, reason,
-       created_by, started_at, seen_at, finished_at
+       rejected, called_lately, case when id = :id::bigint then rejected_lines end as rejected_lines,
+       case when id = :id::bigint then report end as report, reason, created_by, started_at, seen_at, finished_at
   from page
  order by id desc;

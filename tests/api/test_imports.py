@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -67,6 +68,38 @@ def test_one_who_does_not_wait_is_told_where_the_import_is_found(world: World, c
     assert counts(shown(http, answer.json()["id"])) == [2, 0, 1, 1]
 
 
+def test_an_import_that_was_promised_shows_all_that_its_report_would_have_said(world: World, client: Client) -> None:
+    """Before, who had got a 202 never learned how dates were read, or how many of its calls were done already."""
+    http = client(business_id=world.business("Shop"))
+    world.do("update business set default_region = 'US', time_zone = 'America/New_York'")
+    year = datetime.now(UTC).year
+    lines = [
+        {"to": "+12125550101", "at": f"03/04/{year - 1} 10:00", "name": "Dana"},
+        {"to": "+12125550102", "at": f"05/04/{year - 1} 10:00", "name": "Avi"},
+        {"to": "+12125550102", "at": f"05/04/{year - 1} 10:00", "name": "Avi"},
+    ]
+    content = "\n\n".join(map(json.dumps, lines))
+    asked = {"params": {"batch": "spring"}, "content": content, "headers": _JSON_LINES}
+    first = http.post("/imports", **asked).json()
+    world.do("update call_log set status = 'completed', ended_at = now()")
+
+    report = http.post("/imports", **asked).json()
+    promised = http.post("/imports", **asked | {"headers": _JSON_LINES | {"prefer": "respond-async"}}).json()
+    until(lambda: shown(http, promised["id"])["state"] == "finished")
+    found, before = shown(http, promised["id"]), shown(http, first["import_id"])
+
+    assert [promised[name] for name in import_record.REPORTED] == [None] * 5
+    assert {name: found[name] for name in import_record.REPORTED} == {
+        name: report[name] for name in import_record.REPORTED
+    }
+    assert {name: before[name] for name in import_record.REPORTED} == {
+        name: first[name] for name in import_record.REPORTED
+    }
+    assert (before["overdue"], found["there"]["done"], found["fields"]) == (3, 2, ["name"])
+    assert [one["line"] for one in found["remarks"]] == [5]
+    assert "dates are read" in found["dates"][0]
+
+
 @pytest.mark.parametrize("headers", [{}, {"prefer": "respond-async"}])
 def test_a_file_that_is_refused_leaves_an_import_only_where_one_was_promised(
     world: World, client: Client, headers: dict[str, str]
@@ -84,6 +117,7 @@ def test_a_file_that_is_refused_leaves_an_import_only_where_one_was_promised(
     assert answer.status_code == 202
     until(lambda: shown(http, answer.json()["id"])["state"] == "refused")
     assert shown(http, answer.json()["id"])["reason"]
+    assert shown(http, answer.json()["id"])["received_bytes"] == len("name\nDana\n")
     assert world.value("select count(*) from call_log") == 0
 
 

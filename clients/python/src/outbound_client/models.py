@@ -405,9 +405,16 @@ class Import(Answer):
 
 
 class ShownImport(Import):
-    """An import, with the first 1,000 lines that were refused."""
+    """
+    An import, with the first 1,000 lines that were refused; what else its report says is null until it ended.
+    """
 
     refused_lines: list[RefusedLine]
+    overdue: int | None
+    fields: list[str] | None
+    remarks: list[Remark] | None
+    dates: list[str] | None
+    there: dict[str, int] | None
 
 
 class ImportList(Answer):
