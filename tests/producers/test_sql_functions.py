@@ -2,13 +2,17 @@
 
 import itertools
 import json
+import os
 import re
+import subprocess
 import unicodedata
+import uuid
 import zoneinfo
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import phonenumbers
@@ -18,6 +22,7 @@ import pytest
 import outbound
 from outbound import db
 from outbound.calls import call_request
+from outbound.database import postgres_tools
 from outbound.formats import moments, phone_numbers, plain_text, time_zones
 from tests.conftest import Servers, World, open_database, until
 
@@ -49,6 +54,26 @@ def asked(world: World, function: str, *given: Any) -> Any:
 
 
 # What it does.
+
+
+@pytest.mark.parametrize("is_terse", [False, True])
+def test_a_row_that_breaks_a_constraint_is_in_logs_unless_they_are_terse_and_in_no_fault(
+    world: World, acme: int, *, is_terse: bool
+) -> None:
+    number = f"0{uuid.uuid4().int % 10**12:012}"  # which nothing else in the log has
+    insert = "insert into call_log (business_id, from_number, to_number) values (:acme, :'own', :'number');"
+    verbosity, least = ("terse", "panic") if is_terse else ("default", "error")
+    given = [f"--set={name}" for name in (f"acme={acme}", f"own={OWN}", f"number={number}", f"VERBOSITY={verbosity}")]
+    psql = [str(postgres_tools.tool_path("psql")), "-X", *given, world.url]
+    options = f"-c log_error_verbosity={verbosity} -c log_min_error_statement={least}"
+    failed = subprocess.run(
+        psql, input=insert, env=os.environ | {"PGOPTIONS": options}, capture_output=True, text=True, check=True
+    )
+    server_log = Path(world.value("show data_directory")).parent / "postgres.log"
+
+    assert "violates check constraint" in failed.stderr
+    assert (number in failed.stderr) is (number in server_log.read_text(errors="replace")) is not is_terse
+    assert number not in asked(world, "enqueue_call", {"business_id": acme, "to_number": number})["fault"]
 
 
 def test_calls_are_planned_once_in_a_session(world: World, acme: int) -> None:
