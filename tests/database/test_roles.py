@@ -335,9 +335,9 @@ def test_get_call_and_why_are_the_applications_and_not_the_readers(four: Roles, 
         found = outbound.get_call(connection, call_id)
         assert (found and found.call_id, bool(outbound.why(connection, call_id).sentence)) == (call_id, True)
     with four.connect("reader") as connection:
-        with pytest.raises(Denied):
+        with pytest.raises(outbound.BadConnection, match="grant outbound_application"):
             outbound.get_call(connection, call_id)
-        with pytest.raises(Denied):
+        with pytest.raises(outbound.BadConnection, match="grant outbound_application"):
             outbound.why(connection, call_id)
 
 
