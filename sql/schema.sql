@@ -1967,6 +1967,9 @@ create function judged_heads(batch_max bigint, claims_per_thread bigint, worker_
     number_room bigint, account_tokens double precision, business_tokens double precision, campaign_tokens double
     precision, number_tokens double precision) stable;
 
+-- What is said to a request that met a call which is there already and is not moved.
+create function kept_call_note(status text, live_due text, due_at timestamptz) returns text immutable;
+
 -- Is the lane paused, alone or with a scope that it lies in, or does its campaign start later?
 create function lane_is_stopped(of_business bigint, of_campaign bigint, of_number text) returns boolean stable;
 

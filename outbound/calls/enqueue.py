@@ -8,7 +8,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outbound import drivers
-from outbound.call import IN_THE_AIR
 from outbound.calls import call_request
 from outbound.calls.call_request import KEY_MAX, KEY_OF_ANOTHER, NO_NUMBER_OF_THEIRS, BadCall, NewCall, renamed
 from outbound.errors import Fault
@@ -38,7 +37,6 @@ session_sql = Questions("db")
 
 CALLS_MAX = 10_000  # at a time: their locks are held until the caller commits
 _LOOKS = 5  # a duplicate that was committed meanwhile is visible at the second one
-_UNDER_WAY = "the call is under way already"
 _NO_BATCH = {"batch_businesses": "{}", "batch_ids": "{}"}
 
 
@@ -302,19 +300,7 @@ def _find(left: _Left, outcomes: _Outcomes) -> Work[None]:
             created.discard(row.id)
             outcomes[place] = _created(row.id, call)
         elif row.id is not None:
-            note = _as_it_was(row, call)
-            outcomes[place] = EnqueuedCall(row.id, row.status, created=False, note=note, has_key=row.has_key)
-
-
-def _as_it_was(row: Row, call: NewCall) -> str | None:
-    """Say that a request with another moment, or for now, does not move a call that is there already."""
-    if row.status in ("claimed", *IN_THE_AIR):
-        return _UNDER_WAY if call.due_at is None else f"`at` changes nothing: {_UNDER_WAY}"
-    if not row.keeps_time or row.status != "queued":
-        return None
-    if call.due_at is None:
-        return f"the call waits for {row.live_due} already: reschedule it to have it made now"
-    return f"`at` changes nothing: the call waits for {row.live_due} already; reschedule it to move it"
+            outcomes[place] = EnqueuedCall(row.id, row.status, created=False, note=row.note, has_key=row.has_key)
 
 
 def _created(call_id: int, call: NewCall) -> EnqueuedCall:

@@ -39,17 +39,17 @@ begin
                            when there.is_new
                                then jsonb_build_object(
                                         'call_id', there.id, 'status', there.status, 'created', true, 'has_key', true,
-                                        'due', moment_text(due_ats[there.place], zones[there.place]), 'note', null)
+                                        'due', moment_text(due_ats[there.place], zones[there.place]),
+                                        'note', case
+                                            when due_ats[there.place] < now() - interval '1 minute'
+                                                then '`due_at` is past: the call is due at once'
+                                        end)
                            else jsonb_build_object(
                                     'call_id', there.id, 'status', there.status, 'created', false,
                                     'has_key', there.has_key, 'due', null,
-                                    'note', case
-                                        when due_ats[there.place] is null
-                                            then 'the call waits for ' || there.live_due
-                                                 || ' already: reschedule it to have it made now'
-                                        else '`due_at` changes nothing: the call waits for ' || there.live_due
-                                             || ' already; reschedule it to move it'
-                                    end)
+                                    'note', regexp_replace(
+                                        kept_call_note(there.status, there.live_due, due_ats[there.place]),
+                                        '^`at`', '`due_at`'))
                        end as answer
                   from (select looked.*,
                                looked.id = any(new_ids)
@@ -58,7 +58,7 @@ begin
                                        partition by looked.id order by looked.has_key desc, looked.place
                                    ) = 1 as is_new,
                                case
-                                   when looked.keeps_time and looked.status = 'queued'
+                                   when looked.keeps_time
                                        then (select due_text(live)
                                                from live_call(business_ids[looked.place], to_numbers[looked.place])
                                                     as live

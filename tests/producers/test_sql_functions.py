@@ -116,7 +116,16 @@ def test_python_and_sql_answer_the_same_of_the_same_calls(world: World, acme: in
         {"to_number": "+15005550103", "key": "a"},
         {"to_number": OWN},
         {"to_number": "+15005550104", "from_number": OWN, "contact": {"name": "Dana", "empty": ""}},
+        {"to_number": "+15005550105", "due_at": f"{year - 2}-01-15T09:00+02:00"},
+        {"to_number": "+15005550106", "due_at": f"{year}-01-15T09:00+02:00"},
+        {"to_number": "+15005550107"},
+        {"to_number": "+15005550108"},
+        {"to_number": "+15005550108", "due_at": f"{year}-01-15T09:00+02:00"},
     ]
+    world.initiated(acme, "+15005550106")
+    world.claimed(acme, "+15005550107")
+    waiting = world.queued(acme, "+15005550108")
+    world.do("update call_log set due_at = now() + interval '1 day' where id = %s", waiting)
 
     with psycopg.connect(world.url) as connection:
         (by_sql,) = connection.execute("select enqueue_calls(%s, %s)", [json.dumps(calls), acme]).fetchone() or ()
@@ -130,6 +139,10 @@ def test_python_and_sql_answer_the_same_of_the_same_calls(world: World, acme: in
     assert "`to_number` is a number of the business itself" in by_sql[4]["fault"]
     kept = ("created", "status", "has_key", "due", "note", "place", "fault")
     said = [{name: value for name, value in vars(answer).items() if name in kept} for answer in by_python]
+    notes = [answer.get("note") or "" for answer in by_sql]
+    assert [bool(note) for note in notes] == [False] * 6 + [True] * 5
+    assert "is past" in notes[6]
+    assert "under way" in notes[7]
     assert [{name: value for name, value in answer.items() if name in kept} for answer in by_sql] == said
     assert [row[:2] + row[3:] for row in rows_by_sql] == [row[:2] + row[3:] for row in rows_by_python]
     assert rows_by_sql[1][2] == rows_by_python[1][2]

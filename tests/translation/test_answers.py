@@ -22,7 +22,7 @@ _AT = "Fri 2026-11-27 09:00 UTC"
 _FUNCTIONS = (
     *("why_by_status", "why_by_rules", "why_by_limits", "why_by_processes", "pause_sentence", "spend_sentence"),
     *("scheduler_sentence", "account_sentence", "obstacle_sentence", "destination_sentence", "dialing_blockers"),
-    *("situation_of_scopes", "cancel_waiting_calls"),
+    *("situation_of_scopes", "cancel_waiting_calls", "kept_call_note"),
 )
 # Files of SQL whose sentences the API hands on: why a call is not dialed, previews, the situation, what stops all.
 _FILES = (
@@ -73,6 +73,10 @@ SENTENCES = (
     f"It is attempt 2, which is due at {_AT}.",
     f"It is due at {_AT}.",
     f"Its campaign has ended. It waits until {_AT}.",
+    "the call is under way already",
+    "`at` changes nothing: the call is under way already",
+    f"the call waits for {_AT} already: reschedule it to have it made now",
+    f"`at` changes nothing: the call waits for {_AT} already; reschedule it to move it",
     f"Its campaign ends before it is due. Unless that changes, it will be canceled at {_AT}.",
     "The number is on a do-not-call list. It will be canceled in its turn.",
     (
