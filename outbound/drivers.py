@@ -30,6 +30,7 @@ TAKEN = (
 _PSYCOPG_2 = "this connection is one of psycopg2, and psycopg 3 is needed: `pip install 'psycopg[binary]'`"
 _BUSY = "this connection is in the middle of a COPY or of another statement: let that end, and then ask again"
 _CLOSED = "this connection is closed, or went back to its pool: give one that is open"
+_FAILED = "this transaction has failed before: roll it back, or to a savepoint, and then ask again"
 _PIPELINE_FAILED = (
     "an earlier statement of this pipeline has failed: let the pipeline end, roll the transaction back, and then ask"
     " again"
@@ -50,7 +51,7 @@ _NOT_FOUND = (
     " search_path and let its user have the role outbound_application, or run `outbound migrate`"
 )
 _BY_STATE = {  # what a SQLSTATE says of the connection
-    "25P02": "this transaction has failed before: roll it back, or to a savepoint, and then ask again",
+    "25P02": _FAILED,
     "25006": "this transaction may only read: ask in one that may write, on a server that is no standby",
     "26000": _NOT_PREPARED,
     "42P05": _NOT_PREPARED,
@@ -122,16 +123,25 @@ def _explained() -> Iterator[None]:
     except BadConnection:
         raise
     except Exception as error:
-        if sentence := _sentence_of(error.__cause__ or error):  # a framework's error is caused by its driver's
+        if sentence := next(filter(None, map(_sentence_of, _causes(error))), None):
             raise BadConnection(sentence) from error
         raise
 
 
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what caused it: a framework's is caused by its driver's."""
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
 def _sentence_of(driver: BaseException) -> str | None:
-    """What a driver's error says of the connection; None where it is about something else."""
+    """What an error says of the connection; None where it is about something else."""
     if _is(driver, *_ERRORS) and _IS_CLOSED.search(str(driver)):
         return _CLOSED
-    if _is(driver, "asyncpg.InterfaceError") and "another operation is in progress" in str(driver):
+    if _is(driver, "sqlalchemy.exc.PendingRollbackError"):
+        return _FAILED
+    if _is(driver, "asyncpg.InterfaceError", "sqlalchemy.exc.InvalidRequestError") and _IS_BUSY.search(str(driver)):
         return _BUSY
     if _is(driver, "asyncpg.DataError"):
         return _OWN_BYTES
@@ -144,6 +154,7 @@ _ERRORS = (
     "sqlalchemy.exc.ResourceClosedError",
     "django.db.utils.InterfaceError",
 )
+_IS_BUSY = re.compile("another operation is in progress|concurrent operations are not permitted")
 _IS_CLOSED = re.compile(r"(?i)connection (is|already) closed|released back to the pool")
 
 

@@ -84,7 +84,14 @@ class Questions:
     def __getattr__(self, name: str) -> Any:
         """Give the statement of this name, which takes its parameters and returns a question."""
         statement = getattr(_questions(self._step), name)
-        return lambda **parameters: statement(None, **parameters)
+        return lambda **parameters: statement(None, **{name: plain(value) for name, value in parameters.items()})
+
+
+def plain(value: Any) -> Any:
+    """A text or a number as it is compared, also where it is a member of an enumeration, which writes its name."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def array(values: Iterable[object]) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from outbound.errors import Fault, UserError
 from outbound.formats import moments, phone_numbers, plain_text, row_id, time_zones, twiml_template
 from outbound.formats.file_text import is_text
-from outbound.named_sql import Row, array
+from outbound.named_sql import Row, array, plain
 
 KEY_MAX = 255  # characters; an index entry has room for this many, whatever they are
 PAST_MAX = timedelta(days=2 * 365)  # of `at`: what was due longer ago is a slip, or somebody's old list
@@ -232,7 +232,8 @@ def _key(key: str | None) -> str | None:
         raise BadCall("`key` begins or ends with a space: leave that out")
     if key.startswith(_OWN_KEYS):
         raise BadCall(f"`key` may not begin with {key.split(':')[0]}: which is how further attempts are named")
-    return key
+    text: str = plain(key)
+    return text
 
 
 def _contact(contact: Mapping[str, str] | None, caller: Row) -> str | None:

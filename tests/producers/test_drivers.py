@@ -1,6 +1,7 @@
 """An application's own connection, of whatever driver: what it asks for is done by its commit, and not before."""
 
 import asyncio
+import enum
 import inspect
 import json
 import re
@@ -171,6 +172,38 @@ def test_what_is_no_text_or_no_moment_is_refused_by_the_name_of_its_argument(
 
     assert world.statuses() == ["queued"]
     assert world.rows("select from audit") == []
+
+
+class Named(str, enum.Enum):  # noqa: UP042 (whose text is its name, unlike that of a StrEnum)
+    KEY = "invoice 12"
+
+
+class Acme(enum.IntEnum):
+    ID = 1
+
+
+class Text(str):
+    """As frameworks have texts of their own kind."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("kind", [Named, Text])
+def test_texts_and_numbers_of_an_applications_own_kind_are_what_they_equal(
+    world: World, acme: int, application: Application, kind: Any
+) -> None:
+    text = kind("invoice 12")
+    given: dict[str, Any] = {"to_number": Text(TO), "contact": {text: text}, "time_zone": Text("Europe/Berlin")}
+    made = application.ask("enqueue_call", business_id=Acme.ID, key=text, due_at=Text("2027-01-15T09:00"), **given)
+
+    assert acme == Acme.ID
+    assert application.ask("get_call", business_id=Acme.ID, key=text).key == "invoice 12"
+    assert application.ask("get_call", business_id=acme, key="invoice 12").call_id == made.call_id
+    application.ask("reschedule_call", made.call_id, Text("2027-01-16T09:00"), by=text, reason=text)
+    application.commit()
+
+    assert world.call(made.call_id).contact == {"invoice 12": "invoice 12"}
+    assert world.rows("select who, details ->> 'reason' from audit") == [("invoice 12", "invoice 12")]
 
 
 @pytest.mark.parametrize("key", ["a\0b", "\ud800", 7, b"k"])

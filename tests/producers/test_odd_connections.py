@@ -10,6 +10,9 @@ import asyncpg
 import psycopg
 import psycopg.adapt
 import pytest
+import sqlalchemy
+import sqlalchemy.ext.asyncio
+import sqlalchemy.orm
 
 import outbound
 from outbound import BadCall, BadConnection, aio
@@ -21,10 +24,12 @@ from tests.producers.applications import (
     Asyncpg,
     AsyncpgPool,
     AsyncPsycopg,
+    AsyncSession,
     AsyncSessionOverAsyncpg,
     Django,
     Psycopg,
     SqlalchemyConnection,
+    SqlalchemySession,
 )
 from tests.producers.test_drivers import OUR_SETTINGS, TO, acme, application
 
@@ -451,3 +456,62 @@ def test_a_connection_of_asyncpg_that_went_back_to_its_pool_is_said_to_have(worl
                 await aio.enqueue_call(connection, business_id=acme, to_number=TO)
 
     asyncio.run(work())
+
+
+@pytest.mark.parametrize("kind", [AsyncSession, AsyncSessionOverAsyncpg], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_a_session_that_several_tasks_use_at_a_time_queues_or_refuses_each_of_their_calls(
+    world: World, acme: int, *, kind: Any, is_begun: bool
+) -> None:
+    one = kind(world.url)
+    if is_begun:
+        one.value("select 1")
+
+    async def work() -> list[Any]:
+        asked = [aio.enqueue_call(one.connection, business_id=acme, to_number=f"+1500555020{n}") for n in range(4)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    answers = one.run(work())
+    one.commit()
+
+    made = [answer for answer in answers if isinstance(answer, outbound.EnqueuedCall)]
+    refused = [answer for answer in answers if isinstance(answer, BadConnection) and BUSY in str(answer)]
+    assert len(made) + len(refused) == 4
+    assert len(world.statuses()) == len(made) > 0
+    one.close()
+
+
+def test_a_session_of_sqlalchemy_whose_flush_has_failed_is_said_to_have(world: World, acme: int) -> None:
+    mapper: Any = sqlalchemy.orm.registry()
+
+    class Mine:
+        pass
+
+    mapper.map_imperatively(
+        Mine, sqlalchemy.Table("no_such_table", mapper.metadata, sqlalchemy.Column("id", primary_key=True))
+    )
+    one = SqlalchemySession(world.url)
+    one.connection.add(Mine())
+    with pytest.raises(sqlalchemy.exc.ProgrammingError):
+        one.connection.flush()
+
+    with pytest.raises(BadConnection, match="has failed before"):
+        one.ask("enqueue_call", business_id=acme, to_number=TO)
+
+    one.rollback()
+    assert one.ask("enqueue_call", business_id=acme, to_number=TO).created
+    one.close()
+
+
+def test_a_connection_that_is_closed_under_sqlalchemy_is_said_to_be(world: World, acme: int) -> None:
+    async def work(address: str) -> None:
+        engine = sqlalchemy.ext.asyncio.create_async_engine(address)
+        async with engine.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await driver.close()
+            with pytest.raises(BadConnection, match="is closed"):
+                await aio.enqueue_call(connection, business_id=acme, to_number=TO)
+        await engine.dispose()
+
+    for library in ("psycopg", "asyncpg"):
+        asyncio.run(work(world.url.replace("postgresql://", f"postgresql+{library}://")))
