@@ -35,6 +35,10 @@ _PIPELINE_FAILED = (
     "an earlier statement of this pipeline has failed: let the pipeline end, roll the transaction back, and then ask"
     " again"
 )
+_SEVERAL = (
+    "this Session has no engine, or one for each of several models: give its connection to the right one,"
+    " `session.connection(bind_arguments={'bind': engine})`"
+)
 _OWN_BYTES = "this connection has a codec of its own for bytea: take it away with `reset_type_codec`"
 _ENCODED = (
     "this connection cannot write every text, as its client_encoding is {}: say `set client_encoding to 'UTF8'`, or"
@@ -42,7 +46,7 @@ _ENCODED = (
 )
 
 _NOT_PREPARED = (
-    "a pooler lends this connection by the transaction, and prepared statements stay behind: connect with"
+    "the prepared statements of this connection are gone, as where a pooler lends it by the transaction: connect with"
     " prepare_threshold=None (psycopg) or statement_cache_size=0 (asyncpg), or let the pooler carry them"
     " (max_prepared_statements of PgBouncer 1.21 or newer)"
 )
@@ -141,6 +145,8 @@ def _sentence_of(driver: BaseException) -> str | None:
         return _CLOSED
     if _is(driver, "sqlalchemy.exc.PendingRollbackError"):
         return _FAILED
+    if _is(driver, "sqlalchemy.exc.UnboundExecutionError"):
+        return _SEVERAL
     if _is(driver, "asyncpg.InterfaceError", "sqlalchemy.exc.InvalidRequestError") and _IS_BUSY.search(str(driver)):
         return _BUSY
     if _is(driver, "asyncpg.DataError"):
@@ -188,8 +194,9 @@ async def _ask_later(connection: Any) -> AskLater:
 
 
 def _is(value: object, *names: str) -> bool:
-    """Is it of one of these classes, of libraries that were imported?"""
-    return any(isinstance(value, kind) for kind in map(_imported, names) if kind is not None)
+    """Is it of one of these classes, of libraries that were imported?  What traces it says that it is of them, too."""
+    kinds = tuple(kind for kind in map(_imported, names) if kind is not None)
+    return isinstance(value, kinds) or issubclass(value.__class__, kinds)  # asyncpg answers isinstance() by itself
 
 
 def _imported(name: str) -> type | None:

@@ -515,3 +515,49 @@ def test_a_connection_that_is_closed_under_sqlalchemy_is_said_to_be(world: World
 
     for library in ("psycopg", "asyncpg"):
         asyncio.run(work(world.url.replace("postgresql://", f"postgresql+{library}://")))
+
+
+class Traced:
+    """A connection as libraries that trace have it: a proxy that says it is of the class of what it wraps."""
+
+    def __init__(self, wrapped: object) -> None:
+        self._wrapped = wrapped
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return type(self._wrapped)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wrapped, name)
+
+
+@pytest.mark.parametrize("kind", [Psycopg, AsyncPsycopg, Asyncpg, AsyncpgPool], ids=lambda kind: kind.__name__)
+def test_a_connection_that_is_traced_is_taken_for_what_it_is(world: World, acme: int, kind: Any) -> None:
+    one = kind(world.url)
+    one.connection = Traced(one.connection)
+
+    made = one.ask("enqueue_call", business_id=acme, to_number=TO)
+    one.commit()
+
+    assert made.created
+    assert world.statuses() == ["queued"]
+    one.connection = one.connection._wrapped
+    one.close()
+
+
+def test_a_session_of_sqlalchemy_without_an_engine_for_all_is_said_to_need_its_connection(
+    world: World, acme: int
+) -> None:
+    class Mine(sqlalchemy.orm.DeclarativeBase):
+        pass
+
+    engine = sqlalchemy.create_engine(world.url.replace("postgresql://", "postgresql+psycopg://"))
+    with sqlalchemy.orm.Session(binds={Mine: engine}) as session:
+        with pytest.raises(BadConnection, match="bind_arguments"):
+            outbound.enqueue_call(session, business_id=acme, to_number=TO)
+        connection = session.connection(bind_arguments={"bind": engine})
+        assert outbound.enqueue_call(connection, business_id=acme, to_number=TO).created
+        session.commit()
+    engine.dispose()
+
+    assert world.statuses() == ["queued"]
