@@ -138,7 +138,7 @@ async def show_campaign(context: RequestContext, campaign_id: Id) -> Any:
     return await context.read(work)
 
 
-@operation(tenants, "PATCH", "/campaigns/{campaign_id:int}", scope="campaigns", answer=models.ChangedParts)
+@operation(tenants, "PATCH", "/campaigns/{campaign_id:int}", scope="campaigns", answer=models.ChangedCampaignParts)
 async def change_campaign(context: RequestContext, campaign_id: Id, body: models.ChangedCampaign) -> Any:
     """Update a campaign; what is not given stays, and null takes a thing away."""
 
@@ -151,7 +151,8 @@ async def change_campaign(context: RequestContext, campaign_id: Id, body: models
             actor=context.caller.who,
             is_tenants=not context.view.is_whole,
         )
-        return {"id": campaign_id, "changed": changed}
+        note = context.maybe_said(campaign.note_of_end(campaign_id))
+        return {"id": campaign_id, "changed": changed, "note": note}
 
     return await context.write(work)
 

@@ -128,9 +128,11 @@ def campaign_set(
     with ready():
         found = names.find("campaign", campaign_id)
         changed = campaign.change(found, given, phones=number or [], dropped=drop_number or [], actor=os_user.named(by))
-        row = campaign.show(found)
+        row, note = campaign.show(found), campaign.note_of_end(found)
     tell_changed("campaign", found, changed, as_json=as_json)
     _say_days(row, given)
+    if note:
+        say(note)
 
 
 @campaign_app.command("list")

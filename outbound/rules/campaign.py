@@ -123,6 +123,12 @@ def change(
     return list(changed)
 
 
+def note_of_end(campaign_id: int) -> str | None:
+    """Say how many calls that wait a campaign ends before; None of none."""
+    calls = db.run(sql.calls_behind_end, campaign_id=campaign_id)
+    return f"calls that wait and will be canceled, as the campaign ends before they are due: {calls}" if calls else None
+
+
 def page(*, business_id: int | None = None, before: int | None = None, limit: int) -> tuple[list[db.Row], int | None]:
     """
     The campaigns of a business, or of all, with their numbers and their pace, the newest first: *limit* at most.

@@ -162,6 +162,14 @@ select campaign.id, campaign.business_id, campaign.name, campaign.voice_url, cam
  ) as control on true
  order by campaign.id desc;
 
+-- name: calls_behind_end(campaign_id)$
+-- Returns  how many calls of the campaign wait that it ends before
+select count(*)
+  from campaign
+ inner join call_log on call_log.campaign_id = campaign.id and call_log.status = 'queued'
+ where campaign.id = :campaign_id
+   and campaign.ends_at <= greatest(now(), call_log.due_at);
+
 -- name: count_calls(campaign_id)
 -- Returns  how many calls of the campaign are in each status; each attempt is a call
 select status, count(*) as calls

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -485,6 +485,28 @@ def test_a_campaign_is_run_from_the_command_line(
     assert "usual" in outbound("retry-policy", "list")
     assert world.rows("select distinct who from audit where action in ('retry_policy.use', 'campaign.set')") == [
         ("Ron",)
+    ]
+
+
+def test_an_end_that_is_before_waiting_calls_says_how_many_it_cancels(
+    world: World, acme: int, outbound: Callable[..., str]
+) -> None:
+    """Before, a campaign was shortened without a word of the calls that were due behind its new end."""
+    added = campaign.add(acme, {"name": "May"}, actor="anna")
+    for hours in (1, 30, 50):
+        call_id = world.queued(acme, f"+1500555{hours:04}")
+        moved = "update call_log set campaign_id = %s, due_at = now() + make_interval(hours => %s) where id = %s"
+        world.do(moved, added, hours, call_id)
+
+    later, sooner, past = (datetime.now(UTC) + timedelta(hours=hours) for hours in (60, 20, -1))
+    said = [
+        outbound("campaign", "set", str(added), "--ends", ends.isoformat(timespec="minutes"))
+        for ends in (later, sooner, past)
+    ]
+
+    assert "canceled" not in said[0]
+    assert [text.splitlines()[-1].rpartition(": ")[::2] for text in said[1:]] == [
+        ("calls that wait and will be canceled, as the campaign ends before they are due", calls) for calls in "23"
     ]
 
 

@@ -496,6 +496,12 @@ class ChangedParts(Answer):
     changed: list[str]
 
 
+class ChangedCampaignParts(ChangedParts):
+    """The parts of a campaign that were changed; `note` says how many calls that wait it ends before, or null."""
+
+    note: str | None
+
+
 class Business(Answer):
     """A business."""
 

@@ -531,7 +531,7 @@ class Operations:
 
     def change_campaign(
         self, campaign_id: int, body: models.ChangedCampaign, *, idempotency_key: str | None = None
-    ) -> models.ChangedParts:
+    ) -> models.ChangedCampaignParts:
         """Update a campaign; what is not given stays, and null takes a thing away."""
         return self._ask(
             Asking(
@@ -541,7 +541,7 @@ class Operations:
                 key=idempotency_key,
                 takes_key=True,
             ),
-            models.ChangedParts,
+            models.ChangedCampaignParts,
         )
 
     def preview_campaign(self, campaign_id: int, *, call_s: float | None = None) -> models.Preview:
@@ -1398,7 +1398,7 @@ class AsyncOperations:
 
     async def change_campaign(
         self, campaign_id: int, body: models.ChangedCampaign, *, idempotency_key: str | None = None
-    ) -> models.ChangedParts:
+    ) -> models.ChangedCampaignParts:
         """Update a campaign; what is not given stays, and null takes a thing away."""
         return await self._ask(
             Asking(
@@ -1408,7 +1408,7 @@ class AsyncOperations:
                 key=idempotency_key,
                 takes_key=True,
             ),
-            models.ChangedParts,
+            models.ChangedCampaignParts,
         )
 
     async def preview_campaign(self, campaign_id: int, *, call_s: float | None = None) -> models.Preview:
