@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from starlette.requests import Request
 
+from outbound import db
 from outbound.api import app, context, files, json_body, problem, route
 from outbound.config import settings
 from outbound.formats import spreadsheet
@@ -1061,3 +1062,24 @@ def test_a_fault_of_a_contact_s_field_points_to_it_whatever_its_name(world: Worl
     call = {"to": "+15005550101", "business_id": world.business(), "contact": {"int": 5}}
 
     assert client().post("/calls", json=call).json()["errors"][0]["pointer"] == "/contact/int"
+
+
+@pytest.mark.parametrize("path", ["/calls", "/calls/bulk"])
+def test_a_database_that_takes_no_writes_is_503_and_no_fault_of_the_request(
+    world: World, client: Client, path: str
+) -> None:
+    business_id = world.business(phone="+15005550006")
+    name = world.value("select current_database()")
+    http = client()
+    call = {"to": "+15005550101", "business_id": business_id}
+    assert http.get("/calls").status_code == 200  # which notes the use of the token
+    world.do(f"alter database {name} set default_transaction_read_only = on")
+    db.close()
+    try:
+        answer = http.post(path, json={"calls": [call]} if path.endswith("bulk") else call)
+    finally:
+        world.do("set default_transaction_read_only = off")
+        world.do(f"alter database {name} reset default_transaction_read_only")
+        db.close()
+
+    assert (answer.status_code, answer.headers.get("retry-after")) == (503, "1")
