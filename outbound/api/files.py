@@ -553,7 +553,7 @@ def _import_of(context: Context, import_id: int) -> Any:
 def _import_shown(context: Context, import_id: int) -> dict[str, Any]:
     row = _import_of(context, import_id)
     lines = [line | {"reason": context.said(line["reason"])} for line in row.rejected_lines]
-    report = dict.fromkeys(import_record.REPORTED) | row.report
+    report: dict[str, Any] = dict.fromkeys(import_record.REPORTED) | row.report
     if row.report:
         report["dates"] = [context.said(one) for one in row.report["dates"]]
         report["remarks"] = [one | {"remark": context.said(one["remark"])} for one in row.report["remarks"]]

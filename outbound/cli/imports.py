@@ -1,6 +1,6 @@
 """`outbound imports`: how files of calls came into the queue."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,7 +25,7 @@ _COUNTS = ("created", "already_there", "duplicates", "rejected", "called_lately"
 
 
 def _as_json(row: "db.Row", *, with_lines: bool = False) -> dict[str, object]:
-    shown: dict[str, object] = row._asdict()
+    shown: dict[str, Any] = row._asdict()
     lines, refused, report = (shown.pop(name) for name in ("rejected_lines", "rejected", "report"))
     return shown | {"refused": refused} | (report | {"refused_lines": lines} if with_lines else {})
 

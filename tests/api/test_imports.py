@@ -79,7 +79,7 @@ def test_an_import_that_was_promised_shows_all_that_its_report_would_have_said(w
         {"to": "+12125550102", "at": f"05/04/{year - 1} 10:00", "name": "Avi"},
     ]
     content = "\n\n".join(map(json.dumps, lines))
-    asked = {"params": {"batch": "spring"}, "content": content, "headers": _JSON_LINES}
+    asked: dict[str, Any] = {"params": {"batch": "spring"}, "content": content, "headers": _JSON_LINES}
     first = http.post("/imports", **asked).json()
     world.do("update call_log set status = 'completed', ended_at = now()")
 
