@@ -221,6 +221,8 @@ class Rows:
         phone = self._columns.phones[0]
         self._is_plain = len(self._columns.phones) == 1 and phone.label is None and self._columns.code is None
         self._place = phone.place
+        # A key is judged as it stands, with what cannot be seen in it, as where a call is given in another way.
+        self._key = self.columns.index("key") if "key" in self.columns else -1
         self._foreign: int | None = None  # the line of another header, below which nothing is understood
 
     def _check(self, found: Columns, report: ImportReport) -> None:
@@ -273,8 +275,11 @@ class Rows:
                 mend = f"not {encoding} text: save the file as CSV UTF-8"
                 self._report.reject(line, f"not {encoding} text: it holds a NUL byte" if has_nul else mend)
                 continue
+            key = (cells if self._is_table else values)[self._key] if 0 <= self._key < len(cells) else ""
             if not is_printable:
                 values = [plain_text.cell(value).strip() for value in values]
+            if key:
+                values[self._key] = key
             if len(values) > width and any(values[width:]):
                 self._report.reject(line, values[width] if self._is_table else _MORE_CELLS)
             elif any(values) and not self._is_no_row(line, values):

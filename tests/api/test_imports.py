@@ -589,6 +589,34 @@ def test_a_line_of_json_that_has_names_of_columns_in_it_is_one_refused_line(worl
     assert "is not a phone number" in report["refused_lines"][0]["reason"]
 
 
+@pytest.mark.parametrize("key", ["ab\u200fc", "\u200babc", "abc\u200e", "ab\x07c", " abc", "abc\u00a0", " "])
+def test_a_key_that_a_request_may_not_have_is_refused_in_a_line_of_json_with_the_same_words(
+    world: World, client: Client, key: str
+) -> None:
+    http = client(business_id=world.business("Shop"))
+    call = {"to": "+12125550101", "key": key}
+
+    asked = http.post("/calls", json=call).json()
+    report = http.post("/imports?batch=b", content=json.dumps(call), headers=_JSON_LINES).json()
+
+    assert (asked["code"], report["created"]) == ("bad_call", 0)
+    assert [line["reason"] for line in report["refused_lines"]] == [asked["detail"]]
+
+
+def test_two_keys_of_a_file_that_differ_in_what_cannot_be_seen_are_not_taken_for_one(
+    world: World, client: Client
+) -> None:
+    http = client(business_id=world.business("Shop"))
+    file = "to,key\n+12125550101,abc\n+12125550101,abc\u200f\n+12125550102, def \n"
+
+    report = send(http, file).json()
+
+    (line,) = report["refused_lines"]
+    assert (report["created"], report["duplicates"], line["line"]) == (2, 0, 3)
+    assert "`key` holds a character that cannot be seen, U+200F" in line["reason"]
+    assert world.rows("select idempotency_key from call_log order by id") == [("abc",), ("def",)]
+
+
 def test_lines_of_json_without_a_number_s_field_are_refused_whatever_stands_in_them(
     world: World, client: Client
 ) -> None:

@@ -239,7 +239,7 @@ def test_marks_that_a_spreadsheet_leaves_are_dropped_from_its_cells(
     file = tmp_path / "calls.csv"
     file.write_text(
         "to,name,address,key\n"
-        '\u202a+15005550101\u202c,\u200fדנה לוי\u200f,"Herzl 1\nHaifa",k\u200e1\n'
+        '\u202a+15005550101\u202c,\u200fדנה לוי\u200f,"Herzl 1\nHaifa",k1\n'
         "+15005550102,\u0645\u06cc\u200c\u062e\u0648\u0631\u0645,,\n"
         "+15005550103,\x1b[31mred,,\n"
     )
