@@ -211,7 +211,8 @@ def _checked(
         values["ladder_id"] = db.run(sql.find_retry_policy, business_id=business.id, name=retry_policy)
         if values["ladder_id"] is None:
             message = (
-                f"business {business.id} has no retry policy named `{retry_policy}`: see `outbound retry-policy list`"
+                f"business {business.id} has no retry policy named `{plain_text.visible(retry_policy)}`:"
+                " see `outbound retry-policy list`"
             )
             faults.append(Fault("retry_policy", message))
     starts, ends = _moments(given, business, campaign, faults)

@@ -93,7 +93,7 @@ def import_consents(
         given = row.get("given") or otherwise
         if not given:
             raise BadSuppression("`given` is empty: say when the consent was given")
-        source = row.get("source") or csv_file.name_of(path)
+        source = contact_entry.in_one_line(row.get("source") or csv_file.name_of(path))
         return contact_entry.consent(row.get("to", ""), given, row.get("expires"), source, scope, now, zones.of)
 
     def write(consents: list[Consent]) -> int:

@@ -110,9 +110,13 @@ def region(letters: str | None) -> str | None:
     return letters and letters.upper()
 
 
+def in_one_line(cell: str) -> str:
+    """The text of a cell, which may hold several lines."""
+    return _LINE_BREAKS.sub(" ", cell)
+
+
 def text(value: str, name: str) -> str:
-    """A text that the table can keep, or raise BadSuppression."""
-    value = _LINE_BREAKS.sub(" ", value)  # of a cell that holds several lines
+    """A text of one line that the table can keep, or raise BadSuppression."""
     if len(value) > TEXT_MAX or not is_text(value):
         raise BadSuppression(f"`{name}` must be text of {TEXT_MAX} characters at most")
     if fault := plain_text.fault(value, allowed="\u200c\u200d"):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from outbound import db
 from outbound.errors import Fault, UserError
-from outbound.formats import row_id
+from outbound.formats import plain_text, row_id
 
 sql = db.statements("rules/retry_policy")
 
@@ -114,7 +114,8 @@ def use(business_id: int, name: str | None, *, actor: str) -> bool:
         raise BadRetryPolicy(f"there is no business {business_id}: see `outbound business list`")
     if is_another is None:
         raise BadRetryPolicy(
-            f"business {business_id} has no retry policy {name or ''}: see `outbound retry-policy list`"
+            f"business {business_id} has no retry policy {plain_text.visible(name or '')}:"
+            " see `outbound retry-policy list`"
         )
     return bool(is_another)
 

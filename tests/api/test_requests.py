@@ -330,7 +330,10 @@ def test_what_does_not_fit_and_what_is_wrong_with_the_rest_are_said_at_once(worl
         ("PUT", "/destinations", {"place": "nowhere", "allowed": True}, ["/place"]),
         ("POST", "/suppressions", {"phone": "123", "everybody": True}, ["/phone"]),
         ("POST", "/suppressions", {"phone": "+12125550101", "everybody": True, "region": "ZZ"}, ["/region"]),
+        ("POST", "/suppressions", {"phone": "+12125550101", "everybody": True, "reason": "a\nb"}, ["/reason"]),
+        ("POST", "/suppressions", {"phone": "+12125550101", "everybody": True, "reason": "a\tb"}, ["/reason"]),
         ("POST", "/consents", {"phone": "+12125550101", "given_at": "2099-01-01"}, ["/given_at"]),
+        ("POST", "/consents", {"phone": "+12125550101", "source": "a\r\nb"}, ["/source"]),
     ],
 )
 def test_each_fault_points_to_a_field_of_the_request(

@@ -599,16 +599,18 @@ def test_bad_lines_of_consents_and_checks_are_named(world: World, acme: int, wri
         "+15005550104,2026-01-01,2025-01-01,\n"
         "+15005550105,1/2/2026,,\n"
         "+15005550106,2026-01-01,,\n"
+        '+15005550107,2026-01-01,,"form 2\nof the fair"\n'
     )
     of_consents = consent.import_consents(consents, actor="ann", business_id=acme)
     checks = written(f"phone,listed\n{TO},yes\n+15005550102,\n+15005550103,perhaps\n+15005550104, No \n")
     of_checks = registry.import_registry(checks, actor="ann", checked_at="2026-01-01")
 
-    assert counts(of_consents) == (2, 0, 4)
+    assert counts(of_consents) == (3, 0, 4)
     assert [line for line, _ in of_consents.rejected_lines] == [3, 4, 5, 6]
     assert world.rows("select phone, source from consent order by 1") == [
         (TO, "form 1"),
         ("+15005550106", "numbers.csv"),
+        ("+15005550107", "form 2 of the fair"),
     ]
     assert counts(of_checks) == (2, 0, 2)
     assert [line for line, _ in of_checks.rejected_lines] == [3, 4]
