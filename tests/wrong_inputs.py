@@ -210,7 +210,7 @@ WRONG_INPUTS: tuple[tuple[str, str], ...] = (
     ("consent give nobody --business 1", "write it like +97231234567"),
     ("consent give +15005550101 --business 1 --given-at 2999-01-01", "between 1970 and 2199"),
     ("consent give +15005550101 --business 1 --given-at 2026-02-30", "February 2026 has 28 days"),
-    ("consent give +15005550101 --business 1 --expires 2020-01-01", "give a later one"),
+    ("consent give +15005550101 --business 1 --expires-at 2020-01-01", "give a later one"),
     ("consent revoke +15005550101", "--business is missing"),
     ("consent revoke +15005550101 --business 99", "outbound business list"),
     ("consent import good.csv --business 1", "--given-at"),

@@ -39,7 +39,7 @@ def owner_of(context: Context, business_id: int | None) -> int:
     """The business whose consent it is; or raise Problem."""
     owner = context.whose(business_id, None)["business_id"]
     if owner is None:
-        raise Problem(422, "say whose: give business_id", code="bad_suppression")
+        raise Problem(422, "say whose: give business_id", code="bad_consent")
     return owner
 
 

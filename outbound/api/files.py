@@ -661,7 +661,7 @@ async def import_consents(
     region: Region = None,
     to_column: Column = None,
 ) -> Any:
-    """Record a file of consents: phone, given, expires, source."""
+    """Record a file of consents: phone, given_at, expires_at, source."""
     owner = await run_in_threadpool(owner_of, context, business_id)
     return await _import(
         request,

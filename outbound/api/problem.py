@@ -41,6 +41,8 @@ TITLES = {
     "bad_campaign": "The campaign cannot be so",
     "bad_business": "The business cannot be so",
     "bad_suppression": "That cannot be put on the list",
+    "bad_consent": "The consent cannot be recorded so",
+    "bad_registry_entry": "The registry's answer cannot be recorded so",
     "bad_destination": "There is no such destination",
     "bad_window": "The window cannot be so",
     "bad_retry_policy": "The retry policy cannot be so",
@@ -135,8 +137,6 @@ def of_user_error(
     if "number" in known and "phone" not in known:
         named = {"phone": "number"}  # as a list of contacts has it
     begins = _NAMED.match(_OPTION.sub(_field, str(error)))
-    if begins and begins[1] not in known and f"{begins[1]}_at" in known:
-        named = {begins[1]: f"{begins[1]}_at"}  # as a file has it
     problem = Problem(422, _worded(str(error), named), code=_code(error, str(error)))
     if begins and (field := named.get(begins[1], begins[1])) in known:
         problem.pointer = place(field)

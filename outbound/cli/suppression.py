@@ -219,7 +219,7 @@ def consent_give(
     phone: Number,
     business: Whose,
     given_at: Given = None,
-    expires: Annotated[str | None, typer.Option(help="From when it no longer counts, like 2027-11-30.")] = None,
+    expires_at: Annotated[str | None, typer.Option(help="From when it no longer counts, like 2027-11-30.")] = None,
     source: Annotated[str, typer.Option(help="How it can be proved: a form, a recording.")] = "",
     region: Region = None,
     by: By = None,
@@ -235,7 +235,7 @@ def consent_give(
             actor=os_user.named(by),
             business_id=names.find("business", business),
             given_at=given_at,
-            expires_at=expires,
+            expires_at=expires_at,
             source=source,
             region=region,
             tell=say,
@@ -270,7 +270,7 @@ def consent_import(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write down a file of consents: phone, given, expires, source.  Exit status 1 where lines were refused."""
+    """Write down a file of consents: phone, given_at, expires_at, source.  Exit status 1 where lines were refused."""
     from outbound import names
     from outbound.rules import consent
 

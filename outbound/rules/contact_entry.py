@@ -3,19 +3,23 @@
 import re
 from collections.abc import Callable
 from datetime import datetime
-from typing import NamedTuple
+from functools import wraps
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from outbound.errors import UserError
 from outbound.formats import columns, moments, phone_numbers, plain_text
 from outbound.formats.file_text import is_text
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 TEXT_MAX = 500  # characters of a reason, a source, or a name
 
 SUPPRESSION_COLUMNS = columns.named({"reason": "reason|סיבה"})
 CONSENT_COLUMNS = columns.named(
     {
-        "given": "given|given at|תאריך הסכמה",
-        "expires": "expires|expires at|תוקף|בתוקף עד",
+        "given_at": "given at|given|תאריך הסכמה",
+        "expires_at": "expires at|expires|תוקף|בתוקף עד",
         "source": "source|מקור",
     }
 )
@@ -26,6 +30,32 @@ _YES, _NO = ("yes", "y", "true", "1", "כן"), ("no", "n", "false", "0", "לא")
 
 class BadSuppression(UserError):
     """The error where what was given is wrong; the message says what and what to do, and nothing was changed."""
+
+
+class BadConsent(BadSuppression):
+    """BadSuppression, of a consent."""
+
+
+class BadRegistryEntry(BadSuppression):
+    """BadSuppression, of a registry's answer."""
+
+
+def refusing_as(kind: type[BadSuppression]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Let a function refuse with an error of this kind what all that is known of a number is refused for alike."""
+
+    def wrapped(work: Callable[P, T]) -> Callable[P, T]:
+        @wraps(work)
+        def do(*args: P.args, **named: P.kwargs) -> T:
+            try:
+                return work(*args, **named)
+            except BadSuppression as refusal:
+                error = kind(str(refusal))
+                error.field_faults = refusal.field_faults
+                raise error from None
+
+        return do
+
+    return wrapped
 
 
 class ContactScope(NamedTuple):
@@ -63,10 +93,10 @@ def consent(
     """
     number = phone(given_phone, scope)
     zone = zone_of(number) or scope.time_zone
-    given = moment(given_at, "given", zone, now) if given_at else now
-    expires = moment(expires_at, "expires", zone) if expires_at else None
+    given = moment(given_at, "given_at", zone, now) if given_at else now
+    expires = moment(expires_at, "expires_at", zone) if expires_at else None
     if expires and expires <= given:
-        raise BadSuppression("`expires` is not after the moment the consent was given: give a later one")
+        raise BadSuppression("`expires_at` is not after the moment the consent was given: give a later one")
     return Consent(number, given, expires, text(source, "source"), zone)
 
 

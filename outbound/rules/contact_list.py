@@ -17,7 +17,7 @@ CHUNK_ROWS = 1000  # one transaction each: an import that is interrupted keeps w
 AGAIN_S = 30  # for a chunk that met another import in the opposite order, or a database that is away
 
 _LACKING = {
-    "given": "say in it when each consent was given, or with --given-at when all were",
+    "given_at": "say in it when each consent was given, or with --given-at when all were",
     "listed": "say in it `yes` or `no` for each number",
 }
 

@@ -11,6 +11,7 @@ from outbound.rules import contact_entry, contact_list
 sql = db.statements("rules/registry")
 
 
+@contact_entry.refusing_as(contact_entry.BadRegistryEntry)
 def import_registry(
     path: Path,
     *,
@@ -33,10 +34,10 @@ def import_registry(
 
     Raises:
         BadFile: the file cannot be read, or lacks a column.  A bad line is reported.
-        BadSuppression: the moment lies in the future, or has no offset.
+        BadRegistryEntry: the moment lies in the future, or has no offset.
     """
     scope = contact_list.find_scope(None, None, region)
-    moment = contact_entry.moment(checked_at, "checked-at", None, contact_list.now())
+    moment = contact_entry.moment(checked_at, "checked_at", None, contact_list.now())
     tell(f"checked: {moments.shown(moment, None)}")
     details = db.json(contact_list.file_details(path) | {"checked_at": str(moment)})
     rest = {"checked_at": moment, "who": contact_entry.actor(actor), "details": details}

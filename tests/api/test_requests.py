@@ -30,6 +30,7 @@ from tests.web.test_bounded import _said as said
 pytestmark = pytest.mark.rows_only
 
 JSON = {"content-type": "application/json"}
+CSV = {"content-type": "text/csv"}
 
 
 QUERIES = (
@@ -855,16 +856,44 @@ def test_a_refusal_names_the_field_as_the_request_does(client: Client, query: st
         ("GET", "/audit/verify?head=x", None, "?head"),
         ("POST", "/calls/cancel", {"since": "2026-01-02", "until": "2026-01-01"}, "/since"),
         ("GET", "/exports/calls?since=2026-01-02&until=2026-01-01", None, "?since"),
+        ("POST", "/consents/import?business_id=1&given_at=2199-01-01", None, "?given_at"),
+        ("POST", "/registry/import?checked_at=2199-01-01", None, "?checked_at"),
     ],
 )
 def test_a_refusal_says_whether_a_field_is_of_the_query_or_of_the_body(
-    client: Client, method: str, path: str, sent: dict[str, str] | None, pointer: str
+    world: World, client: Client, method: str, path: str, sent: dict[str, str] | None, pointer: str
 ) -> None:
-    answer = client().request(method, path, json=sent)
+    world.business("Acme")
+    file = {"content": "phone\n", "headers": CSV}
+
+    answer = client().request(method, path, **(file if "/import" in path else {"json": sent}))
 
     found = answer.json()
     assert (answer.status_code, [one["pointer"] for one in found["errors"]]) == (422, [pointer])
     assert found["detail"].startswith(f"`{pointer[1:]}` ")
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "code"),
+    [
+        ("/suppressions", {"phone": "+12125550101"}, "bad_suppression"),
+        ("/consents", {"phone": "+12125550101"}, "bad_consent"),
+        ("/consents", {"phone": "123", "business_id": 1}, "bad_consent"),
+        ("/consents/revoke", {"phone": "123", "business_id": 1}, "bad_consent"),
+        ("/consents/import?business_id=1&given_at=2199-01-01", None, "bad_consent"),
+        ("/registry/import?checked_at=2199-01-01", None, "bad_registry_entry"),
+    ],
+)
+def test_what_is_no_entry_of_the_do_not_call_list_is_refused_with_a_code_of_its_own(
+    world: World, client: Client, path: str, sent: dict[str, Any] | None, code: str
+) -> None:
+    world.business("Acme")
+
+    answer = client().post(path, **({"content": "phone\n", "headers": CSV} if sent is None else {"json": sent}))
+
+    found = answer.json()
+    assert (answer.status_code, found["code"]) == (422, code)
+    assert {fault["code"] for fault in found["errors"]} <= {code}
 
 
 @pytest.mark.parametrize(

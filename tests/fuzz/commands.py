@@ -35,7 +35,7 @@ _COMMANDS = (
     "suppress remove PHONE --everybody --by TEXT",
     "suppress check PHONE --business NUMBER --region TEXT",
     "suppress import TEXT --everybody --reason TEXT",
-    "consent give PHONE --business NUMBER --given-at MOMENT --expires MOMENT --source TEXT --by TEXT",
+    "consent give PHONE --business NUMBER --given-at MOMENT --expires-at MOMENT --source TEXT --by TEXT",
     "consent revoke PHONE --business NUMBER --by TEXT",
     "registry import TEXT --checked-at MOMENT",
     "pause TEXT NUMBER --reason TEXT --by TEXT",

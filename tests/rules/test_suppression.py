@@ -317,8 +317,8 @@ def test_what_is_wrong_is_refused_with_its_reason_and_changes_nothing(world: Wor
         (suppression.unsuppress, {"campaign_id": 4711}, "no campaign 4711"),
         (consent.give_consent, {"business_id": 4711}, "no business 4711"),
         (consent.give_consent, {"business_id": acme, "given_at": now + timedelta(minutes=1)}, "in the future"),
-        (consent.give_consent, {"business_id": acme, "given_at": "30/11/2026"}, "`given` is not a date"),
-        (consent.give_consent, {"business_id": acme, "expires_at": "2020-01-01"}, "`expires` is not after"),
+        (consent.give_consent, {"business_id": acme, "given_at": "30/11/2026"}, "`given_at` is not a date"),
+        (consent.give_consent, {"business_id": acme, "expires_at": "2020-01-01"}, "`expires_at` is not after"),
         (consent.give_consent, {"business_id": acme, "expires_at": "9999-12-31"}, "in the year 9999"),
         (consent.give_consent, {"business_id": acme, "source": "\ud800"}, "`source` must be text"),
         (consent.revoke_consent, {"business_id": acme, "phone": "nobody"}, "not a phone number"),
@@ -628,7 +628,7 @@ def test_a_file_without_a_column_for_the_number_is_refused_whole(world: World, w
 def test_a_file_must_say_when_consent_was_given_and_what_the_registry_answered(
     world: World, acme: int, written: Written
 ) -> None:
-    with pytest.raises(BadFile, match="no column is named `given`"):
+    with pytest.raises(BadFile, match="no column is named `given_at`"):
         consent.import_consents(written(f"phone\n{TO}\n"), actor="ann", business_id=acme)
     with pytest.raises(BadFile, match="no column is named `listed`"):
         registry.import_registry(written(f"phone\n{TO}\n"), actor="ann", checked_at="2026-01-01")
@@ -919,5 +919,5 @@ def test_the_operator_imports_files_and_bad_lines_are_named(world: World, outbou
         assert done.stderr.splitlines()[-1].startswith("line 3: `phone` is not a phone number")
 
     says(outbound("consent", "revoke", TO, "--business", "1"), "revoked")
-    says(outbound("consent", "give", TO, "--business", "1", "--expires", "2199-01-01"), "written")
-    refuses(outbound("registry", "import", file, "--checked-at", "2199-01-01"), "`checked-at` lies in the future")
+    says(outbound("consent", "give", TO, "--business", "1", "--expires-at", "2199-01-01"), "written")
+    refuses(outbound("registry", "import", file, "--checked-at", "2199-01-01"), "`checked_at` lies in the future")

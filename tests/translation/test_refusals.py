@@ -235,7 +235,10 @@ _WHOLE = (
     ),
     "a business needs a name, in one line, and this holds a character that cannot be seen, U+0007: leave it out",
     "no column is named `listed`: found are to, name; say in it `yes` or `no` for each number",
-    "no column is named `given`: found are to; say in it when each consent was given, or with `given_at` when all were",
+    (
+        "no column is named `given_at`: found are to;"
+        " say in it when each consent was given, or with `given_at` when all were"
+    ),
     *(f"which {what}?  Give its id or name" for what in ("business", "campaign")),
     "which call?  Give its id, its CA…, its key or its number",
     "which number?  It is not a phone number: write it like +97231234567",

@@ -335,7 +335,7 @@ class Operations:
         content_type: str = FILE_TYPE,
         idempotency_key: str | None = None,
     ) -> models.Report:
-        """Record a file of consents: phone, given, expires, source."""
+        """Record a file of consents: phone, given_at, expires_at, source."""
         return self._ask(
             Asking(
                 "POST",
@@ -1196,7 +1196,7 @@ class AsyncOperations:
         content_type: str = FILE_TYPE,
         idempotency_key: str | None = None,
     ) -> models.Report:
-        """Record a file of consents: phone, given, expires, source."""
+        """Record a file of consents: phone, given_at, expires_at, source."""
         return await self._ask(
             Asking(
                 "POST",
