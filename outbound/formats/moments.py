@@ -88,7 +88,19 @@ def read(
         BadMoment: no date, or what an empty one is saved as; a date alone; beyond YEARS.
         NoSuchZone: it has no offset, and *zone* is None or unknown.
     """
-    return _of_text(value, zone, day_alone, order) if isinstance(value, str) else _moment(value, zone, day_alone)
+    if isinstance(value, str):
+        return _of_text(value, zone, day_alone, order)
+    return _moment(_plain(value) if isinstance(value, datetime) else value, zone, day_alone)
+
+
+def _plain(at: datetime) -> datetime:
+    """A datetime of Python's own class: a library's may be written otherwise, or be no moment, as pandas' NaT is."""
+    try:
+        day, hours = (at.year, at.month, at.day), (at.hour, at.minute, at.second, at.microsecond)
+        zone = None if at.utcoffset() is None else at.tzinfo
+        return datetime(*day, *hours, tzinfo=zone, fold=at.fold)
+    except (AttributeError, TypeError, ValueError):
+        raise BadMoment(f"is not a date and time: write it like {TIME_FORM}") from None
 
 
 def order_of(region: str | None) -> Order | None:

@@ -1,6 +1,7 @@
 """Dates and times as people and spreadsheets write them."""
 
-from datetime import UTC, date, datetime
+import zoneinfo
+from datetime import UTC, date, datetime, tzinfo
 
 import pytest
 
@@ -114,6 +115,37 @@ def test_a_time_that_the_clocks_of_that_day_do_not_show_once_is_said() -> None:
     )
     for sure in ("2026-03-27T02:30+02:00", "2026-10-25T01:30+03:00", "2026-03-27T03:00", "2026-10-25T02:00"):
         assert moments.read(sure, ZONE).note is None
+
+
+class Written(datetime):
+    """As some libraries have datetimes, which write them in their own way."""
+
+    def __str__(self) -> str:
+        return "nine o'clock"
+
+
+class NotAtAll(datetime):
+    """As pandas' NaT, which is a datetime too."""
+
+    year = month = property(lambda _: float("nan"))
+
+
+class Nowhere(tzinfo):
+    """A zone of what has none."""
+
+    def utcoffset(self, _: datetime | None) -> None:
+        return None
+
+    dst = tzname = utcoffset
+
+
+def test_a_datetime_of_a_librarys_own_class_is_read_as_pythons_or_refused() -> None:
+    for at in (Written(2026, 11, 30, 9, tzinfo=zoneinfo.ZoneInfo(ZONE)), Written(2026, 11, 30, 9)):
+        read = moments.read(at, ZONE).at
+        assert (read, type(read)) == (NINE, datetime)
+    assert moments.read(datetime(2026, 11, 30, 9, tzinfo=Nowhere()), ZONE).at == NINE
+    with pytest.raises(BadMoment, match="is not a date and time"):
+        moments.read(NotAtAll(2026, 11, 30, 9), ZONE)
 
 
 def test_where_a_day_alone_will_do_it_is_its_beginning() -> None:
