@@ -148,7 +148,7 @@ def _alike(text: str) -> list[str]:
     cities = {_key(zone.rpartition("/")[2]): zone for zone in reversed(_principal())}
     if key in cities:
         return [cities[key]]
-    names = _names() | cities
+    names = {name: zone for name, zone in (_names() | cities).items() if zone != UNIVERSAL}
     found = difflib.get_close_matches(key, names, n=LIKELY_MAX, cutoff=0.75)
     return list(dict.fromkeys(names[name] for name in found))
 
