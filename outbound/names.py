@@ -13,7 +13,14 @@ Kind = Literal["business", "campaign", "window"]
 
 
 class BadNumber(NoSuchName):
-    """What was given in the place of a number is no phone number, and nothing was changed."""
+    """
+    What was given in the place of a number is no phone number, and nothing was changed.
+
+    Attributes:
+        lacks_region: it may be one, if a country is named whose it is.
+    """
+
+    lacks_region = False
 
 
 DIGITS = "a name of digits alone would be taken for an id: write a word beside them"
@@ -116,7 +123,8 @@ def call(text: str, *, region: str | None = None) -> int:
         keyed = db.run(sql.find_calls_by_key, key=written)
         found += [(row, f"its key, of business {row.business_id} {row.business}") for row in keyed]
     if not found and way in ("", "number"):
-        phone = _number_or_none(written, region) if way == "" else number_of(written, region=region)
+        may_be_id = way == "" and number is not None and not written.startswith("0")
+        phone = number_of(written, region=region) if way else _number_or_none(written, region, may_be_id=may_be_id)
         if phone is not None:
             rows = db.run(sql.find_calls_by_number, phone=phone)
             found += [(row, f"of business {row.business_id} {row.business}, {row.status}") for row in rows]
@@ -125,7 +133,7 @@ def call(text: str, *, region: str | None = None) -> int:
     if not found and number is not None and way in ("", "id") and not written.startswith("0"):
         return number  # the caller's own look-up reports that there is none
     if not found:
-        shown = "with this number" if _number_or_none(written, region) else plain_text.visible(written)
+        shown = "with this number" if _number_or_none(written, region, may_be_id=True) else plain_text.visible(written)
         raise NoSuchName(f"there is no call {shown}: give its id, its CA…, its key or its number; see `outbound calls`")
     candidates = "; ".join(f"id:{row.id} ({about or 'its id'})" for row, about in found)
     raise NoSuchName(f"{len(found)} calls may be meant: {candidates}")
@@ -151,7 +159,9 @@ def number_of(text: str, *, region: str | None = None, business_id: int | None =
     try:
         return phone_numbers.read(text, region and region.upper())
     except phone_numbers.NoPhoneNumber as refusal:
-        raise BadNumber(f"the number {refusal}") from None
+        error = BadNumber(f"the number {refusal.or_with_option()}")
+        error.lacks_region = refusal.lacks_region
+        raise error from None
 
 
 def region_of(business_id: int | None = None) -> str | None:
@@ -165,10 +175,13 @@ def sees_numbers() -> bool:
     return bool(db.run(sql.sees_numbers))
 
 
-def _number_or_none(text: str, region: str | None) -> str | None:
+def _number_or_none(text: str, region: str | None, *, may_be_id: bool) -> str | None:
+    """The number that a text is, or None; or raise BadNumber where nothing but the region lacks."""
     try:
         return number_of(text, region=region)
-    except NoSuchName:
+    except NoSuchName as refusal:
+        if isinstance(refusal, BadNumber) and refusal.lacks_region and not may_be_id:
+            raise
         return None
 
 

@@ -195,7 +195,7 @@ async def reschedule_call(context: RequestContext, call_id: Id, body: models.Res
 async def cancel_calls(context: RequestContext, body: models.Selection) -> Any:
     """Close the calls that wait and end those that ring, of all that are like this; with `dry_run`, count them."""
 
-    given = body.model_dump(exclude_none=True, exclude={"dry_run", "reason"})
+    given = body.model_dump(exclude_none=True, exclude={"region", "dry_run", "reason"})
     if not given:
         raise Problem(422, "say which calls: by number, campaign_id, batch ...; or business_id for all of one")
 
@@ -203,6 +203,7 @@ async def cancel_calls(context: RequestContext, body: models.Selection) -> Any:
         search = wanted(
             context,
             number=body.number,
+            region=body.region,
             status=body.status,
             business_id=body.business_id,
             campaign_id=body.campaign_id,

@@ -6,7 +6,7 @@ from fastapi import Query
 
 from outbound.api import models
 from outbound.api.context import Context, require
-from outbound.api.parameters import DIGITS, Region, Whose
+from outbound.api.parameters import DIGITS, OneNumber, Region, Whose
 from outbound.api.problem import Problem
 from outbound.api.route import RequestContext, operation, router
 from outbound.calls import person
@@ -103,7 +103,7 @@ async def list_suppressions(
 @operation(contacts, "GET", "/suppressions/check", scope="calls:read", answer=models.AllKnown)
 async def check_suppression(
     context: RequestContext,
-    number: Annotated[str, Query(min_length=3, max_length=60)],
+    number: OneNumber,
     business_id: Whose = None,
     region: Region = None,
 ) -> Any:

@@ -32,8 +32,8 @@ from outbound.api import background, json_body, models, preference
 from outbound.api.calls import wanted
 from outbound.api.contacts import for_whom, owner_of
 from outbound.api.context import PAGES_AT_ONCE, REPLAYED, Context, limit, plain, slowly
-from outbound.api.parameters import BeforeId, Limit, Number, Region, Statuses, When, Whose, Word, page_of_rows
-from outbound.api.problem import Problem, not_found
+from outbound.api.parameters import PLUS, BeforeId, Limit, Number, Region, Statuses, When, Whose, Word, page_of_rows
+from outbound.api.problem import Problem, not_found, worded
 from outbound.api.route import Id, RequestContext, log_fault, operation, router
 from outbound.calls import call_search, campaign_results, import_record, lead_list
 from outbound.calls import import_calls as step
@@ -552,7 +552,7 @@ def _import_of(context: Context, import_id: int) -> Any:
 
 def _import_shown(context: Context, import_id: int) -> dict[str, Any]:
     row = _import_of(context, import_id)
-    lines = [line | {"reason": context.said(line["reason"])} for line in row.rejected_lines]
+    lines = [line | {"reason": context.said(worded(line["reason"]))} for line in row.rejected_lines]
     report: dict[str, Any] = dict.fromkeys(import_record.REPORTED) | row.report
     if row.report:
         report["dates"] = [context.said(one) for one in row.report["dates"]]
@@ -562,7 +562,7 @@ def _import_shown(context: Context, import_id: int) -> dict[str, Any]:
 
 def _listed(context: Context, row: Any) -> dict[str, Any]:
     shown: dict[str, Any] = row._asdict()
-    reason = context.maybe_said(row.reason)
+    reason = context.maybe_said(row.reason and worded(row.reason))
     return shown | {"refused": row.rejected, "reason": reason, "created_by": context.view.who(row.created_by)}
 
 
@@ -614,7 +614,10 @@ def _reported(context: Context, work: Callable[[Path], dict[str, Any]], received
         raise BadFile(str(refusal).replace(str(received.path), "the file")) from None
 
     def lines(name: str, sentence: str) -> list[dict[str, Any]]:
-        return [{"line": received.lines.of(one["line"]), sentence: context.said(one[sentence])} for one in report[name]]
+        return [
+            {"line": received.lines.of(one["line"]), sentence: context.said(worded(one[sentence]))}
+            for one in report[name]
+        ]
 
     dates = [context.said(one) for one in report.get("dates", [])]
     return report | {
@@ -678,7 +681,7 @@ async def import_consents(
 async def import_registry(
     request: Request,
     context: RequestContext,
-    checked_at: Annotated[str, Query(min_length=1, max_length=60)],
+    checked_at: Annotated[str, Query(min_length=1, max_length=60), PLUS],
     region: Region = None,
     to_column: Column = None,
 ) -> Any:

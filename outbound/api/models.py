@@ -304,6 +304,7 @@ class Selection(Body):
     """The waiting or ringing calls that are canceled: those that fit every field given; at least one must be."""
 
     number: Phone | None = None
+    region: Annotated[str | None, Field(max_length=10, description="country of a number without a code")] = None
     status: Annotated[list[Text], Field(max_length=10)] | None = None
     business_id: RowId | None = None
     campaign_id: RowId | None = None

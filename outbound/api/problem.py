@@ -74,7 +74,7 @@ _STATUS_CODES = {
 # Options of the command line, but not of the commands that a sentence names; and those that a request calls otherwise.
 _OPTION = re.compile(r"`outbound [^`]*`|--([a-z]+(?:-[a-z]+)*)")
 _NAMED = re.compile(r"`(\w+)`")  # a field that a sentence begins with, or a value
-_FIELDS = {"error": "error_code"}
+_FIELDS = {"error": "error_code", "business": "business_id", "campaign": "campaign_id"}
 _RENAMED = {
     "bad_token": "bad_token_request",  # the first is that of a request without a live one
     "wrong_file": "bad_file",
@@ -136,7 +136,7 @@ def of_user_error(
     named = fields or {}
     if "number" in known and "phone" not in known:
         named = {"phone": "number"}  # as a list of contacts has it
-    begins = _NAMED.match(_OPTION.sub(_field, str(error)))
+    begins = _NAMED.match(worded(str(error)))
     problem = Problem(422, _worded(str(error), named), code=_code(error, str(error)))
     if begins and (field := named.get(begins[1], begins[1])) in known:
         problem.pointer = place(field)
@@ -158,8 +158,13 @@ def _code(error: UserError, sentence: str) -> str:
     return _RENAMED.get(code, code)
 
 
+def worded(sentence: str) -> str:
+    """A sentence with the names that requests have for the options of commands."""
+    return _OPTION.sub(_field, sentence)
+
+
 def _worded(sentence: str, fields: Mapping[str, str]) -> str:
-    return renamed(_OPTION.sub(_field, sentence), fields)
+    return renamed(worded(sentence), fields)
 
 
 def _field(option: re.Match[str]) -> str:

@@ -1,13 +1,11 @@
 """Operations: businesses, campaigns, retry policies, calling windows and destinations."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
-
-from fastapi import Query
+from typing import Any
 
 from outbound.api import models
 from outbound.api.context import Context
-from outbound.api.parameters import BeforeId, Limit, Seconds, Whose, page_of_rows
+from outbound.api.parameters import BeforeId, Limit, OneNumber, Seconds, Whose, page_of_rows
 from outbound.api.problem import Problem, not_found
 from outbound.api.route import Id, RequestContext, operation, router
 from outbound.monitoring import why
@@ -340,9 +338,7 @@ async def remove_destination(context: RequestContext, place: str, business_id: W
 
 
 @operation(rules, "GET", "/destinations/check", scope="calls:read", answer=models.Verdict)
-async def check_destination(
-    context: RequestContext, number: Annotated[str, Query(min_length=3, max_length=60)], business_id: Whose = None
-) -> Any:
+async def check_destination(context: RequestContext, number: OneNumber, business_id: Whose = None) -> Any:
     """May this business call this number?"""
 
     def work() -> Any:

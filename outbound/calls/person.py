@@ -149,7 +149,7 @@ def _phone(number: str, region: str | None) -> str:
     try:
         phone = phone_numbers.read(number, region and region.upper())
     except phone_numbers.NoPhoneNumber as refusal:
-        raise BadPerson(f"what was given {refusal}") from None
+        raise BadPerson(f"what was given {refusal.or_with_option()}") from None
     if db.run(sql.is_own_number, phone=phone):
         raise BadPerson("this is the number of a business or a campaign, and no person's: see `outbound business list`")
     return phone

@@ -18,7 +18,18 @@ class NoPhoneNumber(ValueError):
     """
     The text is no phone number; the message goes on from its name ("`to` …") and says why, what was probably meant
     where that is known, and what to do.
+
+    Attributes:
+        lacks_region: the digits may be a number, if a country is named whose it is.
     """
+
+    def __init__(self, message: str, *, lacks_region: bool = False) -> None:
+        super().__init__(message)
+        self.lacks_region = lacks_region
+
+    def or_with_option(self) -> str:
+        """The message where a region may be given with the number."""
+        return f"{self}; or give --region, like IL" if self.lacks_region else str(self)
 
 
 def region_fault(letters: str | None) -> str | None:
@@ -52,7 +63,7 @@ def read(text: str, region: str | None) -> str:
     except NoPhoneNumber as refusal:
         if region is None and str(refusal).endswith(EXAMPLE):
             hint = "with its country code: no region says that of numbers without one"
-            raise NoPhoneNumber(f"{refusal}, {hint}") from None
+            raise NoPhoneNumber(f"{refusal}, {hint}", lacks_region=refusal.lacks_region) from None
         raise
 
 
@@ -120,7 +131,7 @@ def _read(text: str, region: str | None) -> str:
     digits = "".join(c for c in text if c in "+0123456789")
     number = numbering_plan.e164(digits, region)
     if number is None:
-        raise NoPhoneNumber(_why(digits, region))
+        raise NoPhoneNumber(_why(digits, region), lacks_region=region is None and not _abroad(digits))
     abroad = numbering_plan.else_abroad(digits, number, region)
     if abroad:
         either = f"{numbering_plan.shown(number, inside=True)} or {numbering_plan.shown(abroad, inside=False)}"

@@ -107,7 +107,7 @@ def phone(written: str, scope: ContactScope) -> str:
     try:
         return phone_numbers.read(written, scope.region)
     except phone_numbers.NoPhoneNumber as refusal:
-        raise BadSuppression.about("phone", f"`phone` {refusal}") from None
+        raise BadSuppression.about("phone", f"`phone` {refusal.or_with_option()}") from None
 
 
 def is_listed(word: str) -> bool:

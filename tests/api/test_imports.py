@@ -603,6 +603,17 @@ def test_a_key_that_a_request_may_not_have_is_refused_in_a_line_of_json_with_the
     assert [line["reason"] for line in report["refused_lines"]] == [asked["detail"]]
 
 
+def test_a_file_that_is_refused_names_the_fields_of_the_api(world: World, client: Client) -> None:
+    http = client(business_id=world.business("Shop"))
+
+    refused = send(http, "who\nDana\n").json()
+    late = send(http, "who\nDana\n", prefer="respond-async").headers["location"].removeprefix("/v1")
+    until(lambda: http.get(late).json()["state"] == "refused")
+
+    assert refused["detail"].endswith("for another give `to_column` NAME")
+    assert http.get(late).json()["reason"] == refused["detail"]
+
+
 def test_two_keys_of_a_file_that_differ_in_what_cannot_be_seen_are_not_taken_for_one(
     world: World, client: Client
 ) -> None:

@@ -874,6 +874,51 @@ def test_a_refusal_says_whether_a_field_is_of_the_query_or_of_the_body(
 
 
 @pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("calls?number=+12125550101", "number"),
+        ("leads?number=+1212-555-0101", "number"),
+        ("exports/calls?number=+12125550101", "number"),
+        ("suppressions/check?number=+12125550101", "number"),
+        ("destinations/check?number=+12125550101&business_id=1", "number"),
+        ("calls?since=2026-01-01T09:00+02:00", "since"),
+        ("calls?until=2026-01-01T09:00:05.5+0200", "until"),
+    ],
+)
+def test_a_plus_that_came_as_a_space_is_asked_for_as_it_is_written_in_a_query(
+    world: World, client: Client, query: str, field: str
+) -> None:
+    world.business("Acme")
+    http = client()
+
+    found = http.get(f"/{query}").json()
+
+    (fault,) = found["errors"]
+    assert (found["code"], fault["pointer"]) == ("invalid", f"?{field}")
+    assert fault["detail"].endswith("write it %2B")
+    assert http.get(f"/{query}".replace("+", "%2B")).is_success
+
+
+def test_a_number_without_its_country_names_the_field_that_says_it(world: World, client: Client) -> None:
+    world.do("insert into business (name, default_region) values ('Acme', 'US'), ('Shop', 'IL')")
+    http, mend = client(), "; or give `region`, like IL"
+    number = {"number": "050-555-0134"}
+
+    refused = [
+        http.get("/calls", params=number),
+        http.get("/suppressions/check", params=number),
+        http.get("/callees/050-555-0134"),
+        http.get("/persons/050-555-0134"),
+        http.post("/calls/cancel", json=number),
+        http.post("/suppressions", json={"phone": "050-555-0134", "everybody": True}),
+    ]
+
+    assert [one.json()["detail"].endswith(mend) for one in refused] == [True] * 6
+    assert http.post("/calls/cancel", json=number | {"region": "IL"}).is_success
+    assert http.post("/calls/cancel", json={"region": "IL"}).status_code == 422
+
+
+@pytest.mark.parametrize(
     ("path", "sent", "code"),
     [
         ("/suppressions", {"phone": "+12125550101"}, "bad_suppression"),

@@ -507,6 +507,21 @@ def test_a_call_is_meant_by_its_id_its_call_sid_its_key_or_its_number(day: Day) 
         names.call("+15005559999")
 
 
+@pytest.mark.parametrize("command", [["why"], ["call", "show"], ["calls", "--number"], ["cancel", "--number"]])
+def test_a_number_without_its_country_is_refused_with_the_option_that_says_it(
+    day: Day, outbound: Outbound, command: list[str]
+) -> None:
+    day.world.do("update business set default_region = 'US' where id = %s", day.beta)
+    day.world.do("update business set default_region = 'IL' where id <> %s", day.beta)
+
+    done = outbound(*command, "050-555-0134")
+
+    assert (done.returncode, done.stderr.rstrip().endswith("; or give --region, like IL")) == (2, True), done.stderr
+    assert names.call("1234567") == 1234567, "an id, whatever else"
+    with pytest.raises(names.NoSuchName, match="there is no call order-7654321:"):
+        names.call("order-7654321")
+
+
 def test_every_command_takes_a_name(day: Day, outbound: Outbound) -> None:
     for arguments in (
         ["pause", "campaign", "spring"],
