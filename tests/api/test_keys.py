@@ -82,19 +82,11 @@ def test_a_key_with_spaces_within_it_is_taken_whichever_way_it_comes(world: Worl
     assert world.rows("select idempotency_key from call_log") == [("a  b",)]
 
 
-@pytest.mark.parametrize(
-    ("kind", "content"),
-    [
-        ("text/csv", f'to,key\n{TO}," k "\n+12125550102,"  "\n'),
-        ("application/x-ndjson", f'{{"to": "{TO}", "key": " k "}}\n{{"to": "+12125550102", "key": "  "}}\n'),
-    ],
-)
-def test_the_cells_of_a_file_are_read_without_the_spaces_around_them(
-    world: World, client: Client, kind: str, content: str
-) -> None:
+def test_the_cells_of_a_file_are_read_without_the_spaces_around_them(world: World, client: Client) -> None:
     http = client(business_id=world.business())
+    content = f'to,key\n{TO}," k "\n+12125550102,"  "\n'
 
-    report = http.post("/imports?batch=b", content=content, headers={"content-type": kind}).json()
+    report = http.post("/imports?batch=b", content=content, headers={"content-type": "text/csv"}).json()
 
     assert report["created"] == 2, report
     assert world.rows("select idempotency_key from call_log order by to_number") == [("k",), (None,)]
