@@ -45,8 +45,8 @@ TimeLimit = Annotated[
     int | None,
     typer.Option("--time-limit-s", help="The carrier hangs up after so many seconds; else OUTBOUND_TIME_LIMIT_S."),
 ]
-CallsPerSecond = Annotated[float | None, typer.Option(help="Up to 1000.")]
-LiveMax = Annotated[int | None, typer.Option(help="Calls at once.")]
+CallsPerSecond = Annotated[float | None, typer.Option(help="0.001 to 1000.")]
+LiveMax = Annotated[int | None, typer.Option(help="Calls at once, 0 to 1000000.")]
 Priority = Annotated[float | None, typer.Option(help="0.01 to 100; one of 2 gets twice the share of its neighbour.")]
 Starts = Annotated[str | None, typer.Option(help="Not before this moment, like 2026-11-30T09:00.")]
 Ends = Annotated[str | None, typer.Option(help="Nobody is called from this moment on.")]

@@ -8,7 +8,7 @@ import typer
 from rich.table import Column
 
 from outbound.cli.calls import AnsweredBy, Batch, ErrorCode, Number, Since, Status, Until, Which, show_calls
-from outbound.cli.common import AsJson, By, MaybeBusiness, MaybeCampaign, Region, ready, stop_event
+from outbound.cli.common import AsJson, By, MaybeBusiness, MaybeCampaign, Region, nobody_to_ask, ready, stop_event
 from outbound.errors import UserError
 from outbound.formats import moments
 from outbound.printing import Table, cell, err, out, say, tell, tell_done, tell_json
@@ -90,6 +90,7 @@ def cancel(
     error: ErrorCode = None,
     region: Region = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which calls that would be; change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Cancel everything without asking.")] = False,
     reason: Reason = None,
     by: By = None,
     as_json: AsJson = False,
@@ -99,6 +100,8 @@ def cancel(
 
     Which calls: everything, or those of a business, a campaign, a number that calls, or one call; or, by the options of
     `outbound calls`, those that are like that: --number is the number that is called.
+
+    It asks before it cancels everything.
     """
     from outbound.calls import call_search
 
@@ -121,35 +124,48 @@ def cancel(
     if dry_run:
         _say_what_would_be_canceled(what, key, asked, as_json=as_json)
     else:
-        _cancel(what, key, asked, reason, by, as_json=as_json)
+        _cancel(what, key, asked, reason, by, yes=yes, as_json=as_json)
 
 
 def _cancel(
-    what: str | None, key: str | None, asked: "Asked", reason: str | None, by: str | None, *, as_json: bool
+    what: str | None, key: str | None, asked: "Asked", reason: str | None, by: str | None, *, yes: bool, as_json: bool
 ) -> None:
     from outbound.calls import call_search
     from outbound.rules import control
     from outbound.rules.scope import scope_of
 
-    with ready(broker=True), err.status("") as status:
-
-        def count(done: int) -> None:
-            status.update(f"{done} calls canceled")
-
+    with ready(broker=True):
         scope = scope_of(what, key) if what is not None else None
         wanted = call_search.to_cancel(call_search.read(asked, tell=say)) if scope is None else None
         if wanted is not None:
             scope = call_search.scope_of(wanted)
-        if scope is not None:
-            waiting, in_the_air = control.cancel(scope, reason=reason, actor=by, tell=count)
-        elif wanted is not None:
-            waiting, in_the_air, _ = call_search.cancel(wanted, reason=reason, actor=by, tell=count)
-        _hang_up(in_the_air)
+        if scope is not None and scope.scope == "account" and not yes:
+            _ask(*control.count_to_cancel(scope), as_json=as_json)
+        with err.status("") as status:
+
+            def count(done: int) -> None:
+                status.update(f"{done} calls canceled")
+
+            if scope is not None:
+                waiting, in_the_air = control.cancel(scope, reason=reason, actor=by, tell=count)
+            elif wanted is not None:
+                waiting, in_the_air, _ = call_search.cancel(wanted, reason=reason, actor=by, tell=count)
+            _hang_up(in_the_air)
     line = f"{waiting} waiting calls canceled, {in_the_air} in the air"
     if not (waiting or in_the_air):
         line = f"nothing changed: no call of {scope} waits or rings" if scope else "nothing changed: no such call waits"
     where = {} if scope is None else scope._asdict()
     tell_done(where | {"waiting": waiting, "in_the_air": in_the_air}, line, as_json=as_json)
+
+
+def _ask(waiting: int, ringing: int, _: int, *, as_json: bool) -> None:
+    """Ask before every business's calls are canceled, which nothing brings back."""
+    if as_json or not err.is_terminal:
+        raise nobody_to_ask()
+    question = f"Cancel the calls of all businesses: {waiting} that wait, {ringing} that ring or are being dialed?"
+    if not typer.confirm(question, err=True):
+        tell("nothing changed")
+        raise typer.Exit(1)
 
 
 def _say_what_would_be_canceled(what: str | None, key: str | None, asked: "Asked", *, as_json: bool) -> None:
@@ -203,9 +219,11 @@ def _hang_up(calls: int) -> None:
 def limit(
     what: What,
     key: Key = None,
-    calls_per_second: Annotated[str | None, typer.Option(help="How many may begin per second, or none.")] = None,
-    live_max: Annotated[str | None, typer.Option(help="How many may be in the air at once, or none.")] = None,
-    weight: Annotated[str | None, typer.Option(help="Share of a business or campaign; 1 at first.")] = None,
+    calls_per_second: Annotated[
+        str | None, typer.Option(help="Calls that begin per second: 0.001 to 1000, or none.")
+    ] = None,
+    live_max: Annotated[str | None, typer.Option(help="Calls in the air at once: 0 to 1000000, or none.")] = None,
+    weight: Annotated[str | None, typer.Option(help="Share of a business or campaign: 0.01 to 100.")] = None,
     calls_per_hour: Annotated[str | None, typer.Option(help="Cap: calls that begin in one hour, or none.")] = None,
     calls_per_day: Annotated[str | None, typer.Option(help="Cap: calls that begin on one day, or none.")] = None,
     minutes_per_hour: Annotated[str | None, typer.Option(help="Cap: minutes of one hour's calls, or none.")] = None,

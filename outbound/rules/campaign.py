@@ -8,6 +8,7 @@ from outbound import db, names
 from outbound.config import settings
 from outbound.errors import Fault, UserError
 from outbound.formats import moments, phone_numbers, plain_text, row_id, twiml_template
+from outbound.rules import limits
 
 sql = db.statements("rules/campaign")
 
@@ -27,9 +28,9 @@ _NAMELESS = Fault("name", "a campaign needs a name: give --name")
 _BOUNDS: dict[str, tuple[float, float, str]] = {
     "registry_max_age_days": (1, 3650, "the age of the registry's answer is whole days"),
     "time_limit_s": (10, 86_400, "the time limit is seconds,"),
-    "calls_per_second": (0.001, 1000, "calls per second are"),
-    "live_max": (0, 100_000, "calls at once are"),
-    "priority": (0.01, 100, "the priority is"),
+    "calls_per_second": (limits.RATE_MIN, limits.RATE_MAX, "calls per second are"),
+    "live_max": (0, limits.LIVE_MAX, "calls at once are"),
+    "priority": (limits.WEIGHT_MIN, limits.WEIGHT_MAX, "the priority is"),
 }
 
 
@@ -48,7 +49,7 @@ class Given(TypedDict, total=False):
     consent_required: only who has given consent is called.
     registry_max_age_days: whole days, 1 to 3650; how old the registry's answer about a callee may be.
     time_limit_s: whole seconds, 10 to 86400, after which the carrier hangs up; without one, OUTBOUND_TIME_LIMIT_S.
-    calls_per_second: more than 0, up to 1000.  live_max: calls at once, 0 to 100,000.
+    calls_per_second: 0.001 to 1000.  live_max: calls at once, 0 to 1,000,000.
     priority: 0.01 to 100; a campaign of priority 2 gets twice the share of its neighbour.
     starts, ends: moments; text is ISO 8601, without an offset in the business's time zone.
     """

@@ -37,8 +37,8 @@ def set_limits(
     Limit how fast, how many at once and how much this scope dials, or set its share; what is not given stays.
 
     Args:
-        calls_per_second: more than 0 and RATE_MAX at most, or `none`.
-        live_max: calls that are claimed or in the air at once, from 0, or `none`.
+        calls_per_second: RATE_MIN to RATE_MAX, or `none`.
+        live_max: calls that are claimed or in the air at once, 0 to LIVE_MAX, or `none`.
         weight: how much a business or a campaign gets beside others, WEIGHT_MIN to WEIGHT_MAX; 1 at first.
         calls_per_hour, calls_per_day, minutes_per_hour, minutes_per_day: how many may begin, and last in all, from 0 to
             CAP_MAX, or `none`.  Hours and days are those of the business's clocks, of the whole account those of UTC.
@@ -128,7 +128,7 @@ def _within(number: float | None, low: float, high: float) -> float:
 
 
 _LIMITS: dict[str, tuple[Callable[[str], float | None], str]] = {
-    "calls_per_second": (_rate, f"--calls-per-second is a number, more than 0 and {RATE_MAX} at most, or none"),
+    "calls_per_second": (_rate, f"--calls-per-second is a number from {RATE_MIN} to {RATE_MAX}, or none"),
     "live_max": (_live, f"--live-max is a whole number from 0 to {LIVE_MAX}, or none"),
     "weight": (_weight, f"--weight is a number from {WEIGHT_MIN} to {WEIGHT_MAX}"),
     **{name: (_cap, f"--{name.replace('_', '-')} is a whole number from 0 to {CAP_MAX}, or none") for name in CAPS},

@@ -5,11 +5,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
-from outbound.api import problem
-from outbound.rules import api_token
+from outbound.api import app, problem
+from outbound.cli import campaign, control
+from outbound.rules import api_token, limits
 from tests import ROOT
 from tests.api.conftest import is_served
 from tests.cli.test_cli import environment
@@ -77,3 +79,23 @@ def test_the_table_of_scopes_is_that_of_the_code() -> None:
 )
 def test_each_code_that_is_named_has_a_title(code: str) -> None:
     assert code in problem.TITLES or code in ("code", "detail", "errors", "title", "OUTBOUND_API_RATE")
+
+
+def test_a_limit_has_the_same_bounds_in_the_document_and_wherever_it_is_set() -> None:
+    schemas = app.document()["components"]["schemas"]
+    bounds = {"calls_per_second": (limits.RATE_MIN, limits.RATE_MAX), "live_max": (0, limits.LIVE_MAX)}
+    weights = {"weight": (limits.WEIGHT_MIN, limits.WEIGHT_MAX)}
+
+    for model in ("NewCampaign", "ChangedCampaign"):
+        fields = schemas[model]["properties"]
+        for name, (low, high) in (bounds | {"priority": weights["weight"]}).items():
+            assert (fields[name]["anyOf"][0]["minimum"], fields[name]["anyOf"][0]["maximum"]) == (low, high)
+    for name, (low, high) in (bounds | weights).items():
+        assert f"{low:g} to {high:.15g}" in schemas["Limits"]["properties"][name]["description"]
+    for command in (control.limit, campaign.campaign_add, campaign.campaign_set):
+        options = get_type_hints(command, include_extras=True)
+        for name, (low, high) in bounds.items():
+            assert f"{low:g} to {high:.15g}" in options[name].__metadata__[0].help
+    checks = (ROOT / "sql" / "schema.sql").read_text()
+    assert f"calls_per_second >= {limits.RATE_MIN}" in checks
+    assert f"calls_per_second <= {limits.RATE_MAX}" in checks

@@ -587,6 +587,20 @@ def test_the_lists_fit_into_a_terminal_and_name_whose_clocks_they_show(day: Day,
     assert day.world.call(day.waiting).status == "queued"
 
 
+@pytest.mark.parametrize("what", [["everything"], ["--status", "queued,claimed,initiated,ringing"]])
+def test_the_calls_of_everybody_are_canceled_only_where_that_is_confirmed(
+    day: Day, outbound: Outbound, what: list[str]
+) -> None:
+    unconfirmed, for_a_program = outbound("cancel", *what), outbound("cancel", *what, "--json")
+    before = day.world.call(day.waiting).status
+
+    done = outbound("cancel", *what, "--yes")
+
+    assert [unconfirmed.returncode, for_a_program.returncode, before] == [2, 2, "queued"]
+    assert "give --yes, or --dry-run" in unconfirmed.stderr
+    assert (done.returncode, day.world.call(day.waiting).status) == (0, "canceled"), done.stderr
+
+
 def test_a_dry_run_shows_the_first_calls_and_how_many_others_whichever_scope_is_meant(
     day: Day, outbound: Outbound
 ) -> None:

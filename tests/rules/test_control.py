@@ -537,11 +537,11 @@ def test_a_limit_holds_from_the_next_turn_and_can_be_lifted(
     ("limits", "refusal"),
     [
         ({}, "say which"),
-        ({"calls_per_second": "0"}, "--calls-per-second is a number, more than 0"),
-        ({"calls_per_second": "-1"}, "--calls-per-second is a number, more than 0"),
-        ({"calls_per_second": "5e-324"}, "--calls-per-second is a number, more than 0"),  # PostgreSQL would underflow
-        ({"calls_per_second": "nan"}, "--calls-per-second is a number, more than 0"),
-        ({"calls_per_second": "1001"}, "--calls-per-second is a number, more than 0"),
+        ({"calls_per_second": "0"}, "--calls-per-second is a number from 0.001"),
+        ({"calls_per_second": "-1"}, "--calls-per-second is a number from 0.001"),
+        ({"calls_per_second": "5e-324"}, "--calls-per-second is a number from 0.001"),  # PostgreSQL would underflow
+        ({"calls_per_second": "nan"}, "--calls-per-second is a number from 0.001"),
+        ({"calls_per_second": "1001"}, "--calls-per-second is a number from 0.001"),
         ({"live_max": "-1"}, "--live-max is a whole number"),
         ({"live_max": "1.5"}, "--live-max is a whole number"),
         ({"live_max": "9" * 5000}, "--live-max is a whole number"),
@@ -550,8 +550,8 @@ def test_a_limit_holds_from_the_next_turn_and_can_be_lifted(
         ({"live_max": "+5"}, "--live-max is a whole number"),
         ({"live_max": "\u0665"}, "--live-max is a whole number"),
         ({"calls_per_day": " 5"}, "--calls-per-day is a whole number"),
-        ({"calls_per_second": "1_0"}, "--calls-per-second is a number, more than 0"),
-        ({"calls_per_second": "1e2"}, "--calls-per-second is a number, more than 0"),
+        ({"calls_per_second": "1_0"}, "--calls-per-second is a number from 0.001"),
+        ({"calls_per_second": "1e2"}, "--calls-per-second is a number from 0.001"),
         ({"weight": "+2"}, "--weight is a number"),
         ({"weight": "none"}, "--weight is a number"),
         ({"weight": "inf"}, "--weight is a number"),
@@ -616,7 +616,7 @@ def test_the_commands_of_an_operator(world: World, carrier: RunningSimulator, tm
     dialing = dialed(world, campaign_id, "+15005550131")
     assert "2 calls are hung up" in says("stop", "everything")
     assert at_the_carrier(carrier, world.call(dialing).call_sid) == "canceled"
-    assert "0 waiting calls canceled, 1 in the air" in says("cancel", "everything")
+    assert "0 waiting calls canceled, 1 in the air" in says("cancel", "everything", "--yes")
     entries = json.loads(says("audit", "--last", "50", "--json"))
     moves = [entry["action"] for entry in entries if entry["action"] not in ("insert", "update", "delete")]
     assert moves[-3:] == ["resume", "stop", "cancel"]

@@ -225,7 +225,7 @@ _WHOLE = (
     "the reason must be one line of 200 characters at most",
     *(f"{what} is no text in UTF-8, as which JSON is sent: encode it so" for what in ("the body", "line 3")),
     "is no text in UTF-8, as which JSON is sent: encode it so",
-    "calls at once are 0 to 100000; calls per second are 0.001 to 1000; the priority is 0.01 to 100",
+    "calls at once are 0 to 1000000; calls per second are 0.001 to 1000; the priority is 0.01 to 100",
     "the age of the registry's answer is whole days 1 to 3650; the time limit is seconds, 10 to 86400",
     "dropped number 2 is not a phone number: write it like +97231234567",
     "number 2 is empty: give a phone number; own number 3 is empty: give a phone number",

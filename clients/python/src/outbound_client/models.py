@@ -564,7 +564,7 @@ class CampaignFields(Body):
     registry_max_age_days: Annotated[int | None, Field(ge=1, le=3650)] = None
     time_limit_s: Annotated[int | None, Field(ge=10, le=86_400)] = None
     calls_per_second: Annotated[float | None, Field(ge=0.001, le=1000)] = None
-    live_max: Annotated[int | None, Field(ge=0, le=100_000)] = None
+    live_max: Annotated[int | None, Field(ge=0, le=1_000_000)] = None
     priority: Annotated[float | None, Field(ge=0.01, le=100)] = None
     starts: Moment | None = None
     ends: Moment | None = None
@@ -658,9 +658,9 @@ class Limits(Body):
     Limits of a scope, each a number, also as text, or `none`, which takes it away; what is not given, or null, stays.
     """
 
-    calls_per_second: float | Line | None = None
-    live_max: float | Line | None = None
-    weight: float | Line | None = None
+    calls_per_second: Annotated[float | Line | None, Field(description="0.001 to 1000, or none")] = None
+    live_max: Annotated[float | Line | None, Field(description="calls at once, 0 to 1000000, or none")] = None
+    weight: Annotated[float | Line | None, Field(description="0.01 to 100")] = None
     calls_per_hour: float | Line | None = None
     calls_per_day: float | Line | None = None
     minutes_per_hour: float | Line | None = None
