@@ -206,6 +206,7 @@ def test_only_one_file_knows_each_foreign_library() -> None:
             "api/problem.py",
             "api/server.py",
             "api/tenant_view.py",
+            "api/tenants.py",
         }
         | {"page/app.py"},
         "starlette": {"web/app.py", "web/callbacks.py", "web/presence.py", "web/batcher.py", "web/server.py"}
