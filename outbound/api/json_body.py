@@ -38,7 +38,11 @@ async def read(request: Request, most: int = BODY_MAX) -> bytes:
         except TimeoutError:
             raise _too_slow(f"the body did not come whole within {SILENT_S} seconds: send it again") from None
     if size > most:
-        raise Problem(413, f"the body may have {most} bytes", headers={"connection": "close"})
+        raise Problem(
+            413,
+            f"a body may have {most} bytes: send less in one request, like fewer calls",
+            headers={"connection": "close"},
+        )
     return b"".join(pieces)
 
 

@@ -1184,7 +1184,7 @@ class Ping(Answer):
 
 
 class Delivery(Answer):
-    """An event on its way to an endpoint, or delivered; `event_id` is where the next page begins."""
+    """An event on its way to an endpoint, or delivered."""
 
     event_id: int
     public_id: str
@@ -1202,9 +1202,10 @@ class Delivery(Answer):
 
 
 class DeliveryList(Answer):
-    """Deliveries, the newest event first."""
+    """A page of deliveries, the newest event first; `next` is `before` of the page behind it, maybe empty, or null."""
 
     deliveries: list[Delivery]
+    next: int | None
 
 
 class Replay(Body):

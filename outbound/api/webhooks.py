@@ -119,18 +119,27 @@ async def list_webhook_deliveries(
     context: RequestContext,
     endpoint_id: Id,
     state: Annotated[list[models.DeliveryState] | None, Query(max_length=5)] = None,
-    before_id: Annotated[int | None, Query(ge=1, le=models.ID_MAX), DIGITS] = None,
-    limit: Annotated[int, Query(ge=1, le=endpoint.PAGE_MAX), DIGITS] = 100,
+    before_id: Annotated[
+        int | None,
+        Query(ge=1, le=models.ID_MAX, description="as `before`, which comes first", deprecated=True),
+        DIGITS,
+    ] = None,
+    limit: Limit = 100,
+    before: BeforeId = None,
 ) -> Any:
     """List what was sent to an endpoint, the newest event first, and what came of it."""
 
     def work() -> Any:
         rows = _found(
             lambda: endpoint.deliveries(
-                endpoint_id, business_id=context.caller.business_id, states=state, before_id=before_id, limit=limit
+                endpoint_id,
+                business_id=context.caller.business_id,
+                states=state,
+                before_id=before or before_id,
+                limit=limit,
             )
         )
-        return {"deliveries": rows}
+        return {"deliveries": rows, "next": rows[-1].event_id if len(rows) == limit else None}
 
     return await context.read(work)
 

@@ -174,3 +174,18 @@ def test_a_business_is_shown_with_its_newest_hundred_campaigns_and_where_the_oth
     assert [int(one["name"]) for one in whole["campaigns"]] == list(range(1, 101))
     assert [int(one["name"]) for one in shown["campaigns"]] == list(range(4, 104))
     assert [one["name"] for one in rest["campaigns"]] == ["3", "2", "1"]
+
+
+def test_deliveries_of_an_endpoint_are_read_page_after_page(world: World, client: Client) -> None:
+    http = client()
+    endpoint = http.post("/webhooks", json={"url": "https://example.com/events"}).json()["id"]
+    pings = [http.post(f"/webhooks/{endpoint}/test").json()["id"] for _ in range(5)]
+    path, limit = f"/webhooks/{endpoint}/deliveries", {"limit": 2}
+
+    pages = [http.get(path, params=limit).json()]
+    while pages[-1]["next"] is not None:
+        pages.append(http.get(path, params=limit | {"before": pages[-1]["next"]}).json())
+
+    assert [one["public_id"] for page in pages for one in page["deliveries"]] == pings[::-1]
+    assert [len(page["deliveries"]) for page in pages] == [2, 2, 1]
+    assert http.get(path, params=limit | {"before_id": pages[0]["next"]}).json() == pages[1]

@@ -780,6 +780,15 @@ def test_a_cancel_that_names_no_calls_cancels_none(world: World, client: Client,
     assert (answer.status_code, world.call(call).status) == (422, "queued")
 
 
+def test_a_body_that_is_too_large_is_refused_with_its_bound_and_what_to_do(client: Client) -> None:
+    calls = {"calls": [{"to": "+12125550101", "business_id": 1, "key": "k" * 100}] * 1000}
+
+    answer = client().post("/calls/bulk", json=calls)
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert f"{json_body.BODY_MAX} bytes: send less in one request, like fewer calls" in answer.json()["detail"]
+
+
 def test_json_lines_that_become_a_larger_table_than_allowed_are_refused(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -152,15 +152,15 @@ async def _list(visit: Visit) -> Response:
 async def _show(visit: Visit, *, secret: str | None = None) -> Response:
     endpoint, query = await _endpoint(visit), visit.request.query_params
     state, before = query.get("state", ""), query.get("before", "")
-    wanted = {"state": [state] if state in STATES else None, "before_id": row_id.read(before)}
-    deliveries = (await visit.read("webhooks", endpoint["id"], "deliveries", **wanted, limit=_PAGE))["deliveries"]
+    wanted = {"state": [state] if state in STATES else None, "before": row_id.read(before)}
+    page = await visit.read("webhooks", endpoint["id"], "deliveries", **wanted, limit=_PAGE)
     return visit.show(
         "webhook.html",
         screen="webhooks",
         zone=await clock.zone(visit),
         endpoint=endpoint,
-        deliveries=deliveries,
-        older=deliveries[-1]["event_id"] if len(deliveries) == _PAGE else None,
+        deliveries=page["deliveries"],
+        older=page["next"],
         state=state if state in STATES else "",
         states=STATES,
         types=TYPES,

@@ -251,6 +251,12 @@ class Client(Operations):
         for page in _pages(lambda before: self.list_webhooks(limit=PAGE, before=before)):
             yield from page.endpoints
 
+    def every_delivery(self, endpoint_id: int, **filters: Any) -> Iterator[models.Delivery]:
+        """The deliveries that `list_webhook_deliveries` finds, page after page."""
+        pages = _pages(lambda before: self.list_webhook_deliveries(endpoint_id, **filters, limit=PAGE, before=before))
+        for page in pages:
+            yield from page.deliveries
+
     def every_window(self) -> Iterator[models.Window]:
         """The windows that `list_windows` finds, page after page."""
         for page in _pages(lambda before: self.list_windows(limit=PAGE, before=before)):
@@ -392,6 +398,15 @@ class AsyncClient(AsyncOperations):
         """The endpoints that `list_webhooks` finds, page after page."""
         async for page in _async_pages(lambda before: self.list_webhooks(limit=PAGE, before=before)):
             for one in page.endpoints:
+                yield one
+
+    async def every_delivery(self, endpoint_id: int, **filters: Any) -> AsyncIterator[models.Delivery]:
+        """The deliveries that `list_webhook_deliveries` finds, page after page."""
+        pages = _async_pages(
+            lambda before: self.list_webhook_deliveries(endpoint_id, **filters, limit=PAGE, before=before)
+        )
+        async for page in pages:
+            for one in page.deliveries:
                 yield one
 
     async def every_window(self) -> AsyncIterator[models.Window]:

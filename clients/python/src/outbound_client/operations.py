@@ -836,13 +836,14 @@ class Operations:
         state: list[str] | None = None,
         before_id: int | None = None,
         limit: int | None = None,
+        before: int | None = None,
     ) -> models.DeliveryList:
         """List what was sent to an endpoint, the newest event first, and what came of it."""
         return self._ask(
             Asking(
                 "GET",
                 f"/webhooks/{part('endpoint_id', endpoint_id, int)}/deliveries",
-                {"state": state, "before_id": before_id, "limit": limit},
+                {"state": state, "before_id": before_id, "limit": limit, "before": before},
             ),
             models.DeliveryList,
         )
@@ -1719,13 +1720,14 @@ class AsyncOperations:
         state: list[str] | None = None,
         before_id: int | None = None,
         limit: int | None = None,
+        before: int | None = None,
     ) -> models.DeliveryList:
         """List what was sent to an endpoint, the newest event first, and what came of it."""
         return await self._ask(
             Asking(
                 "GET",
                 f"/webhooks/{part('endpoint_id', endpoint_id, int)}/deliveries",
-                {"state": state, "before_id": before_id, "limit": limit},
+                {"state": state, "before_id": before_id, "limit": limit, "before": before},
             ),
             models.DeliveryList,
         )
