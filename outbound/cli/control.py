@@ -29,9 +29,13 @@ def pause(what: What, key: Key = None, reason: Reason = None, by: By = None, as_
 
     with ready():
         scope = scope_of(what, key)
+        was_paused = control.is_paused(scope)
         claims = control.pause(scope, reason=reason, actor=by)
-    line = f"{scope} is paused, {claims} claims were taken back; `outbound resume {scope}` resumes it"
-    tell_done(scope._asdict() | {"paused": True, "claims_taken_back": claims}, line, as_json=as_json)
+    state = "was paused already" if was_paused else "is paused"
+    line = f"{scope} {state}, {claims} claims were taken back; `outbound resume {scope}` resumes it"
+    tell_done(
+        scope._asdict() | {"paused": True, "was_paused": was_paused, "claims_taken_back": claims}, line, as_json=as_json
+    )
 
 
 def resume(what: What, key: Key = None, by: By = None, as_json: AsJson = False) -> None:
@@ -202,10 +206,12 @@ def stop(what: What, key: Key = None, reason: Reason = None, by: By = None, as_j
 
     with ready(broker=True):
         scope = scope_of(what, key)
+        was_paused = control.is_paused(scope)
         hang_ups = control.stop(scope, reason=reason, actor=by)
         _hang_up(hang_ups)
-    line = f"{scope} is paused, {hang_ups} calls are hung up; `outbound resume {scope}` resumes it"
-    tell_done(scope._asdict() | {"paused": True, "hung_up": hang_ups}, line, as_json=as_json)
+    state = "was paused already" if was_paused else "is paused"
+    line = f"{scope} {state}, {hang_ups} calls are hung up; `outbound resume {scope}` resumes it"
+    tell_done(scope._asdict() | {"paused": True, "was_paused": was_paused, "hung_up": hang_ups}, line, as_json=as_json)
 
 
 def _hang_up(calls: int) -> None:

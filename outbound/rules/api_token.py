@@ -24,7 +24,7 @@ SCOPES = {
     "suppression": "change the do-not-call list and consents",
     "leads:read": "see leads",
     "webhooks": "add and change endpoints of webhooks, and replay what was sent to them",
-    "audit": "see who did what",
+    "audit": "see who did what: over HTTP with a token of no business, on the page also of its own",
     "tokens": "make and revoke tokens that may do no more than this one",
     OPERATOR: "what concerns all businesses: businesses, windows, destinations, registry",
 }

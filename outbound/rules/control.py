@@ -35,6 +35,11 @@ def pause(scope: Scope, *, reason: str | None = None, actor: str | None = None) 
     return _pause(scope, "pause", reason, actor)[0]
 
 
+def is_paused(scope: Scope) -> bool:
+    """Is nothing new begun in this scope, whether an operator or the breaker paused it?"""
+    return bool(db.run(sql.is_paused, **scope._asdict(), id=scope.id))
+
+
 def stop(scope: Scope, *, reason: str | None = None, actor: str | None = None) -> int:
     """
     Pause, and ask for an end of whatever is in the air, also of calls in progress.  Return how many calls that are.

@@ -7,6 +7,13 @@
 -- that what follows sees all of its calls.
 select pg_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regclass::int);
 
+-- name: is_paused(scope, key, id)$
+-- Returns  is the scope paused, by an operator or the breaker; of a call, is it held
+select case :scope
+           when 'call' then exists (select from call_log where id = :id::bigint and paused_at is not null)
+           else exists (select from dial_control where scope = :scope and key = :key and state = 'paused')
+       end;
+
 -- name: pause_scope(scope, key, reason)$
 -- Nothing new is begun in this scope.  Under the dispatch lock.
 --

@@ -626,5 +626,21 @@ def test_the_commands_of_an_operator(world: World, carrier: RunningSimulator, tm
     refuses(outbound("audit", "--last", "0"), "--last is a whole number")
 
 
+@pytest.mark.parametrize("verb", ["pause", "stop"])
+@pytest.mark.parametrize("scope", ["business", "call"])
+def test_what_was_paused_before_is_said_to_be_so(world: World, tmp_path: Path, verb: str, scope: str) -> None:
+    settings = {"DATABASE_URL": world.url, "REDIS_URL": "memory://"}
+    call_id = world.queued(world.business())
+    what = (verb, scope, str(call_id) if scope == "call" else "1")
+
+    first = run(tmp_path, settings, *what)
+    second = run(tmp_path, settings, *what, "--json")
+    third = run(tmp_path, settings, *what)
+
+    assert f"{scope} {what[2]} is paused, 0" in first.stdout, first.stderr
+    assert json.loads(second.stdout)["was_paused"] is True
+    assert f"{scope} {what[2]} was paused already, 0" in third.stdout
+
+
 def _age_hang_ups(world: World) -> None:
     world.do("update call_log set hang_up_asked_at = hang_up_asked_at - interval '1 minute'")

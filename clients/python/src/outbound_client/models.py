@@ -681,6 +681,7 @@ class Paused(Answer):
     scope: str
     key: str
     paused: bool
+    was_paused: bool
     claims_taken_back: int
 
 
@@ -717,6 +718,7 @@ class Stopped(Answer):
     scope: str
     key: str
     paused: bool
+    was_paused: bool
     hung_up: int
 
 
