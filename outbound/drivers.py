@@ -149,7 +149,7 @@ def _sentence_of(driver: BaseException) -> str | None:
         return _SEVERAL
     if _is(driver, "asyncpg.InterfaceError", "sqlalchemy.exc.InvalidRequestError") and _IS_BUSY.search(str(driver)):
         return _BUSY
-    if _is(driver, "asyncpg.DataError"):
+    if _is(driver, "asyncpg.DataError") and getattr(driver, "severity", None) is None:  # else it is the server's
         return _OWN_BYTES
     return _BY_STATE.get(getattr(driver, "sqlstate", None) or "")
 
@@ -354,7 +354,8 @@ def in_bytes(question: Question) -> tuple[str, list[bytes]]:
         if value is None:
             return "null"
         place = places.setdefault(name, len(places) + 1)
-        return f"convert_from(${place}::bytea, 'UTF8'){_CASTS[type(value)]}"
+        # By convert_from itself a text has the collation "C", by which no index of a text column is.
+        return f"(convert_from(${place}::bytea, 'UTF8') collate \"default\"){_CASTS[type(value)]}"
 
     ours = question.text.rstrip().removesuffix(";")
     text = _OWN_SELECT.sub(r"\g<0>select convert_to(json_agg(of_ours)::text, 'UTF8') from (", ours, count=1)

@@ -1732,8 +1732,8 @@ create function calls_of_telephone(number text, scan_max integer) returns setof 
 -- Which call is there of each that is given: of its key, live to its telephone, or of its batch.
 create function calls_there(business_ids bigint[], to_numbers text[], idempotency_keys text[], due_ats timestamptz[],
     batch_businesses bigint[], batch_ids bigint[], created_ats timestamptz[]) returns table(place bigint, telephone
-    text, id bigint, status text, has_key boolean, key_of_another boolean, live_status text, live_due_at timestamptz,
-    is_twin boolean, keeps_time boolean, dialed_id bigint, dialed_at timestamptz) stable;
+    text, id bigint, status text, has_key boolean, key_of_another boolean, live_status text, is_twin boolean, keeps_time
+    boolean, live_due text, dialed_id bigint, dialed_at timestamptz, note text) stable;
 
 -- The calls that a claim takes, fair by weight and within limits, and those that are kept out of the way.
 create function calls_to_claim(batch_max bigint, claims_per_thread bigint, worker_silent_s double precision,
@@ -1968,7 +1968,7 @@ create function judged_heads(batch_max bigint, claims_per_thread bigint, worker_
     precision, number_tokens double precision) stable;
 
 -- What is said to a request that met a call which is there already and is not moved.
-create function kept_call_note(status text, live_due text, due_at timestamptz) returns text immutable;
+create function kept_call_note(status text, live_due text, is_for_now boolean) returns text immutable;
 
 -- Is the lane paused, alone or with a scope that it lies in, or does its campaign start later?
 create function lane_is_stopped(of_business bigint, of_campaign bigint, of_number text) returns boolean stable;

@@ -42,7 +42,7 @@ WRONG_INPUTS: tuple[tuple[str, str], ...] = (
     ("campaign add --business 1 --name X --retry-policy nope", "outbound retry-policy list"),
     ("campaign add --business 1 --name X --starts yesterday", "2026-11-30T09:00"),
     ("campaign add --business 1 --name X --starts 2027-02-30", "February 2027 has 28 days"),
-    ("campaign add --business 1 --name X --starts 2027-03-01 --ends 2027-02-01", "start before it ends"),
+    ("campaign add --business 1 --name X --starts 2037-03-01 --ends 2037-02-01", "start before it ends"),
     ("campaign add --business 1 --name X --calls-per-second fast", "number"),
     ("campaign add --business 1 --name X --calls-per-second 0", "0.001 to 1000"),
     ("campaign add --business 1 --name X --live-max -1", "0 to 1000000"),

@@ -149,7 +149,7 @@ async def change_campaign(context: RequestContext, campaign_id: Id, body: models
             actor=context.caller.who,
             is_tenants=not context.view.is_whole,
         )
-        note = context.maybe_said(campaign.note_of_end(campaign_id))
+        note = context.maybe_said(campaign.note_of_end(campaign_id) if body.ends else None)
         return {"id": campaign_id, "changed": changed, "note": note}
 
     return await context.write(work)

@@ -128,7 +128,8 @@ def campaign_set(
     with ready():
         found = names.find("campaign", campaign_id)
         changed = campaign.change(found, given, phones=number or [], dropped=drop_number or [], actor=os_user.named(by))
-        row, note = campaign.show(found), campaign.note_of_end(found)
+        row = campaign.show(found)
+        note = campaign.note_of_end(found) if given.get("ends") else None
     tell_changed("campaign", found, changed, as_json=as_json)
     _say_days(row, given)
     if note:

@@ -52,8 +52,10 @@ def _tail(reason: Details, until: Markup, zone: str, t: Words) -> Markup:
     """What becomes of a call that an obstacle is in the way of."""
     details = reason["details"]
     if details.get("is_final"):
-        at = details.get("canceled_at")  # an API of a version before does not say it
-        return t("why.final_at", at=t.moment(at, zone)) if at else t("why.final")
+        for key, word in (("canceled_at", "why.final_at"), ("canceled_from", "why.final_from")):
+            if details.get(key):
+                return t(word, at=t.moment(details[key], zone))
+        return t("why.final")
     if details.get("is_never"):
         return t("why.no_hour")
     if "due_at" in details:

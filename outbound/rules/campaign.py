@@ -1,7 +1,7 @@
 """Campaigns: numbers, script, retry policy, rate and dates."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypedDict
 
 from outbound import db, names
@@ -262,6 +262,8 @@ def _moments(
         except moments.BadMoment as fault:
             faults.append(Fault(name, f"`{name}` {fault}"))
     starts, ends = bounds["starts"], bounds["ends"]
+    if given.get("ends") and ends and ends < datetime.now(UTC) - moments.JUST_TYPED:  # all that waits would be canceled
+        faults.append(Fault("ends", f"`ends` {moments.shown(ends, business.time_zone)} is past: give a moment to come"))
     if starts and ends and starts >= ends:
         faults.append(Fault("", "the campaign must start before it ends"))
     return starts, ends

@@ -22,19 +22,11 @@ select created, at, place, fault, about
 
 -- name: find_calls_there(business_ids, to_numbers, idempotency_keys, due_ats, batch_businesses, batch_ids, created_ats)
 -- Returns  what calls_there says of each call that was given, in their order; when the last one was dialed as ISO 8601,
---          whatever the session would have; `live_due` as people are shown it, where the live one keeps its time; and
---          what kept_call_note says
-select place, telephone, id, status, has_key, key_of_another, live_status, is_twin, keeps_time, dialed_id,
-       to_json(dialed_at) #>> '{}' as dialed_at, live.due as live_due,
-       kept_call_note(status, live.due, (:due_ats::timestamptz[])[place]) as note
+--          whatever the session would have
+select place, telephone, id, status, has_key, key_of_another, live_status, is_twin, keeps_time, live_due, dialed_id,
+       to_json(dialed_at) #>> '{}' as dialed_at, note
   from calls_there(:business_ids::bigint[], :to_numbers::text[], :idempotency_keys::text[], :due_ats::timestamptz[],
                    :batch_businesses::bigint[], :batch_ids::bigint[], :created_ats::timestamptz[])
-  left join lateral (
-       select due_text(live) as due
-         from live_call((:business_ids::bigint[])[place], (:to_numbers::text[])[place]) as live
-        where keeps_time
-        limit 1
-  ) as live on true
  order by place;
 
 -- name: open_batch(business_id, campaign_id, name, sha256, is_given)^
@@ -78,7 +70,7 @@ select id, name, false as is_new
 -- name: find_callers(business_ids, campaign_ids)
 -- Returns  what find_callers in sql/functions says of each business and campaign, and when the campaign ends, as ISO 8601
 select place, caller.id, time_zone, default_region, campaign_id, has_ended, campaign_calls, can_speak, caller.twiml,
-       own_number, to_json(campaign.ends_at) #>> '{}' as ends_at
+       own_number, to_json(nullif(campaign.ends_at, 'infinity')) #>> '{}' as ends_at
   from find_callers(:business_ids::bigint[], :campaign_ids::bigint[]) as caller
   left join campaign on campaign.id = caller.campaign_id;
 

@@ -3,29 +3,27 @@
 --
 -- Returns  of each its `place`, from 1; the `telephone`, in the one form that stands for it; `id` and `status` of
 --          the call that keeps it out, or NULL; `has_key` true where that has this very key, and `key_of_another`
---          where it is a call of another telephone; `live_status` and `live_due_at` of the live one; `is_twin` true
+--          where it is a call of another telephone; `live_status` of the live one; `is_twin` true
 --          where the batch's own was created at one of `created_ats`; `keeps_time` true where it waits for another
---          moment than was given now; `dialed_id` and `dialed_at` of the last one dialed
+--          moment than was given now, `live_due` as sentences have it; `dialed_id` and `dialed_at` of the last one
+--          dialed; and what kept_call_note says
 create or replace function calls_there(
     business_ids bigint[], to_numbers text[], idempotency_keys text[], due_ats timestamptz[], batch_businesses bigint[],
     batch_ids bigint[], created_ats timestamptz[]
 ) returns table (
     place bigint, telephone text, id bigint, status text, has_key boolean, key_of_another boolean, live_status text,
-    live_due_at timestamptz, is_twin boolean, keeps_time boolean, dialed_id bigint, dialed_at timestamptz
+    is_twin boolean, keeps_time boolean, live_due text, dialed_id bigint, dialed_at timestamptz, note text
 )
 language sql stable
 as $$
     select given.place, phone_key(given.to_number) as telephone, coalesce(keyed.id, live.id, reached.id) as id,
            coalesce(keyed.status, live.status, reached.status) as status, keyed.id is not null as has_key,
            phone_key(keyed.to_number) <> phone_key(given.to_number) as key_of_another,
-           live.status as live_status, live.due_at as live_due_at,
+           live.status as live_status,
            coalesce(reached.created_at = any(created_ats), false) as is_twin,
-           coalesce(
-               live.status = 'queued' and live.held_by is null and live.attempt = 1
-               and (live.due_at <> given.due_at or given.due_at is null and live.due_at > now()),
-               false
-           ) as keeps_time,
-           dialed.id as dialed_id, dialed.dialed_at
+           coalesce(live.keeps_time, false) as keeps_time, live.due as live_due,
+           dialed.id as dialed_id, dialed.dialed_at,
+           kept_call_note(coalesce(keyed.status, live.status, reached.status), live.due, given.due_at is null) as note
       from unnest(business_ids, to_numbers, idempotency_keys, due_ats)
            with ordinality as given (business_id, to_number, idempotency_key, due_at, place)
       left join unnest(batch_businesses, batch_ids) as batch (of_business, id)
@@ -37,7 +35,13 @@ as $$
             limit 1
      ) as keyed on true
       left join lateral (
-           select id, status, due_at, held_by, attempt from live_call(given.business_id, given.to_number) limit 1
+           select one.id, one.status, waits.keeps_time, case when waits.keeps_time then due_text(one) end as due
+             from live_call(given.business_id, given.to_number) as one
+            cross join lateral (
+                  select one.status = 'queued' and one.held_by is null and one.attempt = 1
+                         and (one.due_at <> given.due_at or given.due_at is null and one.due_at > now()) as keeps_time
+            ) as waits
+            limit 1
      ) as live on true
       left join lateral (
            select id, status, created_at

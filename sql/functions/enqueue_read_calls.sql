@@ -47,23 +47,14 @@ begin
                            else jsonb_build_object(
                                     'call_id', there.id, 'status', there.status, 'created', false,
                                     'has_key', there.has_key, 'due', null,
-                                    'note', regexp_replace(
-                                        kept_call_note(there.status, there.live_due, due_ats[there.place]),
-                                        '^`at`', '`due_at`'))
+                                    'note', regexp_replace(there.note, '^`at`', '`due_at`'))
                        end as answer
                   from (select looked.*,
                                looked.id = any(new_ids)
                                and looked.has_key = (idempotency_keys[looked.place] is not null)
                                and row_number() over (
                                        partition by looked.id order by looked.has_key desc, looked.place
-                                   ) = 1 as is_new,
-                               case
-                                   when looked.keeps_time
-                                       then (select due_text(live)
-                                               from live_call(business_ids[looked.place], to_numbers[looked.place])
-                                                    as live
-                                              limit 1)
-                               end as live_due
+                                   ) = 1 as is_new
                           from calls_there(business_ids, to_numbers, idempotency_keys, due_ats, '{}', '{}', '{}')
                                as looked) as there
                  where (there.id is not null or there.key_of_another)

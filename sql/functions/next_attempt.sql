@@ -25,7 +25,7 @@ as $$
        and $1.direction = 'outbound'
        and $1.hang_up is null  -- an operator wanted an end of it
        and coalesce($1.idempotency_key, '') not like 'recovered:%'  -- its row is lost: what is unknown is not dialed
-       and coalesce(campaign.ends_at > now() + retry_step.wait, true)
+       and coalesce(campaign.ends_at > now(), true)
        and next.from_number ~ '^\+[1-9][0-9]{6,14}$'  -- rows of the old system may hold anything
        and $1.to_number ~ '^\+[1-9][0-9]{6,14}$'
 $$;

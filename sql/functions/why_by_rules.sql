@@ -59,7 +59,8 @@ as $$
      cross join opening
      where due_at > now()
     union all
-    -- What is final comes before a pause and before its time: neither saves it.
+    -- What is final comes before a pause and before its time, after which it is canceled all the same.  Clean-up cancels
+    -- what a campaign leaves at its end; the claim cancels all else, in the call's turn.
     select case when is_final then 3 else 9 end, obstacle.code,
            coalesce(case obstacle.code
                         when 'destination_not_allowed' then destination_sentence(to_number, business_id)
@@ -67,6 +68,8 @@ as $$
            || case
                   when is_final
                       then coalesce(' Unless that changes, it will be canceled at ' || moment_text(final.at, zone) || '.',
+                                    ' Unless that changes, it will be canceled in its turn, from '
+                                    || moment_text(final.not_before, zone) || ' on.',
                                     ' It will be canceled in its turn.')
                   when obstacle.code = 'registry_check_old' then ''
                   when obstacle.code = 'outside_window' and is_never
@@ -75,14 +78,16 @@ as $$
               end,
            obstacle.until,
            jsonb_build_object('is_final', is_final, 'zones', zones)
-           || case when is_final then jsonb_build_object('canceled_at', final.at) else '{}' end
+           || case
+                  when is_final
+                      then jsonb_build_object('canceled_at', final.at, 'canceled_from', final.not_before)
+                  else '{}'
+              end
       from waiting
      cross join opening
      cross join lateral call_obstacle(whole, windows, zones, opens_at) as obstacle
      cross join lateral (
-           select case
-                      when obstacle.code = 'campaign_ends_first' then ends_at
-                      when obstacle.code <> 'campaign_ended' and due_at > now() then due_at
-                  end as at
+           select case when obstacle.code = 'campaign_ends_first' then ends_at end as at,
+                  case when obstacle.code <> 'campaign_ended' and due_at > now() then due_at end as not_before
      ) as final
 $$;

@@ -91,38 +91,6 @@ return case code
     when 'outside_window' then 'It is outside the calling hours at the callee''s.'
 end;
 
--- The next attempt that the retry policy of an ended call has for it: its number, the first attempt, its from-number and
--- how long it waits.  The policy is that of the campaign, or else of the business.  The n-th end of its kind takes the n-th
--- wait; past the last one nobody is tried again.  No row: there is no next attempt.
-create or replace function next_attempt(call call_log)
-returns table (attempt integer, retry_of bigint, from_number text, wait interval)
-language sql stable rows 1
-as $$
-    select next.attempt, next.retry_of, next.from_number, retry_step.wait
-      from business
-      left join campaign on campaign.id = $1.campaign_id
-     cross join lateral (
-           select least($1.attempt, 2147483646) + 1 as attempt, coalesce($1.retry_of, $1.id) as retry_of,
-                  coalesce(campaign_from_number($1.campaign_id, $1.to_number, least($1.attempt, 2147483646) + 1),
-                           $1.from_number) as from_number
-     ) as next
-     inner join retry_step
-        on retry_step.ladder_id = coalesce(campaign.ladder_id, business.ladder_id)
-       and retry_step.outcome = $1.status
-       and retry_step.step = 1 + (select count(*)
-                                    from call_log as earlier
-                                   where (earlier.id = next.retry_of or earlier.retry_of = next.retry_of)
-                                     and earlier.id <> $1.id
-                                     and earlier.status = $1.status)
-     where business.id = $1.business_id
-       and $1.direction = 'outbound'
-       and $1.hang_up is null  -- an operator wanted an end of it
-       and coalesce($1.idempotency_key, '') not like 'recovered:%'  -- its row is lost: what is unknown is not dialed
-       and coalesce(campaign.ends_at > now(), true)
-       and next.from_number ~ '^\+[1-9][0-9]{6,14}$'  -- rows of the old system may hold anything
-       and $1.to_number ~ '^\+[1-9][0-9]{6,14}$'
-$$;
-
 -- What in a call that waits, its campaign or its business keeps it from being dialed (why_not_dialed), whatever the limits.
 create or replace function why_by_rules(call_id bigint, claim_s float8, ring_s float8, worker_silent_s float8)
 returns table (place integer, code text, sentence text, until timestamptz, details jsonb)
@@ -299,71 +267,6 @@ as $$
                else contact_fault(contact, twiml)
            end
       from read
-$$;
-
--- Put calls of one campaign, or of none, in the queue, and say of each which call is there now: a part of
--- enqueue_calls.
---
--- Moves    (nothing) -> queued
--- Returns  a JSON object with an answer for each place
--- Races    as queue_calls; a twin that was committed in this instant is seen at the second look
-create or replace function enqueue_read_calls(
-    for_campaign bigint, places integer[], business_ids bigint[], from_numbers text[], to_numbers text[],
-    due_ats timestamptz[], idempotency_keys text[], contacts jsonb[], time_zones text[], zones text[]
-) returns jsonb
-language plpgsql
-as $$
-declare
-    refused jsonb;
-    new_ids bigint[] := '{}';
-    answers jsonb;
-begin
-    for attempt in 1..5 loop
-        -- What is there already is left as it is: all are given again.
-        select jsonb_object_agg(
-                   places[written.place],
-                   jsonb_build_object('place', places[written.place],
-                                      -- Python and files have a shorter name for it.
-                                      'fault', regexp_replace(written.about, '^`to`', '`to_number`'))
-               ) filter (where written.fault is not null),
-               new_ids || max(written.ids) filter (where written.ids is not null)
-          into refused, new_ids
-          from queue_calls(for_campaign, '{}', '{}', true, business_ids, from_numbers, to_numbers, due_ats,
-                           idempotency_keys, contacts, time_zones, false) as written;
-        select jsonb_object_agg(places[found.place], found.answer)
-          into answers
-          from (select there.place,
-                       case
-                           when there.key_of_another
-                               then jsonb_build_object(
-                                        'place', places[there.place],
-                                        'fault', 'the key belongs to a call of another number: give this call a key of'
-                                                 ' its own, or none')
-                           when there.is_new
-                               then jsonb_build_object(
-                                        'call_id', there.id, 'status', there.status, 'created', true, 'has_key', true,
-                                        'due', moment_text(due_ats[there.place], zones[there.place]))
-                           else jsonb_build_object('call_id', there.id, 'status', there.status, 'created', false,
-                                                   'has_key', there.has_key, 'due', null)
-                       end as answer
-                  from (select looked.*,
-                               looked.id = any(new_ids)
-                               and looked.has_key = (idempotency_keys[looked.place] is not null)
-                               and row_number() over (
-                                       partition by looked.id order by looked.has_key desc, looked.place
-                                   ) = 1 as is_new
-                          from calls_there(business_ids, to_numbers, idempotency_keys, due_ats, '{}', '{}', '{}')
-                               as looked) as there
-                 where (there.id is not null or there.key_of_another)
-                   and not coalesce(refused ? places[there.place]::text, false)) as found;
-        answers := coalesce(answers, '{}') || coalesce(refused, '{}');
-        exit when (select count(*) from jsonb_object_keys(answers)) = cardinality(places);
-    end loop;
-    return (select jsonb_object_agg(place, jsonb_build_object(
-                       'place', place,
-                       'fault', 'another call to this number is being written at this moment: try again'))
-              from unnest(places) as place) || answers;
-end
 $$;
 
 drop function if exists reschedule_call;

@@ -1,5 +1,5 @@
 -- What an ended campaign leaves in the queue is canceled, and a call that is due behind its campaign's end is not taken.
--- SQL says of a call that was there already for when it waits, and moves a call that waits.
+-- SQL moves a call that waits.
 -- depends: 0075_no_empty_keys
 
 -- Why this call may not be dialed now, whatever the limits: no row where nothing is in its way.  What is final closes
@@ -96,38 +96,6 @@ return case code
     when 'outside_window' then 'It is outside the calling hours at the callee''s.'
 end;
 
--- The next attempt that the retry policy of an ended call has for it: its number, the first attempt, its from-number and
--- how long it waits.  The policy is that of the campaign, or else of the business.  The n-th end of its kind takes the n-th
--- wait; past the last one nobody is tried again.  No row: there is no next attempt.
-create or replace function next_attempt(call call_log)
-returns table (attempt integer, retry_of bigint, from_number text, wait interval)
-language sql stable rows 1
-as $$
-    select next.attempt, next.retry_of, next.from_number, retry_step.wait
-      from business
-      left join campaign on campaign.id = $1.campaign_id
-     cross join lateral (
-           select least($1.attempt, 2147483646) + 1 as attempt, coalesce($1.retry_of, $1.id) as retry_of,
-                  coalesce(campaign_from_number($1.campaign_id, $1.to_number, least($1.attempt, 2147483646) + 1),
-                           $1.from_number) as from_number
-     ) as next
-     inner join retry_step
-        on retry_step.ladder_id = coalesce(campaign.ladder_id, business.ladder_id)
-       and retry_step.outcome = $1.status
-       and retry_step.step = 1 + (select count(*)
-                                    from call_log as earlier
-                                   where (earlier.id = next.retry_of or earlier.retry_of = next.retry_of)
-                                     and earlier.id <> $1.id
-                                     and earlier.status = $1.status)
-     where business.id = $1.business_id
-       and $1.direction = 'outbound'
-       and $1.hang_up is null  -- an operator wanted an end of it
-       and coalesce($1.idempotency_key, '') not like 'recovered:%'  -- its row is lost: what is unknown is not dialed
-       and coalesce(campaign.ends_at > now() + retry_step.wait, true)
-       and next.from_number ~ '^\+[1-9][0-9]{6,14}$'  -- rows of the old system may hold anything
-       and $1.to_number ~ '^\+[1-9][0-9]{6,14}$'
-$$;
-
 -- What in a call that waits, its campaign or its business keeps it from being dialed (why_not_dialed), whatever the limits.
 create or replace function why_by_rules(call_id bigint, claim_s float8, ring_s float8, worker_silent_s float8)
 returns table (place integer, code text, sentence text, until timestamptz, details jsonb)
@@ -189,7 +157,8 @@ as $$
      cross join opening
      where due_at > now()
     union all
-    -- What is final comes before a pause and before its time: neither saves it.
+    -- What is final comes before a pause and before its time, after which it is canceled all the same.  Clean-up cancels
+    -- what a campaign leaves at its end; the claim cancels all else, in the call's turn.
     select case when is_final then 3 else 9 end, obstacle.code,
            coalesce(case obstacle.code
                         when 'destination_not_allowed' then destination_sentence(to_number, business_id)
@@ -197,6 +166,8 @@ as $$
            || case
                   when is_final
                       then coalesce(' Unless that changes, it will be canceled at ' || moment_text(final.at, zone) || '.',
+                                    ' Unless that changes, it will be canceled in its turn, from '
+                                    || moment_text(final.not_before, zone) || ' on.',
                                     ' It will be canceled in its turn.')
                   when obstacle.code = 'registry_check_old' then ''
                   when obstacle.code = 'outside_window' and is_never
@@ -205,15 +176,17 @@ as $$
               end,
            obstacle.until,
            jsonb_build_object('is_final', is_final, 'zones', zones)
-           || case when is_final then jsonb_build_object('canceled_at', final.at) else '{}' end
+           || case
+                  when is_final
+                      then jsonb_build_object('canceled_at', final.at, 'canceled_from', final.not_before)
+                  else '{}'
+              end
       from waiting
      cross join opening
      cross join lateral call_obstacle(whole, windows, zones, opens_at) as obstacle
      cross join lateral (
-           select case
-                      when obstacle.code = 'campaign_ends_first' then ends_at
-                      when obstacle.code <> 'campaign_ended' and due_at > now() then due_at
-                  end as at
+           select case when obstacle.code = 'campaign_ends_first' then ends_at end as at,
+                  case when obstacle.code <> 'campaign_ended' and due_at > now() then due_at end as not_before
      ) as final
 $$;
 
@@ -323,86 +296,6 @@ $$;
 create or replace function due_text(call call_log) returns text
 language sql stable
 return moment_text(call.due_at, call_zone(call.to_number, call.time_zone, call.business_id));
-
--- Put calls of one campaign, or of none, in the queue, and say of each which call is there now: a part of
--- enqueue_calls.
---
--- Moves    (nothing) -> queued
--- Returns  a JSON object with an answer for each place
--- Races    as queue_calls; a twin that was committed in this instant is seen at the second look
-create or replace function enqueue_read_calls(
-    for_campaign bigint, places integer[], business_ids bigint[], from_numbers text[], to_numbers text[],
-    due_ats timestamptz[], idempotency_keys text[], contacts jsonb[], time_zones text[], zones text[]
-) returns jsonb
-language plpgsql
-as $$
-declare
-    refused jsonb;
-    new_ids bigint[] := '{}';
-    answers jsonb;
-begin
-    for attempt in 1..5 loop
-        -- What is there already is left as it is: all are given again.
-        select jsonb_object_agg(
-                   places[written.place],
-                   jsonb_build_object('place', places[written.place],
-                                      -- Python and files have a shorter name for it.
-                                      'fault', regexp_replace(written.about, '^`to`', '`to_number`'))
-               ) filter (where written.fault is not null),
-               new_ids || max(written.ids) filter (where written.ids is not null)
-          into refused, new_ids
-          from queue_calls(for_campaign, '{}', '{}', true, business_ids, from_numbers, to_numbers, due_ats,
-                           idempotency_keys, contacts, time_zones, false) as written;
-        select jsonb_object_agg(places[found.place], found.answer)
-          into answers
-          from (select there.place,
-                       case
-                           when there.key_of_another
-                               then jsonb_build_object(
-                                        'place', places[there.place],
-                                        'fault', 'the key belongs to a call of another number: give this call a key of'
-                                                 ' its own, or none')
-                           when there.is_new
-                               then jsonb_build_object(
-                                        'call_id', there.id, 'status', there.status, 'created', true, 'has_key', true,
-                                        'due', moment_text(due_ats[there.place], zones[there.place]), 'note', null)
-                           else jsonb_build_object(
-                                    'call_id', there.id, 'status', there.status, 'created', false,
-                                    'has_key', there.has_key, 'due', null,
-                                    'note', case
-                                        when due_ats[there.place] is null
-                                            then 'the call waits for ' || there.live_due
-                                                 || ' already: reschedule it to have it made now'
-                                        else '`due_at` changes nothing: the call waits for ' || there.live_due
-                                             || ' already; reschedule it to move it'
-                                    end)
-                       end as answer
-                  from (select looked.*,
-                               looked.id = any(new_ids)
-                               and looked.has_key = (idempotency_keys[looked.place] is not null)
-                               and row_number() over (
-                                       partition by looked.id order by looked.has_key desc, looked.place
-                                   ) = 1 as is_new,
-                               case
-                                   when looked.keeps_time and looked.status = 'queued'
-                                       then (select due_text(live)
-                                               from live_call(business_ids[looked.place], to_numbers[looked.place])
-                                                    as live
-                                              limit 1)
-                               end as live_due
-                          from calls_there(business_ids, to_numbers, idempotency_keys, due_ats, '{}', '{}', '{}')
-                               as looked) as there
-                 where (there.id is not null or there.key_of_another)
-                   and not coalesce(refused ? places[there.place]::text, false)) as found;
-        answers := coalesce(answers, '{}') || coalesce(refused, '{}');
-        exit when (select count(*) from jsonb_object_keys(answers)) = cardinality(places);
-    end loop;
-    return (select jsonb_object_agg(place, jsonb_build_object(
-                       'place', place,
-                       'fault', 'another call to this number is being written at this moment: try again'))
-              from unnest(places) as place) || answers;
-end
-$$;
 
 -- Have a call that waits dialed from another moment on: ISO 8601 with an offset, or `now`.  Whatever held it is asked
 -- again then.

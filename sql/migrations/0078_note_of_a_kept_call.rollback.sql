@@ -1,4 +1,67 @@
 -- Only functions: nothing is lost.
+-- squawk-ignore ban-drop-function
+drop function if exists calls_there(bigint[], text[], text[], timestamptz[], bigint[], bigint[], timestamptz[]);
+
+-- Say what is there of each call that was given: a call of the same key, a live one to the same telephone, one of
+-- the same batch, or else the last one that was dialed to it.
+--
+-- Returns  of each its `place`, from 1; the `telephone`, in the one form that stands for it; `id` and `status` of
+--          the call that keeps it out, or NULL; `has_key` true where that has this very key, and `key_of_another`
+--          where it is a call of another telephone; `live_status` and `live_due_at` of the live one; `is_twin` true
+--          where the batch's own was created at one of `created_ats`; `keeps_time` true where it waits for another
+--          moment than was given now; `dialed_id` and `dialed_at` of the last one dialed
+create or replace function calls_there(
+    business_ids bigint[], to_numbers text[], idempotency_keys text[], due_ats timestamptz[], batch_businesses bigint[],
+    batch_ids bigint[], created_ats timestamptz[]
+) returns table (
+    place bigint, telephone text, id bigint, status text, has_key boolean, key_of_another boolean, live_status text,
+    live_due_at timestamptz, is_twin boolean, keeps_time boolean, dialed_id bigint, dialed_at timestamptz
+)
+language sql stable
+as $$
+    select given.place, phone_key(given.to_number) as telephone, coalesce(keyed.id, live.id, reached.id) as id,
+           coalesce(keyed.status, live.status, reached.status) as status, keyed.id is not null as has_key,
+           phone_key(keyed.to_number) <> phone_key(given.to_number) as key_of_another,
+           live.status as live_status, live.due_at as live_due_at,
+           coalesce(reached.created_at = any(created_ats), false) as is_twin,
+           coalesce(
+               live.status = 'queued' and live.held_by is null and live.attempt = 1
+               and (live.due_at <> given.due_at or given.due_at is null and live.due_at > now()),
+               false
+           ) as keeps_time,
+           dialed.id as dialed_id, dialed.dialed_at
+      from unnest(business_ids, to_numbers, idempotency_keys, due_ats)
+           with ordinality as given (business_id, to_number, idempotency_key, due_at, place)
+      left join unnest(batch_businesses, batch_ids) as batch (of_business, id)
+        on of_business = given.business_id
+      left join lateral (
+           select id, status, to_number
+             from call_log
+            where business_id = given.business_id and idempotency_key = given.idempotency_key
+            limit 1
+     ) as keyed on true
+      left join lateral (
+           select id, status, due_at, held_by, attempt from live_call(given.business_id, given.to_number) limit 1
+     ) as live on true
+      left join lateral (
+           select id, status, created_at
+             from call_log
+            where batch_id = batch.id and phone_key(to_number) = phone_key(given.to_number) and retry_of is null
+            limit 1
+     ) as reached on true
+      left join lateral (
+           select id, dialed_at
+             from call_log
+            where business_id = given.business_id
+              and phone_key(to_number) = phone_key(given.to_number)
+              and direction = 'outbound'
+              and dialed_at is not null
+            order by dialed_at desc
+            limit 1
+     ) as dialed on true
+     order by given.place
+$$;
+
 -- Put calls of one campaign, or of none, in the queue, and say of each which call is there now: a part of
 -- enqueue_calls.
 --
@@ -40,31 +103,16 @@ begin
                            when there.is_new
                                then jsonb_build_object(
                                         'call_id', there.id, 'status', there.status, 'created', true, 'has_key', true,
-                                        'due', moment_text(due_ats[there.place], zones[there.place]), 'note', null)
-                           else jsonb_build_object(
-                                    'call_id', there.id, 'status', there.status, 'created', false,
-                                    'has_key', there.has_key, 'due', null,
-                                    'note', case
-                                        when due_ats[there.place] is null
-                                            then 'the call waits for ' || there.live_due
-                                                 || ' already: reschedule it to have it made now'
-                                        else '`due_at` changes nothing: the call waits for ' || there.live_due
-                                             || ' already; reschedule it to move it'
-                                    end)
+                                        'due', moment_text(due_ats[there.place], zones[there.place]))
+                           else jsonb_build_object('call_id', there.id, 'status', there.status, 'created', false,
+                                                   'has_key', there.has_key, 'due', null)
                        end as answer
                   from (select looked.*,
                                looked.id = any(new_ids)
                                and looked.has_key = (idempotency_keys[looked.place] is not null)
                                and row_number() over (
                                        partition by looked.id order by looked.has_key desc, looked.place
-                                   ) = 1 as is_new,
-                               case
-                                   when looked.keeps_time and looked.status = 'queued'
-                                       then (select due_text(live)
-                                               from live_call(business_ids[looked.place], to_numbers[looked.place])
-                                                    as live
-                                              limit 1)
-                               end as live_due
+                                   ) = 1 as is_new
                           from calls_there(business_ids, to_numbers, idempotency_keys, due_ats, '{}', '{}', '{}')
                                as looked) as there
                  where (there.id is not null or there.key_of_another)
@@ -80,3 +128,5 @@ end
 $$;
 
 drop function if exists kept_call_note;
+comment on function calls_there is
+'Which call is there of each that is given: of its key, live to its telephone, or of its batch.';

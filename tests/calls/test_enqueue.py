@@ -1124,12 +1124,22 @@ def test_a_moment_that_is_past_is_said_to_be(world: World, acme: int) -> None:
     ]
 
 
-def test_another_moment_for_a_call_that_is_under_way_is_said_to_change_nothing(world: World, acme: int) -> None:
+def test_a_call_that_is_under_way_is_said_to_be_whatever_moment_is_given(world: World, acme: int) -> None:
     call_id = world.initiated(acme)
 
     later = enqueue.enqueue(business_id=acme, to_number=TO, due_at=datetime.now(UTC) + timedelta(days=1))
 
-    assert (later.call_id, later.note) == (call_id, "`at` changes nothing: the call is under way already")
+    assert (later.call_id, later.note) == (call_id, "the call is under way already")
+
+
+def test_a_campaign_that_never_ends_takes_a_call_for_later(world: World, acme: int) -> None:
+    """`infinity` is no moment that Python reads."""
+    campaign_id = world.value(
+        "insert into campaign (business_id, name, ends_at) values (%s, 'x', 'infinity') returning id", acme
+    )
+
+    later = datetime.now(UTC) + timedelta(days=1)
+    assert enqueue.enqueue(campaign_id=campaign_id, to_number=TO, due_at=later).created
 
 
 def test_an_error_of_a_connection_of_ours_stays_the_drivers_so_that_a_database_away_is_no_wrong_request(

@@ -808,19 +808,19 @@ GUARDS = (
     ),
     Guard(
         "whom an operator hung up on is not tried again",
-        "sql/migrations/0076_ended_campaigns.sql",
+        "sql/migrations/0045_parts_of_statements.sql",
         (("and $1.hang_up is null", "and true"),),
         "tests/rules/test_retry_policy.py::test_whom_an_operator_hung_up_on_is_not_tried_again",
     ),
     Guard(
         "a campaign that has ended tries nobody again",
-        "sql/migrations/0076_ended_campaigns.sql",
-        (("and coalesce(campaign.ends_at > now() + retry_step.wait, true)", "and true"),),
+        "sql/migrations/0045_parts_of_statements.sql",
+        (("and coalesce(campaign.ends_at > now(), true)", "and true"),),
         "tests/rules/test_retry_policy.py::test_a_paused_campaign_keeps_its_next_attempt_and_an_ended_one_has_none",
     ),
     Guard(
         "each kind of end has its own place in the retry policy",
-        "sql/migrations/0076_ended_campaigns.sql",
+        "sql/migrations/0045_parts_of_statements.sql",
         (("and earlier.status = $1.status)", "and true)"),),
         "tests/rules/test_retry_policy.py::test_the_n_th_end_of_its_kind_takes_the_n_th_wait_and_then_nobody_is_tried_again",
     ),

@@ -168,10 +168,10 @@ def test_what_will_cancel_a_call_is_said_before_a_pause_and_before_its_time(worl
     now = told(call_id, "suppressed", "It will be canceled in its turn.")
     world.do("update call_log set due_at = date_trunc('minute', now()) + interval '1 day'")
 
-    later = told(call_id, "suppressed", "Unless that changes, it will be canceled at ")
+    later = told(call_id, "suppressed", "Unless that changes, it will be canceled in its turn, from ")
 
-    assert now.details["canceled_at"] is None
-    assert datetime.fromisoformat(later.details["canceled_at"]) == world.call(call_id).due_at
+    assert now.details["canceled_from"] is None
+    assert datetime.fromisoformat(later.details["canceled_from"]) == world.call(call_id).due_at
     assert preview(call.campaign_id).refused.keys() == {"suppressed"}
 
 

@@ -15,7 +15,8 @@ import sqlalchemy.ext.asyncio
 import sqlalchemy.orm
 
 import outbound
-from outbound import BadCall, BadConnection, aio
+from outbound import BadCall, BadConnection, aio, drivers
+from outbound.calls import enqueue
 from tests.conftest import World
 from tests.pgbouncer import needs_pgbouncer, pgbouncer
 from tests.producers.applications import (
@@ -360,6 +361,35 @@ def test_whatever_codecs_a_connection_of_asyncpg_has_each_function_says_what_it_
     plain.close()
 
 
+def test_over_asyncpg_too_a_call_is_looked_for_by_its_key_and_its_telephone_in_the_indexes(
+    world: World, acme: int
+) -> None:
+    """Before, the texts had the collation of a name, and each look read all calls of the business."""
+    one = Asyncpg(world.url)
+    given = {"business_ids": f"{{{acme}}}", "to_numbers": f"{{{TO}}}", "idempotency_keys": "{k}", "due_ats": "{null}"}
+    none = dict.fromkeys(("batch_businesses", "batch_ids", "created_ats"), "{}")
+    text, values = drivers.in_bytes(enqueue.sql.find_calls_there(**given, **none))
+    one.run(one.connection.execute("set enable_seqscan = off; set enable_bitmapscan = off"))
+
+    plan = "\n".join(row[0] for row in one.run(one.connection.fetch(f"explain {text}", *values)))
+
+    conditions = [line for line in plan.splitlines() if "Index Cond:" in line]
+    assert any("idempotency_key = " in line for line in conditions), plan
+    assert sum("phone_key" in line or "END = CASE" in line for line in conditions) >= 2, plan
+    one.close()
+
+
+def test_an_error_of_the_applications_own_trigger_stays_the_drivers(world: World, acme: int) -> None:
+    """Over asyncpg, it was said to be a codec for bytea."""
+    world.do("create function odd() returns trigger language plpgsql as 'begin perform 1 / 0; return new; end'")
+    world.do("create trigger odd before insert on call_log for each row execute function odd()")
+    one = Asyncpg(world.url)
+
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        one.ask("enqueue_call", business_id=acme, to_number=TO)
+    one.close()
+
+
 def plain_fault(plain: Application, given: dict[str, Any]) -> str:
     with pytest.raises(BadCall) as refusal:
         plain.ask("enqueue_call", to_number="nobody", **given)
@@ -369,7 +399,7 @@ def plain_fault(plain: Application, given: dict[str, Any]) -> str:
 @pytest.mark.parametrize("fails", ["to encode", "to decode"])
 def test_a_codec_for_bytea_of_asyncpg_is_said_with_the_mend(world: World, acme: int, fails: str) -> None:
     one = Asyncpg(world.url)
-    encoder: Any = not_ours if fails == "to encode" else lambda value: "\\x" + value.hex()
+    encoder: Any = (lambda _: 7) if fails == "to encode" else lambda value: "\\x" + value.hex()
     one.run(one.connection.set_type_codec("bytea", schema="pg_catalog", encoder=encoder, decoder=not_ours))
 
     with pytest.raises(BadConnection, match="codec of its own for bytea: take it away with `reset_type_codec`"):

@@ -71,8 +71,8 @@ def test_a_campaign_is_added_with_all_that_it_has(world: World, acme: int) -> No
         calls_per_second=2.5,
         live_max=7,
         priority=3,
-        starts="2026-12-01T09:00",
-        ends=datetime(2026, 12, 31, tzinfo=UTC),
+        starts="2030-12-01T09:00",
+        ends=datetime(2030, 12, 31, tzinfo=UTC),
     )
 
     row = campaign.show(added)
@@ -80,8 +80,8 @@ def test_a_campaign_is_added_with_all_that_it_has(world: World, acme: int) -> No
     assert (row.voice_url, row.twiml, row.local_presence) == ("https://acme.example.com/voice", None, True)
     assert (row.machine_detection, row.consent_required, row.registry_max_age_days) == ("Enable", True, 15)
     assert (row.calls_per_second, row.live_max, row.weight, row.state) == (2.5, 7, 3, "running")
-    assert row.starts_at == datetime(2026, 12, 1, 7, tzinfo=UTC)
-    assert row.ends_at == datetime(2026, 12, 31, tzinfo=UTC)
+    assert row.starts_at == datetime(2030, 12, 1, 7, tzinfo=UTC)
+    assert row.ends_at == datetime(2030, 12, 31, tzinfo=UTC)
     assert campaign.page(limit=100) == ([row], None)
 
 
@@ -93,7 +93,7 @@ def test_a_campaign_needs_a_name_alone_where_its_business_speaks(world: World, a
 
 
 def test_only_what_is_given_is_changed_and_none_takes_away(world: World, acme: int) -> None:
-    added = add(acme, (OWN, SECOND), twiml=HELLO, live_max=7, priority=3, ends="2026-12-31", registry_max_age_days=3)
+    added = add(acme, (OWN, SECOND), twiml=HELLO, live_max=7, priority=3, ends="2030-12-31", registry_max_age_days=3)
 
     change(added, calls_per_second=1)
     first = campaign.show(added)
@@ -151,7 +151,7 @@ def test_every_move_is_written_down_with_who_made_it(world: World, acme: int) ->
         ({"retry_policy": "nobody's"}, ["no retry policy named `nobody's`"]),
         ({"retry_policy": ""}, ["no retry policy named ``"]),
         ({"starts": "tomorrow"}, ["`starts` is not a date"]),
-        ({"starts": "2026-12-02", "ends": "2026-12-01"}, ["must start before it ends"]),
+        ({"starts": "2030-12-02", "ends": "2030-12-01"}, ["must start before it ends"]),
         ({"phones": ("+15005550006", "nobody")}, ["number 2 is not a phone number"]),
         ({"phones": ("+15005550009",)}, ["belongs to another business"]),
         (
@@ -178,10 +178,10 @@ def test_a_bad_campaign_is_refused_with_all_its_faults_at_once_and_changes_nothi
 
 
 def test_an_end_before_the_start_that_is_there_already_is_refused(world: World, acme: int) -> None:
-    added = add(acme, starts="2026-12-02")
+    added = add(acme, starts="2030-12-02")
 
     with pytest.raises(BadCampaign, match="must start before it ends"):
-        change(added, ends="2026-12-01")
+        change(added, ends="2030-12-01")
 
 
 def test_a_campaign_of_nobody_or_that_is_not_there_or_twice_is_refused(world: World, acme: int) -> None:
@@ -290,7 +290,8 @@ def test_a_number_that_became_another_business_s_calls_no_more(world: World, acm
 
 def test_a_campaign_that_has_ended_or_is_another_business_s_takes_no_calls(world: World, acme: int) -> None:
     other = world.business("Other", "+15005550009")
-    ended, running = add(acme, ends="2026-01-01"), add(acme, name="June")
+    ended, running = add(acme), add(acme, name="June")
+    world.do("update campaign set ends_at = now() where id = %s", ended)
 
     refused: list[tuple[dict[str, Any], str]] = [
         ({"campaign_id": ended}, "has ended"),
@@ -498,16 +499,26 @@ def test_an_end_that_is_before_waiting_calls_says_how_many_it_cancels(
         moved = "update call_log set campaign_id = %s, due_at = now() + make_interval(hours => %s) where id = %s"
         world.do(moved, added, hours, call_id)
 
-    later, sooner, past = (datetime.now(UTC) + timedelta(hours=hours) for hours in (60, 20, -1))
+    later, sooner, first = (datetime.now(UTC) + timedelta(minutes=minutes) for minutes in (3600, 1200, 10))
     said = [
         outbound("campaign", "set", str(added), "--ends", ends.isoformat(timespec="minutes"))
-        for ends in (later, sooner, past)
+        for ends in (later, sooner, first)
     ]
 
     assert "canceled" not in said[0]
     assert [text.splitlines()[-1].rpartition(": ")[::2] for text in said[1:]] == [
         ("calls that wait and will be canceled, as the campaign ends before they are due", calls) for calls in "23"
     ]
+    assert "canceled" not in outbound("campaign", "set", str(added), "--name", "June")
+
+
+def test_an_end_that_is_past_is_refused_as_all_that_waits_would_be_canceled(world: World, acme: int) -> None:
+    added = campaign.add(acme, {"name": "May"}, actor="anna")
+
+    with pytest.raises(BadCampaign, match=r"`ends` .* is past: give a moment to come"):
+        campaign.change(added, {"ends": f"{datetime.now(UTC).year - 1}-11-30T09:00"}, actor="anna")
+    campaign.change(added, {"ends": datetime.now(UTC).isoformat()}, actor="anna")
+    campaign.change(added, {"name": "June"}, actor="anna")  # of one that has ended
 
 
 def test_what_cannot_be_cleared_is_said(outbound: Callable[..., str]) -> None:

@@ -1,7 +1,7 @@
 """How often and when somebody is tried again, and never more often than that."""
 
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -259,10 +259,9 @@ def test_a_campaign_s_retry_policy_counts_before_its_business_s(world: World, nu
 def test_a_paused_campaign_keeps_its_next_attempt_and_an_ended_one_has_none(world: World, nudges: Nudges) -> None:
     acme = world.business()
     add(acme)
-    soon = datetime.now(UTC) + timedelta(minutes=1)  # before its retry policy would try again
-    for state, ends_at, expected in (("paused", None, 1), ("running", "2026-01-01", 0), ("running", soon, 0)):
+    for state, ends_at, expected in (("paused", None, 1), ("running", "2026-01-01", 0)):
         insert = "insert into campaign (business_id, name, ends_at) values (%s, %s, %s) returning id"
-        campaign = world.value(insert, acme, f"{state} {ends_at}", ends_at)
+        campaign = world.value(insert, acme, state, ends_at)
         world.do("insert into dial_control (scope, key, state) values ('campaign', %s, %s)", str(campaign), state)
         call_id = world.queued(acme, f"+150055502{campaign:02d}")
         world.do("update call_log set campaign_id = %s where id = %s", campaign, call_id)

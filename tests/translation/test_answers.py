@@ -74,10 +74,10 @@ SENTENCES = (
     f"It is due at {_AT}.",
     f"Its campaign has ended. It waits until {_AT}.",
     "the call is under way already",
-    "`at` changes nothing: the call is under way already",
     f"the call waits for {_AT} already: reschedule it to have it made now",
     f"`at` changes nothing: the call waits for {_AT} already; reschedule it to move it",
     f"Its campaign ends before it is due. Unless that changes, it will be canceled at {_AT}.",
+    f"The number is on a do-not-call list. Unless that changes, it will be canceled in its turn, from {_AT} on.",
     "The number is on a do-not-call list. It will be canceled in its turn.",
     (
         "The number begins like an emergency number or a call abroad, or is as short as a short code: it is never"
