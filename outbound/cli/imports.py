@@ -25,9 +25,14 @@ _COUNTS = ("created", "already_there", "duplicates", "rejected", "called_lately"
 
 
 def _as_json(row: "db.Row", *, with_lines: bool = False) -> dict[str, object]:
+    from outbound.calls.import_record import REPORTED
+
     shown: dict[str, Any] = row._asdict()
     lines, refused, report = (shown.pop(name) for name in ("rejected_lines", "rejected", "report"))
-    return shown | {"refused": refused} | (report | {"refused_lines": lines} if with_lines else {})
+    shown["refused"] = refused
+    if with_lines:
+        shown |= dict.fromkeys(REPORTED) | report | {"refused_lines": lines}
+    return shown
 
 
 @app.command("list")

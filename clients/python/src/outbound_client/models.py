@@ -723,7 +723,11 @@ class Stopped(Answer):
 
 
 class Control(Answer):
-    """The limits and holds of a scope, and how much of them is used."""
+    """
+    The limits and holds of a scope, and how much of them is used.
+
+    The paths of control name a `scope` by its plural, like `/control/campaigns/3`; the `account` is `everything/all`.
+    """
 
     scope: str
     key: str
