@@ -55,7 +55,13 @@ def test_a_call_is_shown_found_and_moved(world: World, client: Client) -> None:
     moved = http.post(f"/calls/{call}/reschedule", json={"at": "2027-01-05T10:00"})
     assert moved.status_code == 200, moved.text
     paused = http.post(f"/control/calls/{call}/pause", json={"reason": "wrong text"})
-    assert paused.json() == {"scope": "call", "key": str(call), "paused": True, "claims_taken_back": 0}
+    assert paused.json() == {
+        "scope": "call",
+        "key": str(call),
+        "paused": True,
+        "was_paused": False,
+        "claims_taken_back": 0,
+    }
     assert http.post(f"/control/calls/{call}/resume").json()["was_paused"] is True
     assert http.post(f"/control/calls/{call}/cancel").json()["waiting"] == 1
     assert world.call(call).status == "canceled"

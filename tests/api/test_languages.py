@@ -73,7 +73,10 @@ def test_a_request_that_cannot_be_read_is_refused_in_hebrew(client: Client) -> N
     assert said["detail"].startswith("גוף הבקשה אינו JSON שאפשר לקרוא כאן: ")
     assert said["title"] == "אי אפשר לקרוא את הבקשה"
     _, said = _both(client(), "POST", "/calls", content=b" " * 70_000, headers={"content-type": "application/json"})
-    assert (said["status"], said["detail"]) == (413, "גוף הבקשה יכול להכיל עד \u206865536\u2069 בתים")
+    assert (said["status"], said["detail"]) == (
+        413,
+        "גוף בקשה יכול להכיל עד \u206865536\u2069 בתים: יש לשלוח פחות בבקשה אחת, למשל פחות שיחות",
+    )
     _, said = _both(client(), "POST", "/calls", content=b"{}", headers={"content-type": "text/plain"})
     assert said["detail"] == "יש לשלוח את גוף הבקשה כ־\u2068`application/json`\u2069"
 
