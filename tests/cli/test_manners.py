@@ -271,7 +271,7 @@ WRITING = (
     ("suppress add +15005550188 --everybody", "added, 0 waiting calls", "there already"),
     ("consent revoke +15005550188 --business 1", "revoked", "nothing changed"),
     ("destination allow GB --business 2", "are allowed for business 2", "as before"),
-    ("pause campaign 1", "campaign 1 is paused", "campaign 1 is paused"),
+    ("pause campaign 1", "campaign 1 is paused", "campaign 1 was paused already"),
     ("resume campaign 1", "campaign 1 goes on", "nothing changed: campaign 1 was not paused"),
 )
 
