@@ -63,9 +63,8 @@ async def pause(context: RequestContext, body: models.Reasoned | None = None, ki
 
     def work() -> Any:
         scope = _scope(context, kind, key)
-        was_paused = step.is_paused(scope)
-        claims = step.pause(scope, reason=_reason(body), actor=context.caller.who)
-        return scope._asdict() | {"paused": True, "was_paused": was_paused, "claims_taken_back": claims}
+        done = step.pause(scope, reason=_reason(body), actor=context.caller.who)
+        return scope._asdict() | {"paused": True} | done._asdict()
 
     return await context.write(work)
 
@@ -114,9 +113,8 @@ async def stop(context: RequestContext, body: models.Reasoned | None = None, kin
 
     def work() -> Any:
         scope = _scope(context, kind, key)
-        was_paused = step.is_paused(scope)
-        hang_ups = step.stop(scope, reason=_reason(body), actor=context.caller.who)
-        return scope._asdict() | {"paused": True, "was_paused": was_paused, "hung_up": hang_ups}
+        done = step.stop(scope, reason=_reason(body), actor=context.caller.who)
+        return scope._asdict() | {"paused": True} | done._asdict()
 
     return await context.write(work)
 

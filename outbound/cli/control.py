@@ -15,6 +15,8 @@ from outbound.printing import Table, cell, err, out, say, tell, tell_done, tell_
 
 if TYPE_CHECKING:
     from outbound.calls.call_search import Asked
+    from outbound.rules.control import Paused
+    from outbound.rules.scope import Scope
 
 What = Annotated[str, typer.Argument(help="everything, business, campaign, number (that calls) or call.")]
 Key = Annotated[str | None, typer.Argument(help="Which: its name or id; of a call its id, CA…, key or number.")]
@@ -29,13 +31,8 @@ def pause(what: What, key: Key = None, reason: Reason = None, by: By = None, as_
 
     with ready():
         scope = scope_of(what, key)
-        was_paused = control.is_paused(scope)
-        claims = control.pause(scope, reason=reason, actor=by)
-    state = "was paused already" if was_paused else "is paused"
-    line = f"{scope} {state}, {claims} claims were taken back; `outbound resume {scope}` resumes it"
-    tell_done(
-        scope._asdict() | {"paused": True, "was_paused": was_paused, "claims_taken_back": claims}, line, as_json=as_json
-    )
+        done = control.pause(scope, reason=reason, actor=by)
+    _tell_paused(scope, done, "claims_taken_back", "claims were taken back", as_json=as_json)
 
 
 def resume(what: What, key: Key = None, by: By = None, as_json: AsJson = False) -> None:
@@ -206,12 +203,17 @@ def stop(what: What, key: Key = None, reason: Reason = None, by: By = None, as_j
 
     with ready(broker=True):
         scope = scope_of(what, key)
-        was_paused = control.is_paused(scope)
-        hang_ups = control.stop(scope, reason=reason, actor=by)
-        _hang_up(hang_ups)
-    state = "was paused already" if was_paused else "is paused"
-    line = f"{scope} {state}, {hang_ups} calls are hung up; `outbound resume {scope}` resumes it"
-    tell_done(scope._asdict() | {"paused": True, "was_paused": was_paused, "hung_up": hang_ups}, line, as_json=as_json)
+        done = control.stop(scope, reason=reason, actor=by)
+        _hang_up(done.hung_up)
+    _tell_paused(scope, done, "hung_up", "calls are hung up", as_json=as_json)
+
+
+def _tell_paused(scope: "Scope", done: "Paused", count: str, what: str, *, as_json: bool) -> None:
+    """Say that a scope is paused, whether it was so before, and how many of *what* that concerned."""
+    calls = getattr(done, count)
+    state = "was paused already" if done.was_paused else "is paused"
+    line = f"{scope} {state}, {calls} {what}; `outbound resume {scope}` resumes it"
+    tell_done(scope._asdict() | {"paused": True, "was_paused": done.was_paused, count: calls}, line, as_json=as_json)
 
 
 def _hang_up(calls: int) -> None:

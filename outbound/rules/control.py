@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from threading import Event
+from typing import NamedTuple
 
 from outbound import db, drivers, logs
 from outbound.call import IN_THE_AIR, WAITING
@@ -22,9 +23,21 @@ _LOCK_WAIT_S = 40  # a stopped dispatcher loses the dispatch lock after 30 s
 _LOOK_S = 1  # between two looks at a scope that is being drained
 
 
-def pause(scope: Scope, *, reason: str | None = None, actor: str | None = None) -> int:
+class Paused(NamedTuple):
+    """What a pause or a stop found and did: `was_paused` where an operator or the breaker had paused it before."""
+
+    was_paused: bool
+    claims_taken_back: int
+    hung_up: int
+
+    def counts(self) -> dict[str, int]:
+        """What was done, as the audit has it."""
+        return {"claims_taken_back": self.claims_taken_back, "hang_ups": self.hung_up}
+
+
+def pause(scope: Scope, *, reason: str | None = None, actor: str | None = None) -> Paused:
     """
-    Begin nothing new in this scope; what is in the air goes on.  Return how many claims were taken back.
+    Begin nothing new in this scope; what is in the air goes on.
 
     When this returns no call of the scope is claimed, and none will be; a create that a worker is sending in this
     instant is the last one.
@@ -32,58 +45,50 @@ def pause(scope: Scope, *, reason: str | None = None, actor: str | None = None) 
     Raises:
         BadControl: it is a call that cannot be held any more, or the reason is no line of text.
     """
-    return _pause(scope, "pause", reason, actor)[0]
+    return _pause(scope, "pause", reason, actor)
 
 
-def is_paused(scope: Scope) -> bool:
-    """Is nothing new begun in this scope, whether an operator or the breaker paused it?"""
-    return bool(db.run(sql.is_paused, **scope._asdict(), id=scope.id))
-
-
-def stop(scope: Scope, *, reason: str | None = None, actor: str | None = None) -> int:
+def stop(scope: Scope, *, reason: str | None = None, actor: str | None = None) -> Paused:
     """
-    Pause, and ask for an end of whatever is in the air, also of calls in progress.  Return how many calls that are.
+    Pause, and ask for an end of whatever is in the air, also of calls in progress: `hung_up` of them.
 
     `hang_up_requested_calls` tells the carrier.
 
     Raises BadControl as `pause` does, but a call that is in the air can be stopped.
     """
-    return _pause(scope, "stop", reason, actor)[1]
+    return _pause(scope, "stop", reason, actor)
 
 
-def _pause(scope: Scope, action: str, reason: str | None, actor: str | None) -> tuple[int, int]:
+def _pause(scope: Scope, action: str, reason: str | None, actor: str | None) -> Paused:
     reason, actor = decision.one_line(reason, "the reason"), decision.actor(actor)
 
-    def move(connection: db.Connection) -> tuple[int, int]:
+    def move(connection: db.Connection) -> Paused:
         pause_it = _pause_call if scope.scope == "call" else _pause_scope
-        claims, hang_ups = pause_it(connection, scope, action, reason, actor)
-        audit.write(connection, actor, action, scope, reason=reason, claims_taken_back=claims, hang_ups=hang_ups)
-        return claims, hang_ups
+        paused = pause_it(connection, scope, action, reason, actor)
+        audit.write(connection, actor, action, scope, reason=reason, **paused.counts())
+        return paused
 
-    claims, hang_ups = db.persist(lambda: db.transact(move), for_s=_LOCK_WAIT_S)
-    log.info(f"control.{action}", scope=scope.scope, claims_taken_back=claims, hang_ups=hang_ups)
-    return claims, hang_ups
+    paused = db.persist(lambda: db.transact(move), for_s=_LOCK_WAIT_S)
+    log.info(f"control.{action}", scope=scope.scope, **paused.counts())
+    return paused
 
 
-def _pause_scope(
-    connection: db.Connection, scope: Scope, action: str, reason: str | None, actor: str
-) -> tuple[int, int]:
+def _pause_scope(connection: db.Connection, scope: Scope, action: str, reason: str | None, actor: str) -> Paused:
     sql.take_dispatch_lock(connection)
-    claims = sql.pause_scope(connection, **scope._asdict(), reason=reason)
+    was = sql.pause_scope(connection, **scope._asdict(), reason=reason)
     # After it, as a statement of its own: what a worker began to dial before the pause is seen only now.
-    return claims, _ask_for_end(connection, scope, "completed", reason, actor) if action == "stop" else 0
+    hung_up = _ask_for_end(connection, scope, "completed", reason, actor) if action == "stop" else 0
+    return Paused(was.was_paused, was.claims, hung_up)
 
 
-def _pause_call(
-    connection: db.Connection, scope: Scope, action: str, reason: str | None, actor: str
-) -> tuple[int, int]:
+def _pause_call(connection: db.Connection, scope: Scope, action: str, reason: str | None, actor: str) -> Paused:
     stopped = {"who": actor, "reason": reason} if action == "stop" else {"who": None, "reason": None}
-    was = sql.pause_call(connection, call_id=scope.id, **stopped)
-    if was in WAITING:
-        return int(was == "claimed"), 0
-    if was in IN_THE_AIR and action == "stop":
-        return 0, _ask_for_end(connection, scope, "completed", reason, actor)
-    raise _cannot(scope, was)
+    status, was_paused = sql.pause_call(connection, call_id=scope.id, **stopped) or ("deleted", False)
+    if status in WAITING:
+        return Paused(was_paused, int(status == "claimed"), 0)
+    if status in IN_THE_AIR and action == "stop":
+        return Paused(was_paused, 0, _ask_for_end(connection, scope, "completed", reason, actor))
+    raise _cannot(scope, status)
 
 
 def _ask_for_end(connection: db.Connection, scope: Scope, hang_up: str, reason: str | None, actor: str) -> int:

@@ -7,22 +7,17 @@
 -- that what follows sees all of its calls.
 select pg_advisory_xact_lock(hashtext('outbound.dispatch'), 'call_log'::regclass::int);
 
--- name: is_paused(scope, key, id)$
--- Returns  is the scope paused, by an operator or the breaker; of a call, is it held
-select case :scope
-           when 'call' then exists (select from call_log where id = :id::bigint and paused_at is not null)
-           else exists (select from dial_control where scope = :scope and key = :key and state = 'paused')
-       end;
-
--- name: pause_scope(scope, key, reason)$
+-- name: pause_scope(scope, key, reason)^
 -- Nothing new is begun in this scope.  Under the dispatch lock.
 --
 -- Moves    claimed -> queued
--- Returns  how many claims were taken back
+-- Returns  how many `claims` were taken back; was it paused before, by an operator or the breaker (`was_paused`)
 -- Races    a worker that begins to dial first wins, and has begun before this commits; one that comes later finds its
 --          row no longer 'claimed'
 -- Undo     resume_scope
-with paused as (
+with was as (
+    select state from dial_control where scope = :scope and key = :key
+), paused as (
     insert into dial_control (scope, key, state, state_reason, state_since)
     values (:scope, :key, 'paused', :reason, now())
     on conflict (scope, key) do update
@@ -42,7 +37,7 @@ with paused as (
      where call_log.id = claim.id
     returning call_log.id
 )
-select count(*) from taken_back;
+select count(*) as claims, coalesce((select state = 'paused' from was), false) as was_paused from taken_back;
 
 -- name: resume_scope(scope, key)$
 -- Resume the scope, whether an operator or the breaker paused it, and reset its counts of refusals and failures.
@@ -65,15 +60,15 @@ select coalesce((select state = 'paused' from was), false);
 -- Races    a worker that begins to dial first wins
 select cancel_call(:call_id::bigint, :reason::text, :who::text)::text as answer;
 
--- name: pause_call(call_id, who, reason)$
+-- name: pause_call(call_id, who, reason)^
 -- Hold one call that is not in the air; with `who`, somebody wanted an end of it.
 --
 -- Moves    claimed -> queued
--- Returns  its status as it was, or as it is where it cannot be held any more
+-- Returns  its `status` as it was, or as it is where it cannot be held any more; was it held before (`was_paused`)
 -- Races    a worker that begins to dial first wins
 -- Undo     resume_call
 with call as (
-    select id, status from call_log where id = :call_id for update
+    select id, status, paused_at is not null as was_paused from call_log where id = :call_id for update
 ), moved as (
     update call_log
        set status = 'queued', overdue_at = null, paused_at = now(),
@@ -87,7 +82,7 @@ with call as (
       from call
      where call_in_question.call_id = call.id and answer is null
 )
-select status from call;
+select status, was_paused from call;
 
 -- name: resume_call(call_id)$
 -- Let one call go again.  While the carrier is asked whether it was dialed after all, it stays held, and goes once that

@@ -907,7 +907,7 @@ GUARDS = (
     Guard(
         "a pause waits for the claim that is being made",
         "outbound/rules/control.py",
-        (("    sql.take_dispatch_lock(connection)\n    claims = ", "    claims = "),),
+        (("    sql.take_dispatch_lock(connection)\n    was = ", "    was = "),),
         "tests/rules/test_control.py::test_a_claim_that_began_before_the_pause_does_not_outlive_it",
     ),
     Guard(

@@ -112,7 +112,7 @@ def test_a_pause_takes_back_what_was_claimed_and_nothing_of_it_is_claimed_again_
     world.worker()
     scope = scopes(world, campaign_id)[what]
 
-    assert control.pause(scope, reason="the script is wrong", actor="anna") == 1
+    assert control.pause(scope, reason="the script is wrong", actor="anna").claims_taken_back == 1
     dispatch.dispatch_once()
 
     assert world.call(call_id).status == "queued"
@@ -315,7 +315,7 @@ def test_a_stop_hangs_up_whoever_is_talking_and_keeps_what_waits(
     until(lambda: at_the_carrier(slow_phones, sids[talking]) == "in-progress")
     events.record(talking, CallEvent(sids[talking], "in-progress", "callback"))
 
-    assert control.stop(Scope("campaign", str(campaign_id))) == 2
+    assert control.stop(Scope("campaign", str(campaign_id))).hung_up == 2
     hang_up_requested_calls()
 
     assert at_the_carrier(slow_phones, sids[talking]) == "completed"
@@ -439,7 +439,7 @@ def test_one_call_is_paused_resumed_and_canceled(world: World, nudges: list[obje
     scope = scope_of("call", str(call_id))
     world.worker()
 
-    assert control.pause(scope, reason="asked us to wait") == 1
+    assert control.pause(scope, reason="asked us to wait").claims_taken_back == 1
     dispatch.dispatch_once()
     assert [world.call(each).status for each in (call_id, other)] == ["queued", "claimed"]
 
