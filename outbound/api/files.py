@@ -552,12 +552,22 @@ def _import_of(context: Context, import_id: int) -> Any:
 
 def _import_shown(context: Context, import_id: int) -> dict[str, Any]:
     row = _import_of(context, import_id)
-    lines = [line | {"reason": context.said(worded(line["reason"]))} for line in row.rejected_lines]
-    report: dict[str, Any] = dict.fromkeys(import_record.REPORTED) | row.report
-    if row.report:
-        report["dates"] = [context.said(one) for one in row.report["dates"]]
-        report["remarks"] = [one | {"remark": context.said(one["remark"])} for one in row.report["remarks"]]
-    return _listed(context, row) | report | {"refused_lines": lines}
+    report: dict[str, Any] = {"refused_lines": row.rejected_lines} | row.report
+    return _listed(context, row) | dict.fromkeys(import_record.REPORTED) | _said(context, report)
+
+
+def _said(context: Context, report: dict[str, Any], line_of: Callable[[int], int] = int) -> dict[str, Any]:
+    """A report in the language of the request, with the lines of the file that was sent."""
+
+    def line(sentence: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        return lambda one: {"line": line_of(one["line"]), sentence: context.said(worded(one[sentence]))}
+
+    parts: dict[str, Callable[[Any], Any]] = {
+        "refused_lines": line("reason"),
+        "remarks": line("remark"),
+        "dates": context.said,
+    }
+    return report | {name: [say(one) for one in report[name]] for name, say in parts.items() if name in report}
 
 
 def _listed(context: Context, row: Any) -> dict[str, Any]:
@@ -612,19 +622,7 @@ def _reported(context: Context, work: Callable[[Path], dict[str, Any]], received
         report = work(received.path)
     except BadFile as refusal:
         raise BadFile(str(refusal).replace(str(received.path), "the file")) from None
-
-    def lines(name: str, sentence: str) -> list[dict[str, Any]]:
-        return [
-            {"line": received.lines.of(one["line"]), sentence: context.said(worded(one[sentence]))}
-            for one in report[name]
-        ]
-
-    dates = [context.said(one) for one in report.get("dates", [])]
-    return report | {
-        "refused_lines": lines("refused_lines", "reason"),
-        "remarks": lines("remarks", "remark"),
-        "dates": dates,
-    }
+    return _said(context, report, received.lines.of)
 
 
 @operation(files, "POST", "/suppressions/import", scope="suppression", answer=models.Report, file_types=(CSV, NDJSON))

@@ -9,7 +9,6 @@ from outbound import db
 from outbound.calls.import_report import CallsReport
 from outbound.errors import UserError
 from outbound.formats import row_id
-from outbound.formats.file_report import REJECTED_SHOWN_MAX
 
 sql = db.statements("calls/import_record")
 
@@ -88,12 +87,11 @@ class Record:
     def _end(self, state: str, reason: str | None) -> None:
         if self.id is None:
             return
-        rejected = self._report.rejected_lines[:REJECTED_SHOWN_MAX]
-        lines = [{"line": self.line_of(line), "reason": why} for line, why in rejected]
-        said = self._report.as_json()
-        rest = {name: said[name] for name in REPORTED}
-        rest["remarks"] = [{"line": self.line_of(line), "remark": what} for line, what in self._report.remarks]
+        report: dict[str, Any] = self._report.as_json()
+        for name in ("refused_lines", "remarks"):
+            report[name] = [one | {"line": self.line_of(one["line"])} for one in report[name]]
         given = {"state": state, "reason": reason, "received_bytes": self._received_bytes}
+        lines, rest = report["refused_lines"], {name: report[name] for name in REPORTED}
         written = {"rejected_lines": db.json(lines), "report": db.json(rest)}
         db.run(sql.end_import, id=self.id, **given, **written, **self._report.counts())
 
