@@ -210,9 +210,9 @@ def _due(
         raise BadCall(f"`at` lies more than {PAST_MAX.days // 365} years in the past: leave it empty to call at once")
     if ahead > AHEAD_MAX:
         raise BadCall(f"`at` lies more than {AHEAD_MAX.days // 365} years ahead: give an earlier moment")
-    if caller.ends_at is not None and due.at >= datetime.fromisoformat(caller.ends_at):
-        ends = moments.shown(datetime.fromisoformat(caller.ends_at), caller.time_zone)
-        campaign = caller.campaign_id
+    ends_at = caller.ends_at and datetime.fromisoformat(caller.ends_at)
+    if ends_at and due.at >= ends_at:
+        campaign, ends = caller.campaign_id, moments.shown(ends_at, caller.time_zone)
         raise BadCall(
             f"`at` is not before the end of campaign {campaign}, {ends}: `outbound campaign set {campaign} --ends …`"
         )
