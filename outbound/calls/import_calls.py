@@ -106,13 +106,12 @@ def import_calls(
         chunks = closing(_ahead(_chunks(file, rows, read, report, dates)))
         with import_record.ended(record):
             with audited, chunks as found:
-                for place, chunk in enumerate(found):
-                    if place == 0 and not anyway:
-                        unread = [] if "at" in rows.columns else report.fields
-                        _refuse_wrong(chunk, writer, callers.owner, unread)
-                    writer.insert(chunk)
-                    record.wrote(_total(report, writer.report), chunk.end)
-                    progress(chunk.end)
+                unread = [] if "at" in rows.columns else report.fields
+                fit = found if anyway else _fit(found, writer, callers.owner, unread)
+                with closing(writer.write(fit)) as written:
+                    for chunk in written:
+                        record.wrote(_total(report, writer.report), chunk.end)
+                        progress(chunk.end)
             report.add(writer.report)
             report.dates, report.clocks = dates.readings, dates.clocks
             record.finish(report)
@@ -245,12 +244,17 @@ def _moments(file: io.BufferedReader, callers: _Callers, to_column: str | None) 
             yield line, at
 
 
-def _refuse_wrong(chunk: Chunk, writer: import_writer.Writer, caller: db.Row | None, unread: list[str]) -> None:
-    """Raise WrongFile where the beginning says that nearly every line is refused, or that calls would not wait."""
-    refused = [*chunk.refused, *writer.faults(chunk)]
-    lines = len(chunk.refused) + len(chunk.calls)
-    wrong_file.refuse(refused, lines, is_all=chunk.is_last, caller=caller)
-    wrong_file.refuse_unread_moments(unread, zip(chunk.lines, chunk.calls, strict=True))
+def _fit(
+    chunks: Iterator[Chunk], writer: import_writer.Writer, caller: db.Row | None, unread: list[str]
+) -> Iterator[Chunk]:
+    """Raise WrongFile where the first says that nearly every line is refused, or that calls would not wait."""
+    for place, chunk in enumerate(chunks):
+        if place == 0:
+            refused = [*chunk.refused, *writer.faults(chunk)]
+            lines = len(chunk.refused) + len(chunk.calls)
+            wrong_file.refuse(refused, lines, is_all=chunk.is_last, caller=caller)
+            wrong_file.refuse_unread_moments(unread, zip(chunk.lines, chunk.calls, strict=True))
+        yield chunk
 
 
 @contextmanager

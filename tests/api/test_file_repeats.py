@@ -1,7 +1,8 @@
 """Files that are sent again with the same Idempotency-Key, at once and one after the other."""
 
 import threading
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
 import httpx
 import psycopg
@@ -189,11 +190,11 @@ def test_an_import_that_was_promised_and_got_lost_is_done_by_the_repeat(
 ) -> None:
     http = client(business_id=world.business("Shop"))
 
-    def breaks(self: import_writer.Writer, chunk: import_writer.Chunk) -> None:
+    def breaks(self: import_writer.Writer, chunks: Iterable[import_writer.Chunk]) -> NoReturn:
         raise psycopg.OperationalError("gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(import_writer.Writer, "insert", breaks)
+        patch.setattr(import_writer.Writer, "write", breaks)
         lost = send(http, whole(3), **KEY, prefer="respond-async").json()["id"]
         until(lambda: shown(http, lost)["state"] == "broken_off")
     if end == "interrupted":

@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -659,13 +659,13 @@ def test_a_fault_in_the_middle_is_said_and_keeps_what_was_written(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     http = client(business_id=world.business("Shop"))
-    insert = import_writer.Writer.insert
+    write = import_writer.Writer.write
 
-    def fails(self: import_writer.Writer, chunk: import_writer.Chunk) -> None:
-        insert(self, chunk)
+    def fails(self: import_writer.Writer, chunks: Iterable[import_writer.Chunk]) -> Generator[import_writer.Chunk]:
+        yield from write(self, chunks)
         raise ValueError("+12125550101 Dana")
 
-    monkeypatch.setattr(import_writer.Writer, "insert", fails)
+    monkeypatch.setattr(import_writer.Writer, "write", fails)
     answer = send(http)
 
     (found,) = http.get("/imports").json()["imports"]

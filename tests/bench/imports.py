@@ -76,7 +76,7 @@ def write(file: Path, rows: int) -> None:
     """A file of calls."""
     with file.open("w") as out:
         out.write("to,at,key\n")
-        out.writelines(f"+1201{2_000_000 + row},2026-11-30T09:00:00+00:00,row-{row}\n" for row in range(rows))
+        out.writelines(f"+1201{2_000_000 + row},2030-11-30T09:00:00+00:00,row-{row}\n" for row in range(rows))
 
 
 def _copy(here: World, file: Path) -> Round:
@@ -91,7 +91,7 @@ def copy_into_call_log(here: World, rows: int) -> Round:
     path = here.cluster.home / "call_log.txt"
     with path.open("w") as out:
         out.writelines(
-            f"1\toutbound\t+15005550001\t+1201{2_000_000 + row}\tqueued\t2026-11-30T09:00:00+00:00\trow-{row}\n"
+            f"1\toutbound\t+15005550001\t+1201{2_000_000 + row}\tqueued\t2030-11-30T09:00:00+00:00\trow-{row}\n"
             for row in range(rows)
         )
     with path.open("rb") as source:
