@@ -94,6 +94,8 @@ def run(statement: Any, **parameters: Any) -> Any:
     Raises:
         Unavailable: the database cannot be reached; whether the statement was applied is then unknown.
     """
+    if _speaker.get() is not None:
+        return transact(lambda connection: statement(connection, **parameters))
     with _lent_connection() as connection:
         return statement(connection, **parameters)
 
@@ -146,6 +148,8 @@ def with_connection(work: Callable[[Connection], T]) -> T:
 def transact(work: Callable[[Connection], T], own: Connection | None = None) -> T:
     """Let *work* use a connection of the pool, or the caller's *own*, all its statements in one transaction."""
     with nullcontext(own) if own else _lent_connection() as connection, connection.transaction():
+        if (who := _speaker.get()) is not None:
+            speak_for(connection, who)
         return work(connection)
 
 
@@ -167,6 +171,16 @@ def one_transaction() -> Iterator[Connection]:
 def speak_for(connection: Connection, who: str) -> None:
     """Let what this transaction writes be by *who*, in the audit and in `created_by`."""
     sql.speak_for(connection, who=who)
+
+
+@contextmanager
+def speaking_for(who: str) -> Iterator[None]:
+    """Let what this thread writes in the block by `run` and `transact`, each a commit of its own, be by *who*."""
+    token = _speaker.set(who)
+    try:
+        yield
+    finally:
+        _speaker.reset(token)
 
 
 def wait_at_most(connection: Connection, ms: int) -> None:
@@ -523,6 +537,7 @@ def _url() -> str:
 
 
 _shared: ContextVar[Connection | None] = ContextVar("shared", default=None)  # of one_transaction
+_speaker: ContextVar[str | None] = ContextVar("speaker", default=None)  # of speaking_for
 
 # One pool per process: a forked child must never speak through its parent's sockets.
 _pools: "dict[int, ConnectionPool[_Connection]]" = {}

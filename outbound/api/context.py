@@ -389,9 +389,13 @@ class Context:
                 raise _in_progress()
 
     def _in_parts(self, work: Callable[[], Any], status: Status) -> Response:
+        def by_caller() -> Any:
+            with db.speaking_for(self.caller.who):
+                return work()
+
         if self.key is None:
-            return self._answer(work(), status)
-        return db.with_connection(lambda connection: self._once(connection, work, status))
+            return self._answer(by_caller(), status)
+        return db.with_connection(lambda connection: self._once(connection, by_caller, status))
 
     def _once(self, connection: db.Connection, work: Callable[[], Any], status: Status) -> Response:
         """

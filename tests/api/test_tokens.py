@@ -208,6 +208,37 @@ def test_the_audit_says_which_token_changed_a_row(world: World, client: Client) 
     assert who == f"token test ({public_id})"
 
 
+@pytest.mark.parametrize("key", [None, "once"])
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("/suppressions/import?business_id=1", "phone\n+12125550101\n"),
+        ("/consents/import?business_id=1&given_at=2026-01-01T10:00", "phone\n+12125550101\n"),
+        ("/registry/import?checked_at=2026-01-01", "phone,listed\n+12125550101,yes\n"),
+        ("/control/businesses/1/cancel", None),
+    ],
+)
+def test_the_audit_says_which_token_did_what_is_committed_in_parts(
+    world: World, client: Client, path: str, content: str | None, key: str | None
+) -> None:
+    business_id, http = world.business(), client()
+    world.queued(business_id)
+    before = world.value("select max(id) from audit_change") or 0
+    headers = {"idempotency-key": key} if key else {}
+
+    done = http.post(
+        path.replace("business_id=1", f"business_id={business_id}").replace("businesses/1", f"businesses/{business_id}"),
+        content=content,
+        headers=headers | ({"content-type": "text/csv"} if content else {}),
+    )
+
+    assert done.status_code == 200, done.text
+    public_id = http.headers["authorization"].split("_")[1]
+    written = world.rows("select scope, who from audit_change where id > %s", before)
+    assert written
+    assert {row.who for row in written} == {f"token test ({public_id})"}, written
+
+
 def test_a_token_revokes_none_that_may_do_more(world: World, client: Client) -> None:
     small, large = client("tokens"), client()
     public_id = large.headers["authorization"].split("_")[1]
