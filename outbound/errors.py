@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
+SEPARATOR = "; "  # between the sentences of a message
+
 
 class Fault(NamedTuple):
     """
@@ -32,7 +34,7 @@ class UserError(Exception):
     @classmethod
     def of(cls, faults: Sequence[Fault]) -> Self:
         """The error that says all of this at once."""
-        error = cls("; ".join(fault.sentence for fault in faults))
+        error = cls(SEPARATOR.join(fault.sentence for fault in faults))
         error.field_faults = faults
         return error
 

@@ -11,6 +11,7 @@ from outbound.api.problem import Problem
 from outbound.api.route import RequestContext, operation, router
 from outbound.calls import person
 from outbound.rules import consent, suppression
+from outbound.rules.contact_entry import BadConsent
 
 contacts = router("contacts")
 
@@ -39,7 +40,7 @@ def owner_of(context: Context, business_id: int | None) -> int:
     """The business whose consent it is; or raise Problem."""
     owner = context.whose(business_id, None)["business_id"]
     if owner is None:
-        raise Problem(422, "say whose: give business_id", code="bad_consent")
+        raise BadConsent.about("business_id", "say whose: give business_id")
     return owner
 
 

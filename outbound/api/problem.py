@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 
 from outbound.api import preference
 from outbound.calls.call_request import KEY_OF_ANOTHER, renamed
-from outbound.errors import UserError
+from outbound.errors import SEPARATOR, UserError
 from outbound.translation import sentences
 
 CONTENT_TYPE = "application/problem+json"
@@ -176,8 +176,12 @@ def response(problem: Problem, language: str) -> JSONResponse:
     """The answer in the language that was asked for; a sentence that has no text in it stays English."""
     title = TITLES.get(problem.code) or TITLES[_STATUS_CODES.get(problem.status, "fault")]
     errors = problem.errors or _pointed(problem)
-    texts = {title, problem.detail, *(fault["detail"] for fault in errors)}
-    said = {text: in_language(text, language) for text in texts}
+    details = [fault["detail"] for fault in errors]
+    said = {text: in_language(text, language) for text in {title, *details}}
+    if problem.detail == SEPARATOR.join(details):  # sentence by sentence: one may have a semicolon of its own
+        said[problem.detail] = SEPARATOR.join(said[text][0] for text in details), all(said[text][1] for text in details)
+    else:
+        said[problem.detail] = in_language(problem.detail, language)
     body: dict[str, Any] = {
         "type": TYPE_PREFIX + problem.code.replace("_", "-"),
         "title": said[title][0],

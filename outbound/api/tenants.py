@@ -8,9 +8,12 @@ from outbound.api.context import Context
 from outbound.api.parameters import BeforeId, Limit, OneNumber, Seconds, Whose, page_of_rows
 from outbound.api.problem import Problem, not_found
 from outbound.api.route import Id, RequestContext, operation, router
+from outbound.errors import Fault
 from outbound.monitoring import why
 from outbound.rules import business, calling_window, campaign, destination, new_business, retry_policy
 
+OWN_OF_PRESET = "a preset has its own `{}`: leave it out, and give days other hours once the window is there"
+_OWN_OF_WINDOWS = frozenset({"days_off", "half_days", "known_until", "note"})
 CAMPAIGNS_SHOWN = 100  # with their business; `GET /campaigns` has all
 
 tenants = router("tenants")
@@ -44,7 +47,7 @@ async def add_business(context: RequestContext, body: models.NewBusiness) -> Any
             any_hour=body.any_hour,
         )
         hours = None if added.hours is None else added.hours.name
-        return {"id": added.id, "name": body.name, "time_zone": added.time_zone, "calling_hours": hours}
+        return {"id": added.id, "name": body.name.strip(), "time_zone": added.time_zone, "calling_hours": hours}
 
     return await context.write(work, status=201)
 
@@ -52,7 +55,12 @@ async def add_business(context: RequestContext, body: models.NewBusiness) -> Any
 @operation(tenants, "GET", "/businesses/{business_id:int}", scope="calls:read", answer=models.ShownBusiness)
 async def show_business(context: RequestContext, business_id: Id) -> Any:
     """Show one business: its numbers, what it plays, what limits and holds it, and its newest 100 campaigns."""
-    return await context.read(lambda: business.show(context.business(business_id), campaigns_max=CAMPAIGNS_SHOWN))
+
+    def work() -> Any:
+        shown = business.show(context.business(business_id), campaigns_max=CAMPAIGNS_SHOWN)
+        return shown | {"account": shown.get("carrier_account") if context.view.is_whole else None}
+
+    return await context.read(work)
 
 
 @operation(tenants, "PATCH", "/businesses/{business_id:int}", scope="operator", answer=models.ChangedParts, of_all=True)
@@ -108,12 +116,12 @@ async def add_campaign(context: RequestContext, body: models.NewCampaign) -> Any
     def work() -> Any:
         owner = context.whose(body.business_id, None)["business_id"]
         if owner is None:
-            raise Problem(422, "say whose campaign it is: give business_id", code="bad_campaign")
+            raise campaign.BadCampaign.about("business_id", "say whose campaign it is: give business_id")
         given = _given(body)
         added = campaign.add(
             owner, given, phones=body.numbers, actor=context.caller.who, is_tenants=not context.view.is_whole
         )
-        return {"id": added, "name": body.name}
+        return {"id": added, "name": (body.name or "").strip()}
 
     return await context.write(work, status=201)
 
@@ -199,7 +207,8 @@ async def add_retry_policy(context: RequestContext, body: models.NewRetryPolicy)
     def work() -> Any:
         owner = context.whose(body.business_id, None)["business_id"]
         if owner is None:
-            raise Problem(422, "say whose retry policy it is: give business_id", code="bad_retry_policy")
+            message = "say whose retry policy it is: give business_id"
+            raise retry_policy.BadRetryPolicy.about("business_id", message)
         added = retry_policy.add(
             owner,
             body.name,
@@ -209,7 +218,7 @@ async def add_retry_policy(context: RequestContext, body: models.NewRetryPolicy)
             is_default=body.is_default,
             actor=context.caller.who,
         )
-        return {"id": added, "name": body.name}
+        return {"id": added, "name": body.name.strip()}
 
     return await context.write(work, status=201)
 
@@ -234,7 +243,9 @@ async def add_window(context: RequestContext, body: models.NewWindow) -> Any:
         if (body.preset is None) == (body.hours is None):
             raise Problem(422, "give `hours`, or a `preset`: one of them", code="bad_window")
         if body.preset is not None:
-            name = body.name or body.preset
+            if own := sorted(body.model_fields_set & _OWN_OF_WINDOWS):
+                raise calling_window.BadWindow.of([Fault(name, OWN_OF_PRESET.format(name)) for name in own])
+            name = (body.name or body.preset).strip()
             return {"id": calling_window.add_preset(body.preset, name=name, actor=context.caller.who), "name": name}
         added = calling_window.add(
             body.name or "",
@@ -245,7 +256,7 @@ async def add_window(context: RequestContext, body: models.NewWindow) -> Any:
             known_until=body.known_until,
             note=body.note,
         )
-        return {"id": added, "name": body.name}
+        return {"id": added, "name": (body.name or "").strip()}
 
     return await context.write(work, status=201)
 
@@ -298,6 +309,12 @@ async def assign_campaign_window(context: RequestContext, campaign_id: Id, body:
 
 
 def _assign(context: Context, scope: str, key: int, window_id: int | None) -> dict[str, Any]:
+    own = context.caller.business_id
+    if window_id is not None and own is not None:
+        try:
+            calling_window.one(window_id, own)
+        except calling_window.NoSuchWindow as refusal:
+            raise calling_window.BadWindow.about("window_id", str(refusal)) from None
     done = calling_window.assign(scope, key, window_id, actor=context.caller.who)
     return {"changed": done.is_another, "waited": done.waited}
 
@@ -332,9 +349,12 @@ async def set_destination(context: RequestContext, body: models.NewDestination) 
 @operation(rules, "DELETE", "/destinations/{place}", scope="operator", answer=models.Removed, of_all=True)
 async def remove_destination(context: RequestContext, place: str, business_id: Whose = None) -> Any:
     """Take the entry of exactly this place and business away."""
-    return await context.write(
-        lambda: {"removed": destination.remove(place, business_id=business_id, actor=context.caller.who)}
-    )
+
+    def work() -> Any:
+        owner = None if business_id is None else context.business(business_id)
+        return {"removed": destination.remove(place, business_id=owner, actor=context.caller.who)}
+
+    return await context.write(work)
 
 
 @operation(rules, "GET", "/destinations/check", scope="calls:read", answer=models.Verdict)
@@ -344,7 +364,7 @@ async def check_destination(context: RequestContext, number: OneNumber, business
     def work() -> Any:
         owner = context.filter(business_id, None)["business_id"]
         if owner is None:
-            raise Problem(422, "say for whom: give business_id", code="bad_destination")
+            raise destination.BadDestination.about("business_id", "say for whom: give business_id")
         verdict = destination.check(number, owner)
         return verdict._replace(sentence=context.maybe_said(verdict.sentence))
 

@@ -77,9 +77,16 @@ async def revoke_token(context: RequestContext, token: str) -> Any:
 
 
 @operation(tokens, "GET", "/audit", scope="audit", answer=models.Audit, of_all=True)
-async def list_audit(context: RequestContext, last: Annotated[int, Query(ge=1, le=10_000), DIGITS] = 100) -> Any:
-    """List the latest entries of the audit, oldest first."""
-    return await context.read(lambda: {"entries": audit.latest(last)})
+async def list_audit(
+    context: RequestContext, last: Annotated[int, Query(ge=1, le=10_000), DIGITS] = 100, before: BeforeId = None
+) -> Any:
+    """List the latest entries of the audit, or the latest before a place, oldest first."""
+
+    def work() -> Any:
+        entries = audit.latest(last, before=before)
+        return {"entries": entries, "next": entries[0].place if len(entries) == last else None}
+
+    return await context.read(work)
 
 
 @operation(tokens, "GET", "/audit/verify", scope="audit", answer=models.Verified, of_all=True)

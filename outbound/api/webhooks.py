@@ -148,6 +148,11 @@ async def list_webhook_deliveries(
 async def replay_webhook(context: RequestContext, endpoint_id: Id, body: models.Replay) -> Any:
     """Send events once more, under the ids that they had."""
 
+    faults: list[dict[str, str]] = []
+    since, until = _moment(body.since, "/since", faults), _moment(body.until, "/until", faults)
+    if faults:
+        raise Problem(422, "a moment is not one", errors=faults)
+
     def work() -> Any:
         count = _found(
             lambda: endpoint.replay(
@@ -155,8 +160,8 @@ async def replay_webhook(context: RequestContext, endpoint_id: Id, body: models.
                 business_id=context.caller.business_id,
                 event_ids=body.event_ids,
                 event_types=body.event_types,
-                since=_moment(body.since, "/since"),
-                until=_moment(body.until, "/until"),
+                since=since,
+                until=until,
                 given_up_only=body.given_up_only,
                 actor=context.caller.who,
             )
@@ -166,12 +171,13 @@ async def replay_webhook(context: RequestContext, endpoint_id: Id, body: models.
     return await context.write(work)
 
 
-def _moment(text: str | None, pointer: str) -> datetime | None:
+def _moment(text: str | None, pointer: str, faults: list[dict[str, str]]) -> datetime | None:
+    """The moment; one that is none is named in *faults*."""
     try:
         return moments.read(text, "UTC", day_alone=True).at if text else None
     except moments.BadMoment as fault:
-        errors = [{"pointer": pointer, "code": "moment", "detail": f"the moment {fault}"}]
-        raise Problem(422, "a moment is not one", errors=errors) from None
+        faults.append({"pointer": pointer, "code": "moment", "detail": f"the moment {fault}"})
+        return None
 
 
 @operation(webhooks, "GET", "/events", scope="calls:read", streams=("text/event-stream",))

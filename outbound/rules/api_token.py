@@ -83,6 +83,7 @@ def add(
         faults.append(Fault("life_days", message))
     if faults or not wanted:
         raise BadToken.of(faults)
+    name = name.strip()
     public_id = _random(_ID_LETTERS, _ID_LENGTH)
     secret = _random(_LETTERS, _SECRET_LENGTH)
     token = f"outb_{public_id}_{secret}_{_check(public_id + secret)}"

@@ -51,16 +51,19 @@ def write(connection: db.Connection, actor: str, action: str, scope: Scope, **de
     sql.write_audit(connection, who=actor, action=action, **scope._asdict(), details=db.json(details))
 
 
-def latest(last: int = 20) -> list[db.Row]:
+def latest(last: int = 20, *, before: int | None = None) -> list[db.Row]:
     """
     The latest entries, *last* at most (1 to ROWS_MAX), oldest first.
+
+    Args:
+        before: only those before this place of the chain; None for the latest of all.
 
     Raises:
         BadAudit: that is no such number.
     """
     if not 1 <= last <= ROWS_MAX:
         raise BadAudit(f"--last is a whole number from 1 to {ROWS_MAX}")
-    return list(db.run(sql.list_audit, rows_max=last, before_place=None))
+    return list(db.run(sql.list_audit, rows_max=last, before_place=before))
 
 
 def pages(page_max: int) -> Iterator[list[db.Row]]:
@@ -83,7 +86,7 @@ def verify(known_head: str | None = None) -> Chain:
     """
     known = known_head and re.fullmatch(r"([0-9]{1,18}):([0-9a-f]{64})", known_head.strip().lower())
     if known_head and not known:
-        raise BadAudit("--head is what an earlier `outbound audit verify` printed, like 812:9f86d0…")
+        raise BadAudit.about("head", "--head is what an earlier `outbound audit verify` printed, like 812:9f86d0…")
 
     def read(connection: db.Connection) -> Chain:
         db.allow_minutes(connection, 15)

@@ -50,8 +50,8 @@ def add(
     """
     silent = voice_url is None and twiml is None
     given = (name, time_zone, default_region, voice_url, twiml, phones, account)
-    values = _checked(*given, silent=silent, known_faults=faults)
-    return int(_write(sql.add_business, own, **values))
+    values, numbers = _checked(*given, silent=silent, known_faults=faults)
+    return int(_write(sql.add_business, own, numbers, **values))
 
 
 def change(
@@ -81,9 +81,10 @@ def change(
     if look_back_hours is not None and look_back_hours not in LOOK_BACK_HOURS:
         raise BadBusiness(f"a business looks back {LOOK_BACK_HOURS[0]} to {LOOK_BACK_HOURS[-1]} hours")
     own_region = names.region_of(business_id) if phones else None
-    values = _checked(name, time_zone, default_region, voice_url, twiml, phones, account, own_region=own_region)
+    given = (name, time_zone, default_region, voice_url, twiml, phones, account)
+    values, numbers = _checked(*given, own_region=own_region)
     values["look_back_hours"] = look_back_hours
-    changed = _write(sql.set_business, None, business_id=business_id, **values)
+    changed = _write(sql.set_business, None, numbers, business_id=business_id, **values)
     if changed is None:
         raise BadBusiness(f"there is no business {business_id}: see `outbound business list`")
     return list(changed)
@@ -130,11 +131,31 @@ def live(business_id: int) -> dict[str, int]:
     return {one.status: one.calls for one in db.run(sql.count_live, business_id=business_id)}
 
 
-def _write(statement: Callable[..., db.Row], own: db.Connection | None, **values: object) -> db.Row:
+def _write(
+    statement: Callable[..., db.Row], own: db.Connection | None, numbers: Sequence[str], **values: object
+) -> db.Row:
+    """
+    Run a statement.
+
+    Args:
+        numbers: the values' phones in the order in which they were given.
+
+    Raises:
+        BadBusiness: names each of them that belongs to another business.
+    """
     try:
         return db.transact(lambda connection: statement(connection, **values), own)
     except db.Conflict:
-        raise BadBusiness("one of the numbers belongs to a business already: see `outbound business list`") from None
+        owners = dict(db.transact(lambda connection: sql.owners_of_numbers(connection, phones=list(numbers)), own))
+        mine = values.get("business_id")
+        faults = [
+            Fault(
+                f"numbers/{place}", f"own number {place + 1} belongs to business {owners[number]} already: leave it out"
+            )
+            for place, number in enumerate(numbers)
+            if owners.get(number, mine) != mine
+        ]
+        raise BadBusiness.of(faults) from None
 
 
 def _checked(
@@ -149,7 +170,8 @@ def _checked(
     silent: bool = False,
     own_region: str | None = None,
     known_faults: Sequence[Fault] = (),
-) -> dict[str, object]:
+) -> tuple[dict[str, object], list[str]]:
+    """What is given as columns, and the numbers in E.164 in the order of *phones*; or raise BadBusiness."""
     region = default_region.upper() if default_region else None
     zone_faults: list[Fault] = []
     zone = _time_zone(time_zone, zone_faults)
@@ -165,8 +187,8 @@ def _checked(
     numbers = _own_numbers(phones, region or own_region, faults)
     if faults:
         raise BadBusiness.of(faults)
-    return {
-        "name": name,
+    values: dict[str, object] = {
+        "name": name and name.strip(),
         "time_zone": zone,
         "default_region": region,
         "voice_url": voice_url,
@@ -174,6 +196,7 @@ def _checked(
         "phones": sorted(set(numbers)),
         "carrier_account": "" if account == DEFAULT_ACCOUNT else account,
     }
+    return values, numbers
 
 
 def _fault(field: str, sentence: str | None) -> list[Fault]:
@@ -185,7 +208,7 @@ def _name_fault(name: str | None) -> str | None:
         return None
     fault = plain_text.fault(name)
     if name.strip() and fault is None:
-        return names.DIGITS if row_id.read(name) is not None else None
+        return names.DIGITS if row_id.read(name.strip()) is not None else None
     return "a business needs a name, in one line" + (f", and this {fault}" if fault else "")
 
 

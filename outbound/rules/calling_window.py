@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
-from outbound import config, db
+from outbound import config, db, names
 from outbound.errors import Fault, UserError
 from outbound.formats import moments, row_id, time_zones, weekly_hours
 from outbound.formats.weekly_hours import BadHours, Shift
@@ -59,7 +59,7 @@ def add(
     Raises:
         BadWindow: names everything that is wrong at once.
     """
-    faults = [] if _is_line(name) else [Fault("name", NAMELESS)]
+    faults = [Fault("name", fault) for fault in _name_faults(name)]
     if not note.isprintable():
         faults.append(Fault("note", "a note is one line"))
     shifts: list[Shift] = []
@@ -87,10 +87,10 @@ def add_preset(preset: str, *, actor: str, name: str | None = None, own: db.Conn
     Raises BadWindow.
     """
     if preset not in PRESETS:
-        raise BadWindow(f"there is no preset {preset}: choose from {', '.join(PRESETS)}")
+        raise BadWindow.about("preset", f"there is no preset {preset}: choose from {', '.join(PRESETS)}")
     name = preset if name is None else name
-    if not _is_line(name):
-        raise BadWindow(NAMELESS)
+    if faults := [Fault("name", fault) for fault in _name_faults(name)]:
+        raise BadWindow.of(faults)
     of = PRESETS[preset]
     last, days = _days_ahead(preset)
     return _add(name, preset, weekly_hours.of_week(of.hours), last, of.note, days, actor, own)
@@ -123,11 +123,14 @@ def set_day(window_id: int, day: str, own: str | None, *, actor: str) -> bool:
         NoSuchWindow: there is none.
         BadWindow: the day or its hours cannot be read.
     """
-    try:
+    faults: list[Fault] = []
+    shifts: list[Shift] | None = None
+    with _noting(faults, ""):
         when = _date(day)
+    with _noting(faults, "hours"):
         shifts = None if own is None else [] if own == OFF else weekly_hours.of_day(own)
-    except BadHours as fault:
-        raise BadWindow(str(fault)) from None
+    if faults:
+        raise BadWindow.of(faults)
     text = None if shifts is None else _multirange(shifts)
 
     def write(connection: db.Connection) -> bool:
@@ -159,9 +162,9 @@ def assign(scope: str, key: int, window_id: int | None, *, actor: str, own: db.C
         is_another = sql.set_window(connection, scope=scope, id=row_id.possible(key), window_id=wanted, who=actor)
         if is_another is None:
             is_there = wanted is None or sql.is_window(connection, window_id=wanted)
-            raise BadWindow(
-                f"there is no {scope} {key}: see `outbound {scope} list`" if is_there else UNKNOWN.format(window_id)
-            )
+            if is_there:
+                raise BadWindow(f"there is no {scope} {key}: see `outbound {scope} list`")
+            raise BadWindow.about("window_id", UNKNOWN.format(window_id))
         business_id, campaign_id = (key, None) if scope == "business" else (None, key)
         return Assigned(bool(is_another), _release(connection, business_id=business_id, campaign_id=campaign_id))
 
@@ -262,13 +265,15 @@ def _add(
     actor: str,
     own: db.Connection | None,
 ) -> int:
+    name = name.strip()
     values = {"name": name, "preset": preset, "hours": _multirange(shifts), "known_until": known_until, "note": note}
     try:
         return int(
             db.transact(lambda connection: sql.add_window(connection, **values, **_columns(days), who=actor), own)
         )
     except db.Conflict:
-        raise BadWindow(f"there is a window {name} already: give this one another name") from None
+        message = f"there is a window {name} already: give this one another name"
+        raise BadWindow.about("name", message) from None
 
 
 def _release(
@@ -336,5 +341,7 @@ def _date(text: str) -> date:
         raise BadHours(f"`{text}` {moments.impossible(text) or 'is not a date: write it like 2026-12-25'}") from None
 
 
-def _is_line(text: str) -> bool:
-    return bool(text.strip()) and text.isprintable()
+def _name_faults(name: str) -> list[str]:
+    if not name.strip() or not name.isprintable():
+        return [NAMELESS]
+    return [names.DIGITS] if row_id.read(name.strip()) is not None else []

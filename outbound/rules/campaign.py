@@ -183,9 +183,8 @@ def _write(statement: object, *, given: dict[str, object], **values: object) -> 
     try:
         return db.run(statement, given=db.json(given), **values)
     except db.Conflict:
-        raise BadCampaign(
-            f"the business has a campaign named {given.get('name')} already: give another name, or change that one"
-        ) from None
+        message = f"the business has a campaign named {given['name']} already: give another name, or change that one"
+        raise BadCampaign.about("name", message) from None
 
 
 def _checked(
@@ -200,6 +199,8 @@ def _checked(
 ) -> tuple[dict[str, object], list[str], list[str]]:
     """Return what is given as columns, and the numbers in E.164; or raise BadCampaign with *faults* and all others."""
     values = {_COLUMNS.get(name, name): value for name, value in given.items()}
+    if name := given.get("name"):
+        values["name"] = name.strip()
     faults += twiml_template.faults(given.get("voice_url"), given.get("twiml"), may_be_http=settings().http_voice_urls)
     for mine, others in (("voice_url", "twiml"), ("twiml", "voice_url")):
         if values.get(mine):  # one replaces the other
@@ -209,7 +210,7 @@ def _checked(
         values["weight"] = given["priority"] or 1
     retry_policy = given.get("retry_policy")
     if retry_policy is not None:
-        values["ladder_id"] = db.run(sql.find_retry_policy, business_id=business.id, name=retry_policy)
+        values["ladder_id"] = db.run(sql.find_retry_policy, business_id=business.id, name=retry_policy.strip())
         if values["ladder_id"] is None:
             message = (
                 f"business {business.id} has no retry policy named `{plain_text.visible(retry_policy)}`:"
@@ -240,7 +241,7 @@ def _plain_faults(given: Given) -> Iterator[Fault]:
     if name and (fault or not name.strip() or len(name) > NAME_MAX):
         more = f", and this {fault}" if fault else ""
         yield Fault("name", f"a campaign's name is one line of {NAME_MAX} characters at most{more}")
-    if name and row_id.read(name) is not None:
+    if name and row_id.read(name.strip()) is not None:
         yield Fault("name", names.DIGITS)
     if given.get("machine_detection") not in (None, *MACHINE_DETECTIONS):
         yield Fault("machine_detection", f"machine detection is {' or '.join(MACHINE_DETECTIONS)}")

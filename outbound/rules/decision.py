@@ -4,6 +4,7 @@ from outbound import os_user
 from outbound.errors import UserError
 from outbound.formats import plain_text
 
+REASON = "the reason"  # what `one_line` is asked about where a field of that name is meant
 TEXT_MAX = 200  # characters of a reason, or of a name
 
 
@@ -19,9 +20,13 @@ def actor(by: str | None) -> str:
 def one_line(text: str | None, what: str) -> str | None:
     """One line of text, None where it is empty; or raise BadControl."""
     if text is not None and not isinstance(text, str):  # who calls from Python may give anything
-        raise BadControl(f"{what} must be text")
+        raise _bad(what, f"{what} must be text")
     if text and len(text) > TEXT_MAX:
-        raise BadControl(f"{what} must be one line of {TEXT_MAX} characters at most")
+        raise _bad(what, f"{what} must be one line of {TEXT_MAX} characters at most")
     if text and (fault := plain_text.fault(text)):
-        raise BadControl(f"{what} must be one line, and {fault}")
+        raise _bad(what, f"{what} must be one line, and {fault}")
     return text or None
+
+
+def _bad(what: str, sentence: str) -> BadControl:
+    return BadControl.about("reason", sentence) if what == REASON else BadControl(sentence)

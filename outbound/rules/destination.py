@@ -103,7 +103,7 @@ def check(phone: str, business_id: int) -> Decision:
         try:
             number = phone_numbers.read(phone, names.region_of(_id(business_id)))
         except phone_numbers.NoPhoneNumber as refusal:
-            raise BadDestination(f"the number {refusal}") from None
+            raise BadDestination.about("number", f"the number {refusal}") from None
     found = db.run(sql.find_number, phone=number, business_id=_id(business_id))
     if found is None:
         raise BadDestination(f"there is no business {business_id}: see `outbound business list`")

@@ -60,6 +60,7 @@ def add(
     of_steps = [Fault("steps", fault) for fault in step_faults]
     if faults := [*_name_faults(name), *of_steps, *_cap_faults(per_day, per_week)]:
         raise BadRetryPolicy.of(faults)
+    name = name.strip()
     details = {"business": business_id, "name": name, "steps": steps, "per_day": per_day, "per_week": per_week}
     try:
         added = db.run(
@@ -76,7 +77,8 @@ def add(
             details=db.json(details | {"is_default": is_default}),
         )
     except db.Conflict:
-        raise BadRetryPolicy(f"the business has a retry policy named {name} already: give another name") from None
+        message = f"the business has a retry policy named {name} already: give another name"
+        raise BadRetryPolicy.about("name", message) from None
     if added is None:
         raise BadRetryPolicy(f"there is no business {business_id}: see `outbound business list`")
     return int(added)
@@ -109,14 +111,16 @@ def use(business_id: int, name: str | None, *, actor: str) -> bool:
     Raises:
         BadRetryPolicy: there is no such business, or it has no such retry policy.
     """
+    name = name and name.strip()
     is_another = db.run(sql.use_retry_policy, business_id=row_id.possible(business_id), name=name, who=actor)
     if is_another is None and not db.run(sql.is_business, business_id=row_id.possible(business_id)):
         raise BadRetryPolicy(f"there is no business {business_id}: see `outbound business list`")
     if is_another is None:
-        raise BadRetryPolicy(
+        message = (
             f"business {business_id} has no retry policy {plain_text.visible(name or '')}:"
             " see `outbound retry-policy list`"
         )
+        raise BadRetryPolicy.about("name", message)
     return bool(is_another)
 
 

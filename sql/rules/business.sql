@@ -60,6 +60,10 @@ with before as materialized (
 )
 select names || case when exists (select from numbered) then array['phones'] else '{}' end from changed;
 
+-- name: owners_of_numbers(phones)
+-- Returns  whose each of these numbers is that is a business's
+select phone, business_id from business_number where phone = any(:phones::text[]);
+
 -- name: list_businesses(business_id, before_id, page_max)
 -- Returns  a page of all businesses, the newest first, or one: a range of ids, which the primary key has whatever is
 --          asked for; all of them where page_max is NULL

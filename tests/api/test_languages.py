@@ -55,6 +55,20 @@ def test_several_faults_of_one_request_are_each_said_in_hebrew(client: Client) -
     assert len(meant["errors"]) == 3
 
 
+def test_faults_with_semicolons_of_their_own_are_said_in_hebrew_one_after_the_other(
+    world: World, client: Client
+) -> None:
+    policy = {"business_id": world.business(), "name": "x", "steps": "busy: 5x; lala: 3m", "per_day": 5, "per_week": 1}
+    campaign = {"business_id": policy["business_id"], "name": "x", "voice_url": "http://q", "machine_detection": "x"}
+
+    for path, sent in (("/retry-policies", policy), ("/campaigns", campaign)):
+        answer = client().post(path, json=sent, headers={"accept-language": "he"})
+
+        assert answer.headers["content-language"] == "he", answer.text
+        assert answer.json()["detail"] == "; ".join(one["detail"] for one in answer.json()["errors"])
+        assert len(answer.json()["errors"]) >= 2
+
+
 def test_what_is_wrong_with_a_call_is_said_in_hebrew_with_its_fields_readable(world: World, client: Client) -> None:
     body = {"to": "call me", "due_at": "soon", "contact": {"Name": "A", "name ": "B"}, "business_id": world.business()}
     _, said = _both(client(), "POST", "/calls", json=body)

@@ -227,7 +227,9 @@ def test_the_audit_says_which_token_did_what_is_committed_in_parts(
     headers = {"idempotency-key": key} if key else {}
 
     done = http.post(
-        path.replace("business_id=1", f"business_id={business_id}").replace("businesses/1", f"businesses/{business_id}"),
+        path.replace("business_id=1", f"business_id={business_id}").replace(
+            "businesses/1", f"businesses/{business_id}"
+        ),
         content=content,
         headers=headers | ({"content-type": "text/csv"} if content else {}),
     )

@@ -538,6 +538,10 @@ class ShownBusiness(Business):
     """
 
     twiml: str | None
+    account: Annotated[
+        str | None,
+        Field(description="SID of its own account at the carrier; null of none, and for a token of one business"),
+    ] = None
     retry_policy: str | None
     window_name: str | None
     state: str
@@ -1060,9 +1064,12 @@ class Entry(Answer):
 
 
 class Audit(Answer):
-    """The latest entries, oldest first."""
+    """
+    The latest entries, or those before a place, oldest first; `next` is `before` of the page of older ones, or null.
+    """
 
     entries: list[Entry]
+    next: int | None
 
 
 class Verified(Answer):

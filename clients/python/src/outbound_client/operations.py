@@ -764,9 +764,9 @@ class Operations:
             models.RevokedToken,
         )
 
-    def list_audit(self, *, last: int | None = None) -> models.Audit:
-        """List the latest entries of the audit, oldest first."""
-        return self._ask(Asking("GET", "/audit", {"last": last}), models.Audit)
+    def list_audit(self, *, last: int | None = None, before: int | None = None) -> models.Audit:
+        """List the latest entries of the audit, or the latest before a place, oldest first."""
+        return self._ask(Asking("GET", "/audit", {"last": last, "before": before}), models.Audit)
 
     def verify_audit(self, *, head: str | None = None) -> models.Verified:
         """Recompute the chain of the audit, and name the first link that is wrong."""
@@ -1646,9 +1646,9 @@ class AsyncOperations:
             models.RevokedToken,
         )
 
-    async def list_audit(self, *, last: int | None = None) -> models.Audit:
-        """List the latest entries of the audit, oldest first."""
-        return await self._ask(Asking("GET", "/audit", {"last": last}), models.Audit)
+    async def list_audit(self, *, last: int | None = None, before: int | None = None) -> models.Audit:
+        """List the latest entries of the audit, or the latest before a place, oldest first."""
+        return await self._ask(Asking("GET", "/audit", {"last": last, "before": before}), models.Audit)
 
     async def verify_audit(self, *, head: str | None = None) -> models.Verified:
         """Recompute the chain of the audit, and name the first link that is wrong."""
