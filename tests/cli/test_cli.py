@@ -21,7 +21,7 @@ from outbound.local import environment as home
 from outbound.local.embedded_servers import EmbeddedError
 from tests import ROOT, forked
 from tests.conftest import World
-from tests.ports import free_ports
+from tests.ports import free_ports, take_free_ports
 
 Outbound = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -283,6 +283,7 @@ def test_only_what_stays_owns_servers_that_stay_and_only_who_nudges_needs_a_brok
 
     monkeypatch.setattr(home, "prepared_environment", prepared_environment)
     monkeypatch.setattr(logs, "set_up", lambda *_: None)  # it would write to the runner's output for ever
+    take_free_ports(monkeypatch)
 
     done = CliRunner().invoke(app.app, command.split())
 

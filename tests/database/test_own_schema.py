@@ -40,7 +40,7 @@ from tests.conftest import (
 )
 from tests.database.test_database_as_people_have_it import life_of_a_call, outbound, refusal
 from tests.pgbouncer import needs_pgbouncer, pgbouncer
-from tests.ports import free_ports
+from tests.ports import free_ports, take_free_ports
 
 RUNBOOK = ROOT / "ops" / "runbook.md"
 OURS = "calls"
@@ -170,7 +170,11 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize("arguments", [words.split() for words in COMMANDS.split("|")])
-def test_without_the_schema_every_command_says_what_to_run(beside: World, arguments: list[str]) -> None:
+def test_without_the_schema_every_command_says_what_to_run(
+    beside: World, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    take_free_ports(monkeypatch)
+
     line = refusal(beside.url, *arguments)
 
     assert line == "outbound: there is no schema calls in this database: run `outbound migrate`, which makes it"
