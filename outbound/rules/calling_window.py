@@ -293,8 +293,12 @@ def _days_ahead(preset: str) -> tuple[date | None, Days]:
     days_off = PRESETS[preset].days_off
     if days_off is None:
         return None, {}
-    year = datetime.now(UTC).year  # of a horizon, not of a deadline: any clock will do
+    year = _this_year()
     return date(year + YEARS_AHEAD, 12, 31), days_off(range(year, year + YEARS_AHEAD + 1))
+
+
+def _this_year() -> int:
+    return datetime.now(UTC).year  # of a horizon, not of a deadline: any clock will do
 
 
 def _columns(days: Days) -> dict[str, list[object]]:

@@ -52,7 +52,7 @@ def test_a_call_is_shown_found_and_moved(world: World, client: Client) -> None:
     assert shown.status_code == 200, shown.text
     assert shown.json()["call"]["to_number"] == "+12125550101"
     assert http.get(f"/calls/{call}/why").json()["code"] == "no_worker"
-    moved = http.post(f"/calls/{call}/reschedule", json={"at": "2027-01-05T10:00"})
+    moved = http.post(f"/calls/{call}/reschedule", json={"at": "2032-01-05T10:00"})
     assert moved.status_code == 200, moved.text
     paused = http.post(f"/control/calls/{call}/pause", json={"reason": "wrong text"})
     assert paused.json() == {

@@ -319,14 +319,14 @@ def test_lines_of_json_take_room_until_the_table_is_made(
 def test_a_report_says_how_dates_were_read(world: World, client: Client) -> None:
     business_id = world.business("Shop")
     world.do("update business set default_region = 'US', time_zone = 'America/New_York'")
-    line = '{"to": "+12125550101", "at": "1/12/2027 10:00"}'
+    line = '{"to": "+12125550101", "at": "1/12/2032 10:00"}'
 
     report = client(business_id=business_id).post(
         "/imports", params={"batch": "b"}, content=f"\n{line}\n", headers=_JSON_LINES
     )
 
     assert report.json()["dates"] == [
-        "dates are read month first, as in US: 1/12/2027 10:00 is Tue 2027-01-12 10:00 America/New_York"
+        "dates are read month first, as in US: 1/12/2032 10:00 is Mon 2032-01-12 10:00 America/New_York"
     ]
     assert report.json()["remarks"] == []
 

@@ -39,7 +39,7 @@ def body_of(name: str, ids: dict[str, int]) -> Any:
     return {
         "create_call": {"to": "+12125550888"} | own,
         "create_calls": {"calls": [{"to": "+12125550888"} | own]},
-        "reschedule_call": {"at": "2027-01-05T10:00Z"},
+        "reschedule_call": {"at": "2032-01-05T10:00Z"},
         "cancel_calls": {"campaign_id": ids["campaign"]},
         "limit": {"live_max": "1"},
         "make_token": {"name": "x", "scopes": ["calls:read"]} | own,

@@ -322,9 +322,9 @@ def test_a_business_whose_time_zone_nobody_knows_is_told_so(world: World, acme: 
     world.do("update business set time_zone = 'Mars/Olympus'")
 
     with pytest.raises(BadCall, match=f"outbound business set {acme} --time-zone"):
-        enqueue.enqueue(business_id=acme, to_number=TO, due_at="2026-11-30T09:00")
+        enqueue.enqueue(business_id=acme, to_number=TO, due_at="2032-11-30T09:00")
 
-    assert enqueue.enqueue(business_id=acme, to_number=TO, due_at="2026-11-30T09:00Z").created
+    assert enqueue.enqueue(business_id=acme, to_number=TO, due_at="2032-11-30T09:00Z").created
 
 
 def test_a_longest_key_of_any_letters_fits(world: World, acme: int) -> None:
@@ -357,15 +357,15 @@ def test_a_call_that_waits_for_another_moment_says_that_the_new_one_changes_noth
 def test_a_moment_without_an_offset_is_in_the_time_zone_of_the_business(world: World, acme: int) -> None:
     world.do("update business set time_zone = 'Asia/Jerusalem'")
     moments: list[tuple[str | datetime, str]] = [
-        ("2026-01-15T09:00", "2026-01-15T07:00"),  # winter, +2
-        ("2026-07-15T09:00", "2026-07-15T06:00"),  # summer, +3
-        ("2026-03-27T02:30", "2026-03-27T00:30"),  # an hour that never is: as if the clock had not gone forward
-        ("2026-10-25T01:30", "2026-10-24T22:30"),  # an hour that comes twice: the first
-        ("2026-07-15T09:00+00:00", "2026-07-15T09:00"),
-        ("2026-07-15T09:00+23:00", "2026-07-14T10:00"),  # an offset that PostgreSQL does not know
-        ("15/07/2026 9:00", "2026-07-15T06:00"),
-        (datetime(2026, 7, 15, 9, 0), "2026-07-15T06:00"),  # noqa: DTZ001 (naive on purpose)
-        (datetime(2026, 7, 15, 9, 0, tzinfo=UTC), "2026-07-15T09:00"),
+        ("2032-01-15T09:00", "2032-01-15T07:00"),  # winter, +2
+        ("2032-07-15T09:00", "2032-07-15T06:00"),  # summer, +3
+        ("2032-03-26T02:30", "2032-03-26T00:30"),  # an hour that never is: as if the clock had not gone forward
+        ("2032-10-31T01:30", "2032-10-30T22:30"),  # an hour that comes twice: the first
+        ("2032-07-15T09:00+00:00", "2032-07-15T09:00"),
+        ("2032-07-15T09:00+23:00", "2032-07-14T10:00"),  # an offset that PostgreSQL does not know
+        ("15/07/2032 9:00", "2032-07-15T06:00"),
+        (datetime(2032, 7, 15, 9, 0), "2032-07-15T06:00"),  # noqa: DTZ001 (naive on purpose)
+        (datetime(2032, 7, 15, 9, 0, tzinfo=UTC), "2032-07-15T09:00"),
     ]
 
     for place, (at, utc) in enumerate(moments):
@@ -376,8 +376,8 @@ def test_a_moment_without_an_offset_is_in_the_time_zone_of_the_business(world: W
 def test_a_time_that_the_clocks_show_twice_or_not_at_all_is_said(world: World, acme: int) -> None:
     world.do("update business set time_zone = 'Asia/Jerusalem'")
 
-    gap = enqueue.enqueue(business_id=acme, to_number=TO, due_at="2026-03-27T02:30")
-    fold = enqueue.enqueue(business_id=acme, to_number="+15005550102", due_at="2026-10-25T01:30")
+    gap = enqueue.enqueue(business_id=acme, to_number=TO, due_at="2032-03-26T02:30")
+    fold = enqueue.enqueue(business_id=acme, to_number="+15005550102", due_at="2032-10-31T01:30")
 
     assert gap.note == "`at` 02:30 does not exist that day in Asia/Jerusalem: taken as 03:30"
     assert fold.note == "`at` 01:30 comes twice that day in Asia/Jerusalem: taken as the first, +0300"
@@ -448,14 +448,14 @@ def counts(report: ImportReport) -> tuple[int, int, int]:
 
 
 def test_a_file_is_put_in_the_queue_and_a_second_time_adds_nothing(world: World, acme: int, written: Written) -> None:
-    file = written(f"to,from,at,key\n{TO},,,\n+15005550102,+15005550099,2026-11-30T09:00,mine\n")
+    file = written(f"to,from,at,key\n{TO},,,\n+15005550102,+15005550099,2032-11-30T09:00,mine\n")
 
     first, second = (import_calls(file, business_id=acme) for _ in range(2))
 
     assert (counts(first), counts(second)) == ((2, 0, 0), (0, 2, 0))
     a, b = world.rows("select * from call_log order by to_number")
     assert (a.from_number, a.to_number, b.from_number, b.to_number) == (OWN, TO, "+15005550099", "+15005550102")
-    assert (b.due_at, b.idempotency_key) == (datetime(2026, 11, 30, 9, tzinfo=UTC), "mine")
+    assert (b.due_at, b.idempotency_key) == (datetime(2032, 11, 30, 9, tzinfo=UTC), "mine")
 
 
 def test_a_second_import_adds_nothing_even_after_the_calls_have_ended(
@@ -519,7 +519,7 @@ def test_bad_lines_are_named_with_their_reason_and_the_good_ones_go_in(
         (b'+15005550111,,,,"broken"key', "not CSV"),
         (b"", None),  # blank, and no row
         (b"+15005550112," + OTHER.encode() + b",,,", "belongs to another business"),
-        (b"+15005550113,,2026-11-30T09:00+20:00,,", None),
+        (b"+15005550113,,2032-11-30T09:00+20:00,,", None),
         (b"+49110,,,,", "`to` is not a phone number"),
         (b"+15005550114,,,,,,,too many columns", "more cells than the first line has names"),
         (b"9.72501E+11,,,,", "rounded by a spreadsheet"),
@@ -924,7 +924,7 @@ def test_a_file_in_hebrew_is_read_whatever_the_spreadsheet_made_of_it(
     world: World, acme: int, written: Written
 ) -> None:
     world.do("update business set default_region = 'IL'")
-    rows = [["נייד", "שם", "שעה", "מפתח"], ["050-1234567", "דנה כהן", "2026-11-30T09:00", "א1"]]
+    rows = [["נייד", "שם", "שעה", "מפתח"], ["050-1234567", "דנה כהן", "2032-11-30T09:00", "א1"]]
     ways = [
         (encoding, delimiter, said)
         for encoding, said in (
@@ -1031,7 +1031,7 @@ def test_the_memory_does_not_grow_with_the_file(
 NUMBERS = st.sampled_from([TO, "+15005550102", "050-1234567", "+49110", "+4911111111111111", "12", "", "0501234567.0"])
 CELLS = st.one_of(
     NUMBERS,
-    st.sampled_from(["1", "2", "4711", "2026-11-30T09:00", "2026-11-30T09:00+23:59", "9999-12-31", OTHER, " ", "\0"]),
+    st.sampled_from(["1", "2", "4711", "2032-11-30T09:00", "2026-11-30T09:00+23:59", "9999-12-31", OTHER, " ", "\0"]),
     st.text(st.characters(codec="utf-8"), max_size=20),
 )
 ANY_FILE = settings(
@@ -1084,23 +1084,23 @@ def test_no_file_whatever_its_bytes_breaks_an_import(
 @pytest.mark.parametrize(
     ("to", "time_zone", "hour", "understood"),
     [
-        ("+12125550101", None, 14, "Mon 2027-01-04 09:00 America/New_York"),  # the number tells
-        ("+12125550101", "America/Los_Angeles", 17, "Mon 2027-01-04 09:00 America/Los_Angeles"),  # who knows better
-        ("+18005550101", None, 7, "Mon 2027-01-04 09:00 Asia/Jerusalem"),  # of many zones: the business's
+        ("+12125550101", None, 14, "Mon 2032-01-05 09:00 America/New_York"),  # the number tells
+        ("+12125550101", "America/Los_Angeles", 17, "Mon 2032-01-05 09:00 America/Los_Angeles"),  # who knows better
+        ("+18005550101", None, 7, "Mon 2032-01-05 09:00 Asia/Jerusalem"),  # of many zones: the business's
     ],
 )
 def test_nine_o_clock_is_by_the_callees_clocks_where_they_are_known(
     world: World, acme: int, written: Written, to: str, time_zone: str | None, hour: int, understood: str
 ) -> None:
     world.do("update business set time_zone = 'Asia/Jerusalem', default_region = 'US'")
-    nine = datetime(2027, 1, 4, hour, tzinfo=UTC)
+    nine = datetime(2032, 1, 5, hour, tzinfo=UTC)
 
-    one = enqueue.enqueue(business_id=acme, to_number=to, due_at="2027-01-04T09:00", time_zone=time_zone)
+    one = enqueue.enqueue(business_id=acme, to_number=to, due_at="2032-01-05T09:00", time_zone=time_zone)
     exact = enqueue.enqueue(business_id=acme, to_number=to, due_at=nine, key="exact", time_zone=time_zone)
     world.do("update call_log set status = 'canceled'")
-    report = import_calls(written(f"to,at,time_zone\n{to},2027-01-04 09:00,{time_zone or ''}\n"), business_id=acme)
+    report = import_calls(written(f"to,at,time_zone\n{to},2032-01-05 09:00,{time_zone or ''}\n"), business_id=acme)
 
-    assert f"`at` in line 2, 2027-01-04 09:00, is {understood}" in report.readings()[-1]
+    assert f"`at` in line 2, 2032-01-05 09:00, is {understood}" in report.readings()[-1]
     assert (one.due, exact.due) == (understood, None)  # the second is the first
     assert world.rows("select due_at from call_log order by id") == [(nine,), (nine,)]
 

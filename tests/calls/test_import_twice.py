@@ -84,7 +84,7 @@ def test_the_corrected_file_rings_only_who_was_refused(world: World, imported: I
     first = imported(f"to,key,at\n{ONE},a,\n{TWO},,\n50055,c,\n")
     call_all(world, hours=200)  # longer ago than anybody looks back
 
-    corrected = f"to,key,at,name\n{ONE},other key,2026-11-30T09:00,Dana\n{TWO},new key,,\n{THREE},c,,\n"
+    corrected = f"to,key,at,name\n{ONE},other key,2032-11-30T09:00,Dana\n{TWO},new key,,\n{THREE},c,,\n"
     dry = imported(corrected, dry_run=True)
     second = imported(corrected)
 
@@ -331,16 +331,16 @@ def test_the_report_says_who_waits_is_in_the_air_done_or_canceled_and_whose_time
     world: World, acme: int, imported: Import
 ) -> None:
     numbers = [f"+1500555011{n}" for n in range(6)]
-    imported("to,at\n" + "".join(f"{number},2027-03-01T09:00\n" for number in numbers))
+    imported("to,at\n" + "".join(f"{number},2032-03-01T09:00\n" for number in numbers))
     states = ("queued", "queued", "claimed", "ringing", "completed", "canceled")
     for number, status in zip(numbers, states, strict=True):
         world.do("update call_log set status = %s, overdue_at = now() where to_number = %s", status, number)
-    text = "to,at\n" + "".join(f"{number},2027-03-0{2 - (n == 0)}T09:00\n" for n, number in enumerate(numbers))
+    text = "to,at\n" + "".join(f"{number},2032-03-0{2 - (n == 0)}T09:00\n" for n, number in enumerate(numbers))
 
     dry, report = imported(text, dry_run=True), imported(text)
 
     assert split(dry) == split(report) == only(waiting=3, done=1, canceled=1) | {"in the air": 1}
-    assert report.remarks == [(3, "waits for Mon 2027-03-01 09:00 UTC: the other time in the file is ignored")]
+    assert report.remarks == [(3, "waits for Mon 2032-03-01 09:00 UTC: the other time in the file is ignored")]
     assert report.as_json()["there"] == {"waiting": 3, "in_the_air": 1, "done": 1, "canceled": 1}
     assert (report.keeping_time, report.already_there) == (1, 6)
 
@@ -469,14 +469,14 @@ def workbook(rows: list[list[object]]) -> bytes:
 
 def test_a_workbook_is_read_as_its_rows_say(world: World, acme: int, imported: Import) -> None:
     world.do("update business set time_zone = 'Asia/Jerusalem', default_region = 'IL'")
-    nine = datetime(2026, 11, 30, 9, 0)  # noqa: DTZ001 (a cell has no zone)
+    nine = datetime(2032, 11, 30, 9, 0)  # noqa: DTZ001 (a cell has no zone)
     content = workbook(
         [
             ["Calls of Monday"],
             [],
             ["Name", "נייד", "at", "age"],
             ["Dana\nLevi", 501234567, nine, 7.0],
-            ["Al", "050-1234568", datetime(2026, 11, 30), True],  # noqa: DTZ001
+            ["Al", "050-1234568", datetime(2032, 11, 30), True],  # noqa: DTZ001
             ["Bo", 972501234569.0, time(9, 0), 1.5],
             [None, None, None],
             ["Ed", "+972501234570", None, None],
@@ -489,7 +489,7 @@ def test_a_workbook_is_read_as_its_rows_say(world: World, acme: int, imported: I
     assert "is a date without a time" in report.rejected_lines[0][1]
     assert report.sheet == "read from the sheet `Sheet`"
     first, second = world.rows("select to_number, due_at, contact from call_log order by 1")
-    assert first[:2] == ("+972501234567", datetime(2026, 11, 30, 7, 0, tzinfo=UTC))
+    assert first[:2] == ("+972501234567", datetime(2032, 11, 30, 7, 0, tzinfo=UTC))
     assert first[2] == {"name": "Dana Levi", "age": "7"}
     assert second[0] == "+972501234570"
 
@@ -531,14 +531,14 @@ def rewritten(content: bytes, part: str, text: str, by: str) -> bytes:
 @pytest.mark.parametrize(
     ("region", "text", "day"),
     [
-        ("IL", "11/12/2026 09:00", "2026-12-11"),
-        ("DE", "11.12.26 9:00", "2026-12-11"),
-        ("US", "11/12/2026 9:00 AM", "2026-11-12"),
-        ("US", "11/12/26 9:00", "2026-11-12"),
-        ("CA", "11/12/2026 09:00", None),
-        (None, "11/12/2026 09:00", None),
-        ("CA", "12-Nov-2026 9:00", "2026-11-12"),
-        (None, "Nov 12, 2026 9:00 AM", "2026-11-12"),
+        ("IL", "11/12/2032 09:00", "2032-12-11"),
+        ("DE", "11.12.32 9:00", "2032-12-11"),
+        ("US", "11/12/2032 9:00 AM", "2032-11-12"),
+        ("US", "11/12/32 9:00", "2032-11-12"),
+        ("CA", "11/12/2032 09:00", None),
+        (None, "11/12/2032 09:00", None),
+        ("CA", "12-Nov-2032 9:00", "2032-11-12"),
+        (None, "Nov 12, 2032 9:00 AM", "2032-11-12"),
         ("IL", "26-11-12 09:00", None),
     ],
 )
@@ -560,7 +560,7 @@ def test_a_date_is_read_in_the_order_of_the_business_and_said(
 
 
 def test_a_file_that_has_the_other_order_elsewhere_is_not_guessed(world: World, acme: int, imported: Import) -> None:
-    report = imported(f"to,at\n{ONE},11/12/2026 09:00\n{TWO},30/11/2026 09:00\n{THREE},11/30/2026 09:00\n")
+    report = imported(f"to,at\n{ONE},11/12/2032 09:00\n{TWO},30/11/2032 09:00\n{THREE},11/30/2032 09:00\n")
 
     assert waiting(world) == [TWO, THREE]
     ((line, why),) = report.rejected_lines

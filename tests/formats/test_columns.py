@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -327,9 +328,11 @@ def test_what_a_registry_or_a_consent_says_of_one_of_two_numbers_is_not_guessed(
 
 def test_a_due_moment_that_has_passed_or_is_in_doubt_is_said(world: World, acme: int, written: Written) -> None:
     world.do("update business set time_zone = 'Asia/Jerusalem'")
+    passed = datetime.now(UTC) - timedelta(days=2)
     file = written(
-        f"to,at\n{TO},2026-03-27T02:30\n{SECOND},2026-11-30\n"
-        "+15005550103,01/01/1970 00:00\n+15005550104,11/12/2026 9:00\n"
+        f"to,at\n{TO},2032-03-26T02:30\n{SECOND},2032-11-30\n"
+        "+15005550103,01/01/1970 00:00\n+15005550104,11/12/2032 9:00\n"
+        f"+15005550105,{passed:%Y-%m-%dT12:00}\n"
     )
 
     report = import_calls(file, business_id=acme)

@@ -48,7 +48,7 @@ def test_a_call_is_queued_and_the_dispatchers_are_woken_by_the_applications_comm
     with db.connect() as dispatcher:
         db.listen(dispatcher, "outbound_due")
         made = application.ask(
-            "enqueue_call", business_id=acme, to_number=TO, due_at="2027-01-15T09:00", contact={"name": "דנה"}
+            "enqueue_call", business_id=acme, to_number=TO, due_at="2032-01-15T09:00", contact={"name": "דנה"}
         )
         seen_early, woken_early = world.statuses(), db.wait_for_notice(dispatcher, 0.05)
 
@@ -58,7 +58,7 @@ def test_a_call_is_queued_and_the_dispatchers_are_woken_by_the_applications_comm
     assert (seen_early, woken_early) == ([], False)
     call = world.call(made.call_id)
     assert (made.created, call.status, call.to_number, call.contact) == (True, "queued", TO, {"name": "דנה"})
-    assert call.due_at.isoformat() in ("2027-01-15T09:00:00+00:00", "2027-01-15T07:00:00+00:00")
+    assert call.due_at.isoformat() in ("2032-01-15T09:00:00+00:00", "2032-01-15T07:00:00+00:00")
 
 
 def test_after_a_rollback_there_is_no_call(world: World, acme: int, application: Application) -> None:
@@ -91,7 +91,7 @@ def test_what_is_said_of_a_call_names_the_arguments_of_the_function(acme: int, a
         assert refused.fault.startswith(f"`{name}` ")
     with pytest.raises(BadCall, match=r"\A`business_id` "):
         application.ask("enqueue_call", business_id="x", to_number=TO)
-    doubtful = {"to_number": TO, "due_at": "2027-03-28T02:30", "time_zone": "Europe/Berlin"}
+    doubtful = {"to_number": TO, "due_at": "2032-03-28T02:30", "time_zone": "Europe/Berlin"}
     assert application.ask("enqueue_call", business_id=acme, **doubtful).note.startswith("`due_at` 02:30 does not")
 
 
@@ -132,8 +132,8 @@ def test_a_call_is_shown_explained_moved_and_canceled(world: World, acme: int, a
     assert (shown.status, shown.to_number, shown.key, shown.attempt) == ("queued", TO, "k", 1)
     assert application.ask("get_call", 4711) is None
 
-    moved = application.ask("reschedule_call", made.call_id, "2027-01-15T09:00+00:00", by="Dana")
-    assert (moved.at.isoformat(), moved.was) == ("2027-01-15T09:00:00+00:00", shown.due_at)
+    moved = application.ask("reschedule_call", made.call_id, "2032-01-15T09:00+00:00", by="Dana")
+    assert (moved.at.isoformat(), moved.was) == ("2032-01-15T09:00:00+00:00", shown.due_at)
     reason = application.ask("why", made.call_id)
     assert (reason.code, reason.until) == ("not_due", moved.at)
 
@@ -194,12 +194,12 @@ def test_texts_and_numbers_of_an_applications_own_kind_are_what_they_equal(
 ) -> None:
     text = kind("invoice 12")
     given: dict[str, Any] = {"to_number": Text(TO), "contact": {text: text}, "time_zone": Text("Europe/Berlin")}
-    made = application.ask("enqueue_call", business_id=Acme.ID, key=text, due_at=Text("2027-01-15T09:00"), **given)
+    made = application.ask("enqueue_call", business_id=Acme.ID, key=text, due_at=Text("2032-01-15T09:00"), **given)
 
     assert acme == Acme.ID
     assert application.ask("get_call", business_id=Acme.ID, key=text).key == "invoice 12"
     assert application.ask("get_call", business_id=acme, key="invoice 12").call_id == made.call_id
-    application.ask("reschedule_call", made.call_id, Text("2027-01-16T09:00"), by=text, reason=text)
+    application.ask("reschedule_call", made.call_id, Text("2032-01-16T09:00"), by=text, reason=text)
     application.commit()
 
     assert world.call(made.call_id).contact == {"invoice 12": "invoice 12"}

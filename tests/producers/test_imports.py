@@ -17,7 +17,7 @@ HEAVY = {
 ENQUEUE = """
 import psycopg
 with psycopg.connect({url!r}) as connection:
-    outbound.enqueue_call(connection, business_id={business_id}, to_number="+15005550101", due_at="2027-01-15T09:00")
+    outbound.enqueue_call(connection, business_id={business_id}, to_number="+15005550101", due_at="2032-01-15T09:00")
     outbound.why(connection, 1)
 """
 ENQUEUE_BY_ASYNCPG = """

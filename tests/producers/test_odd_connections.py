@@ -66,7 +66,7 @@ def test_behind_a_pooler_that_lends_by_the_transaction_all_works_and_nothing_sta
             assert one.ask("get_call", made.call_id).key == key
             assert one.ask("why", made.call_id).code
             if place % 4 == 3:
-                one.ask("reschedule_call", made.call_id, "2027-01-15T09:00+00:00", by="Dana")
+                one.ask("reschedule_call", made.call_id, "2032-01-15T09:00+00:00", by="Dana")
                 one.ask("cancel_call", made.call_id, by="Dana")
             one.commit()
             assert one.value(OUR_SETTINGS) == ""
@@ -209,7 +209,7 @@ def test_each_function_works_on_a_connection_that_commits_by_itself(world: World
             "get_call": {"call_id": made.call_id},
             "why": {"call_id": made.call_id},
             "cancel_call": {"call_id": made.call_id},
-            "reschedule_call": {"call_id": made.call_id, "at": "2027-01-15T09:00+00:00"},
+            "reschedule_call": {"call_id": made.call_id, "at": "2032-01-15T09:00+00:00"},
         }
         assert getattr(outbound, name)(connection, **given[name])
 
@@ -252,7 +252,7 @@ ODD_SESSIONS: dict[str, dict[str, Any]] = {
 def test_whatever_a_session_and_its_types_are_each_function_of_psycopg_says_what_it_always_says(
     world: World, acme: int, *, session: str, has_own_types: bool
 ) -> None:
-    plain: dict[str, Any] = {"business_id": acme, "due_at": "2027-01-15T09:00", "time_zone": "Europe/Berlin"}
+    plain: dict[str, Any] = {"business_id": acme, "due_at": "2032-01-15T09:00", "time_zone": "Europe/Berlin"}
     with psycopg.connect(world.url, autocommit=True, **ODD_SESSIONS[session]) as odd, psycopg.connect(world.url) as one:
         if has_own_types:
             own_types(odd)
@@ -266,8 +266,8 @@ def test_whatever_a_session_and_its_types_are_each_function_of_psycopg_says_what
         assert outbound.get_call(odd, business_id=acme, key="k") == outbound.get_call(one, made.call_id)
         said, plainly = outbound.why(odd, made.call_id), outbound.why(one, made.call_id)
         assert (said.code, said.sentence, said.until) == (plainly.code, plainly.sentence, plainly.until)
-        moved = outbound.reschedule_call(odd, made.call_id, "2027-02-15T09:00")
-        assert (moved.at, moved.was) == (datetime(2027, 2, 15, 8, tzinfo=UTC), datetime(2027, 1, 15, 8, tzinfo=UTC))
+        moved = outbound.reschedule_call(odd, made.call_id, "2032-02-15T09:00")
+        assert (moved.at, moved.was) == (datetime(2032, 2, 15, 8, tzinfo=UTC), datetime(2032, 1, 15, 8, tzinfo=UTC))
         assert outbound.cancel_call(odd, made.call_id) == (1, 0)
     assert world.call(made.call_id).contact == {"name": "André"}
 
@@ -279,7 +279,7 @@ def test_an_odd_session_of_psycopg_that_is_awaited_says_what_it_always_says(
     async def work() -> Any:
         async with await psycopg.AsyncConnection.connect(world.url, **ODD_SESSIONS[session]) as odd:
             own_types(odd)
-            made = await aio.enqueue_call(odd, business_id=acme, to_number=TO, due_at="2027-01-15T09:00", key="k")
+            made = await aio.enqueue_call(odd, business_id=acme, to_number=TO, due_at="2032-01-15T09:00", key="k")
             return made, await aio.get_call(odd, made.call_id), await aio.why(odd, made.call_id)
 
     made, call, reason = asyncio.run(work())
@@ -290,7 +290,7 @@ def test_an_odd_session_of_psycopg_that_is_awaited_says_what_it_always_says(
 def test_djangos_connection_with_another_style_of_dates_queues_a_call(world: World, acme: int) -> None:
     one = Django(world.url)
     one.value("select set_config('datestyle', 'German', false)")
-    made = one.ask("enqueue_call", business_id=acme, to_number=TO, due_at="2027-01-15T09:00")
+    made = one.ask("enqueue_call", business_id=acme, to_number=TO, due_at="2032-01-15T09:00")
     one.commit()
     one.close()
 
@@ -343,7 +343,7 @@ def test_whatever_codecs_a_connection_of_asyncpg_has_each_function_says_what_it_
     for name in ("text", "varchar", "int8", "int4", "bool", "json", "jsonb", "timestamptz"):
         odd.run(driver.set_type_codec(name, schema="pg_catalog", encoder=not_ours, decoder=not_ours))
 
-    given: dict[str, Any] = {"due_at": "2027-01-15T09:00", "time_zone": "Europe/Berlin", "business_id": acme}
+    given: dict[str, Any] = {"due_at": "2032-01-15T09:00", "time_zone": "Europe/Berlin", "business_id": acme}
     made = odd.ask("enqueue_call", to_number=TO, key='k "%s" \\', contact=HEBREW, **given)
     many = odd.ask("enqueue_calls", [{"to_number": "+15005550102", **given}, {"to_number": "nobody", **given}])
     odd.commit()
@@ -352,8 +352,8 @@ def test_whatever_codecs_a_connection_of_asyncpg_has_each_function_says_what_it_
     assert odd.ask("get_call", business_id=acme, key='k "%s" \\') == plain.ask("get_call", made.call_id)
     assert odd.ask("get_call", 4711) is None
     assert odd.ask("why", made.call_id) == plain.ask("why", made.call_id)
-    moved = odd.ask("reschedule_call", made.call_id, "2027-02-15T09:00", by="Dana", reason="she asked")
-    assert (moved.at, moved.was) == (datetime(2027, 2, 15, 8, tzinfo=UTC), datetime(2027, 1, 15, 8, tzinfo=UTC))
+    moved = odd.ask("reschedule_call", made.call_id, "2032-02-15T09:00", by="Dana", reason="she asked")
+    assert (moved.at, moved.was) == (datetime(2032, 2, 15, 8, tzinfo=UTC), datetime(2032, 1, 15, 8, tzinfo=UTC))
     assert odd.ask("cancel_call", made.call_id) == (1, 0)
     odd.commit()
     assert world.call(made.call_id).contact == HEBREW
