@@ -50,6 +50,8 @@ files = router("files")
 log = logs.get("api")
 
 CSV, NDJSON = "text/csv", "application/x-ndjson"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+FILES = (CSV, NDJSON, XLSX)  # that are taken; a workbook is known by its bytes, also one that is called CSV
 _KINDS = {NDJSON: (NDJSON, "application/*", "*/*"), CSV: (CSV, "text/*", "*/*")}  # of a stream
 FILE_MAX = 256 << 20  # bytes; what is made of it has no more either
 FILES_AT_ONCE = 16  # that are being received
@@ -173,11 +175,11 @@ def _busy(message: str) -> Problem:
 
 
 def _kind_of(request: Request) -> str:
-    """The content type of a file; or raise Problem, 415."""
+    """How a file is read: as NDJSON, or else as CSV, which may be a workbook; or raise Problem, 415."""
     kind = json_body.kind_of(request)
-    if kind not in (CSV, NDJSON):
-        raise Problem(415, f"send the file as {CSV} or {NDJSON}")
-    return kind
+    if kind not in FILES:
+        raise Problem(415, f"send the file as {CSV} or {NDJSON}, or a workbook as {XLSX}")
+    return NDJSON if kind == NDJSON else CSV
 
 
 class _Lines:
@@ -396,7 +398,7 @@ def _object(line: bytes) -> dict[str, str]:
     "/imports",
     scope="calls:write",
     answer=models.ImportReport,
-    file_types=(CSV, NDJSON),
+    file_types=FILES,
     later=models.ShownImport,
 )
 async def import_calls(
@@ -625,7 +627,7 @@ def _reported(context: Context, work: Callable[[Path], dict[str, Any]], received
     return _said(context, report, received.lines.of)
 
 
-@operation(files, "POST", "/suppressions/import", scope="suppression", answer=models.Report, file_types=(CSV, NDJSON))
+@operation(files, "POST", "/suppressions/import", scope="suppression", answer=models.Report, file_types=FILES)
 async def import_suppressions(
     request: Request,
     context: RequestContext,
@@ -653,7 +655,7 @@ async def import_suppressions(
     )
 
 
-@operation(files, "POST", "/consents/import", scope="suppression", answer=models.Report, file_types=(CSV, NDJSON))
+@operation(files, "POST", "/consents/import", scope="suppression", answer=models.Report, file_types=FILES)
 async def import_consents(
     request: Request,
     context: RequestContext,
@@ -673,9 +675,7 @@ async def import_consents(
     )
 
 
-@operation(
-    files, "POST", "/registry/import", scope="operator", answer=models.Report, file_types=(CSV, NDJSON), of_all=True
-)
+@operation(files, "POST", "/registry/import", scope="operator", answer=models.Report, file_types=FILES, of_all=True)
 async def import_registry(
     request: Request,
     context: RequestContext,

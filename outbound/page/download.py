@@ -1,6 +1,7 @@
 """Files that a browser saves: the rows that an operation of the API streams, as it finds them."""
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ class Download(Response):
     def __init__(self, visit: Visit, name: str, *parts: str | int, **query: Any) -> None:
         super().__init__()
         self._visit, self._path, self._query = visit, inner_api.path(*parts), query
+        self._mark = BOM_UTF8  # without it Excel takes Hebrew for the letters of the machine's own code page
         self._start: Message = {
             "type": "http.response.start",
             "status": 200,
@@ -47,7 +49,8 @@ class Download(Response):
             elif refused:
                 parts.append(message.get("body", b""))
             else:
-                await send(message)
+                mark, self._mark = self._mark, b""
+                await send(message | {"body": mark + message.get("body", b"")})
 
         await self._visit.api.stream(self._path, self._query, CSV, receive, pass_on)
         if refused:

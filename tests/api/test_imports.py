@@ -17,6 +17,7 @@ from outbound.calls import import_record, import_writer, retention
 from tests import forked
 from tests.api.conftest import Client
 from tests.api.test_revoked import half_sent, no_turns
+from tests.calls.test_import_twice import workbook
 from tests.conftest import World, until
 from tests.digest import digest
 
@@ -797,3 +798,32 @@ def test_a_promised_import_waits_for_the_database_no_longer_than_it_may(
 
     assert queued == 0
     assert state in ("running", "broken_off")  # the first where that could not be written: it is `interrupted` in time
+
+
+@pytest.mark.parametrize("kind", [files.XLSX, files.CSV])
+def test_a_workbook_is_read_whichever_of_its_content_types_is_given(world: World, client: Client, kind: str) -> None:
+    business_id = world.business("Acme", "+97235550100")
+    world.do("update business set default_region = 'IL', time_zone = 'Asia/Jerusalem'")
+    content = workbook([["טלפון", "שם"], ["052-2000001", "דנה"], ["12", "x"]])
+
+    report = client().post(
+        "/imports",
+        params={"batch": "spring", "business_id": business_id},
+        content=content,
+        headers={"content-type": kind, "accept-language": "he"},
+    )
+
+    assert report.status_code == 200, report.text
+    assert (report.json()["created"], [line["line"] for line in report.json()["refused_lines"]]) == (1, [3])
+    assert world.value("select contact ->> 'שם' from call_log") == "דנה"
+
+
+def test_what_is_remarked_of_a_line_is_said_in_hebrew(world: World, client: Client) -> None:
+    business_id = world.business("Acme")
+    http = client(business_id=business_id)
+
+    report = send(http, "to\n+12125550101\n+12125550101\n", **{"accept-language": "he"})
+
+    (remark,) = report.json()["remarks"]
+    assert remark == {"line": 3, "remark": "אותו מספר כמו בשורה \u20682\u2069: תהיה אליו שיחה אחת"}
+    assert report.headers["content-language"] == "he"

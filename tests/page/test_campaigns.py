@@ -2,6 +2,7 @@
 
 import csv
 import io
+from codecs import BOM_UTF8
 from pathlib import Path
 
 import pytest
@@ -327,7 +328,9 @@ def saved(tab: Page, link: str, name: str) -> list[dict[str, str]]:
     with tab.expect_download() as coming:
         tab.get_by_role("link", name=link).click()
     assert coming.value.suggested_filename == name
-    return list(csv.DictReader(io.StringIO(Path(coming.value.path()).read_text())))
+    content = Path(coming.value.path()).read_bytes()
+    assert content.startswith(BOM_UTF8), "Excel would not read its Hebrew"
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
 
 
 def test_limits_are_set_and_shown_with_what_is_used(world: World, sign_in: SignIn, page_url: str) -> None:

@@ -192,6 +192,8 @@ _PARTS = {
     "x x are named x: give the id of one: x",
 }
 _WHOLE = (
+    "the number of line 4 once more: it is called once",
+    "waits for Sun 2031-01-05 10:00 Asia/Jerusalem: the other time in the file is ignored",
     "machine detection is Enable or DetectMessageEnd",
     "the reason must be one line, and holds a character that cannot be seen, U+0007: leave it out",
     *(
