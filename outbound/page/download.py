@@ -50,7 +50,7 @@ class Download(Response):
                 parts.append(message.get("body", b""))
             else:
                 mark, self._mark = self._mark, b""
-                await send(message | {"body": mark + message.get("body", b"")})
+                await send({**message, "body": mark + message.get("body", b"")})
 
         await self._visit.api.stream(self._path, self._query, CSV, receive, pass_on)
         if refused:
