@@ -227,8 +227,10 @@ def uncommitted(number: str, business_id: int) -> Iterator[None]:
         yield
 
 
-def lines_that_wait(world: World) -> int:
-    return int(world.value("select count(*) from pg_locks where not granted"))
+def wait_for_its_turn(world: World, imported: Import) -> None:
+    """Until the first chunk waits for the other transaction, and until another import, as long as a chunk, is over."""
+    until(lambda: world.value("select count(*) from pg_locks where not granted") == 1)
+    imported("to\n+15005550109\n", "other.csv")
 
 
 def test_the_next_lines_are_written_while_the_first_ones_wait(
@@ -248,7 +250,7 @@ def test_of_a_number_in_two_chunks_the_first_line_is_called_also_where_the_first
     monkeypatch.setattr(importing, "CHUNK_ROWS", 2)
     with ThreadPoolExecutor(1) as runs, uncommitted(ONE, acme):
         report = runs.submit(imported, f"to,key\n{ONE},\n{TWO},first\n{TWO},second\n{THREE},\n50055,\n")
-        until(lambda: lines_that_wait(world) == 1)
+        wait_for_its_turn(world, imported)
 
     assert split(report.result()) == only(queued=3, twice=1, refused=1)
     assert world.value("select idempotency_key from call_log where to_number = %s", TWO) == "first"
@@ -260,11 +262,11 @@ def test_of_a_key_in_two_chunks_the_first_line_has_it_also_where_the_first_chunk
     monkeypatch.setattr(importing, "CHUNK_ROWS", 1)
     with ThreadPoolExecutor(1) as runs, uncommitted(ONE, acme):
         report = runs.submit(imported, f"to,key\n{ONE},one\n{TWO},one\n{THREE},\n")
-        until(lambda: lines_that_wait(world) == 1)
+        wait_for_its_turn(world, imported)
 
     assert split(report.result()) == only(queued=2, refused=1)
     assert report.result().rejected_lines == [(3, enqueue.KEY_OF_ANOTHER)]
-    assert waiting(world) == [ONE, THREE]
+    assert waiting(world) == [ONE, THREE, "+15005550109"]
 
 
 def test_an_import_killed_half_way_is_repeated_also_with_other_keys(

@@ -378,8 +378,22 @@ GUARDS = (
     Guard(
         "a file that is wrong as a whole queues nothing",
         "outbound/calls/import_calls.py",
-        (("if place == 0 and not anyway:", "if place == -1 and not anyway:"),),
+        (("if place == 0:", "if place == -1:"),),
         "tests/calls/test_import_twice.py::test_a_file_that_is_wrong_as_a_whole_stops_before_anything_is_queued",
+    ),
+    Guard(
+        "of a number in two chunks the first line is called",
+        "outbound/calls/import_writer.py",
+        (("self.numbers.isdisjoint(other.numbers)", "True"),),
+        "tests/calls/test_import_twice.py"
+        "::test_of_a_number_in_two_chunks_the_first_line_is_called_also_where_the_first_chunk_waits",
+    ),
+    Guard(
+        "of a key in two chunks the first line has it",
+        "outbound/calls/import_writer.py",
+        (("self.keys.isdisjoint(other.keys)", "True"),),
+        "tests/calls/test_import_twice.py"
+        "::test_of_a_key_in_two_chunks_the_first_line_has_it_also_where_the_first_chunk_waits",
     ),
     Guard(
         "a business does not call itself",
