@@ -20,6 +20,7 @@ _OPERATOR = "The operator's installation holds it: ask the operator."
 _ENDED = "an operator ended it"
 _CANCELED = "operator_canceled"
 _OPERATOR_CODE = "operator"  # in place of what only the operator may know
+_OPERATORS_HOLDERS = ("account", "everything", "number", "installation")
 _OWN_STOPS = ("nobody said ", "it starts at ", "business ", "campaign ")
 _OPERATORS_REASON = re.compile(r"(are not allowed to anybody) \(.*\)(: see )", re.DOTALL)
 
@@ -105,14 +106,19 @@ class View:
         holder = details.get("scope") or str(details.get("paused", "")).partition(" ")[0]
         if reason["code"] == "ended" and self._is_of_operator(db.run(sql.stopped_by, call_id=call_id)):
             return reason | {"sentence": f"It has ended: {_ENDED}.", "details": {"holder": _OPERATOR_CODE}}
-        if reason["code"] in _INSTALLATION or holder in ("account", "everything", "number"):
+        if reason["code"] in _INSTALLATION or holder in _OPERATORS_HOLDERS:
             return reason | {"sentence": _HELD, "details": {"holder": _OPERATOR_CODE}}
         return reason | {"sentence": without_reason(reason["sentence"])}
 
     def fact(self, fact: situation.Fact) -> situation.Fact:
         """One thing that is so."""
-        is_own = fact.code in _OWN_FACTS or fact.sentence.startswith(_OWN_SCOPES)
-        return fact if self.is_whole or is_own else fact._replace(sentence=_OPERATOR)
+        if self.is_whole:
+            return fact
+        if fact.holder is not None and fact.holder not in _OPERATORS_HOLDERS:
+            return fact._replace(sentence=without_reason(fact.sentence))
+        if fact.code in _OWN_FACTS or fact.sentence.startswith(_OWN_SCOPES):
+            return fact
+        return fact._replace(sentence=_HELD if fact.kind == "ok" else _OPERATOR)
 
     def preview(self, shown: dict[str, Any]) -> dict[str, Any]:
         """The preview of a campaign."""

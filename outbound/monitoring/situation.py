@@ -24,6 +24,8 @@ class Fact(NamedTuple):
         kind: ok; broken (somebody must mend it), held (it ends by itself) or on_purpose (a person wants it so).
         sentence: the text for people, with what to do about it.
         since, until: when it began and when it ends, where that is known.
+        holder: of a fact about the first call that waits, what holds it: the scope (account, everything, business,
+            campaign, number) whose limit or pause it is, installation, or call; None of other facts.
     """
 
     code: str
@@ -31,6 +33,7 @@ class Fact(NamedTuple):
     sentence: str
     since: datetime | None
     until: datetime | None
+    holder: str | None = None
 
 
 def read(

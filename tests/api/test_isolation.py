@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from outbound.api import app
-from outbound.rules import api_token, control, destination, new_business, retry_policy
+from outbound.rules import api_token, control, destination, limits, new_business, retry_policy
 from outbound.rules.scope import Scope
 from outbound.webhooks import endpoint
 from tests.api.conftest import Client
@@ -363,6 +363,39 @@ def test_what_the_operator_holds_is_told_to_a_tenant_without_names_and_reasons(w
     control.pause(Scope("business", str(own)), reason="our own reason", actor="dana")
     control.resume(Scope("account", ""), actor=MARK)
     assert "our own reason" in tenant.get("/status").text
+
+
+@pytest.mark.parametrize("scope", ["business", "number", "account"])
+@pytest.mark.parametrize("is_due_long", [True, False])
+def test_the_status_of_a_tenant_says_what_the_business_itself_holds(
+    world: World, client: Client, scope: str, is_due_long: bool
+) -> None:
+    own = world.business("Mine", "+15005550006")
+    world.worker()
+    world.scheduler()
+    call = world.queued(own)
+    world.do(
+        "update call_log set due_at = now() - interval '1 minute'"
+        if is_due_long
+        else "update call_log set due_at = now()"
+    )
+    key = {"business": str(own), "number": "+15005550006", "account": ""}[scope]
+    if scope == "number":
+        control.pause(Scope("number", key), reason=MARK, actor=MARK)
+    else:
+        limits.set_limits(Scope(scope, key), calls_per_day="0", actor=MARK)
+    tenant = client(*TENANT_SCOPES, business_id=own)
+
+    (fact, *_) = tenant.get("/status").json()["now"]
+    why = tenant.get(f"/calls/{call}/why").json()["sentence"]
+
+    if not is_due_long and scope == "business":
+        assert fact["sentence"] == "Calls are due and are dialed in their turn; claimed or in the air: 0."
+    elif scope == "business":
+        assert fact["sentence"] == f"The next call, {call}, waits: {why}"
+    else:
+        assert "operator" in fact["sentence"]
+    assert MARK not in str(fact)
 
 
 OWN_NUMBER, OTHERS_NUMBER, NOBODYS_NUMBER = "+12125550100", "+12125550200", "+12125550300"
