@@ -11,8 +11,13 @@ def free_ports(count: int) -> list[int]:
         return ports
 
 
-def take_free_ports(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let `outbound up` find its ports free, whatever else runs on this machine."""
+def ports_for_up() -> dict[str, str]:
+    """Settings with which `outbound up` finds its ports free, whatever else runs on this machine."""
     names = ("OUTBOUND_WEB_PORT", "OUTBOUND_API_PORT", "OUTBOUND_SIMULATOR_PORT")
-    for name, port in zip(names, free_ports(len(names)), strict=True):
-        monkeypatch.setenv(name, str(port))
+    return dict(zip(names, map(str, free_ports(len(names))), strict=True))
+
+
+def take_free_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `outbound up` find its ports free."""
+    for name, port in ports_for_up().items():
+        monkeypatch.setenv(name, port)

@@ -22,6 +22,7 @@ import outbound
 from outbound import extras
 from tests import ROOT
 from tests.conftest import World
+from tests.ports import ports_for_up
 
 # All that is installed beside an application that puts calls in the queue.
 PRODUCER = {
@@ -230,7 +231,7 @@ def test_a_host_of_the_daemon_has_every_command_but_no_servers_of_its_own(server
 
 @pytest.mark.parametrize("command", ["demo", "up", "psql", "worker"])
 def test_a_command_that_starts_servers_says_how_to_install_them(server: Place, command: str) -> None:
-    done = server.run("outbound", command)
+    done = server.run("outbound", command, **ports_for_up())
 
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
