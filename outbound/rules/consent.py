@@ -44,7 +44,7 @@ def give_consent(
         if given and at:
             tell(f"{name}: {moments.shown(at, consent.zone)}")
     if db.run(sql.is_forgotten, phone=consent.phone):
-        raise BadConsent("this person asked to be forgotten: nothing is written down of them")
+        raise BadConsent(contact_entry.FORGOTTEN)
     details = {name: value and str(value) for name, value in consent._asdict().items() if name != "zone"}
     return bool(_give([consent], business_id, contact_entry.actor(actor), "give_consent", details))
 
@@ -103,7 +103,9 @@ def import_consents(
         return _give(consents, business_id, actor, "import_consents", file)
 
     columns, needed = contact_entry.CONSENT_COLUMNS, () if otherwise else ("given_at",)
-    return contact_list.import_file(path, columns, needed, to_column, Numbers.ONE, read, write, progress)
+    return contact_list.import_file(
+        path, columns, needed, to_column, Numbers.ONE, read, write, progress, lambda consent: consent.phone
+    )
 
 
 def _give(consents: list[Consent], business_id: int, actor: str, action: str, details: dict[str, Any]) -> int:

@@ -26,6 +26,7 @@ CONSENT_COLUMNS = columns.named(
 REGISTRY_COLUMNS = columns.named({"listed": "listed|is listed|רשום|ברשימה"})
 _LINE_BREAKS = re.compile(r"\s*[\t\r\n]\s*")
 _YES, _NO = ("yes", "y", "true", "1", "כן"), ("no", "n", "false", "0", "לא")
+FORGOTTEN = "this person asked to be forgotten: nothing is written down of them"
 
 
 class BadSuppression(UserError):

@@ -45,8 +45,14 @@ def import_file(
     read: Callable[[dict[str, str]], T],
     write: Callable[[list[T]], int],
     progress: Progress,
+    phone_of: Callable[[T], str] | None = None,
 ) -> ImportReport:
-    """Read a file and write it a chunk at a time; *write* returns how many rows were new."""
+    """
+    Read a file and write it a chunk at a time; *write* returns how many rows were new.
+
+    Args:
+        phone_of: the number of what is written down of nobody who was forgotten; their lines are refused.
+    """
     report = ImportReport()
     with csv_file.open_file(path) as file:
         rows = csv_file.Rows(file, report, columns, to_column=to_column, numbers=numbers)
@@ -54,17 +60,27 @@ def import_file(
             if name not in rows.columns:
                 raise BadFile(f"no column is named `{name}`: {rows.found()}; {_LACKING[name]}")
         for chunk in rows.chunks(CHUNK_ROWS):
-            entries = []
+            lines: dict[int, T] = {}
             for line, row in chunk:
                 try:
-                    entries.append(read(row))
+                    lines[line] = read(row)
                 except BadSuppression as refusal:
                     report.reject(line, str(refusal))
+            for line in _of_forgotten({line: phone_of(entry) for line, entry in lines.items()} if phone_of else {}):
+                report.reject(line, contact_entry.FORGOTTEN)
+                del lines[line]
+            entries = list(lines.values())
             new = _persist(write, entries) if entries else 0
             report.created += new
             report.already_there += len(entries) - new
             progress(file.tell())
     return report
+
+
+def _of_forgotten(phones: dict[int, str]) -> list[int]:
+    """The lines whose number is that of somebody who was forgotten."""
+    gone = {row.phone for row in db.run(sql.forgotten_of, phones=list(phones.values()))} if phones else set()
+    return [line for line, phone in phones.items() if phone in gone]
 
 
 def _persist(write: Callable[[list[T]], int], entries: list[T]) -> int:

@@ -50,4 +50,6 @@ def import_registry(
         return int(db.run(sql.record_checks, phones=phones, listed=listed, **rest).written)
 
     columns = contact_entry.REGISTRY_COLUMNS
-    return contact_list.import_file(path, columns, ("listed",), to_column, Numbers.ONE, read, write, progress)
+    return contact_list.import_file(
+        path, columns, ("listed",), to_column, Numbers.ONE, read, write, progress, lambda check: check[0]
+    )

@@ -11,3 +11,7 @@ select business.id as business_id, campaign.id as campaign_id, business.default_
 -- name: clock()$
 -- Returns  the moment it is: the one clock is the database's
 select now();
+
+-- name: forgotten_of(phones)
+-- Returns  those of these numbers whose person was forgotten; while nobody was, it costs a page
+select phone from unnest(:phones::text[]) as phone where is_forgotten(phone);
