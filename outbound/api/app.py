@@ -168,7 +168,8 @@ async def _document() -> Response:
 
 
 def _answer(request: Request, found: Problem) -> Response:
-    return problem.response(found, problem.language_of(preference.sent(request, "accept-language")))
+    language = problem.language_of(preference.sent(request, "accept-language"))
+    return problem.response(found, language, is_on_page=context.CALLER in request.scope)
 
 
 async def _problem(request: Request, error: Any) -> Response:

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from outbound import db, failpoint
-from outbound.api import preference
+from outbound.api import commands, preference
 from outbound.api.problem import Problem, in_language, language_headers, language_of, not_found
 from outbound.api.tenant_view import View
 from outbound.calls.call_request import KEY_MAX
@@ -296,7 +296,7 @@ class Context:
         """A sentence within an answer: what the token may see of it, in the language asked for."""
         text, is_whole = in_language(self.view.text(sentence), self._language)
         self.worded.append(is_whole)
-        return text
+        return text if self.caller.is_on_page else commands.worded(text)
 
     def maybe_said(self, sentence: str | None) -> str | None:
         """`said`, where there is a sentence."""

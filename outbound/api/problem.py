@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from outbound.api import preference
+from outbound.api import commands, preference
 from outbound.calls.call_request import KEY_OF_ANOTHER, renamed
 from outbound.errors import SEPARATOR, UserError
 from outbound.translation import sentences
@@ -172,8 +172,13 @@ def _field(option: re.Match[str]) -> str:
     return option[0] if name is None else f"`{_FIELDS.get(name, name.replace('-', '_'))}`"
 
 
-def response(problem: Problem, language: str) -> JSONResponse:
-    """The answer in the language that was asked for; a sentence that has no text in it stays English."""
+def response(problem: Problem, language: str, *, is_on_page: bool = False) -> JSONResponse:
+    """
+    The answer in the language that was asked for; a sentence that has no text in it stays English.
+
+    Args:
+        is_on_page: a person reads it, who may have the command that it names; else it names an operation.
+    """
     title = TITLES.get(problem.code) or TITLES[_STATUS_CODES.get(problem.status, "fault")]
     errors = problem.errors or _pointed(problem)
     details = [fault["detail"] for fault in errors]
@@ -182,13 +187,14 @@ def response(problem: Problem, language: str) -> JSONResponse:
         said[problem.detail] = SEPARATOR.join(said[text][0] for text in details), all(said[text][1] for text in details)
     else:
         said[problem.detail] = in_language(problem.detail, language)
+    shown = {text: one if is_on_page else commands.worded(one) for text, (one, _) in said.items()}
     body: dict[str, Any] = {
         "type": TYPE_PREFIX + problem.code.replace("_", "-"),
-        "title": said[title][0],
+        "title": shown[title],
         "status": problem.status,
         "code": problem.code,
-        "detail": said[problem.detail][0],
-        "errors": [fault | {"detail": said[fault["detail"]][0]} for fault in errors],
+        "detail": shown[problem.detail],
+        "errors": [fault | {"detail": shown[fault["detail"]]} for fault in errors],
     }
     headers = problem.headers | language_headers(language, is_whole=all(is_whole for _, is_whole in said.values()))
     return JSONResponse(body, problem.status, headers=headers, media_type=CONTENT_TYPE)

@@ -249,7 +249,7 @@ def test_why_a_call_waits_and_how_one_ended_is_said_in_hebrew(world: World, clie
     assert (said.headers["content-language"], said.headers["vary"]) == ("he", "accept-language")
     assert said.json() | {"sentence": ""} == meant.json() | {"sentence": ""}
     assert "\u2068Dana\u2069: \u2068lunch\u2069. לחידוש: " in said.json()["sentence"]
-    assert f"\u2068`outbound resume business {business}`\u2069" in said.json()["sentence"]
+    assert f"\u2068`POST /v1/control/businesses/{business}/resume`\u2069" in said.json()["sentence"]
     assert shown.json()["why"] == said.json()["sentence"]
     assert over.json()["hung_up"] == over.json()["ending"]["sentence"]
     assert over.json()["ending"]["sentence"].startswith("הנמען ניתק")
