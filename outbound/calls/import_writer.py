@@ -12,6 +12,7 @@ from outbound import db
 from outbound.calls import call_request
 from outbound.calls.call_request import KEY_OF_ANOTHER, NewCall, keys
 from outbound.calls.import_report import CallsReport
+from outbound.carrier.callback_tag import phone_key
 from outbound.formats import moments
 
 sql = db.statements("calls/enqueue")
@@ -33,7 +34,7 @@ class Chunk:
         end: how many bytes of the file were read.
         is_last: whether the file has no more.
         columns: the calls as the statement takes them, made where the file is read, while PostgreSQL is busy.
-        numbers: the telephones of the calls.
+        telephones: those of the calls, each in the one form that stands for it.
         keys: the keys that the file gives them.
     """
 
@@ -43,19 +44,19 @@ class Chunk:
     end: int = 0
     is_last: bool = False
     columns: dict[str, str] = field(default_factory=dict)
-    numbers: set[str] = field(default_factory=set)
+    telephones: set[str] = field(default_factory=set)
     keys: set[str] = field(default_factory=set)
 
     def complete(self, end: int, *, is_last: bool = False) -> "Chunk":
         """Say that no call comes in addition."""
         self.end, self.is_last, self.columns = end, is_last, call_request.columns(self.calls)
-        self.numbers = {call.to_number for call in self.calls}
+        self.telephones = {phone_key(call.to_number) for call in self.calls}
         self.keys = {call.idempotency_key for call in self.calls if call.idempotency_key is not None}
         return self
 
     def is_apart_from(self, other: "Chunk") -> bool:
         """Do they have no telephone and no key in common, so that neither's answer depends on the other?"""
-        return self.numbers.isdisjoint(other.numbers) and self.keys.isdisjoint(other.keys)
+        return self.telephones.isdisjoint(other.telephones) and self.keys.isdisjoint(other.keys)
 
 
 @dataclass(frozen=True)

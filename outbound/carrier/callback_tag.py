@@ -81,6 +81,7 @@ def _bytes(tag: str) -> bytes:
 
 
 # As the function of this name in SQL, which says why; a test compares them.
+_COUNTRIES = ("+52", "+54", "+55")  # that have several forms
 _FORMS = (
     (re.compile(r"\+549([0-9]{10})"), r"+54\1"),
     (re.compile(r"\+521([0-9]{10})"), r"+52\1"),
@@ -90,7 +91,7 @@ _FORMS = (
 
 def phone_key(number: str) -> str:
     """The form of a number that stands for its telephone."""
-    for form, key in _FORMS:
+    for form, key in _FORMS if number.startswith(_COUNTRIES) else ():
         if form.fullmatch(number):
             return form.sub(key, number)
     return number

@@ -269,6 +269,30 @@ def test_of_a_key_in_two_chunks_the_first_line_has_it_also_where_the_first_chunk
     assert waiting(world) == [ONE, THREE, "+15005550109"]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("+5215512345678", "+525512345678"),
+        ("+5491123456789", "+541123456789"),
+        ("+551191234567", "+5511991234567"),
+        ("+551161234567", "+5511961234567"),
+    ],
+)
+def test_of_a_telephone_in_two_forms_in_two_chunks_the_first_line_is_called(
+    world: World, acme: int, imported: Import, monkeypatch: pytest.MonkeyPatch, one: str, other: str
+) -> None:
+    """Before, the second line was, and the first was said to be waiting since an earlier import."""
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 2)
+    text = f"to,key\n{ONE},\n{one},first\n{other},second\n{THREE},\n{TWO},\n"
+    dry = imported(text, dry_run=True)
+    with ThreadPoolExecutor(1) as runs, uncommitted(ONE, acme):
+        report = runs.submit(imported, text)
+        wait_for_its_turn(world, imported)
+
+    assert split(report.result()) == split(dry) == only(queued=4, twice=1)
+    assert world.rows("select to_number from call_log where idempotency_key is not null") == [(one,)]
+
+
 def test_an_import_killed_half_way_is_repeated_also_with_other_keys(
     world: World, acme: int, imported: Import, monkeypatch: pytest.MonkeyPatch
 ) -> None:
