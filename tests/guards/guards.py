@@ -384,7 +384,7 @@ GUARDS = (
     Guard(
         "of a number in two chunks the first line is called",
         "outbound/calls/import_writer.py",
-        (("self.numbers.isdisjoint(other.numbers)", "True"),),
+        (("self.telephones.isdisjoint(other.telephones)", "True"),),
         "tests/calls/test_import_twice.py"
         "::test_of_a_number_in_two_chunks_the_first_line_is_called_also_where_the_first_chunk_waits",
     ),
