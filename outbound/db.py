@@ -46,6 +46,7 @@ Row = Any  # a named tuple whose fields are the statement's columns
 
 _AGAIN_S = 0.5
 _WAIT_S = 5  # for a connection of the pool
+_CANCEL_S = 5  # for the server to take note that a statement is to end
 _FRESH_S = 60  # a connection used within this time, without a notification since, needs no round trip
 _POOLER_TRIALS = 5
 _MAX_IDLE_S = 60  # the pool gives up one connection, of some 5 MB in the server, each time so long that it needs fewer
@@ -121,6 +122,43 @@ def persist(write: Callable[[], T], for_s: float) -> T:
             if time.monotonic() > deadline:
                 raise
             time.sleep(_AGAIN_S)
+
+
+class Stop:
+    """Ends statements that other threads run, and lets them begin no further ones; what is committed stays."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # so that none is canceled on a connection that another one has by now
+        self._at_work: set[Connection] = set()
+        self._is_over = False
+
+    def ends(self, statement: Any) -> Callable[..., Any]:
+        """The statement for `run` and `transact`, which raises Stopped after `now`, or QueryCanceled during it."""
+
+        def noted(connection: Connection, **parameters: Any) -> Any:
+            with self._lock:
+                if self._is_over:
+                    raise Stopped
+                self._at_work.add(connection)
+            try:
+                return statement(connection, **parameters)
+            finally:
+                with self._lock:
+                    self._at_work.discard(connection)
+
+        return noted
+
+    def now(self) -> None:
+        """End them."""
+        with self._lock:
+            self._is_over = True
+            for connection in self._at_work:
+                with suppress(Error):  # a server that is away has ended it, or will
+                    connection.cancel_safe(timeout=_CANCEL_S)
+
+
+class Stopped(Exception):
+    """A statement that was not begun, as its Stop had come."""
 
 
 def is_of_a_row(error: BaseException) -> bool:

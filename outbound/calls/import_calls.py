@@ -101,8 +101,8 @@ def import_calls(
         dates = FileDates(lambda: _moments(csv_file.again(file), callers, to_column))
         read = partial(_read, report.fields, callers, dates, CalleeZones().of)
         details = {"file": csv_file.name_of(path), "sha256": sha256}
-        audited = nullcontext() if dry_run else _audited(who, callers, details, report, writer)
         record = record or (Record(None) if dry_run else callers.begin(name, who))
+        audited = nullcontext() if dry_run else _audited(who, callers, details, report, writer, record)
         chunks = closing(_ahead(_chunks(file, rows, read, report, dates)))
         with import_record.ended(record):
             with audited, chunks as found:
@@ -264,8 +264,9 @@ def _audited(
     details: Mapping[str, object],
     read: ImportReport,
     writer: import_writer.Writer,
+    record: Record,
 ) -> Iterator[None]:
-    """Write an entry of the audit at the end of an import, also of one that was interrupted."""
+    """Write an entry of the audit at the end of an import, also of one that was interrupted, which its row counts."""
 
     def note(*, is_whole: bool) -> None:
         scope, key = callers.scope
@@ -276,6 +277,7 @@ def _audited(
     try:
         yield
     except BaseException:
+        record.count(_total(read, writer.report))
         with suppress(db.Error):
             note(is_whole=False)
         raise

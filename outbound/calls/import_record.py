@@ -54,8 +54,13 @@ class Record:
 
     def wrote(self, report: CallsReport, size: int) -> None:
         """Note what has come of the file's first bytes."""
-        self._report, self._received_bytes = report, size
+        self.count(report)
+        self._received_bytes = size
         self._note()
+
+    def count(self, report: CallsReport) -> None:
+        """Take what has come of the file by now; the next note says it."""
+        self._report = report
 
     def _note(self) -> None:
         self._noted_at = time.monotonic()

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -59,6 +60,16 @@ class Chunk:
         return self.telephones.isdisjoint(other.telephones) and self.keys.isdisjoint(other.keys)
 
 
+_Begun = deque[tuple[Chunk, "Future[list[db.Row]]"]]  # the chunks that are being written, in the order of the file
+
+
+def _has_to_wait(chunk: Chunk, begun: _Begun) -> bool:
+    """Is a chunk begun only after the first of those that are?  After one that failed, none is."""
+    return len(begun) == _AT_ONCE or any(
+        not chunk.is_apart_from(other) or (answer.done() and answer.exception() is not None) for other, answer in begun
+    )
+
+
 @dataclass(frozen=True)
 class BatchName:
     """A batch's name, given by the operator (`is_given`) or taken from the file, and the digest of its content."""
@@ -108,29 +119,48 @@ class Writer:
         """
         Put the calls of chunks in the queue, each in a transaction of its own, and give each chunk when it is written.
 
-        Two are written at once where they are apart; of a telephone that comes twice the first line is called.
+        Two are written at once where they are apart; of a telephone that comes twice the first line is called.  Where
+        one fails, or nobody takes the next, what is being written is given up, and what was written before that could
+        be done is in the report.
         """
+        stop = db.Stop()
+        begun: _Begun = deque()
         with ThreadPoolExecutor(_AT_ONCE, "import") as writers:
-            begun: deque[tuple[Chunk, Future[list[db.Row]]]] = deque()
-            for chunk in chunks:
-                while len(begun) == _AT_ONCE or any(not chunk.is_apart_from(other) for other, _ in begun):
-                    yield self._written(*begun.popleft())
-                begun.append((chunk, writers.submit(self._begin(chunk))))
-            while begun:
-                yield self._written(*begun.popleft())
+            try:
+                for chunk in chunks:
+                    while _has_to_wait(chunk, begun):
+                        yield self._first_written(begun)
+                    begun.append((chunk, writers.submit(self._begin(chunk, stop))))
+                while begun:
+                    yield self._first_written(begun)
+            except BaseException:
+                stop.now()
+                with suppress(db.Error):
+                    self._report_rest(begun)
+                raise
 
-    def _begin(self, chunk: Chunk) -> Callable[[], list[db.Row]]:
+    def _begin(self, chunk: Chunk, stop: db.Stop) -> Callable[[], list[db.Row]]:
         """What writes a chunk, and gives what PostgreSQL says of it."""
         if not chunk.calls:
             return list
         self._open_batches(chunk.calls)
-        insert = partial(self._run, sql.import_calls, **self._given(chunk, dry=self._dry))
+        insert = partial(self._run, stop.ends(sql.import_calls), **self._given(chunk, dry=self._dry))
         return partial(db.persist, insert, for_s=AGAIN_S)
 
-    def _written(self, chunk: Chunk, answer: "Future[list[db.Row]]") -> Chunk:
-        if rows := answer.result():
+    def _first_written(self, begun: _Begun) -> Chunk:
+        """Wait until the first chunk is written, and report it."""
+        chunk, answer = begun[0]
+        rows = answer.result()
+        begun.popleft()
+        if rows:
             self._report(chunk, *rows)
         return chunk
+
+    def _report_rest(self, begun: _Begun) -> None:
+        """Report which chunks were written although they were given up."""
+        for chunk, answer in begun:
+            if answer.exception() is None and (rows := answer.result()):
+                self._report(chunk, *rows)
 
     def _report(self, chunk: Chunk, done: db.Row, *left_out: db.Row) -> None:
         """Report what came of each line of a chunk."""

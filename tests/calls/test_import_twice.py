@@ -1,6 +1,9 @@
 """An import that cannot ring twice: named batches, the look back, dry runs, and files that are wrong as a whole."""
 
 import io
+import os
+import signal
+import subprocess
 import sys
 import threading
 import zipfile
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import openpyxl
+import psycopg
 import pytest
 
 from outbound import BadFile, db, import_calls
@@ -20,6 +24,7 @@ from outbound.calls import import_calls as importing
 from outbound.calls.import_report import CallsReport
 from outbound.calls.wrong_file import WrongFile
 from outbound.rules import business, campaign
+from tests import forked
 from tests.conftest import World, until
 
 pytestmark = pytest.mark.rows_only
@@ -227,9 +232,13 @@ def uncommitted(number: str, business_id: int) -> Iterator[None]:
         yield
 
 
+def locks_awaited(world: World) -> int:
+    return int(world.value("select count(*) from pg_locks where not granted"))
+
+
 def wait_for_its_turn(world: World, imported: Import) -> None:
     """Until the first chunk waits for the other transaction, and until another import, as long as a chunk, is over."""
-    until(lambda: world.value("select count(*) from pg_locks where not granted") == 1)
+    until(lambda: locks_awaited(world) == 1)
     imported("to\n+15005550109\n", "other.csv")
 
 
@@ -293,17 +302,92 @@ def test_of_a_telephone_in_two_forms_in_two_chunks_the_first_line_is_called(
     assert world.rows("select to_number from call_log where idempotency_key is not null") == [(one,)]
 
 
-def test_an_import_killed_half_way_is_repeated_also_with_other_keys(
+def refuse(world: World, number: str) -> None:
+    """Have the database refuse a call of a number; it counts how often."""
+    world.do("create sequence refused")
+    world.do(
+        "create function refuses() returns trigger language plpgsql as $$begin"
+        f" if new.to_number = '{number}' and nextval('refused') > 0 then raise 'odd'; end if; return new; end$$"
+    )
+    world.do("create trigger refuses before insert on call_log for each row execute function refuses()")
+
+
+def noted(world: World) -> list[int]:
+    """How many calls were made, as the last import's row and the audit have it."""
+    of_audit = "(select (details ->> 'created')::int from audit where action = 'import_calls' order by id desc limit 1)"
+    (row,) = world.rows(f"select created, {of_audit} from call_import order by id desc limit 1")  # noqa: S608
+    return list(row)
+
+
+def test_behind_a_chunk_that_is_refused_none_is_written(
+    world: World, acme: int, imported: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, the third one was, and nobody counted it."""
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 1)
+    refuse(world, TWO)
+    at_work = (
+        "select count(*) from pg_stat_activity"
+        " where state = 'active' and query ~ 'from queue_calls' and pid <> pg_backend_pid()"
+    )
+    with ThreadPoolExecutor(1) as runs, uncommitted(ONE, acme):
+        report = runs.submit(imported, f"to\n{ONE}\n{TWO}\n{THREE}\n")
+        until(lambda: world.value("select is_called from refused"))
+        until(lambda: locks_awaited(world) == world.value(at_work) == 1)
+
+    with pytest.raises(psycopg.errors.RaiseException):
+        report.result()
+    assert waiting(world) == [ONE]
+    assert noted(world) == [1, 1]
+
+
+def test_a_chunk_that_waits_is_given_up_where_the_one_before_is_refused(
+    world: World, acme: int, imported: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, it was waited for, up to a minute, and written, and nobody counted it."""
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 1)
+    refuse(world, ONE)
+    with uncommitted(TWO, acme), pytest.raises(psycopg.errors.RaiseException):
+        imported(f"to\n{ONE}\n{TWO}\n{THREE}\n")
+
+    assert waiting(world) == []
+    assert noted(world) == [0, 0]
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_an_import_that_waits_ends_at_once_when_it_is_interrupted(
+    world: World, acme: int, tmp_path: Path, end: signal.Signals
+) -> None:
+    """Before, it waited for what had begun to be written, up to a minute."""
+    path = tmp_path / "calls.csv"
+    rest = "".join(f"+1201{2_000_000 + n}\n" for n in range(importing.CHUNK_ROWS * 2))
+    path.write_text(f"to\n{ONE}\n{rest}")
+    configured = {"DATABASE_URL": world.url, "REDIS_URL": "memory://", "OUTBOUND_DATA_DIR": str(tmp_path / "data")}
+    command = [sys.executable, "-m", "outbound", "import", str(path), "--business", str(acme)]
+    with uncommitted(ONE, acme):
+        process = forked.Popen(command, env=os.environ | configured, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        with process:
+            until(lambda: locks_awaited(world) == 1 and len(waiting(world)) == importing.CHUNK_ROWS)
+            process.send_signal(end)
+            said, _ = process.communicate(timeout=15)
+
+    assert process.returncode == 128 + end, said
+    assert len(waiting(world)) == importing.CHUNK_ROWS
+    assert noted(world) == [importing.CHUNK_ROWS] * 2
+
+
+def test_an_import_killed_half_way_counts_what_is_there_and_is_repeated_also_with_other_keys(
     world: World, acme: int, imported: Import, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importing, "CHUNK_ROWS", 1)
     text = f"to,key\n{ONE},a\n{TWO},b\n{THREE},c\n"
 
     def kill(_: int) -> None:
+        until(lambda: waiting(world) == [ONE, TWO])
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         imported(text, progress=kill)
+    assert noted(world) == [2, 2]
     call_all(world, hours=100)
 
     assert split(imported(text.replace(",", ",x"))) == only(queued=1, done=2)
