@@ -154,12 +154,12 @@ def number_of(text: str, *, region: str | None = None, business_id: int | None =
     if not sees_numbers():
         raise NoSuchName("this database role may not read phone numbers: ask by id or CA…")
     if fault := phone_numbers.region_fault(region):
-        raise NoSuchName(fault)
+        raise NoSuchName.about("region", fault)
     region = region_of(business_id) if region is None else region
     try:
         return phone_numbers.read(text, region and region.upper())
     except phone_numbers.NoPhoneNumber as refusal:
-        error = BadNumber(f"the number {refusal.or_with_option()}")
+        error = BadNumber.about("number", f"the number {refusal.or_with_option()}")
         error.lacks_region = refusal.lacks_region
         raise error from None
 

@@ -131,7 +131,9 @@ def of_user_error(
     """
 
     def place(field: str) -> str:
-        return ("?" if field in of_query else "/") + field
+        if field in of_query:
+            return f"?{field}"
+        return f"/{field}" if not known or field.partition("/")[0] in known else ""  # it is one of the path
 
     named = fields or {}
     if "number" in known and "phone" not in known:

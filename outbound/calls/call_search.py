@@ -126,7 +126,7 @@ def read(asked: Asked, *, tell: Callable[[str], None] = lambda _: None) -> Wante
         business_id = names.maybe("business", business_id, is_strict=True)
     campaign_id = names.maybe("campaign", asked.campaign, business_id=business_id, is_strict=True)
     if fault := phone_numbers.region_fault(asked.region):
-        raise BadSearch(fault)
+        raise BadSearch.about("region", fault)
     number = asked.number
     if number is not None:
         number = names.number_of(number, region=asked.region, business_id=business_id)

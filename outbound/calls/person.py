@@ -145,7 +145,7 @@ def _phone(number: str, region: str | None) -> str:
     if region is None:
         region = names.region_of()
     elif fault := phone_numbers.region_fault(region):
-        raise BadPerson(fault)
+        raise BadPerson.about("region", fault)
     try:
         phone = phone_numbers.read(number, region and region.upper())
     except phone_numbers.NoPhoneNumber as refusal:

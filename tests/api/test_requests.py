@@ -371,6 +371,29 @@ def test_each_fault_points_to_a_field_of_the_request(
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "sent", "pointer"),
+    [
+        ("GET", "/calls?number=abc", None, "?number"),
+        ("GET", "/calls?number=0501234567&region=QQ", None, "?region"),
+        ("GET", "/exports/calls?number=abc", None, "?number"),
+        ("GET", "/leads?number=abc", None, "?number"),
+        ("GET", "/persons/+12125550101?region=QQ", None, "?region"),
+        ("POST", "/calls/cancel", {"number": "abc"}, "/number"),
+        ("GET", "/callees/abc", None, ""),
+        ("DELETE", "/destinations/nowhere", None, ""),
+    ],
+)
+def test_a_number_or_a_region_that_is_none_is_pointed_at_where_it_stands(
+    world: World, client: Client, method: str, path: str, sent: dict[str, str] | None, pointer: str
+) -> None:
+    world.business("Acme")
+
+    answer = client().request(method, path, json=sent)
+
+    assert (answer.status_code, [one["pointer"] for one in answer.json()["errors"]]) == (422, [pointer]), answer.text
+
+
+@pytest.mark.parametrize(
     ("path", "sent"),
     [
         ("/businesses", {"region": "US", "time_zone": "America/New_York", "twiml": "<Response/>"}),
