@@ -201,7 +201,8 @@ async def _invalid(request: Request, error: Any) -> Response:
         }
         for fault in error.errors()
     ]
-    where = ", ".join(fault["pointer"] for fault in errors[:10] if fault["pointer"])
+    # A field that may be of several types has a fault for each.
+    where = ", ".join([pointer for pointer in dict.fromkeys(fault["pointer"] for fault in errors) if pointer][:10])
     message = f"these do not fit the document: {where}" if where else "the body is missing, or no JSON object: send one"
     errors = errors[:100] + getattr(request.state, "faults_beside", [])
     return _answer(request, Problem(422, message, errors=errors))

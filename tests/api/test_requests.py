@@ -439,6 +439,13 @@ def test_a_name_that_is_taken_is_pointed_at(world: World, client: Client, path: 
     assert (second.status_code, [one["pointer"] for one in second.json()["errors"]]) == (422, ["/name"]), second.text
 
 
+def test_a_field_of_several_types_is_named_once(world: World, client: Client) -> None:
+    answer = client().put(f"/control/businesses/{world.business()}/limits", json={"live_max": True})
+
+    assert answer.json()["detail"] == "these do not fit the document: /live_max"
+    assert {one["pointer"] for one in answer.json()["errors"]} == {"/live_max"}
+
+
 @pytest.mark.parametrize("path", ["/campaigns", "/retry-policies", "/consents"])
 def test_a_missing_business_is_pointed_at(world: World, client: Client, path: str) -> None:
     world.business()
