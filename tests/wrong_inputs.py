@@ -24,7 +24,7 @@ WRONG_INPUTS: tuple[tuple[str, str], ...] = (
     ("business add --name X --twiml <Response/> --time-zone UTC --region XX", "two letters, like IL"),
     ("business add --name X --twiml <Response/> --time-zone UTC --region Israel", "two letters, like IL"),
     ("business add --name X --twiml <Response/> --time-zone UTC --number 12", "write it like +97231234567"),
-    ("business add --name X --twiml <Response/> --time-zone UTC --number +15005550006", "outbound business list"),
+    ("business add --name X --twiml <Response/> --time-zone UTC --number +15005550006", "belongs to business 1"),
     ("business set", "outbound business list"),
     ("business set nope --name Y", "outbound business list"),
     ("business set 99 --name Y", "outbound business list"),
