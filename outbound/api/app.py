@@ -72,7 +72,7 @@ async def _life(_: FastAPI) -> AsyncIterator[None]:
     """As many requests are at work at once as the pool has connections for; the others wait for their turn."""
     quick = max(2, db.pool_size() - context.SLOW_AT_ONCE)
     to_thread.current_default_thread_limiter().total_tokens = quick
-    db.resize_pool(quick + 2 * context.SLOW_AT_ONCE + context.PAGES_AT_ONCE)
+    db.resize_pool(quick + context.SLOW_CONNECTIONS * context.SLOW_AT_ONCE + context.PAGES_AT_ONCE)
     context.forget_limits()
     new_calls.begin()
     yield
