@@ -33,7 +33,8 @@ STATEMENTS = [
 
 
 LINES_MAX = 100  # of one statement, without comments
-LONGER = {"roles": 115, "functions/is_number_shape": 134}  # a script, and one regular expression
+# A script, one regular expression, and the facts of a situation beside each other.
+LONGER = {"roles": 115, "functions/is_number_shape": 134, "monitoring/situation look_at_now": 106}
 
 PAGE_SCREENS = {f"page/screens/{path.name}" for path in (PACKAGE / "page/screens").glob("*.py")}
 PAGE_SCREENS -= {"page/screens/__init__.py"}
@@ -41,6 +42,7 @@ PAGE_SCREENS -= {"page/screens/__init__.py"}
 # The old system's Redis is another server than the broker; these read it and move what lies there.
 API = {f"api/{path.name}" for path in (PACKAGE / "api").glob("*.py")} - {
     "api/__init__.py",
+    "api/commands.py",
     "api/__main__.py",
     "api/models.py",
 }
