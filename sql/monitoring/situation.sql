@@ -9,8 +9,7 @@
 --          what the first call waits for: the scope whose limit or pause it is, `installation`, or else `call`
 with own_lane as materialized (
     select array(
-               select lane
-                 from lane
+               select lane from lane
                 where coalesce(business_id = :business_id, true) and coalesce(campaign_id = :campaign_id, true)
            ) as lanes
 ), blocker as materialized (
@@ -20,24 +19,21 @@ with own_lane as materialized (
 ), next_call as materialized (
     select next_call.* from own_lane cross join lateral first_waiting_call(lanes) as next_call
 ), why as materialized (
-    select next_call.id, reason.*
+    select next_call.id, reason.*,
+           case
+               when code in ('no_worker', 'no_scheduler', 'workers_busy', 'trial', 'account_missing')
+                   then 'installation'
+               else coalesce(details ->> 'scope', split_part(details ->> 'paused', ' ', 1), 'call')
+           end as holder
       from next_call
      cross join lateral why_not_dialed(next_call.id, :claim_s::float8, :ring_s::float8, :worker_silent_s::float8,
                                        :claims_per_thread::integer, :account_rate::float8,
                                        :scheduler_silent_s::float8) as reason
      where next_call.due_at <= now() - make_interval(secs => :overdue_s::float8)
-), held as materialized (
-    select id,
-           case
-               when code in ('no_worker', 'no_scheduler', 'workers_busy', 'trial', 'account_missing') then 'installation'
-               else coalesce(details ->> 'scope', split_part(details ->> 'paused', ' ', 1), 'call')
-           end as holder
-      from why
 ), paused_call as materialized (
     select count(*) as calls, min(id) as id
       from call_log
-     where status = 'queued'
-       and paused_at is not null
+     where status = 'queued' and paused_at is not null
        and coalesce(business_id = :business_id, true)
        and coalesce(campaign_id = :campaign_id, true)
 ), live as materialized (
@@ -57,9 +53,8 @@ with own_lane as materialized (
                when why.code = 'not_started' then 'on_purpose'
                else 'held'
            end,
-           'The next call, ' || why.id || ', waits: ' || why.sentence, null, why.until, held.holder
+           'The next call, ' || why.id || ', waits: ' || why.sentence, null, why.until, why.holder
       from why
-     inner join held on held.id = why.id
      where not exists (select from blocker)
        and why.code not in ('due', 'workers_busy', 'pace', 'live_max', 'claimed', 'in_the_air', 'ended')
     union all
@@ -70,11 +65,10 @@ with own_lane as materialized (
                         || case when why.code = 'due' then '' else coalesce(' ' || why.sentence, '') end
                else 'Calls are claimed or in the air: ' || live.calls || '; no other one is due.'
            end,
-           null, null, coalesce(held.holder, 'call')
+           null, null, coalesce(why.holder, 'call')
       from live
       left join next_call on true
       left join why on true
-      left join held on held.id = why.id
      where not exists (select from blocker)
        and (why.code in ('due', 'workers_busy', 'pace', 'live_max')
             or why.code is null and (next_call.due_at <= now() or live.calls > 0))
