@@ -183,7 +183,8 @@ def _write(statement: object, *, given: dict[str, object], **values: object) -> 
     try:
         return db.run(statement, given=db.json(given), **values)
     except db.Conflict:
-        message = f"the business has a campaign named {given['name']} already: give another name, or change that one"
+        name = given.get("name")
+        message = f"the business has a campaign named {name} already: give another name, or change that one"
         raise BadCampaign.about("name", message) from None
 
 
