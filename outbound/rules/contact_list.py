@@ -60,16 +60,19 @@ def import_file(
             if name not in rows.columns:
                 raise BadFile(f"no column is named `{name}`: {rows.found()}; {_LACKING[name]}")
         for chunk in rows.chunks(CHUNK_ROWS):
-            lines: dict[int, T] = {}
+            found: list[tuple[int, T]] = []  # a line may have several numbers
             for line, row in chunk:
                 try:
-                    lines[line] = read(row)
+                    found.append((line, read(row)))
                 except BadSuppression as refusal:
                     report.reject(line, str(refusal))
-            for line in _of_forgotten({line: phone_of(entry) for line, entry in lines.items()} if phone_of else {}):
-                report.reject(line, contact_entry.FORGOTTEN)
-                del lines[line]
-            entries = list(lines.values())
+            forgotten = _forgotten_of([phone_of(entry) for _, entry in found]) if phone_of else set()
+            entries = []
+            for line, entry in found:
+                if phone_of and phone_of(entry) in forgotten:
+                    report.reject(line, contact_entry.FORGOTTEN)
+                else:
+                    entries.append(entry)
             new = _persist(write, entries) if entries else 0
             report.created += new
             report.already_there += len(entries) - new
@@ -77,10 +80,9 @@ def import_file(
     return report
 
 
-def _of_forgotten(phones: dict[int, str]) -> list[int]:
-    """The lines whose number is that of somebody who was forgotten."""
-    gone = {row.phone for row in db.run(sql.forgotten_of, phones=list(phones.values()))} if phones else set()
-    return [line for line, phone in phones.items() if phone in gone]
+def _forgotten_of(phones: list[str]) -> set[str]:
+    """Those of the numbers whose person was forgotten."""
+    return {row.phone for row in db.run(sql.forgotten_of, phones=phones)} if phones else set()
 
 
 def _persist(write: Callable[[list[T]], int], entries: list[T]) -> int:
